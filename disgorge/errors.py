@@ -1,0 +1,50 @@
+"""What can go wrong while a request is carried out.
+
+DisgorgeError
+├── UnknownMethod       a method, kind or probe nobody registered, or whose library is not installed
+├── BadModel            a model file that cannot be trained from
+├── StalePlan           a plan whose digest, or whose ledger head, no longer matches
+├── NotApproved         an execution nobody approved, or too few people did
+├── AlreadyExecuted     a plan that was carried out before
+├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
+├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
+└── BundleBroken        a report that does not verify
+
+Every message says what, where and what to do next; the command line prints it as it is.
+"""
+
+
+class DisgorgeError(Exception):
+    """A problem with carrying out a request."""
+
+
+class UnknownMethod(DisgorgeError):  # noqa: N818 (the name says what is the matter)
+    """No method of that name, or none for that kind, is registered."""
+
+
+class BadModel(DisgorgeError):  # noqa: N818
+    """A model file that cannot be used."""
+
+
+class StalePlan(DisgorgeError):  # noqa: N818
+    """The plan no longer fits the ledger, or is not the plan that was approved."""
+
+
+class NotApproved(DisgorgeError):  # noqa: N818
+    """The plan lacks an approval."""
+
+
+class AlreadyExecuted(DisgorgeError):  # noqa: N818
+    """The plan was carried out already."""
+
+
+class ExecutionFailed(DisgorgeError):  # noqa: N818
+    """A step failed; earlier steps stand and ``disgorge request resume`` goes on from there."""
+
+
+class CertificateRefused(DisgorgeError):  # noqa: N818
+    """The evidence does not carry a certificate."""
+
+
+class BundleBroken(DisgorgeError):  # noqa: N818
+    """A report bundle that does not verify."""

@@ -1,0 +1,140 @@
+"""Evidence: what was measured, against what, and whether a certificate may rest on it.
+
+A check that could not have failed proves nothing. So a statistical probe carries two controls: the model *before*
+removal must be flagged (positive), and one never-trained reference against the others must pass (negative). Without
+both its verdict is inconclusive, and inconclusive never certifies.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+from disgorge.method import Items, Model, Progress, no_progress
+from lineage.records import Component, Json
+
+
+class Verdict(StrEnum):
+    """What a check says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A run of the same measurement whose right answer is known: ``held`` is whether it gave that answer."""
+
+    name: str
+    words: str
+    value: float
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One measurement and its verdict.
+
+    ``name`` is the kind of check (``never-trained``, ``membership``, ``lineage-closure``, ``residue``, ``utility``),
+    ``subject`` the release or component it is about, ``question`` what it asks in words a lawyer reads, ``answer`` what
+    it found in such words. ``value`` is compared with ``threshold``; ``n`` is the sample size; ``detail`` holds seeds,
+    intervals, digests. Never any personal data.
+    """
+
+    name: str
+    subject: str
+    question: str
+    answer: str
+    value: Json
+    threshold: Json
+    n: int
+    verdict: Verdict
+    controls: tuple[Control, ...] = ()
+    seconds: float = 0.0
+    detail: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """A measure of a release on one shard before and after, with that shard's size; None where there is no model."""
+
+    release: str
+    shard: str
+    metric: str
+    n: int
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything measured about one execution.
+
+    ``before`` and ``after`` map a release to its composition's digest; a release destroyed has no ``after``.
+    ``required`` are the names of the checks that must be there, and pass, for each release in ``subjects``.
+    """
+
+    request: str
+    plan: str
+    subjects: tuple[str, ...]
+    required: tuple[str, ...]
+    checks: tuple[Check, ...]
+    utility: tuple[Utility, ...]
+    before: dict[str, str]
+    after: dict[str, str]
+    environment: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCase:
+    """What a statistical probe looks at. It looks, and changes nothing.
+
+    ``references`` never saw the removed items and differ from ``after`` in their seeds alone.
+    """
+
+    release: str
+    before: Model
+    after: Model
+    references: tuple[Model, ...]
+    removed: Items
+    retained: Items
+    held_out: Items
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReexecutionCase:
+    """What the never-trained check looks at: components, and a way to make each again from nothing.
+
+    ``reexecute`` runs a component's recipe in a fresh process from the retained data and returns the digest it got.
+    ``proved`` maps a recipe's digest to the component digest an earlier re-execution reached.
+    """
+
+    release: str
+    components: tuple[Component, ...]
+    reexecute: Callable[[Component], str]
+    proved: dict[str, str]
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A statistical audit of a model, registered through the entry-point group ``disgorge.probes``."""
+
+    name: str
+    version: str
+
+    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check:
+        """Return the check, inconclusive unless both controls held."""
+
+
+@cache
+def probes() -> dict[str, Probe]:
+    """Return every registered probe by name. Loading one must not import torch."""
+    found: dict[str, Probe] = {}
+    for entry in sorted(entry_points(group="disgorge.probes"), key=lambda entry: entry.name):
+        probe = entry.load()
+        found[probe.name] = probe
+    return found

@@ -1,0 +1,276 @@
+"""What a method is, and how one registers.
+
+A method turns shards into components and components into a model that answers. Its centre is :meth:`Method.layout`,
+a pure function from a model's description and *the shards there are* to the components there should be. Everything
+else follows from it:
+
+- training makes the components of the layout that do not exist yet;
+- a removal is the difference between the layout before and the layout without the data: a component that is no longer
+  there is dropped or subtracted, one whose uses changed is trained again, the others keep their bytes;
+- the never-trained reference is that second layout, trained from nothing in another process.
+
+So nothing about what was removed can be an input of what remains, unless a method cheats, and then the reference
+differs. The cost: a method must be able to say its whole layout from names and shard digests alone, before training.
+
+Tensors cross this border as numpy arrays, so that whoever moves bytes needs no torch. A method registers an instance
+through the entry-point group ``disgorge.methods``; no list is edited to add one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from disgorge.errors import BadModel, UnknownMethod
+from lineage.records import Json, Member, Role, Shard, digest_of, in_member_order, shard_digest
+from policies.taxonomy import Family, Guarantee, Remedy
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+    Tensors = Mapping[str, Array]
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all) as training goes on."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Take progress and show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A shard's items as arrays, in digest order: ``arrays[field]`` has shape (items, ...)."""
+
+    digests: tuple[str, ...]
+    arrays: Mapping[str, "Array"]
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @property
+    def shard(self) -> str:
+        """The digest of the shard these items make: what seeds derive from."""
+        return shard_digest(self.digests)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model as its file describes it: which method, from which shards, released under which name and alias.
+
+    ``core`` names the shards that frozen parts are trained on, ``shards`` the removable ones, ``evaluate`` those that
+    are only measured on. ``threads`` is part of the recipe because bits depend on it.
+    """
+
+    release: str
+    method: str
+    core: tuple[str, ...]
+    shards: tuple[str, ...]
+    evaluate: tuple[str, ...] = ()
+    alias: str = "live"
+    seed: int = 0
+    threads: int = 1
+    parameters: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a component to be: a shard or another component of the same layout, by name, and its role."""
+
+    of: Literal["shard", "component"]
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A component to be: all that determines its bits, with inputs by name.
+
+    ``parameters`` holds every hyper-parameter, the seed included. ``weight`` is what it enters the composition with; 0
+    for parts that are only inputs of others or support them. ``steps`` and ``examples`` are the expected cost of
+    training it.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[Input, ...]
+    parameters: dict[str, Json]
+    weight: float = 1.0
+    steps: int = 0
+    examples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A remedy a method offers for one kind of component.
+
+    ``caveat`` says in one sentence for a report what the guarantee rests on or does not cover.
+    """
+
+    kind: str
+    remedy: Remedy
+    guarantee: Guarantee
+    family: Family
+    caveat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component on its way into a model: its name and kind, its weight in the composition, its tensors."""
+
+    name: str
+    kind: str
+    weight: float
+    tensors: "Tensors"
+
+
+class Model(Protocol):
+    """An assembled composition, ready to answer. Arrays in, arrays out; nothing is trained here."""
+
+    task: Literal["classify", "generate"]
+
+    def scores(self, items: Items) -> "Array":
+        """Return how well each item is fitted, higher is better, shape (items,).
+
+        A classifier gives the logit-scaled confidence log p_y - log(1 - p_y); a generator the negative denoising
+        loss, over noise levels and noise drawn from a fixed seed.
+        """
+
+    def utility(self, items: Items) -> dict[str, float]:
+        """Return named measures on ``items``, the first of which is the headline and is better when higher."""
+
+    def predict(self, items: Items) -> "Array":
+        """Return class probabilities, shape (items, classes). Generators raise ``NotImplementedError``."""
+
+    def sample(self, count: int, *, seed: int) -> "Array":
+        """Return ``count`` samples, shape (count, ...), in [0, 1]. Classifiers raise ``NotImplementedError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toy:
+    """An instance that trains in seconds on one core: a model and the items of every shard it names."""
+
+    spec: ModelSpec
+    items: Mapping[str, Items]
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What a method must be. See the module's docstring; ``disgorge/methods`` has the ones that ship."""
+
+    name: str
+    version: str
+    citation: str
+    promises_not: tuple[str, ...]
+    """What this method does not guarantee, one sentence each; every report prints them."""
+    offers: tuple[Offer, ...]
+
+    def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
+        """Return the components there should be, inputs before what uses them.
+
+        ``shards`` holds the shards that exist, by name; a name in ``spec`` that is missing there is gone, and parts
+        that have no data left are not laid out. Pure, and quick. Raises :class:`~disgorge.errors.BadModel`.
+        """
+
+    def train(
+        self,
+        kind: str,
+        parameters: Mapping[str, Json],
+        items: tuple[Items, ...],
+        parts: tuple["Tensors", ...],
+        *,
+        progress: Progress = no_progress,
+    ) -> "Tensors":
+        """Return the tensors of one component: a function of the arguments' values and nothing else.
+
+        ``items`` and ``parts`` are the shards and the components among the blueprint's inputs, each in the order the
+        blueprint lists them. No name reaches this function: seeds derive from ``parameters["seed"]`` and digests
+        (:func:`seed_of`). The caller has set the thread count; the method makes its own generators.
+        """
+
+    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
+        """Return the model that these parts make together; their order carries no meaning."""
+
+    def toy(self, seed: int) -> Toy:
+        """Return a small instance with at least three removable shards and a core, for the removal laws."""
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Return every registered method by name, as the entry points of group ``disgorge.methods`` list them.
+
+    Loading one must not import torch; a method does that when it trains.
+    """
+    found: dict[str, Method] = {}
+    for entry in sorted(entry_points(group="disgorge.methods"), key=lambda entry: entry.name):
+        method = entry.load()
+        found[method.name] = method
+    return found
+
+
+def method_named(name: str) -> Method:
+    """Return the method of that name; :class:`UnknownMethod` lists those there are."""
+    known = methods()
+    if name not in known:
+        raise UnknownMethod(f"no method {name!r} is registered; there are: {', '.join(known) or 'none'}")
+    return known[name]
+
+
+def offers_for(method: Method, kind: str) -> tuple[Offer, ...]:
+    """Return what ``method`` offers for a kind of component, in the method's order."""
+    return tuple(offer for offer in method.offers if offer.kind == kind)
+
+
+def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
+    """Return the recipe: everything that determines the bits of ``blueprint``, inputs by digest.
+
+    ``digests`` maps ("shard" | "component", name) to a digest. Library versions are those installed, because bits
+    depend on them. Names of shards are left out: renaming one changes nothing that is learned.
+    """
+    missing = [use.name for use in blueprint.inputs if (use.of, use.name) not in digests]
+    if missing:
+        raise BadModel(
+            f"component {blueprint.name}: input {missing[0]!r} does not exist; add the shard or train it first"
+        )
+    return {
+        "method": method.name,
+        "version": method.version,
+        "kind": blueprint.kind,
+        "parameters": dict(blueprint.parameters),
+        "uses": [
+            {"of": use.of, "digest": digests[use.of, use.name], "role": use.role.value} for use in blueprint.inputs
+        ],
+        "libraries": library_versions(),
+        "threads": spec.threads,
+        "deterministic": True,
+    }
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that determine bits, read from metadata without importing them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, str] = {}
+    for name in ("torch", "numpy", "diffusers"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def seed_of(*parts: Json) -> int:
+    """Return a 52-bit seed (JSON carries it exactly) derived from values: from what is used, never from a position.
+
+    >>> seed_of(7, "adapter", "shard-3") == seed_of(7, "adapter", "shard-3")
+    True
+    """
+    return int(digest_of(list(parts))[:13], 16)
+
+
+def members_of(blueprints: Iterable[Blueprint], digests: Mapping[str, str]) -> tuple[Member, ...]:
+    """Return the members of the composition these blueprints make, sorted as compositions keep them."""
+    return in_member_order(Member(b.name, digests[b.name], b.weight) for b in blueprints)

@@ -1,0 +1,1 @@
+"""One file (or small folder) per paper; each registers itself by an entry point."""

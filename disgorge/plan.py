@@ -1,0 +1,81 @@
+"""From a decision and an impact to a plan: a value that is printed, compared and approved by its digest."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lineage.records import Cost, Json, digest_of
+from policies.taxonomy import Guarantee, Remedy
+
+
+class Action(StrEnum):
+    """What a step does, in the order in which steps run."""
+
+    CONTAIN = "contain"
+    WITHDRAW_ITEMS = "withdraw-items"
+    DROP = "drop"
+    SUBTRACT = "subtract"
+    RETRAIN = "retrain"
+    RECOMPOSE = "recompose"
+    PROBE = "probe"
+    ADOPT = "adopt"
+    WITHDRAW = "withdraw"
+    PURGE = "purge"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A remedy that was not chosen: what it would have cost and why not."""
+
+    remedy: Remedy
+    guarantee: Guarantee
+    cost: Cost
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do. ``subject`` is the name of a shard, component or release; ``detail`` is what the shell needs.
+
+    ``cost`` is what is expected; ``full_cost`` what training that subject's model from nothing would take.
+    """
+
+    id: str
+    action: Action
+    subject: str
+    release: str | None
+    guarantee: Guarantee
+    cost: Cost
+    words: str
+    caveat: str = ""
+    alternatives: tuple[Alternative, ...] = ()
+    detail: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done about one request, bound to the lineage it was made from.
+
+    ``lineage_head`` must still be the ledger's when the plan is approved and executed. ``required`` names the checks
+    that must pass for each release before its alias moves. ``full_cost`` is that of retraining every model hit.
+    """
+
+    request: str
+    decision: str
+    lineage_head: str
+    guarantee: Guarantee
+    steps: tuple[Step, ...]
+    required: tuple[str, ...]
+    approvals: int
+    utility_floor: float | None
+    full_cost: Cost
+
+    @property
+    def digest(self) -> str:
+        """What a person approves."""
+        return digest_of(self)
+
+    @property
+    def cost(self) -> Cost:
+        """What all steps together are expected to take."""
+        return sum((step.cost for step in self.steps), Cost())

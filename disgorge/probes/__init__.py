@@ -1,0 +1,1 @@
+"""One file per audit: looks, never changes."""

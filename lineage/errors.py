@@ -1,0 +1,45 @@
+"""Everything that can go wrong with lineage, as one small tree.
+
+LineageError
+├── NoWorkspace          there is no ``.disgorge`` here or above
+├── UnknownRecord        a shard, component, composition or release nobody recorded
+├── BadInput             a file or a value that cannot be taken in as items
+├── ExpectationsFailed   items that break the suite a shard must pass
+├── LedgerBroken         a torn, edited or reordered ledger
+├── DigestMismatch       bytes on disk that are not what their digest says
+└── WorkspaceBusy        another process holds the lock
+
+Every message says what, where and what to do next; the command line prints it as it is.
+"""
+
+
+class LineageError(Exception):
+    """A problem with what was recorded, or with what should be."""
+
+
+class NoWorkspace(LineageError):  # noqa: N818 (the name says what is the matter)
+    """There is no ``.disgorge`` folder here or in any folder above."""
+
+
+class UnknownRecord(LineageError):  # noqa: N818
+    """A name or digest that the ledger does not know."""
+
+
+class BadInput(LineageError):  # noqa: N818
+    """A file or value that cannot be read as items."""
+
+
+class ExpectationsFailed(LineageError):  # noqa: N818
+    """Items that do not meet the suite a shard must pass before it is recorded."""
+
+
+class LedgerBroken(LineageError):  # noqa: N818
+    """The chain of facts does not hold: torn, edited, reordered or cut."""
+
+
+class DigestMismatch(LineageError):  # noqa: N818
+    """Bytes that no longer match the digest they are stored under."""
+
+
+class WorkspaceBusy(LineageError):  # noqa: N818
+    """Another process is writing; nothing was changed."""

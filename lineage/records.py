@@ -1,0 +1,285 @@
+"""The nouns of lineage, as frozen values with canonical digests.
+
+A value's digest is the SHA-256 of its canonical JSON (RFC 8785), so two machines that record the same thing agree
+on its name. Nothing here reads a file or a clock.
+
+>>> use = Use("ab" * 32, Role.TRAIN)
+>>> digest_of(use) == digest_of(restore(Use, plain(use)))
+True
+
+Rules these records keep:
+
+- a shard's digest covers its items' digests and nothing else: not its name, source, license or holder;
+- a component's digest is that of its safetensors bytes; its *name* is stable while digests come and go;
+- an edge of a shard graph is a use of the other shard's *data*, never of the other component.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, is_dataclass
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
+
+import rfc8785
+
+Json = Any
+"""A value that canonical JSON can write: None, bool, int below 2**53, finite float, str, list, dict."""
+
+Record = TypeVar("Record")
+
+
+class Role(StrEnum):
+    """How an input shaped a component. Every role counts as influence; none is "just preprocessing"."""
+
+    TRAIN = "train"
+    INITIALIZE = "initialize"
+    NORMALIZE = "normalize"
+    SELECT = "select"
+    CALIBRATE = "calibrate"
+    DISTILL = "distill"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The smallest removable record: one manifest row.
+
+    ``digest`` covers every byte that training may read (content and label or caption), not ``key``, ``subject`` or
+    ``source``. ``subject`` is a keyed pseudonym, never a name. ``n_bytes`` counts the content's bytes.
+    """
+
+    digest: str
+    key: str
+    subject: str | None
+    source: str | None
+    license: str | None
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A content-addressed set of items under one name.
+
+    ``core`` declares its items not removable, on ``legal_basis``. ``derived_from`` is the digest of the shard this
+    one was cut from. ``dvc`` is the hash under which DVC tracks the content, if it does.
+    """
+
+    digest: str
+    name: str
+    source: str | None
+    license: str | None
+    legal_basis: str | None
+    count: int
+    core: bool = False
+    derived_from: str | None = None
+    dvc: str | None = None
+    fields: tuple[str, ...] = ()
+    """The names of the arrays each item has, for example ``("image", "label")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """That a shard or a component (``digest``) shaped a component, and as what."""
+
+    digest: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What training took, or is expected to take: examples processed, optimizer steps, seconds of wall clock."""
+
+    examples: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both, one after the other."""
+        return Cost(self.examples + other.examples, self.steps + other.steps, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A separable trained part: the digest of its safetensors bytes, under a stable name.
+
+    ``kind`` is an open string. ``recipe`` holds all that determines the bits: method, version, parameters, seed,
+    ordered uses, library versions, threads. A component recorded by foreign code may leave it empty: such a component
+    can be traced and withdrawn, not retrained.
+    """
+
+    digest: str
+    name: str
+    kind: str
+    uses: tuple[Use, ...]
+    recipe: dict[str, Json] = field(default_factory=dict)
+    cost: Cost = Cost()
+    locations: tuple[str, ...] = ()
+
+    @property
+    def recipe_digest(self) -> str:
+        """Digest of the recipe: same recipe and environment, same component digest."""
+        return digest_of(self.recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A component's place in a composition: its name, its digest and the weight it enters with."""
+
+    name: str
+    component: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Which components answer together, and how.
+
+    ``method`` names the rule that combines them, ``spec`` is the model's description (see
+    :class:`disgorge.method.ModelSpec`), ``members`` are sorted by component digest and then name.
+    """
+
+    method: str
+    spec: dict[str, Json]
+    members: tuple[Member, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest over method, spec and members."""
+        return digest_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A composition made available under a name and alias. ``composition`` is its digest."""
+
+    name: str
+    alias: str
+    composition: str
+    contained: bool = False
+    """True while the release must not be served because a request touches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One condition that picks items: a field of the manifest and the value it must have.
+
+    ``field`` is one of :data:`SELECTABLE`. A subject's value is its pseudonym.
+    """
+
+    field: str
+    value: str
+
+
+SELECTABLE = ("item", "key", "subject", "source", "license", "shard")
+"""Fields a selector may name; ``shard`` matches a shard's name or digest, the others a manifest column."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardChange:
+    """What withdrawing the forget set does to one shard.
+
+    ``after`` is the shard without the items, or None if nothing is left. ``removed`` counts manifest rows.
+    """
+
+    before: Shard
+    after: Shard | None
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way influence took: digests from a shard to a component, with the role of each step."""
+
+    nodes: tuple[str, ...]
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A live component the forget set reached, with every path it took (at least one)."""
+
+    component: Component
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHit:
+    """A live release that contains at least one affected component."""
+
+    release: Release
+    composition: Composition
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a set of selectors touches, as of one head of the ledger. Read-only; every path kept.
+
+    ``affected`` is in dependency order (inputs first). ``retained`` are live components of the releases hit that the
+    forget set did not reach. ``duplicates`` counts rows found only because their bytes equal a selected item's.
+    ``lineage_head`` is the digest of the last fact that changed lineage: a plan made from this impact is stale when
+    it moves.
+    """
+
+    lineage_head: str
+    shards: tuple[ShardChange, ...]
+    affected: tuple[Affected, ...]
+    retained: tuple[Component, ...]
+    releases: tuple[ReleaseHit, ...]
+    items: int = 0
+    subjects: int = 0
+    duplicates: int = 0
+
+    @property
+    def hits_core(self) -> bool:
+        """Whether a shard declared not removable holds one of the items."""
+        return any(change.before.core for change in self.shards)
+
+
+def plain(value: Any) -> Json:
+    """Return ``value`` as what JSON can write: records become dicts, tuples lists, enums values, dates ISO text."""
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(inner) for inner in value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON (RFC 8785) of a record or plain value.
+
+    Raises ``rfc8785.CanonicalizationError`` for what JSON cannot carry exactly, such as NaN.
+    """
+    return rfc8785.dumps(plain(value))
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of ``value``, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def restore(record: type[Record], value: Json) -> Record:
+    """Return the ``record`` that :func:`plain` wrote as ``value``; ``pydantic.ValidationError`` if it does not fit."""
+    from pydantic import TypeAdapter  # read on use: printing help needs no validation
+
+    return TypeAdapter(record).validate_python(value)
+
+
+def shard_digest(item_digests: Iterable[str]) -> str:
+    """Return the digest of the shard that holds these items, in any order, repeats counted."""
+    body = hashlib.sha256()
+    for digest in sorted(item_digests):
+        body.update(bytes.fromhex(digest))
+    return body.hexdigest()
+
+
+def in_member_order(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Return members sorted as a composition keeps them, so that its digest does not remember an order of arrival."""
+    return tuple(sorted(members, key=lambda member: (member.component, member.name)))

@@ -1,0 +1,57 @@
+"""From a request, an impact and the packs to a decision, with every rule that fired kept as a reason."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from lineage.records import digest_of
+from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that fired: where it stands, what it says in words, and the source it rests on."""
+
+    pack: str
+    rule: str
+    words: str
+    citation: str
+    dated: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a granted request is owed.
+
+    ``approvals`` is how many different people must approve a plan. ``evidence`` names required checks beyond those a
+    guarantee always requires. ``utility_floor`` is the least a release's utility may be afterwards, as a share of
+    before; below it the plan goes back to a person. ``notices`` are who must be told, in words.
+    """
+
+    guarantee: Guarantee
+    families: tuple[Family, ...]
+    scope: Scope
+    deadline: dt.date | None
+    acknowledge_by: dt.date | None
+    approvals: int
+    evidence: tuple[str, ...]
+    notices: tuple[str, ...]
+    utility_floor: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one request, and why. ``packs`` is the digest of the packs it was judged by."""
+
+    request: str
+    outcome: Outcome
+    category: str
+    owed: Owed | None
+    refusal: Refusal | None
+    reasons: tuple[Reason, ...]
+    packs: str
+    decided: dt.date
+
+    @property
+    def digest(self) -> str:
+        """Digest of the decision as recorded."""
+        return digest_of(self)

@@ -1,0 +1,66 @@
+"""A removal request: who asks, with what standing, on what ground, and for which data.
+
+Holds no personal particulars: a name, an address, a letter are written to the private, erasable file and referred to
+here by ``particulars``, the digest of a random salt and that file's bytes.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from lineage.records import SELECTABLE, Selector, digest_of
+from policies.errors import BadRequest
+from policies.taxonomy import Defect
+
+
+class Standing(StrEnum):
+    """In what capacity somebody asks."""
+
+    DATA_SUBJECT = "data-subject"
+    CONTRIBUTOR = "contributor"
+    RIGHTS_HOLDER = "rights-holder"
+    CUSTOMER = "customer"
+    REGULATOR = "regulator"
+    INTERNAL = "internal"
+
+
+REGIMES = ("gdpr", "ccpa", "regulator-order", "copyright", "contract", "quality")
+"""Regimes with a pack of their own; a request may name another that a user's pack covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRequest:
+    """One request, as the ledger keeps it.
+
+    ``received`` starts the deadlines. ``facts`` are what else a rule may ask for, such as ``order_deadline`` (ISO
+    date) or ``counter_notice`` (bool): flat, JSON scalars, no personal data. Raises :class:`BadRequest` when made
+    without a selector or with one that names no known field.
+    """
+
+    id: str
+    standing: Standing
+    ground: Defect
+    regime: str
+    selectors: tuple[Selector, ...]
+    received: dt.date
+    identity_verified: bool = False
+    legal_hold: bool = False
+    particulars: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.selectors:
+            raise BadRequest(f"request {self.id} selects nothing: give at least one of {', '.join(SELECTABLE)}")
+        for selector in self.selectors:
+            if selector.field not in SELECTABLE:
+                raise BadRequest(
+                    f"request {self.id}: no field {selector.field!r} to select by; use one of {', '.join(SELECTABLE)}"
+                )
+            if not selector.value:
+                raise BadRequest(f"request {self.id}: the selector {selector.field!r} has an empty value")
+
+    @property
+    def digest(self) -> str:
+        """Digest of the request as recorded."""
+        return digest_of(self)

@@ -1,0 +1,137 @@
+"""The terms of the disgorgement taxonomy, as types that packs, plans and reports share.
+
+Source: Achille, Kearns, Klingenberg, Soatto, "AI Model Disgorgement: Methods and Choices", arXiv:2304.03545,
+PNAS 121(18), 2024. The order of :class:`Guarantee` is ours; so is ``WITHDRAW``, which regulators' orders need.
+
+>>> Guarantee.NONE < Guarantee.APPROXIMATE < Guarantee.CERTIFIED < Guarantee.EXACT
+True
+>>> max(Guarantee.EXACT, Guarantee.APPROXIMATE).words
+'exact: distributed as if the data had never been there, shown bit for bit'
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Defect(StrEnum):
+    """The ground a request names: what is wrong with the data."""
+
+    INTELLECTUAL_PROPERTY = "intellectual-property"
+    PRIVACY = "privacy"
+    BIAS = "bias"
+    TOXICITY = "toxicity"
+    LOW_FIDELITY = "low-fidelity"
+    REGULATOR_ORDER = "regulator-order"
+    CONTRACT = "contract"
+
+
+class Timing(StrEnum):
+    """When a technique acts."""
+
+    REACTIVE = "reactive"
+    PROACTIVE = "proactive"
+    PREEMPTIVE = "preemptive"
+
+
+class Family(StrEnum):
+    """The families of disgorgement methods."""
+
+    RETRAINING = "retraining"
+    SELECTIVE_FORGETTING = "selective-forgetting"
+    COMPARTMENTALIZATION = "compartmentalization"
+    DIFFERENTIAL_PRIVACY = "differential-privacy"
+    DATASET_EMULATION = "dataset-emulation"
+
+    @property
+    def timing(self) -> Timing:
+        """When techniques of this family act; emulation is also used preemptively."""
+        return _TIMING[self]
+
+
+_TIMING = {
+    Family.RETRAINING: Timing.REACTIVE,
+    Family.SELECTIVE_FORGETTING: Timing.REACTIVE,
+    Family.COMPARTMENTALIZATION: Timing.PROACTIVE,
+    Family.DIFFERENTIAL_PRIVACY: Timing.PREEMPTIVE,
+    Family.DATASET_EMULATION: Timing.PROACTIVE,
+}
+
+
+class Guarantee(IntEnum):
+    """How sure a removal is, weakest first; packs write the lower-case name."""
+
+    NONE = 0
+    APPROXIMATE = 1
+    CERTIFIED = 2
+    EXACT = 3
+
+    @property
+    def label(self) -> str:
+        """The name as packs and reports write it."""
+        return self.name.lower()
+
+    @property
+    def words(self) -> str:
+        """What the guarantee promises, as a report prints it."""
+        return _WORDS[self]
+
+    @classmethod
+    def named(cls, label: str) -> "Guarantee":
+        """Return the guarantee a pack writes as ``label``; KeyError if there is none."""
+        return cls[label.upper()]
+
+
+_WORDS = {
+    Guarantee.NONE: "none: the content is hidden, not removed",
+    Guarantee.APPROXIMATE: "approximate: influence reduced, shown by measurement only",
+    Guarantee.CERTIFIED: "certified: indistinguishable from never trained within a stated bound",
+    Guarantee.EXACT: "exact: distributed as if the data had never been there, shown bit for bit",
+}
+
+
+class Remedy(StrEnum):
+    """What can happen to a component, cheapest first; ``WITHDRAW`` takes the whole release down and destroys it."""
+
+    DROP = "drop"
+    SUBTRACT = "subtract"
+    RETRAIN = "retrain"
+    WITHDRAW = "withdraw"
+
+
+class Granularity(StrEnum):
+    """What a removal is about."""
+
+    ITEM = "item"
+    SUBJECT = "subject"
+    SOURCE = "source"
+    SHARD = "shard"
+    CLASS = "class"
+    CONCEPT = "concept"
+    MODEL = "model"
+
+
+class Scope(StrEnum):
+    """How much must go: the data's influence, or everything built on it "in whole or in part"."""
+
+    INFLUENCE = "influence"
+    WHOLE_LINEAGE = "whole-lineage"
+
+
+class Outcome(StrEnum):
+    """What a decision says, in the order in which one overrides another, weakest first."""
+
+    GRANTED = "granted"
+    NEEDS_REVIEW = "needs-review"
+    DENIED = "denied"
+    ON_HOLD = "on-hold"
+
+
+class Refusal(StrEnum):
+    """Why a request is refused. Source: Data Rights Protocol, status reasons."""
+
+    SUSPECTED_FRAUD = "suspected-fraud"
+    INSUFFICIENT_VERIFICATION = "insufficient-verification"
+    NO_MATCH = "no-match"
+    CLAIM_NOT_COVERED = "claim-not-covered"
+    OUTSIDE_JURISDICTION = "outside-jurisdiction"
+    TOO_MANY_REQUESTS = "too-many-requests"
+    OTHER = "other"
