@@ -1,0 +1,1 @@
+"""Stories that run, each under test."""
