@@ -1,0 +1,228 @@
+"""What an audit found, as values, and the forms in which people and machines read them.
+
+>>> found = Finding(UNREGISTERED_INPUT, "router", "it used a digest nobody recorded", "register the shard")
+>>> found.id, found.level.value, exit_code([found])
+('DSG001', 'error', 1)
+
+Rules kept here:
+
+- a rule's identifier never changes its meaning and is never used again, because a CI system remembers it;
+- a finding says nothing that changes from one day to the next for the same matter, so its fingerprint stays;
+- names come from other people's files: control and direction characters go out when a finding is made, so that no form
+  can forget it; a terminal's markup is left alone here and switched off in :func:`table`;
+- JUnit knows no warning: only errors are failures there, the rest is printed with a case that passes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+from unicodedata import category
+
+from lineage.records import Json, digest_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class Level(StrEnum):
+    """How much a finding matters; only an error fails a gate. The words are SARIF's."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an audit looks for. ``level`` is the usual one; a finding may be milder and says why."""
+
+    id: str
+    title: str
+    level: Level
+    help: str
+
+
+UNREGISTERED_INPUT = Rule(
+    "DSG001",
+    "Unregistered training input",
+    Level.ERROR,
+    "A live component or release rests on a digest that no fact in the ledger records, so nobody can say what it is.",
+)
+DIGEST_MISMATCH = Rule(
+    "DSG002",
+    "Digest mismatch",
+    Level.ERROR,
+    "Bytes that something live rests on are missing, or are not what their digest says.",
+)
+TRAINED_ON_WITHDRAWN = Rule(
+    "DSG003",
+    "Component trained on a withdrawn item",
+    Level.ERROR,
+    "A live component learned, in any role and through any other component, from a shard that was withdrawn.",
+)
+REINTRODUCED = Rule(
+    "DSG004",
+    "Withdrawn item reintroduced",
+    Level.ERROR,
+    "A live shard holds an item that was withdrawn before.",
+)
+AFFECTED_RELEASE = Rule(
+    "DSG005",
+    "Live release with an affected component",
+    Level.ERROR,
+    "A release is served although one of its components was retired or learned from withdrawn data.",
+)
+OVERDUE = Rule(
+    "DSG006",
+    "Overdue request",
+    Level.ERROR,
+    "A request is open although the day by which it had to be answered has passed.",
+)
+BROKEN_LEDGER = Rule(
+    "DSG007",
+    "Broken ledger",
+    Level.ERROR,
+    "The chain of facts does not hold, so nothing else could be looked at.",
+)
+MISSING_LICENSE = Rule(
+    "DSG008",
+    "Missing license",
+    Level.WARNING,
+    "A live shard says neither for itself nor per item under which license it is held, or is core without a basis.",
+)
+ON_HOLD = Rule(
+    "DSG009",
+    "Request on hold",
+    Level.NOTE,
+    "A request waits for a legal hold to end: it is not overdue, and not done.",
+)
+
+RULES = (
+    UNREGISTERED_INPUT,
+    DIGEST_MISMATCH,
+    TRAINED_ON_WITHDRAWN,
+    REINTRODUCED,
+    AFFECTED_RELEASE,
+    OVERDUE,
+    BROKEN_LEDGER,
+    MISSING_LICENSE,
+    ON_HOLD,
+)
+"""Every rule, by identifier. New ones are added at the end."""
+
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Unicode categories that a terminal or XML may not get: controls, formats, surrogates, private, unassigned."""
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` on one line, with U+FFFD for every character that could move a cursor or break XML.
+
+    >>> printable("a\x1b[31mb\nc")
+    'a�[31mb c'
+    """
+    spaced = " ".join(text.split())
+    return "".join("�" if category(char) in _UNPRINTABLE else char for char in spaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One matter: the rule, ``where`` (the name of what it is about), what is the matter, and what to do next.
+
+    ``severity`` is set when it is milder than the rule's usual level.
+    """
+
+    rule: Rule
+    where: str
+    words: str
+    next: str
+    severity: Level | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("where", "words", "next"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
+    @property
+    def id(self) -> str:
+        """The rule's stable identifier."""
+        return self.rule.id
+
+    @property
+    def title(self) -> str:
+        """The rule's title."""
+        return self.rule.title
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        return self.severity or self.rule.level
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest by which a CI system knows the same matter again."""
+        return digest_of([self.id, self.where, self.words])
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings without repeats, errors first, then by identifier and name."""
+    ranks = list(Level)
+    return tuple(sorted(dict.fromkeys(findings), key=lambda f: (ranks.index(f.level), f.id, f.where, f.words)))
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 1 when any finding is an error, else 0."""
+    return int(any(finding.level is Level.ERROR for finding in findings))
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """Return one line that counts findings by level.
+
+    >>> summary([])
+    'no findings'
+    """
+    counts = [(level, sum(f.level is level for f in findings)) for level in Level]
+    return ", ".join(f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts if n) or "no findings"
+
+
+COLUMNS = ("id", "level", "title", "where", "what", "next")
+"""The columns of :func:`rows`."""
+
+
+def rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
+    """Return a row of plain text per finding, under :data:`COLUMNS`."""
+    return [(f.id, f.level.value, f.title, f.where, f.words, f.next) for f in findings]
+
+
+def table(findings: Iterable[Finding]) -> "Table":
+    """Return the rows as a table for a terminal; no name in it is read as markup."""
+    from rich.table import Table  # a gate that prints JSON draws no table
+    from rich.text import Text
+
+    colors = {"error": "red", "warning": "yellow", "note": "cyan"}
+    drawn = Table(*(column.capitalize() for column in COLUMNS))
+    for row in rows(findings):
+        drawn.add_row(*(Text(cell, style=colors.get(cell, "")) for cell in row))
+    return drawn
+
+
+def to_json(findings: Sequence[Finding]) -> Json:
+    """Return findings as plain values, with the exit code they call for."""
+    listed = [
+        {
+            "id": f.id,
+            "level": f.level.value,
+            "title": f.title,
+            "where": f.where,
+            "words": f.words,
+            "next": f.next,
+            "fingerprint": f.fingerprint,
+        }
+        for f in findings
+    ]
+    return {"findings": listed, "summary": summary(findings), "exit": exit_code(findings)}
+
+
+def tool_version() -> str:
+    """Return the version of this distribution, as SARIF names its tool."""
+    return version("disgorge")

@@ -1,0 +1,146 @@
+"""Findings in every form, and that no name from outside breaks one.
+
+``schemas/sarif-schema-2.1.0.json`` is the schema OASIS published with SARIF 2.1.0, errata 01, unchanged.
+"""
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from junitparser import Failure, JUnitXml, Skipped
+
+from disgorge.findings import (
+    BROKEN_LEDGER,
+    DIGEST_MISMATCH,
+    MISSING_LICENSE,
+    ON_HOLD,
+    RULES,
+    Finding,
+    Level,
+    exit_code,
+    in_order,
+    printable,
+    rows,
+    summary,
+    table,
+    to_json,
+)
+from disgorge.junit import junit
+from disgorge.sarif import SCHEMA, sarif
+
+PUBLISHED = json.loads((Path(__file__).parent / "schemas" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft4Validator(PUBLISHED)
+
+ERROR = Finding(DIGEST_MISMATCH, "router", "its bytes changed", "restore them")
+WARNING = Finding(MISSING_LICENSE, "scans", "it has no license", "record one")
+NOTE = Finding(ON_HOLD, "R-1", "it waits for a hold to end", "end the hold")
+HOSTILE = "a\x1b[31m\x00<&]]>\"'\u202e\ud800\ufffe[bold]x[/bold]\r\n\x9b2J"
+
+anything = st.builds(
+    Finding,
+    st.sampled_from(RULES),
+    st.text(st.characters(), max_size=30),
+    st.text(st.characters(), max_size=30),
+    st.text(st.characters(), max_size=30),
+    st.sampled_from([None, *Level]),
+)
+
+
+def test_identifiers_are_what_ci_systems_remember() -> None:
+    """Identifiers and titles are as published."""
+    assert {rule.id: rule.title for rule in RULES} == {
+        "DSG001": "Unregistered training input",
+        "DSG002": "Digest mismatch",
+        "DSG003": "Component trained on a withdrawn item",
+        "DSG004": "Withdrawn item reintroduced",
+        "DSG005": "Live release with an affected component",
+        "DSG006": "Overdue request",
+        "DSG007": "Broken ledger",
+        "DSG008": "Missing license",
+        "DSG009": "Request on hold",
+    }
+
+
+def test_only_errors_fail_the_gate() -> None:
+    """A warning or a note never makes exit 1."""
+    assert exit_code([]) == exit_code([WARNING, NOTE]) == 0
+    assert exit_code([NOTE, ERROR]) == 1
+    assert exit_code([Finding(DIGEST_MISMATCH, "a", "b", "c", Level.WARNING)]) == 0
+
+
+def test_order_is_by_weight_and_repeats_go() -> None:
+    """Errors come first and nothing comes twice."""
+    assert in_order([NOTE, WARNING, ERROR, ERROR]) == (ERROR, WARNING, NOTE)
+    assert summary([NOTE, WARNING, ERROR, ERROR]) == "2 errors, 1 warning, 1 note"
+
+
+def test_the_schema_is_the_published_one_and_refuses() -> None:
+    """The validator would notice a log that does not fit."""
+    assert PUBLISHED["id"] == SCHEMA
+    broken = sarif([ERROR])
+    broken["runs"][0]["results"][0]["level"] = "fatal"
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(broken)
+
+
+@given(st.lists(anything, max_size=4))
+def test_sarif_fits_the_schema_and_survives_utf8(findings: list[Finding]) -> None:
+    """Whatever the names, the log is valid and complete."""
+    log = json.loads(json.dumps(sarif(findings), ensure_ascii=False).encode())
+    VALIDATOR.validate(log)
+    run = log["runs"][0]
+    assert len(run["results"]) == len(findings)
+    for result, finding in zip(run["results"], findings, strict=True):
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == finding.id
+
+
+@given(st.lists(anything, max_size=4))
+def test_junit_parses_and_counts(findings: list[Finding]) -> None:
+    """Whatever the names, the document parses and its counts are true."""
+    document = JUnitXml.fromstring(junit(findings).encode())
+    suite = next(iter(document))
+    failed = [case for case in suite if any(isinstance(result, Failure) for result in case.result)]
+    assert suite.failures == len(failed) == sum(f.level is Level.ERROR for f in findings)
+    assert suite.tests == len(findings) + len({rule.id for rule in RULES} - {f.id for f in findings})
+
+
+def test_a_broken_ledger_passes_no_other_rule() -> None:
+    """What nobody looked at is skipped, not passed."""
+    suite = next(iter(JUnitXml.fromstring(junit([Finding(BROKEN_LEDGER, "ledger", "torn", "restore")]))))
+    results = {case.classname.rsplit(".", 1)[-1]: case.result for case in suite}
+    assert isinstance(results["DSG007"][0], Failure)
+    assert all(isinstance(result[0], Skipped) for rule, result in results.items() if rule != "DSG007")
+
+
+def test_hostile_names_reach_no_terminal_and_no_xml() -> None:
+    """No escape sequence, markup or forbidden character gets through."""
+    found = Finding(DIGEST_MISMATCH, HOSTILE, HOSTILE, HOSTILE)
+    out = io.StringIO()
+    from rich.console import Console
+
+    Console(file=out, width=200, color_system=None).print(table([found]))
+    shown = out.getvalue()
+    assert "[bold]x[/bold]" in shown  # markup is shown, not obeyed
+    for bad in ("\x1b", "\x00", "\u202e", "\x9b", "\r"):
+        assert bad not in shown
+        assert bad not in junit([found])
+    ElementTree.fromstring(junit([found]))
+    json.dumps(to_json([found]), ensure_ascii=False).encode()
+
+
+def test_lines_stay_lines() -> None:
+    """A name cannot forge a second line."""
+    assert printable("one\r\ntwo\tthree") == "one two three"
+    assert rows([Finding(ON_HOLD, "R\n1", "a", "b")])[0] == ("DSG009", "note", "Request on hold", "R 1", "a", "b")
+
+
+def test_fingerprints_tell_matters_apart_and_stay() -> None:
+    """The same matter has the same fingerprint, another one another."""
+    assert ERROR.fingerprint == Finding(DIGEST_MISMATCH, "router", "its bytes changed", "another remedy").fingerprint
+    assert ERROR.fingerprint != Finding(DIGEST_MISMATCH, "rooter", "its bytes changed", "restore them").fingerprint
+    assert to_json([ERROR])["findings"][0]["fingerprint"] == ERROR.fingerprint
