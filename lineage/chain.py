@@ -1,0 +1,123 @@
+"""The lines of a ledger and the chain they make: pure functions from bytes to facts.
+
+A line is the canonical JSON (RFC 8785) of ``{at, body, digest, kind, previous, seq}``; ``digest`` is the SHA-256 of the
+canonical JSON of the rest, ``previous`` the digest of the line before. Canonical JSON sorts keys, so a line ends in
+``,"digest":...,"kind":...,"previous":...,"seq":...}`` and can be checked by hashing its bytes without the digest, with
+no parsing: every byte of the file is covered.
+
+>>> fact = next_fact(None, kind="opened", body={"format": 1}, at="2026-11-02T09:00:00Z")
+>>> check_line(encode(fact), number=1, after=None, where="ledger.jsonl").digest == fact.digest
+True
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from lineage.errors import BadInput, LedgerBroken
+from lineage.records import Json, canonical
+
+GENESIS = "0" * 64
+"""What the first fact names as the one before it."""
+
+REPAIR = "run `disgorge ledger verify --repair` to set it aside; the facts before it are whole"
+RESTORE = "restore the file from version control or a backup"
+
+_KIND = re.compile(r"[a-z]+(-[a-z]+)*")
+_TAIL = re.compile(
+    rb',"digest":"(?P<digest>[0-9a-f]{64})"'
+    rb'(?P<rest>,"kind":"(?P<kind>[a-z-]+)","previous":"(?P<previous>[0-9a-f]{64})","seq":(?P<seq>[0-9]{1,16})\})\Z'
+)
+_TAIL_BYTES = 400  # longer than any match of _TAIL: kinds are short words
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened. ``at`` is UTC, RFC 3339; ``seq`` counts from 1."""
+
+    seq: int
+    at: str
+    kind: str
+    body: dict[str, Json]
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the chain needs to know of a fact: its place, its kind, and the two digests."""
+
+    seq: int
+    kind: str
+    previous: str
+    digest: str
+
+
+def next_fact(after: "Fact | Link | None", *, kind: str, body: dict[str, Json], at: str) -> Fact:
+    """Return the fact that follows ``after``; :class:`~lineage.errors.BadInput` if ``body`` is no exact JSON."""
+    if not _KIND.fullmatch(kind) or len(kind) > 64:
+        raise BadInput(f"{kind!r} is no kind of fact: use lower-case words joined by hyphens")
+    seq, previous = (after.seq + 1, after.digest) if after else (1, GENESIS)
+    try:
+        rest = canonical({"at": at, "body": body, "kind": kind, "previous": previous, "seq": seq})
+    except Exception as problem:  # rfc8785 raises several types; all mean that JSON cannot carry the value
+        raise BadInput(f"a fact of kind {kind!r} cannot be recorded exactly: {problem}") from problem
+    return Fact(seq, at, kind, json.loads(rest)["body"], previous, hashlib.sha256(rest).hexdigest())
+
+
+def encode(fact: Fact) -> bytes:
+    """Return the line of a fact, without its newline."""
+    return canonical(
+        {
+            "at": fact.at,
+            "body": fact.body,
+            "digest": fact.digest,
+            "kind": fact.kind,
+            "previous": fact.previous,
+            "seq": fact.seq,
+        }
+    )
+
+
+def read_link(line: bytes) -> Link | None:
+    """Return the link a line claims, or None if it has not the form of a fact. Checks no digest."""
+    tail = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
+    if tail is None or not line.startswith(b'{"at":"'):
+        return None
+    return Link(int(tail["seq"]), tail["kind"].decode(), tail["previous"].decode(), tail["digest"].decode())
+
+
+def is_whole(line: bytes, link: Link) -> bool:
+    """Return whether the line's bytes are those its digest was made from."""
+    tail = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
+    if tail is None:
+        return False
+    body = hashlib.sha256(line[: tail.start()])
+    body.update(tail["rest"])
+    return body.hexdigest() == link.digest
+
+
+def check_line(line: bytes, *, number: int, after: Link | None, where: str) -> Link:
+    """Return the link of line ``number`` (from 1) if it follows ``after``; :class:`~lineage.errors.LedgerBroken`."""
+    link = read_link(line)
+    if link is None:
+        raise LedgerBroken(f"{where}: line {number} is not a fact (edited or overwritten); {RESTORE}")
+    if not is_whole(line, link):
+        raise LedgerBroken(f"{where}: line {number} was edited, its digest does not match; {RESTORE}")
+    expected = after.digest if after else GENESIS
+    if link.seq != number or link.previous != expected:
+        raise LedgerBroken(
+            f"{where}: line {number} does not follow the line before it (lines reordered, inserted or missing); "
+            f"{RESTORE}"
+        )
+    return link
+
+
+def parse(line: bytes, *, number: int, where: str) -> Fact:
+    """Return the fact of a line whose link was checked."""
+    try:
+        value = json.loads(line)
+        return Fact(value["seq"], value["at"], value["kind"], value["body"], value["previous"], value["digest"])
+    except (ValueError, KeyError, TypeError) as problem:
+        raise LedgerBroken(f"{where}: line {number} is not a fact ({problem}); {RESTORE}") from problem

@@ -1,0 +1,261 @@
+"""The file that holds the chain: reading it whole or from its end, appending to it, and what can have happened to it.
+
+An append is acknowledged when ``head.json`` names its last fact. So what a crash leaves behind can be told from what
+somebody did: a damaged line after the acknowledged head is *torn*, and can be set aside; any other damage is an edit, a
+reordering or a cut, and only a copy of the file helps.
+
+Order of an append: the new ``head.json`` aside, then the lines, fsync, then the rename. A full disk is met before or
+during the second step, and the file is cut back to its old size. The cost: whole lines after the acknowledged head,
+left by a crash between fsync and rename, count as facts, although nobody was told that they were recorded.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from lineage.chain import REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
+from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
+from lineage.objects import sync_folder, write_atomically, written_aside
+from lineage.records import canonical
+
+LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
+_BLOCK = 1 << 16  # bytes read at a time from the end: some hundred facts
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last acknowledged fact."""
+
+    seq: int
+    digest: str
+
+
+class Journal:
+    """``ledger.jsonl``, ``head.json`` and ``ledger.lock`` in one folder."""
+
+    def __init__(self, home: Path, *, lock_seconds: float = LOCK_SECONDS):
+        self.file = home / "ledger.jsonl"
+        self.head_file = home / "head.json"
+        self._lock_file = home / "ledger.lock"
+        self._lock_seconds = lock_seconds
+
+    def create(self, first: Fact) -> None:
+        """Write the first fact."""
+        write_atomically(self.file, encode(first) + b"\n")
+        write_atomically(self.head_file, _head_bytes(first))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the workspace's lock; :class:`~lineage.errors.WorkspaceBusy` if another process keeps it."""
+        from filelock import FileLock, Timeout  # read on use: readers take no lock
+
+        lock = FileLock(self._lock_file, timeout=self._lock_seconds)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise WorkspaceBusy(
+                f"{self._lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
+                "changed, wait for it to end and repeat"
+            ) from None
+        except OSError as problem:
+            raise LineageError(
+                f"{self._lock_file}: cannot be locked ({problem.strerror}); is it writable?"
+            ) from problem
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def lines(self) -> list[tuple[bytes, Link]]:
+        """Return every line with its link, the whole chain checked against itself and the acknowledged head."""
+        head, data = self._read_all()
+        return self._checked(head, data)
+
+    def tail(self) -> Link:
+        """Return the link of the last line, checked by itself and against the acknowledged head."""
+        head, line = self._read_last()
+        link = read_link(line)
+        if link is None or not is_whole(line, link):
+            return self.lines()[-1][1]  # which says what is wrong, and where
+        if link.seq > head.seq:  # a crash came between append and rename: look at all of it
+            return self.lines()[-1][1]
+        self._compare(head, link)
+        return link
+
+    def backwards(self) -> Iterator[Link]:
+        """Yield links from the last line on, each line checked by itself."""
+        after = self.tail()
+        yield after
+        for line in islice(self._lines_from_end(), 1, None):
+            link = read_link(line)
+            if link is None or not is_whole(line, link) or link.digest != after.previous:
+                raise LedgerBroken(f"{self.file}: line {after.seq - 1} was edited or replaced; {RESTORE}")
+            yield link
+            after = link
+
+    def append(self, make: Callable[[Link], Sequence[Fact]]) -> tuple[Fact, ...]:
+        """Append what ``make`` returns for the last link; on any failure the file is as it was."""
+        with self.writing():
+            last = self.tail()
+            if last.seq > self._head().seq:
+                write_atomically(self.head_file, _head_bytes(last))
+            facts = tuple(make(last))
+            lines = b"".join(encode(fact) + b"\n" for fact in facts)
+            try:
+                with written_aside(self.head_file, _head_bytes(facts[-1])) as aside:
+                    self._extend(lines, acknowledge=aside, head=facts[-1])
+            except OSError as problem:
+                raise LineageError(
+                    f"{self.file}: nothing was recorded ({problem.strerror}); make room on the disk and repeat"
+                ) from problem
+        return facts
+
+    def set_aside_torn_line(self) -> Path | None:
+        """Move what a crash left after the acknowledged head into ``ledger.torn-<n>`` and return that path.
+
+        Returns None if no line is torn. Raises :class:`~lineage.errors.LedgerBroken` if acknowledged facts are damaged.
+        """
+        with self.writing():
+            head, data = self._read_all()
+            cut = 0
+            for _ in range(head.seq):
+                cut = data.find(b"\n", cut) + 1 or len(data)
+            self._checked(head, data[:cut])
+            with suppress(LedgerBroken):
+                self._checked(head, data)
+                return None
+            number = 1
+            while (aside := self.file.with_name(f"ledger.torn-{number}")).exists():
+                number += 1
+            write_atomically(aside, data[cut:])
+            with self.file.open("rb+") as file:
+                file.truncate(cut)
+                os.fsync(file.fileno())
+            return aside
+
+    def _extend(self, lines: bytes, *, acknowledge: Path, head: Fact) -> None:
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
+                os.replace(acknowledge, self.head_file)
+            except BaseException:  # Ctrl-C too: a half-written line would stop every reader
+                if self._head().digest != head.digest:
+                    os.ftruncate(descriptor, size)
+                    os.fsync(descriptor)
+                raise
+        finally:
+            os.close(descriptor)
+        sync_folder(self.file.parent)
+
+    def _head(self) -> Head:
+        try:
+            value = json.loads(self.head_file.read_bytes())
+            return Head(int(value["seq"]), str(value["digest"]))
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise LedgerBroken(f"{self.head_file}: missing or damaged; {RESTORE}") from problem
+
+    def _read_all(self) -> tuple[Head, bytes]:
+        """Return the head and then the file, which holds at least what the head acknowledges."""
+        head, data = self._head(), self._bytes()
+        if not data.endswith(b"\n"):
+            self._wait_for_writer()
+            head, data = self._head(), self._bytes()
+        return head, data
+
+    def _read_last(self) -> tuple[Head, bytes]:
+        """Return the head and the last line, without its newline; an empty line if the file does not end in one."""
+        head, line = self._head(), next(self._lines_from_end(), b"")
+        if not line:
+            self._wait_for_writer()
+            head, line = self._head(), next(self._lines_from_end(), b"")
+        return head, line
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.file.read_bytes()
+        except OSError as problem:
+            raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
+
+    def _lines_from_end(self) -> Iterator[bytes]:
+        """Yield lines from the last on; what follows the last newline comes first, unless there is nothing."""
+        try:
+            with self.file.open("rb") as file:
+                start, rest = file.seek(0, os.SEEK_END), b""
+                ended = False
+                while start > 0:
+                    block = min(_BLOCK, start)
+                    start = file.seek(start - block)
+                    rest = file.read(block) + rest
+                    if not ended:
+                        if not rest.endswith(b"\n"):
+                            return
+                        rest, ended = rest[:-1], True
+                    *lines, _ = reversed(rest.split(b"\n"))
+                    rest = rest[: len(rest) - sum(len(line) + 1 for line in lines)]
+                    yield from lines
+                if ended:
+                    yield rest
+        except OSError as problem:
+            raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
+
+    def _wait_for_writer(self) -> None:
+        """Let a writer that may be in the middle of an append finish."""
+        try:
+            with self.writing():
+                return
+        except WorkspaceBusy:
+            raise
+        except LineageError:
+            time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
+
+    def _checked(self, head: Head, data: bytes) -> list[tuple[bytes, Link]]:
+        lines = data.split(b"\n")
+        torn = lines.pop() != b""
+        checked: list[tuple[bytes, Link]] = []
+        after: Link | None = None
+        for number, line in enumerate(lines, start=1):
+            try:
+                after = check_line(line, number=number, after=after, where=str(self.file))
+            except LedgerBroken:
+                if number > head.seq:
+                    raise self._torn(number) from None
+                raise
+            if number == head.seq:
+                self._compare(head, after)
+            checked.append((line, after))
+        if len(checked) < head.seq:
+            raise LedgerBroken(
+                f"{self.file}: ends after line {len(checked)}, but {head.seq} facts were recorded: it was cut; "
+                f"{RESTORE}"
+            )
+        if torn:
+            raise self._torn(len(checked) + 1)
+        return checked
+
+    def _compare(self, head: Head, link: Link) -> None:
+        if link.seq < head.seq:
+            raise LedgerBroken(
+                f"{self.file}: ends after line {link.seq}, but {head.seq} facts were recorded: it was cut; {RESTORE}"
+            )
+        if link.digest != head.digest:
+            raise LedgerBroken(
+                f"{self.file}: line {head.seq} is not the fact that {self.head_file.name} remembers: it was rewritten; "
+                f"{RESTORE}"
+            )
+
+    def _torn(self, number: int) -> LedgerBroken:
+        return LedgerBroken(f"{self.file}: line {number} is torn, an append was interrupted; {REPAIR}")
+
+
+def _head_bytes(fact: Fact | Link) -> bytes:
+    return canonical({"digest": fact.digest, "seq": fact.seq}) + b"\n"

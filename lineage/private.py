@@ -1,0 +1,88 @@
+"""What is never committed: the keys of pseudonyms and of the list of withdrawn items.
+
+A digest of known content identifies it, so the ledger does not name what was removed. That a withdrawn item must not
+come back is remembered as a keyed mark (HMAC-SHA256) in ``private/withdrawn.txt``; a person appears as a keyed
+pseudonym. Without ``private/`` neither can be computed, so the folder is to be backed up, and apart from the rest.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from lineage.errors import LineageError
+from lineage.objects import write_atomically
+
+_KEY_BYTES = 32  # as long as the hash
+
+
+class Private:
+    """The folder ``private`` of a workspace."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._keys: dict[str, bytes] = {}
+        self._marks: frozenset[str] = frozenset()
+        self._marks_as_of: tuple[int, int] | None = None
+
+    @property
+    def marks_file(self) -> Path:
+        """The list of keyed marks, one a line, sorted."""
+        return self.folder / "withdrawn.txt"
+
+    def create(self) -> None:
+        """Make the folder, closed to others, with fresh keys."""
+        self.folder.mkdir(mode=0o700)
+        os.chmod(self.folder, 0o700)  # mkdir's mode is subject to the umask
+        for name in ("pseudonym.key", "withdrawn.key"):
+            write_atomically(self.folder / name, secrets.token_bytes(_KEY_BYTES).hex().encode() + b"\n", mode=0o600)
+
+    def pseudonym(self, name: str) -> str:
+        """Return the pseudonym of a person or an account, 64 hexadecimal characters."""
+        return self._mark("pseudonym.key", name)
+
+    def withdrawn_mark(self, item: str) -> str:
+        """Return the mark of an item's digest."""
+        return self._mark("withdrawn.key", item)
+
+    def mark_withdrawn(self, items: Iterable[str]) -> None:
+        """Add the marks of these item digests to the list. The caller holds the workspace's lock."""
+        known = self._known()
+        marks = known.union(self.withdrawn_mark(item) for item in items)
+        if marks != known:
+            text = "".join(f"{mark}\n" for mark in sorted(marks))
+            write_atomically(self.marks_file, text.encode(), mode=0o600)
+
+    def is_withdrawn(self, item: str) -> bool:
+        """Return whether this item digest is on the list."""
+        known = self._known()
+        return bool(known) and self.withdrawn_mark(item) in known
+
+    def _known(self) -> frozenset[str]:
+        try:
+            stat = self.marks_file.stat()
+            if (as_of := (stat.st_mtime_ns, stat.st_ino)) != self._marks_as_of:
+                self._marks = frozenset(self.marks_file.read_text(encoding="ascii").split())
+                self._marks_as_of = as_of
+        except FileNotFoundError:
+            return frozenset()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise LineageError(f"{self.marks_file}: cannot be read ({problem}); restore it from a backup") from problem
+        return self._marks
+
+    def _mark(self, key: str, text: str) -> str:
+        return hmac.new(self._key(key), text.encode(), hashlib.sha256).hexdigest()
+
+    def _key(self, name: str) -> bytes:
+        if name not in self._keys:
+            path = self.folder / name
+            try:
+                self._keys[name] = bytes.fromhex(path.read_text(encoding="ascii").strip())
+            except (OSError, ValueError) as problem:
+                raise LineageError(
+                    f"{path}: the workspace's key is missing or damaged; it is never committed, so copy the private "
+                    "folder from where the workspace was made, or restore its backup"
+                ) from problem
+        return self._keys[name]

@@ -1,0 +1,123 @@
+"""Bring your own training: record what a component learned from, whatever code trains it.
+
+::
+
+    with Ledger.open().recording(kind="classifier", name="digits", uses=[("alice", "train"), ("bob", "select")]) as part:
+        part.save(train(...))
+
+The uses are resolved before training starts, so a misspelt shard costs a second and not a night. The weights are stored
+and the fact appended when the block ends; if it raises, or saves nothing, nothing is recorded.
+
+What this cannot see: data the block reads and does not name. A component without a recipe can be traced and withdrawn,
+but not trained again by this package.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lineage.errors import BadInput, UnknownRecord
+from lineage.objects import save_tensors
+from lineage.records import Component, Cost, Json, Role, Use, plain
+
+if TYPE_CHECKING:
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+
+
+class Recording:
+    """A component being trained. ``component`` is what was recorded, once the block has ended."""
+
+    def __init__(self, *, kind: str, name: str, uses: tuple[Use, ...], recipe: dict[str, Json]):
+        self.kind = kind
+        self.name = name
+        self.uses = uses
+        self.recipe = recipe
+        self.component: Component | None = None
+        self._weights: bytes | None = None
+        self._cost = Cost()
+
+    def save(self, tensors: Mapping[str, Any]) -> None:
+        """Take the component's tensors, by name: numpy arrays, or torch tensors. The last call counts.
+
+        Raises :class:`~lineage.errors.BadInput` for no tensor, or one that safetensors cannot hold.
+        """
+        self._weights = save_tensors({name: _array(name, tensor) for name, tensor in tensors.items()})
+
+    def count(self, *, examples: int = 0, steps: int = 0) -> None:
+        """Add to the training cost, whose seconds are timed from the block's start to its end."""
+        self._cost += Cost(examples=examples, steps=steps)
+
+    @property
+    def weights(self) -> bytes:
+        """The safetensors bytes of the last save; :class:`~lineage.errors.BadInput` if there was none."""
+        if self._weights is None:
+            raise BadInput(
+                f"component {self.name!r}: the block ended without save(tensors), so there is nothing to record"
+            )
+        return self._weights
+
+    @property
+    def cost(self) -> Cost:
+        """What was counted so far."""
+        return self._cost
+
+
+@contextmanager
+def recording(
+    ledger: "Ledger",
+    *,
+    kind: str,
+    name: str,
+    uses: Sequence[Use | tuple[str, str]],
+    recipe: dict[str, Json] | None = None,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Iterator[Recording]:
+    """Record the component trained inside the block.
+
+    ``uses`` are :class:`~lineage.records.Use` or pairs of what was used (a live shard's or component's name, or any
+    recorded digest, withdrawn ones too, so that what happened can be told) and its role. Raises
+    :class:`~lineage.errors.UnknownRecord` for a use nobody recorded and :class:`~lineage.errors.BadInput` for an empty
+    name, no use at all, an unknown role, or a block that saved nothing.
+    """
+    from lineage.catalog import Catalog
+
+    if not name or not kind:
+        raise BadInput("a component needs a name and a kind, and one of them is empty")
+    if not uses:
+        raise BadInput(f"component {name!r}: no uses; name every shard and component that shapes it, with its role")
+    with Catalog.of(ledger) as catalog:
+        resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
+    making = Recording(kind=kind, name=name, uses=resolved, recipe=dict(recipe or {}))
+    started = timer()
+    yield making
+    cost = making.cost + Cost(seconds=round(timer() - started, 6))
+    digest = ledger.objects.put(making.weights)
+    component = Component(digest, name, kind, resolved, making.recipe, cost)
+    ledger.append("component", {"component": plain(component)})
+    making.component = component
+
+
+def _use(catalog: "Catalog", use: Use | tuple[str, str]) -> Use:
+    named, role_name = (use.digest, use.role) if isinstance(use, Use) else use
+    try:
+        role = Role(role_name)
+    except ValueError:
+        raise BadInput(f"{role_name!r} is no role; use one of {', '.join(Role)}") from None
+    try:
+        return Use(catalog.shard(named).digest, role)
+    except UnknownRecord as no_shard:
+        try:
+            return Use(catalog.component(named).digest, role)
+        except UnknownRecord as no_component:
+            raise UnknownRecord(f"{no_shard}; and {no_component}") from None
+
+
+def _array(name: str, tensor: Any) -> Any:
+    if not hasattr(tensor, "detach"):
+        return tensor
+    try:
+        return tensor.detach().cpu().numpy()
+    except TypeError as problem:  # torch.bfloat16, for one, has no numpy twin
+        raise BadInput(f"tensor {name!r}: {problem}; convert it first, for example with .float()") from problem
