@@ -1,0 +1,69 @@
+"""A shard's items, without their content: the one place that says which item is whose.
+
+Rows are sorted by digest and then key, in Parquet that DuckDB, Spark or Trino read as it is.
+
+A manifest is erasable, the ledger is not: keys are kept as they were given, and a key may well be personal data (an
+e-mail address, a file name), so they stand here and never in a fact. Subjects are keyed pseudonyms.
+
+>>> import tempfile
+>>> path = Path(tempfile.mkdtemp()) / "manifest.parquet"
+>>> write_manifest(path, [Item("b" * 64, "2", None, None, None, 8), Item("a" * 64, "1", None, "web", "MIT", 8)])
+>>> [item.key for item in read_manifest(path)]
+['1', '2']
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lineage.parquet import broken, read_table, write_table
+from lineage.records import Item
+
+SCHEMA = pa.schema(
+    [
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("subject", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("license", pa.string()),
+        pa.field("n_bytes", pa.int64(), nullable=False),
+    ]
+)
+
+
+def write_manifest(path: Path, items: Sequence[Item]) -> None:
+    """Write items to ``path``, sorted, atomically; the same items in any order give the same bytes."""
+    ordered = in_manifest_order(items)
+    columns = [pa.array([getattr(item, column.name) for item in ordered], column.type) for column in SCHEMA]
+    write_table(path, pa.Table.from_arrays(columns, schema=SCHEMA), dictionary=True)
+
+
+def read_manifest(path: Path) -> tuple[Item, ...]:
+    """Return the items at ``path``, sorted by digest, then key.
+
+    Raises ``UnknownRecord`` if there is no such file, ``DigestMismatch`` if it is damaged.
+    """
+    table = read_table(path, "manifest of the shard")
+    if not table.schema.equals(SCHEMA):
+        raise broken(path, "manifest of the shard")
+    columns = (table.column(column.name).to_pylist() for column in SCHEMA)
+    return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
+
+
+def read_digests(path: Path) -> Any:
+    """Return the digests at ``path`` as an Arrow column, without reading the rest."""
+    table = read_table(path, "manifest of the shard", ["digest"])
+    if table.schema.names != ["digest"]:
+        raise broken(path, "manifest of the shard")
+    return table.column("digest")
+
+
+def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Return items as a manifest keeps them: by digest, then key, then the rest, so that no order of arrival shows."""
+    return tuple(sorted(items, key=_place))
+
+
+def _place(item: Item) -> tuple[str, str, str, str, str]:
+    return (item.digest, item.key, item.subject or "", item.source or "", item.license or "")
