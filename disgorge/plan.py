@@ -1,4 +1,4 @@
-"""From a decision and an impact to a plan: a value that is printed, compared and approved by its digest."""
+"""A plan as a value: printed, compared, and approved by its digest. :mod:`disgorge.planning` makes them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,0 +1,291 @@
+"""How each step of a plan is done. One function per action; :func:`act` picks it.
+
+An action changes the world only in ways that may be repeated, and returns the facts to append. See
+:mod:`disgorge.execute` for why that is enough to survive being killed.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disgorge import purge as purging
+from disgorge.certificate import refuse_adoption
+from disgorge.docket import Case
+from disgorge.errors import ExecutionFailed
+from disgorge.evidence import Check
+from disgorge.examine import Examination, Examiner, join, pick
+from disgorge.plan import Action, Plan, Step
+from disgorge.registry import registry_of
+from disgorge.training import OnProgress, Runner, make, read_items, remake, spec_of
+from disgorge.write_up import write_up
+from lineage.catalog import Catalog
+from lineage.errors import UnknownRecord
+from lineage.ledger import Ledger
+from lineage.records import Composition, Json, ShardChange, canonical, plain, restore
+from lineage.shards import cut_shard
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What actions work with: the ledger, who trains, who re-executes, and who is told of progress."""
+
+    ledger: Ledger
+    runner: Runner
+    independent: Callable[[], Runner]
+    references: int
+    on_progress: OnProgress
+
+
+Facts = list[tuple[str, dict[str, Json]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What a step came to: its result, the facts to append before its own, and those after it."""
+
+    result: dict[str, Json] = field(default_factory=dict)
+    facts: Facts = field(default_factory=list)
+    closing: Facts = field(default_factory=list)
+
+
+def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Do one step and return what it came to."""
+    return _ACTIONS[step.action](workshop, plan, step, case)
+
+
+def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    alias = step.detail["alias"]
+    registry_of(workshop.ledger).contain(step.subject, alias)
+    fact = {"name": step.subject, "alias": alias, "request": plan.request}
+    return Acted({"release": step.subject, "alias": alias}, [("release-contained", fact)])
+
+
+def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
+    ledger = workshop.ledger
+    changes = [restore(ShardChange, change) for change in step.detail["changes"]]
+    with Catalog.of(ledger) as catalog:
+        selected = catalog.selected(case.request.selectors)
+    forget = sorted({digest for digests in selected.values() for digest in digests})
+    _write_private(_forget_file(ledger, plan), {"items": forget})
+    ledger.mark_withdrawn(forget)
+    facts: Facts = []
+    for change in changes:
+        after = cut_shard(ledger, change, selected[change.before.digest])
+        if after is not None:
+            facts.append(("shard", {"shard": plain(after), "duplicates": {"within": 0, "across": 0}}))
+        facts.append(
+            (
+                "shard-withdrawn",
+                {
+                    "shard": change.before.digest,
+                    "name": change.before.name,
+                    "after": after.digest if after else None,
+                    "removed": change.removed,
+                    "request": plan.request,
+                    "plan": plan.digest,
+                },
+            )
+        )
+    return Acted({"shards": len(changes), "rows": sum(change.removed for change in changes)}, facts)
+
+
+def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    return Acted(
+        {"component": step.subject, "before": step.detail["component"], "after": None},
+        [_retired(plan, step.subject, step.detail["component"], None, step.action.value)],
+    )
+
+
+def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger = workshop.ledger
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    spec = spec_of(_composition(ledger, _before(plan, step.release)))
+    component = remake(ledger, spec, step.subject, workshop.runner, shards=shards, on_progress=workshop.on_progress)
+    result = {
+        "component": step.subject,
+        "before": step.detail["component"],
+        "after": component.digest,
+        "cost": plain(component.cost),
+    }
+    if component.digest == step.detail["component"]:
+        raise ExecutionFailed(
+            f"training {step.subject} again without the items gave the very same weights; either they never trained "
+            f"it, or the method does not train: the removal cannot be shown"
+        )
+    return Acted(result, [_retired(plan, step.subject, step.detail["component"], component.digest, "retrain")])
+
+
+def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger = workshop.ledger
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    spec = spec_of(_composition(ledger, step.detail["before"]))
+    made = make(ledger, spec, workshop.runner, shards=shards, only=())
+    result = {"before": step.detail["before"], "after": made.composition.digest}
+    return Acted(result, [("composition", {"composition": plain(made.composition)})])
+
+
+def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
+    ledger = workshop.ledger
+    withdrawn = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
+    changes = [restore(ShardChange, c) for step in withdrawn for c in step.detail["changes"]]
+    forget = frozenset(_read_private(_forget_file(ledger, plan))["items"])
+    spec = spec_of(_composition(ledger, step.detail["before"]))
+    old = join([read_items(ledger, c.before.digest) for c in changes if c.before.name in (*spec.shards, *spec.core)])
+    result = case.steps[plan.digest][_step_of(plan, Action.RECOMPOSE, step.subject).id]
+    found = Examiner(ledger, workshop.runner, workshop.independent, workshop.references, workshop.on_progress).examine(
+        before=_composition(ledger, result["before"]),
+        after=_composition(ledger, result["after"]),
+        withdrawn=frozenset(change.before.digest for change in changes),
+        removed=pick(old, forget),
+        utility_floor=plan.utility_floor,
+        loss_accepted=plan.digest in case.accepts_loss,
+        plan=plan.digest,
+    )
+    kept = ledger.objects.put(canonical(found))
+    ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
+    refuse_adoption(plan, step.subject, found.checks)
+    return Acted({"release": step.subject, "examination": kept, "after": result["after"]})
+
+
+def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Move the alias; the examination is read again, because this is the step that must not be fooled."""
+    ledger = workshop.ledger
+    probed = case.steps[plan.digest][_step_of(plan, Action.PROBE, step.subject).id]
+    examination = examination_of(ledger, probed["examination"])
+    refuse_adoption(plan, step.subject, examination.checks)
+    alias = step.detail["alias"]
+    composition = _composition(ledger, probed["after"])
+    registry_of(ledger).adopt(step.subject, alias, composition)
+    fact = {"name": step.subject, "alias": alias, "composition": composition.digest}
+    return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
+
+
+def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Take a release down for good and retire every member that no other live release uses."""
+    ledger = workshop.ledger
+    with Catalog.of(ledger) as catalog:
+        others = {
+            member.component
+            for release in catalog.releases()
+            if (release.name, release.alias) != (step.subject, step.detail["alias"])
+            for member in catalog.composition(release.composition).members
+        }
+        live = {(component.name, component.digest) for component in catalog.components()}
+    registry_of(ledger).withdraw(step.subject)
+    fact = {
+        "name": step.subject,
+        "alias": step.detail["alias"],
+        "composition": step.detail["before"],
+        "request": plan.request,
+    }
+    facts: Facts = [("release-withdrawn", fact)]
+    retired = 0
+    for name, digest in zip(step.detail["names"], step.detail["components"], strict=True):
+        if digest not in others and (name, digest) in live:
+            facts.append(_retired(plan, name, digest, None, "withdraw"))
+            retired += 1
+    return Acted({"release": step.subject, "retired": retired}, facts)
+
+
+def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Delete what was retired and look for it; the search is run before as well, to show that it can find it."""
+    ledger = workshop.ledger
+    path = _forget_file(ledger, plan)
+    forget = frozenset(_read_private(path)["items"])
+    targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
+    remembered = _read_private(path)
+    found_before = remembered.get("found_before")
+    if found_before is None:
+        found_before = purging.residue_before(ledger, item_digests=forget, **targets)
+        _write_private(path, remembered | {"found_before": found_before})
+    purged = purging.purge(ledger, **targets)
+    check = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
+    kept = ledger.objects.put(canonical(check))
+    fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
+    result = {"deleted": len(purged.deleted), "kept": list(purged.kept), "residuals": list(purged.residuals)}
+    return Acted(result | {"residue": kept}, [("purged", fact)])
+
+
+def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger = workshop.ledger
+    bundle = write_up(ledger, plan, case)
+    verdict = json.loads((bundle / "verdict.json").read_text())["verdict"]
+    _forget_file(ledger, plan).unlink(missing_ok=True)
+    where = bundle.relative_to(ledger.workspace).as_posix()
+    report = {"request": plan.request, "plan": plan.digest, "bundle": where, "verdict": verdict}
+    closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
+    return Acted({"bundle": where, "verdict": verdict}, [], closing)
+
+
+_ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
+    Action.CONTAIN: _contain,
+    Action.WITHDRAW_ITEMS: _withdraw_items,
+    Action.DROP: _drop,
+    Action.SUBTRACT: _drop,
+    Action.RETRAIN: _retrain,
+    Action.RECOMPOSE: _recompose,
+    Action.PROBE: _probe,
+    Action.ADOPT: _adopt,
+    Action.WITHDRAW: _withdraw,
+    Action.PURGE: _purge,
+    Action.REPORT: _report,
+}
+
+
+def examination_of(ledger: Ledger, digest: str) -> Examination:
+    """Return an examination kept in the object store."""
+    return restore(Examination, json.loads(ledger.objects.get(digest)))
+
+
+def check_of(ledger: Ledger, digest: str) -> Check:
+    """Return a check kept in the object store."""
+    return restore(Check, json.loads(ledger.objects.get(digest)))
+
+
+def _composition(ledger: Ledger, digest: str) -> Composition:
+    with Catalog.of(ledger) as catalog:
+        return catalog.composition(digest)
+
+
+def _before(plan: Plan, release: str | None) -> str:
+    return str(_step_of(plan, Action.RECOMPOSE, release).detail["before"])
+
+
+def _step_of(plan: Plan, action: Action, subject: str | None) -> Step:
+    for step in plan.steps:
+        if step.action is action and step.subject == subject:
+            return step
+    raise UnknownRecord(f"the plan of {plan.request} has no step {action.value} for {subject}; plan it again")
+
+
+def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> tuple[str, dict[str, Json]]:
+    fact = {"name": name, "component": before, "after": after, "remedy": remedy, "plan": plan.digest}
+    return ("component-retired", fact)
+
+
+def _forget_file(ledger: Ledger, plan: Plan) -> Path:
+    """Where the withdrawn items' digests are kept while a plan runs: private, and deleted at its end."""
+    return ledger.home / "private" / "executions" / f"{plan.digest}.json"
+
+
+def _write_private(path: Path, body: Json) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    aside = path.with_suffix(".new")
+    aside.write_text(json.dumps(body))
+    os.chmod(aside, 0o600)
+    aside.replace(path)
+
+
+def _read_private(path: Path) -> dict[str, Json]:
+    if not path.exists():
+        raise ExecutionFailed(
+            f"{path.name} is missing from the workspace's private folder, so what was withdrawn can no longer be "
+            f"searched for; restore the private folder and resume"
+        )
+    return dict(json.loads(path.read_text()))

@@ -1,0 +1,82 @@
+"""The lineage-closure check: no live path from what was withdrawn to what is released.
+
+Looks at what the ledger says, and at whether the ledger agrees with itself: a component's recorded uses must be those
+of its recipe. It cannot see a training input nobody recorded; the never-trained check is what catches that.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from disgorge.evidence import Check, Control, Verdict
+from lineage.records import Component, Role, Use
+
+
+def influences(components: Iterable[Component], known: Mapping[str, Sequence[Component]]) -> frozenset[str]:
+    """Return the digests of every shard and component that shaped these, through any role and any number of steps.
+
+    ``known`` maps a digest to every component recorded under it: two names may share bytes, and then the uses of both
+    count.
+    """
+    seen: set[str] = set()
+    waiting = [use.digest for component in components for use in _all_uses(component)]
+    while waiting:
+        digest = waiting.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        waiting.extend(use.digest for component in known.get(digest, ()) for use in _all_uses(component))
+    return frozenset(seen)
+
+
+def lineage_closure(
+    release: str,
+    *,
+    before: Sequence[Component],
+    after: Sequence[Component],
+    known: Mapping[str, Sequence[Component]],
+    withdrawn: frozenset[str],
+) -> Check:
+    """Return whether any withdrawn shard still reaches the components of a release.
+
+    Positive control: the same search over the components before removal must reach one.
+    """
+    reached_before = len(influences(before, known) & withdrawn)
+    reached = influences(after, known) & withdrawn
+    crooked = [component.name for component in after if component.recipe and not _agrees(component)]
+    control = Control(
+        "positive", "the same search, before removal, finds the withdrawn data", reached_before, reached_before > 0
+    )
+    if reached or crooked:
+        verdict = Verdict.FAIL
+        answer = (
+            f"{len(reached)} withdrawn shards still reach {release}"
+            if reached
+            else f"the recorded uses of {', '.join(crooked)} are not those of the recipe"
+        )
+    elif not control.held:
+        verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before removal either, so it shows nothing"
+    else:
+        verdict, answer = Verdict.PASS, f"no recorded path leads from the withdrawn data to {release}"
+    return Check(
+        name="lineage-closure",
+        subject=release,
+        question="Does any recorded path lead from the withdrawn data to the release?",
+        answer=answer,
+        value=len(reached) + len(crooked),
+        threshold=0,
+        n=len(after),
+        verdict=verdict,
+        controls=(control,),
+        detail={"reached": sorted(reached), "disagreeing": crooked},
+    )
+
+
+def _all_uses(component: Component) -> set[Use]:
+    return {*component.uses, *_recipe_uses(component)}
+
+
+def _recipe_uses(component: Component) -> set[Use]:
+    return {Use(use["digest"], Role(use["role"])) for use in component.recipe.get("uses", [])}
+
+
+def _agrees(component: Component) -> bool:
+    return set(component.uses) == _recipe_uses(component)

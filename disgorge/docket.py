@@ -1,0 +1,120 @@
+"""Where each request stands: the docket, read off the ledger's facts.
+
+Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is what they come to for one request.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from disgorge.plan import Plan
+from lineage.errors import UnknownRecord
+from lineage.ledger import Ledger
+from lineage.records import Json, restore
+from policies.decision import Decision
+from policies.request import RemovalRequest
+
+
+@dataclass(slots=True)
+class Case:
+    """One request and everything the ledger says about it; the last decision and the last plan count."""
+
+    request: RemovalRequest
+    decision: Decision | None = None
+    plan: str | None = None
+    """Digest of the last plan made."""
+    approvals: dict[str, list[str]] = field(default_factory=dict)
+    """Plan digest to the pseudonyms of those who approved it."""
+    accepts_loss: set[str] = field(default_factory=set)
+    """Digests of plans approved with their loss of utility."""
+    steps: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Plan digest to the results of the steps done, by step id, in the order they were done."""
+    seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    hold: str | None = None
+    """Why the request is on hold, or None."""
+    until: dt.date | None = None
+    """The deadline after an extension."""
+    closed: str | None = None
+    """How it ended."""
+    report: Json = None
+    """The last report fact's body."""
+    facts: list[Json] = field(default_factory=list)
+    """Every fact about this request, in order: the slice of the ledger that a report carries."""
+
+    @property
+    def deadline(self) -> dt.date | None:
+        """When the request must be done by, extensions counted."""
+        if self.until is not None:
+            return self.until
+        owed = self.decision.owed if self.decision else None
+        return owed.deadline if owed else None
+
+    @property
+    def state(self) -> str:
+        """Where the request stands, in a word or two."""
+        if self.closed:
+            return self.closed
+        if self.hold is not None:
+            return "on-hold"
+        if self.plan and self.steps.get(self.plan):
+            return "executing"
+        if self.plan and self.approvals.get(self.plan):
+            return "approved"
+        if self.plan:
+            return "planned"
+        return self.decision.outcome.value if self.decision else "filed"
+
+
+def docket(ledger: Ledger) -> dict[str, Case]:
+    """Return every case by request id, in the order in which requests were filed."""
+    cases: dict[str, Case] = {}
+    by_plan: dict[str, Case] = {}
+    for fact in ledger.facts():
+        body = fact.body
+        if fact.kind == "request":
+            request = restore(RemovalRequest, body["request"])
+            cases.setdefault(request.id, Case(request))
+            case = cases[request.id]
+        else:
+            found = by_plan.get(body.get("plan", "")) or cases.get(body.get("request", ""))
+            if found is None:
+                continue
+            case = found
+        case.facts.append(fact)
+        if fact.kind == "decision":
+            case.decision = restore(Decision, body["decision"])
+        elif fact.kind == "plan":
+            case.plan = body["plan"]
+            by_plan[body["plan"]] = case
+        elif fact.kind == "approval":
+            case.approvals.setdefault(body["plan"], []).append(body["by"])
+            if body.get("accepts_utility_loss"):
+                case.accepts_loss.add(body["plan"])
+        elif fact.kind == "step":
+            case.steps.setdefault(body["plan"], {})[body["step"]] = body["result"]
+            case.seconds.setdefault(body["plan"], {})[body["step"]] = body["seconds"]
+        elif fact.kind == "hold":
+            case.hold = body["reason"] if body["on"] else None
+        elif fact.kind == "deadline-extended":
+            case.until = dt.date.fromisoformat(body["until"])
+        elif fact.kind == "report":
+            case.report = body
+        elif fact.kind == "request-closed":
+            case.closed = body["outcome"]
+    return cases
+
+
+def case_of(ledger: Ledger, request: str) -> Case:
+    """Return one case; :class:`UnknownRecord` names the command that lists them."""
+    cases = docket(ledger)
+    if request not in cases:
+        raise UnknownRecord(f"no request {request!r}; `disgorge request list` shows those there are")
+    return cases[request]
+
+
+def plan_of(ledger: Ledger, case: Case) -> Plan:
+    """Return a case's last plan, read from the object store; :class:`UnknownRecord` if none was made."""
+    import json
+
+    if case.plan is None:
+        raise UnknownRecord(f"request {case.request.id} has no plan; make one with `disgorge request plan`")
+    return restore(Plan, json.loads(ledger.objects.get(case.plan)))

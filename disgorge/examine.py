@@ -1,0 +1,259 @@
+"""Examines one release after its removal and before its alias moves: the probe step.
+
+Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
+closure, never-trained re-execution, every registered statistical probe, and utility. Looks, and records nothing but
+the references, which are components like any other: one that learned from data withdrawn later is itself removed.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from disgorge.closure import lineage_closure
+from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
+from disgorge.method import Items, Model, ModelSpec, seed_of
+from disgorge.probes.never_trained import never_trained
+from disgorge.training import (
+    Job,
+    OnProgress,
+    Runner,
+    assemble,
+    make,
+    read_items,
+    reference_release,
+    spec_of,
+    unseen,
+)
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.objects import save_tensors
+from lineage.records import Component, Composition, Shard
+
+_SEED_STEP = 7919
+"""How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
+
+SAMPLES_SHOWN = 32
+"""How many samples of a generator a report shows, before and after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found about one release. ``samples`` is an object with arrays ``before`` and ``after``, or None."""
+
+    checks: tuple[Check, ...]
+    utility: tuple[Utility, ...]
+    samples: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Examines releases of one workspace.
+
+    ``runner`` trains references; ``independent`` opens a runner of fresh processes for re-execution. ``references`` is
+    how many never-trained models statistical probes compare with.
+    """
+
+    ledger: Ledger
+    runner: Runner
+    independent: Callable[[], "Runner"]
+    references: int = 2
+    on_progress: OnProgress = unseen
+
+    def examine(
+        self,
+        *,
+        before: Composition,
+        after: Composition,
+        withdrawn: frozenset[str],
+        removed: Items,
+        utility_floor: float | None,
+        loss_accepted: bool,
+        plan: str,
+    ) -> Examination:
+        """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards."""
+        spec = spec_of(after)
+        with Catalog.of(self.ledger) as catalog:
+            known: dict[str, list[Component]] = defaultdict(list)
+            for component in catalog.components(live=False):
+                known[component.digest].append(component)
+            shards = {shard.name: shard for shard in catalog.shards()}
+        members = {
+            composition.digest: [_recorded(known, member.component, member.name) for member in composition.members]
+            for composition in (before, after)
+        }
+        closure = lineage_closure(
+            spec.release,
+            before=members[before.digest],
+            after=members[after.digest],
+            known=known,
+            withdrawn=withdrawn,
+        )
+        reexecution = self._reexecute(spec.release, tuple(members[after.digest]))
+        old, new = assemble(self.ledger, before), assemble(self.ledger, after)
+        retained = self._together([shards[name] for name in spec.shards if name in shards])
+        held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
+        utility = tuple(_utility(spec.release, old, new, {"held-out": held_out, "retained": retained}))
+        kept = _utility_check(spec.release, utility, utility_floor, accepted=loss_accepted)
+        statistics = self._statistics(spec, old, new, shards, removed, retained, held_out, plan)
+        return Examination((closure, reexecution, kept, *statistics), utility, self._samples(old, new))
+
+    def _reexecute(self, release: str, components: tuple[Component, ...]) -> Check:
+        """Re-execute what was not re-executed before, in fresh processes, and record what was reached."""
+        proved = {fact.body["recipe"]: fact.body["component"] for fact in self.ledger.facts("reexecuted")}
+        jobs = [
+            Job(component.name, component.recipe, component.cost.steps)
+            for component in components
+            if component.recipe and proved.get(component.recipe_digest) != component.digest
+        ]
+        start = time.perf_counter()
+        reached: dict[str, str] = {}
+        runner = self.independent()
+        try:
+            for done in runner.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
+                reached[done.job.name] = done.digest
+        finally:
+            runner.close()
+        case = ReexecutionCase(release, components, lambda component: reached[component.name], proved)
+        check = never_trained(case)
+        by_name = {component.name: component for component in components}
+        for name, digest in reached.items():
+            if digest == by_name[name].digest:
+                self.ledger.append("reexecuted", {"recipe": by_name[name].recipe_digest, "component": digest})
+        return replace(check, seconds=time.perf_counter() - start)
+
+    def _statistics(
+        self,
+        spec: ModelSpec,
+        old: Model,
+        new: Model,
+        shards: Mapping[str, Shard],
+        removed: Items,
+        retained: Items,
+        held_out: Items,
+        plan: str,
+    ) -> list[Check]:
+        """Train the references and run every registered probe."""
+        start = time.perf_counter()
+        references = []
+        for number in range(1, self.references + 1):
+            title = reference_release(spec.release, number)
+            made = make(
+                self.ledger,
+                spec,
+                self.runner,
+                shards=shards,
+                shift=number * _SEED_STEP,
+                recorded_as=title,
+                on_progress=self.on_progress,
+            )
+            references.append(assemble(self.ledger, made.composition, title=title))
+        training = time.perf_counter() - start
+        case = ProbeCase(
+            spec.release, old, new, tuple(references), removed, retained, held_out, seed_of(plan, spec.release)
+        )
+        checks = []
+        for probe in probes().values():
+            start = time.perf_counter()
+            check = probe.run(case)
+            seconds = time.perf_counter() - start
+            detail = check.detail | {"probe_version": probe.version, "reference_seconds": round(training, 3)}
+            checks.append(replace(check, seconds=seconds, detail=detail))
+        return checks
+
+    def _together(self, shards: list[Shard]) -> Items:
+        """Return the items of several shards as one, in the shards' order."""
+        return join([read_items(self.ledger, shard.digest) for shard in shards])
+
+    def _samples(self, old: Model, new: Model) -> str | None:
+        """Draw the same seeds from a generator before and after, and return the object that holds the pictures."""
+        if new.task != "generate":
+            return None
+        pictures = {
+            "before": old.sample(SAMPLES_SHOWN, seed=0).astype("float32"),
+            "after": new.sample(SAMPLES_SHOWN, seed=0).astype("float32"),
+        }
+        return self.ledger.objects.put(save_tensors(pictures))
+
+
+def join(parts: list[Items]) -> Items:
+    """Return several sets of items as one; the fields must agree. No parts make no items."""
+    import numpy as np
+
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return Items((), {})
+    arrays = {field: np.concatenate([part.arrays[field] for part in parts]) for field in parts[0].arrays}
+    return Items(tuple(digest for part in parts for digest in part.digests), arrays)
+
+
+def pick(items: Items, digests: frozenset[str]) -> Items:
+    """Return those items whose digest is wanted, in their order."""
+    import numpy as np
+
+    rows = [row for row, digest in enumerate(items.digests) if digest in digests]
+    index = np.array(rows, dtype=np.int64)
+    return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
+
+
+def _recorded(known: Mapping[str, list[Component]], digest: str, name: str) -> Component:
+    return next(component for component in known[digest] if component.name == name)
+
+
+def _utility(release: str, old: Model, new: Model, sets: Mapping[str, Items]) -> list[Utility]:
+    found = []
+    for shard, items in sets.items():
+        if len(items):
+            before, after = old.utility(items), new.utility(items)
+            found += [
+                Utility(release, shard, metric, len(items), float(before[metric]), float(after[metric]))
+                for metric in after
+            ]
+    return found
+
+
+def _utility_check(release: str, utility: tuple[Utility, ...], floor: float | None, *, accepted: bool) -> Check:
+    """Return whether the headline on held-out data kept the least share a pack demands; measured in any case."""
+    headline = next((u for u in utility if u.shard == "held-out"), utility[0] if utility else None)
+    if headline is None or headline.before is None or headline.after is None:
+        return Check(
+            "utility", release, _UTILITY_QUESTION, "there were no items to measure on", None, floor, 0,
+            Verdict.INCONCLUSIVE,
+        )  # fmt: skip
+    kept = share_kept(headline.before, headline.after)
+    low = floor is not None and kept < floor
+    answer = f"{headline.metric} on {headline.shard} data went from {headline.before:.4f} to {headline.after:.4f}"
+    if low:
+        answer += f", below the floor of {floor:.0%} of what it was"
+        answer += "; the approver accepted the loss" if accepted else "; a person must accept the loss first"
+    return Check(
+        name="utility",
+        subject=release,
+        question=_UTILITY_QUESTION,
+        answer=answer,
+        value=round(kept, 6),
+        threshold=floor,
+        n=headline.n,
+        verdict=Verdict.FAIL if low and not accepted else Verdict.PASS,
+        detail={"metric": headline.metric, "accepted": accepted},
+    )
+
+
+_UTILITY_QUESTION = "How good is the release on data it never saw, before and after?"
+
+
+def share_kept(before: float, after: float) -> float:
+    """Return utility after as a share of before; for measures below zero (negative losses) the inverse ratio.
+
+    >>> share_kept(0.9, 0.45), share_kept(-0.5, -1.0)
+    (0.5, 0.5)
+    """
+    if before == after:
+        return 1.0
+    if before > 0:
+        return after / before
+    return before / after if after < 0 else 1.0
+
+
+def _prefixed(words: str, on_progress: OnProgress) -> OnProgress:
+    return lambda name, done, total: on_progress(words + name, done, total)

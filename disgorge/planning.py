@@ -1,0 +1,279 @@
+"""From a decision and an impact to a plan.
+
+The target of a removal is the layout of each model over the shards as they will be. A component that the layout no
+longer has is dropped or subtracted, one that it still has is trained again, and a component nothing released uses is
+dropped. Where a method offers no remedy that is strong enough, the whole release is withdrawn, and the plan says so.
+
+Pure: reads no clock, no file and no ledger.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from disgorge.certificate import required_checks
+from disgorge.errors import DisgorgeError
+from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
+from disgorge.plan import Action, Alternative, Plan, Step
+from lineage.records import Affected, Component, Cost, Impact, Json, ReleaseHit, Shard, plain, restore
+from policies.decision import Decision, Owed
+from policies.taxonomy import Guarantee, Outcome, Remedy, Scope
+
+
+def make_plan(
+    decision: Decision,
+    impact: Impact,
+    methods: Mapping[str, Method],
+    *,
+    shards: Mapping[str, Shard],
+    components: Mapping[str, Component],
+) -> Plan:
+    """Return what will be done about a granted request.
+
+    ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
+    digest, whose recorded costs are the estimate. Raises :class:`DisgorgeError` when the decision grants nothing.
+    """
+    if decision.outcome is not Outcome.GRANTED or decision.owed is None:
+        raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
+    owed = decision.owed
+    after = shards_after(shards, impact)
+    hits = [_Hit.of(hit, impact, components) for hit in impact.releases]
+    remedies: list[Step] = []
+    endings: list[Step] = []
+    for hit in hits:
+        found = None if owed.scope is Scope.WHOLE_LINEAGE else _remedies(hit, owed, methods, after)
+        if found is None:
+            endings.append(_withdrawal(hit, owed, hits))
+        else:
+            remedies.extend(found)
+            endings.extend(_renewal(hit, owed))
+    destroyed = [digest for step in endings for digest in step.detail.get("components", [])]
+    remedies.extend(_unreleased(impact, hits))
+    retired = [step.detail["component"] for step in remedies] + destroyed
+    steps = [
+        *(_contain(hit) for hit in hits),
+        *_withdraw_items(impact),
+        *remedies,
+        *endings,
+        _purge(impact, retired),
+        _report(decision),
+    ]
+    kinds = tuple(Remedy(step.action.value) for step in [*remedies, *endings] if step.action.value in _REMEDIES)
+    required = tuple(dict.fromkeys((*required_checks(owed.guarantee, kinds), *owed.evidence)))
+    return Plan(
+        request=decision.request,
+        decision=decision.digest,
+        lineage_head=impact.lineage_head,
+        guarantee=owed.guarantee,
+        steps=tuple(replace(step, id=f"{n:02d}-{step.id}") for n, step in enumerate(steps, start=1)),
+        required=required,
+        approvals=owed.approvals,
+        utility_floor=owed.utility_floor,
+        full_cost=sum((hit.full_cost for hit in hits), Cost()),
+    )
+
+
+def shards_after(shards: Mapping[str, Shard], impact: Impact) -> dict[str, Shard]:
+    """Return the shards by name as they will be once the impact's items are withdrawn."""
+    changed = {change.before.digest: change.after for change in impact.shards}
+    after = {name: changed.get(shard.digest, shard) for name, shard in shards.items()}
+    return {name: shard for name, shard in after.items() if shard is not None}
+
+
+_REMEDIES = {remedy.value for remedy in Remedy}
+_CHEAPEST_FIRST = (Remedy.DROP, Remedy.SUBTRACT, Remedy.RETRAIN)
+_ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.RETRAIN: Action.RETRAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A release that is hit, with its members and which of them are affected, inputs first."""
+
+    release: str
+    alias: str
+    composition: str
+    spec: ModelSpec
+    members: tuple[Component, ...]
+    affected: tuple[Affected, ...]
+
+    @classmethod
+    def of(cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component]) -> "_Hit":
+        names = {(member.name, member.component) for member in hit.composition.members}
+        return cls(
+            hit.release.name,
+            hit.release.alias,
+            hit.release.composition,
+            restore(ModelSpec, hit.composition.spec)
+            if hit.composition.spec
+            else ModelSpec(hit.release.name, "", (), ()),
+            tuple(components[member.component] for member in hit.composition.members),
+            tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
+        )
+
+    @property
+    def full_cost(self) -> Cost:
+        """What training every member again would take, by what it took."""
+        return sum((member.cost for member in self.members), Cost())
+
+
+def _remedies(hit: _Hit, owed: Owed, methods: Mapping[str, Method], shards: Mapping[str, Shard]) -> list[Step] | None:
+    """Return one step per affected component, or None where a component has no remedy that is strong enough."""
+    method = methods.get(hit.spec.method)
+    if method is None:
+        return None
+    target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in method.layout(hit.spec, shards)}
+    steps = []
+    for affected in hit.affected:
+        step = _remedy(hit, affected.component, target.get(affected.component.name), owed, method)
+        if step is None:
+            return None
+        steps.append(step)
+    return steps
+
+
+def _remedy(hit: _Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Method) -> Step | None:
+    """Return the cheapest remedy for one component that fits the target and is strong enough, with those rejected."""
+    offers = sorted(offers_for(method, component.kind), key=lambda offer: _CHEAPEST_FIRST.index(offer.remedy))
+    chosen: Offer | None = None
+    rejected = []
+    for offer in offers:
+        why_not = _unfit(offer, blueprint, owed) or ("costs more than the remedy chosen" if chosen else "")
+        if why_not:
+            cost = _cost(offer.remedy, component, blueprint)
+            rejected.append(Alternative(offer.remedy, offer.guarantee, cost, why_not))
+        else:
+            chosen = offer
+    if chosen is None:
+        return None
+    everything = Alternative(
+        Remedy.RETRAIN, Guarantee.EXACT, hit.full_cost, "trains the whole model again, untouched parts too"
+    )
+    return Step(
+        id=f"{chosen.remedy.value}-{component.name}",
+        action=_ACTIONS[chosen.remedy],
+        subject=component.name,
+        release=hit.release,
+        guarantee=chosen.guarantee,
+        cost=_cost(chosen.remedy, component, blueprint),
+        words=_words(chosen.remedy, component),
+        caveat=chosen.caveat,
+        alternatives=(*rejected, everything),
+        detail={"component": component.digest, "kind": component.kind},
+    )
+
+
+def _unfit(offer: Offer, blueprint: Blueprint | None, owed: Owed) -> str:
+    """Say why an offer cannot be used here, or nothing."""
+    if offer.guarantee < owed.guarantee:
+        return f"its guarantee is {offer.guarantee.label}, owed is {owed.guarantee.label}"
+    if owed.families and offer.family not in owed.families:
+        return f"the decision does not admit {offer.family.value}"
+    if blueprint is None and offer.remedy is Remedy.RETRAIN:
+        return "nothing is left to train it on"
+    if blueprint is not None and offer.remedy is not Remedy.RETRAIN:
+        return "would take out retained items that nobody asked to remove"
+    return ""
+
+
+def _cost(remedy: Remedy, component: Component, blueprint: Blueprint | None) -> Cost:
+    """Return the expected cost: nothing for a drop, the layout's steps at the recorded pace for a retraining."""
+    if remedy is not Remedy.RETRAIN or blueprint is None:
+        return Cost()
+    recorded = component.cost
+    pace = recorded.seconds / recorded.steps if recorded.steps else 0.0
+    seconds = pace * blueprint.steps if pace else recorded.seconds
+    return Cost(blueprint.examples, blueprint.steps, round(seconds, 3))
+
+
+def _words(remedy: Remedy, component: Component) -> str:
+    return {
+        Remedy.DROP: f"Take {component.name} out of the model and destroy it.",
+        Remedy.SUBTRACT: f"Take the vector of {component.name} out and recompose the model from the vectors kept.",
+        Remedy.RETRAIN: f"Train {component.name} again, from nothing, on the retained items.",
+    }[remedy]
+
+
+def _contain(hit: _Hit) -> Step:
+    return Step(
+        f"contain-{hit.release}", Action.CONTAIN, hit.release, hit.release, Guarantee.NONE, Cost(),
+        f"Stop serving {hit.release} until its next release is checked.",
+        detail={"alias": hit.alias},
+    )  # fmt: skip
+
+
+def _withdraw_items(impact: Impact) -> Iterator[Step]:
+    if not impact.shards:
+        return
+    names = ", ".join(change.before.name for change in impact.shards)
+    yield Step(
+        "withdraw-items", Action.WITHDRAW_ITEMS, names, None, Guarantee.EXACT, Cost(),
+        f"Write new shards without {impact.items} items of {names}.",
+        detail={"changes": [plain(change) for change in impact.shards]},
+    )  # fmt: skip
+
+
+def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
+    def step(action: Action, words: str) -> Step:
+        detail: dict[str, Json] = {"alias": hit.alias, "before": hit.composition}
+        return Step(
+            f"{action.value}-{hit.release}", action, hit.release, hit.release, owed.guarantee, Cost(), words,
+            detail=detail,
+        )  # fmt: skip
+
+    yield step(Action.RECOMPOSE, f"Compose {hit.release} from what was kept and what was trained again.")
+    yield step(Action.PROBE, f"Check {hit.release} against models that never saw the items.")
+    yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
+
+
+def _withdrawal(hit: _Hit, owed: Owed, hits: Sequence[_Hit]) -> Step:
+    """Return the step that destroys a release with every member no other hit release keeps."""
+    if owed.scope is Scope.WHOLE_LINEAGE:
+        why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
+    else:
+        why = "no registered remedy is strong enough for one of its components"
+    return Step(
+        id=f"withdraw-{hit.release}",
+        action=Action.WITHDRAW,
+        subject=hit.release,
+        release=hit.release,
+        guarantee=Guarantee.EXACT,
+        cost=Cost(),
+        words=f"Take {hit.release} down and destroy it: {why}.",
+        detail={
+            "alias": hit.alias,
+            "before": hit.composition,
+            "components": [member.digest for member in hit.members],
+            "names": [member.name for member in hit.members],
+        },
+    )
+
+
+def _unreleased(impact: Impact, hits: Sequence[_Hit]) -> Iterator[Step]:
+    """Yield a drop for every affected component no live release uses: references of probes, recorded leftovers."""
+    released = {(member.name, member.digest) for hit in hits for member in hit.members}
+    for affected in impact.affected:
+        component = affected.component
+        if (component.name, component.digest) in released:
+            continue
+        yield Step(
+            f"drop-{component.name}", Action.DROP, component.name, None, Guarantee.EXACT, Cost(),
+            f"Destroy {component.name}: it learned from the items and no live release uses it.",
+            detail={"component": component.digest, "kind": component.kind},
+        )  # fmt: skip
+
+
+def _purge(impact: Impact, retired: Sequence[str]) -> Step:
+    return Step(
+        "purge", Action.PURGE, "old weights and withdrawn items", None, Guarantee.EXACT, Cost(),
+        "Delete what was retired and the shards as they were, and look whether they are gone.",
+        detail={
+            "objects": list(dict.fromkeys(retired)),
+            "shards": [change.before.digest for change in impact.shards],
+        },
+    )  # fmt: skip
+
+
+def _report(decision: Decision) -> Step:
+    return Step(
+        "report", Action.REPORT, decision.request, None, Guarantee.NONE, Cost(),
+        "Write and sign the report.",
+    )  # fmt: skip

@@ -1,0 +1,211 @@
+"""What a compliance officer does with a request before anything is removed: file, decide, plan, approve, hold.
+
+Each verb reads the ledger, calls one pure function, and appends one fact. Personal particulars go to the private
+folder, from where they can be erased without touching the chain; the ledger keeps a salted digest of them.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from disgorge.docket import Case, case_of, docket, plan_of
+from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
+from disgorge.method import methods
+from disgorge.plan import Plan
+from disgorge.planning import make_plan
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Impact, Selector, canonical, plain
+from policies.decision import Decision
+from policies.pack import Pack
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect
+
+
+def file_request(
+    ledger: Ledger,
+    *,
+    standing: Standing,
+    ground: Defect,
+    regime: str,
+    selectors: Sequence[Selector],
+    received: dt.date | None = None,
+    identity_verified: bool = False,
+    legal_hold: bool = False,
+    facts: Mapping[str, Any] | None = None,
+    particulars: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+) -> RemovalRequest:
+    """Record a request and return it. A subject's selector must carry the pseudonym already.
+
+    Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and :class:`DisgorgeError` for an id
+    that is taken; nothing is written then.
+    """
+    today = ledger.now().date()
+    received = received or today
+    if received > today:
+        raise DisgorgeError(f"received {received} lies after today, {today}; give the day it arrived")
+    request = RemovalRequest(
+        id=request_id or f"R-{today:%Y%m%d}-{secrets.token_hex(3)}",
+        standing=standing,
+        ground=ground,
+        regime=regime,
+        selectors=tuple(selectors),
+        received=received,
+        identity_verified=identity_verified,
+        legal_hold=legal_hold,
+        facts=dict(facts or {}),
+    )
+    if request.id in docket(ledger):
+        raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
+    if particulars:
+        request = replace(request, particulars=_keep_private(ledger, request.id, particulars))
+    ledger.append("request", {"request": plain(request)})
+    return request
+
+
+def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
+    """Return what a request touches now. Read-only."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.impact(request.selectors)
+
+
+def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
+    """Decide a request by the packs and record the decision with its reasons."""
+    from policies.pack import decide
+
+    case = _open_case(ledger, request_id)
+    decision = decide(case.request, impact_of(ledger, case.request), packs, today=ledger.now().date())
+    ledger.append("decision", {"request": request_id, "decision": plain(decision)})
+    return decision
+
+
+def plan_request(ledger: Ledger, request_id: str) -> Plan:
+    """Plan a granted request against the lineage as it is now, store the plan, and record its digest."""
+    case = _open_case(ledger, request_id)
+    if case.decision is None:
+        raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
+    if case.hold is not None:
+        raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
+    with Catalog.of(ledger) as catalog:
+        impact = catalog.impact(case.request.selectors)
+        shards = {shard.name: shard for shard in catalog.shards()}
+        members = {m.component: m.name for hit in impact.releases for m in hit.composition.members}
+        components = {
+            component.digest: component
+            for component in catalog.components(live=False)
+            if members.get(component.digest) == component.name
+        }
+    if not impact.shards:
+        raise DisgorgeError(f"request {request_id} matches nothing any more; close it with `disgorge request deny`")
+    plan = make_plan(case.decision, impact, methods(), shards=shards, components=components)
+    ledger.objects.put(canonical(plan))
+    ledger.append("plan", {"request": request_id, "plan": plan.digest})
+    return plan
+
+
+def approve_plan(
+    ledger: Ledger, request_id: str, digest: str, *, approver: str, accept_utility_loss: bool = False
+) -> Plan:
+    """Record that ``approver`` (kept as a pseudonym) approves the plan with this digest, full or its first 12 digits.
+
+    Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
+    """
+    case = _open_case(ledger, request_id)
+    plan = plan_of(ledger, case)
+    if len(digest) < 12 or not plan.digest.startswith(digest):
+        raise StalePlan(
+            f"{digest!r} is not the digest of the plan of {request_id}, which is {plan.digest[:12]}; read that plan, "
+            f"then approve its digest"
+        )
+    require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
+    who = ledger.pseudonym(approver)
+    if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
+        raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
+    ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
+    return plan
+
+
+def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:
+    """Raise :class:`StalePlan` if lineage moved since the plan was made and its execution has not begun."""
+    if not started and ledger.lineage_head() != plan.lineage_head:
+        raise StalePlan(
+            f"the lineage changed since the plan of {plan.request} was made; plan again with `disgorge request plan "
+            f"{plan.request}` and have that plan approved"
+        )
+
+
+def require_approved(case: Case, plan: Plan) -> None:
+    """Raise :class:`NotApproved` unless enough different people approved exactly this plan."""
+    who = set(case.approvals.get(plan.digest, []))
+    needed = max(plan.approvals, 1)
+    if len(who) < needed:
+        raise NotApproved(
+            f"the plan of {plan.request} has {len(who)} of {needed} approvals; approve it with `disgorge request "
+            f"approve {plan.request} {plan.digest[:12]} --by NAME`"
+        )
+
+
+def hold_request(ledger: Ledger, request_id: str, *, on: bool, reason: str) -> None:
+    """Put a request on hold, or lift the hold; an execution stops before its next step."""
+    _open_case(ledger, request_id)
+    ledger.append("hold", {"request": request_id, "on": on, "reason": reason})
+
+
+def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
+    """Close a request without doing anything, with a reason from the fixed list."""
+    case = _open_case(ledger, request_id)
+    if case.plan and case.steps.get(case.plan):
+        raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
+    ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
+
+
+def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
+    """Extend a request's deadline as far as its regime allows, record why, and return the new one."""
+    from policies.deadlines import extend
+
+    case = _open_case(ledger, request_id)
+    if case.decision is None:
+        raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
+    until = extend(case.decision, case.request, packs, reason=reason, today=ledger.now().date())
+    ledger.append("deadline-extended", {"request": request_id, "until": until.isoformat(), "reason": reason})
+    return until
+
+
+def erase_particulars(ledger: Ledger, request_id: str) -> bool:
+    """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
+    path = _private_file(ledger, request_id)
+    if not path.exists():
+        return False
+    path.unlink()
+    return True
+
+
+def _open_case(ledger: Ledger, request_id: str) -> Case:
+    case = case_of(ledger, request_id)
+    if case.closed:
+        raise AlreadyExecuted(
+            f"request {request_id} is closed ({case.closed}); file a new request if more must be done"
+        )
+    return case
+
+
+def _private_file(ledger: Ledger, request_id: str) -> Path:
+    return ledger.home / "private" / "requests" / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
+
+
+def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, str]) -> str:
+    salt = secrets.token_hex(16)
+    body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
+    path = _private_file(ledger, request_id)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body)
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,333 @@
+"""Makes components from recipes, and models from components.
+
+:func:`carry_out` is the one way a component comes to be: it reads what the recipe names by digest, verifies it, trains,
+and returns canonical bytes. First training, retraining, probes' references and never-trained re-execution all go
+through it, so that "same recipe, same digest" is tested by every run.
+
+:func:`make` lays a model out and makes what is missing. A component whose recipe was carried out before is taken from
+the store, not trained again: the negative consequence is that a store that lies is believed until the never-trained
+check re-executes the recipe in another process.
+"""
+
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from disgorge.errors import ExecutionFailed
+from disgorge.method import (
+    Blueprint,
+    Items,
+    Model,
+    ModelSpec,
+    Part,
+    Progress,
+    method_named,
+    no_progress,
+    recipe_for,
+)
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.objects import load_tensors, save_tensors
+from lineage.records import (
+    Component,
+    Composition,
+    Cost,
+    Json,
+    Member,
+    Role,
+    Shard,
+    Use,
+    digest_of,
+    in_member_order,
+    plain,
+    restore,
+)
+from lineage.shards import shard_items
+
+
+def read_items(ledger: Ledger, shard: str) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked against its digest."""
+    digests, arrays = shard_items(ledger, shard, verify=True)
+    return Items(tuple(digests), arrays)
+
+
+def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
+    """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
+
+    Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` when the recipe was
+    written under other library versions, because then the bits may differ.
+    """
+    method = method_named(recipe["method"])
+    if method.version != recipe["version"]:
+        raise ExecutionFailed(
+            f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
+        )
+    items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
+    parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
+    with threads(recipe["threads"]):
+        tensors = method.train(recipe["kind"], recipe["parameters"], items, parts, progress=progress)
+    return save_tensors(tensors)
+
+
+class threads:  # noqa: N801 (reads as a verb at its uses)
+    """Hold torch to a thread count inside a ``with``: bits depend on it. Restores the count that was."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __enter__(self) -> None:
+        import torch
+
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(self.count)
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        torch.set_num_threads(self._before)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recipe to carry out. ``name`` is for people; ``steps`` lets progress be shown before it starts."""
+
+    name: str
+    recipe: dict[str, Json]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a job came to: the digest of the bytes now in the object store, and the seconds it took."""
+
+    job: Job
+    digest: str
+    seconds: float
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with (job name, steps done, steps in all)."""
+
+
+def unseen(name: str, done: int, total: int) -> None:
+    """Take progress of a job and show nothing."""
+
+
+class Runner(Protocol):
+    """Carries jobs out: :class:`Here` in this process, :class:`disgorge.workers.Workers` in others."""
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in any order. Its result is in the object store by then."""
+
+    def close(self) -> None:
+        """Let go of whatever carries the jobs out."""
+
+
+class Here:
+    """Carries jobs out in this process, one after the other. What tests of small models use."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in the order given."""
+        for job in jobs:
+            start = time.perf_counter()
+            name = job.name
+            tensors = carry_out(
+                self.ledger, job.recipe, progress=lambda done, total, name=name: on_progress(name, done, total)
+            )
+            yield Done(job, self.ledger.objects.put(tensors), time.perf_counter() - start)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A composition with the components it is made of; ``trained`` names those that were not there before."""
+
+    composition: Composition
+    components: tuple[Component, ...]
+    trained: tuple[str, ...]
+
+
+def component_name(release: str, blueprint: str) -> str:
+    """Return the name under which a release's component is recorded."""
+    return f"{release}/{blueprint}"
+
+
+def blueprint_name(release: str, component: str) -> str:
+    """Return the layout's name of a recorded component: the inverse of :func:`component_name`."""
+    return component.removeprefix(f"{release}/")
+
+
+def reference_release(release: str, number: int) -> str:
+    """Return the name under which the components of a never-trained reference are recorded."""
+    return f"{release}~reference-{number}"
+
+
+def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:
+    """Return the blueprints with the seed moved wherever a removable shard has influence; core parts keep theirs."""
+    removable = set(spec.shards)
+    touched: set[str] = set()
+    moved = []
+    for blueprint in blueprints:
+        if any(use.name in (removable if use.of == "shard" else touched) for use in blueprint.inputs):
+            touched.add(blueprint.name)
+            parameters = blueprint.parameters | {"seed": blueprint.parameters["seed"] + shift}
+            blueprint = replace(blueprint, parameters=parameters)
+        moved.append(blueprint)
+    return tuple(moved)
+
+
+def make(
+    ledger: Ledger,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    shards: Mapping[str, Shard],
+    shift: int = 0,
+    recorded_as: str | None = None,
+    only: Container[str] | None = None,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    """Make the components of a model that do not exist yet, record each, and return the composition.
+
+    ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
+    the components are recorded under, for references. With ``only``, just the components of those names may be trained,
+    and :class:`ExecutionFailed` says which other one is missing. Each component is recorded as soon as it is trained,
+    so a run that was stopped goes on where it was. The composition itself is not released.
+    """
+    blueprints = method_named(spec.method).layout(spec, shards)
+    if shift:
+        blueprints = reseeded(blueprints, spec, shift)
+    return _make(
+        ledger, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
+        on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _make(
+    ledger: Ledger,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    blueprints: tuple[Blueprint, ...],
+    shards: Mapping[str, Shard],
+    recorded_as: str | None = None,
+    only: Container[str] | None = None,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    method = method_named(spec.method)
+    title = recorded_as or spec.release
+    with Catalog.of(ledger) as catalog:
+        by_recipe = {component.recipe_digest: component for component in catalog.components(live=False)}
+        live = {(component.name, component.digest) for component in catalog.components()}
+    by_recipe = {key: component for key, component in by_recipe.items() if ledger.objects.exists(component.digest)}
+    digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
+    components: dict[str, Component] = {}
+    trained: list[str] = []
+
+    def keep(blueprint: Blueprint, component: Component) -> None:
+        if (component.name, component.digest) not in live:
+            ledger.append("component", {"component": plain(component)})
+        components[blueprint.name] = component
+        digests["component", blueprint.name] = component.digest
+
+    for wave in waves(blueprints):
+        jobs: dict[str, tuple[Blueprint, Job]] = {}
+        for blueprint in wave:
+            recipe = recipe_for(method, blueprint, digests, spec)
+            name = component_name(title, blueprint.name)
+            made = by_recipe.get(digest_of(recipe))
+            if made is not None:
+                keep(blueprint, replace(made, name=name))
+            elif only is not None and name not in only:
+                raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
+            else:
+                jobs[name] = (blueprint, Job(name, recipe, blueprint.steps))
+        for done in runner.run([job for _, job in jobs.values()], on_progress=on_progress):
+            blueprint, job = jobs[done.job.name]
+            cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
+            component = Component(
+                done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",)
+            )
+            keep(blueprint, component)
+            trained.append(job.name)
+    members = in_member_order(
+        Member(component_name(title, b.name), digests["component", b.name], b.weight) for b in blueprints
+    )
+    composition = Composition(spec.method, plain(spec), members)
+    return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
+
+
+def remake(
+    ledger: Ledger,
+    spec: ModelSpec,
+    name: str,
+    runner: Runner,
+    *,
+    shards: Mapping[str, Shard],
+    on_progress: OnProgress = unseen,
+) -> Component:
+    """Train one component of a model on the shards there are, record it and return it; its inputs must exist."""
+    wanted = blueprint_name(spec.release, name)
+    blueprints = method_named(spec.method).layout(spec, shards)
+    needed = ancestry(blueprints, wanted)
+    made = _make(ledger, spec, runner, blueprints=needed, shards=shards, only={name}, on_progress=on_progress)
+    return made.components[-1]
+
+
+def ancestry(blueprints: Iterable[Blueprint], name: str) -> tuple[Blueprint, ...]:
+    """Return the blueprint of that name and those it needs, inputs first; :class:`ExecutionFailed` if not laid out."""
+    needed = {name}
+    chosen = []
+    for blueprint in reversed(tuple(blueprints)):
+        if blueprint.name in needed:
+            needed.update(use.name for use in blueprint.inputs if use.of == "component")
+            chosen.append(blueprint)
+    if not chosen or chosen[0].name != name:
+        raise ExecutionFailed(f"the method no longer lays {name} out; plan the request again")
+    return tuple(reversed(chosen))
+
+
+def uses_of(recipe: Mapping[str, Json]) -> tuple[Use, ...]:
+    """Return the uses a recipe names, in its order, without repeats."""
+    return tuple(dict.fromkeys(Use(use["digest"], Role(use["role"])) for use in recipe["uses"]))
+
+
+def waves(blueprints: Iterable[Blueprint]) -> list[list[Blueprint]]:
+    """Return blueprints in groups, each of which needs only components of the groups before it."""
+    depth: dict[str, int] = {}
+    grouped: list[list[Blueprint]] = []
+    for blueprint in blueprints:
+        needs = [depth[use.name] + 1 for use in blueprint.inputs if use.of == "component"]
+        depth[blueprint.name] = max(needs, default=0)
+        while len(grouped) <= depth[blueprint.name]:
+            grouped.append([])
+        grouped[depth[blueprint.name]].append(blueprint)
+    return grouped
+
+
+def spec_of(composition: Composition) -> ModelSpec:
+    """Return the model description a composition was made from."""
+    return restore(ModelSpec, composition.spec)
+
+
+def assemble(ledger: Ledger, composition: Composition, *, title: str | None = None) -> Model:
+    """Return the model a composition describes, its components read from the object store and verified."""
+    spec = spec_of(composition)
+    with Catalog.of(ledger) as catalog:
+        kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+    parts = tuple(
+        Part(
+            blueprint_name(title or spec.release, member.name),
+            kinds[member.component],
+            member.weight,
+            load_tensors(ledger.objects.get(member.component)),
+        )
+        for member in composition.members
+    )
+    return method_named(composition.method).assemble(spec, parts)

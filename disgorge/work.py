@@ -1,0 +1,50 @@
+"""A worker process: reads jobs as JSON lines, carries each out, answers in JSON lines.
+
+Started by :mod:`disgorge.workers` as ``python -m disgorge.work WORKSPACE``. Opens the workspace only to read shards and
+components by digest and to put the result into the object store; it never writes to the ledger.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from disgorge.errors import DisgorgeError
+from disgorge.training import carry_out
+from lineage.errors import LineageError
+from lineage.ledger import Ledger
+
+_SECONDS_BETWEEN_REPORTS = 0.1
+
+
+def main(workspace: str) -> None:
+    """Serve jobs from standard input until it closes."""
+    ledger = Ledger.open(Path(workspace))
+    answer, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not be read as an answer
+
+    def say(**message: Any) -> None:
+        answer.write(json.dumps(message) + "\n")
+        answer.flush()
+
+    for line in sys.stdin:
+        job = json.loads(line)
+        start = last = time.perf_counter()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            if now - last >= _SECONDS_BETWEEN_REPORTS:
+                last = now
+                say(done=done, total=total)
+
+        try:
+            digest = ledger.objects.put(carry_out(ledger, job["recipe"], progress=progress))
+        except (DisgorgeError, LineageError, OSError) as error:
+            say(error=str(error))
+        else:
+            say(digest=digest, seconds=time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

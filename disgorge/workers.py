@@ -1,0 +1,107 @@
+"""Carries jobs out in fresh processes, a few at a time.
+
+Every process starts with nothing but the workspace's path, so a result cannot depend on what this process has in
+memory: that is what makes a re-execution independent. Closing stops the processes; a job cut short leaves no trace
+but, at worst, an unreferenced object.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from queue import Empty, Queue
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from disgorge.errors import ExecutionFailed
+from disgorge.training import Done, Job, OnProgress, unseen
+from lineage.ledger import Ledger
+
+
+class Workers:
+    """A few worker processes; use as ``with Workers(ledger, count=2) as workers``."""
+
+    def __init__(self, ledger: Ledger, *, count: int = 2) -> None:
+        self.ledger = ledger
+        self.count = count
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop every process and wait for it."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._processes.clear()
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words."""
+        waiting: Queue[Job] = Queue()
+        count = 0
+        for job in jobs:
+            waiting.put(job)
+            count += 1
+        while len(self._processes) < min(self.count, count):
+            self._processes.append(self._start())
+        heard: Queue[tuple[Job, dict[str, Any]]] = Queue()
+        for process in self._processes:
+            Thread(target=_converse, args=(process, waiting, heard), daemon=True).start()
+        while count:
+            job, message = heard.get()
+            if "error" in message:
+                raise ExecutionFailed(f"training {job.name} failed: {message['error']}")
+            if "digest" in message:
+                count -= 1
+                yield Done(job, message["digest"], message["seconds"])
+            else:
+                on_progress(job.name, message["done"], message["total"])
+
+    def _start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        )
+
+
+def _converse(
+    process: "subprocess.Popen[str]", waiting: "Queue[Job]", heard: "Queue[tuple[Job, dict[str, Any]]]"
+) -> None:
+    """Hand one process job after job and pass its answers on, until none is waiting."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    while True:
+        try:
+            job = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            process.stdin.write(json.dumps({"recipe": job.recipe}) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                message = json.loads(line)
+                heard.put((job, message))
+                if "digest" in message or "error" in message:
+                    break
+            else:
+                heard.put((job, {"error": "the worker process ended; run the command again to go on"}))
+                return
+        except (OSError, ValueError) as error:
+            heard.put((job, {"error": f"the worker process could not be reached ({error}); run the command again"}))
+            return
