@@ -16,9 +16,10 @@ from disgorge.docket import Case
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import Check
 from disgorge.examine import Examination, Examiner, join, pick
+from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import registry_of
-from disgorge.training import OnProgress, Runner, make, read_items, remake, spec_of
+from disgorge.training import make, remake, spec_of
 from disgorge.write_up import write_up
 from lineage.catalog import Catalog
 from lineage.errors import UnknownRecord

@@ -12,19 +12,10 @@ from dataclasses import dataclass, replace
 
 from disgorge.closure import lineage_closure
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
+from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.method import Items, Model, ModelSpec, seed_of
 from disgorge.probes.never_trained import never_trained
-from disgorge.training import (
-    Job,
-    OnProgress,
-    Runner,
-    assemble,
-    make,
-    read_items,
-    reference_release,
-    spec_of,
-    unseen,
-)
+from disgorge.training import assemble, make, reference_release, spec_of
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import save_tensors

@@ -20,9 +20,9 @@ from filelock import FileLock, Timeout
 from disgorge.actions import Workshop, act
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
+from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Plan, Step
 from disgorge.requests import require_approved, require_fresh
-from disgorge.training import OnProgress, Runner, unseen
 from disgorge.write_up import write_up
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError
-from disgorge.training import carry_out
+from disgorge.jobs import carry_out
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 

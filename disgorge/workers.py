@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from disgorge.errors import ExecutionFailed
-from disgorge.training import Done, Job, OnProgress, unseen
+from disgorge.jobs import Done, Job, OnProgress, unseen
 from lineage.ledger import Ledger
 
 

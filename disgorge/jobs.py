@@ -1,0 +1,114 @@
+"""Carries recipes out: the one way a component comes to be.
+
+:func:`carry_out` reads what a recipe names by digest, verifies it, trains, and returns canonical bytes. First training,
+retraining, probes' references and never-trained re-execution all go through it, so that "same recipe, same digest" is
+tested by every run. A :class:`Runner` carries many out: in this process, or in fresh ones.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from disgorge.errors import ExecutionFailed
+from disgorge.method import Items, Progress, method_named, no_progress
+from lineage.ledger import Ledger
+from lineage.objects import load_tensors, save_tensors
+from lineage.records import Json
+from lineage.shards import shard_items
+
+
+def read_items(ledger: Ledger, shard: str) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked against its digest."""
+    digests, arrays = shard_items(ledger, shard, verify=True)
+    return Items(tuple(digests), arrays)
+
+
+def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
+    """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
+
+    Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` when the recipe was
+    written under other library versions, because then the bits may differ.
+    """
+    method = method_named(recipe["method"])
+    if method.version != recipe["version"]:
+        raise ExecutionFailed(
+            f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
+        )
+    items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
+    parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
+    with threads(recipe["threads"]):
+        tensors = method.train(recipe["kind"], recipe["parameters"], items, parts, progress=progress)
+    return save_tensors(tensors)
+
+
+class threads:  # noqa: N801 (reads as a verb at its uses)
+    """Hold torch to a thread count inside a ``with``: bits depend on it. Restores the count that was."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __enter__(self) -> None:
+        import torch
+
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(self.count)
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        torch.set_num_threads(self._before)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recipe to carry out. ``name`` is for people; ``steps`` lets progress be shown before it starts."""
+
+    name: str
+    recipe: dict[str, Json]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a job came to: the digest of the bytes now in the object store, and the seconds it took."""
+
+    job: Job
+    digest: str
+    seconds: float
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with (job name, steps done, steps in all)."""
+
+
+def unseen(name: str, done: int, total: int) -> None:
+    """Take progress of a job and show nothing."""
+
+
+class Runner(Protocol):
+    """Carries jobs out: :class:`Here` in this process, :class:`disgorge.workers.Workers` in others."""
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in any order. Its result is in the object store by then."""
+
+    def close(self) -> None:
+        """Let go of whatever carries the jobs out."""
+
+
+class Here:
+    """Carries jobs out in this process, one after the other. What tests of small models use."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in the order given."""
+        for job in jobs:
+            start = time.perf_counter()
+            tensors = carry_out(self.ledger, job.recipe, progress=partial(on_progress, job.name))
+            yield Done(job, self.ledger.objects.put(tensors), time.perf_counter() - start)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
