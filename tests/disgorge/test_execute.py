@@ -1,0 +1,246 @@
+"""The pass end to end on the hand-checkable method: what moves, what stays, what is refused, what survives a kill."""
+
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from toys import (
+    bytes_by_name,
+    carry,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    served,
+    toy_of,
+    train,
+)
+
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed, NotApproved, StalePlan
+from disgorge.plan import Action
+from disgorge.requests import approve_plan, hold_request
+from lineage.catalog import Catalog
+from lineage.errors import WorkspaceBusy
+from lineage.ledger import Ledger
+from lineage.records import Selector
+
+RELEASE = "toy-averages"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A trained toy."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    return ledger
+
+
+def test_a_whole_shard_is_subtracted_and_nothing_is_trained(ledger: Ledger) -> None:
+    before = bytes_by_name(ledger, RELEASE)
+    plan = granted_plan(ledger, [Selector("shard", "shard-2")])
+    assert [step.action for step in plan.steps if step.release == RELEASE] == [
+        Action.CONTAIN, Action.SUBTRACT, Action.RECOMPOSE, Action.PROBE, Action.ADOPT,
+    ]  # fmt: skip
+    assert plan.cost.steps == 0
+    executed = carry(ledger)
+    assert executed.verdict == "certified"
+    after = bytes_by_name(ledger, RELEASE)
+    del before[f"{RELEASE}/mean/shard-2"]
+    assert after == before
+
+
+def test_one_person_costs_one_component(ledger: Ledger) -> None:
+    before = bytes_by_name(ledger, RELEASE)
+    executed = remove(ledger, [person(ledger, "shard-3", 1)])
+    after = bytes_by_name(ledger, RELEASE)
+    assert executed.verdict == "certified"
+    assert {name for name in before if before[name] != after[name]} == {f"{RELEASE}/mean/shard-3"}
+    assert live_shards(ledger)["shard-3"].count == 9
+
+
+def test_what_was_removed_is_gone_from_the_store(ledger: Ledger) -> None:
+    old_component = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"]
+    old_shard = live_shards(ledger)["shard-3"].digest
+    remove(ledger, [person(ledger, "shard-3", 1)])
+    assert not ledger.objects.exists(old_component)
+    assert not ledger.content_path(old_shard).exists()
+    assert not ledger.manifest_path(old_shard).exists()
+    with Catalog.of(ledger) as catalog:
+        assert catalog.impact([Selector("subject", ledger.pseudonym("shard-3-person-1"))]).items == 0
+
+
+def test_an_unapproved_plan_is_not_executed(ledger: Ledger) -> None:
+    granted_plan(ledger, [Selector("shard", "shard-2")])
+    head = ledger.lineage_head()
+    case_two = granted_plan_without_approval(ledger)
+    with pytest.raises(NotApproved, match="0 of 1 approvals"):
+        carry(ledger, case_two)
+    assert ledger.lineage_head() == head
+
+
+def granted_plan_without_approval(ledger: Ledger) -> str:
+    """A second request, planned and left there."""
+    import datetime as dt
+
+    from disgorge.requests import decide_request, file_request, plan_request
+    from policies.pack import load_packs
+    from policies.request import Standing
+    from policies.taxonomy import Defect
+
+    file_request(
+        ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+        selectors=[Selector("shard", "shard-4")], received=dt.date(2026, 11, 2), identity_verified=True,
+        request_id="R-2", facts={"contract_ended": True},
+    )  # fmt: skip
+    decide_request(ledger, "R-2", load_packs())
+    plan_request(ledger, "R-2")
+    return "R-2"
+
+
+def test_a_plan_goes_stale_when_lineage_moves(ledger: Ledger) -> None:
+    granted_plan(ledger, [Selector("shard", "shard-2")], request_id="R-1")
+    remove(ledger, [Selector("shard", "shard-4")], request_id="R-2")
+    with pytest.raises(StalePlan, match="plan again"):
+        carry(ledger, "R-1")
+
+
+def test_a_wrong_digest_is_not_approved(ledger: Ledger) -> None:
+    granted_plan(ledger, [Selector("shard", "shard-2")])
+    with pytest.raises(StalePlan, match="is not the digest"):
+        approve_plan(ledger, "R-1", "0" * 64, approver="bea")
+
+
+def test_executing_twice_is_refused_and_changes_nothing(ledger: Ledger) -> None:
+    remove(ledger, [Selector("shard", "shard-2")])
+    head = ledger.head()
+    with pytest.raises(AlreadyExecuted, match="is closed"):
+        carry(ledger)
+    assert ledger.head() == head
+
+
+def test_two_executions_at_once_are_refused(ledger: Ledger) -> None:
+    granted_plan(ledger, [Selector("shard", "shard-2")])
+    with FileLock(ledger.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="another execution"):
+        carry(ledger)
+
+
+def test_a_hold_stops_before_the_next_step(ledger: Ledger) -> None:
+    granted_plan(ledger, [Selector("shard", "shard-2")])
+    hold_request(ledger, "R-1", on=True, reason="litigation")
+    with pytest.raises(ExecutionFailed, match="on hold"):
+        carry(ledger)
+    hold_request(ledger, "R-1", on=False, reason="lifted")
+    assert carry(ledger).verdict == "certified"
+
+
+def test_killed_after_every_step_it_resumes_to_the_same_digests(ledger: Ledger, tmp_path: Path) -> None:
+    import shutil
+
+    plan = granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    copy = Ledger.open(Path(shutil.copytree(ledger.workspace, tmp_path / "undisturbed")))
+    carry(copy)
+
+    class KilledError(BaseException):
+        pass
+
+    import disgorge.execute as shell
+    from disgorge.jobs import Here
+    from disgorge.registry import Unregistered
+    from disgorge.tracking import Untracked
+
+    def die(step: object) -> None:
+        if len(seen) < len(plan.steps) and step not in seen:
+            seen.append(step)
+            raise KilledError
+
+    seen: list[object] = []
+    for _ in plan.steps:
+        with pytest.raises(KilledError):
+            shell.execute(
+                ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+                registrar=Unregistered(), observer=Untracked(), on_step=die,
+            )  # fmt: skip
+    assert carry(ledger).verdict == "certified"
+    assert served(ledger, RELEASE) == served(copy, RELEASE)
+    assert len(seen) == len(plan.steps)
+
+
+def test_forged_retraining_is_refused_and_the_release_stays_down(ledger: Ledger) -> None:
+    """An operator records old weights under the new recipe; re-execution in the probe step finds out."""
+    from disgorge.actions import act
+    from disgorge.jobs import Here
+
+    plan = granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    name = f"{RELEASE}/mean/shard-3"
+    old = bytes_by_name(ledger, RELEASE)[name]
+    assert act is not None
+    forge_after(ledger, plan, name, old)
+    with pytest.raises(CertificateRefused, match="never-trained"):
+        carry(ledger)
+    with Catalog.of(ledger) as catalog:
+        assert catalog.release(RELEASE).contained
+    case = case_of(ledger, "R-1")
+    assert case.closed is None
+    assert plan_of(ledger, case).digest == plan.digest
+    assert Here is not None
+
+
+def forge_after(ledger: Ledger, plan: object, name: str, old: str) -> None:
+    """Do the first steps honestly, then record weights of our own making where retraining should happen."""
+    import disgorge.execute as shell
+    from disgorge.jobs import Here
+    from disgorge.method import method_named, recipe_for
+    from disgorge.registry import Unregistered
+    from disgorge.tracking import Untracked
+    from disgorge.training import blueprint_name, spec_of, uses_of
+    from lineage.objects import load_tensors, save_tensors
+    from lineage.records import Component, plain
+
+    class StopError(BaseException):
+        pass
+
+    def stop(step: object) -> None:
+        if step.action is Action.RETRAIN:  # type: ignore[attr-defined]
+            raise StopError
+
+    with pytest.raises(StopError):
+        shell.execute(
+            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=Unregistered(), observer=Untracked(), on_step=stop,
+        )  # fmt: skip
+    with Catalog.of(ledger) as catalog:
+        composition = catalog.composition(catalog.release(RELEASE).composition)
+        shards = {shard.name: shard for shard in catalog.shards()}
+        scale = catalog.component(f"{RELEASE}/scale")
+    spec = spec_of(composition)
+    method = method_named(spec.method)
+    blueprint = next(b for b in method.layout(spec, shards) if b.name == blueprint_name(RELEASE, name))
+    digests = {("shard", n): s.digest for n, s in shards.items()} | {("component", "scale"): scale.digest}
+    recipe = recipe_for(method, blueprint, digests, spec)
+    tensors = load_tensors(ledger.objects.get(old))
+    forged = ledger.objects.put(save_tensors({**tensors, "counts": tensors["counts"] + 1}))
+    component = Component(forged, name, "mean", uses_of(recipe), recipe)
+    ledger.append("component", {"component": plain(component)})
+
+
+def test_the_ledger_holds_no_item_digest_and_no_name(ledger: Ledger) -> None:
+    with Catalog.of(ledger) as catalog:
+        selected = catalog.selected([person(ledger, "shard-3", 1)])
+    remove(ledger, [person(ledger, "shard-3", 1)])
+    text = (ledger.home / "ledger.jsonl").read_text()
+    assert "shard-3-person-1" not in text
+    for digests in selected.values():
+        assert not any(digest in text for digest in digests)
+
+
+def test_every_step_left_one_fact(ledger: Ledger) -> None:
+    plan = granted_plan(ledger, [Selector("shard", "shard-2")])
+    carry(ledger)
+    done = [fact.body["step"] for fact in ledger.facts("step") if fact.body["plan"] == plan.digest]
+    assert done == [step.id for step in plan.steps]
+    assert json.dumps(done)

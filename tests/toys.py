@@ -1,0 +1,123 @@
+"""Workspaces made from a method's toy, and one removal through the whole pass, as short calls for tests."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from disgorge.execute import Executed, execute
+from disgorge.jobs import Here, Runner
+from disgorge.method import Items, Toy, method_named
+from disgorge.plan import Plan
+from disgorge.registry import Unregistered
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from disgorge.tracking import Untracked
+from disgorge.training import Made, make
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector, Shard, plain
+from lineage.shards import add_shard
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect
+
+PEOPLE_HOLD = 3
+"""Items each invented person holds, within one shard."""
+
+
+def toy_of(method: str, seed: int) -> Toy:
+    """The toy of a registered method."""
+    return method_named(method).toy(seed)
+
+
+def populate(ledger: Ledger, toy: Toy, folder: Path, *, leave_out: Callable[[str, int], bool] | None = None) -> None:
+    """Register a toy's shards; row r of shard s has key ``s-r``, and rows come from people in groups of three.
+
+    ``leave_out(shard, row)`` says which rows were never there: that is how a never-trained workspace is made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, items in toy.items.items():
+        rows = [row for row in range(len(items)) if not (leave_out and leave_out(name, row))]
+        if rows:
+            source = folder / f"{name}.npz"
+            write_rows(source, name, items, rows)
+            core = name in toy.spec.core
+            add_shard(
+                ledger, source, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
+                legal_basis="public domain" if core else "consent", core=core, check=False, dvc=False,
+            )  # fmt: skip
+
+
+def write_rows(path: Path, name: str, items: Items, rows: Sequence[int]) -> None:
+    """Write some rows of a toy's shard as NPZ, with keys and people."""
+    index = np.array(rows)
+    people = np.array([f"{name}-person-{row // PEOPLE_HOLD}" for row in rows])
+    keys = np.array([f"{name}-{row}" for row in rows])
+    np.savez(path, key=keys, subject=people, **{field: array[index] for field, array in items.arrays.items()})
+
+
+def live_shards(ledger: Ledger) -> dict[str, Shard]:
+    """The live shards by name."""
+    with Catalog.of(ledger) as catalog:
+        return {shard.name: shard for shard in catalog.shards()}
+
+
+def train(ledger: Ledger, toy: Toy) -> Made:
+    """Train a toy and release it under its alias."""
+    made = make(ledger, toy.spec, Here(ledger), shards=live_shards(ledger))
+    ledger.append("composition", {"composition": plain(made.composition)})
+    body = {"name": toy.spec.release, "alias": toy.spec.alias, "composition": made.composition.digest}
+    ledger.append("release", body)
+    return made
+
+
+def person(ledger: Ledger, shard: str, number: int) -> Selector:
+    """A selector for one of a toy's people."""
+    return Selector("subject", ledger.pseudonym(f"{shard}-person-{number}"))
+
+
+def granted_plan(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Plan:
+    """File, decide, plan and approve a withdrawal that the contract pack grants."""
+    file_request(
+        ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
+        received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id,
+        facts={"contract_ended": True},
+    )  # fmt: skip
+    decide_request(ledger, request_id, load_packs())
+    plan = plan_request(ledger, request_id)
+    approve_plan(ledger, request_id, plan.digest, approver="ann")
+    return plan
+
+
+def carry(
+    ledger: Ledger,
+    request_id: str = "R-1",
+    *,
+    independent: Callable[[], Runner] | None = None,
+    references: int = 0,
+) -> Executed:
+    """Execute an approved request in this process; references are left out unless asked for."""
+    return execute(
+        ledger, request_id, runner=Here(ledger), independent=independent or (lambda: Here(ledger)),
+        references=references, registrar=Unregistered(), observer=Untracked(),
+    )  # fmt: skip
+
+
+def remove(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Executed:
+    """One removal through the whole pass."""
+    granted_plan(ledger, selectors, request_id=request_id)
+    return carry(ledger, request_id)
+
+
+def served(ledger: Ledger, release: str) -> str:
+    """The digest of the composition a release serves now."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.release(release).composition
+
+
+def bytes_by_name(ledger: Ledger, release: str) -> dict[str, str]:
+    """Component digests by name in what a release serves now."""
+    with Catalog.of(ledger) as catalog:
+        composition = catalog.composition(catalog.release(release).composition)
+    return {member.name: member.component for member in composition.members}
