@@ -1,0 +1,37 @@
+"""The audit that a merge or a deploy is gated on: whether anything live still rests on what was withdrawn.
+
+Looks, and changes nothing; works offline, without torch, MLflow, DVC or Great Expectations, and without the catalog: it
+folds the ledger itself, so a stale or forged projection cannot make it silent. Every live byte is hashed, never a
+sample; one shard is held in memory at a time.
+
+What it cannot see: a training input nobody recorded (re-execution catches that), and, where the ``private`` folder is
+not present, whether a withdrawn item came back; it then says that it could not look.
+
+A broken ledger is one finding and the only one, because nothing read from it could be believed.
+"""
+
+import datetime as dt
+
+from disgorge.audit.deadlines import overdue
+from disgorge.audit.inputs import trained_on_withdrawn, unregistered
+from disgorge.audit.items import reintroduced, unlicensed
+from disgorge.audit.look import Look
+from disgorge.audit.releases import affected_releases
+from disgorge.audit.stored import mismatched
+from disgorge.findings import BROKEN_LEDGER, Finding, in_order
+from lineage.errors import LedgerBroken
+from lineage.ledger import Ledger
+
+__all__ = ["audit"]
+
+_RULES = (unregistered, mismatched, trained_on_withdrawn, reintroduced, affected_releases, overdue, unlicensed)
+
+
+def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...]:
+    """Return every finding, errors first. ``today`` (by the ledger's clock) decides what is overdue."""
+    try:
+        look = Look.at(ledger, today or ledger.now().date())
+    except LedgerBroken as broken:
+        matter, _, remedy = str(broken).rpartition("; ")
+        return (Finding(BROKEN_LEDGER, "ledger", matter or str(broken), remedy or "restore the file from a copy"),)
+    return in_order(finding for rule in _RULES for finding in rule(look))

@@ -1,0 +1,82 @@
+"""Whether what is served may be served."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.look import Look
+from disgorge.findings import AFFECTED_RELEASE, UNREGISTERED_INPUT, Finding
+from lineage.records import Composition, Release
+
+
+def affected_releases(look: Look) -> Iterator[Finding]:
+    """Yield a finding per release that is live, not contained, and has a member that must not be served.
+
+    A contained release is not served, so it is none; a removal that never ends shows as an overdue request.
+    """
+    for entry in look.state.releases.values():
+        release = entry.record
+        if not entry.live or release.contained:
+            continue
+        composition = look.state.compositions.get(release.composition)
+        if composition is None:
+            yield Finding(
+                UNREGISTERED_INPUT,
+                _name(release),
+                f"serves the composition {release.composition}, which nobody recorded",
+                "release a recorded composition under this name, or withdraw the release",
+            )
+        else:
+            yield from _members(look, release, composition)
+            yield from _served_again(look, release)
+
+
+def _members(look: Look, release: Release, composition: Composition) -> Iterator[Finding]:
+    for member in composition.members:
+        entry = look.state.components.get((member.name, member.component))
+        withdrawn = look.withdrawn_inputs(entry.record) if entry else {}
+        if entry is None:
+            yield Finding(
+                UNREGISTERED_INPUT,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which nobody recorded",
+                "record the component with its uses, or withdraw the release",
+            )
+        elif not entry.live:
+            yield Finding(
+                AFFECTED_RELEASE,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which was retired",
+                "stop serving it and release a composition without that component",
+            )
+        elif withdrawn:
+            names = ", ".join(sorted({look.withdrawals[digest].name for digest in withdrawn}))
+            yield Finding(
+                AFFECTED_RELEASE,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which learned from withdrawn data of {names}",
+                "stop serving it, and carry out or resume the removal",
+            )
+
+
+def _served_again(look: Look, release: Release) -> Iterator[Finding]:
+    """Find a release that a request contained and somebody put back as it was while the request is still open."""
+    contained: dict[tuple[str, str], tuple[str, str]] = {}
+    serving: dict[tuple[str, str], str] = {}
+    for fact in look.ledger.facts("release", "release-contained"):
+        key = (fact.body["name"], fact.body["alias"])
+        if fact.kind == "release":
+            serving[key] = fact.body["composition"]
+        else:
+            contained[key] = (fact.body.get("request", ""), serving.get(key, ""))
+    request, composition = contained.get((release.name, release.alias), ("", ""))
+    case = look.cases.get(request)
+    if case is not None and not case.closed and composition == release.composition:
+        yield Finding(
+            AFFECTED_RELEASE,
+            _name(release),
+            f"serves again what request {request} contained, and that request is open",
+            f"stop serving it, and resume the removal with `disgorge request resume {request}`",
+        )
+
+
+def _name(release: Release) -> str:
+    return f"{release.name}@{release.alias}"

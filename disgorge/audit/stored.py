@@ -1,0 +1,75 @@
+"""Whether the bytes that live things rest on are there, and are what their digests say."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.look import Look
+from disgorge.findings import DIGEST_MISMATCH, Finding, Level
+from lineage.errors import LineageError, UnknownRecord
+from lineage.records import Shard, shard_digest
+
+_RESTORE = "restore the file from a copy"
+
+
+def mismatched(look: Look) -> Iterator[Finding]:
+    """Yield a finding per damaged or missing object, manifest or content of something live."""
+    yield from _objects(look)
+    for shard in {shard.digest: shard for shard in look.shards()}.values():
+        yield from _manifest(look, shard)
+        yield from _content(look, shard)
+
+
+def _objects(look: Look) -> Iterator[Finding]:
+    """Hash every object there is, and miss those that live components and open plans need."""
+    objects = look.ledger.objects
+    needed = {entry.record.digest: f"component {entry.record.name}" for entry in look.components()}
+    needed |= {case.plan: f"plan of {case.request.id}" for case in look.cases.values() if case.plan and not case.closed}
+    for digest in objects.check():
+        yield Finding(
+            DIGEST_MISMATCH,
+            needed.get(digest, f"object {digest[:12]}"),
+            f"the bytes stored under {digest} changed on disk",
+            f"{_RESTORE}, or train it again",
+        )
+    located = {entry.record.digest: entry.record.locations for entry in look.components()}
+    elsewhere = {digest for digest, places in located.items() if places and "objects" not in places}
+    for digest, name in needed.items():
+        if not objects.exists(digest):
+            yield Finding(
+                DIGEST_MISMATCH,
+                name,
+                f"the bytes of {digest} are kept elsewhere and were not checked"
+                if digest in elsewhere
+                else f"the bytes of {digest} are missing",
+                "check them where they are" if digest in elsewhere else f"{_RESTORE}, or train it again",
+                Level.NOTE if digest in elsewhere else None,
+            )
+
+
+def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
+    items = look.items(shard.digest)
+    if isinstance(items, LineageError):
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE)
+    elif shard_digest(item.digest for item in items) != shard.digest:
+        yield Finding(DIGEST_MISMATCH, shard.name, "its manifest lists other items than its digest covers", _RESTORE)
+
+
+def _content(look: Look, shard: Shard) -> Iterator[Finding]:
+    from lineage.content import item_digests, read_content  # numpy; a workspace without shards needs none
+
+    try:
+        digests, arrays = read_content(look.ledger.content_path(shard.digest))
+        if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
+            yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE)
+    except UnknownRecord:
+        tracked = shard.dvc is not None
+        yield Finding(
+            DIGEST_MISMATCH,
+            shard.name,
+            "its content is tracked by DVC and not on this machine, so it was not checked"
+            if tracked
+            else "its content is missing",
+            "fetch it with `dvc pull`" if tracked else _RESTORE,
+            Level.WARNING if tracked else None,
+        )
+    except LineageError as error:
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its content cannot be read ({error})", _RESTORE)

@@ -1,0 +1,129 @@
+"""The MLflow store of a workspace: where it is, and how to talk to it without noise.
+
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` are honored; without them runs and the registry are kept in
+``<workspace>/mlflow.db`` and artifacts under ``<workspace>/mlartifacts``. MLflow reports its use by default: that is
+switched off before it is imported, whatever the environment says.
+
+What MLflow warns of while *it* is at work (deprecations inside its own libraries) says nothing to our user and is
+silenced by category and place, inside :meth:`Store.client` only. What it raises becomes one line.
+"""
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from disgorge.errors import DisgorgeError, UnknownMethod
+
+EXPERIMENT = "disgorge"
+"""The experiment that every run goes into."""
+
+_THEIRS = r"(mlflow|sqlalchemy|alembic|pydantic|pandas|google|flask|werkzeug)(\.|$)"
+"""Modules whose own deprecations are not our user's business."""
+
+
+def installed() -> bool:
+    """Whether MLflow can be imported; nothing is imported to find out."""
+    return find_spec("mlflow") is not None
+
+
+def require_mlflow() -> None:
+    """Raise :class:`UnknownMethod` with the command that installs MLflow, unless it is there."""
+    if not installed():
+        raise UnknownMethod("MLflow is not installed; install it with `pip install disgorge[mlflow]`")
+
+
+def tracking_uri(workspace: Path) -> str:
+    """Return where a workspace's runs go."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+
+
+def registry_uri(workspace: Path) -> str:
+    """Return where a workspace's releases go: with the runs, unless said otherwise."""
+    return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri(workspace)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let MLflow work without telemetry, progress bars, log lines and deprecations of its own."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=category, module=_THEIRS)
+        import mlflow  # noqa: F401 (importing it sets the level of its logger)
+
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+class Store:
+    """Runs and registry of one workspace. Cheap to make; MLflow is imported when it is first used."""
+
+    def __init__(self, workspace: Path) -> None:
+        require_mlflow()
+        self.workspace = workspace
+        self._client: Any = None
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        """Give an ``MlflowClient``; what it raises becomes a :class:`DisgorgeError` of one line."""
+        with quiet():
+            from mlflow import MlflowClient
+            from mlflow.exceptions import MlflowException
+
+            uri = tracking_uri(self.workspace)
+            try:
+                if self._client is None:
+                    self._client = MlflowClient(tracking_uri=uri, registry_uri=registry_uri(self.workspace))
+                yield self._client
+            except MlflowException as error:
+                reason = str(error).strip().splitlines()[0][:300]
+                raise DisgorgeError(
+                    f"MLflow at {without_secrets(uri)}: {reason}; put that right, then run the same command again"
+                ) from error
+
+    def experiment(self, client: Any) -> str:
+        """Return the id of our experiment, made if it is not there."""
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        ours = "MLFLOW_TRACKING_URI" not in os.environ
+        location = (self.workspace.resolve() / "mlartifacts").as_uri() if ours else None
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    def find_run(self, client: Any, tags: dict[str, str]) -> str | None:
+        """Return the id of the first live run with these tags, or None. Values must not hold a quote."""
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs = client.search_runs([self.experiment(client)], query, max_results=1, order_by=["attributes.start_time"])
+        return str(runs[0].info.run_id) if runs else None
+
+
+def metric_name(text: str) -> str:
+    """Return ``text`` as MLflow takes a metric's name: no characters but letters, digits and ``_ - . / space``.
+
+    >>> metric_name("cost: bob's [adapter]")
+    'cost_ bob_s _adapter_'
+    """
+    return re.sub(r"[^\w\-./ ]", "_", text, flags=re.ASCII)[:250]
+
+
+def without_secrets(uri: str) -> str:
+    """Return a URI without a user name and password in it.
+
+    >>> without_secrets("postgresql://me:secret@host/db")
+    'postgresql://host/db'
+    """
+    return re.sub(r"//[^/@]*@", "//", uri)

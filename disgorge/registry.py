@@ -1,0 +1,187 @@
+"""Releases as versions of registered models, served by MLflow without leaving our object store.
+
+A version's artifact is *only the description* of a composition: JSON with digests, and the code that loads it. The
+weights stay in the workspace's object store, so that there is one place to purge; MLflow never holds a copy that
+outlives a removal. The negative consequence: a version answers only where the workspace is, and once its components
+are purged an old version no longer loads, which is the point.
+
+An alias is what people serve. Containing a release takes the alias away, adopting sets it on the new version, and
+withdrawing destroys versions, model and artifacts. Each does nothing when it was done before.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from disgorge.mlflow_store import Store, installed
+from lineage.ledger import Ledger
+from lineage.records import Composition, canonical
+
+_FOLDER = "release"
+"""Where in its run a version's artifact is."""
+
+
+class Registrar(Protocol):
+    """What an executor tells a registry."""
+
+    note: str
+    """Why nothing is registered, in words, or an empty string."""
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return the version of this composition, made if there is none."""
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Set the alias to the version of this composition and return that version."""
+
+    def contain(self, release: str, alias: str) -> None:
+        """Take the alias away, so that nothing is served under it."""
+
+    def withdraw(self, release: str) -> tuple[str, ...]:
+        """Destroy the model with all versions; return what could not be destroyed, in words."""
+
+
+class Unregistered:
+    """Registers nothing, because MLflow is not installed."""
+
+    note = "not registered: MLflow is not installed (pip install disgorge[mlflow])"
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return no version."""
+        return ""
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Return no version."""
+        return ""
+
+    def contain(self, release: str, alias: str) -> None:
+        """Do nothing."""
+
+    def withdraw(self, release: str) -> tuple[str, ...]:
+        """Return that nothing was left over."""
+        return ()
+
+
+def registry_of(ledger: Ledger) -> Registrar:
+    """Return the registry of a workspace, or one that registers nothing and notes why."""
+    return Registry(Store(ledger.workspace)) if installed() else Unregistered()
+
+
+class Registry:
+    """Releases in MLflow's model registry."""
+
+    note = ""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return the version that holds this composition's description, made if there is none. Sets no alias."""
+        with self.store.client() as client:
+            return self._version(client, release, composition)
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Set the alias to this composition's version in one step, registering it first, and return the version."""
+        with self.store.client() as client:
+            version = self._version(client, release, composition)
+            client.set_registered_model_alias(release, alias, version)
+            return version
+
+    def contain(self, release: str, alias: str) -> None:
+        """Take the alias away. Readers of that alias then get an error, not the old model."""
+        with self.store.client() as client:
+            if alias in self._aliases(client, release):
+                client.delete_registered_model_alias(release, alias)
+
+    def served(self, release: str) -> dict[str, str]:
+        """Return the digest of the composition served under each alias; empty for a model nobody registered."""
+        with self.store.client() as client:
+            return {
+                alias: str(client.get_model_version(release, version).tags.get("disgorge.composition", ""))
+                for alias, version in self._aliases(client, release).items()
+            }
+
+    def withdraw(self, release: str) -> tuple[str, ...]:
+        """Delete every version, the model, and each version's run with its artifacts; return what is left, in words."""
+        left: list[str] = []
+        with self.store.client() as client:
+            for version in self._versions(client, release):
+                if version.run_id:
+                    left += _destroy(client, version.run_id)
+                client.delete_model_version(release, version.version)
+            if self._model(client, release) is not None:
+                client.delete_registered_model(release)
+        return tuple(left)
+
+    def _version(self, client: Any, release: str, composition: Composition) -> str:
+        for version in self._versions(client, release):
+            if version.tags.get("disgorge.composition") == composition.digest:
+                return str(version.version)
+        if self._model(client, release) is None:
+            client.create_registered_model(release)
+        tags = {"disgorge.composition": composition.digest, "disgorge.kind": "release", "disgorge.release": release}
+        run = client.create_run(self.store.experiment(client), run_name=f"release {release}"[:200], tags=tags)
+        run_id = run.info.run_id
+        with tempfile.TemporaryDirectory() as folder:
+            client.log_artifacts(run_id, str(_described(Path(folder), composition, self.store.workspace)), _FOLDER)
+        client.set_terminated(run_id, status="FINISHED")
+        made = client.create_model_version(release, f"runs:/{run_id}/{_FOLDER}", run_id=run_id, tags=tags)
+        return str(made.version)
+
+    def _versions(self, client: Any, release: str) -> Iterator[Any]:
+        if self._model(client, release) is None:
+            return
+        quote, token = '"' if "'" in release else "'", None
+        while True:
+            page = client.search_model_versions(f"name = {quote}{release}{quote}", page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _aliases(self, client: Any, release: str) -> dict[str, str]:
+        model = self._model(client, release)
+        return {} if model is None else {alias: str(version) for alias, version in model.aliases.items()}
+
+    def _model(self, client: Any, release: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return client.get_registered_model(release)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
+    """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
+    import mlflow.pyfunc
+
+    from disgorge import mlflow_release
+
+    description = folder / "composition.json"
+    description.write_bytes(canonical(composition))
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(mlflow_release.__file__),
+        artifacts={"composition": str(description)},
+        model_config={"workspace": str(workspace.resolve())},
+        pip_requirements=["disgorge"],
+    )
+    return folder / "model"
+
+
+def _destroy(client: Any, run_id: str) -> list[str]:
+    """Delete a run and its artifacts physically; return what is left. ``delete_run`` alone only hides it."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository: Any = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
+    try:
+        repository.delete_artifacts()
+        left = [entry.path for entry in repository.list_artifacts()]
+    except (MlflowException, NotImplementedError, OSError) as error:
+        left = [str(error).splitlines()[0]]
+    client.delete_run(run_id)
+    return [f"MLflow run {run_id}: {what} was not deleted; run `mlflow gc --run-ids {run_id}`" for what in left]

@@ -1,0 +1,254 @@
+"""Executions and trainings as MLflow runs.
+
+An execution is a parent run with one nested run per step; a training of a release is one run. Shards are its inputs:
+MLflow keeps 36 characters of a digest, so the full SHA-256 is an input tag beside it. Shards, never items: MLflow is no
+place for what identifies a person's data, and takes at most 1,000 datasets at a time.
+
+The ledger is the truth, MLflow a view of it. Every run is found again by its tags, so an execution that was killed and
+resumed fills in its own runs and makes no second one. Negative consequences: an MLflow server that is down stops an
+execution until it is back or ``MLFLOW_TRACKING_URI`` is unset, because a step that ran unseen would be worse; and two
+executions of one plan at once would share a run, which the executor's lock prevents.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from disgorge.docket import Case
+from disgorge.errors import DisgorgeError
+from disgorge.evidence import Check, Evidence, Utility, Verdict
+from disgorge.method import ModelSpec
+from disgorge.mlflow_store import Store, installed, metric_name
+from disgorge.plan import Action, Plan, Step
+from lineage.ledger import Ledger
+from lineage.records import Cost, Json, Shard, ShardChange, canonical, restore
+
+if TYPE_CHECKING:
+    from disgorge.training import Made
+
+Metrics = dict[str, float]
+
+_DIGEST_CHARACTERS = 36
+"""What MLflow keeps of a dataset's digest."""
+_TAG_CHARACTERS = 5000
+"""What MLflow's databases keep of a run tag's value at the least."""
+_NAME_CHARACTERS = 200
+"""Of a run's or a dataset's name; MLflow keeps 250 and 500."""
+_BATCH = 500
+"""Metrics or datasets in one call; MLflow takes 1,000."""
+_TAG_BATCH = 100
+"""Tags in one call; MLflow takes no more."""
+
+
+def tracking_or_none(ledger: Ledger) -> "Tracking | Untracked":
+    """Return the tracking of a workspace, or an observer that keeps nothing and notes why."""
+    return Tracking(ledger, Store(ledger.workspace)) if installed() else Untracked()
+
+
+class Untracked:
+    """Takes everything and keeps nothing, because MLflow is not installed."""
+
+    note = "not tracked: MLflow is not installed (pip install disgorge[mlflow])"
+
+    def start(self, plan: Plan, case: Case) -> None:
+        """Do nothing."""
+
+    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+        """Do nothing."""
+
+    def finish(self, *, verdict: str, bundle: Path) -> None:
+        """Do nothing."""
+
+    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
+        """Do nothing."""
+
+
+class Tracking:
+    """Keeps executions and trainings in MLflow. Every method may be called again with the same arguments."""
+
+    note = ""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self.ledger = ledger
+        self.store = store
+        self._plan = ""
+        self._parent: str | None = None
+
+    def start(self, plan: Plan, case: Case) -> None:
+        """Open the parent run of this plan, the one there is if it was started before."""
+        request, self._plan = case.request, plan.digest
+        with self.store.client() as client:
+            self._parent = self.store.find_run(client, {"disgorge.plan": plan.digest, "disgorge.kind": "execution"})
+            if self._parent is None:
+                tags = {
+                    "disgorge.kind": "execution",
+                    "disgorge.plan": plan.digest,
+                    "disgorge.request": request.id,
+                    "disgorge.regime": request.regime,
+                    "disgorge.guarantee": plan.guarantee.label,
+                }
+                self._parent = self._run(client, f"removal {request.id}", tags)
+            _put(client, self._parent, _cost("expected", plan.cost) | _cost("full-retraining", plan.full_cost), {})
+            for context, shards in changed_shards(plan).items():
+                _inputs(client, self._parent, shards, context=context)
+
+    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+        """Record one step as a nested run: what it took, what it was expected to take, and what came of it."""
+        with self.store.client() as client:
+            known = self._step_run(client, step.id)
+            if known is not None and known.info.status == "FINISHED":
+                return
+            run = known.info.run_id if known else self._run(client, step.words, self._step_tags(step))
+            numbers = _numbers(result)
+            metrics = {"seconds": seconds, **numbers}
+            metrics |= _cost("expected", step.cost)
+            _put(client, run, metrics, {f"result.{key}": result[key] for key in result.keys() - numbers.keys()})
+            client.set_terminated(run, status="FINISHED")
+
+    def finish(self, *, verdict: str, bundle: Path) -> None:
+        """Record checks and utilities as metrics, the bundle as artifacts, and close the run with the verdict."""
+        metrics: Metrics = {}
+        tags: dict[str, Json] = {"disgorge.verdict": verdict}
+        evidence = evidence_of(self.ledger, self._plan)
+        for check in evidence.checks if evidence else ():
+            metrics |= _check(check)
+            tags[f"check.{check.name}.{check.subject}"] = check.verdict.value
+        for utility in evidence.utility if evidence else ():
+            metrics |= _utility(utility)
+        with self.store.client() as client:
+            parent = self._started()
+            _put(client, parent, metrics, tags)
+            client.log_artifacts(parent, str(bundle), "report")
+            client.set_terminated(parent, status="FINISHED" if verdict == "certified" else "FAILED")
+
+    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
+        """Record one run for a release's training, with the cost of each component and of all newly trained."""
+        with self.store.client() as client:
+            known = {"disgorge.composition": made.composition.digest, "disgorge.kind": "training"}
+            run = self.store.find_run(client, known)
+            if run is not None and client.get_run(run).info.status == "FINISHED":
+                return
+            run = run or self._run(client, f"train {spec.release}", known)
+            metrics: Metrics = {"components": len(made.components), "components-trained": len(made.trained)}
+            total = Cost()
+            for component in made.components:
+                metrics |= _cost(f"component.{component.name}", component.cost)
+                total += component.cost if component.name in made.trained else Cost()
+            settings = {"release": spec.release, "method": spec.method, "seed": spec.seed, "threads": spec.threads}
+            _put(client, run, metrics | _cost("trained", total), {**settings, **spec.parameters})
+            _inputs(client, run, shards, context="training")
+            client.set_terminated(run, status="FINISHED")
+
+    def _run(self, client: Any, name: str, tags: Mapping[str, str]) -> str:
+        run = client.create_run(self.store.experiment(client), run_name=name[:_NAME_CHARACTERS], tags=_texts(tags))
+        return str(run.info.run_id)
+
+    def _step_tags(self, step: Step) -> dict[str, str]:
+        return {
+            "mlflow.parentRunId": self._started(),
+            "disgorge.kind": "step",
+            "disgorge.step": step.id,
+            "disgorge.action": step.action.value,
+            "disgorge.subject": step.subject,
+            "disgorge.guarantee": step.guarantee.label,
+        }
+
+    def _step_run(self, client: Any, step: str) -> Any:
+        """Return this step's run or None, compared here because a step's id may hold any character."""
+        experiment, query = self.store.experiment(client), f"tags.`mlflow.parentRunId` = '{self._started()}'"
+        token = None
+        while True:
+            page = client.search_runs([experiment], query, page_token=token)
+            for run in page:
+                if run.data.tags.get("disgorge.step") == step:
+                    return run
+            token = page.token
+            if not token:
+                return None
+
+    def _started(self) -> str:
+        if self._parent is None:
+            raise DisgorgeError("no execution is open in MLflow; Tracking.start comes before step and finish")
+        return self._parent
+
+
+def changed_shards(plan: Plan) -> dict[str, list[Shard]]:
+    """Return the shards a plan cuts, as they were (``withdrawn``) and as they will be (``retained``)."""
+    steps = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
+    changes = [restore(ShardChange, change) for step in steps for change in step.detail["changes"]]
+    return {
+        "withdrawn": [change.before for change in changes],
+        "retained": [change.after for change in changes if change.after is not None],
+    }
+
+
+def evidence_of(ledger: Ledger, plan: str) -> Evidence | None:
+    """Return the last evidence recorded for a plan, if there is any."""
+    found = [fact.body["evidence"] for fact in ledger.facts("evidence") if fact.body["plan"] == plan]
+    return restore(Evidence, json.loads(ledger.objects.get(found[-1]))) if found else None
+
+
+def _put(client: Any, run: str, metrics: Metrics, tags: Mapping[str, Json]) -> None:
+    """Log metrics and tags in batches; a value logged before under the same name and time is not doubled."""
+    from mlflow.entities import Metric, RunTag
+
+    start = client.get_run(run).info.start_time  # milliseconds; the same at every try, so that MLflow sees a repeat
+    ours = [Metric(metric_name(name), float(value), start, 0) for name, value in sorted(metrics.items())]
+    for at in range(0, len(ours), _BATCH):
+        client.log_batch(run, metrics=ours[at : at + _BATCH])
+    named = [RunTag(metric_name(name), text) for name, text in sorted(_texts(tags).items())]
+    for at in range(0, len(named), _TAG_BATCH):
+        client.log_batch(run, tags=named[at : at + _TAG_BATCH])
+
+
+def _inputs(client: Any, run: str, shards: Sequence[Shard], *, context: str) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    there = {entry.dataset.digest for entry in client.get_run(run).inputs.dataset_inputs}
+    inputs = [
+        DatasetInput(
+            Dataset(
+                name=shard.name[:_NAME_CHARACTERS],
+                digest=shard.digest[:_DIGEST_CHARACTERS],
+                source_type="disgorge",
+                source=canonical({"shard": shard.digest, "dvc": shard.dvc}).decode(),
+                profile=canonical({"items": shard.count, "core": shard.core}).decode(),
+            ),
+            [InputTag("disgorge.sha256", shard.digest), InputTag("mlflow.data.context", context)],
+        )
+        for shard in shards
+        if shard.digest[:_DIGEST_CHARACTERS] not in there
+    ]
+    for at in range(0, len(inputs), _BATCH):
+        client.log_inputs(run, datasets=inputs[at : at + _BATCH])
+
+
+def _cost(name: str, cost: Cost) -> Metrics:
+    return {f"{name}.examples": cost.examples, f"{name}.steps": cost.steps, f"{name}.seconds": cost.seconds}
+
+
+def _numbers(values: Mapping[str, Json]) -> Metrics:
+    """Return the values that are finite numbers, truth values as 0 and 1."""
+    return {key: float(value) for key, value in values.items() if isinstance(value, int | float) and isfinite(value)}
+
+
+def _check(check: Check) -> Metrics:
+    name = f"check.{check.name}.{check.subject}"
+    return _numbers({f"{name}.value": check.value, f"{name}.threshold": check.threshold, f"{name}.n": check.n}) | {
+        f"{name}.passed": float(check.verdict is Verdict.PASS)
+    }
+
+
+def _utility(utility: Utility) -> Metrics:
+    name = f"utility.{utility.release}.{utility.shard}.{utility.metric}"
+    return _numbers({f"{name}.before": utility.before, f"{name}.after": utility.after})
+
+
+def _texts(values: Mapping[str, Json]) -> dict[str, str]:
+    """Return values as tags take them: text as it is, all else as canonical JSON, cut to what MLflow keeps."""
+    return {
+        key: (value if isinstance(value, str) else canonical(value).decode())[:_TAG_CHARACTERS]
+        for key, value in values.items()
+    }
