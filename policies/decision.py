@@ -9,13 +9,19 @@ from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that fired: where it stands, what it says in words, and the source it rests on."""
+    """One rule that fired: where it stands, what it says in words, and the source it rests on.
+
+    ``outcome`` is what the rule alone would decide, if it decides anything. A rule that could not be evaluated is
+    kept too, with ``fired`` false and the reason in ``words``.
+    """
 
     pack: str
     rule: str
     words: str
     citation: str
     dated: dt.date
+    outcome: Outcome | None = None
+    fired: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,11 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided about one request, and why. ``packs`` is the digest of the packs it was judged by."""
+    """What was decided about one request, and why. ``packs`` is the digest of the packs it was judged by.
+
+    ``owed`` of a request on hold or in review is what it would be owed once granted; its deadline runs all the same.
+    ``overrides`` say in words which rule prevailed over which.
+    """
 
     request: str
     outcome: Outcome
@@ -50,6 +60,7 @@ class Decision:
     reasons: tuple[Reason, ...]
     packs: str
     decided: dt.date
+    overrides: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,220 @@
+"""Cases as people write them in YAML: a request, an impact and a day, and what must be decided.
+
+One file holds ``defaults`` (optional) and ``cases``. A case looks like this; whatever it leaves out comes from the
+defaults, and ``expect`` checks only what it names::
+
+    cases:
+      - name: an erasure is due within a calendar month
+        today: 2027-01-31
+        request: {standing: data-subject, ground: privacy, regime: gdpr, received: 2027-01-31,
+                  identity_verified: true, selectors: {subject: 7f3a}, facts: {made_public: true}}
+        impact: {items: 7, subjects: 1, components: [adapter-3], releases: [digits@live],
+                 shards: [{name: holder-3, license: CC-BY-4.0, core: false}]}
+        expect: {outcome: granted, guarantee: exact, deadline: 2027-02-28, rules: [gdpr/erasure]}
+
+``packs: [gdpr]`` judges by some of the packs only, ``with_packs`` adds packs written in place, ``extend`` asks for an
+extension afterwards. ``expect: {error: TEXT}`` wants a refusal whose message holds the text. :mod:`policies.cases`
+runs them.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lineage.records import (
+    Affected,
+    Component,
+    Composition,
+    Impact,
+    Release,
+    ReleaseHit,
+    Selector,
+    Shard,
+    ShardChange,
+    digest_of,
+)
+from policies.errors import PolicyError
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect
+from policies.yaml_text import read_yaml
+
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """A shard the impact reaches."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    name: str
+    license: str | None = None
+    source: str | None = None
+    legal_basis: str | None = None
+    core: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactFacts:
+    """An impact in short: counts, and names of what is reached. Releases are ``name@alias``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    items: int = 1
+    subjects: int = 0
+    duplicates: int = 0
+    shards: tuple[ShardFacts, ...] = ()
+    components: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+
+    def build(self) -> Impact:
+        """Return an impact with records of these names."""
+        shards = [
+            Shard(digest_of(s.name), s.name, s.source, s.license, s.legal_basis, count=max(self.items, 1), core=s.core)
+            for s in self.shards
+        ]
+        components = [Component(digest_of(name), name, "case", ()) for name in self.components]
+        hits = []
+        for label in self.releases:
+            name, _, alias = label.partition("@")
+            composition = Composition("case", {}, ())
+            hits.append(ReleaseHit(Release(name, alias or "live", composition.digest), composition))
+        return Impact(
+            lineage_head="",
+            shards=tuple(ShardChange(shard, None, self.items) for shard in shards),
+            affected=tuple(Affected(component, ()) for component in components),
+            retained=(),
+            releases=tuple(hits),
+            items=self.items,
+            subjects=self.subjects,
+            duplicates=self.duplicates,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """A request in short; ``selectors`` map a field to a value or to a list of values."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    standing: Standing
+    ground: Defect
+    regime: str
+    received: dt.date
+    selectors: dict[str, str | list[str]]
+    id: str = "case"
+    identity_verified: bool = False
+    legal_hold: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> RemovalRequest:
+        """Return the request; :class:`BadRequest` as when it is filed."""
+        selectors = [
+            Selector(name, value)
+            for name, values in self.selectors.items()
+            for value in (values if isinstance(values, list) else [values])
+        ]
+        return RemovalRequest(
+            id=self.id,
+            standing=self.standing,
+            ground=self.ground,
+            regime=self.regime,
+            selectors=tuple(selectors),
+            received=self.received,
+            identity_verified=self.identity_verified,
+            legal_hold=self.legal_hold,
+            facts={
+                name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.facts.items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendFacts:
+    """An extension asked for after the decision."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    today: dt.date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a case wants; None checks nothing. Lists want each entry, ``notices`` and ``overrides`` a part."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    outcome: str | None = None
+    refusal: str | None = None
+    category: str | None = None
+    owed: bool | None = None
+    guarantee: str | None = None
+    scope: str | None = None
+    deadline: dt.date | None = None
+    no_deadline: bool | None = None
+    acknowledge_by: dt.date | None = None
+    approvals: int | None = None
+    utility_floor: float | None = None
+    families: tuple[str, ...] | None = None
+    evidence: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    not_rules: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    extended: dt.date | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case as written, defaults filled in."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    name: str
+    request: RequestFacts
+    today: dt.date
+    expect: Expected
+    impact: ImpactFacts = ImpactFacts()
+    packs: tuple[str, ...] | None = None
+    with_packs: tuple[dict[str, Any], ...] = ()
+    extend: ExtendFacts | None = None
+
+
+def load_cases(path: Path) -> tuple[Case, ...]:
+    """Return the cases of a file; :class:`PolicyError` naming file, case and field when one is not understood."""
+    from pydantic import TypeAdapter, ValidationError  # read on use: printing help needs no validation
+
+    value = read_yaml(path, PolicyError)
+    if not isinstance(value, Mapping) or set(value) - {"defaults", "cases"} or not isinstance(value.get("cases"), list):
+        raise PolicyError(f"{path}: a file of cases has a list `cases` and, if wanted, `defaults`")
+    defaults = value.get("defaults") or {}
+    if not isinstance(defaults, Mapping):
+        raise PolicyError(f"{path}: `defaults` is a mapping, as a case is")
+    adapter = TypeAdapter(Case)
+    cases = []
+    for number, written in enumerate(value["cases"], start=1):
+        if not isinstance(written, Mapping):
+            raise PolicyError(f"{path}: case {number} is a mapping with name, request, today and expect")
+        name = written.get("name", f"number {number}")
+        try:
+            cases.append(adapter.validate_python(_merged(defaults, written)))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field_name = ".".join(str(part) for part in first["loc"])
+            raise PolicyError(f"{path}: case {name!r}: {field_name}: {first['msg']}") from None
+    return tuple(cases)
+
+
+def _merged(defaults: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case over its defaults, mappings merged one level deep."""
+    merged = {**defaults, **written}
+    for name in ("request", "impact"):
+        base, own = defaults.get(name), written.get(name)
+        if isinstance(base, Mapping) and isinstance(own, Mapping):
+            merged[name] = {**base, **own}
+    return merged

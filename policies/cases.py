@@ -1,0 +1,121 @@
+"""Runs cases kept as data (see :mod:`policies.case_files`) against packs, and says what came out otherwise.
+
+``disgorge policy test`` runs a folder of them; people run their own packs against their own cases the same way.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policies.case_files import Case, Expected, load_cases
+from policies.deadlines import extend
+from policies.decision import Decision
+from policies.errors import PolicyError
+from policies.pack import Pack, agree, decide, pack_of
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How one case went. ``problems`` say what was wanted and what came; ``decision`` is None after an error."""
+
+    name: str
+    file: str
+    problems: tuple[str, ...]
+    decision: Decision | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything the case wants came true."""
+        return not self.problems
+
+
+def run_cases(folder: Path, packs: Sequence[Pack]) -> tuple[CaseResult, ...]:
+    """Run every case of a folder (or one file) against the packs; :class:`PolicyError` for a file that cannot be read.
+
+    A folder without a case is an error: nothing tested must not look like everything passed.
+    """
+    paths = [folder]
+    if folder.is_dir():
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"})
+    results = [_run(case, path.name, packs) for path in paths for case in load_cases(path)]
+    if not results:
+        raise PolicyError(f"{folder}: no case here; write one into a .yaml file (see policies/cases.py)")
+    return tuple(results)
+
+
+def _run(case: Case, file: str, packs: Sequence[Pack]) -> CaseResult:
+    decision: Decision | None = None
+    try:
+        judged = _packs_of(case, file, packs)
+        request = case.request.build()
+        decision = decide(request, case.impact.build(), judged, today=case.today)
+        until = None
+        if case.extend is not None:
+            until = extend(decision, request, judged, reason=case.extend.reason, today=case.extend.today)
+    except PolicyError as error:
+        if case.expect.error is None:
+            problems = [f"wanted a decision, came {type(error).__name__}: {error}"]
+        elif case.expect.error in str(error):
+            problems = []
+        else:
+            problems = [f"wanted an error with {case.expect.error!r}, came: {error}"]
+        return CaseResult(case.name, file, tuple(problems), decision)
+    if case.expect.error is not None:
+        problems = [f"wanted an error with {case.expect.error!r}, came {decision.outcome.value}"]
+    else:
+        problems = _compare(case.expect, decision, until)
+    return CaseResult(case.name, file, tuple(problems), decision)
+
+
+def _packs_of(case: Case, file: str, packs: Sequence[Pack]) -> tuple[Pack, ...]:
+    chosen = packs
+    if case.packs is not None:
+        unknown = sorted(set(case.packs) - {pack.pack for pack in packs})
+        if unknown:
+            raise PolicyError(f"{file}: case {case.name!r}: no pack {', '.join(unknown)}; there is "
+                              f"{', '.join(pack.pack for pack in packs)}")  # fmt: skip
+        chosen = [pack for pack in packs if pack.pack in case.packs]
+    added = [pack_of(written, name=f"{file}: with_packs") for written in case.with_packs]
+    return agree([*((pack, pack.pack) for pack in chosen), *((pack, file) for pack in added)])
+
+
+def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> list[str]:
+    owed = decision.owed
+    came: dict[str, Any] = {
+        "outcome": decision.outcome.value,
+        "refusal": decision.refusal.value if decision.refusal else None,
+        "category": decision.category,
+        "owed": owed is not None,
+        "guarantee": owed.guarantee.label if owed else None,
+        "scope": owed.scope.value if owed else None,
+        "deadline": owed.deadline if owed else None,
+        "no_deadline": owed is None or owed.deadline is None,
+        "acknowledge_by": owed.acknowledge_by if owed else None,
+        "approvals": owed.approvals if owed else None,
+        "utility_floor": owed.utility_floor if owed else None,
+        "families": tuple(family.value for family in owed.families) if owed else None,
+        "extended": until,
+    }
+    problems = [
+        f"{name}: wanted {wanted}, came {came[name]}"
+        for name in came
+        if (wanted := getattr(expected, name)) is not None and wanted != came[name]
+    ]
+    fired = {f"{said.pack}/{said.rule}" for said in decision.reasons if said.fired}
+    unclear = {f"{said.pack}/{said.rule}" for said in decision.reasons if not said.fired}
+    problems += [
+        f"rule {rule} did not fire; fired: {', '.join(sorted(fired))}" for rule in expected.rules if rule not in fired
+    ]
+    problems += [f"rule {rule} fired" for rule in expected.not_rules if rule in fired]
+    problems += [
+        f"rule {rule} is not among the unclear: {sorted(unclear)}" for rule in expected.unclear if rule not in unclear
+    ]
+    problems += [f"evidence lacks {name}" for name in expected.evidence if owed is None or name not in owed.evidence]
+    notices = owed.notices if owed else ()
+    problems += [f"no notice says {part!r}" for part in expected.notices if not any(part in said for said in notices)]
+    overrides = decision.overrides
+    return problems + [
+        f"no override says {part!r}" for part in expected.overrides if not any(part in said for said in overrides)
+    ]

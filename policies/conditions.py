@@ -1,0 +1,151 @@
+"""Conditions of rules: CEL expressions over a request, an impact and today's date.
+
+CEL (the Common Expression Language) always ends, has no side effects and reaches nothing but the values it is given;
+no Python is evaluated. A condition sees:
+
+- ``request``: ``id``, ``standing``, ``ground``, ``regime``, ``regimes`` (its regime and those its fact ``also_under``
+  names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``)
+  and ``facts``;
+- ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, and the lists ``shards``, ``components``,
+  ``releases`` (names), ``licenses``, ``sources``, ``legal_bases`` (each sorted, without repeats);
+- ``today``: an ISO date, so dates compare as text.
+
+An absent fact is asked for with ``has(request.facts.x)``. Reading one that is absent, or comparing what does not
+compare, is an error, and an error never counts as false: the rule is reported as not evaluated and a person looks.
+
+>>> parse("request.regime == 'gdpr' && impact.items > 0", facts=())
+>>> holds("impact.items > 3", {"impact": {"items": 4}})
+True
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from lineage.records import Impact
+from policies.errors import BadPack, PolicyError
+from policies.request import RemovalRequest
+
+MAX_LENGTH = 2000
+"""Characters of one condition; longer ones are several rules."""
+
+REQUEST_NAMES = (
+    "id", "standing", "ground", "regime", "regimes", "received", "identity_verified", "legal_hold", "selectors",
+    "facts",
+)  # fmt: skip
+IMPACT_NAMES = (
+    "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
+    "legal_bases",
+)  # fmt: skip
+_ROOTS = {"request", "impact", "today"}
+_FUNCTIONS = {
+    "size", "contains", "startsWith", "endsWith", "matches", "int", "double", "string", "timestamp", "duration",
+    "min", "max",
+}  # fmt: skip
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_MEMBER = re.compile(r"(?<![\w.])(request|impact)\s*\.\s*(\w+)")
+_FACT = re.compile(r"(?<![\w.])request\s*\.\s*facts\s*\.\s*(\w+)")
+_INDEXED = re.compile(r"(?<![\w.])(?:request|impact)(?:\s*\.\s*facts)?\s*\[")
+
+
+class CannotEvaluate(PolicyError):  # noqa: N818 (the name says what is the matter)
+    """A condition that gives no answer for this request; says why."""
+
+
+@lru_cache(maxsize=4096)
+def _program(text: str) -> Any:
+    import cel  # 0.1 s, and only deciding needs it
+
+    return cel.compile(text)
+
+
+def parse(text: str, *, facts: Collection[str]) -> None:
+    """Check that a condition parses and names nothing that will not be there; :class:`BadPack` if it does.
+
+    ``facts`` are the facts its pack declares; a condition may read no other, so a misspelt one is found here.
+    """
+    if len(text) > MAX_LENGTH:
+        raise BadPack(f"a condition of {len(text)} characters; at most {MAX_LENGTH}, make it several rules")
+    try:
+        program = _program(text)
+    except Exception as problem:
+        raise BadPack(f"condition does not parse: {_short(problem)}") from None
+    bare = _QUOTED.sub("''", text)
+    unknown = set(program.variables()) - _ROOTS - set(_BOUND.findall(bare))
+    if unknown:
+        raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_ROOTS)}")
+    functions = {name for name in program.functions() if name[0].isalpha()} - _FUNCTIONS
+    if functions:
+        raise BadPack(f"condition calls {_listed(functions)}, which is none of {_listed(_FUNCTIONS)}")
+    for root, name in _MEMBER.findall(bare):
+        names = REQUEST_NAMES if root == "request" else IMPACT_NAMES
+        if name not in names:
+            raise BadPack(f"condition names {root}.{name}; {root} has {_listed(names)}")
+    if _INDEXED.search(bare):
+        raise BadPack("condition reads with [...]; write request.facts.name, so that the name can be checked")
+    undeclared = set(_FACT.findall(bare)) - set(facts)
+    if undeclared:
+        raise BadPack(f"condition reads the fact {_listed(undeclared)}; declare it under `facts`")
+
+
+def holds(text: str, context: Mapping[str, Any]) -> bool:
+    """Return whether a condition holds; :class:`CannotEvaluate` when it gives no yes or no."""
+    try:
+        answer = _program(text).execute(dict(context))
+    except Exception as problem:
+        raise CannotEvaluate(_short(problem)) from None
+    if not isinstance(answer, bool):
+        raise CannotEvaluate(f"the condition gives {answer!r} where yes or no is needed")
+    return answer
+
+
+def context_of(
+    request: RemovalRequest, impact: Impact, *, facts: Mapping[str, Any], regimes: tuple[str, ...], today: str
+) -> dict[str, Any]:
+    """Return what conditions see. ``facts`` are the request's, without those that are null."""
+    shards = [change.before for change in impact.shards]
+    return {
+        "request": {
+            "id": request.id,
+            "standing": request.standing.value,
+            "ground": request.ground.value,
+            "regime": request.regime,
+            "regimes": list(regimes),
+            "received": request.received.isoformat(),
+            "identity_verified": request.identity_verified,
+            "legal_hold": request.legal_hold,
+            "selectors": [{"field": selector.field, "value": selector.value} for selector in request.selectors],
+            "facts": dict(facts),
+        },
+        "impact": {
+            "items": impact.items,
+            "subjects": impact.subjects,
+            "duplicates": impact.duplicates,
+            "hits_core": impact.hits_core,
+            "shards": sorted({shard.name for shard in shards}),
+            "components": sorted({affected.component.name for affected in impact.affected}),
+            "releases": sorted({f"{hit.release.name}@{hit.release.alias}" for hit in impact.releases}),
+            "licenses": sorted({shard.license for shard in shards if shard.license}),
+            "sources": sorted({shard.source for shard in shards if shard.source}),
+            "legal_bases": sorted({shard.legal_basis for shard in shards if shard.legal_basis}),
+        },
+        "today": today,
+    }
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _short(problem: Exception) -> str:
+    """Return a CEL error in one line, without the drawing of where it stands."""
+    if isinstance(problem, KeyError):
+        return f"nothing is recorded under {problem.args[0]!r}"
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip() and not line.strip().startswith("|")]
+    text = " ".join(lines)
+    found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", text)
+    if found:
+        text = f"{found[3]} (column {found[2]})"
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,107 @@
+"""Says a decision in plain words: what was decided, what is owed and by when, which rules fired, what overrode what.
+
+>>> from policies.decision import Decision
+>>> from policies.request import RemovalRequest, Standing
+>>> from policies.taxonomy import Defect, Outcome
+>>> from lineage.records import Selector
+>>> asked = RemovalRequest(
+...     "r-1", Standing.INTERNAL, Defect.BIAS, "quality", (Selector("shard", "a"),), dt.date(2026, 3, 2)
+... )
+>>> print(explain(Decision("r-1", Outcome.NEEDS_REVIEW, "bias", None, None, (), "", dt.date(2026, 3, 3)), asked))
+Request r-1: NEEDS REVIEW. A person must decide it; nothing is removed until then.
+Asked on 2026-03-02 by somebody internal, under quality, on the ground of bias. Decided on 2026-03-03 as: bias.
+<BLANKLINE>
+This applies rules kept as data; it is no legal advice.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+
+from policies.decision import Decision, Owed, Reason
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Outcome, Scope
+
+_OUTCOMES = {
+    Outcome.GRANTED: "GRANTED. The data and its effects on every component must go.",
+    Outcome.NEEDS_REVIEW: "NEEDS REVIEW. A person must decide it; nothing is removed until then.",
+    Outcome.DENIED: "DENIED. Nothing is removed.",
+    Outcome.ON_HOLD: "ON HOLD. The data must be kept for now; nothing is removed until the hold is lifted.",
+}
+_ASKERS = {
+    Standing.DATA_SUBJECT: "a data subject",
+    Standing.CONTRIBUTOR: "a contributor",
+    Standing.RIGHTS_HOLDER: "a rights holder",
+    Standing.CUSTOMER: "a customer",
+    Standing.REGULATOR: "a regulator",
+    Standing.INTERNAL: "somebody internal",
+}
+_SCOPES = {
+    Scope.INFLUENCE: "the influence of the data on every component it reached",
+    Scope.WHOLE_LINEAGE: "everything built on the data in whole or in part; removing only a part does not do",
+}
+
+
+def explain(decision: Decision, request: RemovalRequest) -> str:
+    """Return a decision in words, most important first, every rule with its citation and date."""
+    return "\n".join(_lines(decision, request))
+
+
+def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
+    yield f"Request {request.id}: {_OUTCOMES[decision.outcome]}"
+    yield (
+        f"Asked on {request.received} by {_ASKERS[request.standing]}, under {request.regime}, on the ground of "
+        f"{request.ground.value}. Decided on {decision.decided} as: {decision.category}."
+    )
+    if decision.refusal is not None:
+        yield f"Reason of refusal: {decision.refusal.value}."
+    if decision.owed is not None:
+        yield ""
+        yield "What is owed:" if decision.outcome is Outcome.GRANTED else "What would be owed once it is granted:"
+        yield from (f"  - {line}" for line in _owed(decision.owed, decision))
+    decisive = [said for said in decision.reasons if said.fired and said.outcome is decision.outcome]
+    others = [said for said in decision.reasons if said.fired and said not in decisive]
+    unclear = [said for said in decision.reasons if not said.fired]
+    for heading, reasons in (
+        ("Decided by:", decisive),
+        ("Also fired:", others),
+        ("Could not be evaluated, so a person must look:", unclear),
+    ):
+        if reasons:
+            yield ""
+            yield heading
+            yield from (f"  - {_said(said)}" for said in reasons)
+    if decision.overrides:
+        yield ""
+        yield "What overrode what:"
+        yield from (f"  - {line}" for line in decision.overrides)
+    yield ""
+    yield "This applies rules kept as data; it is no legal advice."
+
+
+def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
+    yield f"guarantee: at least {owed.guarantee.words}"
+    yield f"scope: {_SCOPES[owed.scope]}"
+    yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
+    if owed.deadline is None:
+        yield "deadline: none set"
+    else:
+        yield f"deadline: {owed.deadline}{_how_far(owed.deadline, decision.decided)}"
+    if owed.acknowledge_by is not None:
+        yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
+    yield f"approvals: {owed.approvals} {'person' if owed.approvals == 1 else 'different people'}"
+    if owed.evidence:
+        yield f"checks beyond those of the guarantee: {', '.join(owed.evidence)}"
+    if owed.utility_floor is not None:
+        yield f"a release must keep {owed.utility_floor:.0%} of its utility, or a person decides again"
+    yield from (f"to be told or handed over: {notice}" for notice in owed.notices)
+
+
+def _how_far(day: dt.date, today: dt.date) -> str:
+    days = (day - today).days
+    if days < 0:
+        return f" (OVERDUE by {-days} {'day' if days == -1 else 'days'} when decided)"
+    return f" ({days} {'day' if days == 1 else 'days'} after the decision)"
+
+
+def _said(said: Reason) -> str:
+    return f"{said.pack}/{said.rule}: {' '.join(said.words.split())} [{said.citation}, {said.dated}]"

@@ -1,0 +1,146 @@
+"""Loads and checks rule packs: YAML files of rules with conditions, citations and dates.
+
+A pack that is not entirely understood is refused: an unknown field, a condition that does not parse or names nothing
+known, a rule used twice, no rule at all. The error names the file, the rule and the field. Packs are data: add one by
+putting a file into a folder; :func:`packs_digest` tells in every decision which rules it was made by.
+
+>>> [pack.pack for pack in load_packs()]
+['ccpa', 'contract', 'copyright', 'gdpr', 'quality', 'regulator-order']
+
+:func:`decide` is found here too, beside the packs it judges by.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lineage.records import digest_of
+from policies.conditions import parse
+from policies.deadlines import require_calendar
+from policies.errors import BadPack
+from policies.judge import decide
+from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
+from policies.yaml_text import read_yaml
+
+__all__ = ["Pack", "decide", "load_pack", "load_packs", "pack_of", "packs_digest"]
+
+SHIPPED = Path(__file__).parent / "packs"
+"""Folder of the packs that come with the software."""
+
+
+def load_pack(path: Path) -> Pack:
+    """Return the pack in a YAML file; :class:`BadPack` naming file, rule and field when it cannot be used."""
+    return pack_of(read_yaml(path, BadPack), name=str(path))
+
+
+def load_packs(source: Path | Sequence[Path] | None = None) -> tuple[Pack, ...]:
+    """Return the packs of a folder or of the files given, sorted by name; the shipped ones for None.
+
+    Raises :class:`BadPack` for a folder without a pack, two packs of one name, or a fact two packs define differently.
+    """
+    if source is None:
+        return _shipped()
+    if isinstance(source, Path):
+        if source.is_dir():
+            paths = sorted(path for path in source.iterdir() if path.suffix in {".yaml", ".yml"})
+        else:
+            paths = [source]
+    else:
+        paths = list(source)
+    if not paths:
+        raise BadPack(f"{source}: no pack (*.yaml) here; give a folder with at least one")
+    return agree((load_pack(path), path.name) for path in paths)
+
+
+@cache
+def _shipped() -> tuple[Pack, ...]:
+    return load_packs(SHIPPED)
+
+
+def agree(named: Iterable[tuple[Pack, str]]) -> tuple[Pack, ...]:
+    """Return packs sorted by name; :class:`BadPack` if two have one name or define one fact differently."""
+    origin: dict[str, str] = {}
+    facts: dict[str, tuple[FactSpec, str]] = {}
+    packs = []
+    for pack, where in named:
+        if pack.pack in origin:
+            raise BadPack(f"{where}: a pack named {pack.pack} is in {origin[pack.pack]} too; rename one")
+        origin[pack.pack] = where
+        for name, spec in pack.facts.items():
+            known, other = facts.setdefault(name, (spec, where))
+            if known.type != spec.type:
+                raise BadPack(f"{where}: facts.{name} is {spec.type} here and {known.type} in {other}; rename one")
+        packs.append(pack)
+    return tuple(sorted(packs, key=lambda pack: pack.pack))
+
+
+def packs_digest(packs: Sequence[Pack]) -> str:
+    """Return the digest of a set of packs, whatever their order."""
+    return digest_of(sorted(pack.digest for pack in packs))
+
+
+def pack_of(value: Any, *, name: str) -> Pack:
+    """Return the pack that plain data describes, checked; ``name`` says in errors where it came from."""
+    from pydantic import TypeAdapter, ValidationError  # read on use: printing help needs no validation
+
+    if not isinstance(value, Mapping):
+        raise BadPack(f"{name}: a pack is a mapping with the keys pack, title, version, applies and rules")
+    try:
+        pack = TypeAdapter(Pack).validate_python(value)
+    except ValidationError as error:
+        raise BadPack(f"{name}: {_problems(error.errors(include_url=False), value)}") from None
+    facts = {**RESERVED_FACTS, **pack.facts}
+    _check_condition(pack.applies, facts, f"{name}: applies")
+    for rule in pack.rules:
+        where = f"{name}: rule {rule.id}"
+        _check_condition(rule.when, facts, f"{where}: when")
+        for label, deadline in (("deadline", rule.then.deadline), ("acknowledge", rule.then.acknowledge)):
+            if deadline is not None:
+                _check_deadline(deadline, facts, f"{where}: then.{label}")
+    return pack
+
+
+def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:
+    try:
+        parse(text, facts=facts)
+    except BadPack as problem:
+        raise BadPack(f"{where}: {problem}") from None
+
+
+def _check_deadline(deadline: Deadline, facts: Mapping[str, FactSpec], where: str) -> None:
+    for label, fact, wanted in (("fact", deadline.fact, "date"), ("days_fact", deadline.days_fact, "int")):
+        if fact is not None and (fact not in facts or facts[fact].type != wanted):
+            raise BadPack(f"{where}.{label}: declare the fact {fact} under `facts` with type {wanted}")
+    if deadline.calendar is not None:
+        try:
+            require_calendar(deadline.calendar)
+        except BadPack as problem:
+            raise BadPack(f"{where}.calendar: {problem}") from None
+
+
+def _problems(errors: Sequence[Any], value: Mapping[str, Any]) -> str:
+    """Return validation errors in one line: rule by its id, field by its path, what is allowed."""
+    said = [_problem(error, value) for error in errors[:3]]
+    if len(errors) > 3:
+        said.append(f"and {len(errors) - 3} more")
+    return "; ".join(dict.fromkeys(said))
+
+
+def _problem(error: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+    path = list(error["loc"])
+    where = ""
+    if len(path) >= 2 and path[0] == "rules" and isinstance(path[1], int):
+        rule = value["rules"][path[1]]
+        named = isinstance(rule, Mapping) and "id" in rule
+        where = f"rule {rule['id']}: " if named else f"rule number {path[1] + 1}: "
+        path = path[2:]
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        text = "unknown field; take it out or correct its name"
+    elif error["type"] in {"missing", "missing_argument"}:
+        text = "is missing"
+    elif error["type"] in {"enum", "literal_error"}:
+        text = f"{error['input']!r} is unknown; {text[0].lower()}{text[1:]}"
+    dotted = ".".join(str(part) for part in path)
+    return f"{where}{dotted}: {text}" if dotted else f"{where}{text}"

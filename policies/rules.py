@@ -1,0 +1,189 @@
+"""What a rule pack says, as frozen values; :mod:`policies.pack` reads them from YAML.
+
+A rule is a condition (see :mod:`policies.conditions`), words, a citation with its date, and what follows when the
+condition holds. Every value here refuses a field it does not know, and a combination that promises less than it says:
+a grant without a guarantee, a denial without its reason, a hold nobody can name.
+"""
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from lineage.records import digest_of
+from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+
+MAX_DAYS = 36_525
+"""The longest period a rule or a fact may give: a hundred years of days, a typing error beyond."""
+
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """That a deadline may be prolonged by months or days, if whoever asked is told within the first period."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    months: int = 0
+    days: int = 0
+    told_within_months: int = 0
+    told_within_days: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.months > 0) == (self.days > 0):
+            raise ValueError("an extension is by `months` or by `days`, one of them")
+        if (self.told_within_months > 0) == (self.told_within_days > 0):
+            raise ValueError("give `told_within_months` or `told_within_days`, one of them")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When something is due, counted from receipt, or the date a fact gives.
+
+    One of ``months`` (calendar months), ``days``, ``business_days`` or ``fact`` (the name of a fact with an ISO date).
+    ``days_fact`` names a fact whose number of days goes before ``days``. ``calendar`` is a country (``US``, ``DE-BY``)
+    or market (``ECB``) of the `holidays` library; ``roll`` moves a last day that is no working day there to the next.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    months: int = 0
+    days: int = 0
+    business_days: int = 0
+    fact: str | None = None
+    days_fact: str | None = None
+    calendar: str | None = None
+    roll: bool = False
+    extension: Extension | None = None
+
+    def __post_init__(self) -> None:
+        periods = (self.months, self.days, self.business_days)
+        if min(periods) < 0 or max(periods) > MAX_DAYS:
+            raise ValueError(f"a period is between 1 and {MAX_DAYS}")
+        if sum(period > 0 for period in periods) + (self.fact is not None) != 1:
+            raise ValueError("give exactly one of `months`, `days`, `business_days`, `fact`")
+        if self.days_fact is not None and not self.days:
+            raise ValueError("`days_fact` needs `days`, which hold when the fact is absent")
+        if (self.business_days or self.roll) and not self.calendar:
+            raise ValueError("business days and `roll` need a `calendar`, such as US or DE-BY")
+        if self.extension and not (self.months or self.days):
+            raise ValueError("only a deadline in `months` or `days` can have an `extension`")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What follows when a rule fires; whatever is left out, the rule does not touch."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    outcome: Outcome | None = None
+    refusal: Refusal | None = None
+    category: str | None = None
+    guarantee: Literal["approximate", "certified", "exact"] | None = None
+    families: tuple[Family, ...] | None = None
+    scope: Scope | None = None
+    deadline: Deadline | None = None
+    acknowledge: Deadline | None = None
+    approvals: int | None = None
+    evidence: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    utility_floor: float | None = None
+    reaches_core: bool = False
+    """Whether the rule holds for data declared not removable, too; without such a rule a person decides."""
+
+    def __post_init__(self) -> None:
+        if self.outcome is Outcome.GRANTED and self.guarantee is None:
+            raise ValueError("a rule that grants must say which `guarantee` is owed")
+        if (self.outcome is Outcome.DENIED) != (self.refusal is not None):
+            raise ValueError("a rule that denies, and only such a rule, has a `refusal`")
+        if self.outcome is Outcome.ON_HOLD and not self.category:
+            raise ValueError("a rule that puts on hold must say its `category`")
+        if self.families is not None and not self.families:
+            raise ValueError("an empty list of `families` admits nothing; leave it out to admit all")
+        if self.approvals is not None and not 1 <= self.approvals <= 20:
+            raise ValueError("`approvals` is between 1 and 20")
+        if self.utility_floor is not None and not 0 <= self.utility_floor <= 1:
+            raise ValueError("`utility_floor` is a share between 0 and 1")
+        if any(not _NAME.fullmatch(name) for name in self.evidence):
+            raise ValueError("`evidence` names checks, in lower case with hyphens")
+
+    @property
+    def promised(self) -> Guarantee | None:
+        """The guarantee as the ordered value."""
+        return Guarantee.named(self.guarantee) if self.guarantee else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. ``dated`` is when its source took effect or was issued."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    id: str
+    when: str
+    words: str
+    citation: str
+    dated: dt.date
+    then: Effect = Effect()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.id):
+            raise ValueError(f"{self.id!r} is no rule id; use lower case, digits and hyphens")
+        if not self.words.strip() or not self.citation.strip():
+            raise ValueError("`words` and `citation` must say something")
+
+
+FactType = Literal["bool", "int", "text", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactSpec:
+    """A fact a pack may ask for: its type and what it means."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    type: FactType
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Rules of one regime. ``applies`` is the condition under which they are looked at at all."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    pack: str
+    title: str
+    version: str
+    applies: str
+    rules: tuple[Rule, ...]
+    facts: dict[str, FactSpec] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.pack) or self.pack == "house":
+            raise ValueError(f"{self.pack!r} is no name for a pack; use lower case, digits and hyphens, not `house`")
+        if not self.rules:
+            raise ValueError("a pack without a rule decides nothing; give it at least one")
+        ids = [rule.id for rule in self.rules]
+        twice = sorted({rule for rule in ids if ids.count(rule) > 1})
+        if twice:
+            raise ValueError(f"rule id {', '.join(twice)} is used twice")
+        for name in self.facts:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FACTS:
+                raise ValueError(
+                    f"{name!r} is no name for a fact of a pack; lower case, underscores, not a reserved one"
+                )
+
+    @property
+    def digest(self) -> str:
+        """Digest over everything the pack says."""
+        return digest_of(self)
+
+
+RESERVED_FACTS: dict[str, FactSpec] = {
+    "legal_hold": FactSpec("bool", "the data must be preserved; nothing is removed until the hold is lifted"),
+    "also_under": FactSpec("text", "other regimes the request falls under, separated by commas"),
+}
+"""Facts every pack may read and none may redefine."""

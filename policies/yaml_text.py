@@ -1,0 +1,72 @@
+"""Reads the YAML that people write rules and cases in, without YAML's surprises.
+
+- only ``true`` and ``false`` are booleans, as in YAML 1.2: ``on``, ``off``, ``yes`` and ``no`` stay words;
+- a key written twice is an error, not a silent overwrite: in a rule the lost half could be a legal hold;
+- aliases are refused, so a small file cannot expand into a huge one;
+- nothing but plain values is built (a subclass of ``yaml.SafeLoader``).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policies.errors import PolicyError
+
+MAX_BYTES = 1_000_000
+"""A rule file larger than this was not written by a person."""
+
+
+class _Strict(yaml.SafeLoader):
+    """A SafeLoader that refuses duplicate keys and aliases, with the booleans of YAML 1.2."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed, write the value out", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                problem = f"a key must be a word, not {key!r}; quote it"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            if key in seen:
+                problem = f"the key {key!r} is written twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Strict.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(path: Path, error: type[PolicyError]) -> Any:
+    """Return what the file says; ``error``, naming the file and the line, when it cannot be read."""
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise error(f"{path}: cannot be read: {problem.strerror or problem}") from None
+    if len(raw) > MAX_BYTES:
+        raise error(f"{path}: {len(raw)} bytes are too many (at most {MAX_BYTES}); split the file")
+    try:
+        return yaml.load(raw.decode("utf-8"), Loader=_Strict)
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: not UTF-8 text (byte {problem.start}); save it as UTF-8") from None
+    except yaml.YAMLError as problem:
+        raise error(f"{path}: {_one_line(problem)}") from None
+    except (RecursionError, ValueError, OverflowError) as problem:
+        raise error(f"{path}: not usable YAML: {type(problem).__name__}: {problem}") from None
+
+
+def _one_line(problem: yaml.YAMLError) -> str:
+    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
+        mark = problem.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem or problem.context}"
+    return " ".join(str(problem).split())
