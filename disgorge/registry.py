@@ -62,7 +62,7 @@ class Unregistered:
         return ()
 
 
-def registry_of(ledger: Ledger) -> Registrar:
+def registry_or_none(ledger: Ledger) -> Registrar:
     """Return the registry of a workspace, or one that registers nothing and notes why."""
     return Registry(Store(ledger.workspace)) if installed() else Unregistered()
 

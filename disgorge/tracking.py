@@ -10,20 +10,19 @@ execution until it is back or ``MLFLOW_TRACKING_URI`` is unset, because a step t
 executions of one plan at once would share a run, which the executor's lock prevents.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Check, Evidence, Utility, Verdict
 from disgorge.method import ModelSpec
 from disgorge.mlflow_store import Store, installed, metric_name
-from disgorge.plan import Action, Plan, Step
+from disgorge.plan import Plan, Step
 from lineage.ledger import Ledger
-from lineage.records import Cost, Json, Shard, ShardChange, canonical, restore
+from lineage.records import Cost, Json, Shard, canonical
+from policies.request import RemovalRequest
 
 if TYPE_CHECKING:
     from disgorge.training import Made
@@ -42,9 +41,23 @@ _TAG_BATCH = 100
 """Tags in one call; MLflow takes no more."""
 
 
-def tracking_or_none(ledger: Ledger) -> "Tracking | Untracked":
-    """Return the tracking of a workspace, or an observer that keeps nothing and notes why."""
-    return Tracking(ledger, Store(ledger.workspace)) if installed() else Untracked()
+class Observer(Protocol):
+    """What an executor and a trainer tell of their work."""
+
+    note: str
+    """Why nothing is tracked, in words, or an empty string."""
+
+    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
+        """Hear that a plan's execution begins, or goes on, and which shards it is about."""
+
+    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+        """Hear that a step is done."""
+
+    def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
+        """Hear that the execution is over and its report written to the folder ``bundle``."""
+
+    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
+        """Hear that a model was trained from ``shards``, and what was made."""
 
 
 class Untracked:
@@ -52,17 +65,22 @@ class Untracked:
 
     note = "not tracked: MLflow is not installed (pip install disgorge[mlflow])"
 
-    def start(self, plan: Plan, case: Case) -> None:
+    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
         """Do nothing."""
 
     def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
         """Do nothing."""
 
-    def finish(self, *, verdict: str, bundle: Path) -> None:
+    def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
         """Do nothing."""
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Do nothing."""
+
+
+def tracking_or_none(ledger: Ledger) -> Observer:
+    """Return the tracking of a workspace, or an observer that keeps nothing and notes why."""
+    return Tracking(Store(ledger.workspace)) if installed() else Untracked()
 
 
 class Tracking:
@@ -70,15 +88,12 @@ class Tracking:
 
     note = ""
 
-    def __init__(self, ledger: Ledger, store: Store) -> None:
-        self.ledger = ledger
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self._plan = ""
         self._parent: str | None = None
 
-    def start(self, plan: Plan, case: Case) -> None:
+    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
         """Open the parent run of this plan, the one there is if it was started before."""
-        request, self._plan = case.request, plan.digest
         with self.store.client() as client:
             self._parent = self.store.find_run(client, {"disgorge.plan": plan.digest, "disgorge.kind": "execution"})
             if self._parent is None:
@@ -91,8 +106,7 @@ class Tracking:
                 }
                 self._parent = self._run(client, f"removal {request.id}", tags)
             _put(client, self._parent, _cost("expected", plan.cost) | _cost("full-retraining", plan.full_cost), {})
-            for context, shards in changed_shards(plan).items():
-                _inputs(client, self._parent, shards, context=context)
+            _inputs(client, self._parent, shards, context="removal")
 
     def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
         """Record one step as a nested run: what it took, what it was expected to take, and what came of it."""
@@ -107,15 +121,14 @@ class Tracking:
             _put(client, run, metrics, {f"result.{key}": result[key] for key in result.keys() - numbers.keys()})
             client.set_terminated(run, status="FINISHED")
 
-    def finish(self, *, verdict: str, bundle: Path) -> None:
+    def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
         """Record checks and utilities as metrics, the bundle as artifacts, and close the run with the verdict."""
         metrics: Metrics = {}
         tags: dict[str, Json] = {"disgorge.verdict": verdict}
-        evidence = evidence_of(self.ledger, self._plan)
-        for check in evidence.checks if evidence else ():
+        for check in evidence.checks:
             metrics |= _check(check)
             tags[f"check.{check.name}.{check.subject}"] = check.verdict.value
-        for utility in evidence.utility if evidence else ():
+        for utility in evidence.utility:
             metrics |= _utility(utility)
         with self.store.client() as client:
             parent = self._started()
@@ -172,22 +185,6 @@ class Tracking:
         if self._parent is None:
             raise DisgorgeError("no execution is open in MLflow; Tracking.start comes before step and finish")
         return self._parent
-
-
-def changed_shards(plan: Plan) -> dict[str, list[Shard]]:
-    """Return the shards a plan cuts, as they were (``withdrawn``) and as they will be (``retained``)."""
-    steps = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
-    changes = [restore(ShardChange, change) for step in steps for change in step.detail["changes"]]
-    return {
-        "withdrawn": [change.before for change in changes],
-        "retained": [change.after for change in changes if change.after is not None],
-    }
-
-
-def evidence_of(ledger: Ledger, plan: str) -> Evidence | None:
-    """Return the last evidence recorded for a plan, if there is any."""
-    found = [fact.body["evidence"] for fact in ledger.facts("evidence") if fact.body["plan"] == plan]
-    return restore(Evidence, json.loads(ledger.objects.get(found[-1]))) if found else None
 
 
 def _put(client: Any, run: str, metrics: Metrics, tags: Mapping[str, Json]) -> None:
