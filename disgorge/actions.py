@@ -12,13 +12,14 @@ from pathlib import Path
 
 from disgorge import purge as purging
 from disgorge.certificate import refuse_adoption
+from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.docket import Case
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import Check
 from disgorge.examine import Examination, Examiner, join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.plan import Action, Plan, Step
-from disgorge.registry import registry_of
+from disgorge.registry import Registrar
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import write_up
 from lineage.catalog import Catalog
@@ -36,6 +37,7 @@ class Workshop:
     runner: Runner
     independent: Callable[[], Runner]
     references: int
+    registrar: Registrar
     on_progress: OnProgress
 
 
@@ -58,7 +60,7 @@ def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     alias = step.detail["alias"]
-    registry_of(workshop.ledger).contain(step.subject, alias)
+    workshop.registrar.contain(step.subject, alias)
     fact = {"name": step.subject, "alias": alias, "request": plan.request}
     return Acted({"release": step.subject, "alias": alias}, [("release-contained", fact)])
 
@@ -66,7 +68,7 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
     ledger = workshop.ledger
-    changes = [restore(ShardChange, change) for change in step.detail["changes"]]
+    changes = _changes(plan)
     with Catalog.of(ledger) as catalog:
         selected = catalog.selected(case.request.selectors)
     forget = sorted({digest for digests in selected.values() for digest in digests})
@@ -133,8 +135,7 @@ def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     ledger = workshop.ledger
-    withdrawn = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
-    changes = [restore(ShardChange, c) for step in withdrawn for c in step.detail["changes"]]
+    changes = _changes(plan)
     forget = frozenset(_read_private(_forget_file(ledger, plan))["items"])
     spec = spec_of(_composition(ledger, step.detail["before"]))
     old = join([read_items(ledger, c.before.digest) for c in changes if c.before.name in (*spec.shards, *spec.core)])
@@ -162,7 +163,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     refuse_adoption(plan, step.subject, examination.checks)
     alias = step.detail["alias"]
     composition = _composition(ledger, probed["after"])
-    registry_of(ledger).adopt(step.subject, alias, composition)
+    workshop.registrar.adopt(step.subject, alias, composition)
     fact = {"name": step.subject, "alias": alias, "composition": composition.digest}
     return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
 
@@ -178,7 +179,7 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
             for member in catalog.composition(release.composition).members
         }
         live = {(component.name, component.digest) for component in catalog.components()}
-    registry_of(ledger).withdraw(step.subject)
+    left = workshop.registrar.withdraw(step.subject)
     fact = {
         "name": step.subject,
         "alias": step.detail["alias"],
@@ -191,7 +192,7 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         if digest not in others and (name, digest) in live:
             facts.append(_retired(plan, name, digest, None, "withdraw"))
             retired += 1
-    return Acted({"release": step.subject, "retired": retired}, facts)
+    return Acted({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
 
 
 def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -205,23 +206,56 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     if found_before is None:
         found_before = purging.residue_before(ledger, item_digests=forget, **targets)
         _write_private(path, remembered | {"found_before": found_before})
+    closures = _closures_of_withdrawn(ledger, plan)
     purged = purging.purge(ledger, **targets)
-    check = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
-    kept = ledger.objects.put(canonical(check))
+    residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
     fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
-    result = {"deleted": len(purged.deleted), "kept": list(purged.kept), "residuals": list(purged.residuals)}
-    return Acted(result | {"residue": kept}, [("purged", fact)])
+    result = {
+        "deleted": len(purged.deleted),
+        "kept": list(purged.kept),
+        "residuals": list(purged.residuals),
+        "residue": plain(residue),
+        "closures": plain(closures),
+    }
+    return Acted(result, [("purged", fact)])
+
+
+def _closures_of_withdrawn(ledger: Ledger, plan: Plan) -> list[Check]:
+    """Return, for each release destroyed, whether anything live still learned from what was withdrawn."""
+    steps = [step for step in plan.steps if step.action is Action.WITHDRAW]
+    if not steps:
+        return []
+    withdrawn = frozenset(change.before.digest for change in _changes(plan))
+    with Catalog.of(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+        live = catalog.components()
+        return [
+            lineage_closure(
+                step.subject,
+                before=members_of(catalog.composition(step.detail["before"]), known),
+                after=live,
+                known=known,
+                withdrawn=withdrawn,
+            )
+            for step in steps
+        ]
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     ledger = workshop.ledger
-    bundle = write_up(ledger, plan, case)
-    verdict = json.loads((bundle / "verdict.json").read_text())["verdict"]
+    written = write_up(ledger, plan, case)
     _forget_file(ledger, plan).unlink(missing_ok=True)
-    where = bundle.relative_to(ledger.workspace).as_posix()
-    report = {"request": plan.request, "plan": plan.digest, "bundle": where, "verdict": verdict}
+    where = written.bundle.relative_to(ledger.workspace).as_posix()
+    evidence = ledger.objects.put(canonical(written.evidence))
+    report = {
+        "request": plan.request,
+        "plan": plan.digest,
+        "bundle": where,
+        "evidence": evidence,
+        "verdict": written.verdict,
+    }
     closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
-    return Acted({"bundle": where, "verdict": verdict}, [], closing)
+    return Acted({"bundle": where, "verdict": written.verdict}, [], closing)
 
 
 _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
@@ -244,14 +278,15 @@ def examination_of(ledger: Ledger, digest: str) -> Examination:
     return restore(Examination, json.loads(ledger.objects.get(digest)))
 
 
-def check_of(ledger: Ledger, digest: str) -> Check:
-    """Return a check kept in the object store."""
-    return restore(Check, json.loads(ledger.objects.get(digest)))
-
-
 def _composition(ledger: Ledger, digest: str) -> Composition:
     with Catalog.of(ledger) as catalog:
         return catalog.composition(digest)
+
+
+def _changes(plan: Plan) -> tuple[ShardChange, ...]:
+    """Return what the plan does to shards."""
+    steps = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
+    return tuple(restore(ShardChange, change) for step in steps for change in step.detail["changes"])
 
 
 def _before(plan: Plan, release: str | None) -> str:

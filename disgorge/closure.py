@@ -4,10 +4,11 @@ Looks at what the ledger says, and at whether the ledger agrees with itself: a c
 of its recipe. It cannot see a training input nobody recorded; the never-trained check is what catches that.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from disgorge.evidence import Check, Control, Verdict
-from lineage.records import Component, Role, Use
+from lineage.records import Component, Composition, Role, Use
 
 
 def influences(components: Iterable[Component], known: Mapping[str, Sequence[Component]]) -> frozenset[str]:
@@ -25,6 +26,22 @@ def influences(components: Iterable[Component], known: Mapping[str, Sequence[Com
         seen.add(digest)
         waiting.extend(use.digest for component in known.get(digest, ()) for use in _all_uses(component))
     return frozenset(seen)
+
+
+def by_digest(components: Iterable[Component]) -> dict[str, list[Component]]:
+    """Return components by digest; two names may share one."""
+    known: dict[str, list[Component]] = defaultdict(list)
+    for component in components:
+        known[component.digest].append(component)
+    return known
+
+
+def members_of(composition: Composition, known: Mapping[str, Sequence[Component]]) -> tuple[Component, ...]:
+    """Return a composition's members as they were recorded, in its order."""
+    return tuple(
+        next(component for component in known[member.component] if component.name == member.name)
+        for member in composition.members
+    )
 
 
 def lineage_closure(

@@ -6,11 +6,10 @@ the references, which are components like any other: one that learned from data 
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from disgorge.closure import lineage_closure
+from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.method import Items, Model, ModelSpec, seed_of
@@ -65,22 +64,13 @@ class Examiner:
         """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards."""
         spec = spec_of(after)
         with Catalog.of(self.ledger) as catalog:
-            known: dict[str, list[Component]] = defaultdict(list)
-            for component in catalog.components(live=False):
-                known[component.digest].append(component)
+            known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
-        members = {
-            composition.digest: [_recorded(known, member.component, member.name) for member in composition.members]
-            for composition in (before, after)
-        }
+        members = members_of(after, known)
         closure = lineage_closure(
-            spec.release,
-            before=members[before.digest],
-            after=members[after.digest],
-            known=known,
-            withdrawn=withdrawn,
+            spec.release, before=members_of(before, known), after=members, known=known, withdrawn=withdrawn
         )
-        reexecution = self._reexecute(spec.release, tuple(members[after.digest]))
+        reexecution = self._reexecute(spec.release, members)
         old, new = assemble(self.ledger, before), assemble(self.ledger, after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
@@ -185,10 +175,6 @@ def pick(items: Items, digests: frozenset[str]) -> Items:
     rows = [row for row, digest in enumerate(items.digests) if digest in digests]
     index = np.array(rows, dtype=np.int64)
     return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
-
-
-def _recorded(known: Mapping[str, list[Component]], digest: str, name: str) -> Component:
-    return next(component for component in known[digest] if component.name == name)
 
 
 def _utility(release: str, old: Model, new: Model, sets: Mapping[str, Items]) -> list[Utility]:

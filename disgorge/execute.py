@@ -10,10 +10,9 @@ when every required check passed.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -21,25 +20,12 @@ from disgorge.actions import Workshop, act
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.jobs import OnProgress, Runner, unseen
-from disgorge.plan import Plan, Step
+from disgorge.plan import Step
 from disgorge.requests import require_approved, require_fresh
-from disgorge.write_up import write_up
+from disgorge.write_up import evidence_of, write_up
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
-from lineage.records import Cost, Json
-
-
-class Observer(Protocol):
-    """Told what an execution does, as it does it: a progress display, MLflow."""
-
-    def start(self, plan: Plan, case: Case) -> None:
-        """Hear that an execution begins, or goes on."""
-
-    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
-        """Hear that a step is done."""
-
-    def finish(self, *, verdict: str, bundle: Path) -> None:
-        """Hear that the report is written."""
+from lineage.records import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,8 @@ def execute(
     runner: Runner,
     independent: Callable[[], Runner],
     references: int = 2,
-    observers: tuple[Observer, ...] = (),
+    registrar: Registrar,
+    observer: Observer,
     on_step: Callable[[Step], None] = lambda step: None,
     on_progress: OnProgress = unseen,
 ) -> Executed:
@@ -74,7 +61,11 @@ def execute(
     try:
         with lock:
             return _execute(
-                ledger, request, Workshop(ledger, runner, independent, references, on_progress), observers, on_step
+                ledger,
+                request,
+                Workshop(ledger, runner, independent, references, registrar, on_progress),
+                observer,
+                on_step,
             )
     except Timeout as error:
         raise WorkspaceBusy(
@@ -86,7 +77,7 @@ def _execute(
     ledger: Ledger,
     request: str,
     workshop: Workshop,
-    observers: tuple[Observer, ...],
+    observer: Observer,
     on_step: Callable[[Step], None],
 ) -> Executed:
     case = case_of(ledger, request)
@@ -96,8 +87,7 @@ def _execute(
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
     require_approved(case, plan)
-    for observer in observers:
-        observer.start(plan, case)
+    observer.start(plan, case.request, shards_changed(plan))
     for step in plan.steps:
         case = case_of(ledger, request)
         if step.id in case.steps.get(plan.digest, {}):
@@ -112,21 +102,20 @@ def _execute(
         try:
             done = act(workshop, plan, step, case)
         except CertificateRefused as refusal:
-            bundle = write_up(ledger, plan, case_of(ledger, request), refusal=str(refusal))
-            for observer in observers:
-                observer.finish(verdict="refused", bundle=bundle)
-            raise CertificateRefused(f"{refusal}; the release stays down, the signed refusal is {bundle}") from refusal
+            written = write_up(ledger, plan, case_of(ledger, request), refusal=str(refusal))
+            observer.finish(written.evidence, written.bundle, "refused")
+            raise CertificateRefused(
+                f"{refusal}; the release stays down, the signed refusal is {written.bundle}"
+            ) from refusal
         seconds = time.perf_counter() - start
         fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
         ledger.append_all([*done.facts, ("step", fact), *done.closing])
-        for observer in observers:
-            observer.step(step, seconds, done.result)
+        observer.step(step, seconds, done.result)
     case = case_of(ledger, request)
     bundle = ledger.workspace / case.report["bundle"]
-    for observer in observers:
-        observer.finish(verdict=case.report["verdict"], bundle=bundle)
-    seconds_taken = sum(case.seconds[plan.digest].values())
-    return Executed(request, case.report["verdict"], bundle, Cost(plan.cost.examples, plan.cost.steps, seconds_taken))
+    observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, case.report["verdict"])
+    took = sum(case.seconds[plan.digest].values())
+    return Executed(request, case.report["verdict"], bundle, Cost(plan.cost.examples, plan.cost.steps, took))
 
 
 def _where(case: Case) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lineage.records import Cost, Json, digest_of
+from disgorge.errors import DisgorgeError
+from lineage.records import Cost, Json, ShardChange, digest_of, restore
 from policies.taxonomy import Guarantee, Remedy
 
 
@@ -79,3 +80,16 @@ class Plan:
     def cost(self) -> Cost:
         """What all steps together are expected to take."""
         return sum((step.cost for step in self.steps), Cost())
+
+    @property
+    def shard_changes(self) -> tuple[ShardChange, ...]:
+        """What the plan does to shards."""
+        steps = [step for step in self.steps if step.action is Action.WITHDRAW_ITEMS]
+        return tuple(restore(ShardChange, change) for step in steps for change in step.detail["changes"])
+
+    def step_for(self, action: Action, subject: str | None) -> Step:
+        """Return the step that does ``action`` to ``subject``; :class:`DisgorgeError` if the plan has none."""
+        for step in self.steps:
+            if step.action is action and step.subject == subject:
+                return step
+        raise DisgorgeError(f"the plan of {self.request} has no step {action.value} for {subject}; plan it again")

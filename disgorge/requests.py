@@ -21,7 +21,7 @@ from disgorge.plan import Plan
 from disgorge.planning import make_plan
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.records import Impact, Selector, canonical, plain
+from lineage.records import Impact, Selector, canonical, plain, restore
 from policies.decision import Decision
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
@@ -106,8 +106,17 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
         raise DisgorgeError(f"request {request_id} matches nothing any more; close it with `disgorge request deny`")
     plan = make_plan(case.decision, impact, methods(), shards=shards, components=components)
     ledger.objects.put(canonical(plan))
-    ledger.append("plan", {"request": request_id, "plan": plan.digest})
+    kept = ledger.objects.put(canonical(impact))
+    ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
     return plan
+
+
+def impact_as_planned(ledger: Ledger, plan: Plan) -> Impact:
+    """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for."""
+    for fact in ledger.facts("plan"):
+        if fact.body["plan"] == plan.digest:
+            return restore(Impact, json.loads(ledger.objects.get(fact.body["impact"])))
+    raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
 
 
 def approve_plan(
