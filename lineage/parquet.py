@@ -1,7 +1,7 @@
 """Parquet files that are written whole or not at all, with the same bytes for the same table.
 
-Manifests and contents are truth, so they are never seen half written. Nothing in the file depends on a clock; the same pyarrow version
-writes the same table to the same bytes (the file names its writer, so another version writes other bytes).
+Manifests and contents are truth, so they are never seen half written. Nothing in a file depends on a clock: the same
+pyarrow version writes the same table to the same bytes (a file names its writer, so another version writes others).
 """
 
 from pathlib import Path

@@ -1,0 +1,100 @@
+"""The two files of a shard: its content and its manifest, both named by the shard's digest.
+
+Reading checks what is read: a file that no longer holds the shard's items is an error here, never training data.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from lineage import from_dvc
+from lineage.content import Arrays, item_digests, read_content, write_content
+from lineage.errors import DigestMismatch, LineageError
+from lineage.ledger import Ledger
+from lineage.manifest import read_manifest, write_manifest
+from lineage.records import Item, Shard, shard_digest
+from lineage.state import state_of
+
+
+def live_shards(ledger: Ledger) -> tuple[Shard, ...]:
+    """Return the shards that are recorded and not withdrawn, oldest first."""
+    state = state_of(ledger.facts("shard", "shard-withdrawn"))
+    return tuple(entry.record for entry in state.shards.values() if entry.live)
+
+
+def shard_items(ledger: Ledger, digest: str, *, verify: bool = True) -> tuple[tuple[str, ...], Arrays]:
+    """Return a shard's item digests and arrays, shape (items, ...), in digest order.
+
+    Raises ``DigestMismatch`` if the digests on disk are not the shard's or, with ``verify``, if an item's bytes are not
+    what its digest says; ``UnknownRecord`` if the content is not there.
+    """
+    path = ledger.content_path(digest)
+    digests, arrays = read_content(path)
+    if shard_digest(digests) != digest:
+        raise DigestMismatch(f"{path}: holds other items than its shard; restore the file, then repeat")
+    if verify:
+        changed = [row for row, found in enumerate(item_digests(arrays)) if found != digests[row]]
+        if changed:
+            raise DigestMismatch(
+                f"{path}: {len(changed)} of {len(digests)} items were changed on disk, first row {changed[0]}; "
+                "restore the file, then repeat"
+            )
+    return digests, arrays
+
+
+def shard_rows(ledger: Ledger, digest: str) -> tuple[Item, ...]:
+    """Return a shard's manifest, sorted by digest, then key; ``DigestMismatch`` if its items are not the shard's."""
+    path = ledger.manifest_path(digest)
+    items = read_manifest(path)
+    if shard_digest(item.digest for item in items) != digest:
+        raise DigestMismatch(f"{path}: lists other items than its shard; restore the file, then repeat")
+    return items
+
+
+def store_shard(
+    ledger: Ledger,
+    shard: Shard,
+    items: Sequence[Item],
+    digests: Sequence[str],
+    arrays: Arrays,
+    *,
+    dvc: bool | None,
+) -> Shard:
+    """Write a shard's files, put the content under DVC, and return the shard with its DVC hash."""
+    content = ledger.content_path(shard.digest)
+    write_content(content, digests, arrays)
+    write_manifest(ledger.manifest_path(shard.digest), items)
+    if dvc or (dvc is None and from_dvc.is_repo(ledger.workspace)):
+        return replace(shard, dvc=from_dvc.track(content))
+    return shard
+
+
+@contextmanager
+def undone_on_failure(ledger: Ledger, digest: str) -> Iterator[None]:
+    """Remove a shard's files if the block fails before its fact is recorded, unless they were there before."""
+    content, manifest = ledger.content_path(digest), ledger.manifest_path(digest)
+    fresh = [path for path in (content, manifest) if not path.exists()]
+    try:
+        yield
+    except BaseException:  # Ctrl-C too: content may be personal data, and is not to lie about unrecorded
+        with suppress(LineageError):  # of the cleaning; what went wrong first is what the caller must hear
+            if not any(shard.digest == digest for shard in live_shards(ledger)):
+                if content in fresh and (md5 := from_dvc.tracked_hash(content)):
+                    from_dvc.forget(content, md5)
+                for path in fresh:
+                    path.unlink(missing_ok=True)
+        raise
+
+
+def erase_shard(ledger: Ledger, shard: Shard) -> tuple[str, ...]:
+    """Delete a shard's manifest and content, and what DVC keeps of it; return the places that still hold it, in words.
+
+    Only for a shard that is not live: raises ``LineageError`` otherwise. Idempotent; writes no fact.
+    """
+    if any(other.digest == shard.digest for other in live_shards(ledger)):
+        raise LineageError(f"shard '{shard.name}' ({shard.digest}) is live; withdraw its items before it is purged")
+    content = ledger.content_path(shard.digest)
+    left = from_dvc.forget(content, shard.dvc) if shard.dvc else ()
+    content.unlink(missing_ok=True)
+    ledger.manifest_path(shard.digest).unlink(missing_ok=True)
+    return left

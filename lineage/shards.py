@@ -1,0 +1,318 @@
+"""Recording shards, reading them back, and cutting items out of them.
+
+A shard is a content file, a manifest and one fact, written in that order, so that a fact never names what is not there.
+Files that a crash left behind without a fact are harmless: they are written again under the same digest.
+
+Decided here, with what it costs:
+
+- Two live shards may hold the same items only if their manifests agree row by row: files are named by the shard's
+  digest, and one of two manifests would be lost, with the persons in it.
+- An item that was withdrawn by request is refused, whatever shard it comes back in.
+- A name belongs to one live shard; new content under it is refused, since components were trained on the old.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lineage.columns import LIMIT
+from lineage.content import item_digests, item_sizes, write_content
+from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord, WorkspaceBusy
+from lineage.expectations import validate
+from lineage.intake import Intake, read_file
+from lineage.ledger import Ledger
+from lineage.manifest import in_manifest_order, read_digests, write_manifest
+from lineage.records import Item, Shard, ShardChange, canonical, plain, shard_digest
+from lineage.rules import Rules
+from lineage.shard_files import (
+    erase_shard,
+    live_shards,
+    shard_items,
+    shard_rows,
+    store_shard,
+    undone_on_failure,
+)
+
+__all__ = ["Added", "add_items", "add_shard", "cut_shard", "erase_shard", "live_shards", "shard_items", "shard_rows"]
+
+_SHOWN = 5
+"""Rows named in an error; the rest is a count."""
+_PATIENCE = 60.0
+"""Seconds to wait for another process that is adding a shard: DVC may be hashing gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A shard that is recorded now.
+
+    ``duplicates_within`` counts items whose bytes an earlier item of the shard has, ``duplicates_across`` items that
+    the live shards in ``shared_with`` hold too. ``new`` is False if the very same shard was recorded before.
+    ``validation`` is the digest of the object that tells what was checked.
+    """
+
+    shard: Shard
+    duplicates_within: int
+    duplicates_across: int
+    shared_with: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    validation: str | None = None
+    new: bool = True
+
+
+def add_shard(
+    ledger: Ledger,
+    path: Path | str,
+    *,
+    name: str,
+    key: str | None = None,
+    subject: str | None = None,
+    source_column: str | None = None,
+    license_column: str | None = None,
+    fields: Sequence[str] | None = None,
+    source: str | None = None,
+    license: str | None = None,
+    legal_basis: str | None = None,
+    core: bool = False,
+    check: bool = True,
+    rules: Rules | None = None,
+    dvc: bool | None = None,
+    allow_withdrawn: bool = False,
+    encoding: str = "utf-8",
+    limit: int = LIMIT,
+) -> Added:
+    """Read a file or folder and record it as a shard; see :func:`lineage.intake.read_file` and :func:`add_items`."""
+    intake = read_file(
+        path,
+        key=key,
+        subject=subject,
+        source=source_column,
+        license=license_column,
+        fields=fields,
+        encoding=encoding,
+        limit=limit,
+    )
+    return add_items(
+        ledger,
+        intake,
+        name=name,
+        source=source,
+        license=license,
+        legal_basis=legal_basis,
+        core=core,
+        check=check,
+        rules=rules,
+        dvc=dvc,
+        allow_withdrawn=allow_withdrawn,
+    )
+
+
+def add_items(
+    ledger: Ledger,
+    intake: Intake,
+    *,
+    name: str,
+    source: str | None = None,
+    license: str | None = None,
+    legal_basis: str | None = None,
+    core: bool = False,
+    check: bool = True,
+    rules: Rules | None = None,
+    dvc: bool | None = None,
+    allow_withdrawn: bool = False,
+) -> Added:
+    """Record items as a shard: content, manifest, then one fact.
+
+    ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
+    ``legal_basis``. ``check`` holds them to :mod:`lineage.expectations` with ``rules``. ``dvc`` None tracks the content
+    when the workspace is a DVC repository, False never, True demands it. ``allow_withdrawn`` is dangerous: it lets in
+    again what was removed by request, which only a demonstration of the audit wants.
+
+    Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
+    """
+    _check_terms(name, legal_basis, core=core)
+    items, digests = _items(ledger, intake, source=source, license=license)
+    shard = Shard(
+        digest=shard_digest(digests),
+        name=name,
+        source=source or _common(item.source for item in items),
+        license=license or _common(item.license for item in items),
+        legal_basis=legal_basis,
+        count=len(items),
+        core=core,
+        fields=tuple(intake.content),
+    )
+    if not allow_withdrawn:
+        _refuse_withdrawn(ledger, intake, digests)
+    checked = replace(intake, licenses=tuple(item.license for item in items))
+    with _alone(ledger):
+        live = live_shards(ledger)
+        known = _known(ledger, shard, items, live, intake.origin)
+        if known is not None:
+            _mend(ledger, shard.digest, items, digests, intake)
+        within = len(digests) - len(set(digests))
+        across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
+        if known is not None:
+            return Added(known, within, across, shared_with, new=False)
+        validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
+        with undone_on_failure(ledger, shard.digest):
+            shard = store_shard(ledger, shard, items, digests, intake.content, dvc=dvc)
+            report = ledger.objects.put(canonical(validation)) if validation else None
+            duplicates = {"within": within, "across": across}
+            ledger.append("shard", {"shard": plain(shard), "duplicates": duplicates, "validation": report})
+    return Added(shard, within, across, shared_with, validation.warnings if validation else (), report)
+
+
+def cut_shard(ledger: Ledger, change: ShardChange, gone: Iterable[str]) -> Shard | None:
+    """Write content and manifest of ``change.before`` without the items of these digests; None if none is left.
+
+    The old files stay, for a purge to delete. No fact is written, and doing it twice is doing it once. Raises
+    ``DigestMismatch`` if what is left is not ``change.after``: then the shard or the plan changed meanwhile.
+    """
+    unwanted = frozenset(gone)
+    digests, arrays = shard_items(ledger, change.before.digest)
+    kept = [row for row, digest in enumerate(digests) if digest not in unwanted]
+    left = tuple(digests[row] for row in kept)
+    found, planned = shard_digest(left) if left else None, change.after.digest if change.after else None
+    if found != planned:
+        raise DigestMismatch(
+            f"shard '{change.before.name}': without these {len(unwanted)} items it would be {found}, "
+            f"not {planned}; plan the removal again"
+        )
+    if change.after is None or change.after.digest == change.before.digest:
+        return change.after
+    items = tuple(item for item in shard_rows(ledger, change.before.digest) if item.digest not in unwanted)
+    _refuse_lost_rows(ledger, change.after, items)
+    with undone_on_failure(ledger, change.after.digest):
+        content = {name: array[kept] for name, array in arrays.items()}
+        return store_shard(ledger, change.after, items, left, content, dvc=change.before.dvc is not None)
+
+
+def _items(
+    ledger: Ledger, intake: Intake, *, source: str | None, license: str | None
+) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """Return manifest rows and digests in the order the items came, persons turned into pseudonyms."""
+    digests = item_digests(intake.content)
+    pseudonyms = {who: ledger.pseudonym(who) for who in set(intake.subjects) if who is not None}
+    items = tuple(
+        Item(
+            digest=digest,
+            key=intake.keys[row],
+            subject=None if (who := intake.subjects[row]) is None else pseudonyms[who],
+            source=intake.sources[row] or source,
+            license=intake.licenses[row] or license,
+            n_bytes=size,
+        )
+        for row, (digest, size) in enumerate(zip(digests, item_sizes(intake.content), strict=True))
+    )
+    return items, digests
+
+
+def _check_terms(name: str, legal_basis: str | None, *, core: bool) -> None:
+    if not name or name != name.strip() or not name.isprintable() or len(name) > 200:  # a name is one short line
+        raise BadInput(f"shard name {name[:40]!r}: give up to 200 printable characters without space around them")
+    if len(name) == 64 and not set(name) - set("0123456789abcdef"):
+        raise BadInput(f"shard name '{name}': reads as a digest; give a name that says what the shard is")
+    if core and not legal_basis:
+        raise BadInput(f"shard '{name}': a core needs a legal basis, such as 'public domain' (--legal-basis)")
+
+
+def _refuse_withdrawn(ledger: Ledger, intake: Intake, digests: Sequence[str]) -> None:
+    back = [intake.rows[row] for row, digest in enumerate(digests) if ledger.is_withdrawn(digest)]
+    if back:
+        shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
+        noun = "item was" if len(back) == 1 else "items were"
+        raise BadInput(f"{intake.origin}: {len(back)} {noun} withdrawn by request; remove them: {shown}")
+
+
+def _known(ledger: Ledger, shard: Shard, items: Sequence[Item], live: Iterable[Shard], origin: str) -> Shard | None:
+    """Return the same shard if it is recorded already; ``BadInput`` if something like it is."""
+    for other in live:
+        if other.name == shard.name and other.digest != shard.digest:
+            raise BadInput(
+                f"{origin}: shard '{shard.name}' is recorded with other items; record these under a new name, "
+                "or withdraw the old items by a request"
+            )
+    for other in live:
+        if other.digest != shard.digest:
+            continue
+        if (recorded := _rows(ledger, shard.digest)) is not None and recorded != in_manifest_order(items):
+            raise BadInput(
+                f"{origin}: these very items are recorded as shard '{other.name}' with other keys, subjects, sources "
+                "or licenses; record each item once, or in a shard that differs"
+            )
+        if other.name == shard.name:
+            if (told := _terms(other)) != (asked := _terms(shard)):
+                raise BadInput(f"{origin}: shard '{shard.name}' is recorded as {told}, not {asked}; keep those terms")
+            return other
+    return None
+
+
+def _rows(ledger: Ledger, digest: str) -> tuple[Item, ...] | None:
+    """Return a manifest's rows; None if it is missing or damaged, and so to be written again from the data."""
+    try:
+        return shard_rows(ledger, digest)
+    except (UnknownRecord, DigestMismatch):
+        return None
+
+
+def _mend(ledger: Ledger, digest: str, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
+    """Write those files of a recorded shard again that are missing or damaged."""
+    if _rows(ledger, digest) is None:
+        write_manifest(ledger.manifest_path(digest), items)
+    try:
+        shard_items(ledger, digest)
+    except (UnknownRecord, DigestMismatch):
+        write_content(ledger.content_path(digest), digests, intake.content)
+
+
+def _terms(shard: Shard) -> str:
+    basis = f"on the basis '{shard.legal_basis}'" if shard.legal_basis else "without a legal basis"
+    return f"{'core' if shard.core else 'removable'} {basis}, source {shard.source}, license {shard.license}"
+
+
+def _shared(ledger: Ledger, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
+    """Return how many of these items other live shards hold too, and the names of those shards."""
+    mine = pa.array(digests, pa.string())
+    found = pa.array([False] * len(digests))
+    names = []
+    for other in others:
+        hit = pc.is_in(mine, value_set=pc.unique(read_digests(ledger.manifest_path(other.digest))))
+        if pc.any(hit).as_py():
+            names.append(other.name)
+            found = pc.or_(found, hit)
+    return int(pc.sum(found).as_py() or 0), tuple(sorted(names))
+
+
+def _refuse_lost_rows(ledger: Ledger, after: Shard, items: Sequence[Item]) -> None:
+    """Stop before a manifest that another live shard needs is replaced by one that names other persons."""
+    for other in live_shards(ledger):
+        if other.digest == after.digest and shard_rows(ledger, after.digest) != in_manifest_order(items):
+            raise LineageError(
+                f"shard '{after.name}': what is left are the very items of shard '{other.name}', under other keys or "
+                f"subjects; withdraw all of '{after.name}', whose items '{other.name}' keeps"
+            )
+
+
+def _common(values: Iterable[str | None]) -> str | None:
+    """Return the one value that all items share, if there is one."""
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+@contextmanager
+def _alone(ledger: Ledger) -> Iterator[None]:
+    """Let one process at a time look for a name and take it."""
+    from filelock import FileLock, Timeout  # read on use: reading a shard takes no lock
+
+    lock = FileLock(ledger.home / "shards.lock", timeout=_PATIENCE)
+    try:
+        with lock:
+            yield
+    except Timeout as problem:
+        raise WorkspaceBusy(
+            f"{lock.lock_file}: another process is adding a shard; wait for it, then repeat"
+        ) from problem
