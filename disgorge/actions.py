@@ -23,9 +23,8 @@ from disgorge.registry import Registrar
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import write_up
 from lineage.catalog import Catalog
-from lineage.errors import UnknownRecord
 from lineage.ledger import Ledger
-from lineage.records import Composition, Json, ShardChange, canonical, plain, restore
+from lineage.records import Composition, Json, canonical, plain, restore
 from lineage.shards import cut_shard
 
 
@@ -68,7 +67,7 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
     ledger = workshop.ledger
-    changes = _changes(plan)
+    changes = plan.shard_changes
     with Catalog.of(ledger) as catalog:
         selected = catalog.selected(case.request.selectors)
     forget = sorted({digest for digests in selected.values() for digest in digests})
@@ -135,11 +134,11 @@ def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     ledger = workshop.ledger
-    changes = _changes(plan)
+    changes = plan.shard_changes
     forget = frozenset(_read_private(_forget_file(ledger, plan))["items"])
     spec = spec_of(_composition(ledger, step.detail["before"]))
     old = join([read_items(ledger, c.before.digest) for c in changes if c.before.name in (*spec.shards, *spec.core)])
-    result = case.steps[plan.digest][_step_of(plan, Action.RECOMPOSE, step.subject).id]
+    result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
     found = Examiner(ledger, workshop.runner, workshop.independent, workshop.references, workshop.on_progress).examine(
         before=_composition(ledger, result["before"]),
         after=_composition(ledger, result["after"]),
@@ -158,7 +157,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Move the alias; the examination is read again, because this is the step that must not be fooled."""
     ledger = workshop.ledger
-    probed = case.steps[plan.digest][_step_of(plan, Action.PROBE, step.subject).id]
+    probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
     examination = examination_of(ledger, probed["examination"])
     refuse_adoption(plan, step.subject, examination.checks)
     alias = step.detail["alias"]
@@ -225,7 +224,7 @@ def _closures_of_withdrawn(ledger: Ledger, plan: Plan) -> list[Check]:
     steps = [step for step in plan.steps if step.action is Action.WITHDRAW]
     if not steps:
         return []
-    withdrawn = frozenset(change.before.digest for change in _changes(plan))
+    withdrawn = frozenset(change.before.digest for change in plan.shard_changes)
     with Catalog.of(ledger) as catalog:
         known = by_digest(catalog.components(live=False))
         live = catalog.components()
@@ -283,21 +282,8 @@ def _composition(ledger: Ledger, digest: str) -> Composition:
         return catalog.composition(digest)
 
 
-def _changes(plan: Plan) -> tuple[ShardChange, ...]:
-    """Return what the plan does to shards."""
-    steps = [step for step in plan.steps if step.action is Action.WITHDRAW_ITEMS]
-    return tuple(restore(ShardChange, change) for step in steps for change in step.detail["changes"])
-
-
 def _before(plan: Plan, release: str | None) -> str:
-    return str(_step_of(plan, Action.RECOMPOSE, release).detail["before"])
-
-
-def _step_of(plan: Plan, action: Action, subject: str | None) -> Step:
-    for step in plan.steps:
-        if step.action is action and step.subject == subject:
-            return step
-    raise UnknownRecord(f"the plan of {plan.request} has no step {action.value} for {subject}; plan it again")
+    return str(plan.step_for(Action.RECOMPOSE, release).detail["before"])
 
 
 def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> tuple[str, dict[str, Json]]:

@@ -21,7 +21,9 @@ from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Step
+from disgorge.registry import Registrar
 from disgorge.requests import require_approved, require_fresh
+from disgorge.tracking import Observer
 from disgorge.write_up import evidence_of, write_up
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
@@ -87,7 +89,7 @@ def _execute(
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
     require_approved(case, plan)
-    observer.start(plan, case.request, shards_changed(plan))
+    observer.start(plan, case.request, [change.before for change in plan.shard_changes])
     for step in plan.steps:
         case = case_of(ledger, request)
         if step.id in case.steps.get(plan.digest, {}):
