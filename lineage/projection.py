@@ -1,0 +1,209 @@
+"""The DuckDB file that the catalog asks: built aside from the facts and the manifests, renamed into place, read-only.
+
+DuckDB locks a file that one process has open for writing even against readers, so nothing is ever opened for writing
+under its final name: readers wait for nobody. The name carries the lineage head, so a projection never goes stale; it
+is replaced. Where the workspace cannot be written, the projection is held in memory.
+"""
+
+import glob
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from lineage.errors import DigestMismatch, LineageError
+from lineage.records import plain, shard_digest
+from lineage.state import State, influences_of, state_of
+
+if TYPE_CHECKING:
+    from lineage.chain import Fact
+    from lineage.ledger import Ledger
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",  # an extension is a download, and this works offline
+    "autoload_known_extensions": "false",
+}
+_ABANDONED_SECONDS = 3600.0  # a build takes seconds; one that old was killed
+_COLUMNS = "digest, key, subject, source, license, n_bytes"
+
+
+def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
+    """Return a connection to the projection as of the ledger's lineage head, building it if there is none yet.
+
+    Raises :class:`~lineage.errors.LedgerBroken`, and :class:`~lineage.errors.DigestMismatch` or
+    :class:`~lineage.errors.LineageError` for a live shard's manifest that is damaged or missing.
+    """
+    head = ledger.lineage_head()
+    if (found := _existing(_path(ledger.home, head), head)) is not None:
+        return found
+    from lineage.ledger import LINEAGE_KINDS  # the ledger reads this module when it records
+
+    facts = tuple(ledger.facts(*LINEAGE_KINDS))
+    head = facts[-1].digest if facts else ""
+    path = _path(ledger.home, head)
+    aside = ledger.home / f"catalog-aside-{secrets.token_hex(8)}.duckdb"
+    try:
+        with duckdb.connect(str(aside), config=_SETTINGS) as connection:
+            _build(connection, ledger, facts, head)
+        os.replace(aside, path)
+    except (OSError, duckdb.Error):  # a full disk, a read-only folder: the answers do not depend on it
+        return _in_memory(ledger, facts, head)
+    finally:
+        for left in ledger.home.glob(f"{aside.name}*"):
+            left.unlink(missing_ok=True)
+    _remove_others(ledger.home, path)
+    return _existing(path, head) or _in_memory(ledger, facts, head)
+
+
+def _path(home: Path, head: str) -> Path:
+    return home / f"catalog-{head[:16] or 'empty'}.duckdb"
+
+
+def _existing(path: Path, head: str) -> duckdb.DuckDBPyConnection | None:
+    if not path.exists():
+        return None
+    try:
+        connection = duckdb.connect(str(path), read_only=True, config=_SETTINGS)
+        if connection.execute("select lineage_head, schema from made").fetchall() == [(head, _schema())]:
+            return connection
+        connection.close()
+    except duckdb.Error:
+        pass  # damaged, or removed a moment ago: it is built again
+    return None
+
+
+def _in_memory(ledger: "Ledger", facts: "Sequence[Fact]", head: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=_SETTINGS)
+    _build(connection, ledger, facts, head)
+    return connection
+
+
+def _remove_others(home: Path, current: Path) -> None:
+    for path in home.glob("catalog-*"):
+        with suppress(OSError):
+            aside = path.name.startswith("catalog-aside-")
+            if path != current and not (aside and time.time() - path.stat().st_mtime < _ABANDONED_SECONDS):
+                path.unlink()
+
+
+@cache
+def _schema() -> str:
+    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+
+def _build(connection: duckdb.DuckDBPyConnection, ledger: "Ledger", facts: "Sequence[Fact]", head: str) -> None:
+    connection.execute("begin")
+    connection.execute(_schema())
+    state = state_of(facts)
+    _insert(connection, "fact", (_fact_row(fact) for fact in facts))
+    _insert_state(connection, state)
+    _load_items(connection, ledger)
+    _insert(connection, "made", [(head, _schema())])
+    connection.execute("commit")
+
+
+def _insert_state(connection: duckdb.DuckDBPyConnection, state: State) -> None:
+    shards = ((entry.seq, entry.live, entry.record) for entry in state.shards.values())
+    _insert(
+        connection,
+        "shard",
+        (
+            (seq, s.digest, s.name, s.source, s.license, s.core, s.count, s.derived_from, live, _json(s))
+            for seq, live, s in shards
+        ),
+    )
+    components = [(entry.seq, entry.live, entry.record) for entry in state.components.values()]
+    _insert(
+        connection,
+        "component",
+        ((seq, c.digest, c.name, c.kind, c.recipe_digest, live, _json(c)) for seq, live, c in components),
+    )
+    uses = {(use.digest, c.digest, use.role.value) for _, _, c in components for use in influences_of(c)}
+    _insert(connection, "use", sorted(uses))
+    _insert(connection, "composition", ((digest, _json(c)) for digest, c in state.compositions.items()))
+    members = {(digest, m.component) for digest, c in state.compositions.items() for m in c.members}
+    _insert(connection, "member", sorted(members))
+    releases = ((entry.seq, entry.live, entry.record) for entry in state.releases.values())
+    _insert(
+        connection,
+        "release",
+        ((seq, f"{r.name}@{r.alias}", r.name, r.alias, r.composition, r.contained, live) for seq, live, r in releases),
+    )
+
+
+def _load_items(connection: duckdb.DuckDBPyConnection, ledger: "Ledger") -> None:
+    """Read the manifests of live shards; each must hold exactly the items its shard's digest was made from."""
+    live = connection.execute("select distinct digest, name from shard where live order by name").fetchall()
+    paths = {}
+    for digest, name in live:
+        paths[digest] = ledger.manifest_path(digest)
+        if not paths[digest].is_file():
+            raise LineageError(
+                f"{paths[digest]}: the manifest of shard {name!r} is missing; restore it, or add the shard from its "
+                "data again"
+            )
+    if not paths:
+        return
+    read = f"insert into item select parse_filename(filename, true), {_COLUMNS} from read_parquet(?, filename = true)"
+    try:
+        connection.execute(read, [[glob.escape(str(path)) for path in paths.values()]])
+    except duckdb.Error as problem:
+        raise _first_unreadable(paths, live) from problem
+    # The digest of a shard over its sorted item digests: lineage.records.shard_digest, where the rows are.
+    right = connection.execute(
+        """
+        select shard from item group by shard
+        having shard = sha256(unhex(string_agg(digest, '' order by digest)))
+        """
+    ).fetchall()
+    for digest, name in live:
+        if (digest,) not in right and digest != shard_digest([]):
+            raise _damaged(paths[digest], name)
+
+
+def _first_unreadable(paths: dict[str, Path], live: list[tuple[str, str]]) -> LineageError:
+    for digest, name in live:
+        try:
+            with duckdb.connect(":memory:", config=_SETTINGS) as alone:
+                alone.execute(f"select {_COLUMNS} from read_parquet(?)", [glob.escape(str(paths[digest]))]).fetchall()
+        except duckdb.Error:
+            return _damaged(paths[digest], name)
+    return LineageError("the manifests cannot be read together: they were written by different programs")
+
+
+def _damaged(path: Path, name: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"{path}: the manifest of shard {name!r} changed since it was recorded; restore it, or add the shard from its "
+        "data again"
+    )
+
+
+def _fact_row(fact: "Fact") -> tuple[Any, ...]:
+    return (fact.seq, fact.at, fact.kind, json.dumps(fact.body), fact.previous, fact.digest, _subject(fact))
+
+
+def _subject(fact: "Fact") -> str | None:
+    inner = fact.body.get(fact.kind)
+    named = inner if isinstance(inner, dict) else fact.body
+    name = named.get("name")
+    return name if isinstance(name, str) else None
+
+
+def _json(record: Any) -> str:
+    return json.dumps(plain(record))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows as whole columns: one statement, where ``executemany`` would run one a row."""
+    columns = list(zip(*rows, strict=True))
+    if columns:
+        connection.execute(
+            f"insert into {table} select {', '.join('unnest(?)' for _ in columns)}", [list(c) for c in columns]
+        )
