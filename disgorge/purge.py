@@ -1,0 +1,240 @@
+"""The physical end: old weights and withdrawn items are deleted, and then looked for.
+
+Deletes what it is told to and nothing that something live still needs: an object is named by its bytes, so a retained
+component elsewhere may rest on the very same one. :func:`purge_plan` says every path first.
+
+The residue check is a search, and a search that finds nothing shows nothing unless it could have found something: the
+same search is run before the purge and has to find what is there then.
+
+Not reached, and said each time: git history, backups, clones and third parties, and the files that shards were once
+read from. The ledger keeps digests of shards, which are over many items, and never of items; but a request that
+*selects* by an item's digest has written that digest down.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disgorge import purge_dvc
+from disgorge.evidence import Check, Control, Verdict
+from lineage.ledger import Ledger
+from lineage.state import state_of
+
+_SETTLED_SECONDS = 60.0
+"""Age after which a file written aside belongs to no writer any more: writers take seconds, and touch it as they go."""
+_SHOWN = 20
+"""Places a check names; the rest is counted."""
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeList:
+    """What a purge is going to delete: shards and objects by digest, every file there is of them, DVC's hashes.
+
+    ``kept`` says in words what is not deleted although it was asked for, because something live needs it.
+    """
+
+    shards: tuple[str, ...]
+    objects: tuple[str, ...]
+    files: tuple[Path, ...]
+    hashes: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What was deleted, what was kept because something live needs it, and what is left elsewhere; in words."""
+
+    deleted: tuple[str, ...]
+    kept: tuple[str, ...]
+    residuals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What must not be deleted: digest to who needs it."""
+
+    shards: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
+    """Retired components that a live release serves all the same: not deleted, yet a residue."""
+
+
+def purge_plan(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> PurgeList:
+    """Return what :func:`purge` would delete. Reads only; raises what reading the ledger raises."""
+    needs = _needs(ledger)
+    kept = [f"shard {digest} is kept: {needs.shards[digest]}" for digest in _unique(shards) if digest in needs.shards]
+    needed = needs.served | needs.objects
+    kept += [f"object {digest} is kept: {needed[digest]}" for digest in _unique(objects) if digest in needed]
+    going = tuple(digest for digest in _unique(shards) if digest not in needs.shards)
+    weights = tuple(digest for digest in _unique(objects) if digest not in needed)
+    files = [path for digest in going for path in (ledger.manifest_path(digest), ledger.content_path(digest))]
+    files += [ledger.objects.path(digest) for digest in weights]
+    files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger)]
+    return PurgeList(
+        going, weights, tuple(path for path in files if path.is_file()), _hashes(ledger, going), tuple(kept)
+    )
+
+
+def purge(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> Purged:
+    """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once."""
+    listed = purge_plan(ledger, shards=shards, objects=objects)
+    forgotten = purge_dvc.forget(ledger.workspace, listed.hashes)
+    deleted, residuals = list(forgotten.deleted), list(forgotten.left)
+    for path in listed.files:
+        name = path.relative_to(ledger.workspace).as_posix()
+        try:
+            path.unlink(missing_ok=True)
+            deleted.append(name)
+        except OSError as problem:
+            residuals.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
+    residuals.append("the files shards were read from, backups and copies elsewhere were not searched")
+    if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):
+        residuals.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
+    return Purged(tuple(deleted), listed.kept, tuple(residuals))
+
+
+def residue_before(
+    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str]
+) -> int:
+    """Return how many traces the search finds before the purge: the positive control of :func:`residue`."""
+    return len(_search(ledger, shards=shards, objects=objects, items=frozenset(item_digests)).found)
+
+
+def residue(
+    ledger: Ledger,
+    *,
+    shards: Collection[str],
+    objects: Collection[str],
+    item_digests: Collection[str],
+    found_before: int,
+    subject: str,
+) -> Check:
+    """Return whether a trace of what was purged is left in any store this workspace has.
+
+    ``found_before`` is what :func:`residue_before` found. Inconclusive if that was nothing, or if a store could not be
+    looked into. What a live component or shard still needs is not looked for; it was never to be deleted.
+    """
+    start = time.perf_counter()
+    looked = _search(ledger, shards=shards, objects=objects, items=frozenset(item_digests))
+    control = Control(
+        "positive", "the same search, before the purge, finds what is there", found_before, found_before > 0
+    )
+    if looked.found:
+        verdict, answer = Verdict.FAIL, f"{len(looked.found)} traces of what was removed are left"
+    elif looked.blind:
+        verdict, answer = Verdict.INCONCLUSIVE, f"not every place could be searched: {'; '.join(looked.blind)}"
+    elif not control.held:
+        verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before the purge either, so it shows nothing"
+    else:
+        verdict, answer = Verdict.PASS, "nothing of what was removed is left in the places searched"
+    return Check(
+        name="residue",
+        subject=subject,
+        question="Is anything of the removed data, or of the weights that learned from it, left in storage?",
+        answer=answer,
+        value=len(looked.found),
+        threshold=0,
+        n=looked.places,
+        verdict=verdict,
+        controls=(control,),
+        seconds=time.perf_counter() - start,
+        detail={"left": looked.found[:_SHOWN], "not searched": looked.blind},
+    )
+
+
+def _search(
+    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], items: frozenset[str]
+) -> purge_dvc.Looked:
+    """Look for shards, weights and items in every store; names no item."""
+    needs = _needs(ledger)
+    gone = [digest for digest in _unique(shards) if digest not in needs.shards]
+    weights = {digest for digest in objects if digest not in needs.objects}
+    looked = purge_dvc.search(ledger.workspace, _hashes(ledger, gone), items)
+    for digest in gone:
+        for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
+            looked.places += 1
+            looked.found += [f"{path.relative_to(ledger.workspace).as_posix()} is there"] * path.is_file()
+    for path in _tables(ledger):
+        looked.places += 1
+        if path.stem not in gone and purge_dvc.holds(path, items):
+            looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
+    for digest in ledger.objects.digests():
+        looked.places += 1
+        if digest in weights:
+            looked.found.append(f"object {digest} is there")
+        elif _names(ledger.objects.path(digest), items):
+            looked.found.append(f"object {digest} names withdrawn items")
+    for path in sorted((ledger.workspace / "mlartifacts").rglob("*")):
+        if path.is_file():
+            looked.places += 1
+            looked.found += [f"MLflow artifact {path.name} is one of the weights"] * (_sha256(path) in weights)
+    return looked
+
+
+def _needs(ledger: Ledger) -> _Needs:
+    facts = list(ledger.facts())
+    state = state_of(facts)
+    needs = _Needs()
+    for shard in state.shards.values():
+        if shard.live:
+            needs.shards[shard.record.digest] = f"it is live as {shard.record.name}"
+    for component in state.components.values():
+        if component.live:
+            needs.objects[component.record.digest] = f"it is live as {component.record.name}"
+    for release in state.releases.values():
+        composition = state.compositions.get(release.record.composition)
+        if release.live and composition is not None:
+            for member in composition.members:
+                needs.served[member.component] = f"release {release.record.name} serves it"
+    for fact in facts:
+        for kind in ("plan", "evidence", "examination", "validation"):
+            if isinstance(digest := fact.body.get(kind), str):
+                needs.objects[digest] = f"it records a {kind}"
+    return needs
+
+
+def _hashes(ledger: Ledger, shards: Collection[str]) -> tuple[str, ...]:
+    """Return the MD5 hashes under which DVC may keep these shards: as recorded, and of the content as it lies there."""
+    if purge_dvc.repository_of(ledger.workspace) is None:
+        return ()
+    wanted = frozenset(shards)
+    entries = state_of(ledger.facts()).shards.values()
+    recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
+    here = [purge_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
+    return _unique([*recorded, *here])
+
+
+def _tables(ledger: Ledger) -> list[Path]:
+    """Return every manifest and content there is, live or not."""
+    return sorted([*(ledger.home / "manifests").glob("*.parquet"), *(ledger.workspace / "shards").glob("*.parquet")])
+
+
+def _left_aside(ledger: Ledger) -> Iterator[Path]:
+    """Yield what killed writers left beside manifests, contents and objects: parts of what is to go, perhaps."""
+    now = time.time()
+    for folder in (ledger.home / "manifests", ledger.workspace / "shards", ledger.home / "objects"):
+        for path in folder.rglob(".aside-*"):
+            if now - path.stat().st_mtime > _SETTLED_SECONDS:
+                yield path
+
+
+def _names(path: Path, items: frozenset[str]) -> bool:
+    """Whether an object is a JSON text that names one of these items. Weights are no text and are not read."""
+    with path.open("rb") as file:
+        if file.read(1) not in (b"{", b"["):
+            return False
+        file.seek(0)
+        return any(found.decode() in items for found in _DIGEST.findall(file.read()))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unique(digests: Collection[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(digests))

@@ -1,0 +1,211 @@
+"""Making DVC forget, and looking whether it did: cache, remotes, run-cache, and the files that name a hash.
+
+DVC has no command for this: ``gc`` drops whatever the workspace does not name, and keeps what we want gone. So each
+hash is deleted from every store by itself, with each folder object that lists it, and each remembered run that read or
+wrote it: the run-cache would bring an erased output back without training. A store is then asked again.
+
+The search does not stop at hashes. It opens every Parquet file in the local cache and looks for the items themselves,
+because the same item may lie there under a hash that nobody recorded.
+
+Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from disgorge.errors import ExecutionFailed
+from lineage.from_dvc import is_repo
+
+NOT_INSTALLED = "the workspace is a DVC repository, but DVC is not installed (pip install disgorge[dvc])"
+
+
+@dataclass(slots=True)
+class Looked:
+    """What a search came to: what was found, how many places were looked at, and where nobody could look."""
+
+    found: list[str] = field(default_factory=list)
+    places: int = 0
+    blind: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """What was deleted, and what was not and why, in words."""
+
+    deleted: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def repository_of(workspace: Path) -> Path | None:
+    """Return the root of the DVC repository the workspace is in, or None; DVC is not imported to find out."""
+    here = workspace.resolve()
+    return next((folder for folder in (here, *here.parents) if is_repo(folder)), None)
+
+
+def forget(workspace: Path, hashes: Collection[str]) -> Forgotten:
+    """Delete these MD5 hashes wherever DVC keeps or names them. Doing it twice does no harm."""
+    done = Forgotten()
+    root = repository_of(workspace)
+    if root is None or not hashes:
+        return done
+    try:
+        with _opened(root) as repo:
+            _forget_files(repo, hashes, done)
+            for place, store in _stores(repo, done.left):
+                _forget_in(place, store, hashes, done)
+            for run in _runs(repo, hashes):
+                run.unlink()
+                done.deleted.append(f"remembered run {run.name[:12]}")
+    except ExecutionFailed as error:
+        done.left.append(str(error))
+    return done
+
+
+def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> Looked:
+    """Look for hashes in every store and for items in every Parquet file of the local cache. Changes nothing."""
+    looked = Looked()
+    root = repository_of(workspace)
+    if root is None:
+        return looked
+    try:
+        with _opened(root) as repo:
+            for place, store in _stores(repo, looked.blind):
+                looked.places += len(hashes)
+                looked.found += [f"{place}: {md5}" for md5 in hashes if store.exists(md5)]
+                looked.found += [f"{place}: folder {oid} lists it" for oid in _folders(store, hashes)]
+            looked.places += 1
+            looked.found += [f"DVC run-cache: {run.name[:12]} names it" for run in _runs(repo, hashes)]
+            for path in _files(Path(repo.cache.local.path)):
+                looked.places += 1
+                if holds(path, items):
+                    looked.found.append(f"DVC cache: {path.parent.name}{path.name} holds withdrawn items")
+    except ExecutionFailed as error:
+        looked.blind.append(str(error))
+    return looked
+
+
+def holds(path: Path, items: Collection[str]) -> bool:
+    """Whether a file is Parquet with a ``digest`` column in which one of these item digests stands."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return False
+    try:
+        with pq.ParquetFile(path) as table:
+            if "digest" not in table.schema_arrow.names:
+                return False
+            wanted = pa.array(sorted(items), pa.string())
+            for batch in table.iter_batches(columns=["digest"]):
+                if pc.any(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted)).as_py():
+                    return True
+    except (pa.ArrowException, OSError):
+        return False  # damaged: whoever checks digests reports it
+    return False
+
+
+def _forget_files(repo: Any, hashes: Collection[str], done: Forgotten) -> None:
+    """Remove the ``.dvc`` files that name a hash, and what a pipeline wrote with these very bytes."""
+    for out in list(repo.index.outs):
+        value = out.hash_info.value if out.hash_info else None
+        if value not in hashes:
+            continue
+        name = os.path.relpath(str(out), repo.root_dir) if os.path.isabs(str(out)) else str(out)
+        if out.stage.is_data_source:
+            repo.remove(out.stage.addressing, outs=True)
+            done.deleted.append(f"{out.stage.relpath} and {name}")
+            continue
+        path = Path(out.fs_path)
+        if path.is_file() and md5_of(path) in hashes:
+            path.unlink()
+            done.deleted.append(name)
+        done.left.append(f"dvc.lock names {value} for {name}; run `dvc repro` to write it anew")
+
+
+def _forget_in(place: str, store: Any, hashes: Collection[str], done: Forgotten) -> None:
+    for oid in (*hashes, *_folders(store, hashes)):
+        try:
+            if store.exists(oid):
+                store.delete(oid)
+                if store.exists(oid):
+                    done.left.append(f"{place}: {oid} is still there after it was deleted")
+                else:
+                    done.deleted.append(f"{place}: {oid}")
+        except Exception as problem:  # each kind of remote has errors of its own
+            done.left.append(f"{place}: {oid} could not be deleted ({_reason(problem)})")
+
+
+def _stores(repo: Any, out_of_reach: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the local cache and every remote that can be reached; the others are named in ``out_of_reach``."""
+    yield "DVC cache", repo.cache.local
+    for name in repo.config.get("remote") or {}:
+        place = f"DVC remote {name}"
+        try:
+            store = repo.cloud.get_remote_odb(name)
+            store.exists("0" * 32)
+        except Exception as problem:  # as above
+            out_of_reach.append(f"{place}: could not be reached ({_reason(problem)})")
+            continue
+        yield place, store
+
+
+def _folders(store: Any, hashes: Collection[str]) -> list[str]:
+    """Return the folder objects of a store that list one of these hashes."""
+    if not store.fs.exists(store.path):
+        return []
+    found = []
+    for oid in store.all():
+        if oid.endswith(".dir"):
+            listed = json.loads(store.fs.cat_file(store.oid_to_path(oid)))
+            if any(entry.get("md5") in hashes for entry in listed):
+                found.append(oid)
+    return found
+
+
+def _runs(repo: Any, hashes: Collection[str]) -> list[Path]:
+    """Return the remembered runs that name one of these hashes."""
+    runs = Path(repo.stage_cache.cache_dir)
+    return [run for run in _files(runs) if any(md5 in run.read_text(errors="replace") for md5 in hashes)]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def md5_of(path: Path) -> str:
+    """Return a file's MD5, the name DVC keeps it under; identity is always the SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _reason(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:200] or type(problem).__name__
+
+
+@contextlib.contextmanager
+def _opened(root: Path) -> Iterator[Any]:
+    """Open the repository without usage report, hints and bars; what DVC raises becomes one line."""
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    silence = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+        warnings.simplefilter("ignore")  # deprecations among DVC's own libraries
+        try:
+            from dvc.exceptions import DvcException
+            from dvc.repo import Repo
+        except ImportError as problem:
+            raise ExecutionFailed(NOT_INSTALLED) from problem
+        try:
+            with Repo(str(root)) as repo:
+                yield repo
+        except DvcException as problem:
+            raise ExecutionFailed(f"DVC in {root.name} failed ({_reason(problem)}); run `dvc doctor`") from problem
