@@ -1,0 +1,268 @@
+"""The one function that issues a certificate, and refuses.
+
+A certificate says: this request was carried out under this plan, and the evidence required for this guarantee is there
+and passed. It is a function of values anybody can hold, so whoever verifies a report issues it again and compares. It
+collects *every* reason against and raises them together.
+
+Rules: nothing is assumed in the removal's favor. A check that is absent, inconclusive, or statistical without both its
+controls counts as missing; a failed check refuses even where it was not required; an unfinished step refuses however
+good the numbers are. Negative consequence: one spurious failure of an optional probe stops a certificate for a
+bit-exact removal until somebody looks. We prefer that.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from disgorge.errors import CertificateRefused
+from disgorge.evidence import Check, Evidence, Verdict
+from lineage.records import digest_of
+from policies.decision import Decision
+from policies.taxonomy import Guarantee, Outcome, Remedy
+
+if TYPE_CHECKING:  # plan.py reads required_checks from here
+    from disgorge.plan import Plan, Step
+
+ALWAYS = ("lineage-closure", "residue")
+"""No live path from the data, and no copy of it left: asked of every release, a destroyed one too."""
+
+NEEDS_A_MODEL = {
+    Guarantee.APPROXIMATE: ("membership",),
+    Guarantee.CERTIFIED: ("bound", "membership"),
+    Guarantee.EXACT: ("never-trained",),
+}
+"""What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta)."""
+
+AFTER_ADOPTION = frozenset({"residue"})
+"""Checks that look at what :attr:`~disgorge.plan.Action.PURGE` deletes, and so come after the alias moved."""
+
+DETERMINISTIC = frozenset({"bound", "lineage-closure", "never-trained", "residue", "utility"})
+"""Checks whose right answer is known without controls; every other name is a statistical probe."""
+
+_CHANGES = frozenset({"drop", "subtract", "retrain"})
+_REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "report", "withdraw", "withdraw-items"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """That the evidence carries the guarantee. Names everything it rests on by digest."""
+
+    request: str
+    plan: str
+    decision: str
+    evidence: str
+    guarantee: Guarantee
+    subjects: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+    required: tuple[str, ...]
+    words: str
+
+
+def required_checks(guarantee: Guarantee, remedies: Iterable[Remedy]) -> tuple[str, ...]:
+    """Return the names of the checks a guarantee requires, given the remedies that are to reach it, sorted.
+
+    A plan that only withdraws leaves no model, so nothing that would look at one is required.
+
+    >>> required_checks(Guarantee.EXACT, [Remedy.DROP, Remedy.RETRAIN])
+    ('lineage-closure', 'never-trained', 'residue')
+    >>> required_checks(Guarantee.EXACT, [Remedy.WITHDRAW])
+    ('lineage-closure', 'residue')
+    """
+    chosen = set(remedies)
+    if chosen == {Remedy.WITHDRAW}:
+        return ALWAYS
+    return tuple(sorted({*ALWAYS, *NEEDS_A_MODEL.get(guarantee, ())}))
+
+
+def issue(
+    evidence: Evidence,
+    *,
+    plan: "Plan",
+    decision: Decision,
+    steps_done: Collection[str],
+    guarantee: Guarantee,
+) -> Certificate:
+    """Return the certificate, or raise :class:`CertificateRefused` naming everything that stands against it.
+
+    ``steps_done`` are the ids of the steps whose completion is recorded; the report itself need not be among them.
+    """
+    try:
+        evidence_digest, plan_digest, decision_digest = digest_of(evidence), plan.digest, decision.digest
+    except ValueError as error:  # rfc8785: NaN, infinity, an integer beyond 2**53
+        raise CertificateRefused(
+            f"no certificate for request {plan.request}: a value cannot be recorded exactly ({error}); measure again"
+        ) from error
+    withdrawn = _withdrawn(plan)
+    required = _required(evidence, plan, decision, guarantee)
+    against = [
+        *_against_decision(decision, plan=plan, guarantee=guarantee),
+        *_against_execution(evidence, plan=plan, steps_done=steps_done, guarantee=guarantee),
+        *_against_subjects(evidence, plan=plan, withdrawn=withdrawn),
+        *_against_checks(evidence, plan=plan, required=required, withdrawn=withdrawn),
+    ]
+    if against:
+        raise CertificateRefused(f"no certificate for request {plan.request}: {'; '.join(against)}")
+    subjects = tuple(sorted(evidence.subjects))
+    gone = tuple(name for name in subjects if name not in evidence.after)
+    kept = ", ".join(name for name in subjects if name in evidence.after)
+    words = " ".join(
+        [
+            *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
+            *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
+            *(["No release learned from the items; they are withdrawn and gone."] if not subjects else []),
+        ]
+    )
+    return Certificate(
+        request=plan.request,
+        plan=plan_digest,
+        decision=decision_digest,
+        evidence=evidence_digest,
+        guarantee=guarantee,
+        subjects=subjects,
+        withdrawn=gone,
+        required=tuple(sorted(required)) if subjects else ("residue",),
+        words=words,
+    )
+
+
+def refuse_adoption(plan: "Plan", release: str, checks: Collection[Check]) -> None:
+    """Raise :class:`CertificateRefused` unless a release may be served again: all but residue is known by then.
+
+    The same rules as :func:`issue`: what is required must be there and pass, nothing may fail, and a statistical pass
+    needs its controls. Residue is looked for after the alias moved, because purging comes last.
+    """
+    needed = set(plan.required) - {"residue"}
+    against = []
+    for name in sorted(needed):
+        found = [check for check in checks if check.name == name and check.subject == release]
+        if not found:
+            against.append(f"check {name} is missing for {release}")
+    for check in checks:
+        if check.verdict is Verdict.FAIL or (check.name in needed and check.verdict is not Verdict.PASS):
+            against.append(f"check {check.name} is {check.verdict.value} for {check.subject}: {check.answer}")
+        elif check.verdict is Verdict.PASS:
+            against += _against_controls(check)
+    if against:
+        raise CertificateRefused(f"{release} is not adopted: {'; '.join(against)}")
+
+
+def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:
+    """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
+    required = set(plan.required) - AFTER_ADOPTION
+    found = tuple(checks)
+    against = [*_against_required(found, required, subject=release), *_against_the_rest(found, required, (release,))]
+    if not required:
+        against.append("the plan requires no check at all")
+    if against:
+        raise CertificateRefused(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
+
+
+def _remedies(plan: "Plan") -> list["Step"]:
+    return [step for step in plan.steps if step.action.value in _CHANGES or step.action.value == _WITHDRAW]
+
+
+def _withdrawn(plan: "Plan") -> frozenset[str]:
+    return frozenset(
+        name
+        for step in plan.steps
+        if step.action.value == _WITHDRAW
+        for name in (step.release, step.subject)
+        if name is not None
+    )
+
+
+def _required(evidence: Evidence, plan: "Plan", decision: Decision, guarantee: Guarantee) -> set[str]:
+    """Return what every subject must show: the table, and whatever plan, policy or evidence add to it."""
+    table = required_checks(guarantee, [Remedy(step.action.value) for step in _remedies(plan)])
+    owed = decision.owed.evidence if decision.owed else ()
+    return {*table, *plan.required, *owed, *evidence.required}
+
+
+def _against_decision(decision: Decision, *, plan: "Plan", guarantee: Guarantee) -> Iterator[str]:
+    if guarantee == Guarantee.NONE:
+        yield "a guarantee of none (containment or suppression) never closes a request"
+    if plan.decision != decision.digest:
+        yield "the plan was made for another decision"
+    if decision.request != plan.request:
+        yield f"the decision is about request {decision.request}"
+    if decision.outcome != Outcome.GRANTED or decision.owed is None:
+        yield f"the request is {decision.outcome.value}, not granted"
+    elif guarantee < decision.owed.guarantee:
+        yield f"guarantee {guarantee.label} is weaker than the {decision.owed.guarantee.label} owed"
+
+
+def _against_execution(
+    evidence: Evidence, *, plan: "Plan", steps_done: Collection[str], guarantee: Guarantee
+) -> Iterator[str]:
+    if evidence.plan != plan.digest:
+        yield "the evidence is about another plan"
+    if evidence.request != plan.request:
+        yield f"the evidence is about request {evidence.request}"
+    undone = [step.id for step in plan.steps if step.action.value != _REPORT and step.id not in steps_done]
+    if undone:
+        yield f"steps not done: {', '.join(undone)}"
+    remedies = _remedies(plan)
+    if not remedies and not any(step.action.value == _WITHDRAW_ITEMS for step in plan.steps):
+        yield "the plan removes nothing"
+    if guarantee > plan.guarantee:
+        yield f"guarantee {guarantee.label} is stronger than the plan's {plan.guarantee.label}"
+    weak = [step.id for step in remedies if step.action.value != _WITHDRAW and step.guarantee < guarantee]
+    if weak:
+        yield f"steps with a guarantee below {guarantee.label}: {', '.join(weak)}"
+
+
+def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[str]) -> Iterator[str]:
+    touched = {step.release for step in _remedies(plan) if step.release is not None}
+    for name in sorted(touched - set(evidence.subjects)):
+        yield f"release {name} is in the plan and not in the evidence"
+    for name in sorted(evidence.subjects):
+        before, after = evidence.before.get(name), evidence.after.get(name)
+        if before is None:
+            yield f"release {name} has no digest from before"
+        if after is None and name not in withdrawn:
+            yield f"release {name} has no digest from after, and no step withdraws it"
+        if after is not None and name in withdrawn:
+            yield f"release {name} was to be withdrawn and is still there"
+        if after is not None and after == before and name in touched:
+            yield f"release {name} is the same composition as before"
+
+
+def _against_checks(
+    evidence: Evidence, *, plan: "Plan", required: set[str], withdrawn: frozenset[str]
+) -> Iterator[str]:
+    for subject in sorted(evidence.subjects):
+        gone = subject in withdrawn and subject not in evidence.after
+        yield from _against_required(evidence.checks, required & set(ALWAYS) if gone else required, subject=subject)
+    if not evidence.subjects:  # nothing was trained on the items: the request itself is what residue is asked of
+        yield from _against_required(evidence.checks, {"residue"}, subject=plan.request)
+    yield from _against_the_rest(evidence.checks, required, evidence.subjects)
+
+
+def _against_required(checks: Iterable[Check], required: Collection[str], *, subject: str) -> Iterator[str]:
+    about = [check for check in checks if check.subject == subject]
+    for name in sorted(required):
+        found = [check for check in about if check.name == name]
+        if not found:
+            yield f"check {name} is missing for {subject}"
+        for check in found:
+            if check.verdict != Verdict.PASS:
+                yield f"check {name} is {check.verdict.value} for {subject}"
+
+
+def _against_the_rest(checks: Iterable[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
+    for check in checks:
+        reported = check.name in required and check.subject in subjects
+        if check.verdict == Verdict.FAIL and not reported:
+            yield f"check {check.name} is fail for {check.subject}"
+        if check.verdict == Verdict.PASS:
+            yield from _against_controls(check)
+
+
+def _against_controls(check: Check) -> Iterator[str]:
+    lost = [control.name for control in check.controls if not control.held]
+    if lost:
+        yield f"check {check.name} claims pass for {check.subject} though its control {', '.join(lost)} did not hold"
+    if check.name not in DETERMINISTIC:
+        there = {control.name for control in check.controls}
+        for kind in sorted({"positive", "negative"} - there):
+            yield f"check {check.name} claims pass for {check.subject} without a {kind} control"
