@@ -1,0 +1,55 @@
+"""All verbs under one name, and the program's entry point."""
+
+import os
+import sys
+
+import typer
+
+from disgorge.cli import checks, execution, ledger, policy, release, request, shard, train, workspace
+from disgorge.cli.failures import INTERRUPTED, Verbs
+
+app = typer.Typer(
+    cls=Verbs,
+    name="disgorge",
+    help="Find what learned from an item, remove it from every model, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 findings or a refused check, 2 wrong use or bad input, 3 the machine failed.",
+)
+
+app.command("init")(workspace.init)
+app.command("audit")(checks.audit)
+app.command("trace")(workspace.trace)
+app.command("verify")(checks.verify)
+app.command("train")(train.train)
+app.add_typer(shard.app, name="shard")
+app.add_typer(request.app, name="request")
+app.add_typer(release.app, name="release")
+app.add_typer(policy.app, name="policy")
+app.add_typer(ledger.app, name="ledger")
+request.app.command("execute")(execution.execute)
+request.app.command("resume")(execution.resume)
+request.app.command("report")(execution.report)
+
+
+@app.callback(invoke_without_command=True)
+def start(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Find what learned from an item, remove it from every model, and prove it."""
+    if version:
+        from disgorge import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+def run() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end a removal
+    try:
+        app(prog_name="disgorge")
+    except KeyboardInterrupt:  # before a verb began, or while Python was ending
+        os._exit(INTERRUPTED)

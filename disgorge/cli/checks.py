@@ -1,0 +1,57 @@
+"""``disgorge audit`` and ``disgorge verify``: what CI gates on, and what an outsider checks."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.show import AsJson
+
+
+def audit(
+    sarif: Annotated[Path | None, typer.Option("--sarif", help="Also write the findings as SARIF 2.1.0.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write them as JUnit XML.")] = None,
+    today: Annotated[str | None, typer.Option("--today", help="The day that decides what is overdue.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether anything live still rests on withdrawn data, or on data nobody recorded. Exit 1 for an error."""
+    import sys
+
+    from disgorge import findings
+    from disgorge.audit import audit as look
+    from disgorge.cli.filing import parse_date
+    from lineage.ledger import Ledger
+
+    day = parse_date(today, option="--today")
+    ledger = Ledger.open()
+    found = look(ledger, today=day)
+    if sarif is not None:
+        from disgorge.sarif import sarif as as_sarif
+
+        sarif.write_text(json.dumps(as_sarif(found), indent=2) + "\n", encoding="utf-8")
+    if junit is not None:
+        from disgorge.junit import junit as as_junit
+
+        junit.write_text(as_junit(found), encoding="utf-8")
+    if as_json:
+        show.write_json(findings.to_json(found))
+    else:
+        if found and sys.stdout.isatty():
+            from rich.console import Console
+
+            Console().print(findings.table(found))
+        elif found:
+            show.table(findings.COLUMNS, findings.rows(found))
+        show.line(findings.summary(found))
+    raise typer.Exit(findings.exit_code(found))
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a report.")],
+    key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a report without trusting its maker: signature, digests, inclusion. Exit 1 if anything does not hold."""
+    raise NotImplementedError(bundle, key, as_json)

@@ -1,0 +1,158 @@
+"""``disgorge request execute``, ``resume`` and ``report``: carry a plan out, go on, hand the proof over."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.failures import Refused, WrongUse, going_on
+from disgorge.cli.progress import Display, Watched, shown
+from disgorge.cli.request import Id
+from disgorge.cli.show import AsJson
+from disgorge.cli.train import worker_count
+
+if TYPE_CHECKING:
+    from disgorge.evidence import Evidence
+    from disgorge.execute import Executed
+    from disgorge.jobs import Done
+    from disgorge.method import ModelSpec
+    from disgorge.plan import Plan, Step
+    from disgorge.tracking import Observer
+    from disgorge.training import Made
+    from lineage.ledger import Ledger
+    from lineage.records import Cost, Json, Shard
+    from policies.request import RemovalRequest
+
+References = Annotated[
+    int, typer.Option("--references", min=0, help="Never-trained models that statistical probes compare with.")
+]
+
+
+def execute(request: Id, references: References = 2, as_json: AsJson = False) -> None:
+    """Carry out an approved plan: remove, check against never-trained models, release, purge, report."""
+    _run(request, references=references, as_json=as_json, resume=False)
+
+
+def resume(request: Id, references: References = 2, as_json: AsJson = False) -> None:
+    """Go on with an execution that was interrupted, from the first step that was not finished."""
+    _run(request, references=references, as_json=as_json, resume=True)
+
+
+def report(
+    request: Id,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
+    from disgorge.docket import case_of
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    case = case_of(ledger, request)
+    if not case.report:
+        raise WrongUse(f"request {request} has no report yet: it is {case.state}; carry it out first")
+    bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
+    if open_:
+        typer.launch(str(bundle / "report.html"))
+    if as_json:
+        show.write_json({"request": request, "bundle": str(bundle), "verdict": verdict, "fact": case.report})
+    else:
+        show.line(f"{verdict}: {bundle}")
+    if verdict != "certified":
+        raise typer.Exit(1)
+
+
+def _run(request: str, *, references: int, as_json: bool, resume: bool) -> None:
+    from disgorge.docket import case_of, plan_of
+    from disgorge.execute import execute as carry_out
+    from disgorge.registry import registry_or_none
+    from disgorge.tracking import tracking_or_none
+    from disgorge.workers import Workers
+    from lineage.ledger import Ledger
+
+    ledger, count = Ledger.open(), worker_count()
+    case = case_of(ledger, request)
+    if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
+        raise WrongUse(f"request {request} is {case.state}, nothing of it was begun; use `disgorge request execute`")
+    again = f"interrupted; steps that were finished stand, go on with `disgorge request resume {request}`"
+    with going_on(again), shown(quiet=as_json) as display, Workers(ledger, count=count) as workers:
+        plan = plan_of(ledger, case)
+        told = _Told(display, plan, tracking_or_none(ledger), done=len(case.steps.get(plan.digest, {})))
+        executed = carry_out(
+            ledger,
+            request,
+            runner=Watched(workers, display, on_done=told.job),
+            independent=lambda: Watched(Workers(ledger, count=count), display, on_done=told.job),
+            references=references,
+            registrar=registry_or_none(ledger),
+            observer=told,
+            on_step=told.begin,
+            on_progress=display.job,
+        )
+    _conclude(ledger, plan, executed, as_json=as_json)
+
+
+class _Told:
+    """Hears what an execution does, shows it, and passes it on to the tracking."""
+
+    def __init__(self, display: Display, plan: "Plan", tracking: "Observer", *, done: int) -> None:
+        self.note = tracking.note
+        self._display = display
+        self._plan = plan
+        self._tracking = tracking
+        self._done = done
+
+    def begin(self, step: "Step") -> None:
+        """Hear that a step begins."""
+        self._display.whole(step.words, done=self._done, total=len(self._plan.steps))
+
+    def job(self, done: "Done") -> None:
+        """Hear that a training is done. Re-executions and references are jobs too."""
+        self._display.say(f"  trained {done.job.name} in {show.seconds(done.seconds)}")
+
+    def start(self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]") -> None:
+        """Hear that an execution begins, or goes on."""
+        if self._done:
+            self._display.say(f"{self._done} of {len(plan.steps)} steps were done before")
+        self._tracking.start(plan, request, shards)
+
+    def step(self, step: "Step", seconds: float, result: "Mapping[str, Json]") -> None:
+        """Hear that a step is done."""
+        self._tracking.step(step, seconds, result)
+        self._done += 1
+        self._display.say(f"{self._done}/{len(self._plan.steps)} {step.words} [{show.seconds(seconds)}]")
+        self._display.whole(step.words, done=self._done, total=len(self._plan.steps))
+
+    def finish(self, evidence: "Evidence", bundle: Path, verdict: str) -> None:
+        """Hear that the report is written."""
+        self._tracking.finish(evidence, bundle, verdict)
+
+    def training(self, spec: "ModelSpec", made: "Made", shards: "Sequence[Shard]") -> None:
+        """Pass on that a release was trained."""
+        self._tracking.training(spec, made, shards)
+
+
+def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: bool) -> None:
+    cost, full = executed.cost, plan.full_cost
+    if as_json:
+        value: dict[str, Any] = {
+            "request": executed.request,
+            "verdict": executed.verdict,
+            "bundle": str(executed.bundle),
+            "cost": cost,
+            "full_retraining": full,
+        }
+        show.write_json(value)
+    else:
+        show.line(f"{executed.verdict}; the report is {executed.bundle}")
+        show.line(f"took {show.cost(cost)}; training everything again: {_share(cost, full)}")
+    if executed.verdict != "certified":
+        raise Refused(f"the certificate for {executed.request} was refused; why is in {executed.bundle}")
+
+
+def _share(cost: "Cost", full: "Cost") -> str:
+    """Return the full cost, and which share of its steps was needed."""
+    share = f" ({cost.steps / full.steps:.0%} of its steps were needed)" if full.steps else ""
+    return f"{show.cost(full)}{share}"

@@ -1,0 +1,151 @@
+"""The one place where an error becomes a line and an exit code.
+
+====  ==========================================================================
+code  means
+====  ==========================================================================
+0     fine
+1     findings, or a refused check
+2     wrong use, or input that cannot be taken
+3     the machine failed: a disk, a permission, something nobody thought of
+130   interrupted from the keyboard
+====  ==========================================================================
+
+No traceback reaches a user. Somebody who looks for a bug sets ``DISGORGE_TRACEBACK=1``, and gets it for what nobody
+thought of.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class Refused(Exception):  # noqa: N818 (the name says what is the matter)
+    """Something that is well asked and must not be done: one line, exit 1."""
+
+
+class WrongUse(Exception):  # noqa: N818
+    """Options or a file that do not fit together: one line, exit 2."""
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Ctrl-C in the middle of something; the words say what stands and how to go on."""
+
+
+@contextmanager
+def going_on(words: str) -> Iterator[None]:
+    """Say ``words`` if somebody presses Ctrl-C inside the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(words) from None
+
+
+class Verbs(TyperGroup):
+    """The group of all verbs: whatever a verb raises ends here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb; an error of the package or the machine becomes one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            words = "interrupted; what was recorded stands, run the same command again to go on"
+            raise failed(words, INTERRUPTED) from None
+        except Exception as error:
+            if _belongs_to_typer(error) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
+                raise
+            if not _expected(error) and os.environ.get("DISGORGE_TRACEBACK"):
+                raise
+            raise failed(words_of(error), exit_code_of(error)) from None
+
+
+def failed(words: str, code: int) -> typer.Exit:
+    """Print the one line and return the exit to raise."""
+    from disgorge.findings import printable
+
+    sys.stdout.flush()
+    typer.echo(f"error: {printable(words)}", err=True)
+    return typer.Exit(code)
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return the exit code that an error calls for."""
+    from disgorge.errors import BundleBroken, CertificateRefused
+    from lineage.errors import ExpectationsFailed, LedgerBroken
+
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
+    if isinstance(error, Refused | CertificateRefused | BundleBroken | LedgerBroken | ExpectationsFailed):
+        return 1
+    if not _expected(error) or _machine(error):
+        return 3
+    return 2
+
+
+def words_of(error: Exception) -> str:
+    """Return what to say about an error, on one line."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return fields_of(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; what was recorded stands, put that right and run the command again"
+    if isinstance(error, MemoryError):
+        return "not enough memory; what was recorded stands, close something and run the command again"
+    if _expected(error):
+        return str(error)
+    return (
+        f"something nobody thought of happened ({type(error).__name__}: {error}); what was recorded stands; please "
+        f"report it with what DISGORGE_TRACEBACK=1 shows"
+    )
+
+
+def fields_of(error: Any) -> str:
+    """Return pydantic's complaints on one line: each field and what is wrong with it.
+
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try:
+    ...     _ = TypeAdapter(dict[str, int]).validate_python({"seed": "x"}, strict=True)
+    ... except ValidationError as error:
+    ...     fields_of(error)
+    'seed: Input should be a valid integer'
+    """
+    found = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
+        found.append(f"{where}: {words}" if where else words)
+    return "; ".join(found)
+
+
+def _machine(error: Exception) -> bool:
+    """Whether the machine failed: an OSError, or lineage's words for one that met the disk and not the input."""
+    from lineage.errors import LineageError
+
+    if isinstance(error, OSError | MemoryError):
+        return True
+    return type(error) is LineageError and isinstance(error.__cause__, OSError)
+
+
+def _expected(error: Exception) -> bool:
+    from pydantic import ValidationError
+
+    from disgorge.errors import DisgorgeError
+    from lineage.errors import LineageError
+    from policies.errors import PolicyError
+
+    ours = (LineageError, PolicyError, DisgorgeError, Refused, WrongUse, Interrupted)
+    return isinstance(error, (*ours, ValidationError, OSError, MemoryError))
+
+
+def _belongs_to_typer(error: Exception) -> bool:
+    """Whether typer itself knows what to do: exits, aborts and its complaints about usage."""
+    return type(error).__module__.partition(".")[0] in ("typer", "click")

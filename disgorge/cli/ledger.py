@@ -1,0 +1,78 @@
+"""``disgorge ledger``: check the chain of facts, hand it out, make the catalog again."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from lineage.ledger import Fact
+
+app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    repair_torn: Annotated[
+        bool, typer.Option("--repair-torn", help="Set a torn last line aside, as a crash leaves it, then verify.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    aside = ledger.set_aside_torn_line() if repair_torn else None
+    facts, head = ledger.verify(), ledger.head()
+    if as_json:
+        show.write_json({"facts": facts, "head": head, "set_aside": str(aside) if aside else None})
+        return
+    if aside is not None:
+        show.line(f"a torn last line was moved to {aside}; nobody was told that it was recorded")
+    show.line(f"the chain holds: {show.count(facts, 'fact')}, head {head}")
+
+
+@app.command()
+def export(
+    request: Annotated[str | None, typer.Option("--request", help="Only the facts about this request.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print facts, one JSON object a line (with --json, one array). They hold no personal data."""
+    import json
+
+    from disgorge.docket import case_of
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    ledger = Ledger.open()
+    facts: list[Fact] = list(ledger.facts()) if request is None else list(case_of(ledger, request).facts)
+    if as_json:
+        show.write_json(facts)
+        return
+    for fact in facts:
+        typer.echo(json.dumps(plain(fact), sort_keys=True))
+
+
+@app.command()
+def rebuild(as_json: AsJson = False) -> None:
+    """Delete the catalog and make it again from the facts. Nothing is lost: it is a projection."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    ledger.verify()
+    deleted = 0
+    for path in ledger.home.glob("catalog-*"):
+        path.unlink(missing_ok=True)
+        deleted += 1
+    with Catalog.of(ledger) as catalog:
+        shards, components, releases = len(catalog.shards()), len(catalog.components()), len(catalog.releases())
+    if as_json:
+        show.write_json({"deleted": deleted, "shards": shards, "components": components, "releases": releases})
+        return
+    show.line(
+        f"the catalog is made again: {show.count(shards, 'live shard')}, {show.count(components, 'live component')}, "
+        f"{show.count(releases, 'live release')}"
+    )

@@ -1,0 +1,83 @@
+"""``disgorge policy``: which rules there are, which fired and why, and whether they decide as cases want."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.failures import WrongUse
+from disgorge.cli.request import Id, Packs
+from disgorge.cli.show import AsJson
+
+app = typer.Typer(help="Rules, as data: list | explain | test.", no_args_is_help=True)
+
+CASES = Path("tests/policies/cases")
+"""Where a repository keeps its cases, as this one does."""
+
+
+@app.command("list")
+def list_(packs: Packs = None, as_json: AsJson = False) -> None:
+    """List the policy packs and their rules, each with its source."""
+    from lineage.records import plain
+    from policies.pack import load_packs, packs_digest
+
+    loaded = load_packs(packs)
+    if as_json:
+        listed = [plain(pack) | {"digest": pack.digest} for pack in loaded]
+        show.write_json({"digest": packs_digest(loaded), "packs": listed})
+        return
+    rows = [(pack.pack, rule.id, _effect(rule.then.outcome), rule.citation, rule.dated) for pack in loaded
+            for rule in pack.rules]  # fmt: skip
+    show.table(("pack", "rule", "alone", "source", "dated"), rows)
+    show.line(f"{show.count(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
+
+
+@app.command()
+def explain(request: Id, as_json: AsJson = False) -> None:
+    """Say in words how a request was decided: which rules fired, and what overrode what."""
+    from disgorge.cli.request import paragraphs
+    from disgorge.docket import case_of
+    from lineage.ledger import Ledger
+    from policies.explain import explain as in_words
+
+    case = case_of(Ledger.open(), request)
+    if case.decision is None:
+        raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
+    words = in_words(case.decision, case.request)
+    if as_json:
+        show.write_json({"request": request, "words": words, "decision": case.decision})
+    else:
+        paragraphs(words)
+
+
+@app.command("test")
+def test_(
+    folder: Annotated[Path, typer.Argument(help="Folder, or file, of cases in YAML.")] = CASES,
+    packs: Packs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run cases kept as data against the packs. Exit 1 if one comes out otherwise."""
+    from policies.cases import run_cases
+    from policies.pack import load_packs
+
+    if not folder.exists():
+        raise WrongUse(f"{folder}: no such folder; say where the cases are: `disgorge policy test FOLDER`")
+    results = run_cases(folder, load_packs(packs))
+    failed = [result for result in results if not result.passed]
+    if as_json:
+        cases = [
+            {"file": result.file, "name": result.name, "passed": result.passed, "problems": result.problems}
+            for result in results
+        ]
+        show.write_json({"cases": cases, "passed": len(results) - len(failed), "failed": len(failed)})
+    else:
+        for result in failed:
+            show.line(f"{result.file}: {result.name}: {'; '.join(result.problems)}")
+        show.line(f"{show.count(len(results), 'case')}, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _effect(outcome: object) -> str:
+    return str(outcome) if outcome is not None else ""

@@ -1,0 +1,228 @@
+"""``disgorge release``: what is served, of what it is made, and what it answers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.failures import Refused, WrongUse
+from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from disgorge.method import Items, Model
+    from lineage.ledger import Ledger
+    from lineage.records import Component, Composition, Release
+
+app = typer.Typer(help="Models that are served: list | show | predict | sample.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(help="NAME or NAME@ALIAS; the alias is live by default.", metavar="RELEASE")]
+
+ROWS_SHOWN = 10
+"""Predictions shown to people; --json has all."""
+
+
+@app.command("list")
+def list_(
+    every: Annotated[bool, typer.Option("--all", help="Withdrawn ones too.")] = False, as_json: AsJson = False
+) -> None:
+    """List the releases there are, and which must not be served."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    with Catalog.of(Ledger.open()) as catalog:
+        live = {(release.name, release.alias) for release in catalog.releases()}
+        releases = catalog.releases(live=not every)
+    states = [_state(release, live=(release.name, release.alias) in live) for release in releases]
+    if as_json:
+        show.write_json([plain(release) | {"state": state} for release, state in zip(releases, states, strict=True)])
+        return
+    rows = [
+        (release.name, release.alias, state, show.short(release.composition))
+        for release, state in zip(releases, states, strict=True)
+    ]
+    show.table(("release", "alias", "state", "composition"), rows, empty="nothing is released")
+
+
+@app.command("show")
+def show_(release: Named, as_json: AsJson = False) -> None:
+    """Show one release: method, components, and the data they learned from."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    ledger = Ledger.open()
+    found, composition = _find(ledger, release)
+    with Catalog.of(ledger) as catalog:
+        known = {(c.name, c.digest): c for c in catalog.components(live=False)}
+        names = {shard.digest: shard.name for shard in catalog.shards(live=False)}
+    names |= {component.digest: component.name for component in known.values()}
+    members = [(member, known.get((member.name, member.component))) for member in composition.members]
+    if as_json:
+        parts = [plain(member) | {"details": plain(component)} for member, component in members]
+        value = {"release": plain(found), "method": composition.method, "spec": composition.spec, "members": parts}
+        show.write_json(value)
+        return
+    show.line(f"{found.name}@{found.alias}: {_state(found, live=True)}")
+    show.pairs([("method", composition.method), ("composition", found.composition)])
+    rows = [
+        (member.name, component.kind if component else None, f"{member.weight:g}", _uses(component, names),
+         show.short(member.component))
+        for member, component in members
+    ]  # fmt: skip
+    show.table(("component", "kind", "weight", "learned from", "digest"), rows)
+
+
+@app.command()
+def predict(
+    release: Named,
+    data: Annotated[str, typer.Argument(help="Name or digest of a shard, or a file that a shard is made of.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a classifier answer, and say how right it is where the items have labels. Refused if it is contained."""
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    model = _model(ledger, release, task="classify")
+    items = _items(ledger, data)
+    try:
+        probabilities = model.predict(items)
+    except KeyError as missing:
+        raise WrongUse(
+            f"{data}: has no field {missing} that {release} reads; it has {', '.join(items.arrays)}"
+        ) from None
+    classes = probabilities.argmax(axis=1)
+    measures = _measures(model, items)
+    if as_json:
+        answer = {
+            "release": release,
+            "measures": measures,
+            "predictions": [
+                {"item": digest, "class": int(best), "probabilities": [float(p) for p in row]}
+                for digest, best, row in zip(items.digests, classes, probabilities, strict=True)
+            ],
+        }
+        show.write_json(answer)
+        return
+    for name, value in measures.items():
+        show.line(f"{name} {value:.4f} on {show.count(len(items), 'item')}")
+    rows = [
+        (show.short(digest), int(best), f"{row.max():.3f}")
+        for digest, best, row in zip(items.digests, classes, probabilities, strict=True)
+    ]
+    show.table(("item", "class", "probability"), rows[:ROWS_SHOWN])
+    if len(rows) > ROWS_SHOWN:
+        show.line(f"and {len(rows) - ROWS_SHOWN:,} more (--json prints all)")
+
+
+@app.command()
+def sample(
+    release: Named,
+    out: Annotated[Path, typer.Option("--out", help="PNG file to write.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=4096, help="How many.")] = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same samples.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Let a generator draw, into one picture. Refused if the release is contained."""
+    from lineage.ledger import Ledger
+
+    model = _model(Ledger.open(), release, task="generate")
+    _write_picture(model.sample(count, seed=seed), out)
+    if as_json:
+        show.write_json({"release": release, "count": count, "seed": seed, "file": str(out)})
+    else:
+        show.line(f"drew {show.count(count, 'sample')} into {out}")
+
+
+def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":
+    from lineage.catalog import Catalog
+
+    name, _, alias = named.partition("@")
+    with Catalog.of(ledger) as catalog:
+        release = catalog.release(name, alias or "live")
+        return release, catalog.composition(release.composition)
+
+
+def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
+    """Return the model of a release that may be served and does ``task``."""
+    from disgorge.training import assemble
+
+    release, composition = _find(ledger, named)
+    if release.contained:
+        raise Refused(
+            f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; see "
+            f"`disgorge request list`"
+        )
+    model = assemble(ledger, composition)
+    if model.task != task:
+        other = "sample" if model.task == "generate" else "predict"
+        raise WrongUse(f"{named} does not {task}; use `disgorge release {other} {named}`")
+    return model
+
+
+def _items(ledger: "Ledger", data: str) -> "Items":
+    """Return items of a shard, or of a file, which is read as a shard would be and not recorded."""
+    from disgorge.jobs import read_items
+    from disgorge.method import Items
+    from lineage.catalog import Catalog
+    from lineage.content import item_digests
+    from lineage.intake import read_file
+
+    if Path(data).exists():
+        content = read_file(Path(data)).content
+        return Items(item_digests(content), content)
+    with Catalog.of(ledger) as catalog:
+        return read_items(ledger, catalog.shard(data).digest)
+
+
+def _measures(model: "Model", items: "Items") -> dict[str, float]:
+    """Return the model's measures on items; none where they have no labels."""
+    try:
+        return {name: float(value) for name, value in model.utility(items).items()}
+    except KeyError:
+        return {}
+
+
+def _write_picture(samples: Any, out: Path) -> None:
+    """Write samples, shape (count, height, width) or (count, channels, height, width), in [0, 1], as one grid."""
+    import math
+
+    import numpy as np
+
+    from disgorge.errors import UnknownMethod
+
+    try:
+        from PIL import Image
+    except ImportError:
+        raise UnknownMethod(
+            "writing a picture needs Pillow; install it with `pip install 'disgorge[images]'`"
+        ) from None
+    if out.suffix.lower() != ".png":
+        raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
+    pictures = np.asarray(samples)  # (count, height, width) or (count, channels, height, width)
+    if pictures.ndim == 3:
+        pictures = pictures[:, None]
+    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
+        raise WrongUse(f"these samples are no pictures: their shape is {pictures.shape}")
+    count, channels, height, width = pictures.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    grid = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels))  # a pixel between two pictures
+    for at, picture in enumerate(pictures):
+        top, left = (at // columns) * (height + 1), (at % columns) * (width + 1)
+        grid[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
+    pixels = (np.clip(grid, 0, 1) * 255).round().astype(np.uint8)
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(out, format="PNG")
+
+
+def _state(release: "Release", *, live: bool) -> str:
+    if not live:
+        return "withdrawn"
+    return "contained" if release.contained else "live"
+
+
+def _uses(component: "Component | None", names: dict[str, str]) -> str:
+    if component is None:
+        return "not recorded"
+    return ", ".join(f"{names.get(use.digest, show.short(use.digest))} ({use.role.value})" for use in component.uses)

@@ -1,0 +1,377 @@
+"""``disgorge request``: what happens to a request before anything is removed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.failures import WrongUse
+from disgorge.cli.show import AsJson
+from policies.request import Standing
+from policies.taxonomy import Defect, Refusal
+
+if TYPE_CHECKING:
+    from disgorge.docket import Case
+    from disgorge.plan import Plan
+    from lineage.records import Impact
+
+app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Id of the request.", metavar="REQUEST")]
+Packs = Annotated[
+    Path | None, typer.Option("--packs", help="Folder of policy packs to judge by, instead of those shipped.")
+]
+Many = list[str] | None
+
+
+@app.command("file")
+def file_(
+    standing: Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")] = None,
+    ground: Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")] = None,
+    regime: Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")] = None,
+    subject: Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")] = None,
+    source: Annotated[Many, typer.Option("--source", help="Select by source.")] = None,
+    shard: Annotated[Many, typer.Option("--shard", help="Select by shard.")] = None,
+    item: Annotated[Many, typer.Option("--item", help="Select by digest.")] = None,
+    key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
+    license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
+    received: Annotated[str | None, typer.Option("--received", help="The day it arrived; today by default.")] = None,
+    verified: Annotated[bool, typer.Option("--verified", help="Who asks was identified.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="The data is under a legal hold.")] = False,
+    fact: Annotated[Many, typer.Option("--fact", help="What a rule may ask for: name=value.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Who asks; kept in private/ only.")] = None,
+    contact: Annotated[str | None, typer.Option("--contact", help="How to reach them; private.")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="Anything else; private.")] = None,
+    request_id: Annotated[str | None, typer.Option("--id", help="Id; a new one by default.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Read all of it from a YAML file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record a removal request. Different selectors must all hold; repeated ones are alternatives."""
+    from disgorge.cli.filing import Draft, file_draft, parse_date, parse_facts, read_draft, unmatched
+    from lineage.ledger import Ledger
+
+    chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
+    selectors: dict[str, str | list[str]] = {field: values for field, values in chosen.items() if values}
+    typed = (standing, ground, regime, selectors, received, verified, hold, fact, name, contact, note, request_id)
+    ledger = Ledger.open()
+    if from_ is not None:
+        if any(typed):
+            raise WrongUse("--from holds the whole request; give either that file or the other options")
+        draft = read_draft(from_)
+    elif standing is None or ground is None or regime is None:
+        raise WrongUse(
+            "give --standing, --ground and --regime, or --from FILE; `disgorge request file --help` lists them"
+        )
+    else:
+        draft = Draft(
+            standing=standing,
+            ground=ground,
+            regime=regime,
+            selectors=selectors,
+            received=parse_date(received, option="--received"),
+            verified=verified,
+            hold=hold,
+            id=request_id,
+            facts=parse_facts(fact or []),
+            particulars={"name": name or "", "contact": contact or "", "note": note or ""},
+        )
+    request = file_draft(ledger, draft)
+    warnings = unmatched(ledger, request)
+    for words in warnings:
+        show.warn(words)
+    if as_json:
+        show.write_json({"request": request, "warnings": warnings})
+        return
+    show.line(f"filed {request.id}; see what it touches with `disgorge request impact {request.id}`")
+
+
+@app.command("list")
+def list_(
+    every: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False, as_json: AsJson = False
+) -> None:
+    """List requests, where each stands and by when it is due."""
+    from disgorge.docket import docket
+    from lineage.ledger import Ledger
+
+    cases = [case for case in docket(Ledger.open()).values() if every or not case.closed]
+    if as_json:
+        show.write_json([_summary(case) for case in cases])
+        return
+    rows = [
+        (c.request.id, c.state, c.request.regime, c.request.ground.value, c.request.received, c.deadline) for c in cases
+    ]
+    columns = ("request", "state", "regime", "ground", "received", "due")
+    show.table(columns, rows, empty="no request" if every else "no open request")
+
+
+@app.command("show")
+def show_(request: Id, as_json: AsJson = False) -> None:
+    """Show everything about one request: what was asked, decided, planned, approved and done."""
+    from disgorge.docket import case_of, plan_of
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    case = case_of(ledger, request)
+    plan = plan_of(ledger, case) if case.plan else None
+    if as_json:
+        show.write_json(_summary(case) | {"request": case.request, "decision": case.decision, "plan": plan})
+        return
+    asked = case.request
+    show.line(f"{asked.id}: {case.state}")
+    selected = [f"{selector.field} {_value(selector.field, selector.value)}" for selector in asked.selectors]
+    show.pairs(
+        [
+            ("asked by", f"{asked.standing.value}{', identified' if asked.identity_verified else ', not identified'}"),
+            ("ground", asked.ground.value),
+            ("regime", asked.regime),
+            ("selects", selected),
+            ("received", asked.received),
+            ("due", case.deadline),
+            ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
+            ("legal hold", "yes" if asked.legal_hold else None),
+            ("on hold", case.hold),
+            ("report", case.report["bundle"] if case.report else None),
+            ("verdict", case.report["verdict"] if case.report else None),
+        ]
+    )
+    if case.decision is not None:
+        from policies.explain import explain
+
+        typer.echo()
+        paragraphs(explain(case.decision, asked))
+    if plan is not None:
+        typer.echo()
+        _print_plan(plan, done=case.steps.get(plan.digest, {}))
+        show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
+
+
+@app.command()
+def impact(
+    request: Id,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Also draw the lineage into this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a request touches: items, shards, components with the paths that lead there, releases."""
+    from disgorge.docket import case_of
+    from disgorge.requests import impact_of
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    found = impact_of(ledger, case_of(ledger, request).request)
+    if svg is not None:
+        from lineage.drawing import draw_impact
+
+        svg.write_text(draw_impact(found), encoding="utf-8")
+    if as_json:
+        show.write_json(found)
+        return
+    _print_impact(found)
+
+
+@app.command()
+def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
+    """Judge a request by the policy packs and record the decision with its reasons."""
+    from disgorge.docket import case_of
+    from disgorge.requests import decide_request
+    from lineage.ledger import Ledger
+    from policies.explain import explain
+    from policies.pack import load_packs
+
+    ledger = Ledger.open()
+    judged = load_packs(packs)
+    decision = decide_request(ledger, request, judged)
+    if as_json:
+        show.write_json(decision)
+        return
+    paragraphs(explain(decision, case_of(ledger, request).request))
+
+
+@app.command()
+def plan(request: Id, as_json: AsJson = False) -> None:
+    """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs."""
+    from disgorge.requests import plan_request
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    made = plan_request(Ledger.open(), request)
+    if as_json:
+        show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
+        return
+    _print_plan(made, done={})
+    show.line(f"approve it with: disgorge request approve {made.request} {made.digest} --by NAME")
+
+
+@app.command()
+def approve(
+    request: Id,
+    digest: Annotated[str, typer.Argument(help="Digest of the plan that was read, or its first 12 characters.")],
+    by: Annotated[str, typer.Option("--by", help="Who approves; kept as a pseudonym.")],
+    accept_utility_loss: Annotated[
+        bool, typer.Option("--accept-utility-loss", help="Release it even if it falls below the utility floor.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve exactly one plan, by its digest."""
+    from disgorge.docket import case_of
+    from disgorge.requests import approve_plan
+    from lineage.ledger import Ledger
+
+    if not by.strip():
+        raise WrongUse("--by is empty; say who approves")
+    ledger = Ledger.open()
+    approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
+    have, need = len(set(case_of(ledger, request).approvals[approved.digest])), max(approved.approvals, 1)
+    if as_json:
+        show.write_json({"request": request, "plan": approved.digest, "approvals": have, "needed": need})
+        return
+    rest = "carry it out with" if have >= need else f"{need - have} more must approve before"
+    show.line(f"approved, {have} of {need}; {rest} `disgorge request execute {request}`")
+
+
+@app.command()
+def deny(
+    request: Id,
+    reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
+    as_json: AsJson = False,
+) -> None:
+    """Close a request without doing anything."""
+    from disgorge.requests import deny_request
+    from lineage.ledger import Ledger
+
+    deny_request(Ledger.open(), request, reason=reason.value)
+    _said(as_json, f"{request} is denied: {reason.value}", request=request, state="denied", reason=reason.value)
+
+
+@app.command()
+def hold(
+    request: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the hold.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a request on hold, or lift the hold; a running execution stops before its next step."""
+    from disgorge.requests import hold_request
+    from lineage.ledger import Ledger
+
+    _require_reason(reason)
+    hold_request(Ledger.open(), request, on=not lift, reason=reason)
+    words = f"the hold on {request} is lifted" if lift else f"{request} is on hold: {reason}"
+    _said(as_json, words, request=request, on_hold=not lift, reason=reason)
+
+
+@app.command()
+def extend(
+    request: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; whoever asked must be told it.")],
+    packs: Packs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Extend the deadline as far as the rules allow."""
+    from disgorge.requests import extend_deadline
+    from lineage.ledger import Ledger
+    from policies.pack import load_packs
+
+    _require_reason(reason)
+    until = extend_deadline(Ledger.open(), request, load_packs(packs), reason=reason)
+    _said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip() or not reason.isprintable():
+        raise WrongUse("--reason must be one line of words; say why")
+
+
+def _said(as_json: bool, words: str, **value: Any) -> None:
+    if as_json:
+        show.write_json(value)
+    else:
+        show.line(words)
+
+
+def _summary(case: "Case") -> dict[str, Any]:
+    return {
+        "id": case.request.id,
+        "state": case.state,
+        "regime": case.request.regime,
+        "ground": case.request.ground,
+        "received": case.request.received,
+        "due": case.deadline,
+        "on_hold": case.hold,
+        "plan_digest": case.plan,
+        "approvals": len(set(case.approvals.get(case.plan or "", []))),
+        "steps_done": list(case.steps.get(case.plan or "", {})),
+        "report": case.report,
+    }
+
+
+def _value(field: str, value: str) -> str:
+    return f"(pseudonym {show.short(value)})" if field == "subject" else value
+
+
+def paragraphs(text: str) -> None:
+    """Print text of several lines, indentation kept."""
+    for words in text.splitlines():
+        bare = words.lstrip(" ")
+        show.line_with_indent(" " * (len(words) - len(bare)), show.clean(bare))
+
+
+def _print_impact(found: "Impact") -> None:
+    show.line(
+        f"{show.count(found.items, 'item')} of {show.count(found.subjects, 'person')}"
+        + (f", {show.count(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
+        + ("; some are declared not removable" if found.hits_core else "")
+    )
+    shards = [
+        (change.before.name, f"{change.removed} of {change.before.count}", "core" if change.before.core else "")
+        for change in found.shards
+    ]
+    show.table(("shard", "removed", ""), shards, empty="no shard holds such items")
+    names = {change.before.digest: change.before.name for change in found.shards}
+    names |= {affected.component.digest: affected.component.name for affected in found.affected}
+    components = [
+        (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
+        for number, affected in enumerate(found.affected, start=1)
+    ]
+    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no live component learned from them")
+    releases = [
+        (f"{hit.release.name}@{hit.release.alias}", len(hit.composition.members), hit.release.contained)
+        for hit in found.releases
+    ]
+    show.table(("release", "components", "contained"), releases, empty="no live release is touched")
+    show.line(f"kept as they are: {show.count(len(found.retained), 'component')}")
+
+
+def _way(path: Any, names: dict[str, str]) -> str:
+    """Return a path in words: shard -train-> component -calibrate-> component."""
+    words = names.get(path.nodes[0], show.short(path.nodes[0]))
+    for role, node in zip(path.roles, path.nodes[1:], strict=True):
+        words += f" -{role.value}-> {names.get(node, show.short(node))}"
+    return words
+
+
+def _print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
+    rows = [
+        (
+            step.id.partition("-")[0],
+            step.action.value,
+            step.subject,
+            step.guarantee.label if step.release or step.cost.steps else "",
+            show.cost(step.cost) if step.cost.steps else "",
+            "done" if step.id in done else "",
+        )
+        for step in plan.steps
+    ]
+    show.table(("step", "action", "what", "guarantee", "expected", ""), rows, title=f"plan {plan.digest}")
+    rejected = [
+        (step.subject, other.remedy.value, other.guarantee.label, show.cost(other.cost), other.why_not)
+        for step in plan.steps
+        for other in step.alternatives
+    ]
+    if rejected:
+        show.table(("component", "not", "guarantee", "would take", "because"), rejected)
+    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat):
+        show.line(f"note: {caveat}")
+    show.line(f"guarantee owed: {plan.guarantee.words}")
+    show.line(f"checks required: {', '.join(plan.required)}")
+    show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")

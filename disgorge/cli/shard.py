@@ -1,0 +1,182 @@
+"""``disgorge shard``: record data, list it, look at it, check that it is still what it was."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from lineage.ledger import Ledger
+    from lineage.records import Shard
+
+app = typer.Typer(help="Data, as named sets of items: add | list | show | check.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="A Parquet, CSV or NPZ file, or a folder of files.")],
+    name: Annotated[str, typer.Option("--name", help="What the shard is called from now on.")],
+    key: Annotated[str | None, typer.Option("--key", help="Column with each item's key.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Column that names a person; only a pseudonym is kept.")
+    ] = None,
+    source_column: Annotated[str | None, typer.Option("--source-column", help="Column with each source.")] = None,
+    license_column: Annotated[str | None, typer.Option("--license-column", help="Column with each license.")] = None,
+    fields: Annotated[
+        list[str] | None, typer.Option("--fields", "--field", help="Columns that training reads: a,b or repeated.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Where the items are from.")] = None,
+    license: Annotated[str | None, typer.Option("--license", help="Under which license they are held.")] = None,
+    basis: Annotated[
+        str | None, typer.Option("--basis", "--legal-basis", help="On which legal basis they are held.")
+    ] = None,
+    core: Annotated[bool, typer.Option("--core", help="Declare the items not removable; needs --basis.")] = False,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Record it without its expectation suite.")] = False,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="JSON file with what this data must be, beyond the usual.")
+    ] = None,
+    no_dvc: Annotated[bool, typer.Option("--no-dvc", help="Leave the content out of DVC.")] = False,
+    encoding: Annotated[str, typer.Option("--encoding", help="How a CSV file is encoded.")] = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Read a file or folder and record it as a shard, if it passes its checks. Nothing is taken in part."""
+    from lineage.ledger import Ledger
+    from lineage.rules import Rules
+    from lineage.shards import add_shard
+
+    added = add_shard(
+        Ledger.open(),
+        path,
+        name=name,
+        key=key,
+        subject=subject,
+        source_column=source_column,
+        license_column=license_column,
+        fields=[field.strip() for given in fields for field in given.split(",")] if fields else None,
+        source=source,
+        license=license,
+        legal_basis=basis,
+        core=core,
+        check=not no_check,
+        rules=Rules.read(rules) if rules else None,
+        dvc=False if no_dvc else None,
+        encoding=encoding,
+    )
+    if as_json:
+        show.write_json(added)
+        return
+    shard = added.shard
+    show.line(f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {show.count(shard.count, 'item')}")
+    show.pairs(_about(shard))
+    show.line(f"duplicates: {added.duplicates_within} within, {added.duplicates_across} across other shards")
+    if added.shared_with:
+        show.line(f"shared with: {', '.join(added.shared_with)}")
+    for words in added.warnings:
+        show.warn(words)
+
+
+@app.command("list")
+def list_(
+    every: Annotated[bool, typer.Option("--all", help="Withdrawn shards too.")] = False, as_json: AsJson = False
+) -> None:
+    """List the shards there are."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+
+    with Catalog.of(Ledger.open()) as catalog:
+        live = {(shard.name, shard.digest) for shard in catalog.shards()}
+        shards = catalog.shards(live=not every)
+    if as_json:
+        from lineage.records import plain
+
+        show.write_json([plain(shard) | {"live": (shard.name, shard.digest) in live} for shard in shards])
+        return
+    rows = [
+        (
+            shard.name,
+            shard.count,
+            "core" if shard.core else "live" if (shard.name, shard.digest) in live else "withdrawn",
+            shard.source,
+            shard.license,
+            show.short(shard.digest),
+        )
+        for shard in shards
+    ]
+    show.table(("name", "items", "state", "source", "license", "digest"), rows, empty="no shard is recorded")
+
+
+@app.command("show")
+def show_(name: Annotated[str, typer.Argument(help="Name or digest of a shard.")], as_json: AsJson = False) -> None:
+    """Show one shard: what it is, who is in it, what learned from it, and its history."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    ledger = Ledger.open()
+    with Catalog.of(ledger) as catalog:
+        shard = catalog.shard(name)
+        history = catalog.history(shard.name)
+        below = catalog.trace(shard.digest, up=False, down=True)
+    learned = [node for node in below.nodes if node.kind in ("component", "release")]
+    if as_json:
+        facts = [{"seq": fact.seq, "at": fact.at, "kind": fact.kind} for fact in history]
+        show.write_json({"shard": plain(shard), "learned": plain(learned), "history": facts})
+        return
+    show.line(f"{shard.name}: {show.count(shard.count, 'item')}")
+    show.pairs(_about(shard))
+    rows = [(node.name, node.kind, node.state, node.detail) for node in learned]
+    show.table(("learned from it", "is", "state", "detail"), rows, empty="nothing learned from it")
+    show.table(("at", "fact"), [(fact.at, fact.kind) for fact in history])
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or digests; all live shards by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that every item is byte for byte what was recorded. Exit 1 for one that is not."""
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    with Catalog.of(ledger) as catalog:
+        shards = [catalog.shard(name) for name in names] if names else list(catalog.shards())
+    found = [(shard, _wrong_with(ledger, shard)) for shard in shards]
+    if as_json:
+        show.write_json([{"name": s.name, "digest": s.digest, "items": s.count, "wrong": wrong} for s, wrong in found])
+    else:
+        rows = [(shard.name, shard.count, wrong or "as recorded") for shard, wrong in found]
+        show.table(("name", "items", "found"), rows, empty="no shard is recorded")
+    if any(wrong for _, wrong in found):
+        raise typer.Exit(1)
+
+
+def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
+    """Return what is wrong with a shard's files, or None."""
+    from lineage.errors import LineageError
+    from lineage.shards import shard_items, shard_rows
+
+    try:
+        digests, _ = shard_items(ledger, shard.digest, verify=True)
+        rows = shard_rows(ledger, shard.digest)
+    except LineageError as problem:
+        return str(problem)
+    if not len(digests) == len(rows) == shard.count:
+        return f"has {len(digests)} items and {len(rows)} manifest rows, recorded were {shard.count}"
+    return None
+
+
+def _about(shard: "Shard") -> list[tuple[str, object]]:
+    return [
+        ("digest", shard.digest),
+        ("fields", shard.fields),
+        ("source", shard.source),
+        ("license", shard.license),
+        ("basis", shard.legal_basis),
+        ("core", "yes: declared not removable" if shard.core else None),
+        ("cut from", shard.derived_from),
+        ("DVC", shard.dvc),
+    ]

@@ -1,0 +1,102 @@
+"""``disgorge train``: make the components of a model that are missing, and release it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.failures import WrongUse, going_on
+from disgorge.cli.progress import Display, Watched, shown
+from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from disgorge.jobs import Done
+    from disgorge.method import Blueprint
+    from disgorge.training import Made
+
+
+def train(
+    model: Annotated[Path, typer.Argument(help="MODEL.yaml: method, shards, release name, parameters.")],
+    as_json: AsJson = False,
+) -> None:
+    """Train what is missing of a model, record what learned from what, and release it under its alias."""
+    from disgorge.model_file import read_model_file
+    from disgorge.release import lay_out, train_release
+    from disgorge.workers import Workers
+    from lineage.ledger import Ledger
+
+    spec = read_model_file(model)
+    ledger = Ledger.open()
+    again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
+    with going_on(again), shown(quiet=as_json) as display, Workers(ledger, count=worker_count()) as workers:
+        whole = _Whole(display, lay_out(ledger, spec))
+        runner = Watched(workers, display, on_done=whole.done)
+        made = train_release(ledger, spec, runner, on_progress=whole.progress)
+    if as_json:
+        _write(made, spec.release, spec.alias)
+    else:
+        _print(made, spec.release, spec.alias)
+
+
+def worker_count() -> int:
+    """Return how many processes train at once: ``DISGORGE_WORKERS``, 2 by default."""
+    given = os.environ.get("DISGORGE_WORKERS", "2")
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 256:  # more is a typing error
+        raise WrongUse(f"DISGORGE_WORKERS is {given!r}; set it to a number of processes from 1 to 256, or unset it")
+    return int(given)
+
+
+class _Whole:
+    """How far the whole training has come, counted in optimizer steps."""
+
+    def __init__(self, display: Display, blueprints: "tuple[Blueprint, ...]") -> None:
+        self._display = display
+        self._total = sum(max(blueprint.steps, 1) for blueprint in blueprints)
+        self._steps: dict[str, int] = {}
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        self._display.job(name, done, total)
+        self._steps[name] = done
+        self._show()
+
+    def done(self, done: "Done") -> None:
+        self._steps[done.job.name] = max(done.job.steps, 1)
+        self._show()
+        self._display.say(f"trained {done.job.name} in {show.seconds(done.seconds)}")
+
+    def _show(self) -> None:
+        self._display.whole("training", done=sum(self._steps.values()), total=self._total)
+
+
+def _print(made: "Made", release: str, alias: str) -> None:
+    rows = [
+        (
+            component.name,
+            component.kind,
+            "trained" if component.name in made.trained else "there already",
+            component.cost.steps,
+            show.seconds(component.cost.seconds),
+            show.short(component.digest),
+        )
+        for component in made.components
+    ]
+    show.table(("component", "kind", "", "steps", "took", "digest"), rows)
+    show.line(f"composition {made.composition.digest}")
+    show.line(f"released as {release}@{alias}")
+
+
+def _write(made: "Made", release: str, alias: str) -> None:
+    components = [
+        {
+            "name": component.name,
+            "kind": component.kind,
+            "digest": component.digest,
+            "cost": component.cost,
+            "trained": component.name in made.trained,
+        }
+        for component in made.components
+    ]
+    value = {"release": release, "alias": alias, "composition": made.composition.digest, "components": components}
+    show.write_json(value)

@@ -1,0 +1,121 @@
+"""Trains a model and makes it a release: what ``disgorge train`` does.
+
+The order is the order of safety: every component is recorded as soon as it is trained, the composition when all are
+there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
+finds, and a name is never said to be served before it is.
+
+A training holds the lock of executions: data that a removal withdraws at this moment must not be learned from. The
+cost: while one trains in a workspace, no removal runs there, and the other way round.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+from filelock import FileLock, Timeout
+
+from disgorge.errors import DisgorgeError
+from disgorge.jobs import OnProgress, Runner, unseen
+from disgorge.method import Blueprint, ModelSpec, method_named
+from disgorge.registry import Registrar, registry_or_none
+from disgorge.tracking import Observer, tracking_or_none
+from disgorge.training import Made, make
+from lineage.catalog import Catalog
+from lineage.errors import UnknownRecord, WorkspaceBusy
+from lineage.ledger import Ledger
+from lineage.records import Composition, Json, Release, Shard, plain
+
+
+class ReleaseContained(DisgorgeError):  # noqa: N818 (the name says what is the matter)
+    """A release that must not be served, or trained over, while a request is about it."""
+
+
+def train_release(
+    ledger: Ledger,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    registrar: Registrar | None = None,
+    observer: Observer | None = None,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    """Make what is missing of a model, and release it under its name and alias.
+
+    ``registrar`` and ``observer`` are the workspace's own by default. Raises
+    :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
+    :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    """
+    with _alone(ledger):
+        shards = shards_for(ledger, spec)
+        held = release_of(ledger, spec.release, spec.alias)
+        if held is not None and held.contained:
+            raise contained(held)
+        made = make(ledger, spec, runner, shards=shards, on_progress=on_progress)
+        composition = made.composition
+        facts: list[tuple[str, dict[str, Json]]] = []
+        if not _is_recorded(ledger, composition):
+            facts.append(("composition", {"composition": plain(composition)}))
+        (registrar or registry_or_none(ledger)).adopt(spec.release, spec.alias, composition)
+        if held is None or held.composition != composition.digest:
+            body = {"name": spec.release, "alias": spec.alias, "composition": composition.digest}
+            facts.append(("release", body))
+        ledger.append_all(facts)
+    used = [shards[name] for name in (*spec.core, *spec.shards)]
+    (observer or tracking_or_none(ledger)).training(spec, made, used)
+    return made
+
+
+def lay_out(ledger: Ledger, spec: ModelSpec) -> tuple[Blueprint, ...]:
+    """Return the components a model should have over the shards there are, with their expected steps."""
+    return method_named(spec.method).layout(spec, shards_for(ledger, spec))
+
+
+def shards_for(ledger: Ledger, spec: ModelSpec) -> dict[str, Shard]:
+    """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those the model lacks."""
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
+    if missing:
+        close = get_close_matches(missing[0], shards, n=3)
+        perhaps = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+        raise UnknownRecord(
+            f"model {spec.release} names {', '.join(map(repr, missing))}, which no live shard is called{perhaps}; add "
+            f"it with `disgorge shard add`, or take it out of the model file"
+        )
+    return shards
+
+
+def release_of(ledger: Ledger, name: str, alias: str) -> Release | None:
+    """Return the live release under a name and alias, or None."""
+    with Catalog.of(ledger) as catalog:
+        found = [release for release in catalog.releases() if (release.name, release.alias) == (name, alias)]
+    return found[0] if found else None
+
+
+def contained(release: Release) -> ReleaseContained:
+    """Return the error that says that a release is contained and what to do."""
+    return ReleaseContained(
+        f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; carry "
+        f"the request out first (`disgorge request list`)"
+    )
+
+
+def _is_recorded(ledger: Ledger, composition: Composition) -> bool:
+    with Catalog.of(ledger) as catalog:
+        try:
+            catalog.composition(composition.digest)
+        except UnknownRecord:
+            return False
+    return True
+
+
+@contextmanager
+def _alone(ledger: Ledger) -> Iterator[None]:
+    """Hold the lock that executions hold (see :func:`disgorge.execute.execute`)."""
+    try:
+        with FileLock(ledger.home / "execute.lock", timeout=0):
+            yield
+    except Timeout:
+        raise WorkspaceBusy(
+            "a removal or another training is running in this workspace; wait for it to end, then train again"
+        ) from None
