@@ -125,27 +125,6 @@ def issue(
     )
 
 
-def refuse_adoption(plan: "Plan", release: str, checks: Collection[Check]) -> None:
-    """Raise :class:`CertificateRefused` unless a release may be served again: all but residue is known by then.
-
-    The same rules as :func:`issue`: what is required must be there and pass, nothing may fail, and a statistical pass
-    needs its controls. Residue is looked for after the alias moved, because purging comes last.
-    """
-    needed = set(plan.required) - {"residue"}
-    against = []
-    for name in sorted(needed):
-        found = [check for check in checks if check.name == name and check.subject == release]
-        if not found:
-            against.append(f"check {name} is missing for {release}")
-    for check in checks:
-        if check.verdict is Verdict.FAIL or (check.name in needed and check.verdict is not Verdict.PASS):
-            against.append(f"check {check.name} is {check.verdict.value} for {check.subject}: {check.answer}")
-        elif check.verdict is Verdict.PASS:
-            against += _against_controls(check)
-    if against:
-        raise CertificateRefused(f"{release} is not adopted: {'; '.join(against)}")
-
-
 def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:
     """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
     required = set(plan.required) - AFTER_ADOPTION
@@ -246,14 +225,14 @@ def _against_required(checks: Iterable[Check], required: Collection[str], *, sub
             yield f"check {name} is missing for {subject}"
         for check in found:
             if check.verdict != Verdict.PASS:
-                yield f"check {name} is {check.verdict.value} for {subject}"
+                yield f"check {name} is {check.verdict.value} for {subject}: {check.answer}"
 
 
 def _against_the_rest(checks: Iterable[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
     for check in checks:
         reported = check.name in required and check.subject in subjects
         if check.verdict == Verdict.FAIL and not reported:
-            yield f"check {check.name} is fail for {check.subject}"
+            yield f"check {check.name} is fail for {check.subject}: {check.answer}"
         if check.verdict == Verdict.PASS:
             yield from _against_controls(check)
 

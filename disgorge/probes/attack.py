@@ -132,7 +132,7 @@ def _auc_variance(wins: Vector) -> float:
     n, m = wins.shape
     null = (n + m + 1) / (12.0 * n * m)
     delong = float(wins.mean(axis=1).var(ddof=1)) / n + float(wins.mean(axis=0).var(ddof=1)) / m
-    return max(null, delong)
+    return float(max(null, delong))
 
 
 @cache

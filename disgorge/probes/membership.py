@@ -228,6 +228,8 @@ class Membership:
 
 def _scores(model: Model, items: Items) -> "Vector":
     """Return the scores as float64, shape (items,)."""
+    if not len(items):  # nobody held anything out: there are no fields to score either
+        return np.empty(0)
     return np.asarray(model.scores(items), dtype=np.float64).reshape(len(items))  # (items,)
 
 
