@@ -21,8 +21,8 @@ def mismatched(look: Look) -> Iterator[Finding]:
 def _objects(look: Look) -> Iterator[Finding]:
     """Hash every object there is, and miss those that live components and open plans need."""
     objects = look.ledger.objects
-    needed = {entry.record.digest: f"component {entry.record.name}" for entry in look.components()}
-    needed |= {case.plan: f"plan of {case.request.id}" for case in look.cases.values() if case.plan and not case.closed}
+    needed = {entry.record.digest: entry.record.name for entry in look.components()}
+    needed |= {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
     for digest in objects.check():
         yield Finding(
             DIGEST_MISMATCH,
