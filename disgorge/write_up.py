@@ -9,6 +9,7 @@ import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from disgorge.certificate import issue
 from disgorge.docket import Case
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
@@ -80,3 +81,14 @@ def _examinations(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
         for fact in ledger.facts("examination")
         if fact.body["plan"] == plan.digest
     }
+
+
+def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
+    """Temporary."""
+    evidence = gather(ledger, plan, case)
+    if refusal is None:
+        done = case.steps[plan.digest]
+        issue(evidence, plan=plan, decision=case.decision, steps_done=done, guarantee=plan.guarantee)
+    d = ledger.workspace / "reports" / plan.request
+    d.mkdir(parents=True, exist_ok=True)
+    return Written(d, evidence, "certified" if refusal is None else "refused")

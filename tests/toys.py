@@ -82,7 +82,6 @@ def granted_plan(ledger: Ledger, selectors: Sequence[Selector], *, request_id: s
     file_request(
         ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
         received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id,
-        facts={"contract_ended": True},
     )  # fmt: skip
     decide_request(ledger, request_id, load_packs())
     plan = plan_request(ledger, request_id)

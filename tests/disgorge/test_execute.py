@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from toys import (
+from tests.toys import (
     bytes_by_name,
     carry,
     granted_plan,
@@ -95,7 +95,7 @@ def granted_plan_without_approval(ledger: Ledger) -> str:
     file_request(
         ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
         selectors=[Selector("shard", "shard-4")], received=dt.date(2026, 11, 2), identity_verified=True,
-        request_id="R-2", facts={"contract_ended": True},
+        request_id="R-2",
     )  # fmt: skip
     decide_request(ledger, "R-2", load_packs())
     plan_request(ledger, "R-2")

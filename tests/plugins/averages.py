@@ -90,8 +90,8 @@ class Averages:
             return Items(tuple(f"{row:064x}" for row in range(count)), {"x": x, "label": label})
 
         names = [f"shard-{n}" for n in range(1, 5)]
-        items = {"core": points(16), **{name: points(12) for name in names}}
-        return Toy(ModelSpec("toy-averages", "averages", ("core",), tuple(names), seed=seed), items)
+        items = {"core": points(16), **{name: points(12) for name in names}, "held-out": points(12)}
+        return Toy(ModelSpec("toy-averages", "averages", ("core",), tuple(names), ("held-out",), seed=seed), items)
 
 
 @dataclass(frozen=True)
