@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any
 
 from lineage.records import Impact
-from policies.errors import BadPack, PolicyError
+from policies.errors import BadPack, BadRequest, PolicyError
 from policies.request import RemovalRequest
 
 MAX_LENGTH = 2000
@@ -76,7 +76,7 @@ def parse(text: str, *, facts: Collection[str]) -> None:
     unknown = set(program.variables()) - _ROOTS - set(_BOUND.findall(bare))
     if unknown:
         raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_ROOTS)}")
-    functions = {name for name in program.functions() if name[0].isalpha()} - _FUNCTIONS
+    functions = {name for name in program.functions() if name.isidentifier()} - _FUNCTIONS
     if functions:
         raise BadPack(f"condition calls {_listed(functions)}, which is none of {_listed(_FUNCTIONS)}")
     for root, name in _MEMBER.findall(bare):
@@ -90,10 +90,13 @@ def parse(text: str, *, facts: Collection[str]) -> None:
         raise BadPack(f"condition reads the fact {_listed(undeclared)}; declare it under `facts`")
 
 
-def holds(text: str, context: Mapping[str, Any]) -> bool:
-    """Return whether a condition holds; :class:`CannotEvaluate` when it gives no yes or no."""
+def holds(text: str, context: Any) -> bool:
+    """Return whether a condition holds; :class:`CannotEvaluate` when it gives no yes or no.
+
+    ``context`` is what :func:`context_of` returns, or a dict with the same names.
+    """
     try:
-        answer = _program(text).execute(dict(context))
+        answer = _program(text).execute(context)
     except Exception as problem:
         raise CannotEvaluate(_short(problem)) from None
     if not isinstance(answer, bool):
@@ -103,10 +106,15 @@ def holds(text: str, context: Mapping[str, Any]) -> bool:
 
 def context_of(
     request: RemovalRequest, impact: Impact, *, facts: Mapping[str, Any], regimes: tuple[str, ...], today: str
-) -> dict[str, Any]:
-    """Return what conditions see. ``facts`` are the request's, without those that are null."""
+) -> Any:
+    """Return what conditions see, taken over into CEL once for all rules.
+
+    ``facts`` are the request's, without those that are null. Raises :class:`BadRequest` for text that is not Unicode.
+    """
+    import cel
+
     shards = [change.before for change in impact.shards]
-    return {
+    seen = {
         "request": {
             "id": request.id,
             "standing": request.standing.value,
@@ -133,6 +141,10 @@ def context_of(
         },
         "today": today,
     }
+    try:
+        return cel.Context(variables=seen)
+    except ValueError as problem:
+        raise BadRequest(f"request {request.id!r} holds text that cannot be read: {_short(problem)}") from None
 
 
 def _listed(names: Collection[str]) -> str:
@@ -140,12 +152,9 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _short(problem: Exception) -> str:
-    """Return a CEL error in one line, without the drawing of where it stands."""
+    """Return a CEL error in one line: its first sentence, and where it stands if it is one of parsing."""
     if isinstance(problem, KeyError):
         return f"nothing is recorded under {problem.args[0]!r}"
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip() and not line.strip().startswith("|")]
-    text = " ".join(lines)
-    found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", text)
-    if found:
-        text = f"{found[3]} (column {found[2]})"
+    found = re.search(r"ERROR: <input>:\d+:(\d+): (.*)", str(problem))
+    text = f"{found[2]} (column {found[1]})" if found else " ".join(str(problem).split()).split(". ")[0]
     return text if len(text) <= 300 else text[:297] + "..."

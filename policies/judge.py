@@ -73,10 +73,11 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
         fired.append(
             _own("no-family", "the rules that fired admit no family of methods in common", Outcome.NEEDS_REVIEW)
         )
-    return _together(request, fired, families, digest_of(sorted(pack.digest for pack in packs)), today)
+    overrides = tuple(_overrides(fired, core=impact.hits_core))
+    return _together(request, fired, families, overrides, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
-def _look(pack: Pack, context: dict[str, Any], received: dt.date, facts: dict[str, Any]) -> Iterable[_Fired]:
+def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) -> Iterable[_Fired]:
     """Return the rules of one pack that fire, and those that could not be evaluated."""
     try:
         if not holds(pack.applies, context):
@@ -152,7 +153,13 @@ def _families(fired: Sequence[_Fired]) -> tuple[Family, ...]:
 
 
 def _together(
-    request: RemovalRequest, fired: Sequence[_Fired], families: tuple[Family, ...], packs: str, today: dt.date
+    request: RemovalRequest,
+    fired: Sequence[_Fired],
+    families: tuple[Family, ...],
+    overrides: tuple[str, ...],
+    *,
+    packs: str,
+    today: dt.date,
 ) -> Decision:
     outcome = max((item.effect.outcome for item in fired if item.effect.outcome), key=_SEVERITY.__getitem__)
     winners = [item for item in fired if item.effect.outcome is outcome]
@@ -167,7 +174,7 @@ def _together(
         reasons=tuple(item.reason for item in fired),
         packs=packs,
         decided=today,
-        overrides=tuple(_overrides(fired)),
+        overrides=overrides,
     )
 
 
@@ -195,7 +202,7 @@ def _owed(fired: Sequence[_Fired], families: tuple[Family, ...]) -> Owed | None:
     )
 
 
-def _overrides(fired: Sequence[_Fired]) -> Iterable[str]:
+def _overrides(fired: Sequence[_Fired], *, core: bool) -> Iterable[str]:
     """Return in words which rule prevailed over which, wherever two asked for different things."""
     yield from _prevailing(fired, "outcome", lambda f: f.effect.outcome, _SEVERITY.__getitem__, str)
     yield from _prevailing(fired, "guarantee", lambda f: f.effect.promised, int, lambda value: value.label)
@@ -205,7 +212,7 @@ def _overrides(fired: Sequence[_Fired]) -> Iterable[str]:
     yield from _prevailing(fired, "approvals", lambda f: f.effect.approvals, int, str)
     yield from _prevailing(fired, "utility floor", lambda f: f.effect.utility_floor, float, str)
     reaching = [item.name for item in fired if item.effect.reaches_core]
-    if reaching:
+    if core and reaching:
         yield f"core: {', '.join(reaching)} holds for data declared not removable, too"
 
 

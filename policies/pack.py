@@ -13,7 +13,7 @@ putting a file into a folder; :func:`packs_digest` tells in every decision which
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.records import digest_of
 from policies.conditions import parse
@@ -22,6 +22,9 @@ from policies.errors import BadPack
 from policies.judge import decide
 from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
 from policies.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = ["Pack", "decide", "load_pack", "load_packs", "pack_of", "packs_digest"]
 
@@ -82,12 +85,12 @@ def packs_digest(packs: Sequence[Pack]) -> str:
 
 def pack_of(value: Any, *, name: str) -> Pack:
     """Return the pack that plain data describes, checked; ``name`` says in errors where it came from."""
-    from pydantic import TypeAdapter, ValidationError  # read on use: printing help needs no validation
+    from pydantic import ValidationError  # read on use: printing help needs no validation
 
     if not isinstance(value, Mapping):
         raise BadPack(f"{name}: a pack is a mapping with the keys pack, title, version, applies and rules")
     try:
-        pack = TypeAdapter(Pack).validate_python(value)
+        pack = _reader().validate_python(value)
     except ValidationError as error:
         raise BadPack(f"{name}: {_problems(error.errors(include_url=False), value)}") from None
     facts = {**RESERVED_FACTS, **pack.facts}
@@ -99,6 +102,13 @@ def pack_of(value: Any, *, name: str) -> Pack:
             if deadline is not None:
                 _check_deadline(deadline, facts, f"{where}: then.{label}")
     return pack
+
+
+@cache
+def _reader() -> "TypeAdapter[Pack]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Pack)
 
 
 def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:

@@ -8,6 +8,7 @@ a grant without a guarantee, a denial without its reason, a hold nobody can name
 import datetime as dt
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from lineage.records import digest_of
@@ -148,7 +149,7 @@ class FactSpec:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pack:
     """Rules of one regime. ``applies`` is the condition under which they are looked at at all."""
 
@@ -176,7 +177,7 @@ class Pack:
                     f"{name!r} is no name for a fact of a pack; lower case, underscores, not a reserved one"
                 )
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Digest over everything the pack says."""
         return digest_of(self)

@@ -1,0 +1,50 @@
+"""An explanation says everything the decision holds, most important first."""
+
+# ruff: noqa: D103 (the name of a test says what it says)
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from lineage.records import plain, restore
+from policies.case_files import load_cases
+from policies.cases import run_cases
+from policies.decision import Decision
+from policies.explain import explain
+from policies.pack import load_packs
+
+CASES = Path(__file__).parent / "cases"
+
+
+def decided():
+    requests = {case.name: case for path in CASES.glob("*.yaml") for case in load_cases(path)}
+    for result in run_cases(CASES, load_packs()):
+        if result.decision is not None:
+            yield result.decision, requests[result.name].request.build()
+
+
+@pytest.mark.parametrize(("decision", "request_"), list(decided()), ids=lambda value: "")
+def test_every_rule_is_named_with_its_citation_and_date(decision, request_):
+    text = explain(decision, request_)
+    assert decision.outcome.value.replace("-", " ").upper() in text.splitlines()[0]
+    for said in decision.reasons:
+        assert f"{said.pack}/{said.rule}: " in text
+        assert f"[{said.citation}, {said.dated}]" in text
+    for line in decision.overrides:
+        assert line in text
+    if decision.owed:
+        assert decision.owed.guarantee.words in text
+        assert all(notice in text for notice in decision.owed.notices)
+        assert decision.owed.deadline is None or str(decision.owed.deadline) in text
+    assert "no legal advice" in text
+
+
+def test_a_deadline_that_has_passed_is_called_overdue():
+    late, request = next(pair for pair in decided() if pair[0].decided == dt.date(2026, 6, 1))
+    assert "OVERDUE by 60 days when decided" in explain(late, request)
+
+
+def test_a_decision_survives_being_recorded():
+    for decision, _ in decided():
+        assert restore(Decision, plain(decision)) == decision

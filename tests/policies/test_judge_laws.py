@@ -1,0 +1,227 @@
+"""Laws of deciding, tried on generated requests, impacts and packs."""
+
+# ruff: noqa: D103 (the name of a test says what it says)
+
+import datetime as dt
+import json
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from lineage.records import Selector, plain, restore
+from policies.case_files import ImpactFacts, ShardFacts
+from policies.deadlines import extend
+from policies.decision import Decision
+from policies.errors import BadRequest, PolicyError
+from policies.explain import explain
+from policies.pack import decide, load_packs, pack_of
+from policies.request import REGIMES, RemovalRequest, Standing
+from policies.rules import RESERVED_FACTS
+from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a busy machine drawing is slow, which is no fault of the rules."""
+
+SHIPPED = load_packs()
+FACTS = {**RESERVED_FACTS, **{name: spec for pack in SHIPPED for name, spec in pack.facts.items()}}
+SEVERITY = list(Outcome)
+DATES = st.dates(dt.date(2015, 1, 1), dt.date(2040, 12, 31))
+
+RIGHT = {
+    "bool": st.booleans(),
+    "int": st.integers(-10, 400),
+    "text": st.sampled_from(["a", "d", "e", "x", *REGIMES, "gdpr,ccpa", "gdpr, regulator-order"]),
+    "date": DATES.map(dt.date.isoformat),
+}
+WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.dates(),
+    st.lists(st.integers(), max_size=2),
+)
+
+
+@st.composite
+def facts(draw, *, wild: bool):
+    """Draw facts: of the right type, or anything under any name."""
+    drawn = {name: draw(RIGHT[FACTS[name].type]) for name in draw(st.sets(st.sampled_from(sorted(FACTS)), max_size=6))}
+    if wild:
+        names = st.one_of(st.sampled_from(sorted(FACTS)), st.text(max_size=10))
+        drawn |= draw(st.dictionaries(names, WRONG, max_size=3))
+    return drawn
+
+
+@st.composite
+def requests(draw, *, wild: bool = False, dates=DATES):
+    """Draw a request."""
+    return RemovalRequest(
+        id=draw(st.sampled_from(["r-1", "r-2"])),
+        standing=draw(st.sampled_from(Standing)),
+        ground=draw(st.sampled_from(Defect)),
+        regime=draw(st.one_of(st.sampled_from(REGIMES), st.text(max_size=5)))
+        if wild
+        else draw(st.sampled_from(REGIMES)),
+        selectors=(Selector("subject", "7f3a"),),
+        received=draw(dates),
+        identity_verified=draw(st.booleans()),
+        legal_hold=draw(st.sampled_from([False, False, False, True])),
+        facts=draw(facts(wild=wild)),
+    )
+
+
+@st.composite
+def impacts(draw):
+    """Draw an impact."""
+    shard = st.builds(
+        ShardFacts,
+        st.sampled_from("abcd"),
+        st.sampled_from([None, "CC0-1.0", "MIT"]),
+        legal_basis=st.sampled_from([None, "legal-obligation", "consent"]),
+        core=st.sampled_from([False, False, True]),
+    )
+    short = ImpactFacts(
+        items=draw(st.integers(0, 3)),
+        subjects=draw(st.integers(0, 2)),
+        shards=tuple(draw(st.lists(shard, max_size=3))),
+        components=tuple(draw(st.lists(st.sampled_from("xyz"), max_size=2))),
+        releases=tuple(draw(st.lists(st.sampled_from(["m@live", "n"]), max_size=2))),
+    )
+    return short.build()
+
+
+@st.composite
+def packs(draw):
+    """Draw a pack that is well formed, and whose conditions may have no answer."""
+    rules = []
+    for number in range(draw(st.integers(1, 4))):
+        outcome = draw(st.sampled_from([None, *Outcome]))
+        effect = {
+            "outcome": outcome,
+            "category": "drawn",
+            "guarantee": draw(st.sampled_from(["approximate", "certified", "exact"])),
+            "families": draw(st.one_of(st.none(), st.lists(st.sampled_from(Family), min_size=1, max_size=4))),
+            "scope": draw(st.sampled_from([None, *Scope])),
+            "deadline": draw(
+                st.sampled_from([None, {"days": 3}, {"months": 2}, {"business_days": 4, "calendar": "DE"}])
+            ),
+            "approvals": draw(st.one_of(st.none(), st.integers(1, 4))),
+            "utility_floor": draw(st.one_of(st.none(), st.floats(0, 1))),
+            "refusal": draw(st.sampled_from(Refusal)) if outcome is Outcome.DENIED else None,
+            "reaches_core": draw(st.booleans()),
+        }
+        when = draw(
+            st.sampled_from(
+                [
+                    "true",
+                    "impact.items > 1",
+                    "request.facts.risk > 3",
+                    "request.identity_verified",
+                    "impact.items",
+                    "1/0 > 0",
+                ]
+            )
+        )
+        rules.append(
+            {
+                "id": f"rule-{number}",
+                "when": when,
+                "words": "Drawn.",
+                "citation": "ours",
+                "dated": "2026-01-01",
+                "then": effect,
+            }
+        )
+    value = {"pack": "drawn", "title": "Drawn", "version": "1", "applies": "true", "rules": rules}
+    return pack_of(value | {"facts": {"risk": {"type": "int", "words": "a number"}}}, name="drawn")
+
+
+def judged(request, impact, packs, *, later: int = 1) -> Decision:
+    """Return the decision a day after receipt; a request that cannot be decided at all is not tried."""
+    try:
+        return decide(request, impact, packs, today=request.received + dt.timedelta(days=later))
+    except PolicyError:
+        assume(False)
+        raise
+
+
+@settings(PATIENT, max_examples=1000)
+@given(requests(wild=True, dates=st.dates()), impacts(), st.dates(), st.one_of(st.none(), packs()))
+def test_nothing_but_a_policy_error_is_ever_raised(request, impact, today, pack):
+    judges = SHIPPED if pack is None else (*SHIPPED, pack)
+    try:
+        decision = decide(request, impact, judges, today=today)
+    except PolicyError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (most are decided, some are not)
+        return
+    assert explain(decision, request)
+    assert restore(Decision, json.loads(json.dumps(plain(decision)))) == decision
+    assert decision.digest
+    try:
+        until = extend(decision, request, judges, reason="complex", today=today)
+    except BadRequest:
+        return
+    assert until > decision.owed.deadline
+
+
+@settings(PATIENT, max_examples=200)
+@given(requests(), impacts(), packs(), st.randoms(use_true_random=False))
+def test_a_decision_is_a_function_and_forgets_the_order_of_packs(request, impact, pack, random):
+    shuffled = [*SHIPPED, pack]
+    random.shuffle(shuffled)
+    assert judged(request, impact, (*SHIPPED, pack)) == judged(request, impact, shuffled)
+
+
+@settings(PATIENT, max_examples=200)
+@given(requests(wild=True), impacts(), packs())
+def test_a_hold_always_wins_and_shows(request, impact, pack):
+    decision = judged(replace(request, legal_hold=True), impact, (*SHIPPED, pack))
+    assert decision.outcome is Outcome.ON_HOLD
+    assert any(said.rule == "legal-hold" and said.fired for said in decision.reasons)
+    assert "beats every removal" in explain(decision, request)
+
+
+@settings(PATIENT, max_examples=300)
+@given(requests(), impacts(), packs())
+def test_adding_a_pack_never_weakens_what_is_owed(request, impact, pack):
+    before, after = judged(request, impact, SHIPPED), judged(request, impact, (*SHIPPED, pack))
+    if before.outcome in {Outcome.DENIED, Outcome.ON_HOLD}:
+        assert SEVERITY.index(after.outcome) >= SEVERITY.index(before.outcome)
+    if before.owed is None or after.owed is None:
+        return
+    assert after.owed.guarantee >= before.owed.guarantee
+    assert set(after.owed.families) <= set(before.owed.families)
+    assert list(Scope).index(after.owed.scope) >= list(Scope).index(before.owed.scope)
+    assert after.owed.approvals >= before.owed.approvals
+    assert set(after.owed.evidence) >= set(before.owed.evidence)
+    assert set(after.owed.notices) >= set(before.owed.notices)
+    assert (after.owed.utility_floor or 0) >= (before.owed.utility_floor or 0)
+    if before.owed.deadline:
+        assert after.owed.deadline <= before.owed.deadline
+
+
+@settings(PATIENT, max_examples=300)
+@given(requests(wild=True), impacts(), st.one_of(st.none(), packs()))
+def test_nothing_is_granted_unless_a_rule_grants_it_and_none_is_unclear(request, impact, pack):
+    judges = SHIPPED if pack is None else (*SHIPPED, pack)
+    decision = judged(request, impact, judges)
+    if decision.outcome is Outcome.GRANTED:
+        assert impact.items > 0
+        assert all(said.fired for said in decision.reasons)
+        assert any(said.outcome is Outcome.GRANTED and said.pack != "house" for said in decision.reasons)
+        assert decision.owed is not None
+        assert decision.owed.families
+    assert (decision.refusal is not None) == (decision.outcome is Outcome.DENIED)
+
+
+@settings(PATIENT, max_examples=200)
+@given(requests(), impacts(), packs())
+def test_no_deadline_is_before_receipt_unless_the_order_says_so(request, impact, pack):
+    decision = judged(request, impact, (*SHIPPED, pack))
+    if decision.owed is None or decision.owed.deadline is None:
+        return
+    assert decision.owed.deadline >= request.received or str(decision.owed.deadline) == request.facts["order_deadline"]
+    assert decision.owed.acknowledge_by is None or decision.owed.acknowledge_by >= request.received
