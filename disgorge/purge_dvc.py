@@ -4,8 +4,8 @@ DVC has no command for this: ``gc`` drops whatever the workspace does not name, 
 hash is deleted from every store by itself, with each folder object that lists it, and each remembered run that read or
 wrote it: the run-cache would bring an erased output back without training. A store is then asked again.
 
-The search does not stop at hashes. It opens every Parquet file in the local cache and looks for the items themselves,
-because the same item may lie there under a hash that nobody recorded.
+The search does not stop at hashes. It opens every Parquet file in the local cache, or tracked by DVC here, and
+looks for the items themselves, because the same item may lie there under a hash that nobody recorded.
 
 Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord.
 """
@@ -70,7 +70,7 @@ def forget(workspace: Path, hashes: Collection[str]) -> Forgotten:
 
 
 def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> Looked:
-    """Look for hashes in every store and for items in every Parquet file of the local cache. Changes nothing."""
+    """Look for hashes in every store and for items in every Parquet file cached or tracked here. Changes nothing."""
     looked = Looked()
     root = repository_of(workspace)
     if root is None:
@@ -83,10 +83,11 @@ def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> 
                 looked.found += [f"{place}: folder {oid} lists it" for oid in _folders(store, hashes)]
             looked.places += 1
             looked.found += [f"DVC run-cache: {run.name[:12]} names it" for run in _runs(repo, hashes)]
-            for path in _files(Path(repo.cache.local.path)):
+            cached = _files(Path(repo.cache.local.path))
+            for path in (*cached, *(path for out in repo.index.outs for path in _files_of(out))):
                 looked.places += 1
                 if holds(path, items):
-                    looked.found.append(f"DVC cache: {path.parent.name}{path.name} holds withdrawn items")
+                    looked.found.append(f"{_relative(path, repo)} holds withdrawn items")
     except ExecutionFailed as error:
         looked.blind.append(str(error))
     return looked
@@ -115,21 +116,21 @@ def holds(path: Path, items: Collection[str]) -> bool:
 
 
 def _forget_files(repo: Any, hashes: Collection[str], done: Forgotten) -> None:
-    """Remove the ``.dvc`` files that name a hash, and what a pipeline wrote with these very bytes."""
-    for out in list(repo.index.outs):
-        value = out.hash_info.value if out.hash_info else None
-        if value not in hashes:
-            continue
-        name = os.path.relpath(str(out), repo.root_dir) if os.path.isabs(str(out)) else str(out)
-        if out.stage.is_data_source:
-            repo.remove(out.stage.addressing, outs=True)
-            done.deleted.append(f"{out.stage.relpath} and {name}")
-            continue
-        path = Path(out.fs_path)
-        if path.is_file() and md5_of(path) in hashes:
-            path.unlink()
-            done.deleted.append(name)
-        done.left.append(f"dvc.lock names {value} for {name}; run `dvc repro` to write it anew")
+    """Remove the ``.dvc`` files that name a hash, and every file DVC tracks here that has these very bytes."""
+    folders = _folders(repo.cache.local, hashes)
+    for stage in list(repo.index.stages):
+        if any(_hash_of(dep) in hashes for dep in stage.deps):
+            done.left.append(f"stage {stage.addressing} read it, so its outputs rest on it; run `dvc repro --force`")
+        for out in stage.outs:
+            if _hash_of(out) in hashes and stage.is_data_source:
+                repo.remove(stage.addressing, outs=True)
+                done.deleted.append(stage.relpath)
+            elif _hash_of(out) in (*hashes, *folders):
+                for path in _files_of(out):
+                    if md5_of(path) in hashes:
+                        path.unlink()
+                        done.deleted.append(_relative(path, repo))
+                done.left.append(f"{stage.addressing} still names {_hash_of(out)}; commit {out} to DVC again")
 
 
 def _forget_in(place: str, store: Any, hashes: Collection[str], done: Forgotten) -> None:
@@ -180,6 +181,21 @@ def _runs(repo: Any, hashes: Collection[str]) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _files_of(out: Any) -> list[Path]:
+    """Return the files of an output that are on disk: it may be one, or a folder."""
+    path = Path(out.fs_path)
+    return [path] if path.is_file() else _files(path)
+
+
+def _hash_of(item: Any) -> str | None:
+    """Return the hash DVC has of a dependency or output, if it has one."""
+    return str(item.hash_info.value) if item.hash_info and item.hash_info.value else None
+
+
+def _relative(path: Path, repo: Any) -> str:
+    return os.path.relpath(path, repo.root_dir)
 
 
 def md5_of(path: Path) -> str:

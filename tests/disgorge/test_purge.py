@@ -1,0 +1,339 @@
+"""What a purge deletes, what it must keep, and that the search for residue can find what is left.
+
+DVC is the real one, with a cache, a remote, a folder object, a pipeline and its run-cache.
+"""
+
+import os
+import shutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from disgorge import purge_dvc
+from disgorge.evidence import Verdict
+from disgorge.purge import purge, purge_plan, residue, residue_before
+from lineage.catalog import Catalog
+from lineage.intake import Intake
+from lineage.ledger import Ledger
+from lineage.objects import save_tensors
+from lineage.records import (
+    Component,
+    Composition,
+    Member,
+    Role,
+    Shard,
+    ShardChange,
+    Use,
+    canonical,
+    plain,
+    shard_digest,
+)
+from lineage.shards import add_items, cut_shard, shard_rows
+
+
+def shard(ledger: Ledger, name: str, values: list[float]) -> Shard:
+    """Record a shard of numbers, tracked by DVC where the workspace is a DVC repository."""
+    nobody = (None,) * len(values)
+    keys = tuple(f"{name}-{row}" for row in range(len(values)))
+    intake = Intake(name, {"x": np.array(values)}, keys, nobody, nobody, nobody, keys)
+    return add_items(ledger, intake, name=name, license="MIT", check=False).shard
+
+
+def component(ledger: Ledger, name: str, *uses: Shard, value: float = 0.0) -> Component:
+    """Record a component; equal values are equal bytes."""
+    made = Component(
+        ledger.objects.put(save_tensors({"w": np.full(4, value)})),
+        name,
+        "toy",
+        tuple(Use(used.digest, Role.TRAIN) for used in uses),
+    )
+    ledger.append("component", {"component": plain(made)})
+    return made
+
+
+class Removal:
+    """One item of alice's shard withdrawn, and the component that learned from it retired."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.alice = shard(ledger, "alice", [1.0, 2.0, 3.0])
+        self.bob = shard(ledger, "bob", [4.0, 5.0])
+        self.head = component(ledger, "head", self.alice, value=1.0)
+        self.other = component(ledger, "other", self.bob, value=2.0)
+        rows = shard_rows(ledger, self.alice.digest)
+        self.items = frozenset({rows[0].digest})
+        self.targets: dict[str, Any] = {"shards": (self.alice.digest,), "objects": (self.head.digest,)}
+
+    def withdraw(self) -> None:
+        """Append what an execution has appended when it comes to its purge."""
+        left = [row.digest for row in shard_rows(self.ledger, self.alice.digest) if row.digest not in self.items]
+        planned = Shard(
+            shard_digest(left), "alice", None, "MIT", None, len(left), False, self.alice.digest, None, ("x",)
+        )
+        after = cut_shard(self.ledger, ShardChange(self.alice, planned, 1), self.items)
+        assert after is not None
+        self.after = after
+        self.ledger.append("shard", {"shard": plain(after)})
+        self.ledger.append("shard-withdrawn", {"shard": self.alice.digest, "name": "alice", "after": after.digest})
+        self.ledger.append("component-retired", {"name": "head", "component": self.head.digest, "after": None})
+
+    def before(self) -> int:
+        """How many traces are found before the purge."""
+        return residue_before(self.ledger, item_digests=self.items, **self.targets)
+
+    def check(self, found_before: int) -> Any:
+        """Return the residue check."""
+        return residue(self.ledger, item_digests=self.items, found_before=found_before, subject="R-1", **self.targets)
+
+
+@pytest.fixture
+def removal(tmp_path: Path) -> Removal:
+    """Return a removal in a workspace without DVC."""
+    made = Removal(Ledger.init(tmp_path / "workspace"))
+    made.withdraw()
+    return made
+
+
+def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
+    """Exactly the old shard and the old weights go, and the search that found them finds nothing."""
+    ledger = removal.ledger
+    kept = [
+        ledger.objects.path(removal.other.digest),
+        *(
+            path(found.digest)
+            for found in (removal.after, removal.bob)
+            for path in (ledger.manifest_path, ledger.content_path)
+        ),
+    ]
+    found = removal.before()
+    assert found >= 3  # manifest, content, weights
+    purged = purge(ledger, **removal.targets)
+    assert not ledger.manifest_path(removal.alice.digest).exists()
+    assert not ledger.content_path(removal.alice.digest).exists()
+    assert not ledger.objects.exists(removal.head.digest)
+    assert all(path.is_file() for path in kept)
+    assert purged.kept == ()
+    check = removal.check(found)
+    assert (check.name, check.verdict, check.value, check.threshold) == ("residue", Verdict.PASS, 0, 0)
+    assert check.n > 0
+    assert not any(item in canonical(check).decode() for item in removal.items)
+
+
+def test_purging_twice_is_purging_once(removal: Removal) -> None:
+    """An execution killed in its purge may run it again."""
+    found = removal.before()
+    purge(removal.ledger, **removal.targets)
+    files = sorted(removal.ledger.workspace.rglob("*"))
+    assert purge(removal.ledger, **removal.targets).deleted == ()
+    assert sorted(removal.ledger.workspace.rglob("*")) == files
+    assert removal.check(found).verdict is Verdict.PASS
+
+
+def test_every_path_is_said_before_it_goes(removal: Removal) -> None:
+    """The plan lists what the purge deletes and reading it deletes nothing."""
+    listed = purge_plan(removal.ledger, **removal.targets)
+    assert all(path.is_file() for path in listed.files)
+    deleted = purge(removal.ledger, **removal.targets).deleted
+    assert set(deleted) == {path.relative_to(removal.ledger.workspace).as_posix() for path in listed.files}
+
+
+def test_a_search_that_found_nothing_before_shows_nothing(removal: Removal) -> None:
+    """Without its positive control the check is inconclusive."""
+    purge(removal.ledger, **removal.targets)
+    check = removal.check(0)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert [control.held for control in check.controls] == [False]
+
+
+def test_bytes_that_something_live_needs_are_kept(removal: Removal) -> None:
+    """Equal bytes under another, live name are one object, and no residue."""
+    found = removal.before()
+    component(removal.ledger, "twin", removal.bob, value=1.0)
+    purged = purge(removal.ledger, **removal.targets)
+    assert removal.ledger.objects.exists(removal.head.digest)
+    assert purged.kept == (f"object {removal.head.digest} is kept: it is live as twin",)
+    assert removal.check(found).verdict is Verdict.PASS
+
+
+def test_weights_that_are_served_though_retired_are_a_residue(removal: Removal) -> None:
+    """A release is not broken by a purge, and a certificate is not had by serving what should be gone."""
+    found = removal.before()
+    composition = Composition("toy", {}, (Member("head", removal.head.digest),))
+    removal.ledger.append("composition", {"composition": plain(composition)})
+    removal.ledger.append("release", {"name": "digits", "alias": "live", "composition": composition.digest})
+    purge(removal.ledger, **removal.targets)
+    assert removal.ledger.objects.exists(removal.head.digest)
+    assert removal.check(found).verdict is Verdict.FAIL
+
+
+def test_a_live_shard_is_never_deleted(removal: Removal) -> None:
+    """Whoever asks for a live shard gets a reason."""
+    purged = purge(removal.ledger, shards=(removal.bob.digest,), objects=(removal.other.digest,))
+    assert len(purged.kept) == 2
+    assert removal.ledger.content_path(removal.bob.digest).is_file()
+    assert removal.ledger.objects.exists(removal.other.digest)
+
+
+@pytest.mark.parametrize("place", ["manifest", "content", "object", "text", "artifact", "copy"])
+def test_each_place_is_searched(removal: Removal, place: str) -> None:
+    """What is put back, or was never deleted, is found wherever it lies."""
+    ledger = removal.ledger
+    found = removal.before()
+    manifest, content = ledger.manifest_path(removal.alice.digest), ledger.content_path(removal.alice.digest)
+    weights = ledger.objects.path(removal.head.digest)
+    saved = {path: path.read_bytes() for path in (manifest, content, weights)}
+    purge(ledger, **removal.targets)
+    assert removal.check(found).verdict is Verdict.PASS
+    if place == "text":
+        ledger.objects.put(canonical({"failing": sorted(removal.items)}))
+    elif place == "artifact":
+        (ledger.workspace / "mlartifacts" / "run").mkdir(parents=True)
+        (ledger.workspace / "mlartifacts" / "run" / "model.safetensors").write_bytes(saved[weights])
+    elif place == "copy":
+        ledger.content_path("0" * 64).write_bytes(saved[content])
+    else:
+        path = {"manifest": manifest, "content": content, "object": weights}[place]
+        path.write_bytes(saved[path])
+    check = removal.check(found)
+    assert (check.verdict, check.value) == (Verdict.FAIL, 1)
+
+
+def test_projections_and_what_killed_writers_left_go_too(removal: Removal) -> None:
+    """A catalog is a copy of manifests, and a file written aside a part of one."""
+    with Catalog.of(removal.ledger):
+        pass
+    old = removal.ledger.objects.folder / "aa"
+    old.mkdir(exist_ok=True)
+    for name, age in ((".aside-old", 3600), (".aside-new", 0)):
+        (old / name).write_bytes(b"half a file")
+        os.utime(old / name, (time.time() - age,) * 2)
+    purge(removal.ledger, **removal.targets)
+    assert not list(removal.ledger.home.glob("catalog-*"))
+    assert [path.name for path in old.glob(".aside-*")] == [".aside-new"]
+
+
+@pytest.fixture(scope="module")
+def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty DVC repository with a remote, made once."""
+    folder = tmp_path_factory.mktemp("dvc") / "template"
+    folder.mkdir()
+    with quiet_dvc():
+        from dvc.repo import Repo
+
+        Repo.init(str(folder), no_scm=True).close()
+    (folder / ".dvc" / "config").write_text(
+        "[core]\n    no_scm = True\n    remote = store\n['remote \"store\"']\n    url = ../store\n"
+    )
+    return folder
+
+
+class quiet_dvc(warnings.catch_warnings):  # noqa: N801 (reads as what it does)
+    """DVC's own libraries warn of deprecations."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore")
+        return entered
+
+
+@pytest.fixture
+def tracked(dvc_template: Path, tmp_path: Path) -> Removal:
+    """Return a removal in a DVC repository: shards tracked and pushed, in a folder object and in a pipeline's past."""
+    workspace = tmp_path / "workspace"
+    shutil.copytree(dvc_template, workspace)
+    removal = Removal(Ledger.init(workspace))
+    content = removal.ledger.content_path(removal.alice.digest)
+    (workspace / "export").mkdir()
+    shutil.copy(content, workspace / "export" / "alice.parquet")
+    (workspace / "export" / "note.txt").write_text("kept")
+    name = content.relative_to(workspace).as_posix()
+    (workspace / "dvc.yaml").write_text(
+        f"stages:\n  train:\n    cmd: wc -c < {name} > model.bin\n    deps: [{name}]\n    outs: [model.bin]\n"
+    )
+    with quiet_dvc():
+        from dvc.repo import Repo
+
+        before = Path.cwd()
+        os.chdir(workspace)
+        try:
+            with Repo(str(workspace)) as repo:
+                repo.add(["export"])
+                repo.reproduce()
+                repo.push(run_cache=False)
+        finally:
+            os.chdir(before)
+    removal.withdraw()
+    return removal
+
+
+def traces(workspace: Path, md5: str) -> list[str]:
+    """Name every file below a folder whose path is the hash, or whose text holds it."""
+    found = []
+    for path in sorted(workspace.parent.rglob("*")):
+        if path.is_file() and ((path.parent.name + path.name) == md5 or md5.encode() in path.read_bytes()):
+            found.append(path.relative_to(workspace.parent).as_posix())
+    return found
+
+
+def test_dvc_forgets_cache_remote_folders_and_runs(tracked: Removal) -> None:
+    """After the purge no store keeps the bytes, a folder that lists them, or a run that would bring them back."""
+    workspace = tracked.ledger.workspace
+    md5 = tracked.alice.dvc
+    assert md5 is not None
+    old = traces(workspace, md5)
+    for part in ("workspace/.dvc/cache/files", "store/files", "workspace/.dvc/cache/runs", ".dvc"):
+        assert any(part in place for place in old), part
+    found = tracked.before()
+    assert found >= 8  # manifest, content, weights; cache and remote twice each; a run
+    purged = purge(tracked.ledger, **tracked.targets)
+    left = traces(workspace, md5)
+    assert [place for place in left if "/files/" in place or "/runs/" in place] == []
+    assert not tracked.ledger.content_path(tracked.alice.digest).exists()
+    assert not Path(f"{tracked.ledger.content_path(tracked.alice.digest)}.dvc").exists()
+    check = tracked.check(found)
+    assert check.verdict is Verdict.PASS, check.detail
+    assert not (workspace / "export" / "alice.parquet").exists()
+    assert (workspace / "export" / "note.txt").read_text() == "kept"
+    residuals = " ".join(purged.residuals)
+    assert "stage train read it" in residuals
+    assert "export.dvc still names" in residuals
+    after = tracked.after.dvc
+    assert after is not None
+    assert any("cache/files" in place for place in traces(workspace, after)), "the retained shard stays"
+
+
+def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None:
+    """The cache is searched for the items themselves, whatever the file is called."""
+    found = tracked.before()
+    content = tracked.ledger.content_path(tracked.alice.digest)
+    data = content.read_bytes()
+    purge(tracked.ledger, **tracked.targets)
+    odd = tracked.ledger.workspace / ".dvc" / "cache" / "files" / "md5" / "ab" / ("c" * 30)
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.write_bytes(data)
+    check = tracked.check(found)
+    assert check.verdict is Verdict.FAIL
+    assert ".dvc/cache/files/md5/ab" in check.detail["left"][0]
+
+
+def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> None:
+    """A store nobody could look into makes the check inconclusive and is a residual of the purge."""
+    found = tracked.before()
+    config = tracked.ledger.workspace / ".dvc" / "config"
+    config.write_text(config.read_text() + "['remote \"far\"']\n    url = nosuchscheme://bucket\n")
+    purged = purge(tracked.ledger, **tracked.targets)
+    assert any("far" in word for word in purged.residuals)
+    check = tracked.check(found)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert any("far" in word for word in check.detail["not searched"])
+
+
+def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
+    """No repository, nothing to forget and nothing searched."""
+    assert purge_dvc.repository_of(removal.ledger.workspace) is None
+    assert purge_dvc.forget(removal.ledger.workspace, ["0" * 32]).deleted == []
+    assert purge_dvc.search(removal.ledger.workspace, ["0" * 32], removal.items).places == 0
