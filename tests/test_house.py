@@ -73,7 +73,9 @@ def test_imports_point_the_right_way(path: Path) -> None:
     for module, _ in imports(path):
         if module.partition(".")[0] not in {"lineage", "policies", "disgorge", "examples", "tests"}:
             continue
-        fits = any(module == limit or module.startswith(f"{limit}.") or limit.startswith(f"{module}.") for limit in limits)
+        fits = any(
+            module == limit or module.startswith(f"{limit}.") or limit.startswith(f"{module}.") for limit in limits
+        )
         assert fits, f"{path.relative_to(ROOT)} imports {module}"
 
 
@@ -138,6 +140,8 @@ def test_every_package_is_listed_for_the_wheel() -> None:
 @pytest.mark.parametrize("path", sources("lineage", "policies", "disgorge"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_pickle_and_no_eval(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    assert not [module for module, _ in imports(path) if module.partition(".")[0] in {"pickle", "cloudpickle", "joblib"}]
+    assert not [
+        module for module, _ in imports(path) if module.partition(".")[0] in {"pickle", "cloudpickle", "joblib"}
+    ]
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"eval", "exec"}

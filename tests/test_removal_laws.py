@@ -1,0 +1,191 @@
+"""The laws of removal, which every registered method must pass on its toy; a new method needs no new test.
+
+Each case takes a seed, assigns people to shards by the toy, removes something through the whole pass (request to signed
+report) and compares with a workspace that never held it. Exact means bit for bit: digests, not tolerances.
+"""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from disgorge.examine import join
+from disgorge.jobs import read_items
+from disgorge.method import Toy, methods
+from disgorge.training import assemble
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from tests.toys import (
+    bytes_by_name,
+    carry,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    served,
+    toy_of,
+    train,
+)
+
+SLOW = {"compartmental_diffusion"}
+"""Methods whose toy takes seconds to train: fewer seeds."""
+
+CASES = [(name, seed) for name in sorted(methods()) for seed in ((1,) if name in SLOW else (1, 2, 3))]
+
+
+class Trained:
+    """A toy trained once; every law works on a copy of its own."""
+
+    def __init__(self, folder: Path, method: str, seed: int) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.toy: Toy = toy_of(method, seed)
+        self.release = self.toy.spec.release
+        ledger = Ledger.init(folder / "trained")
+        populate(ledger, self.toy, folder / "sources")
+        train(ledger, self.toy)
+
+    def copy(self, name: str) -> Ledger:
+        """A workspace like the trained one."""
+        return Ledger.open(Path(shutil.copytree(self.folder / "trained", self.folder / name)))
+
+    def never(self, name: str, gone: set[tuple[str, int]]) -> Ledger:
+        """A workspace that never held some rows, trained from nothing."""
+        ledger = Ledger.init(self.folder / name)
+        populate(ledger, self.toy, self.folder / f"{name}-sources", leave_out=lambda shard, row: (shard, row) in gone)
+        train(ledger, self.toy)
+        return ledger
+
+    def some_shard(self) -> str:
+        """A removable shard the seed picks."""
+        return random.Random(self.seed).choice(self.toy.spec.shards)
+
+    def rows_of(self, shard: str, person_number: int | None = None) -> set[tuple[str, int]]:
+        """The rows of a shard, or of one of its people."""
+        rows = range(len(self.toy.items[shard]))
+        return {(shard, row) for row in rows if person_number is None or row // 3 == person_number}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """One trained toy per method and seed."""
+    method, seed = request.param
+    folder = tmp_path_factory.mktemp(f"{method}-{seed}")
+    yield Trained(folder, method, seed)
+    shutil.rmtree(folder)
+
+
+def test_1_removing_a_shard_equals_never_having_had_it(trained: Trained) -> None:
+    shard = trained.some_shard()
+    ledger = trained.copy("law-1-shard")
+    assert remove(ledger, [Selector("shard", shard)]).verdict == "certified"
+    oracle = trained.never("oracle-1-shard", trained.rows_of(shard))
+    assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
+    assert served(ledger, trained.release) == served(oracle, trained.release)
+
+
+def test_1_removing_a_person_equals_never_having_had_them(trained: Trained) -> None:
+    shard = trained.some_shard()
+    ledger = trained.copy("law-1-person")
+    assert remove(ledger, [person(ledger, shard, 1)]).verdict == "certified"
+    oracle = trained.never("oracle-1-person", trained.rows_of(shard, 1))
+    assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
+
+
+def test_2_no_live_path_is_left(trained: Trained) -> None:
+    shard = trained.some_shard()
+    ledger = trained.copy("law-2")
+    before = live_shards(ledger)[shard].digest
+    remove(ledger, [person(ledger, shard, 1)])
+    with Catalog.of(ledger) as catalog:
+        live = {component.digest for component in catalog.components()}
+        reached = {edge.target for edge in catalog.trace(before, up=False, down=True).edges}
+    assert not live & reached
+
+
+def test_3_what_is_retained_keeps_its_bytes(trained: Trained) -> None:
+    shard = trained.some_shard()
+    ledger = trained.copy("law-3")
+    before = bytes_by_name(ledger, trained.release)
+    plan = granted_plan(ledger, [person(ledger, shard, 1)])
+    touched = {step.subject for step in plan.steps if step.release == trained.release}
+    carry(ledger)
+    after = bytes_by_name(ledger, trained.release)
+    assert {name for name in before if before[name] != after.get(name)} <= touched
+    assert len(touched & set(before)) < len(before)
+
+
+def test_4_removing_twice_is_removing_once(trained: Trained) -> None:
+    shard = trained.some_shard()
+    ledger = trained.copy("law-4")
+    who = person(ledger, shard, 1)
+    remove(ledger, [who])
+    once = served(ledger, trained.release)
+    with Catalog.of(ledger) as catalog:
+        again = catalog.impact([who])
+    assert again.items == 0
+    assert not again.affected
+    assert served(ledger, trained.release) == once
+
+
+def test_5_two_removals_commute(trained: Trained) -> None:
+    first, second = trained.toy.spec.shards[:2]
+    one, other = trained.copy("law-5-ab"), trained.copy("law-5-ba")
+    for ledger, order in ((one, (0, 1)), (other, (1, 0))):
+        asked = ([Selector("shard", first)], [person(ledger, second, 1)])
+        for number in order:
+            remove(ledger, asked[number], request_id=f"R-{number}")
+    assert served(one, trained.release) == served(other, trained.release)
+
+
+def test_6_removing_nothing_is_the_identity(trained: Trained) -> None:
+    ledger = trained.copy("law-6")
+    before = (served(ledger, trained.release), ledger.lineage_head())
+    with Catalog.of(ledger) as catalog:
+        nothing = catalog.impact([Selector("key", "nobody-has-this-key")])
+    assert (nothing.items, nothing.affected, nothing.releases) == (0, (), ())
+    assert (served(ledger, trained.release), ledger.lineage_head()) == before
+
+
+def test_7_removing_everything_leaves_the_base(trained: Trained) -> None:
+    ledger = trained.copy("law-7")
+    before = bytes_by_name(ledger, trained.release)
+    everything = [Selector("shard", name) for name in trained.toy.spec.shards]
+    assert remove(ledger, everything).verdict == "certified"
+    after = bytes_by_name(ledger, trained.release)
+    core = {live_shards(ledger)[name].digest for name in trained.toy.spec.core}
+    with Catalog.of(ledger) as catalog:
+        uses = {use.digest for name in after for use in catalog.component(name).uses}
+    assert set(after.items()) <= set(before.items())
+    assert uses <= core | set(after.values())
+
+
+def test_8_the_search_finds_the_data_before_removal(trained: Trained) -> None:
+    """The positive control of the certificate's checks: before removal, each of them finds what must go."""
+    import json
+
+    shard = trained.some_shard()
+    ledger = trained.copy("law-8")
+    remove(ledger, [person(ledger, shard, 1)])
+    evidence = next(fact for fact in ledger.facts("report")).body["evidence"]
+    checks = json.loads(ledger.objects.get(evidence))["checks"]
+    for name in ("lineage-closure", "residue"):
+        (check,) = [check for check in checks if check["name"] == name]
+        assert [(control["name"], control["held"]) for control in check["controls"]] == [("positive", True)]
+
+
+def test_9_a_model_before_and_after_answers(trained: Trained) -> None:
+    """Utility is measured on both; a model that cannot be assembled after a removal would be no remedy."""
+    shard = trained.some_shard()
+    ledger = trained.copy("law-9")
+    remove(ledger, [Selector("shard", shard)])
+    with Catalog.of(ledger) as catalog:
+        composition = catalog.composition(catalog.release(trained.release).composition)
+    model = assemble(ledger, composition)
+    left = [name for name in trained.toy.spec.shards if name != shard]
+    items = join([read_items(ledger, live_shards(ledger)[name].digest) for name in left])
+    assert model.scores(items).shape == (len(items),)
