@@ -27,9 +27,9 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
         listed = [plain(pack) | {"digest": pack.digest} for pack in loaded]
         show.write_json({"digest": packs_digest(loaded), "packs": listed})
         return
-    rows = [(pack.pack, rule.id, _effect(rule.then.outcome), rule.citation, rule.dated) for pack in loaded
+    rows = [(pack.pack, rule.id, _effect(rule.then.outcome), rule.dated, rule.citation) for pack in loaded
             for rule in pack.rules]  # fmt: skip
-    show.table(("pack", "rule", "alone", "source", "dated"), rows)
+    show.table(("pack", "rule", "alone", "dated", "source"), rows)
     show.line(f"{show.count(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
 
 
@@ -52,7 +52,7 @@ def explain(request: Id, as_json: AsJson = False) -> None:
 
 
 @app.command("test")
-def test_(
+def run(
     folder: Annotated[Path, typer.Argument(help="Folder, or file, of cases in YAML.")] = CASES,
     packs: Packs = None,
     as_json: AsJson = False,

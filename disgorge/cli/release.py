@@ -127,6 +127,8 @@ def sample(
     """Let a generator draw, into one picture. Refused if the release is contained."""
     from lineage.ledger import Ledger
 
+    if out.suffix.lower() != ".png":
+        raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
     model = _model(Ledger.open(), release, task="generate")
     _write_picture(model.sample(count, seed=seed), out)
     if as_json:
@@ -157,7 +159,7 @@ def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
     model = assemble(ledger, composition)
     if model.task != task:
         other = "sample" if model.task == "generate" else "predict"
-        raise WrongUse(f"{named} does not {task}; use `disgorge release {other} {named}`")
+        raise WrongUse(f"{named} is made to {model.task}; use `disgorge release {other} {named}`")
     return model
 
 
@@ -185,35 +187,12 @@ def _measures(model: "Model", items: "Items") -> dict[str, float]:
 
 
 def _write_picture(samples: Any, out: Path) -> None:
-    """Write samples, shape (count, height, width) or (count, channels, height, width), in [0, 1], as one grid."""
-    import math
+    """Write samples as one PNG, in the grid that reports show."""
+    import base64
 
-    import numpy as np
+    from disgorge.pictures import sample_grid
 
-    from disgorge.errors import UnknownMethod
-
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UnknownMethod(
-            "writing a picture needs Pillow; install it with `pip install 'disgorge[images]'`"
-        ) from None
-    if out.suffix.lower() != ".png":
-        raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
-    pictures = np.asarray(samples)  # (count, height, width) or (count, channels, height, width)
-    if pictures.ndim == 3:
-        pictures = pictures[:, None]
-    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
-        raise WrongUse(f"these samples are no pictures: their shape is {pictures.shape}")
-    count, channels, height, width = pictures.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    grid = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, channels))  # a pixel between two pictures
-    for at, picture in enumerate(pictures):
-        top, left = (at // columns) * (height + 1), (at % columns) * (width + 1)
-        grid[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
-    pixels = (np.clip(grid, 0, 1) * 255).round().astype(np.uint8)
-    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(out, format="PNG")
+    out.write_bytes(base64.b64decode(sample_grid(samples).partition(",")[2]))
 
 
 def _state(release: "Release", *, live: bool) -> str:

@@ -1,0 +1,147 @@
+"""Training to a release: what is recorded, what is trained, what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from disgorge.jobs import Here
+from disgorge.method import ModelSpec
+from disgorge.registry import Unregistered
+from disgorge.release import ReleaseContained, lay_out, train_release
+from disgorge.tracking import Untracked
+from disgorge.training import Made
+from lineage.catalog import Catalog
+from lineage.errors import UnknownRecord, WorkspaceBusy
+from lineage.ledger import Ledger
+from lineage.records import Composition, Shard
+from tests.toys import granted_plan, person, populate, remove, toy_of
+
+
+class Kept(Unregistered, Untracked):
+    """A registry and a tracking that remember what they were told."""
+
+    def __init__(self) -> None:
+        self.adopted: list[tuple[str, str, str]] = []
+        self.trained: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Remember an adoption."""
+        self.adopted.append((release, alias, composition.digest))
+        return "1"
+
+    def training(self, spec: ModelSpec, made: Made, shards: "list[Shard]") -> None:  # type: ignore[override]
+        """Remember a training."""
+        self.trained.append((made.trained, tuple(shard.name for shard in shards)))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A workspace with a toy's shards and nothing trained."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    populate(ledger, toy_of("averages", 3), tmp_path / "sources")
+    return ledger
+
+
+@pytest.fixture
+def spec() -> ModelSpec:
+    """The toy's model, measured on its last shard."""
+    spec = toy_of("averages", 3).spec
+    return replace(spec, shards=spec.shards[:-1], evaluate=spec.shards[-1:])
+
+
+def train(ledger: Ledger, spec: ModelSpec, kept: Kept) -> Made:
+    """Train in this process."""
+    return train_release(ledger, spec, Here(ledger), registrar=kept, observer=kept)
+
+
+def test_components_composition_and_release_are_recorded_in_that_order(ledger: Ledger, spec: ModelSpec) -> None:
+    kept = Kept()
+    made = train(ledger, spec, kept)
+    kinds = [fact.kind for fact in ledger.facts() if fact.kind not in ("opened", "shard")]
+    assert kinds == ["component"] * 4 + ["composition", "release"]
+    with Catalog.of(ledger) as catalog:
+        assert catalog.release(spec.release).composition == made.composition.digest
+        assert catalog.composition(made.composition.digest) == made.composition
+    assert kept.adopted == [(spec.release, "live", made.composition.digest)]
+    assert kept.trained == [(made.trained, (*spec.core, *spec.shards))]
+
+
+def test_training_again_trains_and_records_nothing(ledger: Ledger, spec: ModelSpec) -> None:
+    first = train(ledger, spec, Kept())
+    head = ledger.head()
+    again = train(ledger, spec, Kept())
+    assert again.composition == first.composition
+    assert again.trained == ()
+    assert ledger.head() == head
+
+
+def test_one_shard_more_trains_one_component(ledger: Ledger, spec: ModelSpec) -> None:
+    train(ledger, spec, Kept())
+    more = replace(spec, shards=(*spec.shards, *spec.evaluate), evaluate=())
+    assert train(ledger, more, Kept()).trained == (f"{spec.release}/mean/shard-4",)
+    with Catalog.of(ledger) as catalog:
+        assert len(catalog.releases()) == 1
+
+
+def test_an_older_composition_comes_back_without_being_recorded_twice(ledger: Ledger, spec: ModelSpec) -> None:
+    train(ledger, spec, Kept())
+    train(ledger, replace(spec, seed=spec.seed + 1), Kept())
+    train(ledger, spec, Kept())
+    assert len(list(ledger.facts("composition"))) == 2
+    assert len(list(ledger.facts("release"))) == 3
+
+
+def test_another_alias_is_another_release_of_the_same_components(ledger: Ledger, spec: ModelSpec) -> None:
+    train(ledger, spec, Kept())
+    assert train(ledger, replace(spec, alias="candidate"), Kept()).trained == ()
+    with Catalog.of(ledger) as catalog:
+        assert [release.alias for release in catalog.releases()] == ["live", "candidate"]
+
+
+def test_a_shard_nobody_added_is_named_with_near_ones(ledger: Ledger, spec: ModelSpec) -> None:
+    head = ledger.head()
+    with pytest.raises(UnknownRecord, match=r"names 'shard-9', which no live shard .* did you mean"):
+        train(ledger, replace(spec, evaluate=("shard-9",)), Kept())
+    assert ledger.head() == head
+
+
+def test_a_contained_release_is_not_trained_over(ledger: Ledger, spec: ModelSpec) -> None:
+    train(ledger, spec, Kept())
+    ledger.append("release-contained", {"name": spec.release, "alias": "live", "request": "R-1"})
+    head, kept = ledger.head(), Kept()
+    with pytest.raises(ReleaseContained, match="is contained"):
+        train(ledger, spec, kept)
+    assert ledger.head() == head
+    assert kept.adopted == []
+
+
+def test_nothing_is_trained_while_a_removal_runs(ledger: Ledger, spec: ModelSpec) -> None:
+    with FileLock(ledger.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="a removal or another training"):
+        train(ledger, spec, Kept())
+
+
+def test_a_withdrawn_shard_is_not_trained_on_again(ledger: Ledger, spec: ModelSpec) -> None:
+    spec = replace(spec, evaluate=())
+    train(ledger, spec, Kept())
+    remove(ledger, [person(ledger, "shard-2", n) for n in range(4)])
+    with pytest.raises(UnknownRecord, match="names 'shard-2'"):
+        train(ledger, spec, Kept())
+
+
+def test_a_plan_goes_stale_when_something_is_trained(ledger: Ledger, spec: ModelSpec) -> None:
+    from disgorge.errors import StalePlan
+    from tests.toys import carry
+
+    train(ledger, spec, Kept())
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    train(ledger, replace(spec, alias="candidate"), Kept())
+    with pytest.raises(StalePlan):
+        carry(ledger)
+
+
+def test_the_layout_is_told_before_anything_is_trained(ledger: Ledger, spec: ModelSpec) -> None:
+    assert [blueprint.name for blueprint in lay_out(ledger, spec)] == [
+        "scale", "mean/shard-1", "mean/shard-2", "mean/shard-3",
+    ]  # fmt: skip
