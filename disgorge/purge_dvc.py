@@ -119,18 +119,21 @@ def _forget_files(repo: Any, hashes: Collection[str], done: Forgotten) -> None:
     """Remove the ``.dvc`` files that name a hash, and every file DVC tracks here that has these very bytes."""
     folders = _folders(repo.cache.local, hashes)
     for stage in list(repo.index.stages):
+        name = _relative(stage.path, repo) if stage.is_data_source else f"stage {stage.name}"
         if any(_hash_of(dep) in hashes for dep in stage.deps):
-            done.left.append(f"stage {stage.addressing} read it, so its outputs rest on it; run `dvc repro --force`")
+            done.left.append(f"{name} read it, so its outputs rest on it; run `dvc repro --force`")
         for out in stage.outs:
             if _hash_of(out) in hashes and stage.is_data_source:
-                repo.remove(stage.addressing, outs=True)
-                done.deleted.append(stage.relpath)
+                repo.remove(stage.path, outs=True)
+                done.deleted.append(name)
             elif _hash_of(out) in (*hashes, *folders):
                 for path in _files_of(out):
                     if md5_of(path) in hashes:
                         path.unlink()
                         done.deleted.append(_relative(path, repo))
-                done.left.append(f"{stage.addressing} still names {_hash_of(out)}; commit {out} to DVC again")
+                done.left.append(
+                    f"{name} still names {_hash_of(out)}; commit {_relative(out.fs_path, repo)} to DVC again"
+                )
 
 
 def _forget_in(place: str, store: Any, hashes: Collection[str], done: Forgotten) -> None:
@@ -194,7 +197,7 @@ def _hash_of(item: Any) -> str | None:
     return str(item.hash_info.value) if item.hash_info and item.hash_info.value else None
 
 
-def _relative(path: Path, repo: Any) -> str:
+def _relative(path: Path | str, repo: Any) -> str:
     return os.path.relpath(path, repo.root_dir)
 
 
