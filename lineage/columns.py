@@ -102,4 +102,4 @@ def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInpu
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    return ", ".join(f"'{name}'" if name.isprintable() else repr(name) for name in names)

@@ -43,7 +43,7 @@ def read_csv(path: Path, choice: Choice, *, encoding: str, limit: int) -> Column
 def _decoded(path: Path, encoding: str) -> str:
     data = path.read_bytes()
     try:
-        return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        return data.decode(encoding).removeprefix("\ufeff")  # the byte order mark that some programs put first
     except LookupError as problem:
         raise BadInput(f"{path}: '{encoding}' is not an encoding; name one such as utf-8 or latin-1") from problem
     except UnicodeDecodeError as problem:
@@ -51,7 +51,7 @@ def _decoded(path: Path, encoding: str) -> str:
         raise BadInput(
             f"{path}: line {line}, byte {problem.start}: not {encoding}; save it as UTF-8 or name its encoding"
         ) from problem
-    except UnicodeError as problem:
+    except ValueError as problem:  # UnicodeError among them: codecs differ in what they raise
         raise BadInput(f"{path}: not {encoding} ({problem}); save it as UTF-8 or name its encoding") from problem
 
 

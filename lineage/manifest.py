@@ -65,5 +65,6 @@ def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=_place))
 
 
-def _place(item: Item) -> tuple[str, str, str, str, str]:
-    return (item.digest, item.key, item.subject or "", item.source or "", item.license or "")
+def _place(item: Item) -> tuple[tuple[bool, str], ...]:
+    texts = (item.digest, item.key, item.subject, item.source, item.license, f"{item.n_bytes:020}")
+    return tuple((text is not None, text or "") for text in texts)

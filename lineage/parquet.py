@@ -24,7 +24,13 @@ def write_table(path: Path, table: Any, *, dictionary: bool) -> None:
     """
     stream = pa.BufferOutputStream()
     pq.write_table(
-        table, stream, compression="zstd", use_dictionary=dictionary, version="2.6", row_group_size=_ROW_GROUP
+        table,
+        stream,
+        compression="zstd",
+        use_dictionary=dictionary,
+        version="2.6",
+        row_group_size=_ROW_GROUP,
+        write_page_checksum=True,  # a manifest's keys and subjects are in no digest
     )
     write_atomically(path, stream.getvalue().to_pybytes())
 
@@ -37,7 +43,7 @@ def read_table(path: Path, what: str, columns: list[str] | None = None) -> Any:
     if not path.is_file():
         raise UnknownRecord(f"{path}: the {what} is missing; restore the file (with DVC: dvc pull), then repeat")
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns=columns)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as problem:
         raise broken(path, what) from problem

@@ -77,7 +77,7 @@ def undone_on_failure(ledger: Ledger, digest: str) -> Iterator[None]:
     try:
         yield
     except BaseException:  # Ctrl-C too: content may be personal data, and is not to lie about unrecorded
-        with suppress(LineageError):  # of the cleaning; what went wrong first is what the caller must hear
+        with suppress(LineageError, OSError):  # of the cleaning; what went wrong first is what the caller must hear
             if not any(shard.digest == digest for shard in live_shards(ledger)):
                 if content in fresh and (md5 := from_dvc.tracked_hash(content)):
                     from_dvc.forget(content, md5)
@@ -95,6 +95,11 @@ def erase_shard(ledger: Ledger, shard: Shard) -> tuple[str, ...]:
         raise LineageError(f"shard '{shard.name}' ({shard.digest}) is live; withdraw its items before it is purged")
     content = ledger.content_path(shard.digest)
     left = from_dvc.forget(content, shard.dvc) if shard.dvc else ()
-    content.unlink(missing_ok=True)
-    ledger.manifest_path(shard.digest).unlink(missing_ok=True)
+    for path in (content, ledger.manifest_path(shard.digest)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise LineageError(
+                f"{path}: cannot be deleted ({problem.strerror}); grant access, then repeat"
+            ) from problem
     return left

@@ -3,6 +3,13 @@
 A shard is a content file, a manifest and one fact, written in that order, so that a fact never names what is not there.
 Files that a crash left behind without a fact are harmless: they are written again under the same digest.
 
+>>> import tempfile
+>>> from lineage.intake import from_arrays
+>>> ledger = Ledger.init(Path(tempfile.mkdtemp()))
+>>> added = add_items(ledger, from_arrays({"x": [5.0, 7.0, 7.0]}), name="numbers", check=False)
+>>> added.shard.count, added.duplicates_within, sorted(shard_items(ledger, added.shard.digest)[1]["x"].tolist())
+(3, 1, [5.0, 7.0, 7.0])
+
 Decided here, with what it costs:
 
 - Two live shards may hold the same items only if their manifests agree row by row: files are named by the shard's

@@ -1,0 +1,173 @@
+"""Content comes back bit for bit, in digest order, whatever its dtype, shape and order of arrival."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from lineage.content import (
+    as_field,
+    dtype_name,
+    item_digest,
+    item_digests,
+    item_sizes,
+    read_content,
+    write_content,
+)
+from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
+from lineage.records import canonical
+
+DTYPES = ("|b1", "|u1", "|i1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f8")
+NAMES = st.text("abcxyz_", min_size=1, max_size=6)
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> dict[str, NDArray[np.generic]]:
+    """Draw fields of any kept dtype and shape, and text, with NaN payloads and repeats among them."""
+    items = draw(st.integers(1, 5))
+    fields: dict[str, NDArray[np.generic]] = {}
+    for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)):
+        if draw(st.booleans()):
+            texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+            fields[name] = np.array(draw(st.lists(texts, min_size=items, max_size=items)), np.dtypes.StringDType())
+        else:
+            shape = draw(st.lists(st.integers(1, 3), max_size=3))
+            fields[name] = draw(hnp.arrays(draw(st.sampled_from(DTYPES)), (items, *shape)))
+    return fields
+
+
+def slow_digest(fields: dict[str, NDArray[np.generic]], row: int) -> str:
+    """Return the digest written out plainly: layout, then every field's bytes, text behind its length."""
+    names = sorted(fields)
+    values = {name: fields[name][row] for name in names}
+    layout = [[name, dtype_name(as_field(name, fields[name])), list(np.shape(values[name]))] for name in names]
+    body = b"lineage.item.v1\n" + canonical(layout) + b"\n"
+    for name in names:
+        if isinstance(values[name], str):
+            text = str(values[name]).encode()
+            body += len(text).to_bytes(8, "little") + text
+        else:
+            body += np.asarray(values[name]).astype(np.dtype(layout[names.index(name)][1])).tobytes("C")
+    return hashlib.sha256(body).hexdigest()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(fields=contents())
+def test_any_content_round_trips_in_digest_order(fields: dict, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip.parquet"
+    digests = item_digests(fields)
+    write_content(path, digests, fields)
+    found, back = read_content(path)
+    assert list(found) == sorted(digests)
+    assert list(back) == sorted(fields)
+    assert item_digests(back) == found
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    for name, array in fields.items():
+        held = as_field(name, array)[order]
+        assert back[name].dtype == held.dtype
+        if held.dtype.kind == "T":
+            assert back[name].tolist() == held.tolist()
+        else:
+            assert back[name].tobytes() == held.tobytes()
+            assert back[name].flags.writeable
+
+
+@settings(max_examples=200, deadline=None)
+@given(fields=contents())
+def test_the_digest_is_the_one_written_out_plainly(fields: dict) -> None:
+    rows = len(next(iter(fields.values())))
+    assert item_digests(fields) == tuple(slow_digest(fields, row) for row in range(rows))
+    assert item_digests(fields)[-1] == item_digest({name: array[-1] for name, array in fields.items()})
+
+
+def test_the_digest_covers_name_dtype_shape_and_bytes() -> None:
+    item = {"x": np.arange(4, dtype=np.float32), "t": "one"}
+    others = [
+        {"y": item["x"], "t": "one"},
+        {**item, "x": item["x"].astype(np.float64)},
+        {**item, "x": item["x"].reshape(2, 2)},
+        {**item, "x": item["x"] + 1},
+        {**item, "t": "two"},
+        {"x": item["x"]},
+        {**item, "x": np.array([-0.0, 1, 2, 3], np.float32)},
+    ]
+    assert len({item_digest(item), *map(item_digest, others)}) == len(others) + 1
+
+
+def test_text_cannot_be_shifted_from_one_field_to_the_next() -> None:
+    assert item_digest({"a": "xy", "b": "z"}) != item_digest({"a": "x", "b": "yz"})
+
+
+def test_byte_order_memory_order_and_text_width_do_not_change_a_digest() -> None:
+    image = np.arange(12, dtype="<i4").reshape(3, 4)
+    assert item_digest({"x": image}) == item_digest({"x": np.asfortranarray(image.astype(">i4"))})
+    assert item_digests({"t": np.array(["a", "bcd"])})[0] == item_digest({"t": "a"})
+
+
+def test_equal_content_makes_equal_bytes_whatever_the_order_of_arrival(tmp_path: Path) -> None:
+    fields = {"image": np.arange(60, dtype=np.float32).reshape(10, 2, 3), "label": np.arange(10) % 3}
+    back = np.random.default_rng(0).permutation(10)
+    digests = item_digests(fields)
+    write_content(tmp_path / "a", digests, fields)
+    write_content(tmp_path / "b", [digests[i] for i in back], {n: fields[n][back] for n in ("label", "image")})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert pq.read_table(tmp_path / "a").column_names == ["digest", "image", "label"]
+
+
+def test_sizes_count_bytes_of_content() -> None:
+    assert item_sizes({"x": np.zeros((2, 3), np.float32), "t": ["ü", ""]}) == (14, 12)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (np.array([{}, {}]), "unpickling"),
+        (np.array(["2020-01-01"], "M8[D]"), "of type"),
+        (np.zeros(2, np.complex64), "of type"),
+        (np.zeros((2, 0)), "no value"),
+        (np.zeros(()), "no axis"),
+        (np.array([["a", "b"]]), "one text an item"),
+        (np.array(["\ud800"]), "Unicode"),
+        (np.array([b"x"]), "of type"),
+    ],
+)
+def test_what_cannot_be_held_without_loss_is_refused(values: NDArray[np.generic], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        as_field("x", values)
+
+
+@pytest.mark.parametrize("name", ["", "digest", "key", "subject", "a\nb"])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="rename"):
+        as_field(name, [1])
+
+
+def test_unequal_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="unequal"):
+        item_digests({"a": [1, 2], "b": [1]})
+    with pytest.raises(BadInput, match="digest an item"):
+        write_content(tmp_path / "x", ["a" * 64], {"a": [1, 2]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_or_damaged_file_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    with pytest.raises(UnknownRecord, match="missing"):
+        read_content(path)
+    write_content(path, item_digests({"a": [1, 2]}), {"a": [1, 2]})
+    whole = path.read_bytes()
+    for damaged in (b"", b"rubbish", whole[:-20], whole[:30] + bytes(40) + whole[70:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DigestMismatch, match="changed on disk"):
+            read_content(path)
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(LineageError, match="cannot be written"):
+        write_content(Path("/dev/full/x.parquet"), item_digests({"a": [1]}), {"a": [1]})
