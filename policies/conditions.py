@@ -143,8 +143,8 @@ def context_of(
     }
     try:
         return cel.Context(variables=seen)
-    except ValueError as problem:
-        raise BadRequest(f"request {request.id!r} holds text that cannot be read: {_short(problem)}") from None
+    except ValueError:
+        raise BadRequest(f"request {request.id!r} holds text that is not Unicode; write it again") from None
 
 
 def _listed(names: Collection[str]) -> str:

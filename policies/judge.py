@@ -56,7 +56,9 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     :class:`BadPack` for two packs of one name. Everything that could not be evaluated leads to a review, never to a
     rule silently left out.
     """
-    if request.received > today + dt.timedelta(days=1):  # a day of grace for time zones
+    if isinstance(request.received, dt.datetime):
+        raise BadRequest(f"request {request.id}: the date of receipt has a time of day; give a date (YYYY-MM-DD)")
+    if (request.received - today).days > 1:  # a day of grace for time zones
         raise BadRequest(f"request {request.id} was received on {request.received}, after today ({today}); correct it")
     names = [pack.pack for pack in packs]
     if len(set(names)) < len(names):

@@ -1,0 +1,71 @@
+"""What deciding refuses outright, and the edges of the calendar."""
+
+# ruff: noqa: D103 (the name of a test says what it says)
+
+import datetime as dt
+
+import pytest
+
+from lineage.records import Selector
+from policies.case_files import ImpactFacts
+from policies.errors import BadPack, BadRequest
+from policies.pack import decide, load_packs
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect, Outcome
+
+DAY = dt.date(2026, 3, 2)
+
+
+def decided(*, packs=None, today=DAY, **changes):
+    fields = {
+        "id": "r-1",
+        "standing": Standing.DATA_SUBJECT,
+        "ground": Defect.PRIVACY,
+        "regime": "gdpr",
+        "selectors": (Selector("subject", "7f3a"),),
+        "received": DAY,
+        "identity_verified": True,
+    }
+    request = RemovalRequest(**(fields | changes))
+    return decide(request, ImpactFacts(items=1).build(), packs or load_packs(), today=today)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"received": dt.date(2026, 3, 4)}, "after today"),
+        ({"received": dt.datetime(2026, 3, 2, 9)}, "has a time of day"),
+        ({"regime": "\ud800"}, "not Unicode"),
+        ({"facts": {"two words": 1}}, "no usable name"),
+        ({"facts": {"x": "a\nb"}}, "cannot be printed"),
+        ({"facts": {"x": float("inf")}}, "not a finite number"),
+        ({"facts": {"x": 10**20}}, "too large"),
+        ({"facts": {"x": {"a": 1}}}, "is a dict; give text"),
+    ],
+)
+def test_a_request_that_cannot_be_decided_is_refused_in_one_line(changes, says):
+    with pytest.raises(BadRequest, match=says) as refused:
+        decided(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_day_of_grace_for_time_zones():
+    assert decided(received=dt.date(2026, 3, 3)).outcome is Outcome.GRANTED
+
+
+@pytest.mark.parametrize("day", [dt.date.min, dt.date.max])
+def test_the_ends_of_the_calendar_are_no_crash(day):
+    decision = decided(received=day, today=day)
+    assert decision.outcome is (Outcome.NEEDS_REVIEW if day == dt.date.max else Outcome.GRANTED)
+
+
+def test_two_packs_of_one_name_are_refused():
+    with pytest.raises(BadPack, match="two packs have one name"):
+        decided(packs=[*load_packs(), load_packs()[0]])
+
+
+def test_a_decision_names_the_packs_it_was_made_by():
+    all_packs = decided()
+    some = decided(packs=[pack for pack in load_packs() if pack.pack == "gdpr"])
+    assert all_packs.packs != some.packs
+    assert all_packs.digest == decided().digest != some.digest
