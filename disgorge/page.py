@@ -1,0 +1,105 @@
+"""report.html: what a report says, for people, in one file that refers to nothing outside itself.
+
+In words first: what was asked, decided, done, shown, and not promised. Then tables and pictures; digests come last,
+folded away. Everything that came from somebody is escaped by the template; the lineage drawing is embedded as an image,
+so that whatever an SVG may contain, a browser runs none of it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import disgorge
+from disgorge.evidence import Check, Evidence
+from disgorge.pictures import bars, data_uri, sample_grid
+from disgorge.plan import Step
+from disgorge.prose import DOES, asked, cost_words, day, deadlines, decided, done, shown, value_words
+from disgorge.statement import ReportCase, remedy_steps
+from lineage.records import Cost, digest_of
+
+
+def render(case: ReportCase) -> str:
+    """Return the page. Takes no clock and no file: the same case gives the same bytes."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("disgorge"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"day": day, "cost": cost_words, "value": value_words}
+    page = environment.get_template("report.html.j2").render(_view(case))
+    return page.rstrip() + "\n"
+
+
+def _view(case: ReportCase) -> dict[str, Any]:
+    samples = case.samples or {}
+    steps = remedy_steps(case.plan)
+    return {
+        "case": case,
+        "certified": case.certificate is not None,
+        "refusals": (case.refusal or "").split("; "),
+        "asked": list(asked(case.request, case.impact)),
+        "decided": list(decided(case.decision)),
+        "done": list(done(case)),
+        "shown": list(shown(case)),
+        "remedies": [_remedy(step, case) for step in steps],
+        "total": _sum(case.costs.get(step.id) for step in steps),
+        "share": _share(_sum(case.costs.get(step.id) for step in steps), case.plan.full_cost),
+        "lineage": data_uri(case.lineage_svg.encode(), "image/svg+xml") if case.lineage_svg else "",
+        "samples": [
+            {"release": name, "count": len(after), "before": sample_grid(before), "after": sample_grid(after)}
+            for name, (before, after) in sorted(samples.items())
+            if len(before) and len(after)
+        ],
+        "bars": bars(case.evidence.utility),
+        "utility": case.evidence.utility,
+        "checks": _sorted_checks(case.evidence),
+        "deadlines": list(deadlines(case)),
+        "digests": _digests(case),
+        "version": disgorge.__version__,
+    }
+
+
+def _remedy(step: Step, case: ReportCase) -> dict[str, Any]:
+    promise = "destroyed, not altered" if step.action.value == "withdraw" else step.guarantee.words
+    return {
+        "step": step,
+        "does": DOES[step.action.value],
+        "guarantee": promise,
+        "actual": case.costs.get(step.id),
+    }
+
+
+def _sorted_checks(evidence: Evidence) -> list[dict[str, Any]]:
+    def order(check: Check) -> tuple[str, bool, str]:
+        return check.subject, check.name not in evidence.required, check.name
+
+    return [
+        {"check": check, "required": check.name in evidence.required} for check in sorted(evidence.checks, key=order)
+    ]
+
+
+def _digests(case: ReportCase) -> list[tuple[str, str]]:
+    return [
+        ("Request", case.request.digest),
+        ("Decision", case.decision.digest),
+        ("Rules it was judged by", case.decision.packs),
+        ("Plan, as approved", case.plan.digest),
+        ("Evidence", digest_of(case.evidence)),
+        ("Ledger head the plan was made from", case.plan.lineage_head),
+        *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),
+        *((f"{name}, after", digest) for name, digest in sorted(case.evidence.after.items())),
+        *((f"New artefact {name}", digest) for name, digest in sorted(case.subjects.items())),
+    ]
+
+
+def _sum(costs: Iterable[Cost | None]) -> Cost:
+    return sum((cost for cost in costs if cost is not None), Cost())
+
+
+def _share(part: Cost, whole: Cost) -> str:
+    if whole.steps:
+        return f"{part.steps / whole.steps:.1%} of the steps"
+    return ""

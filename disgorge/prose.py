@@ -1,0 +1,189 @@
+"""What a report says in sentences: asked, decided, done, shown; and numbers as people read them.
+
+Rules: a sentence says no more than the record it is made from, and names no digest. Text that came from somebody is
+passed on as it is: whoever prints it escapes it.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from disgorge.evidence import Verdict
+from disgorge.statement import ReportCase, remedy_steps
+from lineage.records import Cost, Impact, Json, Selector
+from policies.decision import Decision
+from policies.request import RemovalRequest
+from policies.taxonomy import Outcome, Scope
+
+DOES = {"drop": "dropped", "subtract": "subtracted", "retrain": "trained again", "withdraw": "withdrawn, destroyed"}
+_MEANS = {
+    "drop": "A dropped component leaves the model and is destroyed; nothing else is trained.",
+    "subtract": "A subtracted vector is left out when the model is composed again from the vectors that stay.",
+    "retrain": "Training again starts from nothing and sees only what remains.",
+    "withdraw": "A withdrawn release is taken down and destroyed.",
+}
+
+
+def asked(request: RemovalRequest, impact: Impact) -> Iterator[str]:
+    """Yield what was asked, in sentences."""
+    who = {"internal": "Somebody inside the organization"}.get(
+        request.standing.value, f"A {request.standing.value.replace('-', ' ')}"
+    )
+    verified = "was" if request.identity_verified else "was not"
+    yield (
+        f"{who} asked on {day(request.received)} for data to be removed, together with what models learned from it. "
+        f"The ground is {request.ground.value.replace('-', ' ')}, under the rules called “{request.regime}”. "
+        f"The requester's identity {verified} verified."
+    )
+    yield f"The request selects by {_all(_selector(selector) for selector in request.selectors)}."
+    people = f" of {_count(impact.subjects, 'person', 'people')}" if impact.subjects else ""
+    extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
+    releases = sorted({hit.release.name for hit in impact.releases})
+    yield (
+        f"That is {_count(impact.items, 'item')}{people} in {_count(len(impact.shards), 'shard')}{extra}. "
+        f"{_count(len(impact.affected), 'trained component')} learned from them, "
+        + (f"in {_count(len(releases), 'live model')}: {_all(releases)}." if releases else "in no live model.")
+    )
+
+
+def decided(decision: Decision) -> Iterator[str]:
+    """Yield what was decided and what is owed, in sentences."""
+    outcome = {
+        Outcome.GRANTED: "granted",
+        Outcome.DENIED: "denied",
+        Outcome.ON_HOLD: "put on hold",
+        Outcome.NEEDS_REVIEW: "sent to a person for review",
+    }[decision.outcome]
+    why = f" ({decision.refusal.value.replace('-', ' ')})" if decision.refusal else ""
+    yield f"The request was {outcome}{why} on {day(decision.decided)}, as “{decision.category}”."
+    owed = decision.owed
+    if owed is None:
+        return
+    if owed.scope is Scope.WHOLE_LINEAGE:
+        yield "Everything built on the data, in whole or in part, must go; removing only its influence is not enough."
+    yield f"The guarantee owed is {owed.guarantee.words}."
+    if owed.utility_floor is not None:
+        yield f"A model that keeps less than {owed.utility_floor:.0%} of its quality goes back to a person first."
+
+
+def done(case: ReportCase) -> Iterator[str]:
+    """Yield what was done, in sentences."""
+    changes = case.plan.shard_changes
+    if changes:
+        removed = sum(change.removed for change in changes)
+        gone = sum(change.after is None for change in changes)
+        yield (
+            f"{_count(removed, 'row')} were taken out of {_count(len(changes), 'shard')}"
+            + (f", {gone} of which held nothing else and no longer exist" if gone else "")
+            + "."
+        )
+    for action, words in DOES.items():
+        steps = [step for step in remedy_steps(case.plan) if step.action.value == action]
+        if steps:
+            noun = "release" if action == "withdraw" else "component"
+            yield f"{_count(len(steps), noun)} {'was' if len(steps) == 1 else 'were'} {words}. {_MEANS[action]}"
+    retained = len(case.impact.retained)
+    if retained and case.impact.affected:
+        yield f"{_count(retained, 'other component')} of the same models did not learn from the data and stayed as is."
+    if case.certificate is None:
+        yield "The execution was stopped: the models concerned stay out of service until this is resolved."
+
+
+def shown(case: ReportCase) -> Iterator[str]:
+    """Yield what the evidence shows, in sentences: the required checks' answers, then what stayed open."""
+    evidence = case.evidence
+    required = set(case.certificate.required if case.certificate else evidence.required)
+    mandatory = [check for check in evidence.checks if check.name in required]
+    passed = sum(check.verdict is Verdict.PASS for check in mandatory)
+    yield f"{passed} of the {_count(len(mandatory), 'required check')} made passed."
+    for check in mandatory:
+        if check.name == "never-trained":
+            yield f"{check.subject}: {check.question} {check.answer}"
+    unclear = [check for check in evidence.checks if check.verdict is Verdict.INCONCLUSIVE]
+    if unclear:
+        names = sorted({check.name for check in unclear})
+        yield (
+            f"{_count(len(unclear), 'check')} gave no answer either way ({_all(names)}); "
+            "the evidence below says why. Nothing rests on them."
+        )
+
+
+def deadlines(case: ReportCase) -> Iterator[tuple[str, str]]:
+    """Yield (what, when and whether it was met)."""
+    owed, issued = case.decision.owed, case.issued.date()
+    yield "Received", day(case.request.received)
+    if owed and owed.acknowledge_by:
+        yield "Acknowledge by", day(owed.acknowledge_by)
+    if case.deadline:
+        left = (case.deadline - issued).days
+        late = f"{_count(-left, 'day')} late" if left < 0 else f"{_count(left, 'day')} before it"
+        extended = " (extended)" if case.until else ""
+        yield "Complete by", f"{day(case.deadline)}{extended}; this report is of {day(issued)}, {late}"
+    for notice in owed.notices if owed else ():
+        yield "To be told", notice
+
+
+def day(date: dt.date) -> str:
+    """Return a date as people write it, the same in every locale.
+
+    >>> day(dt.date(2026, 11, 3))
+    '3 November 2026'
+    """
+    months = "January February March April May June July August September October November December".split()
+    return f"{date.day} {months[date.month - 1]} {date.year}"
+
+
+def cost_words(cost: Cost | None) -> str:
+    """Return a cost in words.
+
+    >>> cost_words(Cost(800, 120, 75.2)), cost_words(Cost()), cost_words(Cost(0, 0, 0.004))
+    ('120 training steps, 1 min 15 s', 'nothing to train', 'no training, under 0.1 s')
+    """
+    if cost is None:
+        return "not recorded"
+    if cost == Cost():
+        return "nothing to train"
+    steps = f"{cost.steps:,} training steps" if cost.steps else "no training"
+    return f"{steps}, {_seconds(cost.seconds)}"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 0.1:
+        return "under 0.1 s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def value_words(value: Json) -> str:
+    """Return a measured value or a threshold as text.
+
+    >>> value_words([0.41, 0.6]), value_words(None), value_words("3 of 3 equal"), value_words(0)
+    ('0.41 to 0.6', '-', '3 of 3 equal', '0')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return " to ".join(value_words(part) for part in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def short(digest: str) -> str:
+    """Return the first digits of a digest, enough to recognize it."""
+    return digest[:12]
+
+
+def _selector(selector: Selector) -> str:
+    named = {"item": "an item's fingerprint", "key": "key", "subject": "a person's pseudonym"}
+    value = selector.value
+    hexadecimal = len(value) == 64 and all(character in "0123456789abcdef" for character in value)
+    return f"{named.get(selector.field, selector.field)} {short(value) + '…' if hexadecimal else f'“{value}”'}"
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _all(parts: Iterable[str]) -> str:
+    listed = list(parts)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else "nothing"

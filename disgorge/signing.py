@@ -1,0 +1,148 @@
+"""Ed25519 keys, and statements signed as DSSE envelopes.
+
+A signature says who vouches for a report, not that the report is right: that is what verification re-derives. The
+private key lives in one PEM file that only its owner can read; whoever trusts a report needs the public key *from
+elsewhere* than the report itself.
+
+An envelope has exactly one byte form here, and :func:`open_envelope` refuses any other: base64 can be written in
+several ways, and a report in which some flipped bit goes unnoticed would be one too many.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from disgorge.errors import BundleBroken, DisgorgeError
+from lineage.records import Json, canonical
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # exported without __all__
+
+    Key = CryptoSigner
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+def new_key() -> "Key":
+    """Return a fresh Ed25519 key, held in memory only."""
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # exported without __all__
+
+    return CryptoSigner.generate_ed25519()
+
+
+def read_or_make_key(path: Path) -> "Key":
+    """Return the key in ``path``, made there (PKCS #8 PEM, readable by its owner only) if there is none yet."""
+    if not path.exists():
+        key = new_key()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{os.getpid()}.new")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.private_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(aside, path)  # unlike a rename it fails if another process made a key in the meantime
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    return read_key(path)
+
+
+def read_key(path: Path) -> "Key":
+    """Return the private key in a PEM file; :class:`DisgorgeError` if there is none that can sign."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # exported without __all__
+
+    try:
+        private = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise DisgorgeError(
+            f"no signing key can be read from {path.name} ({error}); restore it or let one be made"
+        ) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise DisgorgeError(f"the key in {path.name} is not an Ed25519 key; use one that is")
+    return CryptoSigner(private)
+
+
+def public_pem(key: "Key") -> bytes:
+    """Return the public half of a key as PEM, what ``disgorge verify --key`` takes."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    private = load_pem_private_key(key.private_bytes, None)
+    return private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An envelope whose signature holds: the statement inside and the id of the key that signed it."""
+
+    statement: dict[str, Json]
+    key_id: str
+
+
+def sign(statement: dict[str, Json], *, key: "Key") -> bytes:
+    """Return the bytes of the signed envelope around the canonical JSON of ``statement``."""
+    from securesystemslib.dsse import Envelope
+
+    envelope = Envelope(canonical(statement), PAYLOAD_TYPE, {})
+    envelope.sign(key)
+    return _written(envelope.to_dict())
+
+
+def open_envelope(data: bytes, *, public: bytes) -> Opened:
+    """Return what is inside an envelope signed by the key whose PEM is ``public``; :class:`BundleBroken` otherwise."""
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+
+    key = _public_key(public)
+    try:
+        envelope = Envelope.from_dict(json.loads(data))
+        rewritten = _written(envelope.to_dict())
+    except Exception as error:  # arbitrary bytes: the library raises whatever its parsing happens to raise
+        raise BundleBroken(f"statement.json is not a DSSE envelope ({error}); ask for the report again") from error
+    if rewritten != data:
+        raise BundleBroken("statement.json was edited: it is not written as it was signed; ask for the report again")
+    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
+        raise BundleBroken("statement.json is not an in-toto statement with one signature; ask for the report again")
+    try:
+        envelope.verify([key], 1)
+    except VerificationError as error:
+        raise BundleBroken(
+            "statement.json is not signed by this key: it was edited, or signed by somebody else; "
+            "check where the public key came from"
+        ) from error
+    try:
+        statement = json.loads(envelope.payload)
+    except ValueError as error:
+        raise BundleBroken("statement.json carries no JSON statement; ask for the report again") from error
+    if not isinstance(statement, dict):
+        raise BundleBroken("statement.json carries no JSON statement; ask for the report again")
+    return Opened(statement, key.keyid)
+
+
+def key_id(public: bytes) -> str:
+    """Return the id of a public key, as envelopes name it."""
+    return str(_public_key(public).keyid)
+
+
+def _public_key(public: bytes) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # exported without __all__
+
+    try:
+        loaded = load_pem_public_key(public)
+    except (ValueError, TypeError) as error:
+        raise BundleBroken(f"the public key is not PEM ({error}); get the key again from whoever signs") from error
+    if not isinstance(loaded, Ed25519PublicKey):
+        raise BundleBroken("the public key is not an Ed25519 key; get the key again from whoever signs")
+    return SSlibKey.from_crypto(loaded)
+
+
+def _written(envelope: dict[str, Any]) -> bytes:
+    return canonical(envelope) + b"\n"
