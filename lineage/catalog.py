@@ -13,7 +13,6 @@ impact may report too much, never too little of what was recorded.
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lineage.chain import Fact
-from lineage.errors import BadInput, LineageError, UnknownRecord
+from lineage.errors import LineageError, UnknownRecord
+from lineage.forget_set import ForgetSet
 from lineage.influence import in_order, paths_from
 from lineage.projection import open_projection
 from lineage.records import (
-    SELECTABLE,
     Affected,
     Component,
     Composition,
@@ -35,51 +34,16 @@ from lineage.records import (
     Role,
     Selector,
     Shard,
-    ShardChange,
     digest_of,
 )
 from lineage.state import component_of, composition_of, shard_of
-from lineage.trace import Edge, Node, Trace
+from lineage.trace import Trace
+from lineage.tracing import REACHED, trace_of
 
 if TYPE_CHECKING:
     from lineage.ledger import Ledger
 
 _NO_RECIPE = digest_of({})
-_MATCHES = {
-    "item": "i.digest",
-    "key": "i.key",
-    "subject": "i.subject",
-    "source": "coalesce(i.source, s.source)",
-    "license": "coalesce(i.license, s.license)",
-}
-"""What a selector compares; an item that names no source or license has its shard's."""
-
-_REACHED = """
-with recursive
-    origin(node) as (
-        select unnest(?::varchar[])
-        union
-        select shard.derived_from from origin join shard on shard.digest = origin.node
-        where shard.derived_from is not null
-    ),
-    reached(node) as (
-        select node from origin
-        union
-        select edge.target from reached join edge on edge.source = reached.node
-    )
-select edge.source, edge.target, edge.role, edge.source in (select node from origin)
-from edge join reached on edge.source = reached.node
-"""
-"""The recursive query: every edge that influence takes from some shards, or from those they were cut from."""
-
-_ABOVE = """
-with recursive above(node) as (
-    select unnest(?::varchar[])
-    union
-    select edge.source from above join edge on edge.target = above.node
-)
-select edge.source, edge.target, edge.role from edge join above on edge.target = above.node
-"""
 
 
 class Catalog:
@@ -171,11 +135,7 @@ class Catalog:
         Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every
         row with the same bytes counts, in whatever live shard. One entry a row, sorted.
         """
-        found: dict[str, list[str]] = {}
-        self._select(selectors)
-        for shard, digest in self._ask("select shard, digest from forget order by shard, digest"):
-            found.setdefault(shard, []).append(digest)
-        return {shard: tuple(digests) for shard, digests in found.items()}
+        return ForgetSet(self._connection, selectors).items()
 
     def impact(self, selectors: Sequence[Selector]) -> Impact:
         """Return what removing the selected items touches; nothing at all is an empty impact, not an error.
@@ -186,9 +146,9 @@ class Catalog:
         nobody knows what is in it.
         """
         self._refuse_unknown_compositions()
-        self._select(selectors)
-        changes = self._changes()
-        rows = self._ask(_REACHED, sorted({change.before.digest for change in changes}))
+        forget = ForgetSet(self._connection, selectors)
+        changes = forget.changes()
+        rows = self._ask(REACHED, sorted({change.before.digest for change in changes}))
         steps = [(source, target, Role(role)) for source, target, role, _ in rows if role != "member"]
         reached = {target for _, target, _ in steps}
         origins = {source for source, _, _, origin in rows if origin}
@@ -203,9 +163,7 @@ class Catalog:
             if f"{release.name}@{release.alias}" in hit_ids
         )
         members = {(m.name, m.component) for found in releases for m in found.composition.members}
-        items, subjects, duplicates = self._ask(
-            "select count(distinct digest), count(distinct subject), count(*) filter (not direct) from forget"
-        )[0]
+        items, subjects, duplicates = forget.counts()
         return Impact(
             lineage_head=self.lineage_head,
             shards=changes,
@@ -226,28 +184,10 @@ class Catalog:
         a release (``name`` or ``name@alias``); where it is several of these, all count. Downwards, what is retired or
         withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
-        nodes, edges = self._starts(start)
-        if not nodes:
+        found = trace_of(self._connection, start, up=up, down=down)
+        if found is None:
             raise UnknownRecord(f"nothing named {start!r} is recorded{_near(start, self._names())}")
-        begun = [node.id for node in nodes]
-        shards = sorted({edge.target for edge in edges} | {node.id for node in nodes if node.kind == "shard"})
-        rows: set[tuple[str, str, str]] = set()
-        if down:
-            below = self._ask(_REACHED, sorted({*shards, *begun}))
-            rows |= {(source, target, role) for source, target, role, _ in below}
-        if up:
-            rows |= set(self._ask(_ABOVE, begun))
-        edges = (*edges, *(Edge(*row) for row in rows))
-        known = self._nodes({*shards, *(end for edge in edges for end in (edge.source, edge.target))})
-        known.update((node.id, node) for node in nodes)
-        order = in_order(known, [(edge.source, edge.target, Role.TRAIN) for edge in edges])
-        place = {node: n for n, node in enumerate(order)}
-        trace = Trace(
-            start,
-            tuple(known[node] for node in order),
-            tuple(sorted(edges, key=lambda edge: (place[edge.source], place[edge.target], edge.role))),
-        )
-        return trace.ending_in({*begun, *(node.id for node in known.values() if node.state in ("live", "contained"))})
+        return found
 
     # How it is asked ---------------------------------------------------------------------------------------------
 
@@ -277,61 +217,6 @@ class Catalog:
         rows = self._ask("select name from shard union select name from component union select id from release")
         return [name for (name,) in rows]
 
-    def _select(self, selectors: Sequence[Selector]) -> None:
-        """Put the forget set into the temporary table ``forget``, one row for every row of a live shard."""
-        if not selectors:
-            raise BadInput(f"nothing selected: give at least one of {', '.join(SELECTABLE)}")
-        conditions, values = [], []
-        for field in SELECTABLE:
-            wanted = [selector.value for selector in selectors if selector.field == field]
-            if not wanted:
-                continue
-            if field == "shard":
-                conditions.append(
-                    "(s.name in (select unnest(?::varchar[])) or s.digest in (select unnest(?::varchar[])))"
-                )
-                values.append(wanted)
-            else:
-                conditions.append(f"{_MATCHES[field]} in (select unnest(?::varchar[]))")
-            values.append(wanted)
-        unknown = sorted({selector.field for selector in selectors} - set(SELECTABLE))
-        if unknown:
-            raise BadInput(f"no field {unknown[0]!r} to select by; use one of {', '.join(SELECTABLE)}")
-        self._ask(
-            f"""
-            create or replace temp table forget as
-            with direct as (
-                select distinct i.rowid as row, i.digest
-                from item i join shard s on s.digest = i.shard and s.live where {" and ".join(conditions)}
-            )
-            select shard, digest, subject, rowid in (select row from direct) as direct
-            from item where digest in (select digest from direct)
-            """,
-            *values,
-        )
-
-    def _changes(self) -> tuple[ShardChange, ...]:
-        """Return what becomes of every live shard that holds a row of ``forget``."""
-        rows = self._ask(
-            """
-            with left_over as (
-                select shard, count(*) as n, sha256(unhex(string_agg(digest, '' order by digest))) as digest
-                from item
-                where shard in (select shard from forget) and digest not in (select digest from forget)
-                group by shard
-            )
-            select s.record, count(*), any_value(left_over.n), any_value(left_over.digest)
-            from shard s join forget on forget.shard = s.digest left join left_over on left_over.shard = s.digest
-            where s.live group by s.seq, s.record order by s.seq
-            """
-        )
-        changes = []
-        for record, removed, left, digest in rows:
-            before = shard_of(json.loads(record))
-            after = replace(before, digest=digest, count=left, derived_from=before.digest, dvc=None) if left else None
-            changes.append(ShardChange(before, after, removed))
-        return tuple(changes)
-
     def _refuse_unknown_compositions(self) -> None:
         rows = self._ask(
             "select id, composition from release where live and composition not in (select digest from composition)"
@@ -342,59 +227,7 @@ class Catalog:
                 "record the composition, or withdraw the release"
             )
 
-    def _starts(self, start: str) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
-        """Return the nodes that ``start`` can mean, and the edges from items or a subject to the shards they are in."""
-        ids = self._ask(
-            """
-            select digest from shard where digest = $1 or name = $1
-            union select digest from component where digest = $1 or name = $1
-            union select id from release where id = $1 or name = $1
-            """,
-            start,
-        )
-        nodes = list(self._nodes({node for (node,) in ids}).values())
-        edges: dict[Edge, None] = {}
-        for digest, key, shard in self._ask(
-            "select digest, key, shard from item where digest = $1 or key = $1 order by digest, key, shard", start
-        ):
-            if digest not in {node.id for node in nodes}:
-                nodes.append(Node(digest, "item", key, "live", ""))
-            edges[Edge(digest, shard, "in")] = None
-        held = self._ask("select shard, count(*) from item where subject = ? group by shard order by shard", start)
-        if held:
-            nodes.append(Node(start, "subject", start[:10], "live", _counted(sum(n for _, n in held), "item")))
-            edges.update((Edge(start, shard, "in"), None) for shard, _ in held)
-        return tuple(nodes), tuple(edges)
-
-    def _nodes(self, ids: set[str]) -> dict[str, Node]:
-        """Return the node of each id. One digest under several names is one node that shows them all."""
-        wanted = sorted(ids)
-        found = {digest: Node(digest, "component", digest[:10], "unrecorded", "") for digest in wanted}
-        shards = """
-            select digest, string_agg(distinct name, ', ' order by name), bool_or(live), any_value(count), bool_or(core)
-            from shard where digest in (select unnest(?::varchar[])) group by digest
-        """
-        for digest, name, live, count, core in self._ask(shards, wanted):
-            detail = _counted(count, "item") + (", core" if core else "")
-            found[digest] = Node(digest, "shard", name, "live" if live else "withdrawn", detail)
-        components = """
-            select digest, string_agg(distinct name, ', ' order by name), bool_or(live),
-                string_agg(distinct kind, ', ' order by kind)
-            from component where digest in (select unnest(?::varchar[])) group by digest
-        """
-        for digest, name, live, kind in self._ask(components, wanted):
-            found[digest] = Node(digest, "component", name, "live" if live else "retired", kind)
-        releases = "select id, live, contained, composition from release where id in (select unnest(?::varchar[]))"
-        for id_, live, contained, composition in self._ask(releases, wanted):
-            state: Any = "withdrawn" if not live else "contained" if contained else "live"
-            found[id_] = Node(id_, "release", id_, state, f"composition {composition[:10]}")
-        return found
-
 
 def _near(named: str, names: Sequence[str]) -> str:
     close = get_close_matches(named, names, n=3)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -63,7 +63,7 @@ def next_fact(after: "Fact | Link | None", *, kind: str, body: dict[str, Json], 
         rest = canonical({"at": at, "body": body, "kind": kind, "previous": previous, "seq": seq})
     except Exception as problem:  # rfc8785 raises several types; all mean that JSON cannot carry the value
         raise BadInput(f"a fact of kind {kind!r} cannot be recorded exactly: {problem}") from problem
-    return Fact(seq, at, kind, json.loads(rest)["body"], previous, hashlib.sha256(rest).hexdigest())
+    return Fact(seq, at, kind, _loads(rest)["body"], previous, hashlib.sha256(rest).hexdigest())
 
 
 def encode(fact: Fact) -> bytes:
@@ -117,7 +117,18 @@ def check_line(line: bytes, *, number: int, after: Link | None, where: str) -> L
 def parse(line: bytes, *, number: int, where: str) -> Fact:
     """Return the fact of a line whose link was checked."""
     try:
-        value = json.loads(line)
+        value = _loads(line)
         return Fact(value["seq"], value["at"], value["kind"], value["body"], value["previous"], value["digest"])
     except (ValueError, KeyError, TypeError) as problem:
         raise LedgerBroken(f"{where}: line {number} is not a fact ({problem}); {RESTORE}") from problem
+
+
+def _loads(text: bytes) -> dict[str, Json]:
+    value: dict[str, Json] = json.loads(text, parse_int=_number)
+    return value
+
+
+def _number(digits: str) -> int | float:
+    """Return an integer as the float it was, where only a float can be that large: canonical JSON writes no ``.0``."""
+    number = int(digits)
+    return number if abs(number) < 2**53 else float(digits)

@@ -17,11 +17,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.chain import REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
 from lineage.objects import sync_folder, write_atomically, written_aside
 from lineage.records import canonical
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
 _BLOCK = 1 << 16  # bytes read at a time from the end: some hundred facts
@@ -41,8 +45,8 @@ class Journal:
     def __init__(self, home: Path, *, lock_seconds: float = LOCK_SECONDS):
         self.file = home / "ledger.jsonl"
         self.head_file = home / "head.json"
-        self._lock_file = home / "ledger.lock"
         self._lock_seconds = lock_seconds
+        self._lock: FileLock | None = None
 
     def create(self, first: Fact) -> None:
         """Write the first fact."""
@@ -54,18 +58,16 @@ class Journal:
         """Hold the workspace's lock; :class:`~lineage.errors.WorkspaceBusy` if another process keeps it."""
         from filelock import FileLock, Timeout  # read on use: readers take no lock
 
-        lock = FileLock(self._lock_file, timeout=self._lock_seconds)
+        self._lock = lock = self._lock or FileLock(self.file.with_suffix(".lock"), timeout=self._lock_seconds)
         try:
             lock.acquire()
         except Timeout:
             raise WorkspaceBusy(
-                f"{self._lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
+                f"{lock.lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
                 "changed, wait for it to end and repeat"
             ) from None
         except OSError as problem:
-            raise LineageError(
-                f"{self._lock_file}: cannot be locked ({problem.strerror}); is it writable?"
-            ) from problem
+            raise LineageError(f"{lock.lock_file}: cannot be locked ({problem.strerror}); is it writable?") from problem
         try:
             yield
         finally:

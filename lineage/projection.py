@@ -160,7 +160,8 @@ def _load_items(connection: duckdb.DuckDBPyConnection, ledger: "Ledger") -> None
     right = connection.execute(
         """
         select shard from item group by shard
-        having shard = sha256(unhex(string_agg(digest, '' order by digest)))
+        having bool_and(coalesce(regexp_full_match(digest, '[0-9a-f]{64}'), false))
+            and shard = sha256(unhex(string_agg(digest, '' order by digest)))
         """
     ).fetchall()
     for digest, name in live:

@@ -2,8 +2,9 @@
 
 ::
 
-    with Ledger.open().recording(kind="classifier", name="digits", uses=[("alice", "train"), ("bob", "select")]) as part:
-        part.save(train(...))
+    uses = [("alice", "train"), ("bob", "select")]
+    with Ledger.open().recording(kind="classifier", name="digits", uses=uses) as component:
+        component.save(train(...))
 
 The uses are resolved before training starts, so a misspelt shard costs a second and not a night. The weights are stored
 and the fact appended when the block ends; if it raises, or saves nothing, nothing is recorded.
