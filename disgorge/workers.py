@@ -1,14 +1,17 @@
 """Carries jobs out in fresh processes, a few at a time.
 
 Every process starts with nothing but the workspace's path, so a result cannot depend on what this process has in
-memory: that is what makes a re-execution independent. Closing stops the processes; a job cut short leaves no trace
-but, at worst, an unreferenced object.
+memory. For a re-execution the processes are set *apart* as well: home, temporary and cache folders are empty ones of
+their own, so that nothing a method left there is found again. What that cannot rule out is a method that hides a copy
+at a place of its own choosing; only re-execution on another machine does. Closing stops the processes; a job cut short
+leaves no trace but, at worst, an unreferenced object.
 """
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from queue import Empty, Queue
 from threading import Thread
@@ -23,9 +26,10 @@ from lineage.ledger import Ledger
 class Workers:
     """A few worker processes; use as ``with Workers(ledger, count=2) as workers``."""
 
-    def __init__(self, ledger: Ledger, *, count: int = 2) -> None:
+    def __init__(self, ledger: Ledger, *, count: int = 2, apart: bool = False) -> None:
         self.ledger = ledger
         self.count = count
+        self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Workers":
@@ -46,6 +50,8 @@ class Workers:
                 if pipe is not None:
                     pipe.close()
         self._processes.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words."""
@@ -69,6 +75,9 @@ class Workers:
             else:
                 on_progress(job.name, message["done"], message["total"])
 
+    def _where(self) -> str:
+        return self._folder.name if self._folder is not None else ""
+
     def _start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace)],
@@ -76,8 +85,14 @@ class Workers:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            env=os.environ | _ALONE | dict.fromkeys(_FOLDERS if self._folder else (), self._where()),
         )
+
+
+_ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+"""Threads beyond one only get in each other's way here; recipes set torch's own count."""
+_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "TORCH_HOME")
+"""Where programs keep things between runs."""
 
 
 def _converse(

@@ -6,17 +6,30 @@ when anything required is missing; a refusal is written up and signed just the s
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from disgorge.certificate import issue
+from disgorge.certificate import Certificate, issue
 from disgorge.docket import Case
+from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
-from disgorge.method import library_versions
+from disgorge.method import library_versions, methods
 from disgorge.plan import Action, Plan
+from disgorge.report import MethodNote, ReportCase, write_bundle
+from disgorge.requests import impact_as_planned
+from disgorge.signing import public_pem, read_or_make_key
+from lineage.catalog import Catalog
+from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
-from lineage.records import restore
+from lineage.objects import load_tensors
+from lineage.records import Cost, Impact, Json, plain, restore
+
+if TYPE_CHECKING:
+    from disgorge.method import Array
+    from disgorge.signing import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,49 @@ class Written:
 def evidence_of(ledger: Ledger, digest: str) -> Evidence:
     """Return the evidence kept in the object store under a digest."""
     return restore(Evidence, json.loads(ledger.objects.get(digest)))
+
+
+def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
+    """Gather the evidence, ask for a certificate unless ``refusal`` says why there can be none, and sign the bundle."""
+    if case.decision is None:
+        raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
+    evidence, impact = gather(ledger, plan, case), impact_as_planned(ledger, plan)
+    done = case.steps.get(plan.digest, {})
+    certificate: Certificate | None = None
+    if refusal is None:
+        try:
+            certificate = issue(evidence, plan=plan, decision=case.decision, steps_done=done, guarantee=plan.guarantee)
+        except CertificateRefused as refused:
+            refusal = str(refused)
+    report = ReportCase(
+        request=case.request,
+        impact=impact,
+        decision=case.decision,
+        plan=plan,
+        evidence=evidence,
+        certificate=certificate,
+        refusal=refusal,
+        costs=_costs(plan, case),
+        lineage_svg=draw_impact(impact),
+        methods=_methods(impact),
+        residuals=_residuals(plan, done),
+        subjects=_artefacts(ledger, evidence),
+        facts=tuple(plain(fact) for fact in case.facts),
+        issued=ledger.now(),
+        samples=_samples(ledger, plan),
+        until=case.until,
+    )
+    bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
+    return Written(bundle, evidence, report.verdict)
+
+
+def key_of(ledger: Ledger) -> "Key":
+    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``."""
+    key = read_or_make_key(ledger.home / "private" / "signing.pem")
+    public = ledger.home / "public.pem"
+    if not public.exists():
+        public.write_bytes(public_pem(key))
+    return key
 
 
 def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
@@ -83,12 +139,47 @@ def _examinations(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
     }
 
 
-def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
-    """Temporary."""
-    evidence = gather(ledger, plan, case)
-    if refusal is None:
-        done = case.steps[plan.digest]
-        issue(evidence, plan=plan, decision=case.decision, steps_done=done, guarantee=plan.guarantee)
-    d = ledger.workspace / "reports" / plan.request
-    d.mkdir(parents=True, exist_ok=True)
-    return Written(d, evidence, "certified" if refusal is None else "refused")
+def _costs(plan: Plan, case: Case) -> dict[str, Cost]:
+    """Return what each step took: the seconds of the step, and what was trained in it."""
+    found = {}
+    for step_id, result in case.steps.get(plan.digest, {}).items():
+        trained = restore(Cost, result["cost"]) if "cost" in result else Cost()
+        found[step_id] = Cost(trained.examples, trained.steps, case.seconds[plan.digest][step_id])
+    return found
+
+
+def _methods(impact: Impact) -> tuple[MethodNote, ...]:
+    """Return the methods of the releases hit, each once; a foreign composition has none."""
+    known = methods()
+    names = dict.fromkeys(hit.composition.method for hit in impact.releases)
+    found = [known[name] for name in names if name in known]
+    return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not) for m in found)
+
+
+def _residuals(plan: Plan, done: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return what could not be reached or was kept, as the steps said it."""
+    said: list[str] = []
+    for step in plan.steps:
+        result = done.get(step.id, {})
+        said += [*result.get("residuals", []), *result.get("kept", [])]
+    return tuple(dict.fromkeys(said))
+
+
+def _artefacts(ledger: Ledger, evidence: Evidence) -> dict[str, str]:
+    """Return the new artefacts by name: each release's composition and its members."""
+    found: dict[str, str] = {}
+    with Catalog.of(ledger) as catalog:
+        for release, digest in evidence.after.items():
+            found[release] = digest
+            found |= {member.name: member.component for member in catalog.composition(digest).members}
+    return found
+
+
+def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
+    """Return what generators drew before and after, by release."""
+    found = {}
+    for release, examination in _examinations(ledger, plan).items():
+        if examination.samples is not None:
+            pictures = load_tensors(ledger.objects.get(examination.samples))
+            found[release] = (pictures["before"], pictures["after"])
+    return found

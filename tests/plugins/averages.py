@@ -44,7 +44,9 @@ class Averages:
         blueprints = [Blueprint("scale", "scale", tuple(core), dict(seed), weight=0.0, steps=1)]
         for name in there:
             inputs = (scale, Input("shard", name, Role.TRAIN))
-            blueprints.append(Blueprint(f"mean/{name}", "mean", inputs, dict(seed), steps=1, examples=shards[name].count))
+            blueprints.append(
+                Blueprint(f"mean/{name}", "mean", inputs, dict(seed), steps=1, examples=shards[name].count)
+            )
         if spec.parameters.get("joint") and there:
             every = (scale, *(Input("shard", name, Role.CALIBRATE) for name in there))
             blueprints.append(Blueprint("tilt", "tilt", every, dict(seed), steps=1))
