@@ -1,7 +1,5 @@
 """Conditions end, reach nothing, and never count an error as false."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

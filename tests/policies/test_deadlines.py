@@ -1,7 +1,5 @@
 """Deadlines by the calendar, against dates looked up by hand and a slow count of days."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import datetime as dt
 
 import holidays

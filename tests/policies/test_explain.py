@@ -1,7 +1,5 @@
 """An explanation says everything the decision holds, most important first."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import datetime as dt
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What deciding refuses outright, and the edges of the calendar."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import datetime as dt
 
 import pytest

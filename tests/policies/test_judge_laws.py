@@ -1,7 +1,5 @@
 """Laws of deciding, tried on generated requests, impacts and packs."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import datetime as dt
 import json
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Loading packs: what is shipped holds, and what is not understood is refused by file, rule and field."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 import copy
 import subprocess
 import sys

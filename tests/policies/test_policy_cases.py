@@ -1,7 +1,5 @@
 """The shipped packs against the cases kept as data, and the runner against cases that must fail."""
 
-# ruff: noqa: D103 (the name of a test says what it says)
-
 from pathlib import Path
 
 import pytest
