@@ -1,0 +1,18 @@
+"""The bad case: a component trained on a withdrawn shard, recorded by code that did not ask.
+
+Whoever kept a copy of the data can do this; lineage cannot stop them from training, but once the component is recorded
+the audit finds that it uses what was withdrawn.
+"""
+
+import numpy as np
+
+from lineage.ledger import Ledger
+from lineage.records import Role, Use
+
+
+def train_quietly(shard: str) -> None:
+    """Record a "model" whose training used the last withdrawn version of a shard."""
+    ledger = Ledger.open()
+    withdrawn = [fact.body["shard"] for fact in ledger.facts("shard-withdrawn") if fact.body["name"] == shard]
+    with ledger.recording(kind="classifier", name="quiet-model", uses=[Use(withdrawn[-1], Role.TRAIN)]) as component:
+        component.save({"weights": np.zeros(4, dtype=np.float32)})

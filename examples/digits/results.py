@@ -1,0 +1,142 @@
+"""The demo's result, read off the ledger: a row per request and release, as values and as a Markdown table.
+
+    python -m examples.digits.results WORKSPACE results.json
+
+writes the values; the README's table is made from that file and a test compares them.
+"""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from disgorge.docket import Case, docket, plan_of
+from disgorge.evidence import Evidence
+from disgorge.plan import Action, Plan, Step
+from disgorge.write_up import evidence_of
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+
+REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN, Action.WITHDRAW)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What one request did to one release: seconds of removal and evidence apart, utility by the headline measure."""
+
+    request: str
+    release: str
+    remedies: dict[str, int]
+    guarantee: str
+    touched: int
+    components: int
+    steps: int
+    full_steps: int
+    seconds: float
+    evidence_seconds: float
+    full_seconds: float
+    metric: str
+    before: float | None
+    after: float | None
+    verdict: str
+
+
+def removals(ledger: Ledger) -> list[Removal]:
+    """Return every removal of a workspace, in the order of the requests."""
+    found = []
+    for case in docket(ledger).values():
+        if case.report is None:
+            continue
+        plan = plan_of(ledger, case)
+        evidence = evidence_of(ledger, case.report["evidence"])
+        for release in dict.fromkeys(step.release for step in plan.steps if step.release):
+            found.append(_removal(ledger, case, plan, evidence, release))
+    return found
+
+
+def _removal(ledger: Ledger, case: Case, plan: Plan, evidence: Evidence, release: str) -> Removal:
+    steps = [step for step in plan.steps if step.release == release and step.action in REMEDIES]
+    results, seconds = case.steps[plan.digest], case.seconds[plan.digest]
+    trained = [results[step.id]["cost"] for step in steps if step.action is Action.RETRAIN]
+    with Catalog.of(ledger) as catalog:
+        members = catalog.composition(evidence.before[release]).members
+        costs = {component.digest: component.cost for component in catalog.components(live=False)}
+    full = [costs[member.component] for member in members]
+    headline = next((u for u in evidence.utility if u.release == release and u.shard == "held-out"), None)
+    probing = [step for step in plan.steps if step.release == release and step.action is Action.PROBE]
+    return Removal(
+        request=plan.request,
+        release=release,
+        remedies=dict(Counter(step.action.value for step in steps)),
+        guarantee=min(step.guarantee for step in steps).label,
+        touched=_touched(steps),
+        components=len(members),
+        steps=sum(cost["steps"] for cost in trained),
+        full_steps=sum(cost.steps for cost in full),
+        seconds=round(sum(seconds[step.id] for step in steps), 2),
+        evidence_seconds=round(sum(seconds[step.id] for step in probing), 2),
+        full_seconds=round(sum(cost.seconds for cost in full), 2),
+        metric=headline.metric if headline else "",
+        before=headline.before if headline else None,
+        after=headline.after if headline else None,
+        verdict=case.report["verdict"],
+    )
+
+
+def _touched(steps: list[Step]) -> int:
+    """How many components the steps are about; a withdrawal is about all it names."""
+    return sum(len(step.detail["components"]) if step.action is Action.WITHDRAW else 1 for step in steps)
+
+
+def cells(removal: Removal) -> tuple[str, ...]:
+    """Return a removal as the cells of a table."""
+    remedies = ", ".join(f"{count} {name}" if count > 1 else name for name, count in removal.remedies.items())
+    if removal.before is None or removal.after is None:
+        utility = "release destroyed"
+    else:
+        utility = f"{removal.metric} {removal.before:.3f} → {removal.after:.3f}"
+    return (
+        removal.request,
+        removal.release,
+        remedies,
+        removal.guarantee,
+        f"{removal.touched} of {removal.components}",
+        f"{removal.steps:,} of {removal.full_steps:,}",
+        f"{removal.seconds:.1f} + {removal.evidence_seconds:.1f} (of {removal.full_seconds:.1f})",
+        utility,
+        removal.verdict,
+    )
+
+
+HEADINGS = (
+    "request",
+    "release",
+    "remedies",
+    "guarantee",
+    "components",
+    "training steps",
+    "seconds + evidence (of full training)",
+    "utility, held-out",
+    "verdict",
+)
+
+
+def markdown(found: list[Removal]) -> str:
+    """Return removals as a Markdown table."""
+    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(cells(removal) for removal in found)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def read(path: Path) -> list[Removal]:
+    """Return the removals that :func:`write` wrote."""
+    return [Removal(**row) for row in json.loads(path.read_text())]
+
+
+def write(path: Path, found: list[Removal]) -> None:
+    """Write removals as JSON."""
+    path.write_text(json.dumps([asdict(removal) for removal in found], indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[2]), removals(Ledger.open(Path(sys.argv[1]))))
