@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from disgorge.cli import show
 from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from disgorge.report import Verified
 
 
 def audit(
@@ -53,5 +56,26 @@ def verify(
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a report without trusting its maker: signature, digests, inclusion. Exit 1 if anything does not hold."""
-    raise NotImplementedError(bundle, key, as_json)
+    """Check a report without trusting its maker. Exit 1 if it does not hold, or says that a certificate was refused."""
+    from disgorge.report import verify_bundle
+
+    found = verify_bundle(bundle, public_key=key)
+    if found.warning:
+        show.warn(found.warning)
+    if as_json:
+        show.write_json(found_as_json(found))
+    else:
+        show.line(f"{found.verdict}: {found.words}")
+        show.pairs([("request", found.request), ("plan", found.plan), ("guarantee", found.guarantee)])
+        show.pairs([("subject", f"{name} sha256:{digest}") for name, digest in found.subjects.items()])
+        for words in found.checked:
+            show.line(f"checked: {words}")
+    if found.verdict != "certified":
+        raise typer.Exit(1)
+
+
+def found_as_json(found: "Verified") -> dict[str, Any]:
+    """Return what a bundle says as plain values."""
+    from lineage.records import plain
+
+    return {**plain(found), "folder": str(found.folder), "warning": found.warning}

@@ -83,13 +83,14 @@ def _run(request: str, *, references: int, as_json: bool, resume: bool) -> None:
         executed = carry_out(
             ledger,
             request,
-            runner=Watched(workers, display, on_done=told.job),
-            independent=lambda: Watched(Workers(ledger, count=count), display, on_done=told.job),
+            runner=Watched(workers, display, on_done=told.trained),
+            independent=lambda: Watched(
+                Workers(ledger, count=count), display, on_done=told.reexecuted, doing="re-executing "
+            ),
             references=references,
             registrar=registry_or_none(ledger),
             observer=told,
             on_step=told.begin,
-            on_progress=display.job,
         )
     _conclude(ledger, plan, executed, as_json=as_json)
 
@@ -108,9 +109,13 @@ class _Told:
         """Hear that a step begins."""
         self._display.whole(step.words, done=self._done, total=len(self._plan.steps))
 
-    def job(self, done: "Done") -> None:
-        """Hear that a training is done. Re-executions and references are jobs too."""
-        self._display.say(f"  trained {done.job.name} in {show.seconds(done.seconds)}")
+    def trained(self, done: "Done") -> None:
+        """Hear that a component, or a part of a reference, is trained."""
+        self._display.say(f"trained {done.job.name} in {show.seconds(done.seconds)}")
+
+    def reexecuted(self, done: "Done") -> None:
+        """Hear that a component was made again from nothing, to see whether it is the same."""
+        self._display.say(f"re-executed {done.job.name} in {show.seconds(done.seconds)}")
 
     def start(self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]") -> None:
         """Hear that an execution begins, or goes on."""

@@ -91,17 +91,28 @@ def shown(*, quiet: bool) -> Iterator[Display]:
 
 
 class Watched:
-    """A runner whose jobs are shown: it passes everything on and tells when a job is done."""
+    """A runner whose jobs are shown: it passes everything on and tells when a job is done.
 
-    def __init__(self, runner: "Runner", display: Display, *, on_done: "Callable[[Done], None]") -> None:
+    ``doing`` is a word before the names of running jobs.
+    """
+
+    def __init__(
+        self, runner: "Runner", display: Display, *, on_done: "Callable[[Done], None]", doing: str = ""
+    ) -> None:
         self._runner = runner
         self._display = display
         self._on_done = on_done
+        self._doing = doing
 
     def run(self, jobs: "Iterable[Job]", *, on_progress: "OnProgress" = _unseen) -> "Iterator[Done]":
         """Yield each job as it is done."""
-        for done in self._runner.run(jobs, on_progress=on_progress):
-            self._display.end(done.job.name)
+
+        def progress(name: str, done: int, total: int) -> None:
+            self._display.job(self._doing + name, done, total)
+            on_progress(name, done, total)
+
+        for done in self._runner.run(jobs, on_progress=progress):
+            self._display.end(self._doing + done.job.name)
             self._on_done(done)
             yield done
 

@@ -148,14 +148,12 @@ def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":
 
 def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
     """Return the model of a release that may be served and does ``task``."""
+    from disgorge.release import contained
     from disgorge.training import assemble
 
     release, composition = _find(ledger, named)
     if release.contained:
-        raise Refused(
-            f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; see "
-            f"`disgorge request list`"
-        )
+        raise Refused(str(contained(release)))
     model = assemble(ledger, composition)
     if model.task != task:
         other = "sample" if model.task == "generate" else "predict"

@@ -61,7 +61,7 @@ def seconds(value: float) -> str:
 
 def cost(value: Any) -> str:
     """Return a :class:`~lineage.records.Cost` in words."""
-    return f"{value.steps:,} steps, {seconds(value.seconds)}"
+    return f"{count(value.steps, 'step')}, {seconds(value.seconds)}"
 
 
 def count(number: int, thing: str) -> str:

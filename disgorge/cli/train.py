@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.failures import WrongUse, going_on
+from disgorge.cli.failures import Refused, WrongUse, going_on
 from disgorge.cli.progress import Display, Watched, shown
 from disgorge.cli.show import AsJson
 
@@ -23,7 +23,7 @@ def train(
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
     from disgorge.model_file import read_model_file
-    from disgorge.release import lay_out, train_release
+    from disgorge.release import ReleaseContained, lay_out, train_release
     from disgorge.workers import Workers
     from lineage.ledger import Ledger
 
@@ -33,7 +33,10 @@ def train(
     with going_on(again), shown(quiet=as_json) as display, Workers(ledger, count=worker_count()) as workers:
         whole = _Whole(display, lay_out(ledger, spec))
         runner = Watched(workers, display, on_done=whole.done)
-        made = train_release(ledger, spec, runner, on_progress=whole.progress)
+        try:
+            made = train_release(ledger, spec, runner, on_progress=whole.progress)
+        except ReleaseContained as held:
+            raise Refused(str(held)) from None
     if as_json:
         _write(made, spec.release, spec.alias)
     else:
@@ -57,11 +60,12 @@ class _Whole:
         self._steps: dict[str, int] = {}
 
     def progress(self, name: str, done: int, total: int) -> None:
-        self._display.job(name, done, total)
+        """Take how far one component has come."""
         self._steps[name] = done
         self._show()
 
     def done(self, done: "Done") -> None:
+        """Take that a component is trained."""
         self._steps[done.job.name] = max(done.job.steps, 1)
         self._show()
         self._display.say(f"trained {done.job.name} in {show.seconds(done.seconds)}")

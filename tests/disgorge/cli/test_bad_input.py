@@ -1,0 +1,354 @@
+"""Bad input: one clear line, the right exit code, and nothing written or lost."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lineage.errors import BadInput
+from lineage.ledger import Ledger
+from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused, run, untouched
+
+CSV = "key,who,x\na,ann,1\nb,bob,2\n"
+ADD = ("shard", "add")
+
+
+def write_npz(path: str, **arrays: object) -> None:
+    """Write an NPZ file."""
+    np.savez(path, **arrays)  # type: ignore[arg-type] # any keyword is an array's name
+
+
+def images_of_unequal_size(folder: Path) -> None:
+    """Write a folder with two pictures that differ in size."""
+    from PIL import Image
+
+    folder.mkdir()
+    Image.new("L", (4, 4)).save(folder / "a.png")
+    Image.new("L", (5, 4)).save(folder / "b.png")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("audit",), ("trace", "x"), ("train", "m.yaml"), ("shard", "list"), ("shard", "add", "x.csv", "--name", "x"),
+        ("request", "list"), ("request", "execute", "R-1"), ("release", "list"), ("ledger", "verify"),
+        ("ledger", "rebuild"), ("policy", "explain", "R-1"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_without_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.yaml").write_text("release: r\nmethod: averages\nshards: [a]\n")
+    assert "disgorge init" in refused(*arguments, code=2)
+    assert not (tmp_path / ".disgorge").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("shard", "show", "shard-9"), "no shard 'shard-9' is recorded; did you mean"),
+        (("shard", "check", "shard-9"), "no shard 'shard-9'"),
+        (("trace", "toy-averages/mean/shard-9"), "nothing named"),
+        (("release", "show", "toy-average"), "no release toy-average@live; did you mean"),
+        (("release", "predict", RELEASE, "shard-9"), "no shard 'shard-9'"),
+        (("release", "predict", f"{RELEASE}@candidate", "shard-1"), "no release"),
+        (("release", "sample", RELEASE, "--out", "x.png"), "is made to classify"),
+        (("release", "sample", RELEASE, "--out", "x.gif"), "only PNG is written"),
+        (("request", "show", "R-9"), "no request 'R-9'; `disgorge request list`"),
+        (("request", "impact", "R-9"), "no request 'R-9'"),
+        (("request", "decide", "R-9"), "no request 'R-9'"),
+        (("request", "plan", "R-9"), "no request 'R-9'"),
+        (("request", "approve", "R-9", "0" * 12, "--by", "ann"), "no request 'R-9'"),
+        (("request", "execute", "R-9"), "no request 'R-9'"),
+        (("request", "resume", "R-9"), "no request 'R-9'"),
+        (("request", "deny", "R-9", "--reason", "other"), "no request 'R-9'"),
+        (("request", "hold", "R-9", "--reason", "x"), "no request 'R-9'"),
+        (("request", "extend", "R-9", "--reason", "x"), "no request 'R-9'"),
+        (("request", "report", "R-9"), "no request 'R-9'"),
+        (("policy", "explain", "R-9"), "no request 'R-9'"),
+        (("policy", "test", "nowhere"), "no such folder"),
+        (("ledger", "export", "--request", "R-9"), "no request 'R-9'"),
+        (("audit", "--today", "tomorrow"), "'tomorrow' is no date"),
+        (("train", "nowhere.yaml"), "cannot be read"),
+        (("init",), "exists already"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_nobody_recorded(workspace: Path, arguments: tuple[str, ...], said: str) -> None:
+    with untouched(workspace):
+        assert said in refused(*arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "said"),
+    [
+        (lambda: None, ("gone.csv",), "no such file"),
+        (lambda: Path("a.txt").write_text("x"), ("a.txt",), "no known kind"),
+        (lambda: Path("a.csv").write_text("key,x\n"), ("a.csv",), "at least one"),
+        (lambda: Path("a.csv").write_bytes(b"key,x\ncaf\xe9,1\n"), ("a.csv",), "a.csv"),
+        (lambda: Path("a.csv").write_text(CSV), ("a.csv", "--subject", "whom"), "no column 'whom'"),
+        (lambda: Path("a.csv").write_text(CSV), ("a.csv", "--fields", "x,y"), "no column 'y'"),
+        (lambda: Path("a.csv").write_text(CSV), ("a.csv", "--core"), "legal basis"),
+        (lambda: Path("a.csv").write_text(CSV), ("a.csv", "--name", "shard-1"), "recorded with other items"),
+        (lambda: Path("a.csv").write_text(CSV), ("a.csv", "--rules", "gone.json"), "gone.json"),
+        (lambda: write_npz("a.npz", x=np.array([[1.0], [np.nan]])), ("a.npz",), "NaN"),
+        (lambda: write_npz("a.npz", x=np.zeros((0, 3))), ("a.npz",), "at least one"),
+        (lambda: Path("a.npz").write_bytes(b"PK\x03\x04 no archive"), ("a.npz",), "a.npz"),
+        (lambda: Path("a.parquet").write_bytes(b"PAR1"), ("a.parquet",), "a.parquet"),
+        (lambda: Path("folder").mkdir(), ("folder",), "folder"),
+        (lambda: images_of_unequal_size(Path("folder")), ("folder",), "folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_files_that_cannot_be_taken_in(
+    workspace: Path, make: Callable[[], object], arguments: tuple[str, ...], said: str
+) -> None:
+    make()
+    name = () if "--name" in arguments else ("--name", "new")
+    with untouched(workspace):
+        assert said in refused(*ADD, *arguments, *name, "--no-check", "--no-dvc", code=2)
+
+
+def test_items_that_break_their_rules_are_findings(workspace: Path) -> None:
+    Path("a.csv").write_text(CSV)
+    Path("rules.json").write_text('{"ranges": {"x": [0, 1]}}')
+    arguments = (*ADD, "a.csv", "--name", "new", "--subject", "who", "--fields", "x", "--license", "MIT", "--no-dvc")
+    with untouched(workspace):
+        assert "is broken by 1 of 2 items: key 'b'" in refused(*arguments, "--rules", "rules.json", code=1)
+    assert "2 items" in fine(*arguments).out
+
+
+def test_duplicates_are_told_and_a_removal_finds_them_all(empty: Path) -> None:
+    Path("a.csv").write_text("key,who,x\na,ann,1\nb,bob,1\nc,cat,3\n")
+    Path("b.csv").write_text("key,who,x\nd,dan,1\n")
+    columns = ("--subject", "who", "--fields", "x", "--no-check", "--no-dvc")
+    assert "duplicates: 1 within, 0 across" in fine(*ADD, "a.csv", "--name", "a", *columns).out
+    told = fine(*ADD, "b.csv", "--name", "b", *columns).out
+    assert "duplicates: 0 within, 1 across" in told
+    assert "shared with: a" in told
+    fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject", "bob",
+         "--id", "R-1")  # fmt: skip
+    found = fine("request", "impact", "R-1", "--json").json
+    assert {change["before"]["name"]: change["removed"] for change in found["shards"]} == {"a": 2, "b": 1}
+    assert found["duplicates"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give --standing, --ground and --regime"),
+        (("--standing", "internal", "--ground", "bias", "--regime", "quality"), "selects nothing"),
+        (("--standing", "internal", "--ground", "bias", "--regime", "quality", "--shard", ""), "empty value"),
+        (("--standing", "internal", "--ground", "bias", "--regime", "quality", "--key", "a\nb"), "one line"),
+        (("--received", "2999-01-01"), "after today"),
+        (("--received", "yesterday"), "no date"),
+        (("--fact", "x"), "name=value"),
+        (("--fact", "a=1", "--fact", "a=2"), "given twice"),
+        (("--id", "../../x"), "no id for a request"),
+        (("--from", "request.yaml", "--id", "R-2"), "either that file or the other options"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_requests_that_are_not_well_formed(workspace: Path, arguments: tuple[str, ...], said: str) -> None:
+    whole = ("--standing", "internal", "--ground", "bias", "--regime", "quality", "--shard", "shard-1")
+    given_already = not arguments or arguments[0] in ("--standing", "--from")
+    with untouched(workspace):
+        assert said in refused("request", "file", *(() if given_already else whole), *arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a\n", "a request is a mapping"),
+        ("standing: nobody\nground: bias\nregime: quality\nselectors: {shard: a}\n", "standing: "),
+        ("standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nurgent: true\n", "urgent: "),
+        ("standing: internal\nground: bias\nregime: quality\n", "selectors: "),
+        ("standing: internal\nground: bias\nregime: quality\nselectors: {owner: a}\n", "no field 'owner'"),
+        ("standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nfacts: {x: .nan}\n", "finite"),
+        ("standing: [", "line 1"),
+    ],
+)
+def test_request_files_that_are_not_understood(workspace: Path, text: str, said: str) -> None:
+    Path("request.yaml").write_text(text)
+    with untouched(workspace):
+        assert said in refused("request", "file", "--from", "request.yaml", code=2)
+
+
+def test_a_selector_that_matches_nothing_is_recorded_warned_of_and_denied(workspace: Path) -> None:
+    ran = fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id",
+               "R-1", "--verified", "--shard", "shard-2", "--source", "nowhere")  # fmt: skip
+    assert ran.err == "warning: nothing is selected by source 'nowhere'\n"
+    assert fine("request", "decide", "R-1", "--json").json["refusal"] == "no-match"
+    with untouched(workspace):
+        refused("request", "plan", "R-1", code=2)
+
+
+def test_selectors_that_no_item_meets_together_are_warned_of(workspace: Path) -> None:
+    ran = fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
+               "--shard", "shard-2", "--key", "shard-1-0")  # fmt: skip
+    assert "must all hold" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pack: mine\ntitle: t\nversion: '1'\napplies: 'true'\nrules: []\n", "without a rule"),
+        ("pack: mine\ntitle: t\nversion: '1'\napplies: 'true'\nrulez: []\n", "rulez: unknown field"),
+        ("pack: mine\ntitle: t\nversion: '1'\napplies: '1 +'\nrules: [{id: a, when: 'true', words: w, citation: c,"
+         " dated: 2026-01-01}]\n", "applies"),
+    ],
+)  # fmt: skip
+def test_packs_that_are_not_understood(workspace: Path, text: str, said: str) -> None:
+    planned()
+    Path("packs").mkdir()
+    Path("packs/mine.yaml").write_text(text)
+    with untouched(workspace):
+        for arguments in (
+            ("request", "decide", "R-1"),
+            ("policy", "list"),
+            ("request", "extend", "R-1", "--reason", "x"),
+        ):
+            line = refused(*arguments, "--packs", "packs", code=2)
+            assert said in line
+            assert "packs/mine.yaml" in line
+
+
+def test_an_empty_folder_of_packs_decides_nothing(workspace: Path) -> None:
+    planned()
+    Path("packs").mkdir()
+    with untouched(workspace):
+        assert "no pack" in refused("request", "decide", "R-1", "--packs", "packs", code=2)
+
+
+def test_what_is_not_the_plans_digest_approves_nothing(workspace: Path) -> None:
+    digest = planned()
+    with untouched(workspace):
+        assert "is not the digest" in refused("request", "approve", "R-1", "0" * 64, "--by", "ann", code=2)
+        assert "is not the digest" in refused("request", "approve", "R-1", digest[:8], "--by", "ann", code=2)
+        assert "--by is empty" in refused("request", "approve", "R-1", digest, "--by", " ", code=2)
+
+
+def test_a_plan_that_went_stale_is_not_approved(workspace: Path) -> None:
+    digest = planned()
+    Path("a.csv").write_text(CSV)
+    fine(*ADD, "a.csv", "--name", "new", "--no-check", "--no-dvc")
+    with untouched(workspace):
+        assert "plan again" in refused("request", "approve", "R-1", digest, "--by", "ann", code=2)
+
+
+def test_nothing_is_executed_that_was_not_approved_or_begun(workspace: Path) -> None:
+    digest = planned()
+    with untouched(workspace):
+        assert "0 of 1 approvals" in refused("request", "execute", "R-1", code=2)
+        assert "nothing of it was begun" in refused("request", "resume", "R-1", code=2)
+        assert "no report yet" in refused("request", "report", "R-1", code=2)
+    fine("request", "approve", "R-1", digest, "--by", "ann")
+    fine("request", "hold", "R-1", "--reason", "litigation")
+    with untouched(workspace):
+        assert "on hold (litigation)" in refused("request", "execute", "R-1", code=2)
+
+
+def test_two_executions_at_once(workspace: Path) -> None:
+    fine("request", "approve", "R-1", planned(), "--by", "ann")
+    Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
+    with FileLock(workspace / ".disgorge" / "execute.lock"), untouched(workspace):
+        assert "another execution is running" in refused("request", "execute", "R-1", code=2)
+        assert "a removal or another training" in refused("train", "m.yaml", code=2)
+
+
+def test_a_contained_release_answers_nobody(workspace: Path) -> None:
+    Ledger.open().append("release-contained", {"name": RELEASE, "alias": "live", "request": "R-1"})
+    with untouched(workspace):
+        assert "is contained" in refused("release", "predict", RELEASE, "shard-1", code=1)
+    Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
+    with untouched(workspace):
+        assert "is contained" in refused("train", "m.yaml", code=1)
+
+
+@pytest.mark.parametrize("workers", ["0", "two", "-1", "1e3"])
+def test_a_number_of_workers_that_is_none(workspace: Path, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    monkeypatch.setenv("DISGORGE_WORKERS", workers)
+    Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
+    assert "DISGORGE_WORKERS" in refused("train", "m.yaml", code=2)
+
+
+def test_a_model_of_a_method_nobody_registered(workspace: Path) -> None:
+    Path("m.yaml").write_text("release: r\nmethod: alchemy\nshards: [shard-1]\n")
+    with untouched(workspace):
+        assert "no method 'alchemy' is registered" in refused("train", "m.yaml", code=2)
+
+
+def test_a_weight_file_changed_on_disk(workspace: Path) -> None:
+    with_weights = fine("release", "show", RELEASE, "--json").json["members"][0]["component"]
+    path = workspace / ".disgorge" / "objects" / with_weights[:2] / with_weights
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    with untouched(workspace):
+        assert "its bytes changed" in refused("release", "predict", RELEASE, "shard-1", code=2)
+        ran = run("audit")
+    assert ran.code == 1
+    assert "DSG002" in ran.out
+
+
+def test_a_shard_changed_on_disk(workspace: Path) -> None:
+    digest = fine("shard", "show", "shard-1", "--json").json["shard"]["digest"]
+    other = fine("shard", "show", "shard-2", "--json").json["shard"]["digest"]
+    shutil.copy(workspace / "shards" / f"{other}.parquet", workspace / "shards" / f"{digest}.parquet")
+    ran = run("shard", "check")
+    assert ran.code == 1
+    assert ran.out.count("as recorded") == len(fine("shard", "list", "--json").json) - 1
+    assert "other items than its shard" in ran.out
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited", "reordered", "torn"])
+def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
+    file = workspace / ".disgorge" / "ledger.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    damaged = {
+        "cut": lines[:-1],
+        "edited": [*lines[:3], lines[3].replace(b"shard-", b"shared"), *lines[4:]],
+        "reordered": [*lines[:2], lines[3], lines[2], *lines[4:]],
+        "torn": [*lines, b'{"seq": 99'],
+    }[damage]
+    file.write_bytes(b"".join(damaged))
+    with untouched(workspace):
+        for arguments in (("ledger", "verify"), ("request", "list"), ("shard", "list"), ("trace", "shard-1")):
+            refused(*arguments, code=1)
+        assert run("audit").code == 1
+    if damage == "torn":
+        assert "was moved to" in fine("ledger", "verify", "--repair-torn").out
+        assert file.read_bytes() == b"".join(lines)
+    else:
+        with untouched(workspace):
+            refused("ledger", "verify", "--repair-torn", code=1)
+
+
+def test_a_report_that_is_none(tmp_path: Path) -> None:
+    assert "is not a directory" in refused("verify", str(tmp_path / "gone"), code=1)
+    assert "statement.json is missing" in refused("verify", str(tmp_path), code=1)
+
+
+TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(["--", "--json"], "x\x1b[31m")
+@given(st.lists(TEXT, min_size=1, max_size=3), TEXT)
+def test_whatever_is_typed_it_is_answered_without_a_traceback(workspace: Path, values: list[str], more: str) -> None:
+    for verb in (("shard", "show"), ("trace",), ("request", "show"), ("release", "show"), ("request", "hold")):
+        ran = run(*verb, *values, f"--reason={more}")
+        assert ran.code == 2
+        assert "\x1b" not in ran.err
+
+
+def test_names_move_no_cursor(empty: Path) -> None:
+    with pytest.raises(BadInput):
+        Ledger.open().recording(kind="x", name="", uses=[]).__enter__()
+    Path("a.csv").write_text("key,x\n\x1b[2Jboo,1\n")
+    fine(*ADD, "a.csv", "--name", "a", "--source", "\x1b[31mred\x07", "--no-check", "--no-dvc")
+    for arguments in (("shard", "list"), ("shard", "show", "a"), ("trace", "\x1b[2Jboo"), ("audit",)):
+        assert "\x1b" not in run(*arguments).out

@@ -1,0 +1,71 @@
+"""Every error ends in one line and the right exit code."""
+
+import errno
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from disgorge import errors as doing
+from disgorge.cli.failures import Interrupted, Refused, WrongUse, exit_code_of, going_on, words_of
+from lineage import errors as recording
+from policies import errors as judging
+
+ONE = {"CertificateRefused", "BundleBroken", "LedgerBroken", "ExpectationsFailed"}
+
+
+def tree(root: type[Exception]) -> list[type[Exception]]:
+    """An error class and all below it."""
+    return [root, *(kind for child in root.__subclasses__() for kind in tree(child))]
+
+
+KINDS = [*tree(recording.LineageError), *tree(judging.PolicyError), *tree(doing.DisgorgeError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_packages_own_errors_are_said_as_they_are(kind: type[Exception]) -> None:
+    error = kind("what, where, what next")
+    assert words_of(error) == "what, where, what next"
+    assert exit_code_of(error) == (1 if kind.__name__ in ONE else 2)
+
+
+def test_lineage_that_met_the_disk_is_the_machines_failure() -> None:
+    error = recording.LineageError("nothing was recorded")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert exit_code_of(error) == 3
+
+
+def test_input_that_could_not_be_read_is_the_users() -> None:
+    error = recording.BadInput("a.csv: cannot be read")
+    error.__cause__ = FileNotFoundError("a.csv")
+    assert exit_code_of(error) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.svg"), 3, "x.svg: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.svg"), 3, "x.svg: Permission denied"),
+        (MemoryError(), 3, "not enough memory"),
+        (ZeroDivisionError("division by zero"), 3, "ZeroDivisionError: division by zero"),
+        (Refused("it is contained"), 1, "it is contained"),
+        (WrongUse("give one"), 2, "give one"),
+        (Interrupted("go on with x"), 130, "go on with x"),
+    ],
+)
+def test_other_errors(error: Exception, code: int, said: str) -> None:
+    assert exit_code_of(error) == code
+    assert said in words_of(error)
+
+
+def test_pydantics_complaints_are_one_line() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, int]).validate_python({"a": "x", "b": "y"})
+    assert exit_code_of(caught.value) == 2
+    said = words_of(caught.value)
+    assert said.startswith("a: Input should be a valid integer")
+    assert "\n" not in said
+
+
+def test_ctrl_c_is_said_with_what_stands() -> None:
+    with pytest.raises(Interrupted, match="go on with `x`"), going_on("go on with `x`"):
+        raise KeyboardInterrupt

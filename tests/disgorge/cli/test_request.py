@@ -1,0 +1,162 @@
+"""A request on the command line, from filing to approval, and what is and is not told about it."""
+
+from pathlib import Path
+
+import pytest
+
+from lineage.ledger import Ledger
+from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused
+
+PERSON = "shard-2-person-1"
+WRITTEN = f"""
+id: R-7
+standing: data-subject
+ground: privacy
+regime: gdpr
+received: 2026-11-02
+verified: true
+selectors: {{subject: {PERSON}}}
+facts: {{made_public: true}}
+particulars: {{name: Ada Example, contact: ada@example.org}}
+"""
+
+
+def everything_public(workspace: Path) -> str:
+    """The text of every file of a workspace outside its private folder."""
+    files = [path for path in workspace.rglob("*") if path.is_file() and "private" not in path.parts]
+    return "".join(path.read_bytes().decode("latin-1") for path in files if "sources" not in path.parts)
+
+
+def test_who_asks_stays_private(workspace: Path) -> None:
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject", PERSON,
+        "--name", "Ada Example", "--contact", "ada@example.org", "--note", "by letter", "--id", "R-1",
+    )  # fmt: skip
+    assert "Ada" not in (text := everything_public(workspace))
+    assert "ada@example.org" not in text
+    assert PERSON not in text
+    kept = "".join(path.read_text() for path in (workspace / ".disgorge" / "private" / "requests").iterdir())
+    assert "ada@example.org" in kept
+    for arguments in (("request", "show", "R-1"), ("request", "show", "R-1", "--json"), ("ledger", "export")):
+        shown = fine(*arguments).out
+        assert "Ada" not in shown
+        assert PERSON not in shown
+
+
+def test_a_request_is_read_from_a_file(workspace: Path) -> None:
+    Path("request.yaml").write_text(WRITTEN)
+    told = fine("request", "file", "--from", "request.yaml", "--json").json
+    assert told["warnings"] == []
+    assert told["request"]["id"] == "R-7"
+    assert told["request"]["received"] == "2026-11-02"
+    assert told["request"]["facts"] == {"made_public": True}
+    assert told["request"]["selectors"] == [{"field": "subject", "value": Ledger.open().pseudonym(PERSON)}]
+    assert fine("request", "impact", "R-7", "--json").json["items"] == 3
+
+
+def test_an_id_is_taken_once(workspace: Path) -> None:
+    filed("R-1")
+    line = refused(
+        "request", "file", "--standing", "internal", "--ground", "bias", "--regime", "quality", "--shard", "shard-1",
+        "--id", "R-1", code=2,
+    )  # fmt: skip
+    assert "request R-1 exists" in line
+
+
+def test_repeated_selectors_are_alternatives(workspace: Path) -> None:
+    filed("R-1", "--shard", "shard-1", "--shard", "shard-2")
+    assert fine("request", "impact", "R-1", "--json").json["items"] == 24
+
+
+def test_the_impact_names_shards_components_ways_and_releases(workspace: Path) -> None:
+    filed("R-1", "--key", "shard-2-0")
+    shown = fine("request", "impact", "R-1").out
+    assert "1 item of 1 person" in shown
+    assert "1 of 12" in shown
+    assert f"shard-2 -train-> {RELEASE}/mean/shard-2" in shown
+    assert f"{RELEASE}@live" in shown
+    assert "kept as they are: 4 components" in shown
+    fine("request", "impact", "R-1", "--svg", "impact.svg")
+    assert Path("impact.svg").read_text().startswith("<svg")
+
+
+def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace: Path) -> None:
+    filed("R-1", "--key", "shard-2-0")
+    fine("request", "decide", "R-1")
+    shown = fine("request", "plan", "R-1").out
+    for words in ("retrain", f"{RELEASE}/mean/shard-2", "would take out retained items that nobody asked to remove",
+                  "expected cost: 1 step,", "never-trained", "request approve R-1"):  # fmt: skip
+        assert words in shown
+
+
+def test_every_state_is_listed(workspace: Path) -> None:
+    filed("R-1")
+    assert fine("request", "list", "--json").json[0]["state"] == "filed"
+    fine("request", "decide", "R-1")
+    assert fine("request", "list", "--json").json[0]["state"] == "granted"
+    digest = fine("request", "plan", "R-1", "--json").json["digest"]
+    assert fine("request", "list", "--json").json[0]["state"] == "planned"
+    fine("request", "hold", "R-1", "--reason", "litigation")
+    assert fine("request", "list", "--json").json[0]["state"] == "on-hold"
+    fine("request", "hold", "R-1", "--lift", "--reason", "settled")
+    told = fine("request", "approve", "R-1", digest[:12], "--by", "ann", "--json").json
+    assert (told["approvals"], told["needed"]) == (1, 1)
+    assert fine("request", "list", "--json").json[0]["state"] == "approved"
+    fine("request", "deny", "R-1", "--reason", "suspected-fraud")
+    assert fine("request", "list").out == "no open request\n"
+    assert "denied" in fine("request", "list", "--all").out
+    assert "is closed" in refused("request", "plan", "R-1", code=2)
+
+
+def test_everything_about_a_request_is_shown(workspace: Path) -> None:
+    planned()
+    shown = fine("request", "show", "R-1").out
+    for words in ("R-1: planned", "contributor, identified", "GRANTED", "contract/withdrawal", "subtract",
+                  "approvals: 0 of 1"):  # fmt: skip
+        assert words in shown
+    told = fine("request", "show", "R-1", "--json").json
+    assert told["plan"]["request"] == told["decision"]["request"] == told["id"] == "R-1"
+
+
+def test_the_policy_is_explained_in_words(workspace: Path) -> None:
+    filed("R-1")
+    assert "is not decided" in refused("policy", "explain", "R-1", code=2)
+    fine("request", "decide", "R-1")
+    assert "Decided by:\n  - contract/withdrawal: " in fine("policy", "explain", "R-1").out
+    assert "contract/withdrawal" in fine("policy", "explain", "R-1", "--json").json["words"]
+
+
+def test_a_deadline_is_extended_as_far_as_the_rules_allow(workspace: Path) -> None:
+    Path("request.yaml").write_text(WRITTEN)
+    fine("request", "file", "--from", "request.yaml")
+    due = fine("request", "decide", "R-7", "--json").json["owed"]["deadline"]
+    until = fine("request", "extend", "R-7", "--reason", "many requests", "--json").json["due"]
+    assert until > due
+    assert fine("request", "list", "--json").json[0]["due"] == until
+    assert "one line of words" in refused("request", "extend", "R-7", "--reason", " ", code=2)
+
+
+@pytest.mark.parametrize("packs", [(), ("--packs", "packs")])
+def test_cases_are_run_against_packs(workspace: Path, packs: tuple[str, ...]) -> None:
+    if packs:
+        Path("packs").mkdir()
+        Path("packs/mine.yaml").write_text(
+            "pack: mine\ntitle: mine\nversion: '1'\napplies: 'true'\nrules:\n  - {id: a, when: 'true', words: all go,"
+            " citation: us, dated: 2026-01-01, then: {outcome: granted, guarantee: approximate}}\n"
+        )
+    case = (
+        "cases:\n  - name: bias goes\n    today: 2026-11-24\n    request: {standing: internal, ground: bias,"
+        " regime: mine, received: 2026-11-24, selectors: {shard: a}}\n    expect: {outcome: granted}\n"
+    )
+    Path("cases").mkdir()
+    Path("cases/one.yaml").write_text(case)
+    ran = fine("policy", "test", "cases", *packs).out if packs else None
+    if packs:
+        assert ran == "1 case, 0 failed\n"
+        return
+    from tests.disgorge.cli.conftest import run
+
+    failed = run("policy", "test", "cases", "--json")
+    assert failed.code == 1
+    assert failed.json["failed"] == 1
+    assert "wanted granted" in failed.json["cases"][0]["problems"][0]

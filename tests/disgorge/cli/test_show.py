@@ -1,0 +1,63 @@
+"""How results look where there is no terminal, and where there is one."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from disgorge.cli import show
+
+COMMAND = [sys.executable, "-c", "from disgorge.cli import main; main()"]
+
+
+def on_a_terminal(*arguments: str, cwd: Path) -> str:
+    """Run a command on a terminal of its own and return what it draws."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"COLUMNS": "120", "TERM": "xterm"}
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=follower, stderr=follower, cwd=cwd, env=environment
+    ) as process:
+        os.close(follower)
+        drawn = b""
+        while True:
+            try:
+                block = os.read(leader, 4096)
+            except OSError:  # the terminal is gone with its last user
+                break
+            if not block:
+                break
+            drawn += block
+        process.wait(timeout=60)
+    os.close(leader)
+    return drawn.decode()
+
+
+def test_a_table_is_aligned_text_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show.table(("name", "n", "x"), [("a", 1, None), ("bcdef", 20, ("p", "q")), ("y\x1b[1m", True, "")], title="things")
+    assert capsys.readouterr().out == ("things\nname   n    x\na      1    -\nbcdef  20   p, q\ny\ufffd[1m  yes\n")
+
+
+def test_a_table_without_a_row_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show.table(("a",), [], empty="no shard is recorded")
+    assert capsys.readouterr().out == "no shard is recorded\n"
+
+
+def test_pairs_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    show.pairs([("a", None), ("long", 0), ("b", "x\ny"), ("c", ())])
+    assert capsys.readouterr().out == "long  0\nb     x y\n"
+
+
+def test_tables_are_drawn_on_a_terminal(workspace: Path) -> None:
+    drawn = on_a_terminal("shard", "list", cwd=workspace)
+    assert "━" in drawn or "─" in drawn
+    assert "shard-1" in drawn
+
+
+def test_a_name_is_no_markup_on_a_terminal(empty: Path) -> None:
+    (empty / "a.csv").write_text("key,x\na,1\n")
+    arguments = ["shard", "add", "a.csv", "--name", "[red]a[/red]", "--no-check", "--no-dvc"]
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, cwd=empty)
+    assert "[red]a[/red]" in on_a_terminal("shard", "list", cwd=empty)
