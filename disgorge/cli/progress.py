@@ -44,7 +44,7 @@ class Display:
 
 
 class Bars(Display):
-    """Bars drawn by rich."""
+    """Bars drawn by rich. Where output goes to the same terminal, lines are printed above them."""
 
     def __init__(self, progress: Any, *, quiet: bool) -> None:
         super().__init__(quiet=quiet)
@@ -69,6 +69,13 @@ class Bars(Display):
         if name in self._jobs:
             self._progress.remove_task(self._jobs.pop(name))
 
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the bars."""
+        if not self.quiet and sys.stdout.isatty():
+            self._progress.console.print(show.clean(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            super().say(text)
+
 
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[Display]:
@@ -86,7 +93,7 @@ def shown(*, quiet: bool) -> Iterator[Display]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         yield Bars(progress, quiet=quiet)
 
 

@@ -69,7 +69,7 @@ def show_(release: Named, as_json: AsJson = False) -> None:
     rows = [
         (member.name, component.kind if component else None, f"{member.weight:g}", _uses(component, names),
          show.short(member.component))
-        for member, component in members
+        for member, component in sorted(members, key=lambda pair: pair[0].name)
     ]  # fmt: skip
     show.table(("component", "kind", "weight", "learned from", "digest"), rows)
 

@@ -58,6 +58,7 @@ class _Whole:
         self._display = display
         self._total = sum(max(blueprint.steps, 1) for blueprint in blueprints)
         self._steps: dict[str, int] = {}
+        self._show()
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Take how far one component has come."""

@@ -1,0 +1,104 @@
+"""What long work shows: lines without a terminal, bars on one, and runners that are watched unchanged."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from disgorge.cli.progress import Display, Watched, shown
+from disgorge.jobs import Done, Job, OnProgress, unseen
+
+JOBS = [Job("a", {}, 2), Job("b", {}, 1)]
+
+DRAWN = """
+import time
+from disgorge.cli.progress import shown
+with shown(quiet=False) as display:
+    display.whole("training [x]", done=1, total=4)
+    display.job("model/\\x1b[31mpart", 3, 8)
+    time.sleep(0.5)  # bars are drawn ten times a second
+    display.say("a line [bold]that[/bold] stays")
+    display.end("model/\\x1b[31mpart")
+"""
+
+
+class Counting:
+    """A runner that does nothing, in the steps a real one would take."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Go through each job's steps."""
+        for job in jobs:
+            for step in range(job.steps):
+                on_progress(job.name, step + 1, job.steps)
+            yield Done(job, "0" * 64, 0.5)
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+
+class Remembering(Display):
+    """A display that remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.told: list[tuple[object, ...]] = []
+
+    def job(self, name: str, done: int, total: int) -> None:
+        """Remember progress."""
+        self.told.append((name, done, total))
+
+    def end(self, name: str) -> None:
+        """Remember an end."""
+        self.told.append((name,))
+
+
+def test_a_watched_runner_does_what_it_did_and_is_seen() -> None:
+    display, runner, heard = Remembering(), Counting(), list[tuple[str, int, int]]()
+    done: list[Done] = []
+    watched = Watched(runner, display, on_done=done.append, doing="re-executing ")
+    given = list(watched.run(JOBS, on_progress=lambda *progress: heard.append(progress)))
+    assert given == done == list(Counting().run(JOBS))
+    assert heard == [("a", 1, 2), ("a", 2, 2), ("b", 1, 1)]
+    assert display.told == [
+        ("re-executing a", 1, 2), ("re-executing a", 2, 2), ("re-executing a",),
+        ("re-executing b", 1, 1), ("re-executing b",),
+    ]  # fmt: skip
+    watched.close()
+    assert runner.closed
+
+
+@pytest.mark.parametrize(("quiet", "out"), [(False, "x y\n"), (True, "")])
+def test_without_a_terminal_only_lines_are_printed(capsys: pytest.CaptureFixture[str], quiet: bool, out: str) -> None:
+    with shown(quiet=quiet) as display:
+        display.whole("training", done=0, total=1)
+        display.job("a", 1, 2)
+        display.say("x\ny")
+        display.end("a")
+    assert capsys.readouterr() == (out, "")
+
+
+def on_a_terminal(code: str) -> str:
+    """Run Python code on a terminal of its own and return what it draws."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", code], stdout=follower, stderr=follower, env=environment, check=True)
+    os.close(follower)
+    drawn = os.read(leader, 1 << 16)
+    os.close(leader)
+    return drawn.decode()
+
+
+def test_on_a_terminal_bars_are_drawn_and_names_are_only_names() -> None:
+    drawn = on_a_terminal(DRAWN)
+    assert "training [x]" in drawn
+    assert "1/4" in drawn
+    assert "model/\ufffd[31mpart" in drawn
+    assert "3/8" in drawn
+    assert "a line [bold]that[/bold] stays\r\n" in drawn
