@@ -51,8 +51,8 @@ def release_model() -> Any:
     """Return the pyfunc model; MLflow is imported here, so that importing this module needs none."""
     from mlflow.pyfunc.model import PythonModel
 
-    with warnings.catch_warnings():  # MLflow asks for type hints that would make it convert arrays to lists
-        warnings.filterwarnings("ignore", message=r".*Add type hints", category=UserWarning)
+    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so that nobody sees it.
+    with warnings.catch_warnings(record=True):
 
         class ReleaseModel(PythonModel):
             """A composition, assembled when it is loaded."""
@@ -67,7 +67,8 @@ def release_model() -> Any:
                 ledger = Ledger.open(workspace_of(context.model_config))
                 self.model = assemble(ledger, restore(Composition, json.loads(text)))
 
-            def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            # No type hints: MLflow would take them for a schema and turn arrays into lists.
+            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
                 """Return class probabilities, or samples where the model is a generator."""
                 if self.model.task == "generate":
                     return self.model.sample(int(model_input["count"]), seed=int(model_input["seed"]))
@@ -76,7 +77,12 @@ def release_model() -> Any:
         return ReleaseModel()
 
 
-if __name__ != "disgorge.mlflow_release":  # MLflow runs its copy of this file under a name of its own
+def offer() -> None:
+    """Give MLflow the model of this file."""
     from mlflow.models import set_model
 
     set_model(release_model())
+
+
+if __name__ != "disgorge.mlflow_release":  # MLflow runs its copy of this file under a name of its own
+    offer()

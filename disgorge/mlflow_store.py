@@ -58,6 +58,7 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", category=category, module=_THEIRS)
+        warnings.filterwarnings("ignore", message=r".*type hint", category=UserWarning)  # about MLflow's own classes
         import mlflow  # noqa: F401 (importing it sets the level of its logger)
 
         for logger in loggers:

@@ -10,6 +10,7 @@ execution until it is back or ``MLFLOW_TRACKING_URI`` is unset, because a step t
 executions of one plan at once would share a run, which the executor's lock prevents.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -244,8 +245,8 @@ def _utility(utility: Utility) -> Metrics:
 
 
 def _texts(values: Mapping[str, Json]) -> dict[str, str]:
-    """Return values as tags take them: text as it is, all else as canonical JSON, cut to what MLflow keeps."""
+    """Return values as tags take them: text as it is, all else as JSON, cut to what MLflow keeps."""
     return {
-        key: (value if isinstance(value, str) else canonical(value).decode())[:_TAG_CHARACTERS]
+        key: (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:_TAG_CHARACTERS]
         for key, value in values.items()
     }

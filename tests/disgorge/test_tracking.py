@@ -1,0 +1,365 @@
+"""Executions as MLflow runs and releases as registry versions, against a real MLflow on sqlite.
+
+A fresh database takes MLflow seconds, so the tests share the migrations of one template.
+"""
+
+import datetime as dt
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import DisgorgeError
+from disgorge.evidence import Check, Evidence, Utility, Verdict
+from disgorge.execute import execute
+from disgorge.jobs import Here
+from disgorge.mlflow_release import items_from, workspace_of
+from disgorge.mlflow_store import Store, quiet, tracking_uri
+from disgorge.plan import Action, Plan, Step
+from disgorge.registry import Registry, Unregistered, registry_or_none
+from disgorge.tracking import Tracking, Untracked, tracking_or_none
+from disgorge.training import assemble
+from lineage.catalog import Catalog
+from lineage.errors import BadInput, LineageError
+from lineage.ledger import Ledger
+from lineage.records import Composition, Cost, Member, Selector, Shard
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect, Guarantee
+from tests.toys import granted_plan, live_shards, populate, toy_of, train
+
+RELEASE = "toy-averages"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an MLflow database with its tables and nothing in it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with Store(folder).client() as client:
+        client.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """Return an empty workspace with a migrated MLflow database."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DISGORGE_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
+    made = Ledger.init(tmp_path / "workspace")
+    shutil.copy(database, made.workspace / "mlflow.db")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which anything, telemetry first of all, tries to reach another machine."""
+    tried: list[Any] = []
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        tried.append(address)
+        raise OSError(f"no network in tests: {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    yield
+    assert tried == []
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Return a report's folder."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "statement.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def trained(ledger: Ledger, tmp_path: Path) -> Ledger:
+    """Return a workspace with a trained toy, released in the ledger alone."""
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    return ledger
+
+
+def runs(ledger: Ledger, **tags: str) -> list[Any]:
+    """Return the runs with these ``disgorge.`` tags, oldest first."""
+    store = Store(ledger.workspace)
+    with store.client() as client:
+        found = client.search_runs([store.experiment(client)], order_by=["attributes.start_time"])
+    return [run for run in found if all(run.data.tags.get(f"disgorge.{k}") == v for k, v in tags.items())]
+
+
+SHARDS = (Shard("ab" * 32, "alice", "web", "MIT", None, 3), Shard("cd" * 32, "bob", None, None, None, 2, dvc="12" * 16))
+REQUEST = RemovalRequest(
+    "R-1", Standing.CONTRIBUTOR, Defect.CONTRACT, "contract", (Selector("shard", "alice"),), dt.date(2026, 11, 2)
+)
+STEP = Step(
+    '03-retrain-it\'s "quoted"',
+    Action.RETRAIN,
+    "toy/head",
+    "toy",
+    Guarantee.EXACT,
+    Cost(30, 3, 0.5),
+    "Train head again.",
+)
+PLAN = Plan("R-1", "", "", Guarantee.EXACT, (STEP,), (), 1, None, Cost(300, 30, 5.0))
+EVIDENCE = Evidence(
+    "R-1", PLAN.digest, ("toy",), ("residue",),
+    (
+        Check("residue", "toy", "?", "!", 0, 0, 12, Verdict.PASS),
+        Check("membership", "toy", "?", "!", None, [0, 1], 5, Verdict.FAIL),
+    ),
+    (Utility("toy", "held-out", "accuracy", 40, 0.9, 0.85), Utility("toy", "held-out", "loss", 40, None, float("nan"))),
+    {}, {}, {},
+)  # fmt: skip
+
+
+def test_an_execution_is_a_parent_with_a_run_per_step(ledger: Ledger, bundle: Path) -> None:
+    """Costs, checks and utilities are metrics, datasets inputs with their full digest, the bundle an artifact."""
+    observer = tracking_or_none(ledger)
+    assert isinstance(observer, Tracking)
+    observer.start(PLAN, REQUEST, SHARDS)
+    observer.step(STEP, 1.5, {"after": "ef" * 32, "cost": {"steps": 4}, "rows": 7, "ratio": float("inf")})
+    observer.finish(EVIDENCE, bundle, "certified")
+    (parent,) = runs(ledger, kind="execution")
+    (step,) = runs(ledger, kind="step")
+    assert parent.info.status == step.info.status == "FINISHED"
+    assert parent.data.tags["disgorge.plan"] == PLAN.digest
+    assert parent.data.tags["disgorge.verdict"] == "certified"
+    assert step.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert step.data.tags["result.after"] == "ef" * 32
+    assert step.data.metrics["seconds"] == 1.5
+    assert step.data.metrics["expected.steps"] == 3
+    assert step.data.metrics["rows"] == 7
+    assert parent.data.metrics["full-retraining.steps"] == 30
+    assert parent.data.metrics["check.residue.toy.passed"] == 1
+    assert parent.data.metrics["check.membership.toy.passed"] == 0
+    assert parent.data.metrics["utility.toy.held-out.accuracy.after"] == 0.85
+    inputs = {entry.dataset.name: entry for entry in parent.inputs.dataset_inputs}
+    assert {name: entry.dataset.digest for name, entry in inputs.items()} == {"alice": "ab" * 18, "bob": "cd" * 18}
+    tags = {tag.key: tag.value for tag in inputs["alice"].tags}
+    assert tags == {"disgorge.sha256": "ab" * 32, "mlflow.data.context": "removal"}
+    with Store(ledger.workspace).client() as client:
+        assert [entry.path for entry in client.list_artifacts(parent.info.run_id, "report")] == [
+            "report/statement.json"
+        ]
+    assert (ledger.workspace / "mlartifacts").is_dir()
+
+
+def test_an_execution_that_goes_on_doubles_nothing(ledger: Ledger) -> None:
+    """Another process finds the parent by its plan, a finished step is left alone, an unfinished one completed."""
+    tracking_or_none(ledger).start(PLAN, REQUEST, SHARDS)
+    first = tracking_or_none(ledger)
+    first.start(PLAN, REQUEST, SHARDS)
+    first.step(STEP, 1.5, {"rows": 7})
+    with Store(ledger.workspace).client() as client:
+        client.update_run(runs(ledger, kind="step")[0].info.run_id, status="RUNNING")  # as if killed before the end
+    second = tracking_or_none(ledger)
+    second.start(PLAN, REQUEST, SHARDS)
+    second.step(STEP, 2.5, {"rows": 7})
+    second.step(STEP, 9.5, {"rows": 9})
+    (parent,) = runs(ledger, kind="execution")
+    (step,) = runs(ledger, kind="step")
+    assert len(parent.inputs.dataset_inputs) == 2
+    assert step.info.status == "FINISHED"
+    assert step.data.metrics["seconds"] == 2.5
+
+
+def test_a_refusal_is_a_failed_run(ledger: Ledger, bundle: Path) -> None:
+    """A verdict that is not a certificate is seen at once."""
+    observer = tracking_or_none(ledger)
+    observer.start(PLAN, REQUEST, SHARDS)
+    observer.finish(EVIDENCE, bundle, "refused")
+    (parent,) = runs(ledger, kind="execution")
+    assert (parent.info.status, parent.data.tags["disgorge.verdict"]) == ("FAILED", "refused")
+
+
+def test_names_mlflow_would_not_take_are_taken(ledger: Ledger, bundle: Path) -> None:
+    """Hostile names of shards and components are renamed for MLflow, never an error in the middle of a removal."""
+    odd = "a'b\"; drop: [x] \u202e\u00fc" + "x" * 400
+    evidence = Evidence("R-1", "", (), (), (Check("residue", odd, "?", "!", 0, 0, 1, Verdict.PASS),), (), {}, {}, {})
+    observer = tracking_or_none(ledger)
+    observer.start(PLAN, REQUEST, [Shard("ee" * 32, odd, None, None, None, 1)])
+    observer.step(Step(odd, Action.DROP, odd, None, Guarantee.EXACT, Cost(), odd), 0.1, {odd: 1, "x": odd * 30})
+    observer.finish(evidence, bundle, "certified")
+    assert len(runs(ledger, kind="step")) == 1
+
+
+def test_a_training_is_one_run_with_the_cost_of_each_component(trained: Ledger) -> None:
+    """Training again what exists adds no second run."""
+    toy = toy_of("averages", 3)
+    made = train(trained, toy)
+    for _ in range(2):
+        tracking_or_none(trained).training(toy.spec, made, list(live_shards(trained).values()))
+    (run,) = runs(trained, kind="training")
+    assert run.data.tags["release"] == RELEASE
+    assert run.data.metrics["components"] == 5
+    assert run.data.metrics[f"component.{RELEASE}/scale.steps"] == 1
+    assert len(run.inputs.dataset_inputs) == len(live_shards(trained))
+
+
+def composition_of(ledger: Ledger) -> Composition:
+    """Return what the toy release serves."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.composition(catalog.release(RELEASE).composition)
+
+
+def test_a_registered_release_answers_as_the_assembled_model(trained: Ledger) -> None:
+    """``models:/name@alias`` loads from the object store and predicts the same, in another process and folder."""
+    composition = composition_of(trained)
+    assert registry_or_none(trained).adopt(RELEASE, "live", composition) == "1"
+    items = toy_of("averages", 3).items["shard-1"]
+    expected = assemble(trained, composition).predict(items)
+    code = (
+        "import sys, json, mlflow\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/toy-averages@live')\n"
+        "print('answer:' + json.dumps(model.predict({'x': json.loads(sys.argv[2])}).tolist()))"
+    )
+    x = json.dumps(items.arrays["x"].tolist())
+    done = subprocess.run(
+        [sys.executable, "-c", code, tracking_uri(trained.workspace), x],
+        cwd=trained.workspace.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert np.allclose(json.loads(done.stdout.rpartition("answer:")[2]), expected, atol=0)
+
+
+def test_the_artifact_is_a_description_and_no_weights(trained: Ledger) -> None:
+    """MLflow gets digests and code; there is no pickle, and no file with the bytes of a component."""
+    registry_or_none(trained).adopt(RELEASE, "live", composition_of(trained))
+    files = {path.name: path for path in (trained.workspace / "mlartifacts").rglob("*") if path.is_file()}
+    assert {"MLmodel", "composition.json", "mlflow_release.py"} <= files.keys()
+    assert not [name for name in files if name.endswith((".pkl", ".pth", ".safetensors", ".bin"))]
+    assert max(path.stat().st_size for path in files.values()) < 20_000
+
+
+def test_a_purged_component_stops_an_old_version(trained: Ledger) -> None:
+    """Once a component is purged, no version that needs it can be loaded."""
+    composition = composition_of(trained)
+    registry_or_none(trained).adopt(RELEASE, "live", composition)
+    trained.objects.delete(composition.members[0].component)
+    with quiet():
+        import mlflow
+
+        mlflow.set_tracking_uri(tracking_uri(trained.workspace))
+        with pytest.raises(LineageError, match="purged"):
+            mlflow.pyfunc.load_model(f"models:/{RELEASE}@live")
+
+
+def test_the_life_of_an_alias(trained: Ledger) -> None:
+    """Contain takes it away, adopt moves it, withdraw destroys everything; each twice does no more than once."""
+    registry = Registry(Store(trained.workspace))
+    old = composition_of(trained)
+    new = Composition(old.method, old.spec, old.members[:-1])
+    assert registry.served(RELEASE) == {}
+    registry.contain(RELEASE, "live")
+    assert (
+        registry.register(RELEASE, old)
+        == registry.register(RELEASE, old)
+        == registry.adopt(RELEASE, "live", old)
+        == "1"
+    )
+    assert registry.served(RELEASE) == {"live": old.digest}
+    for _ in range(2):
+        registry.contain(RELEASE, "live")
+        assert registry.served(RELEASE) == {}
+    for _ in range(2):
+        assert registry.adopt(RELEASE, "live", new) == "2"
+        assert registry.served(RELEASE) == {"live": new.digest}
+    for _ in range(2):
+        assert registry.withdraw(RELEASE) == ()
+        assert registry.served(RELEASE) == {}
+    assert [path for path in (trained.workspace / "mlartifacts").rglob("*") if path.is_file()] == []
+    assert runs(trained, kind="release") == []
+
+
+def test_what_mlflow_refuses_is_one_line(ledger: Ledger) -> None:
+    """A name the registry does not take is a clear error of ours."""
+    composition = Composition("averages", {}, (Member("a", "ab" * 32),))
+    with pytest.raises(DisgorgeError, match=r"MLflow at sqlite:.*run the same command again") as raised:
+        registry_or_none(ledger).adopt("a/b:c", "live", composition)
+    assert "\n" not in str(raised.value)
+
+
+def test_another_tracking_server_is_honored(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path
+) -> None:
+    """The usual variable moves runs and registry; nothing is written to the workspace then."""
+    shutil.copy(database, tmp_path / "other.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", str(tmp_path))
+    before = (ledger.workspace / "mlflow.db").read_bytes()
+    tracking_or_none(ledger).start(PLAN, REQUEST, ())
+    assert len(runs(ledger, kind="execution")) == 1
+    assert (ledger.workspace / "mlflow.db").read_bytes() == before
+
+
+def test_without_mlflow_everything_goes_on(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core does without MLflow and says so."""
+    monkeypatch.setattr("disgorge.tracking.installed", lambda: False)
+    monkeypatch.setattr("disgorge.registry.installed", lambda: False)
+    observer, registry = tracking_or_none(ledger), registry_or_none(ledger)
+    assert isinstance(observer, Untracked)
+    assert isinstance(registry, Unregistered)
+    assert "pip install" in observer.note
+    assert "pip install" in registry.note
+    observer.start(PLAN, REQUEST, SHARDS)
+    observer.step(STEP, 1.0, {})
+    observer.finish(EVIDENCE, tmp_path, "certified")
+    registry.contain(RELEASE, "live")
+    assert registry.withdraw(RELEASE) == ()
+
+
+def test_a_whole_removal_is_tracked_and_its_alias_moves(trained: Ledger) -> None:
+    """The executor's own calls: one parent, a run per step of the plan, the alias on the new composition."""
+    registry = Registry(Store(trained.workspace))
+    old = composition_of(trained)
+    registry.adopt(RELEASE, "live", old)
+    granted_plan(trained, [Selector("shard", "shard-2")])
+    plan = plan_of(trained, case_of(trained, "R-1"))
+    executed = execute(
+        trained, "R-1", runner=Here(trained), independent=lambda: Here(trained), references=0, registrar=registry,
+        observer=tracking_or_none(trained),
+    )  # fmt: skip
+    assert executed.verdict == "certified"
+    (parent,) = runs(trained, kind="execution")
+    steps = runs(trained, kind="step")
+    assert [run.data.tags["disgorge.step"] for run in steps] == [step.id for step in plan.steps]
+    assert {run.data.tags["mlflow.parentRunId"] for run in steps} == {parent.info.run_id}
+    assert registry.served(RELEASE) == {"live": composition_of(trained).digest}
+    assert composition_of(trained).digest != old.digest
+
+
+def test_items_for_a_served_model() -> None:
+    """Arrays, lists and data frames become items; fields of unequal length and no field at all are refused."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"image": [np.zeros((2, 2)), np.ones((2, 2))], "label": [1, 2]})
+    for given in (frame, {"image": [np.zeros((2, 2)), np.ones((2, 2))], "label": [1, 2]}):
+        items = items_from(given)
+        assert len(items) == 2
+        assert items.arrays["image"].shape == (2, 2, 2)
+    with pytest.raises(BadInput, match="same number"):
+        items_from({"a": [1, 2], "b": [1]})
+    with pytest.raises(BadInput, match="mapping"):
+        items_from([1, 2])
+
+
+def test_where_a_served_model_looks_for_its_workspace(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable wins, then the place of registration if it is still there, then the current folder."""
+    config = {"workspace": str(ledger.workspace)}
+    assert workspace_of(config) == ledger.workspace
+    monkeypatch.chdir(tmp_path)
+    assert workspace_of({"workspace": str(tmp_path / "gone")}) == workspace_of(None) == tmp_path
+    monkeypatch.setenv("DISGORGE_WORKSPACE", str(tmp_path / "named"))
+    assert workspace_of(config) == tmp_path / "named"
