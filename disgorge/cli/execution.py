@@ -85,7 +85,7 @@ def _run(request: str, *, references: int, as_json: bool, resume: bool) -> None:
             request,
             runner=Watched(workers, display, on_done=told.trained),
             independent=lambda: Watched(
-                Workers(ledger, count=count), display, on_done=told.reexecuted, doing="re-executing "
+                Workers(ledger, count=count, apart=True), display, on_done=told.reexecuted, doing="re-executing "
             ),
             references=references,
             registrar=registry_or_none(ledger),
