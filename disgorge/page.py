@@ -12,7 +12,7 @@ import disgorge
 from disgorge.evidence import Check, Evidence
 from disgorge.pictures import bars, data_uri, sample_grid
 from disgorge.plan import Step
-from disgorge.prose import DOES, asked, cost_words, day, deadlines, decided, done, shown, value_words
+from disgorge.prose import DOES, asked, cost_words, day, deadlines, decided, done, sentence, shown, value_words
 from disgorge.statement import ReportCase, remedy_steps
 from lineage.records import Cost, digest_of
 
@@ -28,7 +28,7 @@ def render(case: ReportCase) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"day": day, "cost": cost_words, "value": value_words}
+    environment.filters |= {"day": day, "cost": cost_words, "value": value_words, "sentence": sentence}
     page = environment.get_template("report.html.j2").render(_view(case))
     return page.rstrip() + "\n"
 
@@ -39,7 +39,6 @@ def _view(case: ReportCase) -> dict[str, Any]:
     return {
         "case": case,
         "certified": case.certificate is not None,
-        "refusals": (case.refusal or "").split("; "),
         "asked": list(asked(case.request, case.impact)),
         "decided": list(decided(case.decision)),
         "done": list(done(case)),
@@ -55,7 +54,7 @@ def _view(case: ReportCase) -> dict[str, Any]:
         ],
         "bars": bars(case.evidence.utility),
         "utility": case.evidence.utility,
-        "checks": _sorted_checks(case.evidence),
+        "checks": _questions(case.evidence),
         "deadlines": list(deadlines(case)),
         "digests": _digests(case),
         "version": disgorge.__version__,
@@ -69,15 +68,23 @@ def _remedy(step: Step, case: ReportCase) -> dict[str, Any]:
         "does": DOES[step.action.value],
         "guarantee": promise,
         "actual": case.costs.get(step.id),
+        "done": step.id in case.steps_done,
     }
 
 
-def _sorted_checks(evidence: Evidence) -> list[dict[str, Any]]:
-    def order(check: Check) -> tuple[str, bool, str]:
-        return check.subject, check.name not in evidence.required, check.name
-
+def _questions(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return the checks by what they ask, required ones first, each with its answers about every subject."""
+    groups: dict[tuple[bool, str, str], list[Check]] = {}
+    for check in evidence.checks:
+        groups.setdefault((check.name not in evidence.required, check.name, check.question), []).append(check)
     return [
-        {"check": check, "required": check.name in evidence.required} for check in sorted(evidence.checks, key=order)
+        {
+            "required": not optional,
+            "name": name,
+            "question": question,
+            "checks": sorted(groups[optional, name, question], key=lambda check: check.subject),
+        }
+        for optional, name, question in sorted(groups)
     ]
 
 

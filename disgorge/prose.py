@@ -5,10 +5,10 @@ passed on as it is: whoever prints it escapes it.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 from disgorge.evidence import Verdict
-from disgorge.statement import ReportCase, remedy_steps
+from disgorge.statement import ReportCase
 from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -67,25 +67,31 @@ def decided(decision: Decision) -> Iterator[str]:
 
 def done(case: ReportCase) -> Iterator[str]:
     """Yield what was done, in sentences."""
-    changes = case.plan.shard_changes
-    if changes:
-        removed = sum(change.removed for change in changes)
-        gone = sum(change.after is None for change in changes)
+    finished = [step for step in case.plan.steps if step.id in case.steps_done]
+    if any(step.action.value == "withdraw-items" for step in finished):
+        changes = case.plan.shard_changes
+        gone = [change.before.name for change in changes if change.after is None]
         yield (
-            f"{_count(removed, 'row')} were taken out of {_count(len(changes), 'shard')}"
-            + (f", {gone} of which held nothing else and no longer exist" if gone else "")
-            + "."
+            f"{_count(sum(change.removed for change in changes), 'row')} were taken out of "
+            f"{_count(len(changes), 'shard')}."
+            + (f" Nothing is left of {_all(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )
     for action, words in DOES.items():
-        steps = [step for step in remedy_steps(case.plan) if step.action.value == action]
+        steps = [step for step in finished if step.action.value == action]
         if steps:
             noun = "release" if action == "withdraw" else "component"
-            yield f"{_count(len(steps), noun)} {'was' if len(steps) == 1 else 'were'} {words}. {_MEANS[action]}"
-    retained = len(case.impact.retained)
+            yield f"{_count(len(steps), noun)} {_plural('was', steps)} {words}. {_MEANS[action]}"
+    retained = case.impact.retained
     if retained and case.impact.affected:
-        yield f"{_count(retained, 'other component')} of the same models did not learn from the data and stayed as is."
+        yield f"{_count(len(retained), 'other component')} of the same models did not learn from the data."
     if case.certificate is None:
-        yield "The execution was stopped: the models concerned stay out of service until this is resolved."
+        undone = [step for step in case.plan.steps if step.id not in case.steps_done and step.action.value != "report"]
+        yield (
+            f"The execution was stopped with {_count(len(undone), 'step')} of the plan not done; "
+            "models that were not checked stay out of service until this is resolved."
+            if undone
+            else "Every step was done, and the certificate was refused all the same."
+        )
 
 
 def shown(case: ReportCase) -> Iterator[str]:
@@ -95,9 +101,10 @@ def shown(case: ReportCase) -> Iterator[str]:
     mandatory = [check for check in evidence.checks if check.name in required]
     passed = sum(check.verdict is Verdict.PASS for check in mandatory)
     yield f"{passed} of the {_count(len(mandatory), 'required check')} made passed."
-    for check in mandatory:
-        if check.name == "never-trained":
-            yield f"{check.subject}: {check.question} {check.answer}"
+    questions = dict.fromkeys(check.question for check in mandatory if check.name in ("never-trained", "membership"))
+    for question in questions:
+        answers = [f"{check.subject}: {check.answer}" for check in mandatory if check.question == question]
+        yield f"{question} {' '.join(answers)}"
     unclear = [check for check in evidence.checks if check.verdict is Verdict.INCONCLUSIVE]
     if unclear:
         names = sorted({check.name for check in unclear})
@@ -130,6 +137,11 @@ def day(date: dt.date) -> str:
     """
     months = "January February March April May June July August September October November December".split()
     return f"{date.day} {months[date.month - 1]} {date.year}"
+
+
+def sentence(text: str) -> str:
+    """Return a message as a sentence that starts with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def cost_words(cost: Cost | None) -> str:
@@ -182,6 +194,10 @@ def _selector(selector: Selector) -> str:
 
 def _count(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _plural(verb: str, of: Sized) -> str:
+    return verb if len(of) == 1 else {"exists": "exist", "was": "were"}[verb]
 
 
 def _all(parts: Iterable[str]) -> str:

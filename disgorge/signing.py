@@ -54,13 +54,14 @@ def read_or_make_key(path: Path) -> "Key":
 
 def read_key(path: Path) -> "Key":
     """Return the private key in a PEM file; :class:`DisgorgeError` if there is none that can sign."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # exported without __all__
 
     try:
         private = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise DisgorgeError(
             f"no signing key can be read from {path.name} ({error}); restore it or let one be made"
         ) from error
@@ -131,14 +132,15 @@ def key_id(public: bytes) -> str:
 
 
 def _public_key(public: bytes) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # exported without __all__
 
     try:
         loaded = load_pem_public_key(public)
-    except (ValueError, TypeError) as error:
-        raise BundleBroken(f"the public key is not PEM ({error}); get the key again from whoever signs") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BundleBroken(f"the public key cannot be read ({error}); get the key again from whoever signs") from error
     if not isinstance(loaded, Ed25519PublicKey):
         raise BundleBroken("the public key is not an Ed25519 key; get the key again from whoever signs")
     return SSlibKey.from_crypto(loaded)

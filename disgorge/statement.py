@@ -95,6 +95,12 @@ class ReportCase:
         return self.until or (self.decision.owed.deadline if self.decision.owed else None)
 
     @property
+    def steps_done(self) -> frozenset[str]:
+        """The ids of the plan's steps whose completion the ledger recorded."""
+        bodies = [fact["body"] for fact in self.facts if fact["kind"] == "step"]
+        return frozenset(body["step"] for body in bodies if body["plan"] == self.plan.digest)
+
+    @property
     def not_promised(self) -> tuple[str, ...]:
         """Every sentence about what is not claimed: of the methods, of the steps, of this case, of every report."""
         said = [sentence for note in self.methods for sentence in note.promises_not]

@@ -1,7 +1,7 @@
 """RMIA on arrays: from scores to the attack's AUC, true-positive rates and their intervals. See ``membership``.
 
-Rules: numpy alone; every resample comes from an explicit seed; ties count half, so models that answer exactly alike
-give an AUC of exactly 0.5.
+Rules: numpy alone; every resample comes from an explicit seed; ties count half, and ratios are rounded so that models
+that answer alike tie instead of differing in a last bit.
 """
 
 import math
@@ -18,6 +18,8 @@ A = {"classify": 0.3, "generate": 1.0}
 """Equation (1)'s ``a``: 0.3 is the paper's for image classifiers; see the docstring of ``membership`` for 1."""
 LEVEL = 0.95
 """Two-sided coverage of every interval."""
+DIGITS = 12
+"""Decimals of a ratio that count: ratios lie near 1, where doubles carry 15."""
 RESAMPLES = 1000
 """Bootstrap resamples: the ends of a 95 % interval then rest on 25 of them each."""
 FALSE_POSITIVE_RATES = (0.01, 0.001)
@@ -58,7 +60,7 @@ def ratios(target: Vector, references: Vector, *, task: str) -> Vector:
     out = signal(references, task=task).mean(axis=0)  # (items,)
     tiny = np.finfo(np.float64).tiny  # a density of zero is as small as a double says
     ratio: Vector = signal(target, task=task) / np.maximum(0.5 * ((1 + a) * out + (1 - a)), tiny)  # (items,)
-    return ratio
+    return np.round(ratio, DIGITS)
 
 
 def population_scores(ratio: Vector, population: Vector) -> Vector:

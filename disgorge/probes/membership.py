@@ -188,11 +188,11 @@ def _verdict(after: "Attack", band: Band, controls: tuple[Control, ...], removed
         return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(meaning[name] for name in failed)}. {where}"
     side = band.flags(after)
     if side == "above":
-        return Verdict.FAIL, f"Yes: the model still behaves as if trained on the removed items. {where}"
+        return Verdict.FAIL, f"Yes, the model still behaves as if trained on the removed items. {where}"
     if side == "below":
         return (
             Verdict.FAIL,
-            "Yes: the model treats the removed items worse than a model that never saw them, "
+            "Yes, the model treats the removed items worse than a model that never saw them, "
             f"which gives them away as well. {where}",
         )
     if band.low <= 0:
@@ -201,7 +201,7 @@ def _verdict(after: "Attack", band: Band, controls: tuple[Control, ...], removed
             f"Not shown: over-forgetting could not have been seen; use more references. {where}",
         )
     if band.holds(after):
-        return Verdict.PASS, f"No: it cannot be told from a model that never saw them. {where}"
+        return Verdict.PASS, f"No, it cannot be told from a model that never saw them. {where}"
     return Verdict.INCONCLUSIVE, f"Not shown: neither clearly inside nor clearly outside; use more references. {where}"
 
 

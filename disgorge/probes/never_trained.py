@@ -36,11 +36,11 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     elif different:
         verdict = Verdict.FAIL
         named = "; ".join(f"{name} {why}" for name, why in different)
-        answer = f"No: {equal} of {total} components are equal; {named}."
+        answer = f"No, {equal} of {total} components are equal; {named}."
     else:
         verdict = Verdict.PASS
         answer = (
-            f"Yes: {total} of {total} components, trained again from nothing without the data, are equal bit for bit."
+            f"Yes, {total} of {total} components, trained again from nothing without the data, are equal bit for bit."
         )
     return Check(
         name=NAME,

@@ -1,0 +1,324 @@
+"""One finished execution as values: what the tests of certificate, report and page start from and then break."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from disgorge.certificate import issue
+from disgorge.evidence import Check, Control, Evidence, Utility, Verdict
+from disgorge.plan import Action, Alternative, Plan, Step
+from disgorge.statement import MethodNote, ReportCase
+from lineage.chain import Fact, next_fact
+from lineage.records import (
+    Affected,
+    Component,
+    Composition,
+    Cost,
+    Impact,
+    Member,
+    Path,
+    Release,
+    ReleaseHit,
+    Role,
+    Selector,
+    Shard,
+    ShardChange,
+    Use,
+    digest_of,
+    plain,
+)
+from policies.decision import Decision, Owed, Reason
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect, Family, Guarantee, Outcome, Remedy, Scope
+
+CONTROLS = (
+    Control("positive", "The model before removal must be recognized: AUC 0.98.", 0.98, True),
+    Control("negative", "A model that never saw the items must not be: AUC 0.49.", 0.49, True),
+)
+
+
+def hexadecimal(name: str) -> str:
+    """A digest that stands for something of that name."""
+    return digest_of(name)
+
+
+def request(**changes: Any) -> RemovalRequest:
+    """A contributor's withdrawal."""
+    made = RemovalRequest(
+        id="R-7",
+        standing=Standing.CONTRIBUTOR,
+        ground=Defect.CONTRACT,
+        regime="contract",
+        selectors=(Selector("shard", "alice"),),
+        received=dt.date(2026, 11, 2),
+        identity_verified=True,
+    )
+    return replace(made, **changes)
+
+
+def decision(guarantee: Guarantee = Guarantee.EXACT, **changes: Any) -> Decision:
+    """Granted, with one reason."""
+    owed = Owed(
+        guarantee=guarantee,
+        families=(Family.COMPARTMENTALIZATION, Family.RETRAINING),
+        scope=Scope.INFLUENCE,
+        deadline=dt.date(2026, 12, 2),
+        acknowledge_by=dt.date(2026, 11, 9),
+        approvals=1,
+        evidence=(),
+        notices=("customers who received a copy of the model",),
+        utility_floor=0.9,
+    )
+    reason = Reason(
+        pack="contract",
+        rule="withdrawal-of-contribution",
+        words="A contributor who withdraws is owed the removal of the contribution and of what was learned from it.",
+        citation="Contributor agreement, section 4.2",
+        dated=dt.date(2026, 1, 15),
+    )
+    made = Decision(
+        request="R-7",
+        outcome=Outcome.GRANTED,
+        category="contribution withdrawn",
+        owed=owed,
+        refusal=None,
+        reasons=(reason,),
+        packs=hexadecimal("packs"),
+        decided=dt.date(2026, 11, 3),
+    )
+    return replace(made, **changes)
+
+
+SHARD = Shard(hexadecimal("alice"), "alice", "alice", "CC-BY-4.0", "consent", 150)
+
+
+def step(action: Action, subject: str, release: str | None, **changes: Any) -> Step:
+    """A step that exactly removes, at no cost."""
+    made = Step(
+        f"{action.value}-{subject}", action, subject, release, Guarantee.EXACT, Cost(), f"{action.value} {subject}."
+    )
+    return replace(made, **changes)
+
+
+def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes: Any) -> Plan:
+    """Drop from a generator, retrain in a classifier."""
+    whole = Alternative(Remedy.RETRAIN, Guarantee.EXACT, Cost(96_000, 4_800, 61.0), "trains the whole model again")
+    change = ShardChange(SHARD, None, 150)
+    steps = (
+        step(Action.CONTAIN, "digits-maker", "digits-maker", guarantee=Guarantee.NONE),
+        step(Action.CONTAIN, "digits-reader", "digits-reader", guarantee=Guarantee.NONE),
+        step(Action.WITHDRAW_ITEMS, "alice", None, detail={"changes": [plain(change)]}),
+        step(
+            Action.DROP,
+            "digits-maker/adapter/alice",
+            "digits-maker",
+            guarantee=guarantee,
+            alternatives=(whole,),
+            caveat="Exact as long as the mixing weights never used the dropped shard.",
+        ),
+        step(
+            Action.RETRAIN,
+            "digits-reader/node/bob",
+            "digits-reader",
+            guarantee=guarantee,
+            cost=Cost(2_400, 120, 1.4),
+            alternatives=(whole,),
+        ),
+        *(
+            step(a, r, r)
+            for r in ("digits-maker", "digits-reader")
+            for a in (Action.RECOMPOSE, Action.PROBE, Action.ADOPT)
+        ),
+        step(Action.PURGE, "old weights and withdrawn items", None),
+        step(Action.REPORT, "R-7", None, guarantee=Guarantee.NONE),
+    )
+    extra = ("never-trained",) if guarantee == Guarantee.EXACT else ("membership",)
+    made = Plan(
+        request="R-7",
+        decision=decided.digest,
+        lineage_head=hexadecimal("head"),
+        guarantee=guarantee,
+        steps=steps,
+        required=("lineage-closure", *extra, "residue"),
+        approvals=1,
+        utility_floor=0.9,
+        full_cost=Cost(192_000, 9_600, 122.0),
+    )
+    return replace(made, **changes)
+
+
+def check(name: str, subject: str, **changes: Any) -> Check:
+    """A check that passed."""
+    question, answer, value, threshold, n = {
+        "never-trained": (
+            "Is every part of the model, bit for bit, what training without the removed data produces?",
+            "Yes, 9 of 9 components, trained again from nothing without the data, are equal bit for bit.",
+            "9 of 9 equal",
+            "9 of 9 equal",
+            9,
+        ),
+        "lineage-closure": (
+            "Does any recorded path still lead from the removed data to the release?",
+            "No, of 9 components none was shaped by the shard withdrawn, by any role or number of steps.",
+            0,
+            0,
+            9,
+        ),
+        "residue": (
+            "Is any copy of the removed items or of the old weights left in the stores searched?",
+            "No, the same search found 152 before and finds none now.",
+            0,
+            0,
+            152,
+        ),
+        "membership": (
+            "Can somebody who attacks the model still tell that the removed items were used to train it?",
+            "No, it cannot be told from a model that never saw them.",
+            0.52,
+            [0.44, 0.57],
+            150,
+        ),
+        "utility": (
+            "How good is the release on data it never saw, before and after?",
+            "Accuracy on held-out data went from 0.9561 to 0.9533.",
+            0.997,
+            0.9,
+            360,
+        ),
+    }[name]
+    controls = CONTROLS if name == "membership" else ()
+    made = Check(name, subject, question, answer, value, threshold, n, Verdict.PASS, controls, 1.25)
+    return replace(made, **changes)
+
+
+RELEASES = ("digits-maker", "digits-reader")
+
+
+def evidence(planned: Plan, **changes: Any) -> Evidence:
+    """Every required check for both releases, passed."""
+    names = dict.fromkeys((*planned.required, "membership", "utility"))
+    made = Evidence(
+        request="R-7",
+        plan=planned.digest,
+        subjects=RELEASES,
+        required=planned.required,
+        checks=tuple(check(name, release) for release in RELEASES for name in names),
+        utility=(
+            Utility("digits-maker", "held-out", "negative denoising loss", 360, -0.0412, -0.0415),
+            Utility("digits-reader", "held-out", "accuracy", 360, 0.9561, 0.9533),
+            Utility("digits-reader", "retained", "accuracy", 1050, 0.9914, 0.9905),
+        ),
+        before={release: hexadecimal(f"{release} before") for release in RELEASES},
+        after={release: hexadecimal(f"{release} after") for release in RELEASES},
+        environment={"libraries": {"numpy": "2.4.6"}, "python": "3.11.9"},
+    )
+    return replace(made, **changes)
+
+
+def impact() -> Impact:
+    """Two components learned from the shard, in two live releases."""
+
+    def component(name: str) -> Component:
+        return Component(hexadecimal(name), name, "adapter", (Use(SHARD.digest, Role.TRAIN),), {"method": "toy"})
+
+    hit = tuple(
+        Affected(component(name), (Path((SHARD.digest, hexadecimal(name)), (Role.TRAIN,)),))
+        for name in ("digits-maker/adapter/alice", "digits-reader/node/bob")
+    )
+    releases = tuple(
+        ReleaseHit(
+            Release(name, "live", hexadecimal(f"{name} before")),
+            Composition("toy", {}, (Member("x", hexadecimal("x")),)),
+        )
+        for name in RELEASES
+    )
+    return Impact(
+        lineage_head=hexadecimal("head"),
+        shards=(ShardChange(SHARD, None, 150),),
+        affected=hit,
+        retained=tuple(component(f"kept-{number}") for number in range(14)),
+        releases=releases,
+        items=150,
+        subjects=22,
+        duplicates=3,
+    )
+
+
+def facts_of(planned: Plan, decided: Decision, asked: RemovalRequest, *, steps: Sequence[str]) -> tuple[Fact, ...]:
+    """The request's facts, in one unbroken chain."""
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("request", {"request": plain(asked)}),
+        ("decision", {"request": asked.id, "decision": plain(decided)}),
+        ("plan", {"request": asked.id, "plan": planned.digest}),
+        ("approval", {"plan": planned.digest, "by": hexadecimal("ann")}),
+        *(("step", {"plan": planned.digest, "step": done, "result": {}, "seconds": 0.5}) for done in steps),
+    ]
+    facts: list[Fact] = []
+    for kind, body in bodies:
+        facts.append(next_fact(facts[-1] if facts else None, kind=kind, body=body, at="2026-11-03T09:00:00Z"))
+    return tuple(facts)
+
+
+def case(**changes: Any) -> ReportCase:
+    """A certified report's case; change any field."""
+    decided = changes.pop("decision", decision())
+    planned = changes.pop("plan", plan(decided))
+    found = changes.pop("evidence", evidence(planned))
+    asked = changes.pop("request", request())
+    steps = [each.id for each in planned.steps if each.action is not Action.REPORT]
+    if "certificate" not in changes and "refusal" not in changes:
+        changes["certificate"] = issue(
+            found, plan=planned, decision=decided, steps_done=steps, guarantee=planned.guarantee
+        )
+    generator = np.random.default_rng(5)
+    shape = np.hypot(*np.mgrid[-1:1:8j, -1:1:8j])
+    pictures = np.clip(1 - np.abs(shape - generator.uniform(0.2, 0.9, (32, 1, 1))) * 2, 0, 1)
+    made: dict[str, Any] = {
+        "request": asked,
+        "impact": impact(),
+        "decision": decided,
+        "plan": planned,
+        "evidence": found,
+        "certificate": None,
+        "refusal": None,
+        "costs": {"drop-digits-maker/adapter/alice": Cost(), "retrain-digits-reader/node/bob": Cost(2_400, 120, 1.31)},
+        "lineage_svg": LINEAGE,
+        "methods": (
+            MethodNote(
+                "compartmental_diffusion",
+                "1",
+                "Golatkar, Achille, Swaminathan, Soatto, “Training Data Protection with Compositional Diffusion "
+                "Models”, arXiv:2308.01937",
+                ("The shared base must never have seen the shard; a style learned elsewhere can look alike.",),
+            ),
+            MethodNote("shard_graph", "1", "Dukler et al., “SAFE”, arXiv:2304.13169", ()),
+        ),
+        "residuals": ("Git history keeps the names and MD5 digests of removed DVC outputs.",),
+        "subjects": {f"{release} composition": hexadecimal(f"{release} after") for release in RELEASES},
+        "facts": tuple(plain(fact) for fact in facts_of(planned, decided, asked, steps=steps)),
+        "issued": dt.datetime(2026, 11, 20, 14, 30, tzinfo=dt.UTC),
+        "samples": {"digits-maker": (pictures, pictures[::-1])},
+    }
+    return ReportCase(**{**made, **changes})
+
+
+LINEAGE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 120" font-family="sans-serif" font-size="13">'
+    '<path d="M120 60H260M400 30H520M400 90H520M260 60L280 30M260 60L280 90" stroke="#5b6670" fill="none"/>'
+    '<g fill="#fff" stroke="#a32020"><rect x="10" y="44" width="110" height="32" rx="4"/></g>'
+    '<g fill="#fff" stroke="#1f5f8b"><rect x="280" y="14" width="120" height="32" rx="4"/>'
+    '<rect x="280" y="74" width="120" height="32" rx="4"/><rect x="520" y="14" width="110" height="32" rx="4"/>'
+    '<rect x="520" y="74" width="110" height="32" rx="4"/></g>'
+    '<g fill="#1d2730" text-anchor="middle"><text x="65" y="65">shard alice</text>'
+    '<text x="340" y="35">adapter/alice</text><text x="340" y="95">node/bob</text>'
+    '<text x="575" y="35">digits-maker</text><text x="575" y="95">digits-reader</text>'
+    "</g></svg>"
+)
+
+
+def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A mapping without one key."""
+    return {name: value for name, value in mapping.items() if name != key}
