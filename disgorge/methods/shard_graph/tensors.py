@@ -1,0 +1,89 @@
+"""From items and arrays to tensors and back, always the same bits: copies in torch's own memory, float32 on the CPU.
+
+Kernels may round differently on unaligned memory, which arrays read from a file can have.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from disgorge.errors import BadModel
+from disgorge.method import Items
+
+if TYPE_CHECKING:
+    from disgorge.method import Array, Tensors
+
+SHAPE = "image.shape"
+"""Name of the tensor that keeps (channels, height, width) of the images a encoder was trained on."""
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Allow only deterministic kernels inside a ``with``, and put back what was allowed before."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
+    """Return copies of arrays in torch's own memory: kernels may round differently on unaligned memory."""
+    return {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
+
+
+def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
+    """Return copies of tensors as arrays, sorted by name."""
+    return {name: np.array(tensors[name].detach()) for name in sorted(tensors)}
+
+
+def images_of(items: Items, scale: float, like: Mapping[str, Tensor] | None = None) -> Tensor:
+    """Return images as (items, channels, height, width), float32, divided by ``scale``.
+
+    ``like`` are the weights of a encoder; images of another size than it was trained on are refused.
+    """
+    images = torch.tensor(_column(items, "image"), dtype=torch.float32) / scale
+    if images.ndim == 4:
+        images = images.permute(0, 3, 1, 2).contiguous()
+    elif images.ndim == 3:
+        images = images[:, None]
+    else:
+        raise BadModel(f"images must be (height, width) or (height, width, channels), not {tuple(images.shape[1:])}")
+    if like is not None and like[SHAPE].tolist() != list(images.shape[1:]):
+        found, known = tuple(images.shape[1:]), tuple(int(size) for size in like[SHAPE])
+        raise BadModel(f"images are (channels, height, width) {found}, the encoder was trained on {known}; resize them")
+    return images
+
+
+def labels_of(items: Items, classes: int) -> Tensor:
+    """Return labels, (items,) int64, all below ``classes``."""
+    labels = _column(items, "label")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise BadModel(f"labels must be whole numbers, not {labels.dtype}; number the classes from 0")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise BadModel(f"labels go from {labels.min()} to {labels.max()}, but parameters.classes is {classes}")
+    return torch.tensor(labels, dtype=torch.int64)
+
+
+def _column(items: Items, name: str) -> "Array":
+    if name not in items.arrays:
+        raise BadModel(
+            f"items have no {name!r}, only {', '.join(sorted(items.arrays)) or 'nothing'}; add them with one"
+        )
+    return np.asarray(items.arrays[name])
+
+
+def tensors_digest(tensors: "Tensors") -> str:
+    """Return the SHA-256 of tensors: names, shapes and bytes, by name."""
+    body = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        body.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        body.update(array.tobytes())
+    return body.hexdigest()

@@ -1,0 +1,129 @@
+"""Trains what a tangent composition is made of: the backbone on the core, and one tangent per shard.
+
+Every function here is deterministic: float32 on the CPU, deterministic kernels, generators of its own seeded from the
+arguments.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from disgorge.method import Items, Progress, seed_of
+from disgorge.methods.tangent_composition import network
+from disgorge.methods.tangent_composition.settings import BackboneSettings, TangentSettings
+from disgorge.methods.tangent_composition.tensors import (
+    SHAPE,
+    as_arrays,
+    as_tensors,
+    deterministic,
+    images_of,
+    labels_of,
+)
+from lineage.records import shard_digest
+
+if TYPE_CHECKING:
+    from disgorge.method import Array
+
+
+def fit_backbone(settings: BackboneSettings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
+    """Return w0: the trunk by cross-entropy on the core, then the head by ridge regression on its features.
+
+    The ridge head is the one start that all tangents share; it answers in the units of the tangents' loss, k e_y.
+    """
+    with deterministic():
+        images = torch.cat([images_of(items, settings.scale) for items in shards])  # (items, channels, height, width)
+        labels = torch.cat([labels_of(items, settings.classes) for items in shards])  # (items,)
+        core = shard_digest(digest for items in shards for digest in items.digests)
+        generator = torch.Generator().manual_seed(seed_of(settings.seed, "backbone", core))
+        weights = network.initial_weights(
+            channels=images.shape[1],
+            height=images.shape[2],
+            width=images.shape[3],
+            filters=settings.filters,
+            classes=settings.classes,
+            generator=generator,
+        )
+        learned = [tensor.requires_grad_() for name, tensor in weights.items() if name not in network.STATISTICS]
+        optimizer = torch.optim.AdamW(learned, lr=settings.core_learning_rate, weight_decay=settings.core_weight_decay)
+        steps = settings.core_epochs * -(-len(labels) // settings.batch)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        done = 0
+        for _ in range(settings.core_epochs):
+            for batch in torch.split(torch.randperm(len(labels), generator=generator), settings.batch):
+                hidden = network.stage_one(weights, images[batch], training=True)
+                loss = functional.cross_entropy(network.plain(weights, hidden, training=True), labels[batch])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                done += 1
+                progress(done, steps)
+        weights = {name: tensor.detach() for name, tensor in weights.items()}
+        seen = network.features(weights, network.stage_one(weights, images))  # (items, features)
+        weights |= ridge_head(seen, labels, classes=settings.classes, target=settings.target, ridge=settings.ridge)
+        return as_arrays(weights | {SHAPE: torch.tensor(images.shape[1:], dtype=torch.int64)})
+
+
+def ridge_head(seen: Tensor, labels: Tensor, *, classes: int, target: float, ridge: float) -> dict[str, Tensor]:
+    """Return the head that minimizes the mean of (W s + b - k e_y)^2 plus ``ridge`` |W|^2, solved in float64.
+
+    ``seen`` is (items, features). A class the core lacks is answered with 0 everywhere: no evidence, not evidence
+    against.
+    """
+    s = seen.double()
+    center = s.mean(0)  # (features,)
+    targets = target * functional.one_hot(labels, classes).double()  # (items, classes)
+    offset = targets.mean(0)  # (classes,)
+    s = s - center
+    gram = s.T @ s / len(s) + ridge * torch.eye(s.shape[1], dtype=torch.float64)  # (features, features)
+    weight = torch.linalg.solve(gram, s.T @ (targets - offset) / len(s)).T  # (classes, features)
+    return {"head.weight": weight.float().contiguous(), "head.bias": (offset - weight @ center).float()}
+
+
+def fit_tangent(
+    settings: TangentSettings, items: Items, backbone: "Mapping[str, Array]", progress: Progress
+) -> "dict[str, Array]":
+    """Return d_t, by name of weight: from zero, on one shard alone, by the rescaled squares loss.
+
+        mean over batch and classes of (f_lin(x; d) - k e_y)^2  +  regularizer |d|
+
+    The order of items is a function of the seed and the shard, and of nothing that is outside it.
+    """
+    with deterministic():
+        weights = as_tensors(backbone)
+        hidden = network.stage_one(
+            weights, images_of(items, settings.scale, weights)
+        )  # (items, filters, height, width)
+        labels = labels_of(items, settings.classes)
+        targets = settings.target * functional.one_hot(labels, settings.classes).float()  # (items, classes)
+        generator = torch.Generator().manual_seed(seed_of(settings.seed, "tangent", items.shard))
+        shapes = {name: weights[name].shape for name in network.TANGENT}
+        flat = torch.zeros(sum(shape.numel() for shape in shapes.values()), dtype=torch.float32)  # (params,)
+        flat.requires_grad_()
+        optimizer = torch.optim.AdamW([flat], lr=settings.learning_rate, weight_decay=0.0)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(
+            optimizer, [settings.epochs // 2, settings.epochs * 4 // 5], gamma=0.1
+        )
+        steps = settings.epochs * -(-len(items) // settings.batch)
+        done = 0
+        for _ in range(settings.epochs):
+            for batch in torch.split(torch.randperm(len(items), generator=generator), settings.batch):
+                base, moved = network.linearized(weights, named(flat, shapes), hidden[batch])  # (batch, classes)
+                loss = functional.mse_loss(base + moved, targets[batch])
+                loss = loss + settings.regularizer * torch.linalg.vector_norm(flat)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                done += 1
+                progress(done, steps)
+            schedule.step()
+        return as_arrays(named(flat, shapes))
+
+
+def named(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Return views of a flat vector (params,), one per name in order of ``shapes``."""
+    pieces = torch.split(flat, [shape.numel() for shape in shapes.values()])
+    return {name: piece.view(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
