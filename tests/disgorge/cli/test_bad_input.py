@@ -250,7 +250,7 @@ def test_nothing_is_executed_that_was_not_approved_or_begun(workspace: Path) -> 
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "hold", "R-1", "--reason", "litigation")
     with untouched(workspace):
-        assert "on hold (litigation)" in refused("request", "execute", "R-1", code=2)
+        assert "on hold (litigation)" in refused("request", "plan", "R-1", code=2)
 
 
 def test_two_executions_at_once(workspace: Path) -> None:
