@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,12 +20,13 @@ import duckdb
 
 from lineage.errors import DigestMismatch, LineageError
 from lineage.records import plain, shard_digest
-from lineage.state import State, influences_of, state_of
+from lineage.state import State, state_of
 
 if TYPE_CHECKING:
     from lineage.chain import Fact
     from lineage.ledger import Ledger
 
+ManifestPath = Callable[[str], Path]
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",  # an extension is a download, and this works offline
     "autoload_known_extensions": "false",
@@ -45,21 +46,31 @@ def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
         return found
     from lineage.ledger import LINEAGE_KINDS  # the ledger reads this module when it records
 
-    facts = tuple(ledger.facts(*LINEAGE_KINDS))
+    facts, manifests = tuple(ledger.facts(*LINEAGE_KINDS)), ledger.manifest_path
     head = facts[-1].digest if facts else ""
     path = _path(ledger.home, head)
     aside = ledger.home / f"catalog-aside-{secrets.token_hex(8)}.duckdb"
     try:
         with duckdb.connect(str(aside), config=_SETTINGS) as connection:
-            _build(connection, ledger, facts, head)
+            _build(connection, facts, manifests)
         os.replace(aside, path)
     except (OSError, duckdb.Error):  # a full disk, a read-only folder: the answers do not depend on it
-        return _in_memory(ledger, facts, head)
+        return in_memory(facts, manifests)
     finally:
         for left in ledger.home.glob(f"{aside.name}*"):
             left.unlink(missing_ok=True)
     _remove_others(ledger.home, path)
-    return _existing(path, head) or _in_memory(ledger, facts, head)
+    return _existing(path, head) or in_memory(facts, manifests)
+
+
+def in_memory(facts: "Sequence[Fact]", manifests: ManifestPath) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a projection of lineage facts that no file holds.
+
+    ``manifests`` says where the manifest of a shard is, by digest. Errors as :func:`open_projection`.
+    """
+    connection = duckdb.connect(":memory:", config=_SETTINGS)
+    _build(connection, facts, manifests)
+    return connection
 
 
 def _path(home: Path, head: str) -> Path:
@@ -79,12 +90,6 @@ def _existing(path: Path, head: str) -> duckdb.DuckDBPyConnection | None:
     return None
 
 
-def _in_memory(ledger: "Ledger", facts: "Sequence[Fact]", head: str) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config=_SETTINGS)
-    _build(connection, ledger, facts, head)
-    return connection
-
-
 def _remove_others(home: Path, current: Path) -> None:
     for path in home.glob("catalog-*"):
         with suppress(OSError):
@@ -98,14 +103,14 @@ def _schema() -> str:
     return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
 
-def _build(connection: duckdb.DuckDBPyConnection, ledger: "Ledger", facts: "Sequence[Fact]", head: str) -> None:
+def _build(connection: duckdb.DuckDBPyConnection, facts: "Sequence[Fact]", manifests: ManifestPath) -> None:
     connection.execute("begin")
     connection.execute(_schema())
     state = state_of(facts)
     _insert(connection, "fact", (_fact_row(fact) for fact in facts))
     _insert_state(connection, state)
-    _load_items(connection, ledger)
-    _insert(connection, "made", [(head, _schema())])
+    _load_items(connection, manifests)
+    _insert(connection, "made", [(facts[-1].digest if facts else "", _schema())])
     connection.execute("commit")
 
 
@@ -125,7 +130,7 @@ def _insert_state(connection: duckdb.DuckDBPyConnection, state: State) -> None:
         "component",
         ((seq, c.digest, c.name, c.kind, c.recipe_digest, live, _json(c)) for seq, live, c in components),
     )
-    uses = {(use.digest, c.digest, use.role.value) for _, _, c in components for use in influences_of(c)}
+    uses = {(use.digest, target, use.role.value) for target, found in state.influences.items() for use in found}
     _insert(connection, "use", sorted(uses))
     _insert(connection, "composition", ((digest, _json(c)) for digest, c in state.compositions.items()))
     members = {(digest, m.component) for digest, c in state.compositions.items() for m in c.members}
@@ -138,12 +143,12 @@ def _insert_state(connection: duckdb.DuckDBPyConnection, state: State) -> None:
     )
 
 
-def _load_items(connection: duckdb.DuckDBPyConnection, ledger: "Ledger") -> None:
+def _load_items(connection: duckdb.DuckDBPyConnection, manifests: ManifestPath) -> None:
     """Read the manifests of live shards; each must hold exactly the items its shard's digest was made from."""
     live = connection.execute("select distinct digest, name from shard where live order by name").fetchall()
     paths = {}
     for digest, name in live:
-        paths[digest] = ledger.manifest_path(digest)
+        paths[digest] = manifests(digest)
         if not paths[digest].is_file():
             raise LineageError(
                 f"{paths[digest]}: the manifest of shard {name!r} is missing; restore it, or add the shard from its "

@@ -26,10 +26,14 @@ class Entry(Generic[Record]):
 
 @dataclass(slots=True)
 class State:
-    """Everything recorded so far, by name and digest; releases by name and alias."""
+    """Everything recorded so far, by name and digest; releases by name and alias.
+
+    ``influences`` has, for a component's digest, what shaped it according to any record of it.
+    """
 
     shards: dict[tuple[str, str], Entry[Shard]] = field(default_factory=dict)
     components: dict[tuple[str, str], Entry[Component]] = field(default_factory=dict)
+    influences: dict[str, set[Use]] = field(default_factory=dict)
     compositions: dict[str, Composition] = field(default_factory=dict)
     releases: dict[tuple[str, str], Entry[Release]] = field(default_factory=dict)
 
@@ -47,6 +51,7 @@ class State:
             case "component":
                 component = component_of(body["component"])
                 key = (component.name, component.digest)
+                self.influences.setdefault(component.digest, set()).update(influences_of(component))
                 if key in self.components:
                     uses = dict.fromkeys((*component.uses, *self.components[key].record.uses))
                     component = replace(component, uses=tuple(uses))
