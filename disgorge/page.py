@@ -12,7 +12,19 @@ import disgorge
 from disgorge.evidence import Check, Evidence
 from disgorge.pictures import bars, data_uri, sample_grid
 from disgorge.plan import Step
-from disgorge.prose import DOES, asked, cost_words, day, deadlines, decided, done, sentence, shown, value_words
+from disgorge.prose import (
+    DOES,
+    asked,
+    cost_words,
+    day,
+    deadlines,
+    decided,
+    done,
+    measure_words,
+    sentence,
+    shown,
+    value_words,
+)
 from disgorge.statement import ReportCase, remedy_steps
 from lineage.records import Cost, digest_of
 
@@ -28,7 +40,13 @@ def render(case: ReportCase) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"day": day, "cost": cost_words, "value": value_words, "sentence": sentence}
+    environment.filters |= {
+        "day": day,
+        "cost": cost_words,
+        "value": value_words,
+        "measure": measure_words,
+        "sentence": sentence,
+    }
     page = environment.get_template("report.html.j2").render(_view(case))
     return page.rstrip() + "\n"
 

@@ -140,8 +140,13 @@ def day(date: dt.date) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a message as a sentence that starts with a capital."""
-    return text[:1].upper() + text[1:]
+    """Return a message as a sentence, with its capital and its stop.
+
+    >>> sentence("nothing is left"), sentence("Is it so?")
+    ('Nothing is left.', 'Is it so?')
+    """
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def cost_words(cost: Cost | None) -> str:
@@ -154,7 +159,7 @@ def cost_words(cost: Cost | None) -> str:
         return "not recorded"
     if cost == Cost():
         return "nothing to train"
-    steps = f"{cost.steps:,} training steps" if cost.steps else "no training"
+    steps = _count(cost.steps, "training step") if cost.steps else "no training"
     return f"{steps}, {_seconds(cost.seconds)}"
 
 
@@ -165,6 +170,15 @@ def _seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
+
+
+def measure_words(value: float | None) -> str:
+    """Return a measure of a model, or that there is none.
+
+    >>> measure_words(1.0), measure_words(None)
+    ('1.0000', 'no model')
+    """
+    return "no model" if value is None else f"{value:.4f}"
 
 
 def value_words(value: Json) -> str:
@@ -189,7 +203,7 @@ def _selector(selector: Selector) -> str:
     named = {"item": "an item's fingerprint", "key": "key", "subject": "a person's pseudonym"}
     value = selector.value
     hexadecimal = len(value) == 64 and all(character in "0123456789abcdef" for character in value)
-    return f"{named.get(selector.field, selector.field)} {short(value) + '…' if hexadecimal else f'“{value}”'}"
+    return f"{named.get(selector.field, selector.field)} {'beginning ' + short(value) if hexadecimal else f'“{value}”'}"
 
 
 def _count(count: int, one: str, many: str = "") -> str:

@@ -15,7 +15,7 @@ from tests.disgorge.report_cases import case, decision, evidence, plan, request
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
-VOID = {"meta", "img", "br", "link", "input", "hr", "line", "rect", "path"}
+VOID = {"wbr", "meta", "img", "br", "link", "input", "hr", "line", "rect", "path"}
 
 
 class Page(HTMLParser):
