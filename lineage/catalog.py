@@ -181,7 +181,8 @@ class Catalog:
         """Return what learned from ``start`` (down), what it learned from (up), or both.
 
         ``start`` is the digest or key of an item, a subject's pseudonym, the name or digest of a shard or component, or
-        a release (``name`` or ``name@alias``); where it is several of these, all count. Downwards, what is retired or
+        a release (``name`` or ``name@alias``); where it is several of these, all count. A name means what is live, or
+        what once was if nothing is. Downwards, what is retired or
         withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
         found = trace_of(self._connection, start, up=up, down=down)

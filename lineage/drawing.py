@@ -70,7 +70,7 @@ def draw_impact(impact: Impact) -> str:
             for source, target, role in zip(path.nodes[:-1], path.nodes[1:], path.roles, strict=True):
                 for digest in (source, target):
                     kind, state = ("shard", "withdrawn") if digest == path.nodes[0] else ("component", "retired")
-                    nodes.setdefault(digest, Node(digest, kind, digest[:10], state, "no longer live"))  # type: ignore[arg-type]
+                    nodes.setdefault(digest, Node(digest, kind, digest[:10], state, ""))  # type: ignore[arg-type]
                 edges[Edge(source, target, role.value)] = None
     for component in impact.retained:
         nodes.setdefault(

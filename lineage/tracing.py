@@ -64,15 +64,12 @@ def trace_of(connection: duckdb.DuckDBPyConnection, start: str, *, up: bool, dow
 
 def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     """Return the nodes that ``start`` can mean, and the edges from items or a subject to the shards they are in."""
-    ids = _ask(
-        connection,
-        """
-        select digest from shard where digest = $1 or name = $1
-        union select digest from component where digest = $1 or name = $1
-        union select id from release where id = $1 or name = $1
-        """,
-        start,
-    )
+    named = """
+        select digest from shard where digest = $1 or (name = $1 and (live or $2))
+        union select digest from component where digest = $1 or (name = $1 and (live or $2))
+        union select id from release where (id = $1 or name = $1) and (live or $2)
+    """
+    ids = _ask(connection, named, start, False) or _ask(connection, named, start, True)
     nodes = list(_nodes(connection, {node for (node,) in ids}).values())
     edges: dict[Edge, None] = {}
     for digest, key, shard in _ask(
