@@ -20,6 +20,7 @@ from disgorge.examine import Examination, Examiner, join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar
+from disgorge.requests import selectors_of
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import write_up
 from lineage.catalog import Catalog
@@ -69,7 +70,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     ledger = workshop.ledger
     changes = plan.shard_changes
     with Catalog.of(ledger) as catalog:
-        selected = catalog.selected(case.request.selectors)
+        selected = catalog.selected(selectors_of(ledger, case.request))
     forget = sorted({digest for digests in selected.values() for digest in digests})
     _write_private(_forget_file(ledger, plan), {"items": forget})
     ledger.mark_withdrawn(forget)

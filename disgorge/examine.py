@@ -23,6 +23,9 @@ from lineage.records import Component, Composition, Shard
 _SEED_STEP = 7919
 """How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
 
+REFERENCES = 3
+"""Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
+
 SAMPLES_SHOWN = 32
 """How many samples of a generator a report shows, before and after."""
 
@@ -47,7 +50,7 @@ class Examiner:
     ledger: Ledger
     runner: Runner
     independent: Callable[[], "Runner"]
-    references: int = 2
+    references: int = REFERENCES
     on_progress: OnProgress = unseen
 
     def examine(

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from disgorge.actions import Workshop, act
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
+from disgorge.examine import REFERENCES
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Step
 from disgorge.registry import Registrar
@@ -46,7 +47,7 @@ def execute(
     *,
     runner: Runner,
     independent: Callable[[], Runner],
-    references: int = 2,
+    references: int = REFERENCES,
     registrar: Registrar,
     observer: Observer,
     on_step: Callable[[Step], None] = lambda step: None,

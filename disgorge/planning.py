@@ -27,7 +27,7 @@ def make_plan(
     shards: Mapping[str, Shard],
     components: Mapping[str, Component],
 ) -> Plan:
-    """Return what will be done about a granted request.
+    """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
     ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
     digest, whose recorded costs are the estimate. Raises :class:`DisgorgeError` when the decision grants nothing.
@@ -57,15 +57,16 @@ def make_plan(
         _purge(impact, retired),
         _report(decision),
     ]
-    kinds = tuple(Remedy(step.action.value) for step in [*remedies, *endings] if step.action.value in _REMEDIES)
-    required = tuple(dict.fromkeys((*required_checks(owed.guarantee, kinds), *owed.evidence)))
+    chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
+    guarantee = min((step.guarantee for step in chosen), default=owed.guarantee)
+    required = required_checks(guarantee, [Remedy(step.action.value) for step in chosen])
     return Plan(
         request=decision.request,
         decision=decision.digest,
         lineage_head=impact.lineage_head,
-        guarantee=owed.guarantee,
+        guarantee=guarantee,
         steps=tuple(replace(step, id=f"{n:02d}-{step.id}") for n, step in enumerate(steps, start=1)),
-        required=required,
+        required=tuple(dict.fromkeys((*required, *owed.evidence))),
         approvals=owed.approvals,
         utility_floor=owed.utility_floor,
         full_cost=sum((hit.full_cost for hit in hits), Cost()),

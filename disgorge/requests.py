@@ -44,6 +44,8 @@ def file_request(
 ) -> RemovalRequest:
     """Record a request and return it. A subject's selector must carry the pseudonym already.
 
+    The values of :data:`HIDDEN` selectors go to the private file, and keyed marks of them into the ledger.
+
     Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and :class:`DisgorgeError` for an id
     that is taken; nothing is written then.
     """
@@ -64,16 +66,44 @@ def file_request(
     )
     if request.id in docket(ledger):
         raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
-    if particulars:
-        request = replace(request, particulars=_keep_private(ledger, request.id, particulars))
+    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    if particulars or hidden:
+        kept = _keep_private(ledger, request.id, {**(particulars or {}), "selectors": hidden})
+        request = replace(
+            request,
+            selectors=tuple(
+                Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors
+            ),
+            particulars=kept,
+        )
     ledger.append("request", {"request": plain(request)})
     return request
+
+
+HIDDEN = ("item", "key")
+"""Selectors whose value identifies content or may name a person: the ledger gets a keyed mark, the rest is private."""
+
+
+def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
+    """Return a request's selectors as the catalog takes them, hidden values read from the private file.
+
+    Raises :class:`DisgorgeError` if that file was erased: then nobody can say any more what was asked for.
+    """
+    if not any(selector.field in HIDDEN for selector in request.selectors):
+        return request.selectors
+    path = _private_file(ledger, request.id)
+    if not path.exists():
+        raise DisgorgeError(
+            f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
+        )
+    values = json.loads(path.read_text(encoding="utf-8"))["selectors"]
+    return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
     """Return what a request touches now. Read-only."""
     with Catalog.of(ledger) as catalog:
-        return catalog.impact(request.selectors)
+        return catalog.impact(selectors_of(ledger, request))
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
@@ -93,8 +123,8 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     if case.hold is not None:
         raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
+    impact = impact_of(ledger, case.request)
     with Catalog.of(ledger) as catalog:
-        impact = catalog.impact(case.request.selectors)
         shards = {shard.name: shard for shard in catalog.shards()}
         members = {m.component: m.name for hit in impact.releases for m in hit.composition.members}
         components = {
@@ -209,7 +239,7 @@ def _private_file(ledger: Ledger, request_id: str) -> Path:
     return ledger.home / "private" / "requests" / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
 
 
-def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, str]) -> str:
+def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any]) -> str:
     salt = secrets.token_hex(16)
     body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
     path = _private_file(ledger, request_id)

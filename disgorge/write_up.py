@@ -51,7 +51,7 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
     evidence, impact = gather(ledger, plan, case), impact_as_planned(ledger, plan)
-    done = case.steps.get(plan.digest, {})
+    done, samples = case.steps.get(plan.digest, {}), _samples(ledger, plan)
     certificate: Certificate | None = None
     if refusal is None:
         try:
@@ -69,11 +69,11 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
         costs=_costs(plan, case),
         lineage_svg=draw_impact(impact),
         methods=_methods(impact),
-        residuals=_residuals(plan, done),
+        residuals=_residuals(plan, done, drawn=bool(samples)),
         subjects=_artefacts(ledger, evidence),
         facts=tuple(plain(fact) for fact in case.facts),
         issued=ledger.now(),
-        samples=_samples(ledger, plan),
+        samples=samples,
         until=case.until,
     )
     bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
@@ -156,12 +156,17 @@ def _methods(impact: Impact) -> tuple[MethodNote, ...]:
     return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not) for m in found)
 
 
-def _residuals(plan: Plan, done: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return what could not be reached or was kept, as the steps said it."""
+def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
+    """Return what could not be reached or was kept, as the steps said it; ``drawn`` if samples are shown."""
     said: list[str] = []
     for step in plan.steps:
         result = done.get(step.id, {})
         said += [*result.get("residuals", []), *result.get("kept", [])]
+    if drawn:
+        said.append(
+            "The samples drawn before removal are part of this report and of the evidence it names; whoever holds the "
+            "report holds what the old generator drew."
+        )
     return tuple(dict.fromkeys(said))
 
 

@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed, NotApproved, StalePlan
+from disgorge.plan import Action
+from disgorge.requests import approve_plan, hold_request
+from lineage.catalog import Catalog
+from lineage.errors import WorkspaceBusy
+from lineage.ledger import Ledger
+from lineage.records import Selector
 from tests.toys import (
     bytes_by_name,
     carry,
@@ -17,15 +26,6 @@ from tests.toys import (
     toy_of,
     train,
 )
-
-from disgorge.docket import case_of, plan_of
-from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed, NotApproved, StalePlan
-from disgorge.plan import Action
-from disgorge.requests import approve_plan, hold_request
-from lineage.catalog import Catalog
-from lineage.errors import WorkspaceBusy
-from lineage.ledger import Ledger
-from lineage.records import Selector
 
 RELEASE = "toy-averages"
 
