@@ -1,0 +1,132 @@
+"""What must hold of a workspace while a removal is under way and after it, however often it was killed."""
+
+from pathlib import Path
+
+from disgorge.actions import examination_of
+from disgorge.audit import audit
+from disgorge.certificate import refuse_adoption
+from disgorge.docket import docket
+from disgorge.plan import Action, Plan
+from disgorge.purge_dvc import holds
+from disgorge.report import verify_bundle
+from lineage.catalog import Catalog
+from lineage.ledger import Fact, Ledger
+from lineage.records import Component, restore
+
+ENDS = (Action.ADOPT, Action.WITHDRAW)
+
+
+def under_way(workspace: Path, plan: Plan) -> None:
+    """Assert what must hold whenever a removal is cut short: the chain, and nothing deleted that is not replaced."""
+    ledger = Ledger.open(workspace)
+    facts = list(ledger.facts())
+    assert plan.request in docket(ledger)
+    ended = {step.id for step in plan.steps if step.action in ENDS} <= steps_done(facts, plan)
+    if not ended:
+        (purge,) = (step for step in plan.steps if step.action is Action.PURGE)
+        for digest in purge.detail["objects"]:
+            assert ledger.objects.exists(digest), "weights were deleted before the release moved"
+        for digest in purge.detail["shards"]:
+            assert ledger.content_path(digest).exists(), "items were deleted before the release moved"
+    _in_order(ledger, facts, plan)
+
+
+def finished(workspace: Path, undisturbed: Path, plan: Plan, *, forgotten: frozenset[str]) -> None:
+    """Assert that a removal ended as one that nobody disturbed did, with its facts in order and nothing left over."""
+    ledger, other = Ledger.open(workspace), Ledger.open(undisturbed)
+    facts = list(ledger.facts())
+    assert ledger.verify() == len(facts)
+    assert served(ledger) == served(other)
+    assert live(ledger) == live(other)
+    assert docket(ledger).keys() == docket(other).keys()
+    assert [fact.body["step"] for fact in of(facts, "step", plan)] == [step.id for step in plan.steps]
+    for kind in ("release", "report", "request-closed", "purged", "shard", "shard-withdrawn", "component-retired"):
+        assert stripped(ledger, kind) == stripped(other, kind), kind
+    _in_order(ledger, facts, plan)
+    case = docket(ledger)[plan.request]
+    assert (case.closed, case.report["verdict"]) == ("done", "certified")
+    assert [path.name for path in (ledger.workspace / "reports").iterdir()] == [plan.request]
+    public = (ledger.home / "public.pem").read_bytes()
+    assert verify_bundle(ledger.workspace / case.report["bundle"], public_key=public).verdict == "certified"
+    assert not list((ledger.home / "private" / "executions").iterdir())
+    assert not ledger.objects.check()
+    assert not audit(ledger)
+    assert not traces(ledger, forgotten)
+
+
+def _in_order(ledger: Ledger, facts: list[Fact], plan: Plan) -> None:
+    """Assert that no release moved without an examination that passed, and that nothing was purged before it moved."""
+    began = next(fact.seq for fact in facts if fact.kind == "plan" and fact.body["plan"] == plan.digest)
+    after = [fact for fact in facts if fact.seq > began]
+    done = {fact.body["step"]: fact for fact in of(facts, "step", plan)}
+    moved = [fact for fact in after if fact.kind in ("release", "release-withdrawn")]
+    for fact in moved:
+        if fact.kind == "release":
+            probed = done[plan.step_for(Action.PROBE, fact.body["name"]).id]
+            assert probed.seq < fact.seq
+            examination = examination_of(ledger, probed.body["result"]["examination"])
+            refuse_adoption(plan, fact.body["name"], examination.checks)
+            assert fact.body["composition"] == probed.body["result"]["after"]
+    for fact in after:
+        if fact.kind == "purged":
+            assert {step.id for step in plan.steps if step.action in ENDS} <= done.keys()
+            assert all(other.seq < fact.seq for other in moved)
+
+
+def served(ledger: Ledger) -> dict[str, str]:
+    """Return the digest of the composition that each live release serves."""
+    with Catalog.of(ledger) as catalog:
+        return {f"{release.name}@{release.alias}": release.composition for release in catalog.releases()}
+
+
+def live(ledger: Ledger) -> set[tuple[str, str]]:
+    """Return name and digest of every live component and shard."""
+    with Catalog.of(ledger) as catalog:
+        return {(found.name, found.digest) for found in (*catalog.components(), *catalog.shards())}
+
+
+def stripped(ledger: Ledger, kind: str) -> list[dict[str, object]]:
+    """Return the bodies of facts of a kind without what differs from run to run."""
+    bodies = [{key: value for key, value in fact.body.items() if key != "evidence"} for fact in ledger.facts(kind)]
+    return sorted(bodies, key=str)
+
+
+def recorded(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return name and digest of every component fact, in order."""
+    found = [restore(Component, fact.body["component"]) for fact in ledger.facts("component")]
+    return [(component.name, component.digest) for component in found]
+
+
+def of(facts: list[Fact], kind: str, plan: Plan) -> list[Fact]:
+    """Return the facts of one kind about a plan."""
+    return [fact for fact in facts if fact.kind == kind and fact.body.get("plan") == plan.digest]
+
+
+def steps_done(facts: list[Fact], plan: Plan) -> set[str]:
+    """Return the ids of the steps of a plan that are done."""
+    return {fact.body["step"] for fact in of(facts, "step", plan)}
+
+
+def traces(ledger: Ledger, items: frozenset[str]) -> list[str]:
+    """Return the files of a workspace, private ones too, that hold or name one of these item digests."""
+    needles = [digest.encode() for digest in items]
+    found = []
+    for path in sorted(ledger.workspace.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            if any(needle in data for needle in needles) or holds(path, items):
+                found.append(path.relative_to(ledger.workspace).as_posix())
+    return found
+
+
+def orphans(workspace: Path) -> list[int]:
+    """Return the ids of worker processes that still serve a workspace."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"disgorge.work" in words and str(workspace.resolve()).encode() in words:
+            found.append(int(folder.name))
+    return found

@@ -1,0 +1,109 @@
+"""Approved removals to be carried out by children: trained once, copied for every case."""
+
+import json
+import random
+import shutil
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from disgorge.plan import Plan
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect
+from tests.children import aftermath
+from tests.children.nursery import the_nursery
+from tests.toys import granted_plan, person, populate, toy_of, train
+
+Change = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """An approved removal, and what it comes to undisturbed: how fast, and by which changes to the workspace."""
+
+    folder: Path
+    plan: Plan
+    forgotten: frozenset[str]
+    changes: list[Change]
+    seconds: float
+
+    def copy(self, name: str) -> Path:
+        """Return a workspace in which the removal is approved and not begun."""
+        return Path(shutil.copytree(self.folder / "approved", self.folder / name))
+
+    def resume(self, workspace: Path, **order: Any) -> None:
+        """Go on with the removal in a new process; it must be certified."""
+        ended = the_nursery().run("carry", workspace, request="R-1", **order)
+        assert (ended.code, ended.out) == (0, "certified"), ended
+
+    def check(self, workspace: Path) -> None:
+        """Assert that the removal in a workspace ended as the undisturbed one, and delete the workspace."""
+        aftermath.finished(workspace, self.folder / "undisturbed", self.plan, forgotten=self.forgotten)
+        shutil.rmtree(workspace)
+
+    def place(self, step: str, event: str, ending: str) -> int:
+        """Return the place of the last change of this kind within the step whose id holds ``step``."""
+        fitting = [
+            place
+            for place, change in enumerate(self.changes, start=1)
+            if step in change[0] and change[1] == event and change[2].endswith(ending)
+        ]
+        return fitting[-1]
+
+    def spread(self) -> list[int]:
+        """Return the places of all changes, one of every kind before a second of any; a seed decides which."""
+        rng = random.Random(2026)
+        kinds: dict[Change, list[int]] = {}
+        for place, (step, event, path) in enumerate(self.changes, start=1):
+            kinds.setdefault((step, event, Path(path).parts[1]), []).append(place)
+        groups = [rng.sample(places, len(places)) for places in kinds.values()]
+        rng.shuffle(groups)
+        return [place for turn in zip_longest(*groups) for place in turn if place is not None]
+
+
+@cache
+def removal(kind: str, method: str = "averages") -> Removal:
+    """Train a toy, have a removal approved, and carry it out once in a copy.
+
+    ``retrain`` takes out a person, ``subtract`` a whole shard, ``withdraw`` everything built on a shard.
+    """
+    folder = Path(mkdtemp(prefix=f"{kind}-{method}-", dir=the_nursery().folder))
+    ledger = Ledger.init(folder / "approved")
+    toy = toy_of(method, 3)
+    if kind == "retrain" and method == "averages":
+        toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    selectors = [person(ledger, "shard-3", 1) if kind == "retrain" else Selector("shard", "shard-2")]
+    with Catalog.of(ledger) as catalog:
+        forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
+    plan = _ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
+    shutil.copytree(folder / "approved", folder / "undisturbed")
+    record, start = folder / "changes.json", time.perf_counter()
+    ended = the_nursery().run("carry", folder / "undisturbed", request="R-1", record=str(record))
+    seconds = time.perf_counter() - start
+    assert (ended.code, ended.out) == (0, "certified"), ended
+    changes = [(step, event, path) for step, event, path in json.loads(record.read_text())]
+    return Removal(folder, plan, forgotten, changes, seconds)
+
+
+def _ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
+    """Have a regulator's order granted, planned and approved: everything built on the data goes."""
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        selectors=selectors, identity_verified=True, request_id="R-1", facts={"order_deadline": "2099-12-31"},
+    )  # fmt: skip
+    decide_request(ledger, "R-1", load_packs())
+    plan = plan_request(ledger, "R-1")
+    for approver in ("ann", "bea"):
+        approve_plan(ledger, "R-1", plan.digest, approver=approver)
+    return plan

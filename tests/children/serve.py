@@ -1,0 +1,203 @@
+"""The process that forks children: ``python -m tests.children.serve MODULE...``; orders come as JSON lines.
+
+Imports once what removals need and forks for every order, so that a test can afford to kill a hundred processes. Each
+child is a process of its own that shares nothing with the one before but what was imported. See
+:mod:`tests.children.nursery` for the other side.
+"""
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Order = Mapping[str, Any]
+
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
+"""Audit events of what changes a file system; opening counts as well, if it is for writing."""
+_PATIENCE = 60.0  # seconds to wait for another child before giving up
+
+
+def main() -> None:
+    """Serve orders until standard input closes."""
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        pids = [_child(order) for order in json.loads(line)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        sys.stdout.write(json.dumps([pids, codes]) + "\n")
+        sys.stdout.flush()
+
+
+def _child(order: Order) -> int:
+    """Fork; the child obeys and leaves without a word to whoever waits for orders."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        for stream, path in ((0, os.devnull), (1, order["out"]), (2, order["err"])):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), stream)
+        code = obey(order)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException as error:
+        sys.stderr.write(f"{type(error).__module__}.{type(error).__qualname__}: {error}\n")
+        code = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def obey(order: Order) -> int:
+    """Carry one order out and return an exit code."""
+    os.umask(order.get("umask", 0o022))
+    if (limit := order.get("limit")) is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if (path := order.get("waits_for")) is not None:
+        _wait(Path(path))
+    try:
+        return int(_ORDERS[order["do"]](order))
+    finally:
+        if (path := order.get("signals")) is not None:
+            Path(path).touch()
+
+
+def _carry(order: Order) -> int:
+    """Execute, or go on with, a removal; say the verdict."""
+    from disgorge.execute import execute
+    from disgorge.jobs import Here
+    from disgorge.registry import Unregistered
+    from disgorge.tracking import Untracked
+    from disgorge.workers import Workers
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open(Path(order["workspace"]))
+    watch = Watch(ledger.workspace, order)
+    with Workers(ledger, count=2) as workers:
+        done = execute(
+            ledger, order["request"],
+            runner=workers if order.get("workers") else Here(ledger),
+            independent=lambda: Workers(ledger, count=2, apart=True) if order.get("workers") else Here(ledger),
+            references=order.get("references", 0),
+            registrar=Unregistered(), observer=Untracked(), on_step=watch.step,
+        )  # fmt: skip
+    watch.end()
+    sys.stdout.write(done.verdict)
+    return 0
+
+
+def _cli(order: Order) -> int:
+    """Run a command as if it were typed in the workspace, perhaps where some libraries are not installed."""
+    for library in order.get("without", ()):
+        sys.modules[library] = None  # type: ignore[assignment]
+    from disgorge.cli import main as command
+
+    workspace = Path(order["workspace"]).resolve()
+    os.chdir(workspace)
+    sys.argv[1:] = order["arguments"]
+    watch = Watch(workspace, order)
+    command()
+    watch.end()
+    return 0
+
+
+def _file(order: Order) -> int:
+    """File requests, one after the other; a line for each, with what was said if it was refused."""
+    from disgorge.errors import DisgorgeError
+    from disgorge.requests import file_request
+    from lineage.errors import LineageError
+    from lineage.ledger import Ledger
+    from lineage.records import Selector
+    from policies.request import Standing
+    from policies.taxonomy import Defect
+
+    ledger = Ledger.open(Path(order["workspace"]))
+    watch = Watch(ledger.workspace, order)
+    for number, request in enumerate(order["ids"]):
+        try:
+            file_request(
+                ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+                selectors=[Selector("shard", f"shard-{number % 4 + 1}")], request_id=request,
+                particulars=order.get("particulars"),
+            )  # fmt: skip
+            sys.stdout.write(f"filed {request}\n")
+        except (DisgorgeError, LineageError) as refusal:
+            sys.stdout.write(f"refused {request}: {refusal}\n")
+    watch.end()
+    return 0
+
+
+_ORDERS: dict[str, Callable[[Order], int]] = {"carry": _carry, "cli": _cli, "file": _file}
+
+
+class Watch:
+    """Counts what a child does to its workspace, and lets it die, or be interrupted, where the order says.
+
+    ``die_at_step`` kills before that step, ``die_at`` before the n-th change to the workspace, ``die_after`` after so
+    many seconds; ``interrupt_at`` presses Ctrl-C instead. ``record`` writes down every change with its step. At the
+    step ``at``, ``touches_at`` and ``holds_until`` let another child come in between.
+    """
+
+    def __init__(self, workspace: Path, order: Order) -> None:
+        self.prefix = str(workspace.resolve())
+        self.order = order
+        self.changes: list[tuple[str, str, str]] = []
+        self.now = ""
+        sys.addaudithook(self._hear)
+        if (seconds := order.get("die_after")) is not None:
+            threading.Thread(target=self._die_after, args=(seconds,), daemon=True).start()
+
+    def step(self, step: Any) -> None:
+        """Hear that a step begins."""
+        self.now = step.id
+        if step.id == self.order.get("die_at_step"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step.id == self.order.get("at"):
+            Path(self.order["touches_at"]).touch()
+            _wait(Path(self.order["holds_until"]))
+
+    def end(self) -> None:
+        """Write down what was heard."""
+        if (path := self.order.get("record")) is not None:
+            changes, self.changes = self.changes, []
+            Path(path).write_text(json.dumps(changes))
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            if not isinstance(arguments[2], int) or not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                return
+        elif event not in CHANGES:
+            return
+        path = str(arguments[1 if event == "os.rename" else 0])
+        if not path.startswith(self.prefix):
+            return
+        self.changes.append((self.now, event, path.removeprefix(self.prefix)))
+        if len(self.changes) == self.order.get("die_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if len(self.changes) == self.order.get("interrupt_at"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def _die_after(self, seconds: float) -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait(path: Path) -> None:
+    """Wait until a file is there."""
+    until = time.monotonic() + _PATIENCE
+    while not path.exists():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{path.name} never came")
+        time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Removals that are killed: before every step, before seeded changes inside steps, and at seeded moments.
+
+Real processes, really killed with SIGKILL. Whatever happened, the removal that is resumed in a new process ends as the
+one that nobody disturbed: same digests, same verdict, the facts in the order of safety, nothing left over.
+
+``DISGORGE_KILLS`` sets how many seeded cases there are; a thousand kill before every single change.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from disgorge.docket import docket
+from lineage.errors import LedgerBroken
+from lineage.ledger import Ledger
+from tests.children import aftermath
+from tests.children.nursery import the_nursery
+from tests.children.removals import Removal, removal
+
+KILLS = int(os.environ.get("DISGORGE_KILLS", "15"))
+KINDS = ("retrain", "subtract", "withdraw")
+
+
+def kill(wanted: Removal, workspace: Path, **order: object) -> bool:
+    """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
+    ended = the_nursery().run("carry", workspace, request="R-1", **order)
+    assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
+    aftermath.under_way(workspace, wanted.plan)
+    return ended.killed
+
+
+def closed(workspace: Path) -> bool:
+    """Whether the request is closed already: some die after the last fact."""
+    return docket(Ledger.open(workspace))["R-1"].closed is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_before_every_step(kind: str) -> None:
+    wanted = removal(kind)
+    workspace = wanted.copy("steps")
+    for step in wanted.plan.steps:
+        assert kill(wanted, workspace, die_at_step=step.id)
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_killed_inside_a_step(number: int) -> None:
+    wanted = removal(KINDS[number % len(KINDS)])
+    places = wanted.spread()
+    workspace, rng = wanted.copy(f"inside-{number}"), random.Random(number)
+    assert kill(wanted, workspace, die_at=places[number // len(KINDS) % len(places)])
+    for _ in range(rng.randrange(3)):  # and again, wherever it is by then
+        if not closed(workspace):
+            kill(wanted, workspace, die_at=rng.randint(2, len(wanted.changes) // 2))
+    if not closed(workspace):
+        wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("number", range(KILLS // 5))
+def test_killed_at_any_moment(number: int) -> None:
+    wanted = removal(KINDS[number % len(KINDS)])
+    workspace, rng = wanted.copy(f"moment-{number}"), random.Random(number)
+    tries = 0
+    while not closed(workspace):
+        tries += 1
+        after = rng.uniform(0.05, wanted.seconds) if tries < 4 else None
+        kill(wanted, workspace, die_after=after)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize(
+    ("step", "event", "ending"),
+    [
+        ("retrain", "os.rename", "/head.json"),  # the component is recorded, its predecessor not yet retired
+        ("purge", "os.remove", ".parquet"),  # half of it is deleted
+        ("report", "os.rename", "/reports/R-1"),  # the report is written aside
+        ("report", "shutil.rmtree", ""),  # it is in place, and no fact says so
+    ],
+)
+def test_killed_at_the_worst_places(step: str, event: str, ending: str) -> None:
+    wanted = removal("retrain")
+    workspace = wanted.copy("worst")
+    place = wanted.place(step, event, ending)
+    assert kill(wanted, workspace, die_at=place)
+    assert kill(wanted, workspace, die_at=2)  # a second time, before anything is done
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("step", ["withdraw-items", "adopt", "report"])
+def test_a_power_cut_tears_the_last_line_and_says_how_to_go_on(step: str) -> None:
+    """What SIGKILL cannot do: the lines of an append reach the disk in part, and were never acknowledged."""
+    wanted = removal("retrain")
+    workspace = wanted.copy("torn")
+    assert kill(wanted, workspace, die_at=wanted.place(step, "os.rename", "/head.json"))
+    file = workspace / ".disgorge" / "ledger.jsonl"
+    os.truncate(file, file.stat().st_size - random.Random(step).randint(1, 200))
+    with pytest.raises(LedgerBroken, match="is torn"):
+        Ledger.open(workspace).verify()
+    refused = the_nursery().run("cli", workspace, arguments=["request", "resume", "R-1"], without=["mlflow"])
+    assert refused.code == 1
+    assert len(refused.err.splitlines()) == 1
+    assert "is torn" in refused.err
+    aside = Ledger.open(workspace).set_aside_torn_line()
+    assert aside is not None
+    assert aside.stat().st_size
+    aftermath.under_way(workspace, wanted.plan)
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.xfail(reason="lineage.chain.REPAIR names --repair, the option is --repair-torn", strict=True)
+def test_what_a_torn_line_says_to_do_can_be_done() -> None:
+    wanted = removal("retrain")
+    workspace = wanted.copy("repaired")
+    assert kill(wanted, workspace, die_at=wanted.place("adopt", "os.rename", "/head.json"))
+    file = workspace / ".disgorge" / "ledger.jsonl"
+    os.truncate(file, file.stat().st_size - 1)
+    refused = the_nursery().run("cli", workspace, arguments=["request", "resume", "R-1"], without=["mlflow"])
+    command = refused.err.partition("run `disgorge ")[2].partition("`")[0].split()
+    assert command[:2] == ["ledger", "verify"]
+    assert the_nursery().run("cli", workspace, arguments=command).code == 0
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+def test_workers_die_with_who_started_them() -> None:
+    wanted = removal("retrain")
+    workspace = wanted.copy("workers")
+    assert kill(wanted, workspace, die_at=wanted.place("probe", "os.rename", "/head.json"), workers=True)
+    until = time.monotonic() + 20
+    while aftermath.orphans(workspace) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not aftermath.orphans(workspace)
+    wanted.resume(workspace, workers=True)
+    assert not aftermath.orphans(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("step", ["retrain", "probe", "purge"])
+def test_a_method_of_torch_survives_as_well(step: str) -> None:
+    wanted = removal("retrain", "shard_graph")
+    workspace = wanted.copy("torch")
+    assert kill(wanted, workspace, die_at=wanted.place(step, "os.rename", "/head.json"))
+    assert kill(wanted, workspace, die_at=random.Random(step).randint(2, 30))
+    wanted.resume(workspace)
+    wanted.check(workspace)
