@@ -36,7 +36,7 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
 @app.command()
 def explain(request: Id, as_json: AsJson = False) -> None:
     """Say in words how a request was decided: which rules fired, and what overrode what."""
-    from disgorge.cli.request import paragraphs
+    from disgorge.cli.case_views import paragraphs
     from disgorge.docket import case_of
     from lineage.ledger import Ledger
     from policies.explain import explain as in_words

@@ -1,20 +1,16 @@
 """``disgorge request``: what happens to a request before anything is removed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from disgorge.cli import show
+from disgorge.cli.case_views import paragraphs, print_impact, print_plan, selected_value, summary
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import Standing
 from policies.taxonomy import Defect, Refusal
-
-if TYPE_CHECKING:
-    from disgorge.docket import Case
-    from disgorge.plan import Plan
-    from lineage.records import Impact
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
 
@@ -96,7 +92,7 @@ def list_(
 
     cases = [case for case in docket(Ledger.open()).values() if every or not case.closed]
     if as_json:
-        show.write_json([_summary(case) for case in cases])
+        show.write_json([summary(case) for case in cases])
         return
     rows = [
         (c.request.id, c.state, c.request.regime, c.request.ground.value, c.request.received, c.deadline) for c in cases
@@ -115,11 +111,11 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
     if as_json:
-        show.write_json(_summary(case) | {"request": case.request, "decision": case.decision, "plan": plan})
+        show.write_json(summary(case) | {"request": case.request, "decision": case.decision, "plan": plan})
         return
     asked = case.request
     show.line(f"{asked.id}: {case.state}")
-    selected = [f"{selector.field} {_value(selector.field, selector.value)}" for selector in asked.selectors]
+    selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
     show.pairs(
         [
             ("asked by", f"{asked.standing.value}{', identified' if asked.identity_verified else ', not identified'}"),
@@ -142,7 +138,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         paragraphs(explain(case.decision, asked))
     if plan is not None:
         typer.echo()
-        _print_plan(plan, done=case.steps.get(plan.digest, {}))
+        print_plan(plan, done=case.steps.get(plan.digest, {}))
         show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
 
 
@@ -166,7 +162,7 @@ def impact(
     if as_json:
         show.write_json(found)
         return
-    _print_impact(found)
+    print_impact(found)
 
 
 @app.command()
@@ -198,7 +194,7 @@ def plan(request: Id, as_json: AsJson = False) -> None:
     if as_json:
         show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
         return
-    _print_plan(made, done={})
+    print_plan(made, done={})
     show.line(f"approve it with: disgorge request approve {made.request} {made.digest} --by NAME")
 
 
@@ -287,91 +283,3 @@ def _said(as_json: bool, words: str, **value: Any) -> None:
         show.write_json(value)
     else:
         show.line(words)
-
-
-def _summary(case: "Case") -> dict[str, Any]:
-    return {
-        "id": case.request.id,
-        "state": case.state,
-        "regime": case.request.regime,
-        "ground": case.request.ground,
-        "received": case.request.received,
-        "due": case.deadline,
-        "on_hold": case.hold,
-        "plan_digest": case.plan,
-        "approvals": len(set(case.approvals.get(case.plan or "", []))),
-        "steps_done": list(case.steps.get(case.plan or "", {})),
-        "report": case.report,
-    }
-
-
-def _value(field: str, value: str) -> str:
-    return f"(pseudonym {show.short(value)})" if field == "subject" else value
-
-
-def paragraphs(text: str) -> None:
-    """Print text of several lines, indentation kept."""
-    for words in text.splitlines():
-        bare = words.lstrip(" ")
-        show.line_with_indent(" " * (len(words) - len(bare)), show.clean(bare))
-
-
-def _print_impact(found: "Impact") -> None:
-    show.line(
-        f"{show.count(found.items, 'item')} of {show.count(found.subjects, 'person')}"
-        + (f", {show.count(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
-        + ("; some are declared not removable" if found.hits_core else "")
-    )
-    shards = [
-        (change.before.name, f"{change.removed} of {change.before.count}", "core" if change.before.core else "")
-        for change in found.shards
-    ]
-    show.table(("shard", "removed", ""), shards, empty="no shard holds such items")
-    names = {change.before.digest: change.before.name for change in found.shards}
-    names |= {affected.component.digest: affected.component.name for affected in found.affected}
-    components = [
-        (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
-        for number, affected in enumerate(found.affected, start=1)
-    ]
-    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no live component learned from them")
-    releases = [
-        (f"{hit.release.name}@{hit.release.alias}", len(hit.composition.members), hit.release.contained)
-        for hit in found.releases
-    ]
-    show.table(("release", "components", "contained"), releases, empty="no live release is touched")
-    show.line(f"kept as they are: {show.count(len(found.retained), 'component')}")
-
-
-def _way(path: Any, names: dict[str, str]) -> str:
-    """Return a path in words: shard -train-> component -calibrate-> component."""
-    words = names.get(path.nodes[0], show.short(path.nodes[0]))
-    for role, node in zip(path.roles, path.nodes[1:], strict=True):
-        words += f" -{role.value}-> {names.get(node, show.short(node))}"
-    return words
-
-
-def _print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
-    rows = [
-        (
-            step.id.partition("-")[0],
-            step.action.value,
-            step.subject,
-            step.guarantee.label if step.release or step.cost.steps else "",
-            show.cost(step.cost) if step.cost.steps else "",
-            "done" if step.id in done else "",
-        )
-        for step in plan.steps
-    ]
-    show.table(("step", "action", "what", "guarantee", "expected", ""), rows, title=f"plan {plan.digest}")
-    rejected = [
-        (step.subject, other.remedy.value, other.guarantee.label, show.cost(other.cost), other.why_not)
-        for step in plan.steps
-        for other in step.alternatives
-    ]
-    if rejected:
-        show.table(("component", "not", "guarantee", "would take", "because"), rejected)
-    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat):
-        show.line(f"note: {caveat}")
-    show.line(f"guarantee owed: {plan.guarantee.words}")
-    show.line(f"checks required: {', '.join(plan.required)}")
-    show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
