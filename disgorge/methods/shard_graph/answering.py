@@ -75,7 +75,7 @@ class ShardGraphClassifier:
         share = self._settings.prototype_weight
         mixed = (1 - share) * total / len(self._adapters) + share * nearest
         sharpened = mixed**self._settings.sharpness
-        return np.array(sharpened / sharpened.sum(1, keepdim=True))
+        return (sharpened / sharpened.sum(1, keepdim=True)).numpy()
 
     def scores(self, items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) per item, float64, p kept within 1e-12 of 0 and 1."""
@@ -95,7 +95,7 @@ class ShardGraphClassifier:
         raise NotImplementedError("a classifier cannot be sampled")
 
     def _of_label(self, probabilities: "Array", items: Items) -> "Array":
-        labels = np.array(labels_of(items, probabilities.shape[1]))
+        labels = labels_of(items, probabilities.shape[1]).numpy()
         return np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
 
 

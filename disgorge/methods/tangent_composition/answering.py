@@ -59,7 +59,7 @@ class TangentClassifier:
         """Return f_lin before any scaling, shape (items, classes), float64."""
         images = images_of(items, self._settings.scale, self._weights)  # (items, channels, height, width)
         with deterministic(), torch.no_grad():
-            return np.array(torch.cat([self._answer(few) for few in torch.split(images, _ITEMS_AT_ONCE)]).double())
+            return torch.cat([self._answer(few) for few in torch.split(images, _ITEMS_AT_ONCE)]).double().numpy()
 
     def _answer(self, images: Tensor) -> Tensor:
         hidden = network.stage_one(self._weights, images)  # (items, filters, height, width)
@@ -98,7 +98,7 @@ class TangentClassifier:
         raise NotImplementedError("a classifier cannot be sampled")
 
     def _labels(self, items: Items) -> "Array":
-        return np.array(labels_of(items, len(self._weights["head.bias"])))
+        return labels_of(items, len(self._weights["head.bias"])).numpy()
 
 
 def classifier(settings: AnswerSettings, backbones: "list[Tensors]", tangents: "list[Tensors]") -> TangentClassifier:

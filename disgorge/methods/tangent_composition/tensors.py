@@ -40,7 +40,7 @@ def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
 
 def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
     """Return copies of tensors as arrays, sorted by name."""
-    return {name: np.array(tensors[name].detach()) for name in sorted(tensors)}
+    return {name: tensors[name].detach().numpy().copy() for name in sorted(tensors)}
 
 
 def images_of(items: Items, scale: float, like: Mapping[str, Tensor] | None = None) -> Tensor:
