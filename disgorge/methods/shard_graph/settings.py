@@ -149,7 +149,7 @@ def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> di
     if not isinstance(value, dict):
         raise BadModel(f"parameters.graph: {value!r} is not a mapping; write for example {{kind: ring}}")
     kind = value.get("kind", "ring")
-    if kind not in _GRAPH_KEYS:
+    if not isinstance(kind, str) or kind not in _GRAPH_KEYS:
         raise BadModel(f"parameters.graph.kind: {kind!r} is not one of {', '.join(_GRAPH_KEYS)}")
     extra = sorted(set(value) - {"kind"} - _GRAPH_KEYS[kind])
     if extra:
@@ -160,8 +160,14 @@ def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> di
     edges = value.get("edges", {})
     if not isinstance(edges, dict) or not all(isinstance(ends, list | tuple) for ends in edges.values()):
         raise BadModel("parameters.graph.edges: must map a shard's name to a list of names of shards")
+    for name, ends in edges.items():
+        if not all(isinstance(end, str) for end in ends):
+            raise BadModel(f"parameters.graph.edges.{name}: must be a list of names of shards, not {ends!r}")
+    center = value.get("center")
+    if center is not None and not isinstance(center, str):
+        raise BadModel(f"parameters.graph.center: {center!r} is not the name of a shard")
     try:
-        return build(kind, nodes, degree=degree, center=value.get("center"), edges=edges, safe=safe)
+        return build(kind, nodes, degree=degree, center=center, edges=edges, safe=safe)
     except BadGraph as error:
         raise BadModel(f"parameters.graph.{error}") from None
 
