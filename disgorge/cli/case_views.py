@@ -28,8 +28,12 @@ def summary(case: "Case") -> dict[str, Any]:
 
 
 def selected_value(field: str, value: str) -> str:
-    """Return a selector's value as people may see it: a person's is a pseudonym, and said to be one."""
-    return f"(pseudonym {show.short(value)})" if field == "subject" else value
+    """Return a selector's value as it is recorded: a pseudonym, or a mark, is said to be one."""
+    from disgorge.requests import HIDDEN
+
+    if field == "subject":
+        return f"(pseudonym {show.short(value)})"
+    return f"(mark {show.short(value)})" if field in HIDDEN else value
 
 
 def paragraphs(text: str) -> None:

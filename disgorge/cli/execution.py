@@ -26,16 +26,22 @@ if TYPE_CHECKING:
     from policies.request import RemovalRequest
 
 References = Annotated[
-    int, typer.Option("--references", min=0, help="Never-trained models that statistical probes compare with.")
+    int | None,
+    typer.Option(
+        "--references",
+        min=0,
+        help="How many never-trained models statistical probes compare with.",
+        show_default="as many as the probes need",
+    ),
 ]
 
 
-def execute(request: Id, references: References = 2, as_json: AsJson = False) -> None:
+def execute(request: Id, references: References = None, as_json: AsJson = False) -> None:
     """Carry out an approved plan: remove, check against never-trained models, release, purge, report."""
     _run(request, references=references, as_json=as_json, resume=False)
 
 
-def resume(request: Id, references: References = 2, as_json: AsJson = False) -> None:
+def resume(request: Id, references: References = None, as_json: AsJson = False) -> None:
     """Go on with an execution that was interrupted, from the first step that was not finished."""
     _run(request, references=references, as_json=as_json, resume=True)
 
@@ -64,8 +70,9 @@ def report(
         raise typer.Exit(1)
 
 
-def _run(request: str, *, references: int, as_json: bool, resume: bool) -> None:
+def _run(request: str, *, references: int | None, as_json: bool, resume: bool) -> None:
     from disgorge.docket import case_of, plan_of
+    from disgorge.examine import REFERENCES
     from disgorge.execute import execute as carry_out
     from disgorge.registry import registry_or_none
     from disgorge.tracking import tracking_or_none
@@ -87,7 +94,7 @@ def _run(request: str, *, references: int, as_json: bool, resume: bool) -> None:
             independent=lambda: Watched(
                 Workers(ledger, count=count, apart=True), display, on_done=told.reexecuted, doing="re-executing "
             ),
-            references=references,
+            references=REFERENCES if references is None else references,
             registrar=registry_or_none(ledger),
             observer=told,
             on_step=told.begin,

@@ -98,11 +98,13 @@ def file_draft(ledger: "Ledger", draft: Draft) -> RemovalRequest:
 
 def unmatched(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what about a request's selectors matches no item of any live shard."""
+    from disgorge.requests import selectors_of
     from lineage.catalog import Catalog
 
+    selectors = selectors_of(ledger, request)
     with Catalog.of(ledger) as catalog:
-        alone = [selector for selector in request.selectors if not catalog.selected([selector])]
-        if not alone and not catalog.selected(request.selectors):
+        alone = [selector for selector in selectors if not catalog.selected([selector])]
+        if not alone and not catalog.selected(selectors):
             return ("no item has all that is selected by together; selectors of different fields must all hold",)
     return tuple(f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone)
 
