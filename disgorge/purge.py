@@ -11,7 +11,6 @@ read from. The ledger keeps digests of shards, which are over many items, and ne
 *selects* by an item's digest has written that digest down.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import Collection, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from disgorge import purge_dvc
 from disgorge.evidence import Check, Control, Verdict
 from lineage.ledger import Ledger
+from lineage.objects import sha256_of
 from lineage.state import state_of
 
 _SETTLED_SECONDS = 60.0
@@ -171,7 +171,7 @@ def _search(
     for path in sorted((ledger.workspace / "mlartifacts").rglob("*")):
         if path.is_file():
             looked.places += 1
-            looked.found += [f"MLflow artifact {path.name} is one of the weights"] * (_sha256(path) in weights)
+            looked.found += [f"MLflow artifact {path.name} is one of the weights"] * (sha256_of(path) in weights)
     return looked
 
 
@@ -229,11 +229,6 @@ def _names(path: Path, items: frozenset[str]) -> bool:
             return False
         file.seek(0)
         return any(found.decode() in items for found in _DIGEST.findall(file.read()))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unique(digests: Collection[str]) -> tuple[str, ...]:

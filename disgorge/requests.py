@@ -22,6 +22,7 @@ from disgorge.planning import make_plan
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Impact, Selector, canonical, plain, restore
+from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
@@ -101,8 +102,9 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
-    """Return what a request touches now. Read-only."""
+    """Return what a request touches now. Read-only; ``DigestMismatch`` if a manifest it rests on was edited."""
     with Catalog.of(ledger) as catalog:
+        check_manifests(ledger, catalog.shards())
         return catalog.impact(selectors_of(ledger, request))
 
 

@@ -52,6 +52,8 @@ def as_field(name: str, values: Any) -> NDArray[Any]:
     """
     if not name or name in RESERVED or not name.isprintable():
         raise BadInput(f"field {name!r}: not a name for content ({', '.join(RESERVED)} are reserved); rename it")
+    if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+        return as_text(name, values)  # numpy's fixed-width text would cut zero characters off the end
     array = np.asarray(values)
     if array.ndim == 0:
         raise BadInput(f"field '{name}': has no axis of items; give one value an item")
@@ -188,9 +190,9 @@ def _from_arrow(column: Any, dtype: str, shape: list[int]) -> NDArray[Any]:
         raise ValueError("a field of the content has no nulls")
     if dtype == "str":
         return np.array(column.to_pylist(), dtype=TEXT)
-    if not shape:
-        return np.array(column.to_numpy(), dtype=np.dtype(dtype))
     whole = column.combine_chunks()
-    width = whole.type.byte_width
+    if dtype == "bool" or pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
+        return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)
+    width = whole.type.bit_width // 8  # read from the buffer: Arrow's own conversion imports pandas where there is one
     data = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint8)[whole.offset * width :][: len(whole) * width]
     return data.copy().view(np.dtype(dtype)).reshape(len(whole), *shape)  # a copy, so that torch may write to it

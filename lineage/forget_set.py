@@ -92,6 +92,10 @@ class ForgetSet:
         changes = []
         for record, removed, left, digest in rows:
             before = shard_of(json.loads(record))
-            after = replace(before, digest=digest, count=left, derived_from=before.digest, dvc=None) if left else None
+            after = (
+                replace(before, digest=digest, count=left, derived_from=before.digest, dvc=None, manifest=None)
+                if left
+                else None
+            )
             changes.append(ShardChange(before, after, removed))
         return tuple(changes)

@@ -64,6 +64,12 @@ def written_aside(path: Path, data: bytes, *, mode: int = 0o644) -> Iterator[Pat
         aside.unlink(missing_ok=True)
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a removal in ``folder`` outlive a power cut, where the system allows it."""
     if os.name == "nt":  # Windows opens no folders; its renames are journaled

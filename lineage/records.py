@@ -61,7 +61,8 @@ class Shard:
     """A content-addressed set of items under one name.
 
     ``core`` declares its items not removable, on ``legal_basis``. ``derived_from`` is the digest of the shard this
-    one was cut from. ``dvc`` is the hash under which DVC tracks the content, if it does.
+    one was cut from. ``dvc`` is the hash under which DVC tracks the content, if it does. ``manifest`` is the SHA-256 of
+    the manifest's file: keys, subjects and sources are in no item's digest, and a removal rests on them.
     """
 
     digest: str
@@ -75,6 +76,7 @@ class Shard:
     dvc: str | None = None
     fields: tuple[str, ...] = ()
     """The names of the arrays each item has, for example ``("image", "label")``."""
+    manifest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Reading checks what is read: a file that no longer holds the shard's items is an error here, never training data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from lineage.content import Arrays, item_digests, read_content, write_content
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger import Ledger
 from lineage.manifest import read_manifest, write_manifest
+from lineage.objects import sha256_of
 from lineage.records import Item, Shard, shard_digest
 from lineage.state import state_of
 
@@ -51,6 +52,19 @@ def shard_rows(ledger: Ledger, digest: str) -> tuple[Item, ...]:
     return items
 
 
+def check_manifests(ledger: Ledger, shards: Iterable[Shard]) -> None:
+    """Raise ``DigestMismatch`` if a manifest is not, byte for byte, what was recorded with its shard.
+
+    A subject or key that was edited there would be missed by every removal.
+    """
+    for shard in shards:
+        path = ledger.manifest_path(shard.digest)
+        if shard.manifest is not None and path.is_file() and sha256_of(path) != shard.manifest:
+            raise DigestMismatch(
+                f"{path}: the manifest of shard '{shard.name}' was changed on disk; restore the file, then repeat"
+            )
+
+
 def store_shard(
     ledger: Ledger,
     shard: Shard,
@@ -60,10 +74,11 @@ def store_shard(
     *,
     dvc: bool | None,
 ) -> Shard:
-    """Write a shard's files, put the content under DVC, and return the shard with its DVC hash."""
+    """Write a shard's files, put the content under DVC, and return the shard with what its files are known by."""
     content = ledger.content_path(shard.digest)
     write_content(content, digests, arrays)
     write_manifest(ledger.manifest_path(shard.digest), items)
+    shard = replace(shard, manifest=sha256_of(ledger.manifest_path(shard.digest)))
     if dvc or (dvc is None and from_dvc.is_repo(ledger.workspace)):
         return replace(shard, dvc=from_dvc.track(content))
     return shard

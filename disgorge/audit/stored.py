@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from disgorge.audit.look import Look
 from disgorge.findings import DIGEST_MISMATCH, Finding, Level
-from lineage.errors import LineageError, UnknownRecord
+from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 from lineage.records import Shard, shard_digest
+from lineage.shard_files import check_manifests
 
 _RESTORE = "restore the file from a copy"
 
@@ -51,6 +52,11 @@ def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
         yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE)
     elif shard_digest(item.digest for item in items) != shard.digest:
         yield Finding(DIGEST_MISMATCH, shard.name, "its manifest lists other items than its digest covers", _RESTORE)
+    else:
+        try:
+            check_manifests(look.ledger, (shard,))
+        except DigestMismatch:
+            yield Finding(DIGEST_MISMATCH, shard.name, "keys, subjects or sources in its manifest changed", _RESTORE)
 
 
 def _content(look: Look, shard: Shard) -> Iterator[Finding]:
