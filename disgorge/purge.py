@@ -17,8 +17,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from disgorge import purge_dvc
 from disgorge.evidence import Check, Control, Verdict
+from lineage import forget_dvc
+from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of
 from lineage.state import state_of
@@ -82,7 +83,7 @@ def purge_plan(ledger: Ledger, *, shards: Collection[str], objects: Collection[s
 def purge(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> Purged:
     """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once."""
     listed = purge_plan(ledger, shards=shards, objects=objects)
-    forgotten = purge_dvc.forget(ledger.workspace, listed.hashes)
+    forgotten = forget_dvc.forget(ledger.workspace, listed.hashes)
     deleted, residuals = list(forgotten.deleted), list(forgotten.left)
     for path in listed.files:
         name = path.relative_to(ledger.workspace).as_posix()
@@ -148,19 +149,19 @@ def residue(
 
 def _search(
     ledger: Ledger, *, shards: Collection[str], objects: Collection[str], items: frozenset[str]
-) -> purge_dvc.Looked:
+) -> forget_dvc.Looked:
     """Look for shards, weights and items in every store; names no item."""
     needs = _needs(ledger)
     gone = [digest for digest in _unique(shards) if digest not in needs.shards]
     weights = {digest for digest in objects if digest not in needs.objects}
-    looked = purge_dvc.search(ledger.workspace, _hashes(ledger, gone), items)
+    looked = forget_dvc.search(ledger.workspace, _hashes(ledger, gone), items)
     for digest in gone:
         for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
             looked.places += 1
             looked.found += [f"{path.relative_to(ledger.workspace).as_posix()} is there"] * path.is_file()
     for path in _tables(ledger):
         looked.places += 1
-        if path.stem not in gone and purge_dvc.holds(path, items):
+        if path.stem not in gone and forget_dvc.holds(path, items):
             looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
     for digest in ledger.objects.digests():
         looked.places += 1
@@ -199,12 +200,12 @@ def _needs(ledger: Ledger) -> _Needs:
 
 def _hashes(ledger: Ledger, shards: Collection[str]) -> tuple[str, ...]:
     """Return the MD5 hashes under which DVC may keep these shards: as recorded, and of the content as it lies there."""
-    if purge_dvc.repository_of(ledger.workspace) is None:
+    if root_of(ledger.workspace) is None:
         return ()
     wanted = frozenset(shards)
     entries = state_of(ledger.facts()).shards.values()
     recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
-    here = [purge_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
+    here = [forget_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
     return _unique([*recorded, *here])
 
 

@@ -1,10 +1,10 @@
-"""What DVC knows of a shard's content: under which hash it is kept, and how to make it forget.
+"""What DVC knows of a shard's content: under which hash it is kept. Forgetting is :mod:`lineage.forget_dvc`.
 
 DVC is used in the process, not by its command line, which takes seconds a call. Its usage report is turned off before
 it is imported, and its hints and progress bars are kept from the output, which belongs to the caller.
 
 DVC names content by MD5. That is recorded as what it is, where DVC keeps the bytes; identity is always the SHA-256 that
-lineage computes itself. What :func:`forget` cannot reach: git's history, which keeps names and hashes, and clones.
+lineage computes itself.
 """
 
 import contextlib
@@ -46,80 +46,52 @@ def track(path: Path) -> str:
 
     Raises ``LineageError`` if DVC is not installed or refuses.
     """
-    with _repository(path) as repo:
+    root = root_of(path)
+    if root is None:
+        raise LineageError(f"{path}: lies in no DVC repository; run `dvc init`, or leave DVC out with --no-dvc")
+    with opened(root) as repo:
         try:
             stages = repo.add([str(path)])
             return str(stages[0].outs[0].hash_info.value)
         except Exception as problem:  # DVC has a tree of its own, and lets those of its storage libraries through
-            reason = " ".join(str(problem).split()) or type(problem).__name__
-            raise LineageError(f"{path}: DVC cannot track it ({reason}); mend that, or pass dvc=False") from problem
-
-
-def forget(path: Path, md5: str) -> tuple[str, ...]:
-    """Remove a file from the working folder, from DVC's cache, its run-cache and its remotes.
-
-    Returns the places that still hold the bytes, in words; none means that all of them are gone. Idempotent.
-    """
-    left = []
-    with _repository(path) as repo:
-        try:
-            if path.with_name(path.name + ".dvc").is_file():
-                repo.remove(str(path) + ".dvc", outs=True)
-            path.unlink(missing_ok=True)
-            stores = {"the DVC cache": repo.cache.local}
-            for name in repo.config.get("remote") or {}:
-                stores[f"the DVC remote '{name}'"] = repo.cloud.get_remote_odb(name)
-            for place, store in stores.items():
-                if store.exists(md5):
-                    store.delete(md5)
-                if store.exists(md5):
-                    left.append(place)
-            _forget_runs(Path(repo.stage_cache.cache_dir), md5)
-        except Exception as problem:  # as in track
-            reason = " ".join(str(problem).split()) or type(problem).__name__
-            raise LineageError(f"{path}: DVC cannot forget it ({reason}); mend that, then repeat") from problem
-    return tuple(left)
-
-
-def _forget_runs(folder: Path, md5: str) -> None:
-    """Delete remembered runs that read the file: DVC would restore what they made, without training again."""
-    for run in folder.rglob("*"):
-        if run.is_file() and md5 in run.read_text(encoding="utf-8", errors="replace"):
-            run.unlink()
+            raise LineageError(
+                f"{path}: DVC cannot track it ({reason(problem)}); mend that, or leave DVC out with --no-dvc"
+            ) from problem
 
 
 @contextlib.contextmanager
-def _repository(path: Path) -> Iterator[Any]:
-    """Open the DVC repository that holds ``path``, in silence; only one may be open in a process."""
+def opened(root: Path) -> Iterator[Any]:
+    """Open the DVC repository at ``root`` in silence; only one may be open in a process.
+
+    What DVC raises, at opening or inside the block, becomes a ``LineageError`` of one line.
+    """
     os.environ["DVC_NO_ANALYTICS"] = "1"
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
+    silence = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
         warnings.simplefilter("ignore")  # deprecations among DVC's own libraries
         try:
             from dvc.exceptions import DvcException
             from dvc.repo import Repo
         except ImportError as problem:
             raise LineageError(
-                "this folder is a DVC repository; pip install 'disgorge[dvc]', or pass dvc=False"
+                "this folder is a DVC repository; pip install 'disgorge[dvc]', or leave DVC out with --no-dvc"
             ) from problem
         try:
-            repo = Repo(str(_root(path)))
+            with Repo(str(root)) as repo:
+                yield repo
         except DvcException as problem:
-            raise LineageError(
-                f"{path}: its DVC repository cannot be opened ({problem}); run `dvc doctor`"
-            ) from problem
-        with repo:
-            yield repo
+            raise LineageError(f"DVC in {root.name} failed ({reason(problem)}); run `dvc doctor`") from problem
 
 
-def _root(path: Path) -> Path:
-    for folder in path.absolute().parents:
-        if is_repo(folder):
-            return folder
-    raise LineageError(f"{path}: lies in no DVC repository; run `dvc init`, or pass dvc=False")
+def reason(problem: Exception) -> str:
+    """Return what a library raised as one short line."""
+    return " ".join(str(problem).split())[:200] or type(problem).__name__
+
+
+def root_of(path: Path) -> Path | None:
+    """Return the root of the DVC repository a file or folder is in, or None; DVC is not imported to find out."""
+    here = path.resolve()
+    return next((folder for folder in (here, *here.parents) if is_repo(folder)), None)
 
 
 def _loaded(file: Path) -> dict[str, Any]:

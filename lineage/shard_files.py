@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from lineage import from_dvc
+from lineage import forget_dvc, from_dvc
 from lineage.content import Arrays, item_digests, read_content, write_content
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger import Ledger
@@ -95,26 +95,7 @@ def undone_on_failure(ledger: Ledger, digest: str) -> Iterator[None]:
         with suppress(LineageError, OSError):  # of the cleaning; what went wrong first is what the caller must hear
             if not any(shard.digest == digest for shard in live_shards(ledger)):
                 if content in fresh and (md5 := from_dvc.tracked_hash(content)):
-                    from_dvc.forget(content, md5)
+                    forget_dvc.forget(ledger.workspace, [md5])
                 for path in fresh:
                     path.unlink(missing_ok=True)
         raise
-
-
-def erase_shard(ledger: Ledger, shard: Shard) -> tuple[str, ...]:
-    """Delete a shard's manifest and content, and what DVC keeps of it; return the places that still hold it, in words.
-
-    Only for a shard that is not live: raises ``LineageError`` otherwise. Idempotent; writes no fact.
-    """
-    if any(other.digest == shard.digest for other in live_shards(ledger)):
-        raise LineageError(f"shard '{shard.name}' ({shard.digest}) is live; withdraw its items before it is purged")
-    content = ledger.content_path(shard.digest)
-    left = from_dvc.forget(content, shard.dvc) if shard.dvc else ()
-    for path in (content, ledger.manifest_path(shard.digest)):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as problem:
-            raise LineageError(
-                f"{path}: cannot be deleted ({problem.strerror}); grant access, then repeat"
-            ) from problem
-    return left

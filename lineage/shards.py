@@ -36,7 +36,6 @@ from lineage.manifest import in_manifest_order, read_digests, write_manifest
 from lineage.records import Item, Shard, ShardChange, canonical, plain, shard_digest
 from lineage.rules import Rules
 from lineage.shard_files import (
-    erase_shard,
     live_shards,
     shard_items,
     shard_rows,
@@ -44,7 +43,7 @@ from lineage.shard_files import (
     undone_on_failure,
 )
 
-__all__ = ["Added", "add_items", "add_shard", "cut_shard", "erase_shard", "live_shards", "shard_items", "shard_rows"]
+__all__ = ["Added", "add_items", "add_shard", "cut_shard", "live_shards", "shard_items", "shard_rows"]
 
 _SHOWN = 5
 """Rows named in an error; the rest is a count."""

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge import purge_dvc
 from disgorge.evidence import Verdict
 from disgorge.purge import purge, purge_plan, residue, residue_before
+from lineage import forget_dvc
 from lineage.catalog import Catalog
+from lineage.from_dvc import root_of
 from lineage.intake import Intake
 from lineage.ledger import Ledger
 from lineage.objects import save_tensors
@@ -334,6 +335,6 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
 
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
-    assert purge_dvc.repository_of(removal.ledger.workspace) is None
-    assert purge_dvc.forget(removal.ledger.workspace, ["0" * 32]).deleted == []
-    assert purge_dvc.search(removal.ledger.workspace, ["0" * 32], removal.items).places == 0
+    assert root_of(removal.ledger.workspace) is None
+    assert forget_dvc.forget(removal.ledger.workspace, ["0" * 32]).deleted == []
+    assert forget_dvc.search(removal.ledger.workspace, ["0" * 32], removal.items).places == 0

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lineage.errors import LineageError
-from lineage.from_dvc import forget, is_repo, track, tracked_hash
+from lineage.forget_dvc import forget
+from lineage.from_dvc import is_repo, track, tracked_hash
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_what_is_forgotten_is_in_no_cache_remote_or_remembered_run(repo: Path, t
     (run.parent / "other").write_text(f"cmd: train\ndeps:\n- md5: {kept}\n")
     assert stored(tmp_path / "store", md5)
     assert stored(repo / ".dvc", md5)
-    assert forget(path, md5) == ()
+    assert forget(repo, [md5]).left == []
     assert not path.exists()
     assert not path.with_name("a.parquet.dvc").exists()
     assert not stored(tmp_path / "store", md5)
@@ -87,7 +88,7 @@ def test_what_is_forgotten_is_in_no_cache_remote_or_remembered_run(repo: Path, t
     assert other.read_bytes() == b"kept"
     assert stored(tmp_path / "store", kept)
     assert tracked_hash(other) == kept
-    assert forget(path, md5) == ()
+    assert forget(repo, [md5]).left == []
 
 
 def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:

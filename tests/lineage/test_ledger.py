@@ -101,7 +101,7 @@ def test_each_line_is_canonical_json_and_carries_the_digest_of_the_one_before(fi
 def test_what_is_appended_is_read_back(ledger: Ledger) -> None:
     seen = ledger.verify()
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(bodies=st.lists(st.dictionaries(st.text(max_size=8), JSON, max_size=3), min_size=1, max_size=4))
     def check(bodies: list[dict[str, object]]) -> None:
         nonlocal seen
@@ -142,7 +142,7 @@ def test_the_lineage_head_moves_with_lineage_only_however_far_back_it_is(ledger:
 def test_any_changed_byte_is_noticed(filled: Ledger) -> None:
     whole = {path: path.read_bytes() for path in (filled.journal.file, filled.journal.head_file)}
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         path = data.draw(st.sampled_from(list(whole)))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lineage.catalog import Catalog
 from lineage.content import item_digests, write_content
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
+from lineage.forget_dvc import forget
 from lineage.intake import Intake, from_arrays
 from lineage.ledger import Ledger
 from lineage.manifest import read_manifest, write_manifest
@@ -29,7 +30,6 @@ from lineage.shards import (
     add_items,
     add_shard,
     cut_shard,
-    erase_shard,
     live_shards,
     shard_items,
     shard_rows,
@@ -384,19 +384,7 @@ def test_a_cut_never_replaces_the_manifest_of_another_shard(ledger: Ledger) -> N
     assert shard_rows(ledger, other.digest)[0].subject == ledger.pseudonym("eve")
 
 
-# Erasing, and DVC
-
-
-def test_only_a_withdrawn_shard_is_erased(ledger: Ledger) -> None:
-    shard = add(ledger, [1, 2]).shard
-    with pytest.raises(LineageError, match="is live"):
-        erase_shard(ledger, shard)
-    ledger.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": None, "removed": 2})
-    assert erase_shard(ledger, shard) == ()
-    assert not ledger.content_path(shard.digest).exists()
-    assert not ledger.manifest_path(shard.digest).exists()
-    assert erase_shard(ledger, shard) == ()
-    assert live_shards(ledger) == ()
+# DVC
 
 
 @pytest.fixture
@@ -412,7 +400,9 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     return Ledger.init(tmp_path / "repo")
 
 
-def test_a_shard_remembers_its_dvc_hash_until_it_is_erased(tracked: Ledger, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
+    tracked: Ledger, capfd: pytest.CaptureFixture[str]
+) -> None:
     shard = add(tracked, [1, 2, 3]).shard
     assert shard.dvc is not None
     assert live_shards(tracked) == (shard,)
@@ -425,7 +415,7 @@ def test_a_shard_remembers_its_dvc_hash_until_it_is_erased(tracked: Ledger, capf
     cached = tracked.workspace / ".dvc" / "cache" / "files" / "md5" / shard.dvc[:2] / shard.dvc[2:]
     assert cached.is_file()
     tracked.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": after.digest, "removed": 1})
-    assert erase_shard(tracked, shard) == ()
+    assert forget(tracked.workspace, [shard.dvc]).left == []
     assert not cached.exists()
     assert len(list((tracked.workspace / "shards").glob("*.dvc"))) == 1
     assert capfd.readouterr() == ("", "")

@@ -10,21 +10,16 @@ looks for the items themselves, because the same item may lie there under a hash
 Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 import os
-import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from disgorge.errors import ExecutionFailed
-from lineage.from_dvc import is_repo
-
-NOT_INSTALLED = "the workspace is a DVC repository, but DVC is not installed (pip install disgorge[dvc])"
+from lineage.errors import LineageError
+from lineage.from_dvc import opened, reason, root_of
 
 
 @dataclass(slots=True)
@@ -44,27 +39,21 @@ class Forgotten:
     left: list[str] = field(default_factory=list)
 
 
-def repository_of(workspace: Path) -> Path | None:
-    """Return the root of the DVC repository the workspace is in, or None; DVC is not imported to find out."""
-    here = workspace.resolve()
-    return next((folder for folder in (here, *here.parents) if is_repo(folder)), None)
-
-
 def forget(workspace: Path, hashes: Collection[str]) -> Forgotten:
     """Delete these MD5 hashes wherever DVC keeps or names them. Doing it twice does no harm."""
     done = Forgotten()
-    root = repository_of(workspace)
+    root = root_of(workspace)
     if root is None or not hashes:
         return done
     try:
-        with _opened(root) as repo:
+        with opened(root) as repo:
             _forget_files(repo, hashes, done)
             for place, store in _stores(repo, done.left):
                 _forget_in(place, store, hashes, done)
             for run in _runs(repo, hashes):
                 run.unlink()
                 done.deleted.append(f"remembered run {run.name[:12]}")
-    except ExecutionFailed as error:
+    except LineageError as error:
         done.left.append(str(error))
     return done
 
@@ -72,11 +61,11 @@ def forget(workspace: Path, hashes: Collection[str]) -> Forgotten:
 def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> Looked:
     """Look for hashes in every store and for items in every Parquet file cached or tracked here. Changes nothing."""
     looked = Looked()
-    root = repository_of(workspace)
+    root = root_of(workspace)
     if root is None:
         return looked
     try:
-        with _opened(root) as repo:
+        with opened(root) as repo:
             for place, store in _stores(repo, looked.blind):
                 looked.places += len(hashes)
                 looked.found += [f"{place}: {md5}" for md5 in hashes if store.exists(md5)]
@@ -88,7 +77,7 @@ def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> 
                 looked.places += 1
                 if holds(path, items):
                     looked.found.append(f"{_relative(path, repo)} holds withdrawn items")
-    except ExecutionFailed as error:
+    except LineageError as error:
         looked.blind.append(str(error))
     return looked
 
@@ -146,7 +135,7 @@ def _forget_in(place: str, store: Any, hashes: Collection[str], done: Forgotten)
                 else:
                     done.deleted.append(f"{place}: {oid}")
         except Exception as problem:  # each kind of remote has errors of its own
-            done.left.append(f"{place}: {oid} could not be deleted ({_reason(problem)})")
+            done.left.append(f"{place}: {oid} could not be deleted ({reason(problem)})")
 
 
 def _stores(repo: Any, out_of_reach: list[str]) -> Iterator[tuple[str, Any]]:
@@ -158,7 +147,7 @@ def _stores(repo: Any, out_of_reach: list[str]) -> Iterator[tuple[str, Any]]:
             store = repo.cloud.get_remote_odb(name)
             store.exists("0" * 32)
         except Exception as problem:  # as above
-            out_of_reach.append(f"{place}: could not be reached ({_reason(problem)})")
+            out_of_reach.append(f"{place}: could not be reached ({reason(problem)})")
             continue
         yield place, store
 
@@ -205,26 +194,3 @@ def md5_of(path: Path) -> str:
     """Return a file's MD5, the name DVC keeps it under; identity is always the SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _reason(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:200] or type(problem).__name__
-
-
-@contextlib.contextmanager
-def _opened(root: Path) -> Iterator[Any]:
-    """Open the repository without usage report, hints and bars; what DVC raises becomes one line."""
-    os.environ["DVC_NO_ANALYTICS"] = "1"
-    silence = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-        warnings.simplefilter("ignore")  # deprecations among DVC's own libraries
-        try:
-            from dvc.exceptions import DvcException
-            from dvc.repo import Repo
-        except ImportError as problem:
-            raise ExecutionFailed(NOT_INSTALLED) from problem
-        try:
-            with Repo(str(root)) as repo:
-                yield repo
-        except DvcException as problem:
-            raise ExecutionFailed(f"DVC in {root.name} failed ({_reason(problem)}); run `dvc doctor`") from problem
