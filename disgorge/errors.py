@@ -6,6 +6,7 @@ DisgorgeError
 ├── StalePlan           a plan whose digest, or whose ledger head, no longer matches
 ├── NotApproved         an execution nobody approved, or too few people did
 ├── AlreadyExecuted     a plan that was carried out before
+├── ReleaseContained    a release that must not be served or trained over while a request is about it
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
 ├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
 └── BundleBroken        a report that does not verify
@@ -36,6 +37,10 @@ class NotApproved(DisgorgeError):  # noqa: N818
 
 class AlreadyExecuted(DisgorgeError):  # noqa: N818
     """The plan was carried out already."""
+
+
+class ReleaseContained(DisgorgeError):  # noqa: N818
+    """A release that must not be served, or trained over, while a request is about it."""
 
 
 class ExecutionFailed(DisgorgeError):  # noqa: N818

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from disgorge.actions import Workshop, act
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
@@ -25,8 +23,8 @@ from disgorge.plan import Step
 from disgorge.registry import Registrar
 from disgorge.requests import require_approved, require_fresh
 from disgorge.tracking import Observer
+from disgorge.turn import turn
 from disgorge.write_up import evidence_of, write_up
-from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.records import Cost
 
@@ -60,20 +58,9 @@ def execute(
     runs, :class:`AlreadyExecuted`, :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and
     :class:`CertificateRefused` when a check does not pass: then a signed report says so and the release stays down.
     """
-    lock = FileLock(ledger.home / "execute.lock", timeout=0)
-    try:
-        with lock:
-            return _execute(
-                ledger,
-                request,
-                Workshop(ledger, runner, independent, references, registrar, on_progress),
-                observer,
-                on_step,
-            )
-    except Timeout as error:
-        raise WorkspaceBusy(
-            f"another execution is running in this workspace; wait for it, then run `disgorge request resume {request}`"
-        ) from error
+    with turn(ledger, then=f"run `disgorge request resume {request}`"):
+        workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
+        return _execute(ledger, request, workshop, observer, on_step)
 
 
 def _execute(
@@ -90,16 +77,13 @@ def _execute(
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
     require_approved(case, plan)
+    require_no_hold(case, "it was started")
     observer.start(plan, case.request, [change.before for change in plan.shard_changes])
     for step in plan.steps:
         case = case_of(ledger, request)
         if step.id in case.steps.get(plan.digest, {}):
             continue
-        if case.hold is not None:
-            raise ExecutionFailed(
-                f"request {request} was put on hold ({case.hold}) before step {step.id}; what was done stands, lift "
-                f"the hold and resume"
-            )
+        require_no_hold(case, f"step {step.id}")
         on_step(step)
         start = time.perf_counter()
         try:
@@ -119,6 +103,15 @@ def _execute(
     observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, case.report["verdict"])
     took = sum(case.seconds[plan.digest].values())
     return Executed(request, case.report["verdict"], bundle, Cost(plan.cost.examples, plan.cost.steps, took))
+
+
+def require_no_hold(case: Case, before: str) -> None:
+    """Raise :class:`ExecutionFailed` if the request was put on hold."""
+    if case.hold is not None:
+        raise ExecutionFailed(
+            f"request {case.request.id} was put on hold ({case.hold}) before {before}; what was done stands, lift the "
+            f"hold and resume"
+        )
 
 
 def _where(case: Case) -> str:

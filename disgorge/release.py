@@ -4,30 +4,22 @@ The order is the order of safety: every component is recorded as soon as it is t
 there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
 finds, and a name is never said to be served before it is.
 
-A training holds the lock of executions: data that a removal withdraws at this moment must not be learned from. The
-cost: while one trains in a workspace, no removal runs there, and the other way round.
+A training holds the workspace's turn, as removals do: see :mod:`disgorge.turn`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 
-from filelock import FileLock, Timeout
-
-from disgorge.errors import DisgorgeError
+from disgorge.errors import ReleaseContained
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.method import Blueprint, ModelSpec, method_named
 from disgorge.registry import Registrar, registry_or_none
 from disgorge.tracking import Observer, tracking_or_none
 from disgorge.training import Made, make
+from disgorge.turn import turn
 from lineage.catalog import Catalog
-from lineage.errors import UnknownRecord, WorkspaceBusy
+from lineage.errors import UnknownRecord
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release, Shard, plain
-
-
-class ReleaseContained(DisgorgeError):  # noqa: N818 (the name says what is the matter)
-    """A release that must not be served, or trained over, while a request is about it."""
 
 
 def train_release(
@@ -45,7 +37,7 @@ def train_release(
     :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
     :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
     """
-    with _alone(ledger):
+    with turn(ledger, then="train again"):
         shards = shards_for(ledger, spec)
         held = release_of(ledger, spec.release, spec.alias)
         if held is not None and held.contained:
@@ -107,15 +99,3 @@ def _is_recorded(ledger: Ledger, composition: Composition) -> bool:
         except UnknownRecord:
             return False
     return True
-
-
-@contextmanager
-def _alone(ledger: Ledger) -> Iterator[None]:
-    """Hold the lock that executions hold (see :func:`disgorge.execute.execute`)."""
-    try:
-        with FileLock(ledger.home / "execute.lock", timeout=0):
-            yield
-    except Timeout:
-        raise WorkspaceBusy(
-            "a removal or another training is running in this workspace; wait for it to end, then train again"
-        ) from None

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from disgorge.cli import checks, execution, ledger, policy, release, request, shard, train, workspace
+from disgorge.cli import checks, demo, execution, ledger, policy, release, request, shard, train, workspace
 from disgorge.cli.failures import INTERRUPTED, Verbs
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 app.command("init")(workspace.init)
+app.command("demo")(demo.demo)
 app.command("audit")(checks.audit)
 app.command("trace")(workspace.trace)
 app.command("verify")(checks.verify)

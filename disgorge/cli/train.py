@@ -22,8 +22,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
+    from disgorge.errors import ReleaseContained
     from disgorge.model_file import read_model_file
-    from disgorge.release import ReleaseContained, lay_out, train_release
+    from disgorge.release import lay_out, train_release
     from disgorge.workers import Workers
     from lineage.ledger import Ledger
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from disgorge.errors import ReleaseContained
 from disgorge.jobs import Here
 from disgorge.method import ModelSpec
 from disgorge.registry import Unregistered
-from disgorge.release import ReleaseContained, lay_out, train_release
+from disgorge.release import lay_out, train_release
 from disgorge.tracking import Untracked
 from disgorge.training import Made
 from lineage.catalog import Catalog
