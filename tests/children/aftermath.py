@@ -7,9 +7,9 @@ from disgorge.audit import audit
 from disgorge.certificate import refuse_adoption
 from disgorge.docket import docket
 from disgorge.plan import Action, Plan
-from disgorge.purge_dvc import holds
 from disgorge.report import verify_bundle
 from lineage.catalog import Catalog
+from lineage.forget_dvc import holds
 from lineage.ledger import Fact, Ledger
 from lineage.records import Component, restore
 

@@ -1,0 +1,153 @@
+"""Files that somebody changed, a full disk, a clock that goes backwards: one clear error, and a way to go on."""
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from disgorge.audit import audit
+from disgorge.report import verify_bundle
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from tests.children import aftermath
+from tests.children.nursery import the_nursery
+from tests.children.removals import removal
+from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
+
+RELEASE = "toy-averages"
+Find = Callable[[Ledger], Path]
+
+
+def flipped(data: bytes) -> bytes:
+    """Change one bit in the middle."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def component(name: str) -> Find:
+    """Find the weights of a component."""
+
+    def find(ledger: Ledger) -> Path:
+        with Catalog.of(ledger) as catalog:
+            return ledger.objects.path(catalog.component(f"{RELEASE}/{name}").digest)
+
+    return find
+
+
+def content(name: str) -> Find:
+    """Find the items of a shard."""
+    return lambda ledger: ledger.content_path(live_shards(ledger)[name].digest)
+
+
+def manifest(name: str) -> Find:
+    """Find the manifest of a shard."""
+    return lambda ledger: ledger.manifest_path(live_shards(ledger)[name].digest)
+
+
+@contextmanager
+def damaged(workspace: Path, which: Find, other: Find | None) -> Iterator[Path]:
+    """Flip a bit of a file, or give it the bytes of another one; it is restored afterwards."""
+    ledger = Ledger.open(workspace)
+    path = which(ledger)
+    kept, bytes_of_another = path.read_bytes(), None if other is None else other(ledger).read_bytes()
+    for catalog in ledger.home.glob("catalog-*"):  # else it would answer for the manifests
+        catalog.unlink()
+    path.write_bytes(flipped(kept) if bytes_of_another is None else bytes_of_another)
+    yield path
+    path.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("which", "other"),
+    [
+        pytest.param(component("scale"), None, id="an input of training flipped"),
+        pytest.param(component("scale"), component("mean/shard-2"), id="an input of training swapped"),
+        pytest.param(content("shard-1"), None, id="retained items flipped"),
+        pytest.param(content("shard-1"), content("shard-2"), id="retained items swapped"),
+        pytest.param(content("shard-3"), None, id="items to cut flipped"),
+        pytest.param(content("shard-3"), content("shard-2"), id="items to cut swapped"),
+        pytest.param(manifest("shard-3"), manifest("shard-2"), id="a manifest swapped"),
+        pytest.param(lambda ledger: ledger.home / "ledger.jsonl", None, id="the ledger flipped"),
+    ],
+)
+def test_a_changed_file_stops_the_removal_and_restored_it_goes_on(which: Find, other: Find | None) -> None:
+    wanted = removal("retrain")
+    workspace = wanted.copy("changed")
+    with damaged(workspace, which, other) as path:
+        ended = the_nursery().run("carry", workspace, request="R-1")
+        assert ended.code == 1, ended
+        assert ended.err.startswith(("lineage.errors.", "disgorge.errors."))
+        assert len(ended.err.splitlines()) == 1
+        assert path.name in ended.err
+    aftermath.under_way(workspace, wanted.plan)
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+def test_a_swapped_component_that_is_retained_is_trained_again_by_the_probe() -> None:
+    """Re-execution stores what the recipe determines, and that is what the digest says: nothing else is ever served."""
+    wanted = removal("retrain")
+    workspace = wanted.copy("swapped")
+    kept = component("mean/shard-1")(Ledger.open(workspace)).read_bytes()
+    with damaged(workspace, component("mean/shard-1"), component("mean/shard-2")) as path:
+        wanted.resume(workspace)
+        assert path.read_bytes() == kept
+    wanted.check(workspace)
+
+
+@pytest.mark.xfail(reason="adopt does not read the bytes it releases, and they changed after the probe", strict=True)
+def test_a_swapped_component_that_was_proved_before_is_refused() -> None:
+    wanted = removal("retrain")
+    workspace = wanted.copy("proved")
+    adopt = next(step.id for step in wanted.plan.steps if "adopt" in step.id)
+    assert the_nursery().run("carry", workspace, request="R-1", die_at_step=adopt).killed
+    with damaged(workspace, component("mean/shard-1"), component("mean/shard-2")):
+        ended = the_nursery().run("carry", workspace, request="R-1")
+        assert ended.code == 1, "a release with other weights than its probe saw was adopted"
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("room", [0, 600, 4_000, 12_000])
+def test_a_full_disk_stops_the_removal_and_with_room_it_goes_on(room: int) -> None:
+    """No file may grow beyond the ledger and so many bytes: what a write meets then is what it meets on a full disk."""
+    wanted = removal("retrain")
+    workspace = wanted.copy(f"full-{room}")
+    ended = the_nursery().run(
+        "cli", workspace, arguments=["request", "execute", "R-1", "--references", "0"], without=["mlflow"],
+        limit=(workspace / ".disgorge" / "ledger.jsonl").stat().st_size + room,
+    )  # fmt: skip
+    assert ended.code in (2, 3), ended  # 2 when it was a worker that met it: then it is the training that failed
+    assert len(ended.err.splitlines()) == 1, ended
+    assert ended.err.startswith("error: ")
+    assert "File too large" in ended.err
+    Ledger.open(workspace).verify()
+    aftermath.under_way(workspace, wanted.plan)
+    wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+def test_a_clock_that_goes_backwards_breaks_nothing(tmp_path: Path) -> None:
+    began = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+    ticks = itertools.count()
+
+    def clock() -> dt.datetime:
+        """Every look an hour earlier, and every third a day later."""
+        tick = next(ticks)
+        return began - dt.timedelta(hours=tick % 24) + dt.timedelta(days=tick % 3 == 0)
+
+    ledger = Ledger.init(tmp_path / "workspace", clock=clock)
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    executed = carry(ledger)
+    assert executed.verdict == "certified"
+    times = [fact.at for fact in ledger.facts()]
+    assert times != sorted(times)
+    assert ledger.verify() == len(times)
+    assert verify_bundle(executed.bundle).verdict == "certified"
+    assert not audit(ledger)
