@@ -77,22 +77,19 @@ class CompartmentalDiffusion:
         core = sorted((shards[name] for name in spec.core if name in shards), key=lambda shard: shard.digest)
         if not core:
             return ()
-        backbone, router = f"{spec.release}/backbone", f"{spec.release}/router"
         on_core = tuple(Input("shard", shard.name, Role.TRAIN) for shard in core)
         made = [
-            _blueprint(settings, spec, backbone, "backbone", on_core, weight=0.0),
-            _blueprint(settings, spec, router, "router", on_core, weight=0.0),
+            _blueprint(settings, spec, "backbone", "backbone", on_core, weight=0.0),
+            _blueprint(settings, spec, "router", "router", on_core, weight=0.0),
         ]
         rehearsed = on_core if settings.rehearsal else ()
         for name in sorted(name for name in spec.shards if name in shards):
             own = Input("shard", name, Role.TRAIN)
-            on_backbone = Input("component", backbone, Role.INITIALIZE)
-            counted = (Input("shard", name, Role.CALIBRATE), Input("component", router, Role.NORMALIZE))
+            on_backbone = Input("component", "backbone", Role.INITIALIZE)
+            counted = (Input("shard", name, Role.CALIBRATE), Input("component", "router", Role.NORMALIZE))
             made += [
-                _blueprint(
-                    settings, spec, f"{spec.release}/compartment/{name}", "compartment", (own, *rehearsed, on_backbone)
-                ),
-                _blueprint(settings, spec, f"{spec.release}/posterior/{name}", "posterior", counted, weight=0.0),
+                _blueprint(settings, spec, f"compartment/{name}", "compartment", (own, *rehearsed, on_backbone)),
+                _blueprint(settings, spec, f"posterior/{name}", "posterior", counted, weight=0.0),
             ]
         return tuple(made)
 

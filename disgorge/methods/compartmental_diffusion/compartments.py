@@ -95,7 +95,7 @@ def gather(settings: Parameters, spec: ModelSpec, parts: tuple[Part, ...]) -> Co
             raise BadModel(
                 f"component {part.name} is of kind {part.kind!r}, which compartmental_diffusion has no use for"
             )
-        by_kind[part.kind][part.name.removeprefix(f"{spec.release}/{part.kind}/")] = part
+        by_kind[part.kind][part.name.removeprefix(f"{part.kind}/")] = part
     for kind in ("backbone", "router"):
         if len(by_kind[kind]) != 1:
             raise BadModel(f"release {spec.release} has {len(by_kind[kind])} components of kind {kind}; it needs one")

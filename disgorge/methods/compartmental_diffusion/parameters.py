@@ -45,9 +45,6 @@ class Parameters:
     rehearsal: float = 0.0
     """Part of each batch of a compartment that is drawn from the core. None by default: the core is a member of the
     mixture, and rehearsal made every measure on the digits worse."""
-    core_seed: int = 0
-    """Seed of backbone and router. Apart from the model's seed, so that models which differ in that one share the
-    parts that no removable shard shaped, as they would share a backbone they were given."""
     features: int = 24
     """Directions of the core's covariance in which densities are measured."""
     clusters: int = 16
@@ -62,15 +59,12 @@ class Parameters:
 
     def of(self, kind: str, seed: int) -> dict[str, Json]:
         """Return the parameters that shape a component of that kind, the seed among them."""
-        chosen: dict[str, Json] = {"seed": self.core_seed if kind in ON_CORE else seed}
+        chosen: dict[str, Json] = {"seed": seed}
         for name in _SHAPED_BY[kind]:
             value = getattr(self, name)
             chosen[name] = list(value) if isinstance(value, tuple) else value
         return chosen
 
-
-ON_CORE = ("backbone", "router")
-"""Kinds of component that the core alone shapes."""
 
 _SHAPED_BY = {
     "backbone": ("peak", "channels", "batch", "backbone_steps", "backbone_rate"),
@@ -88,7 +82,6 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "compartment_steps": (1, 10_000_000),
     "compartment_rate": (1e-8, 1.0),
     "rehearsal": (0.0, 0.9),
-    "core_seed": (0, 2**52),
     "features": (1, 4096),
     "clusters": (1, 4096),
     "breadth": (1e-3, 1e6),
