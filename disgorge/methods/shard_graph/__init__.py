@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Input, Items, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import Blueprint, Input, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
 from disgorge.methods.shard_graph.graph import restricted
 from disgorge.methods.shard_graph.settings import (
     AdapterSettings,
@@ -58,7 +58,7 @@ class ShardGraph:
         "Dukler, Bowman, Achille, Golatkar, Swaminathan, Soatto. SAFE: Machine Unlearning With Shard Graphs. "
         "ICCV 2023, arXiv:2304.13169."
     )
-    promises_not = (
+    promises_not: tuple[str, ...] = (
         "The encoder is trained on the core and keeps what it learned there; removing core data retrains everything.",
         "An adapter that reads a removed shard must not answer until it is trained again.",
         "The graph, the prototypes' weight and other hyper-parameters are read from the model file; if they were "
@@ -66,7 +66,7 @@ class ShardGraph:
         "Nodes that read exactly the same shards differ by seed and by the weight of their own items only; such a "
         "graph costs more than its number of distinct adapters is worth.",
     )
-    offers = (
+    offers: tuple[Offer, ...] = (
         Offer(
             ADAPTER,
             Remedy.DROP,
@@ -225,4 +225,4 @@ def _existing(spec: ModelSpec, shards: Mapping[str, Shard]) -> dict[str, Shard]:
     return existing
 
 
-METHOD = ShardGraph()
+METHOD: Method = ShardGraph()

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Input, Items, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import Blueprint, Input, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
 from disgorge.methods.tangent_composition.settings import (
     BackboneSettings,
     TangentSettings,
@@ -49,7 +49,7 @@ class TangentComposition:
     citation = (
         "Liu, Soatto. Tangent Model Composition for Ensembling and Continual Fine-tuning. ICCV 2023, arXiv:2307.08114."
     )
-    promises_not = (
+    promises_not: tuple[str, ...] = (
         "The backbone is trained on the core and keeps what it learned there; removing core data retrains everything.",
         "Removing a shard is exact because the remaining vectors are added up anew; a copy of the old sum kept "
         "elsewhere still holds the shard.",
@@ -57,7 +57,7 @@ class TangentComposition:
         "Accuracy may fall: with fewer vectors each remaining one weighs more, and a class only the removed shard "
         "brought is lost.",
     )
-    offers = (
+    offers: tuple[Offer, ...] = (
         Offer(
             TANGENT,
             Remedy.SUBTRACT,
@@ -172,4 +172,4 @@ def _existing(spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[list[Shard]
     return found[0], found[1]
 
 
-METHOD = TangentComposition()
+METHOD: Method = TangentComposition()
