@@ -1,0 +1,1 @@
+"""What was trained on what, under test."""

@@ -56,6 +56,7 @@ class World:
     facts: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
     def shard(self, name: str, items: Iterable[Item], **more: object) -> Shard:
+        """Record a shard and write its manifest."""
         items = tuple(items)
         shard = Shard(shard_digest(i.digest for i in items), name, None, None, None, len(items), **more)  # type: ignore[arg-type]
         self.items[shard.digest] = items
@@ -66,6 +67,7 @@ class World:
         return shard
 
     def withdraw(self, shard: Shard, after: Shard | None = None) -> None:
+        """Withdraw a shard."""
         self.withdrawn |= {(s.name, s.digest) for s in self.shards if s.digest == shard.digest}
         self.facts.append(
             ("shard-withdrawn", {"shard": shard.digest, "name": shard.name, "after": after and after.digest})
@@ -73,27 +75,32 @@ class World:
 
     @property
     def live(self) -> list[Shard]:
+        """The shards recorded and not withdrawn."""
         return [
             s for s in {(s.name, s.digest): s for s in self.shards}.values() if (s.name, s.digest) not in self.withdrawn
         ]
 
     def component(self, name: str, uses: Iterable[tuple[str, Role]], digest: str | None = None, **more: object) -> str:
+        """Record a component and return its digest."""
         made = Component(digest or hexed(name), name, "toy", tuple(Use(*use) for use in uses), **more)  # type: ignore[arg-type]
         self.components.append(made)
         self.facts.append(("component", {"component": plain(made)}))
         return made.digest
 
     def retire(self, name: str, digest: str) -> None:
+        """Retire a component."""
         self.retired.add((name, digest))
         self.facts.append(("component-retired", {"name": name, "component": digest, "after": None}))
 
     def release(self, name: str, members: Sequence[tuple[str, str]]) -> None:
+        """Release these members."""
         made = Composition("toy", {}, in_member_order(Member(*member) for member in members))
         self.releases.append((Release(name, "live", made.digest), made))
         self.facts.append(("composition", {"composition": plain(made)}))
         self.facts.append(("release", {"name": name, "alias": "live", "composition": made.digest}))
 
     def manifests(self, shard: str) -> File:
+        """Where a manifest is."""
         return self.folder / "manifests" / f"{shard}.parquet"
 
     def ledger(self) -> Ledger:
