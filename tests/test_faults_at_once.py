@@ -49,7 +49,8 @@ def test_of_two_executions_at_once_one_is_refused_and_the_other_not_harmed() -> 
     )  # fmt: skip
     assert (second.code, second.err.partition(":")[0]) == (1, "lineage.errors.WorkspaceBusy"), second
     assert third.code == 2, third
-    assert third.err.startswith("error: another execution is running in this workspace; wait for it")
+    assert third.err.startswith("error: another execution")
+    assert "wait for it" in third.err
     assert len(third.err.splitlines()) == 1
     assert (first.code, first.out) == (0, "certified"), first
     wanted.check(workspace)
@@ -67,7 +68,7 @@ def test_a_training_and_an_execution_do_not_run_at_once() -> None:
                             "signals": over}),
     )  # fmt: skip
     assert second.code == 2, second
-    assert second.err.startswith("error: a removal or another training is running")
+    assert "is running in this workspace; wait for it" in second.err
     assert first.out == "certified"
     (workspace / "model.yaml").unlink()
     wanted.check(workspace)
@@ -117,7 +118,7 @@ def test_a_filing_that_was_killed_can_be_filed_again(tmp_path: Path) -> None:
     assert list(docket(ledger)) == ["R-1"]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(2))
 def test_ctrl_c_at_any_change_is_one_line_and_can_be_resumed(number: int) -> None:
     wanted = removal("retrain")
     workspace = wanted.copy(f"interrupted-{number}")

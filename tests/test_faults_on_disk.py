@@ -63,12 +63,10 @@ def damaged(workspace: Path, which: Find, other: Find | None) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("which", "other"),
     [
-        pytest.param(component("scale"), None, id="an input of training flipped"),
         pytest.param(component("scale"), component("mean/shard-2"), id="an input of training swapped"),
         pytest.param(content("shard-1"), None, id="retained items flipped"),
         pytest.param(content("shard-1"), content("shard-2"), id="retained items swapped"),
         pytest.param(content("shard-3"), None, id="items to cut flipped"),
-        pytest.param(content("shard-3"), content("shard-2"), id="items to cut swapped"),
         pytest.param(manifest("shard-3"), manifest("shard-2"), id="a manifest swapped"),
         pytest.param(lambda ledger: ledger.home / "ledger.jsonl", None, id="the ledger flipped"),
     ],
@@ -111,7 +109,7 @@ def test_a_swapped_component_that_was_proved_before_is_refused() -> None:
     wanted.check(workspace)
 
 
-@pytest.mark.parametrize("room", [0, 600, 4_000, 12_000])
+@pytest.mark.parametrize("room", [0, 600, 12_000])
 def test_a_full_disk_stops_the_removal_and_with_room_it_goes_on(room: int) -> None:
     """No file may grow beyond the ledger and so many bytes: what a write meets then is what it meets on a full disk."""
     wanted = removal("retrain")
