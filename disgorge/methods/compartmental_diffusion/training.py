@@ -99,7 +99,8 @@ def load_backbone(settings: Parameters, backbone: "Tensors") -> tuple[Any, dict[
     tensors = as_tensors(backbone)
     channels, height, width = tensors.pop("size").tolist()
     del tensors["axes"]
-    unet = network.build_unet(settings.channels, (channels, height, width))
+    with network.reproducible(0):  # the first weights are overwritten at once; torch's random state must not notice
+        unet = network.build_unet(settings.channels, (channels, height, width))
     unet.load_state_dict(tensors)
     unet.requires_grad_(False)
     unet.eval()
