@@ -96,10 +96,10 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
 
 
 def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    return Acted(
-        {"component": step.subject, "before": step.detail["component"], "after": None},
-        [_retired(plan, step.subject, step.detail["component"], None, step.action.value)],
-    )
+    """Retire components: ``recompose`` leaves them out and ``purge`` deletes their bytes."""
+    retired = zip(step.detail["names"], step.detail["components"], strict=True)
+    facts = [_retired(plan, name, digest, None, step.action.value) for name, digest in retired]
+    return Acted({"retired": len(facts)}, facts)
 
 
 def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -108,18 +108,14 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         shards = {shard.name: shard for shard in catalog.shards()}
     spec = spec_of(_composition(ledger, _before(plan, step.release)))
     component = remake(ledger, spec, step.subject, workshop.runner, shards=shards, on_progress=workshop.on_progress)
-    result = {
-        "component": step.subject,
-        "before": step.detail["component"],
-        "after": component.digest,
-        "cost": plain(component.cost),
-    }
-    if component.digest == step.detail["component"]:
+    (before,) = step.detail["components"]
+    result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
+    if component.digest == before:
         raise ExecutionFailed(
             f"training {step.subject} again without the items gave the very same weights; either they never trained "
             f"it, or the method does not train: the removal cannot be shown"
         )
-    return Acted(result, [_retired(plan, step.subject, step.detail["component"], component.digest, "retrain")])
+    return Acted(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
 
 
 def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:

@@ -46,9 +46,8 @@ def make_plan(
         else:
             remedies.extend(found)
             endings.extend(_renewal(hit, owed))
-    destroyed = [digest for step in endings for digest in step.detail.get("components", [])]
     remedies.extend(_unreleased(impact, hits))
-    retired = [step.detail["component"] for step in remedies] + destroyed
+    retired = [digest for step in (*remedies, *endings) for digest in step.detail.get("components", [])]
     steps = [
         *(_contain(hit) for hit in hits),
         *_withdraw_items(impact),
@@ -158,7 +157,7 @@ def _remedy(hit: _Hit, component: Component, blueprint: Blueprint | None, owed: 
         words=_words(chosen.remedy, component),
         caveat=chosen.caveat,
         alternatives=(*rejected, everything),
-        detail={"component": component.digest, "kind": component.kind},
+        detail=_named([component]),
     )
 
 
@@ -242,24 +241,31 @@ def _withdrawal(hit: _Hit, owed: Owed, hits: Sequence[_Hit]) -> Step:
         detail={
             "alias": hit.alias,
             "before": hit.composition,
-            "components": [member.digest for member in hit.members],
-            "names": [member.name for member in hit.members],
+            **_named(hit.members),
         },
     )
 
 
 def _unreleased(impact: Impact, hits: Sequence[_Hit]) -> Iterator[Step]:
-    """Yield a drop for every affected component no live release uses: references of probes, recorded leftovers."""
+    """Yield one drop for all affected components no live release uses: references of probes, recorded leftovers."""
     released = {(member.name, member.digest) for hit in hits for member in hit.members}
-    for affected in impact.affected:
-        component = affected.component
-        if (component.name, component.digest) in released:
-            continue
+    left = [a.component for a in impact.affected if (a.component.name, a.component.digest) not in released]
+    if left:
+        noun = "component" if len(left) == 1 else "components"
         yield Step(
-            f"drop-{component.name}", Action.DROP, component.name, None, Guarantee.EXACT, Cost(),
-            f"Destroy {component.name}: it learned from the items and no live release uses it.",
-            detail={"component": component.digest, "kind": component.kind},
+            "drop-unreleased", Action.DROP, f"{len(left)} unreleased {noun}", None, Guarantee.EXACT, Cost(),
+            f"Destroy {len(left)} {noun} that learned from the items and that no live release uses.",
+            detail=_named(left),
         )  # fmt: skip
+
+
+def _named(components: Sequence[Component]) -> dict[str, Json]:
+    """Return what a step that retires components needs to know of them."""
+    return {
+        "components": [component.digest for component in components],
+        "names": [component.name for component in components],
+        "kinds": sorted({component.kind for component in components}),
+    }
 
 
 def _purge(impact: Impact, retired: Sequence[str]) -> Step:

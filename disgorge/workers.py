@@ -29,6 +29,7 @@ class Workers:
     def __init__(self, ledger: Ledger, *, count: int = 2, apart: bool = False) -> None:
         self.ledger = ledger
         self.count = count
+        self._errors = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -52,6 +53,7 @@ class Workers:
         self._processes.clear()
         if self._folder is not None:
             self._folder.cleanup()
+        self._errors.close()
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words."""
@@ -68,12 +70,18 @@ class Workers:
         while count:
             job, message = heard.get()
             if "error" in message:
-                raise ExecutionFailed(f"training {job.name} failed: {message['error']}")
+                raise ExecutionFailed(f"training {job.name} failed: {message['error']}{self._last_words()}")
             if "digest" in message:
                 count -= 1
                 yield Done(job, message["digest"], message["seconds"])
             else:
                 on_progress(job.name, message["done"], message["total"])
+
+    def _last_words(self) -> str:
+        """Return what the processes last said on standard error, for whoever looks for the cause of a death."""
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f" (it said: {said[-1][:300]})" if said else ""
 
     def _where(self) -> str:
         return self._folder.name if self._folder is not None else ""
@@ -83,7 +91,7 @@ class Workers:
             [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             env=os.environ | _ALONE | dict.fromkeys(_FOLDERS if self._folder else (), self._where()),
         )

@@ -121,8 +121,7 @@ class Look:
     def _read_plan(self, plan: str) -> frozenset[str]:
         try:
             steps = json.loads(self.ledger.objects.get(plan))["steps"]
-            one = {step["detail"]["component"] for step in steps if "component" in step["detail"]}
-            return frozenset(one | {digest for step in steps for digest in step["detail"].get("components", [])})
+            return frozenset(digest for step in steps for digest in step["detail"].get("components", []))
         except (LineageError, ValueError, KeyError, TypeError):
             return frozenset()
 

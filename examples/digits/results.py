@@ -13,7 +13,7 @@ from pathlib import Path
 
 from disgorge.docket import Case, docket, plan_of
 from disgorge.evidence import Evidence
-from disgorge.plan import Action, Plan, Step
+from disgorge.plan import Action, Plan
 from disgorge.write_up import evidence_of
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -70,7 +70,7 @@ def _removal(ledger: Ledger, case: Case, plan: Plan, evidence: Evidence, release
         release=release,
         remedies=dict(Counter(step.action.value for step in steps)),
         guarantee=min(step.guarantee for step in steps).label,
-        touched=_touched(steps),
+        touched=sum(len(step.detail["components"]) for step in steps),
         components=len(members),
         steps=sum(cost["steps"] for cost in trained),
         full_steps=sum(cost.steps for cost in full),
@@ -82,11 +82,6 @@ def _removal(ledger: Ledger, case: Case, plan: Plan, evidence: Evidence, release
         after=headline.after if headline else None,
         verdict=case.report["verdict"],
     )
-
-
-def _touched(steps: list[Step]) -> int:
-    """How many components the steps are about; a withdrawal is about all it names."""
-    return sum(len(step.detail["components"]) if step.action is Action.WITHDRAW else 1 for step in steps)
 
 
 def cells(removal: Removal) -> tuple[str, ...]:
