@@ -53,7 +53,10 @@ def draw(trace: Trace, *, highlighted: Collection[str] = ()) -> str:
 
 
 def draw_impact(impact: Impact) -> str:
-    """Return the SVG of an impact: the shards it changes, what learned from them (highlighted), what is retained."""
+    """Return the SVG of an impact: the shards it changes, what learned from them, the releases that hold it.
+
+    What a release retains is one box with a count: dozens of boxes that nothing happens to would hide those it does.
+    """
     nodes: dict[str, Node] = {}
     edges: dict[Edge, None] = {}
     for change in impact.shards:
@@ -72,10 +75,6 @@ def draw_impact(impact: Impact) -> str:
                     kind, state = ("shard", "withdrawn") if digest == path.nodes[0] else ("component", "retired")
                     nodes.setdefault(digest, Node(digest, kind, digest[:10], state, ""))  # type: ignore[arg-type]
                 edges[Edge(source, target, role.value)] = None
-    for component in impact.retained:
-        nodes.setdefault(
-            component.digest, Node(component.digest, "component", component.name, "live", f"{component.kind}, retained")
-        )
     for found in impact.releases:
         id_ = f"{found.release.name}@{found.release.alias}"
         state = "contained" if found.release.contained else "live"
@@ -84,6 +83,11 @@ def draw_impact(impact: Impact) -> str:
         edges.update(
             (Edge(m.component, id_, "member"), None) for m in found.composition.members if m.component in nodes
         )
+        kept = [m for m in found.composition.members if m.component not in nodes]
+        if kept:
+            noun = "component" if len(kept) == 1 else "components"
+            nodes[f"kept {id_}"] = Node(f"kept {id_}", "component", f"{len(kept)} {noun} kept", "live", "not reached")
+            edges[Edge(f"kept {id_}", id_, "member")] = None
     return draw(Trace("", tuple(nodes.values()), tuple(edges)), highlighted=hit)
 
 

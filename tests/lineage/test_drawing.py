@@ -143,7 +143,7 @@ def test_an_impact_shows_what_goes_what_learned_from_it_and_what_is_retained() -
     )
     svg = draw_impact(impact)
     said = texts(svg)
-    assert {"alice", "head", "other", "model@live", "train", "initialize"} <= set(said)
+    assert {"alice", "head", "1 component kept", "model@live", "train", "initialize"} <= set(said)
     assert "5555555555 · 2 of 9 items go" in said
     assert "retired · 3333333333" in said
     assert svg.count('class="box hit"') == 3
