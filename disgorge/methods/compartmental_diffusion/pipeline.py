@@ -4,7 +4,8 @@
   Its expected velocity is the mixture's, at the cost of one network; and from where it keeps one, x_t ~ p_t and
   i ~ p(i | x_t), so following shard i alone from there still ends in the mixture;
 - ``likeliest``: the same, but keep the one with the greatest weight. It favors shards that are large or common: on the
-  digits, classes that few shards bring came out half as often as they should;
+  digits, classes that contributors alone bring were 11 % of 2,000 samples, against 23 % by ``draw`` and 30 % in the
+  data (seed 0; counted by a small classifier that is 97 % right);
 - ``weighted``: the velocities of all, weighted by w_t: equation (3) as it stands, at the cost of all networks;
 - ``stratified``: one compartment an image for good, each as often as its prior says; a baseline that needs no weights;
 - ``naive``: the plain average of all: the baseline that is wrong.
