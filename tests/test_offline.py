@@ -1,0 +1,73 @@
+"""Nothing leaves the machine: the whole pass, with every library installed and nothing switched off beforehand.
+
+MLflow, DVC and Great Expectations report their use unless they are told not to, so the environment that tests otherwise
+set up is left out, the home folder is empty, and every process is listened to. The first tests are the controls: what
+listens does hear.
+"""
+
+import pytest
+
+from tests.children.alone import Ran, namespaces, run_alone, whole_pass
+
+ONLY_WITH_NAMESPACES = pytest.mark.skipif(not namespaces(), reason="no network namespaces for this user")
+PROGRAMS = {"git", "uname", "python"}
+"""What the pass may start: git and this Python, and uname, which Python's own ``platform`` asks."""
+
+FETCH = "import urllib.request; urllib.request.urlopen('http://{}/')"
+CONNECT = "import socket; socket.socket().connect(('192.0.2.1', 9))"
+DVC_AS_IT_COMES = "from dvc.cli import main; main(['version', '-q']); import time; time.sleep(3)"
+
+
+@pytest.fixture(scope="module")
+def ran() -> Ran:
+    """The whole pass, as heard."""
+    return whole_pass()[1]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])
+def test_an_attempt_is_heard_and_fails(host: str) -> None:
+    tried = run_alone("-c", FETCH.format(host))
+    assert tried.code == 1
+    assert "no network here" in tried.said
+    assert [words[:2] for words in tried.tried] == [["socket.getaddrinfo", host]]
+
+
+@ONLY_WITH_NAMESPACES
+def test_an_attempt_of_native_code_is_counted() -> None:
+    """The hook is left out here, so that what the kernel counts is all there is."""
+    tried = run_alone("-c", CONNECT, guarded=False)
+    assert (tried.code, tried.heard, tried.sought) == (1, [], 1)
+
+
+@ONLY_WITH_NAMESPACES
+def test_a_library_that_reports_its_use_is_caught() -> None:
+    """DVC's command line, as it comes, starts a daemon that clears its environment; the kernel hears it."""
+    tried = run_alone("-c", DVC_AS_IT_COMES)
+    assert any("daemon" in words for words in tried.heard)
+    assert tried.sought
+
+
+@pytest.mark.timeout(240)
+def test_the_whole_pass_works_without_a_network(ran: Ran) -> None:
+    assert ran.code == 0, ran.said
+
+
+def test_no_process_tried_to_reach_anything(ran: Ran) -> None:
+    assert ran.tried == []
+
+
+@ONLY_WITH_NAMESPACES
+def test_no_packet_looked_for_a_way_out(ran: Ran) -> None:
+    assert ran.sought == 0
+
+
+def test_workers_were_listened_to_as_well(ran: Ran) -> None:
+    processes = [words for words in ran.heard if words[0] == "process"]
+    assert len([words for words in processes if "disgorge.work" in words]) >= 2
+
+
+def test_nothing_was_started_that_is_not_known(ran: Ran) -> None:
+    """A program started without the hook could do what it likes, and telemetry likes daemons."""
+    started = [words[1:] for words in ran.heard if words[0] == "subprocess.Popen"]
+    assert {words[0].rpartition("/")[2].rstrip("3.1") for words in started} <= PROGRAMS
+    assert not [words for words in started if "daemon" in words]

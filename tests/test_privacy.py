@@ -1,0 +1,180 @@
+"""Who asked, whose data it was, which items went: none of it is anywhere but in ``private/``, and there it is closed.
+
+Looks into every file of a workspace after a whole pass with MLflow, DVC and Great Expectations, run by somebody whose
+umask closes nothing: as bytes, and as what readers of each format would see. The controls show that the search finds.
+"""
+
+import base64
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from disgorge.docket import case_of
+from disgorge.report import verify_bundle
+from disgorge.requests import erase_particulars
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from tests.children import aftermath
+from tests.children.alone import whole_pass
+from tests.children.nursery import the_nursery
+from tests.children.removals import removal
+from tests.children.whole_pass import APPROVER, CONTACT, NAME, NOTE, OTHERS, REQUEST
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Path:
+    """A workspace in which somebody's removal was carried out."""
+    folder, ran = whole_pass()
+    assert ran.code == 0, ran.said
+    return folder / "workspace"
+
+
+@pytest.fixture(scope="module")
+def forgotten(workspace: Path) -> dict[str, Any]:
+    """What was to be forgotten, as it was known before."""
+    known: dict[str, Any] = json.loads((workspace.parent / "forgotten.json").read_text())
+    return known
+
+
+def public(workspace: Path) -> list[Path]:
+    """Every file of a workspace that is not private."""
+    private = workspace / ".disgorge" / "private"
+    return sorted(path for path in workspace.rglob("*") if path.is_file() and private not in path.parents)
+
+
+def seen_in(path: Path) -> bytes:
+    """What is in a file: its bytes, and what its format hides in them, in lower case."""
+    data = path.read_bytes()
+    seen = [data]
+    if data.startswith(b"PAR1"):
+        seen.append(str(pq.read_table(path).to_pydict()).encode())
+    elif data.startswith(b"SQLite format 3"):
+        with sqlite3.connect(path) as connection:
+            seen.append("\n".join(connection.iterdump()).encode())
+    elif path.suffix == ".duckdb":
+        with duckdb.connect(str(path), read_only=True) as connection:
+            for (table,) in connection.execute("select table_name from duckdb_tables()").fetchall():
+                seen.append(str(connection.execute(f'select * from "{table}"').fetchall()).encode())
+    elif path.name == "statement.json":
+        seen.append(base64.b64decode(json.loads(data)["payload"]))
+    return b"\n".join(seen).lower()
+
+
+def found(paths: Iterable[Path], needles: Iterable[str]) -> dict[str, list[str]]:
+    """Which of the needles are in which files: as text, and a digest also as the bytes it stands for."""
+    forms = {needle: [needle.lower().encode()] for needle in needles}
+    for needle in forms:
+        if len(needle) == 64:
+            forms[needle].append(bytes.fromhex(needle))
+    hits = {path.name: seen_in(path) for path in paths}
+    return {
+        needle: names
+        for needle, written in forms.items()
+        if (names := [name for name, seen in hits.items() if any(form in seen for form in written)])
+    }
+
+
+def test_who_asked_is_nowhere(workspace: Path) -> None:
+    asked = [NAME, NAME.split()[1], CONTACT, NOTE, "QX-77"]
+    assert not found(public(workspace), asked)
+
+
+def test_who_approved_and_who_else_is_in_the_data_is_nowhere(workspace: Path) -> None:
+    assert not found(public(workspace), [APPROVER, APPROVER.split()[1], *OTHERS])
+
+
+def test_which_items_went_is_nowhere(workspace: Path, forgotten: dict[str, Any]) -> None:
+    assert len(forgotten["items"]) == 4
+    assert not found(public(workspace), [*forgotten["items"], *forgotten["keys"], "quillfeather-scan"])
+
+
+def test_names_are_in_no_files_name(workspace: Path, forgotten: dict[str, Any]) -> None:
+    names = "\n".join(str(path.relative_to(workspace)) for path in workspace.rglob("*")).lower()
+    assert not [word for word in (*forgotten["items"], *NAME.lower().split(), "penny") if word in names]
+
+
+def test_the_search_finds_what_is_there(workspace: Path) -> None:
+    """The control: particulars where they belong, and retained items in every format there is."""
+    ledger = Ledger.open(workspace)
+    private = [path for path in (ledger.home / "private").rglob("*") if path.is_file()]
+    assert found(private, [NAME, CONTACT, NOTE]).keys() == {NAME, CONTACT, NOTE}
+    with Catalog.of(ledger) as catalog:
+        shard = catalog.shard("shard-2")
+        (serving,) = catalog.releases()
+    kept = str(pq.read_table(ledger.manifest_path(shard.digest)).column("digest")[0])
+    places = found(public(workspace), [kept, "shard-2-1", serving.composition])
+    assert {f"{shard.digest}.parquet"} < set(places[kept])
+    assert [name for name in places["shard-2-1"] if name.endswith(".duckdb")]
+    assert {"ledger.jsonl", "mlflow.db", "statement.json", "report.html"} <= set(places[serving.composition])
+
+
+def test_private_is_closed_to_others(workspace: Path) -> None:
+    private = workspace / ".disgorge" / "private"
+    inside = [private, *private.rglob("*")]
+    assert {path.name for path in inside} > {"pseudonym.key", "withdrawn.key", "withdrawn.txt", "signing.pem"}
+    for path in inside:
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_private_is_kept_from_git(workspace: Path) -> None:
+    for path in (workspace / ".disgorge" / "private").rglob("*"):
+        assert subprocess.run(["git", "check-ignore", "-q", path], cwd=workspace, check=False).returncode == 0, path
+    added = subprocess.run(["git", "add", "-A", "-n"], cwd=workspace, capture_output=True, text=True, check=True)
+    assert ".disgorge/ledger.jsonl" in added.stdout
+    assert "private" not in added.stdout
+
+
+def test_what_is_withdrawn_is_remembered_by_keyed_marks_only(workspace: Path, forgotten: dict[str, Any]) -> None:
+    ledger = Ledger.open(workspace)
+    assert all(ledger.is_withdrawn(item) for item in forgotten["items"])
+    assert not found([path for path in (ledger.home / "private").rglob("*") if path.is_file()], forgotten["items"])
+    hashes = [sha256(item.encode()).hexdigest() for item in forgotten["items"]]
+    assert not set(hashes) & set(ledger.private.marks_file.read_text().split())
+
+
+def test_particulars_can_be_erased_and_the_chain_does_not_notice(workspace: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(workspace, tmp_path / "copy", ignore=shutil.ignore_patterns(".git", ".dvc")))
+    ledger = Ledger.open(copy)
+    requests = ledger.home / "private" / "requests"
+    (file,) = requests.iterdir()
+    facts, recorded = ledger.verify(), case_of(ledger, REQUEST).request.particulars
+    assert sha256(file.read_bytes()).hexdigest() == recorded
+    told = {key: value for key, value in json.loads(file.read_bytes()).items() if key != "salt"}
+    assert sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest() != recorded  # no guess can be checked
+    assert erase_particulars(ledger, REQUEST)
+    assert not list(requests.iterdir())
+    assert not found([path for path in copy.rglob("*") if path.is_file()], [NAME, CONTACT, NOTE])
+    assert not erase_particulars(ledger, REQUEST)
+    assert (ledger.verify(), case_of(ledger, REQUEST).closed) == (facts, "done")
+    key = (ledger.home / "public.pem").read_bytes()
+    assert verify_bundle(copy / "reports" / REQUEST, public_key=key).verdict == "certified"
+
+
+def test_an_execution_cut_short_names_no_item_outside_private() -> None:
+    """What the steps still need to know is in ``private/executions``; the ledger, objects and reports never have it."""
+    wanted = removal("retrain")
+    copy = wanted.copy("cut-short")
+    purge = next(step.id for step in wanted.plan.steps if "purge" in step.id)
+    assert the_nursery().run("carry", copy, request="R-1", die_at_step=purge, umask=0).killed
+    ledger = Ledger.open(copy)
+    places = aftermath.traces(ledger, wanted.forgotten)
+    old = {ledger.content_path(change.before.digest) for change in wanted.plan.shard_changes}
+    old |= {ledger.manifest_path(change.before.digest) for change in wanted.plan.shard_changes}
+    (waiting,) = (ledger.home / "private" / "executions").iterdir()
+    allowed = {path.relative_to(ledger.workspace).as_posix() for path in (*old, waiting)}
+    assert {place for place in places if "/catalog-" not in place} == allowed
+    assert not stat.S_IMODE(waiting.stat().st_mode) & 0o077
+    wanted.resume(copy)
+    wanted.check(copy)
