@@ -28,7 +28,7 @@ MARK = "made-by-the-demo"
 
 LEAVES, ERASURE, ORDER = "R-1-contributor-leaves", "R-2-one-person", "R-3-regulator"
 
-console = Console(highlight=False)
+console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150)
 
 
 def main(folder: str = "demo-workspace") -> int:

@@ -1,8 +1,8 @@
 """The demo's result, read off the ledger: a row per request and release, as values and as a Markdown table.
 
-    python -m examples.digits.results WORKSPACE results.json
+    python -m examples.digits.results WORKSPACE
 
-writes the values; the README's table is made from that file and a test compares them.
+writes the values to ``results.json`` beside this file and the table into the README; a test compares the two.
 """
 
 import json
@@ -133,5 +133,24 @@ def write(path: Path, found: list[Removal]) -> None:
     path.write_text(json.dumps([asdict(removal) for removal in found], indent=2, ensure_ascii=False) + "\n")
 
 
+def into(readme: str, found: list[Removal]) -> str:
+    """Return the README with the table between its ``results`` marks replaced."""
+    head, mark, rest = readme.partition("<!-- results:")
+    told, end, tail = rest.partition("-->")
+    _, close, after = tail.partition("<!-- /results -->")
+    return f"{head}{mark}{told}{end}\n\n{markdown(found)}\n\n{close}{after}"
+
+
+def main(workspace: str) -> None:
+    """Write ``results.json`` and the README's table from a demo's workspace."""
+    found = removals(Ledger.open(Path(workspace)))
+    write(RESULTS, found)
+    README.write_text(into(README.read_text(), found))
+
+
+RESULTS = Path(__file__).with_name("results.json")
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[2]), removals(Ledger.open(Path(sys.argv[1]))))
+    main(sys.argv[1])
