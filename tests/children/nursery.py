@@ -20,7 +20,7 @@ PRELOADED = (
     "disgorge.methods.shard_graph", "disgorge.methods.tangent_composition", "disgorge.methods.compartmental_diffusion",
     "policies.pack", "cryptography.hazmat.primitives.asymmetric.ed25519", "securesystemslib.dsse",
     "securesystemslib.signer", "jinja2", "safetensors.numpy", "duckdb", "pyarrow.compute", "pyarrow.parquet",
-    "averages", "pandas", "pyarrow.pandas_compat", "pydantic.type_adapter", "pydantic.dataclasses",
+    "averages", "pydantic.type_adapter", "pydantic.dataclasses",
     "pydantic.json_schema", "dateutil.relativedelta", "dateutil.parser", "numpy.random", "numpy.ma", "torch",
 )  # fmt: skip
 
