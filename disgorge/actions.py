@@ -14,15 +14,15 @@ from disgorge import purge as purging
 from disgorge.certificate import refuse_adoption
 from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.docket import Case
-from disgorge.errors import ExecutionFailed
-from disgorge.evidence import Check
+from disgorge.errors import CertificateRefused, ExecutionFailed
+from disgorge.evidence import Check, Verdict
 from disgorge.examine import Examination, Examiner, join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar
 from disgorge.requests import selectors_of
 from disgorge.training import make, remake, spec_of
-from disgorge.write_up import write_up
+from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, canonical, plain, restore
@@ -71,8 +71,10 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     changes = plan.shard_changes
     with Catalog.of(ledger) as catalog:
         selected = catalog.selected(selectors_of(ledger, case.request))
-    forget = sorted({digest for digests in selected.values() for digest in digests})
-    _write_private(_forget_file(ledger, plan), {"items": forget})
+    earlier = (_forget_file(ledger, digest) for digest in case.steps)
+    before = {item for path in earlier if path.exists() for item in _read_private(path)["items"]}
+    forget = sorted(before.union(*selected.values()))
+    _write_private(_forget_file(ledger, plan.digest), {"items": forget})
     ledger.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
@@ -132,7 +134,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     ledger = workshop.ledger
     changes = plan.shard_changes
-    forget = frozenset(_read_private(_forget_file(ledger, plan))["items"])
+    forget = frozenset(_read_private(_forget_file(ledger, plan.digest))["items"])
     spec = spec_of(_composition(ledger, step.detail["before"]))
     old = join([read_items(ledger, c.before.digest) for c in changes if c.before.name in (*spec.shards, *spec.core)])
     result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
@@ -194,7 +196,7 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Delete what was retired and look for it; the search is run before as well, to show that it can find it."""
     ledger = workshop.ledger
-    path = _forget_file(ledger, plan)
+    path = _forget_file(ledger, plan.digest)
     forget = frozenset(_read_private(path)["items"])
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     remembered = _read_private(path)
@@ -205,6 +207,11 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     closures = _closures_of_withdrawn(ledger, plan)
     purged = purging.purge(ledger, **targets)
     residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
+    if residue.verdict is not Verdict.PASS:
+        raise CertificateRefused(
+            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "
+            f"that right and resume, or plan the request again"
+        )
     fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
     result = {
         "deleted": len(purged.deleted),
@@ -214,6 +221,11 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         "closures": plain(closures),
     }
     return Acted(result, [("purged", fact)])
+
+
+def _first(residue: Check) -> str:
+    """Say where the first trace is, or why nobody could look."""
+    return next(iter([*residue.detail.get("left", []), *residue.detail.get("not searched", [])]), "no place named")
 
 
 def _closures_of_withdrawn(ledger: Ledger, plan: Plan) -> list[Check]:
@@ -240,18 +252,13 @@ def _closures_of_withdrawn(ledger: Ledger, plan: Plan) -> list[Check]:
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     ledger = workshop.ledger
     written = write_up(ledger, plan, case)
-    _forget_file(ledger, plan).unlink(missing_ok=True)
-    where = written.bundle.relative_to(ledger.workspace).as_posix()
-    evidence = ledger.objects.put(canonical(written.evidence))
-    report = {
-        "request": plan.request,
-        "plan": plan.digest,
-        "bundle": where,
-        "evidence": evidence,
-        "verdict": written.verdict,
-    }
+    if written.refusal is not None:
+        raise CertificateRefused(written.refusal)
+    for digest in case.steps:
+        _forget_file(ledger, digest).unlink(missing_ok=True)
+    report = report_fact(ledger, written)
     closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
-    return Acted({"bundle": where, "verdict": written.verdict}, [], closing)
+    return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 
 
 _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
@@ -288,9 +295,9 @@ def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str)
     return ("component-retired", fact)
 
 
-def _forget_file(ledger: Ledger, plan: Plan) -> Path:
-    """Where the withdrawn items' digests are kept while a plan runs: private, and deleted at its end."""
-    return ledger.home / "private" / "executions" / f"{plan.digest}.json"
+def _forget_file(ledger: Ledger, plan: str) -> Path:
+    """Where the withdrawn items' digests are kept while a plan (by its digest) runs: private, deleted at the end."""
+    return ledger.home / "private" / "executions" / f"{plan}.json"
 
 
 def _write_private(path: Path, body: Json) -> None:

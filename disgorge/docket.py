@@ -4,6 +4,7 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 """
 
 import datetime as dt
+import json
 from dataclasses import dataclass, field
 
 from disgorge.plan import Plan
@@ -113,8 +114,11 @@ def case_of(ledger: Ledger, request: str) -> Case:
 
 def plan_of(ledger: Ledger, case: Case) -> Plan:
     """Return a case's last plan, read from the object store; :class:`UnknownRecord` if none was made."""
-    import json
-
     if case.plan is None:
         raise UnknownRecord(f"request {case.request.id} has no plan; make one with `disgorge request plan`")
-    return restore(Plan, json.loads(ledger.objects.get(case.plan)))
+    return begun_plan(ledger, case.plan)
+
+
+def begun_plan(ledger: Ledger, digest: str) -> Plan:
+    """Return the plan with this digest, read from the object store."""
+    return restore(Plan, json.loads(ledger.objects.get(digest)))

@@ -24,7 +24,7 @@ from disgorge.registry import Registrar
 from disgorge.requests import require_approved, require_fresh
 from disgorge.tracking import Observer
 from disgorge.turn import turn
-from disgorge.write_up import evidence_of, write_up
+from disgorge.write_up import evidence_of, report_fact, write_up
 from lineage.ledger import Ledger
 from lineage.records import Cost
 
@@ -90,6 +90,7 @@ def _execute(
             done = act(workshop, plan, step, case)
         except CertificateRefused as refusal:
             written = write_up(ledger, plan, case_of(ledger, request), refusal=str(refusal))
+            ledger.append("report", report_fact(ledger, written))
             observer.finish(written.evidence, written.bundle, "refused")
             raise CertificateRefused(
                 f"{refusal}; the release stays down, the signed refusal is {written.bundle}"

@@ -26,11 +26,13 @@ def make_plan(
     *,
     shards: Mapping[str, Shard],
     components: Mapping[str, Component],
+    unfinished: Sequence[Plan] = (),
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
     ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
-    digest, whose recorded costs are the estimate. Raises :class:`DisgorgeError` when the decision grants nothing.
+    digest, whose recorded costs are the estimate. ``unfinished`` are earlier plans of the request that were begun: what
+    they were still to purge, this one purges. Raises :class:`DisgorgeError` when the decision grants nothing.
     """
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
@@ -53,7 +55,7 @@ def make_plan(
         *_withdraw_items(impact),
         *remedies,
         *endings,
-        _purge(impact, retired),
+        _purge(impact, retired, unfinished),
         _report(decision),
     ]
     chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
@@ -268,14 +270,17 @@ def _named(components: Sequence[Component]) -> dict[str, Json]:
     }
 
 
-def _purge(impact: Impact, retired: Sequence[str]) -> Step:
+def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -> Step:
+    owed = [step.detail for plan in unfinished for step in plan.steps if step.action is Action.PURGE]
+    objects = [*retired, *(digest for detail in owed for digest in detail["objects"])]
+    shards = [
+        *(change.before.digest for change in impact.shards),
+        *(digest for detail in owed for digest in detail["shards"]),
+    ]
     return Step(
         "purge", Action.PURGE, "old weights and withdrawn items", None, Guarantee.EXACT, Cost(),
         "Delete what was retired and the shards as they were, and look whether they are gone.",
-        detail={
-            "objects": list(dict.fromkeys(retired)),
-            "shards": [change.before.digest for change in impact.shards],
-        },
+        detail={"objects": list(dict.fromkeys(objects)), "shards": list(dict.fromkeys(shards))},
     )  # fmt: skip
 
 

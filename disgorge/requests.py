@@ -7,20 +7,25 @@ folder, from where they can be erased without touching the chain; the ledger kee
 import datetime as dt
 import hashlib
 import json
-import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from disgorge.docket import Case, case_of, docket, plan_of
+from filelock import FileLock, Timeout
+
+from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
 from disgorge.method import methods
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
+from disgorge.turn import turn
 from lineage.catalog import Catalog
+from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
+from lineage.objects import write_atomically
 from lineage.records import Impact, Selector, canonical, plain, restore
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
@@ -65,20 +70,36 @@ def file_request(
         legal_hold=legal_hold,
         facts=dict(facts or {}),
     )
-    if request.id in docket(ledger):
-        raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
-    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
-    if particulars or hidden:
-        kept = _keep_private(ledger, request.id, {**(particulars or {}), "selectors": hidden})
-        request = replace(
-            request,
-            selectors=tuple(
-                Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors
-            ),
-            particulars=kept,
-        )
-    ledger.append("request", {"request": plain(request)})
+    with _filing(ledger):
+        if request.id in docket(ledger):
+            raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
+        request = _with_private_parts(ledger, request, particulars or {})
+        ledger.append("request", {"request": plain(request)})
     return request
+
+
+@contextmanager
+def _filing(ledger: Ledger) -> Iterator[None]:
+    """Let one file at a time, so that an id that was free is still free when the request is recorded."""
+    try:
+        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE):
+            yield
+    except Timeout as error:
+        raise WorkspaceBusy("others are filing requests in this workspace; file it again in a moment") from error
+
+
+_PATIENCE = 60.0
+"""Seconds to wait for others who file: each takes milliseconds, and a thousand may be at it."""
+
+
+def _with_private_parts(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
+    """Put particulars and hidden selectors into the private file, and return the request with what refers to it."""
+    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    if not particulars and not hidden:
+        return request
+    marked = tuple(Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors)
+    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
+    return replace(request, selectors=marked, particulars=kept)
 
 
 HIDDEN = ("item", "key")
@@ -136,7 +157,8 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
         }
     if not impact.shards:
         raise DisgorgeError(f"request {request_id} matches nothing any more; close it with `disgorge request deny`")
-    plan = make_plan(case.decision, impact, methods(), shards=shards, components=components)
+    unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
+    plan = make_plan(case.decision, impact, methods(), shards=shards, components=components, unfinished=unfinished)
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
@@ -201,10 +223,11 @@ def hold_request(ledger: Ledger, request_id: str, *, on: bool, reason: str) -> N
 
 def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
     """Close a request without doing anything, with a reason from the fixed list."""
-    case = _open_case(ledger, request_id)
-    if case.plan and case.steps.get(case.plan):
-        raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
-    ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
+    with turn(ledger, then="deny it again"):
+        case = _open_case(ledger, request_id)
+        if case.steps:
+            raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
+        ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
@@ -246,7 +269,5 @@ def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any
     body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
     path = _private_file(ledger, request_id)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(body)
+    write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left
     return hashlib.sha256(body).hexdigest()

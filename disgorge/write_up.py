@@ -25,7 +25,7 @@ from lineage.catalog import Catalog
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors
-from lineage.records import Cost, Impact, Json, plain, restore
+from lineage.records import Cost, Impact, Json, canonical, plain, restore
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -39,6 +39,7 @@ class Written:
     bundle: Path
     evidence: Evidence
     verdict: str
+    refusal: str | None
 
 
 def evidence_of(ledger: Ledger, digest: str) -> Evidence:
@@ -77,7 +78,18 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
         until=case.until,
     )
     bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
-    return Written(bundle, evidence, report.verdict)
+    return Written(bundle, evidence, report.verdict, refusal)
+
+
+def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
+    """Return the fact that a report was written, its evidence kept in the object store."""
+    return {
+        "request": written.evidence.request,
+        "plan": written.evidence.plan,
+        "bundle": written.bundle.relative_to(ledger.workspace).as_posix(),
+        "evidence": ledger.objects.put(canonical(written.evidence)),
+        "verdict": written.verdict,
+    }
 
 
 def key_of(ledger: Ledger) -> "Key":

@@ -21,7 +21,7 @@ from lineage.records import Json, canonical
 GENESIS = "0" * 64
 """What the first fact names as the one before it."""
 
-REPAIR = "run `disgorge ledger verify --repair` to set it aside; the facts before it are whole"
+REPAIR = "run `disgorge ledger verify --repair-torn` to set it aside; the facts before it are whole"
 RESTORE = "restore the file from version control or a backup"
 
 _KIND = re.compile(r"[a-z]+(-[a-z]+)*")
