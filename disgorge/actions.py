@@ -205,7 +205,7 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         found_before = purging.residue_before(ledger, item_digests=forget, **targets)
         _write_private(path, remembered | {"found_before": found_before})
     closures = _closures_of_withdrawn(ledger, plan)
-    purged = purging.purge(ledger, **targets)
+    purged = purging.purge(ledger, item_digests=forget, **targets)
     residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
     if residue.verdict is not Verdict.PASS:
         raise CertificateRefused(

@@ -22,6 +22,7 @@ from lineage import forget_dvc
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of
+from lineage.shards import adding_alone
 from lineage.state import state_of
 
 _SETTLED_SECONDS = 60.0
@@ -64,8 +65,14 @@ class _Needs:
     """Retired components that a live release serves all the same: not deleted, yet a residue."""
 
 
-def purge_plan(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> PurgeList:
-    """Return what :func:`purge` would delete. Reads only; raises what reading the ledger raises."""
+def purge_plan(
+    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str] = ()
+) -> PurgeList:
+    """Return what :func:`purge` would delete. Reads only; raises what reading the ledger raises.
+
+    ``item_digests`` are withdrawn items: a manifest or content that holds one and is of no live shard was left by a
+    writer that was killed, and goes too.
+    """
     needs = _needs(ledger)
     kept = [f"shard {digest} is kept: {needs.shards[digest]}" for digest in _unique(shards) if digest in needs.shards]
     needed = needs.served | needs.objects
@@ -74,15 +81,26 @@ def purge_plan(ledger: Ledger, *, shards: Collection[str], objects: Collection[s
     weights = tuple(digest for digest in _unique(objects) if digest not in needed)
     files = [path for digest in going for path in (ledger.manifest_path(digest), ledger.content_path(digest))]
     files += [ledger.objects.path(digest) for digest in weights]
+    strays = [path for path in _tables(ledger) if path.stem not in needs.shards]
+    files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
     files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger)]
     return PurgeList(
         going, weights, tuple(path for path in files if path.is_file()), _hashes(ledger, going), tuple(kept)
     )
 
 
-def purge(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> Purged:
-    """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once."""
-    listed = purge_plan(ledger, shards=shards, objects=objects)
+def purge(
+    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str] = ()
+) -> Purged:
+    """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once.
+
+    Nobody adds a shard meanwhile, so whatever lies written aside there was left by somebody who was killed.
+    """
+    with adding_alone(ledger):
+        return _purge(ledger, purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests))
+
+
+def _purge(ledger: Ledger, listed: PurgeList) -> Purged:
     forgotten = forget_dvc.forget(ledger.workspace, listed.hashes)
     deleted, residuals = list(forgotten.deleted), list(forgotten.left)
     for path in listed.files:
@@ -215,12 +233,16 @@ def _tables(ledger: Ledger) -> list[Path]:
 
 
 def _left_aside(ledger: Ledger) -> Iterator[Path]:
-    """Yield what killed writers left beside manifests, contents and objects: parts of what is to go, perhaps."""
+    """Yield what killed writers left beside manifests, contents and objects: parts of what is to go, perhaps.
+
+    Objects may be put at any time, by training that takes no turn: there only what is old is nobody's any more.
+    """
+    for folder in (ledger.home / "manifests", ledger.workspace / "shards"):
+        yield from folder.rglob(".aside-*")
     now = time.time()
-    for folder in (ledger.home / "manifests", ledger.workspace / "shards", ledger.home / "objects"):
-        for path in folder.rglob(".aside-*"):
-            if now - path.stat().st_mtime > _SETTLED_SECONDS:
-                yield path
+    for path in (ledger.home / "objects").rglob(".aside-*"):
+        if now - path.stat().st_mtime > _SETTLED_SECONDS:
+            yield path
 
 
 def _names(path: Path, items: frozenset[str]) -> bool:

@@ -43,7 +43,7 @@ from lineage.shard_files import (
     undone_on_failure,
 )
 
-__all__ = ["Added", "add_items", "add_shard", "cut_shard", "live_shards", "shard_items", "shard_rows"]
+__all__ = ["Added", "add_items", "add_shard", "adding_alone", "cut_shard", "live_shards", "shard_items", "shard_rows"]
 
 _SHOWN = 5
 """Rows named in an error; the rest is a count."""
@@ -154,7 +154,7 @@ def add_items(
     if not allow_withdrawn:
         _refuse_withdrawn(ledger, intake, digests)
     checked = replace(intake, licenses=tuple(item.license for item in items))
-    with _alone(ledger):
+    with adding_alone(ledger):
         live = live_shards(ledger)
         known = _known(ledger, shard, items, live, intake.origin)
         if known is not None:
@@ -310,8 +310,8 @@ def _common(values: Iterable[str | None]) -> str | None:
 
 
 @contextmanager
-def _alone(ledger: Ledger) -> Iterator[None]:
-    """Let one process at a time look for a name and take it."""
+def adding_alone(ledger: Ledger) -> Iterator[None]:
+    """Let one process at a time look for a name and take it: while this is held, nobody else writes a shard."""
     from filelock import FileLock, Timeout  # read on use: reading a shard takes no lock
 
     lock = FileLock(ledger.home / "shards.lock", timeout=_PATIENCE)

@@ -116,7 +116,6 @@ def test_a_power_cut_tears_the_last_line_and_says_how_to_go_on(step: str) -> Non
     wanted.check(workspace)
 
 
-@pytest.mark.xfail(reason="lineage.chain.REPAIR names --repair, the option is --repair-torn", strict=True)
 def test_what_a_torn_line_says_to_do_can_be_done() -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("repaired")
@@ -131,7 +130,6 @@ def test_what_a_torn_line_says_to_do_can_be_done() -> None:
     wanted.check(workspace)
 
 
-@pytest.mark.xfail(reason="parts less than a minute old are neither purged nor searched", strict=True)
 def test_what_a_killed_writer_left_of_the_items_goes_with_them(tmp_path: Path) -> None:
     """A shard with the same items was being added when its process was killed; their bytes lie there, written aside."""
     wanted = removal("retrain")
@@ -141,7 +139,6 @@ def test_what_a_killed_writer_left_of_the_items_goes_with_them(tmp_path: Path) -
     wanted.check(workspace)
 
 
-@pytest.mark.xfail(reason="files without a fact are found and not purged; the refused request is closed", strict=True)
 def test_what_a_killed_writer_left_unrecorded_goes_or_the_request_stays_open(tmp_path: Path) -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("unrecorded")

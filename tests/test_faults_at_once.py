@@ -89,7 +89,6 @@ def test_a_hundred_requests_from_four_processes_are_all_there(tmp_path: Path) ->
     assert len(list((ledger.home / "private" / "requests").iterdir())) == 100
 
 
-@pytest.mark.xfail(reason="file_request looks for the id and appends without a lock in between", strict=True)
 def test_an_id_is_given_to_one_of_several_who_ask_at_the_same_time(tmp_path: Path) -> None:
     """Whoever is not told that the id is taken believes that the request was recorded."""
     Ledger.init(tmp_path / "workspace")
@@ -102,7 +101,6 @@ def test_an_id_is_given_to_one_of_several_who_ask_at_the_same_time(tmp_path: Pat
     assert len(list(ledger.facts("request"))) == len(ids)
 
 
-@pytest.mark.xfail(reason="what a killed filing left in private/requests takes its id for good", strict=True)
 def test_a_filing_that_was_killed_can_be_filed_again(tmp_path: Path) -> None:
     """Particulars are written before the fact; what a killed process left of them must not take the id for good."""
     Ledger.init(tmp_path / "workspace")
@@ -177,7 +175,7 @@ def test_a_hold_from_elsewhere_stops_before_the_next_step() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(0, marks=pytest.mark.xfail(reason="deny looks at steps done, not at the lock", strict=True)),
+        0,
         3,
     ],
 )
@@ -197,7 +195,6 @@ def test_what_is_being_carried_out_is_not_denied(step: int) -> None:
     assert len(list(Ledger.open(workspace).facts("request-closed"))) == 1
 
 
-@pytest.mark.xfail(reason="deny_request asks for the steps of the last plan only", strict=True)
 def test_what_was_begun_under_an_older_plan_is_not_denied() -> None:
     """Planned again after its release was contained, the request is still under way: nobody would lift that."""
     wanted = removal("subtract")
@@ -209,9 +206,6 @@ def test_what_was_begun_under_an_older_plan_is_not_denied() -> None:
         deny_request(ledger, "R-1", reason="other")
 
 
-@pytest.mark.xfail(
-    reason="a begun execution is resumed over lineage that others changed, and closed as done", strict=True
-)
 def test_what_others_added_meanwhile_is_not_passed_over(tmp_path: Path) -> None:
     """The same items come in under another name after the execution was cut short: the plan does not know them."""
     wanted = removal("retrain")
