@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from disgorge import purge as purging
+from disgorge.barriers import require_unchanged
 from disgorge.certificate import refuse_adoption
-from disgorge.closure import by_digest, lineage_closure, members_of
+from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
@@ -20,7 +21,7 @@ from disgorge.examine import Examination, Examiner, join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar
-from disgorge.requests import selectors_of
+from disgorge.requests import impact_as_planned, selectors_of
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
@@ -69,11 +70,10 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
     ledger = workshop.ledger
     changes = plan.shard_changes
+    require_unchanged(ledger, case, plan)
     with Catalog.of(ledger) as catalog:
         selected = catalog.selected(selectors_of(ledger, case.request))
-    earlier = (_forget_file(ledger, digest) for digest in case.steps)
-    before = {item for path in earlier if path.exists() for item in _read_private(path)["items"]}
-    forget = sorted(before.union(*selected.values()))
+    forget = sorted(_forgotten(ledger, case).union(*selected.values()))
     _write_private(_forget_file(ledger, plan.digest), {"items": forget})
     ledger.mark_withdrawn(forget)
     facts: Facts = []
@@ -133,16 +133,15 @@ def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     ledger = workshop.ledger
-    changes = plan.shard_changes
-    forget = frozenset(_read_private(_forget_file(ledger, plan.digest))["items"])
     spec = spec_of(_composition(ledger, step.detail["before"]))
-    old = join([read_items(ledger, c.before.digest) for c in changes if c.before.name in (*spec.shards, *spec.core)])
+    used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
+    old = join([read_items(ledger, digest) for digest in used if ledger.content_path(digest).exists()])
     result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
     found = Examiner(ledger, workshop.runner, workshop.independent, workshop.references, workshop.on_progress).examine(
         before=_composition(ledger, result["before"]),
         after=_composition(ledger, result["after"]),
-        withdrawn=frozenset(change.before.digest for change in changes),
-        removed=pick(old, forget),
+        withdrawn=frozenset(case.withdrawn),
+        removed=pick(old, _forgotten(ledger, case)),
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan.digest,
@@ -161,6 +160,8 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     refuse_adoption(plan, step.subject, examination.checks)
     alias = step.detail["alias"]
     composition = _composition(ledger, probed["after"])
+    for member in composition.members:
+        ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
     workshop.registrar.adopt(step.subject, alias, composition)
     fact = {"name": step.subject, "alias": alias, "composition": composition.digest}
     return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
@@ -194,17 +195,20 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 
 def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    """Delete what was retired and look for it; the search is run before as well, to show that it can find it."""
+    """Delete what was retired and look for it; the search is run before as well, to show that it can find it.
+
+    Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
+    """
     ledger = workshop.ledger
-    path = _forget_file(ledger, plan.digest)
-    forget = frozenset(_read_private(path)["items"])
+    forget = _forgotten(ledger, case)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
-    remembered = _read_private(path)
+    closures = _closures(ledger, plan, case)
+    path = _forget_file(ledger, plan.digest)
+    remembered = _read_private(path) if path.exists() else {"items": sorted(forget)}
     found_before = remembered.get("found_before")
     if found_before is None:
         found_before = purging.residue_before(ledger, item_digests=forget, **targets)
         _write_private(path, remembered | {"found_before": found_before})
-    closures = _closures_of_withdrawn(ledger, plan)
     purged = purging.purge(ledger, item_digests=forget, **targets)
     residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
     if residue.verdict is not Verdict.PASS:
@@ -228,25 +232,35 @@ def _first(residue: Check) -> str:
     return next(iter([*residue.detail.get("left", []), *residue.detail.get("not searched", [])]), "no place named")
 
 
-def _closures_of_withdrawn(ledger: Ledger, plan: Plan) -> list[Check]:
-    """Return, for each release destroyed, whether anything live still learned from what was withdrawn."""
-    steps = [step for step in plan.steps if step.action is Action.WITHDRAW]
-    if not steps:
-        return []
-    withdrawn = frozenset(change.before.digest for change in plan.shard_changes)
+def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
+    """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
+
+    Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
+    only now. Raises :class:`CertificateRefused` if something did.
+    """
     with Catalog.of(ledger) as catalog:
         known = by_digest(catalog.components(live=False))
-        live = catalog.components()
-        return [
-            lineage_closure(
-                step.subject,
-                before=members_of(catalog.composition(step.detail["before"]), known),
-                after=live,
-                known=known,
-                withdrawn=withdrawn,
-            )
-            for step in steps
-        ]
+        live = list(catalog.components())
+        for release in catalog.releases():
+            live += members_of(catalog.composition(release.composition), known)
+        taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
+        about = {
+            step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down
+        }
+    affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
+    if affected:
+        about[plan.request] = affected
+    withdrawn = frozenset(case.withdrawn)
+    left = sorted({component.name for component in live if influences([component], known) & withdrawn})
+    if left:
+        raise CertificateRefused(
+            f"{', '.join(left)} learned from the withdrawn data and is live, and no step of the plan takes it away; "
+            f"plan the request again with `disgorge request plan {plan.request}`"
+        )
+    return [
+        lineage_closure(subject, before=before, after=live, known=known, withdrawn=withdrawn)
+        for subject, before in about.items()
+    ]
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -300,6 +314,18 @@ def _forget_file(ledger: Ledger, plan: str) -> Path:
     return ledger.home / "private" / "executions" / f"{plan}.json"
 
 
+def _forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return the digests of every item withdrawn for a request so far, by whichever of its plans."""
+    plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
+    kept = [path for path in (_forget_file(ledger, digest) for digest in plans) if path.exists()]
+    if case.withdrawn and not kept:
+        raise ExecutionFailed(
+            f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
+            f"longer be searched for; restore the private folder and resume"
+        )
+    return frozenset(item for path in kept for item in _read_private(path)["items"])
+
+
 def _write_private(path: Path, body: Json) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     aside = path.with_suffix(".new")
@@ -309,9 +335,4 @@ def _write_private(path: Path, body: Json) -> None:
 
 
 def _read_private(path: Path) -> dict[str, Json]:
-    if not path.exists():
-        raise ExecutionFailed(
-            f"{path.name} is missing from the workspace's private folder, so what was withdrawn can no longer be "
-            f"searched for; restore the private folder and resume"
-        )
     return dict(json.loads(path.read_text()))

@@ -7,12 +7,14 @@ tested by every run. A :class:`Runner` carries many out: in this process, or in 
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Protocol
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Items, Progress, method_named, no_progress
+from disgorge.method import Items, Progress, library_versions, method_named, no_progress
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import Json
@@ -36,6 +38,11 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
         )
+    if recipe["libraries"] != library_versions():
+        raise ExecutionFailed(
+            f"recipe was written under {_listed(recipe['libraries'])}, installed is {_listed(library_versions())}, and "
+            f"bits may differ; install those versions, or train the release again under these"
+        )
     items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
     with threads(recipe["threads"]):
@@ -43,22 +50,27 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
     return save_tensors(tensors)
 
 
-class threads:  # noqa: N801 (reads as a verb at its uses)
-    """Hold torch to a thread count inside a ``with``: bits depend on it. Restores the count that was."""
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
 
-    def __init__(self, count: int) -> None:
-        self.count = count
 
-    def __enter__(self) -> None:
-        import torch
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
 
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(self.count)
+    Where torch is not installed, a method can do without it and there is nothing to hold.
+    """
+    if find_spec("torch") is None:
+        yield
+        return
+    import torch
 
-    def __exit__(self, *_: object) -> None:
-        import torch
-
-        torch.set_num_threads(self._before)
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ def _purge(ledger: Ledger, listed: PurgeList) -> Purged:
         except OSError as problem:
             residuals.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
     residuals.append("the files shards were read from, backups and copies elsewhere were not searched")
+    if root_of(ledger.workspace) is not None:
+        residuals.append("DVC's own index outside the workspace may keep hashes, not bytes, of what it tracked")
     if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):
         residuals.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
     return Purged(tuple(deleted), listed.kept, tuple(residuals))

@@ -24,7 +24,7 @@ from disgorge.signing import public_pem, read_or_make_key
 from lineage.catalog import Catalog
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
-from lineage.objects import load_tensors
+from lineage.objects import load_tensors, write_atomically
 from lineage.records import Cost, Impact, Json, canonical, plain, restore
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
 def key_of(ledger: Ledger) -> "Key":
     """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``."""
     key = read_or_make_key(ledger.home / "private" / "signing.pem")
-    public = ledger.home / "public.pem"
-    if not public.exists():
-        public.write_bytes(public_pem(key))
+    write_atomically(ledger.home / "public.pem", public_pem(key))
     return key
 
 

@@ -96,7 +96,6 @@ def test_a_swapped_component_that_is_retained_is_trained_again_by_the_probe() ->
     wanted.check(workspace)
 
 
-@pytest.mark.xfail(reason="adopt does not read the bytes it releases, and they changed after the probe", strict=True)
 def test_a_swapped_component_that_was_proved_before_is_refused() -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("proved")
