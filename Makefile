@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/disgorge demo
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

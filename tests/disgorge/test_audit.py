@@ -124,7 +124,7 @@ def withdraw_alice(ledger: Ledger) -> Shard:
             Guarantee.EXACT,
             Cost(),
             "",
-            detail={"component": named(ledger, name).digest},
+            detail={"components": [named(ledger, name).digest], "names": [name]},
         )
         for name in ("scale", "head")
     )

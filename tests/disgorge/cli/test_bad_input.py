@@ -257,8 +257,8 @@ def test_two_executions_at_once(workspace: Path) -> None:
     fine("request", "approve", "R-1", planned(), "--by", "ann")
     Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
     with FileLock(workspace / ".disgorge" / "execute.lock"), untouched(workspace):
-        assert "another execution is running" in refused("request", "execute", "R-1", code=2)
-        assert "a removal or another training" in refused("train", "m.yaml", code=2)
+        assert "another execution or training is running" in refused("request", "execute", "R-1", code=2)
+        assert "another execution or training is running" in refused("train", "m.yaml", code=2)
 
 
 def test_a_contained_release_answers_nobody(workspace: Path) -> None:
