@@ -20,7 +20,8 @@ State = Literal["live", "withdrawn", "retired", "contained", "unrecorded"]
 class Node:
     """Something in a trace. ``id`` is a digest, a pseudonym, or a release's ``name@alias``.
 
-    ``state`` is ``unrecorded`` for a digest that a component names as an input and nobody recorded.
+    ``state`` is ``unrecorded`` for a digest that a component names as an input and nobody recorded. ``also`` are
+    further names of the same bytes: of two models with a part in common, or of a model and its references.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Node:
     name: str
     state: State
     detail: str
+    also: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:
@@ -46,7 +48,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything above or below ``start``, as asked; nodes and edges are sorted, sources before targets."""
+    """Everything above or below ``start``, as asked; nodes and edges are sorted, sources before targets, then by name."""
 
     start: str
     nodes: tuple[Node, ...]
@@ -70,6 +72,15 @@ class Trace:
     def json(self) -> Json:
         """Return the trace as JSON can write it."""
         return plain(self)
+
+    def without(self, ids: Iterable[str]) -> "Trace":
+        """Return the trace without some nodes and their edges."""
+        gone = set(ids)
+        return Trace(
+            self.start,
+            tuple(node for node in self.nodes if node.id not in gone),
+            tuple(edge for edge in self.edges if edge.source not in gone and edge.target not in gone),
+        )
 
     def ending_in(self, keep: Iterable[str]) -> "Trace":
         """Return the trace with only those nodes from which a node of ``keep`` can be reached, and these."""

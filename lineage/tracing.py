@@ -1,5 +1,6 @@
 """How influence is followed in the projection: the two recursive queries, and the nodes of what they find."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -52,7 +53,7 @@ def trace_of(connection: duckdb.DuckDBPyConnection, start: str, *, up: bool, dow
     edges = (*edges, *(Edge(*row) for row in rows))
     known = _nodes(connection, {*shards, *(end for edge in edges for end in (edge.source, edge.target))})
     known.update((node.id, node) for node in nodes)
-    order = in_order(known, [(edge.source, edge.target, Role.TRAIN) for edge in edges])
+    order = _readable(known, edges)
     place = {node: n for n, node in enumerate(order)}
     trace = Trace(
         start,
@@ -60,6 +61,17 @@ def trace_of(connection: duckdb.DuckDBPyConnection, start: str, *, up: bool, dow
         tuple(sorted(edges, key=lambda edge: (place[edge.source], place[edge.target], edge.role))),
     )
     return trace.ending_in({*begun, *(node.id for node in known.values() if node.state in ("live", "contained"))})
+
+
+def _readable(known: dict[str, Node], edges: Sequence[Edge]) -> list[str]:
+    """Return ids so that sources come before targets and, where that leaves a choice, in the order of their names."""
+    by_name = sorted(known, key=lambda id_: (_KINDS.index(known[id_].kind), known[id_].name, id_))
+    rank = {id_: f"{n:09d}" for n, id_ in enumerate(by_name)}
+    order = in_order(rank.values(), [(rank[edge.source], rank[edge.target], Role.TRAIN) for edge in edges])
+    return [by_name[int(number)] for number in order]
+
+
+_KINDS = ("item", "subject", "shard", "component", "release")
 
 
 def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
@@ -88,23 +100,25 @@ def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[No
 
 
 def _nodes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, Node]:
-    """Return the node of each id. One digest under several names is one node that shows them all."""
+    """Return the node of each id. One digest under several names is one node: a live name, the shortest, goes first."""
     wanted = sorted(ids)
     found = {digest: Node(digest, "component", digest[:10], "unrecorded", "") for digest in wanted}
     shards = """
-        select digest, string_agg(distinct name, ', ' order by name), bool_or(live), any_value(count), bool_or(core)
+        select digest, list(name order by live desc, length(name), name), bool_or(live), any_value(count), bool_or(core)
         from shard where digest in (select unnest(?::varchar[])) group by digest
     """
-    for digest, name, live, count, core in _ask(connection, shards, wanted):
+    for digest, names, live, count, core in _ask(connection, shards, wanted):
         detail = _counted(count, "item") + (", core" if core else "")
-        found[digest] = Node(digest, "shard", name, "live" if live else "withdrawn", detail)
+        name, *also = dict.fromkeys(names)
+        found[digest] = Node(digest, "shard", name, "live" if live else "withdrawn", detail, tuple(also))
     components = """
-        select digest, string_agg(distinct name, ', ' order by name), bool_or(live),
+        select digest, list(name order by live desc, length(name), name), bool_or(live),
             string_agg(distinct kind, ', ' order by kind)
         from component where digest in (select unnest(?::varchar[])) group by digest
     """
-    for digest, name, live, kind in _ask(connection, components, wanted):
-        found[digest] = Node(digest, "component", name, "live" if live else "retired", kind)
+    for digest, names, live, kind in _ask(connection, components, wanted):
+        name, *also = dict.fromkeys(names)
+        found[digest] = Node(digest, "component", name, "live" if live else "retired", kind, tuple(also))
     releases = "select id, live, contained, composition from release where id in (select unnest(?::varchar[]))"
     for id_, live, contained, composition in _ask(connection, releases, wanted):
         state: Any = "withdrawn" if not live else "contained" if contained else "live"

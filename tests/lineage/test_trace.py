@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lineage.catalog import Catalog
-from lineage.records import Role
+from lineage.records import Role, restore
 from lineage.trace import Edge, Node, Trace
 from tests.lineage.test_catalog import World, hexed, item
 
@@ -97,7 +97,7 @@ def test_json_holds_all_of_it(world: World) -> None:
     assert value["start"] == "core"
     assert [node["name"] for node in value["nodes"]] == [node.name for node in trace.nodes]
     assert [Edge(**edge) for edge in value["edges"]] == list(trace.edges)
-    assert [Node(**node) for node in value["nodes"]] == list(trace.nodes)
+    assert [restore(Node, node) for node in value["nodes"]] == list(trace.nodes)
 
 
 def test_items_are_shown_only_when_asked_for(world: World) -> None:
@@ -116,3 +116,26 @@ def test_a_catalog_of_a_real_ledger_traces_alike(world: World) -> None:
         expected = catalog.trace("core", up=False, down=True)
     with Catalog.of(world.ledger()) as catalog:
         assert catalog.trace("core", up=False, down=True) == expected
+
+
+def test_bytes_with_several_names_are_one_node_that_is_called_by_the_shortest_live_one(world: World) -> None:
+    with world.catalog() as catalog:
+        trunk = catalog.component("trunk").digest
+    for name in ("trunk~again", "aaa-trunk"):
+        world.component(name, [(item(9).digest, Role.TRAIN)], digest=trunk)
+    with world.catalog() as catalog:
+        found = next(node for node in catalog.trace("model", up=True, down=False).nodes if node.id == trunk)
+    assert (found.name, found.also) == ("trunk", ("aaa-trunk", "trunk~again"))
+
+
+def test_rows_come_in_the_order_of_names(world: World) -> None:
+    with world.catalog() as catalog:
+        below = catalog.trace("core", up=False, down=True)
+    assert [row[3] for row in below.rows()] == ["trunk", "head-a", "head-b", "model@live", "model@live", "model@live"]
+
+
+def test_without_takes_nodes_out_with_their_edges(world: World) -> None:
+    with world.catalog() as catalog:
+        below = catalog.trace("core", up=False, down=True)
+        gone = catalog.component("head-b").digest
+    assert [row[3] for row in below.without([gone]).rows()] == ["trunk", "head-a", "model@live", "model@live"]
