@@ -204,7 +204,7 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     closures = _closures(ledger, plan, case)
     path = _forget_file(ledger, plan.digest)
-    remembered = _read_private(path) if path.exists() else {"items": sorted(forget)}
+    remembered: dict[str, Json] = _read_private(path) if path.exists() else {"items": sorted(forget)}
     found_before = remembered.get("found_before")
     if found_before is None:
         found_before = purging.residue_before(ledger, item_digests=forget, **targets)
@@ -244,9 +244,7 @@ def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
         for release in catalog.releases():
             live += members_of(catalog.composition(release.composition), known)
         taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
-        about = {
-            step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down
-        }
+        about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
     affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
     if affected:
         about[plan.request] = affected

@@ -40,7 +40,7 @@ DETERMINISTIC = frozenset({"bound", "lineage-closure", "never-trained", "residue
 """Checks whose right answer is known without controls; every other name is a statistical probe."""
 
 _CHANGES = frozenset({"drop", "subtract", "retrain"})
-_REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "report", "withdraw", "withdraw-items"
+_ADOPT, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "report", "withdraw", "withdraw-items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _against_execution(
     if undone:
         yield f"steps not done: {', '.join(undone)}"
     remedies = _remedies(plan)
-    if not remedies and not any(step.action.value == _WITHDRAW_ITEMS for step in plan.steps):
+    if not remedies and not any(step.action.value in (_WITHDRAW_ITEMS, _ADOPT) for step in plan.steps):
         yield "the plan removes nothing"
     if guarantee > plan.guarantee:
         yield f"guarantee {guarantee.label} is stronger than the plan's {plan.guarantee.label}"
@@ -191,7 +191,8 @@ def _against_execution(
 
 
 def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[str]) -> Iterator[str]:
-    touched = {step.release for step in _remedies(plan) if step.release is not None}
+    ends = [*_remedies(plan), *(step for step in plan.steps if step.action.value == _ADOPT)]
+    touched = {step.release for step in ends if step.release is not None}
     for name in sorted(touched - set(evidence.subjects)):
         yield f"release {name} is in the plan and not in the evidence"
     for name in sorted(evidence.subjects):

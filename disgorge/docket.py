@@ -41,6 +41,16 @@ class Case:
     facts: list[Json] = field(default_factory=list)
     """Every fact about this request, in order: the slice of the ledger that a report carries."""
 
+    withdrawn: dict[str, str] = field(default_factory=dict)
+    """Digests of the shards withdrawn for the request, by any of its plans, to their names."""
+
+    def take(self, decision: Decision) -> None:
+        """Let a decision hold from now on; an extension of another deadline than its own ends."""
+        before, now = (each.owed.deadline if each and each.owed else None for each in (self.decision, decision))
+        if before != now:
+            self.until = None
+        self.decision = decision
+
     @property
     def deadline(self) -> dt.date | None:
         """When the request must be done by, extensions counted."""
@@ -82,7 +92,7 @@ def docket(ledger: Ledger) -> dict[str, Case]:
             case = found
         case.facts.append(fact)
         if fact.kind == "decision":
-            case.decision = restore(Decision, body["decision"])
+            case.take(restore(Decision, body["decision"]))
         elif fact.kind == "plan":
             case.plan = body["plan"]
             by_plan[body["plan"]] = case
@@ -93,6 +103,8 @@ def docket(ledger: Ledger) -> dict[str, Case]:
         elif fact.kind == "step":
             case.steps.setdefault(body["plan"], {})[body["step"]] = body["result"]
             case.seconds.setdefault(body["plan"], {})[body["step"]] = body["seconds"]
+        elif fact.kind == "shard-withdrawn":
+            case.withdrawn[body["shard"]] = body["name"]
         elif fact.kind == "hold":
             case.hold = body["reason"] if body["on"] else None
         elif fact.kind == "deadline-extended":

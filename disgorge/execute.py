@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.actions import Workshop, act
+from disgorge.barriers import require_alone, require_decided
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.examine import REFERENCES
@@ -76,7 +77,10 @@ def _execute(
     plan = plan_of(ledger, case)
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
+    require_decided(case, plan)
     require_approved(case, plan)
+    if not started:
+        require_alone(ledger, case, plan)
     require_no_hold(case, "it was started")
     observer.start(plan, case.request, [change.before for change in plan.shard_changes])
     for step in plan.steps:

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import json
 import secrets
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -123,10 +124,15 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
-    """Return what a request touches now. Read-only; ``DigestMismatch`` if a manifest it rests on was edited."""
+    """Return what a request touches now, and what is left of what its executions so far were about. Read-only.
+
+    Raises ``DigestMismatch`` if a manifest it rests on was edited.
+    """
+    case = docket(ledger).get(request.id)
+    withdrawn = case.withdrawn if case else ()
     with Catalog.of(ledger) as catalog:
         check_manifests(ledger, catalog.shards())
-        return catalog.impact(selectors_of(ledger, request))
+        return catalog.impact(selectors_of(ledger, request), withdrawn=withdrawn)
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
@@ -134,6 +140,10 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     from policies.pack import decide
 
     case = _open_case(ledger, request_id)
+    if case.withdrawn:
+        raise DisgorgeError(
+            f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
+        )
     decision = decide(case.request, impact_of(ledger, case.request), packs, today=ledger.now().date())
     ledger.append("decision", {"request": request_id, "decision": plain(decision)})
     return decision
@@ -155,8 +165,9 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
             for component in catalog.components(live=False)
             if members.get(component.digest) == component.name
         }
-    if not impact.shards:
-        raise DisgorgeError(f"request {request_id} matches nothing any more; close it with `disgorge request deny`")
+    if not impact.shards and not impact.affected and not impact.releases:
+        what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
+        raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
     unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
     plan = make_plan(case.decision, impact, methods(), shards=shards, components=components, unfinished=unfinished)
     ledger.objects.put(canonical(plan))
@@ -188,11 +199,21 @@ def approve_plan(
             f"then approve its digest"
         )
     require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
-    who = ledger.pseudonym(approver)
+    who = ledger.pseudonym(_one_spelling(approver))
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
     ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
     return plan
+
+
+def _one_spelling(name: str) -> str:
+    """Return a name without what is not seen or not meant: case, width, spaces, invisible characters.
+
+    >>> _one_spelling(" Ann\u200b  LEE ") == _one_spelling("ann lee")
+    True
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
 
 
 def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:

@@ -12,7 +12,7 @@ impact may report too much, never too little of what was recorded.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -137,8 +137,11 @@ class Catalog:
         """
         return ForgetSet(self._connection, selectors).items()
 
-    def impact(self, selectors: Sequence[Selector]) -> Impact:
+    def impact(self, selectors: Sequence[Selector], *, withdrawn: Collection[str] = ()) -> Impact:
         """Return what removing the selected items touches; nothing at all is an empty impact, not an error.
+
+        ``withdrawn`` are shards, by digest, that held selected items and are withdrawn already: what learned from them
+        and is still there counts too.
 
         ``items`` counts different digests, ``subjects`` different persons, ``duplicates`` rows that only their bytes
         selected. Paths are kept up to :data:`lineage.influence.PATHS_KEPT` a component. Raises
@@ -148,7 +151,7 @@ class Catalog:
         self._refuse_unknown_compositions()
         forget = ForgetSet(self._connection, selectors)
         changes = forget.changes()
-        rows = self._ask(REACHED, sorted({change.before.digest for change in changes}))
+        rows = self._ask(REACHED, sorted({*withdrawn, *(change.before.digest for change in changes)}))
         steps = [(source, target, Role(role)) for source, target, role, _ in rows if role != "member"]
         reached = {target for _, target, _ in steps}
         origins = {source for source, _, _, origin in rows if origin}

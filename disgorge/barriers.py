@@ -1,0 +1,85 @@
+"""What must hold, beyond approval, before an execution begins and before it takes anything away.
+
+A plan is a statement about lineage and about a decision. Between the approval and the step that cannot be undone both
+may have moved: an execution is killed or held, and meanwhile somebody trains, decides again, or carries out another
+request. Each function here raises what to do then; none of them changes anything.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from disgorge.docket import Case, begun_plan, docket
+from disgorge.errors import ExecutionFailed, StalePlan
+from disgorge.plan import Action, Plan
+from disgorge.requests import impact_as_planned, impact_of
+from lineage.ledger import Ledger
+from lineage.records import Impact
+
+
+def require_decided(case: Case, plan: Plan) -> None:
+    """Raise :class:`StalePlan` unless the plan was made for the decision that holds."""
+    if case.decision is None or case.decision.digest != plan.decision:
+        raise StalePlan(
+            f"request {plan.request} was decided again after its plan was made; plan again with `disgorge request plan "
+            f"{plan.request}` and have that plan approved"
+        )
+
+
+def require_unchanged(ledger: Ledger, case: Case, plan: Plan) -> None:
+    """Raise :class:`StalePlan` unless the request touches, at this moment, exactly what the plan was made for.
+
+    Asked before items are withdrawn, because a release may have been contained long before: what was trained or added
+    in between is in no plan. Afterwards the old shards are no longer there to be used.
+    """
+    if _substance(impact_of(ledger, case.request)) != _substance(impact_as_planned(ledger, plan)):
+        raise StalePlan(
+            f"the request {plan.request} touches other shards, components or releases than when its plan was made; "
+            f"nothing was withdrawn yet: plan again with `disgorge request plan {plan.request}` and have that approved"
+        )
+
+
+def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
+    """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
+
+    What that one composed before this one's removal it would adopt after it.
+    """
+    shards, releases = _touched([plan])
+    for other in docket(ledger).values():
+        if other.closed or other.request.id == case.request.id or not is_begun(ledger, other):
+            continue
+        others = _touched(begun_plan(ledger, digest) for digest in other.steps)
+        shared = sorted((shards & others[0]) | (releases & others[1]))
+        if shared:
+            raise ExecutionFailed(
+                f"request {other.request.id} is being carried out and touches {shared[0]} as well; finish it first "
+                f"with `disgorge request resume {other.request.id}`, then plan {case.request.id} again"
+            )
+
+
+def is_begun(ledger: Ledger, case: Case) -> bool:
+    """Whether more than containment was done for a request, by any of its plans."""
+    return any(
+        step.action is not Action.CONTAIN
+        for digest, done in case.steps.items()
+        for step in begun_plan(ledger, digest).steps
+        if step.id in done
+    )
+
+
+def _touched(plans: Iterable[Plan]) -> tuple[set[str], set[str]]:
+    """Return the names of the shards and of the releases that plans are about."""
+    shards: set[str] = set()
+    releases: set[str] = set()
+    for plan in plans:
+        shards.update(change.before.name for change in plan.shard_changes)
+        releases.update(step.release for step in plan.steps if step.release is not None)
+    return shards, releases
+
+
+def _substance(impact: Impact) -> Any:
+    """Return what an impact is about: all but the ledger's head, costs, and whether a release is contained."""
+    return (
+        {(change.before.digest, change.before.name, change.after and change.after.digest) for change in impact.shards},
+        {(affected.component.name, affected.component.digest) for affected in impact.affected},
+        {(hit.release.name, hit.release.alias, hit.release.composition) for hit in impact.releases},
+    )
