@@ -25,7 +25,7 @@ ITEMS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(items=st.lists(ITEMS, max_size=8), data=st.data())
 def test_any_items_round_trip_sorted(
     items: list[Item], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
