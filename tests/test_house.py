@@ -58,6 +58,7 @@ def allowed(path: Path) -> tuple[str, ...] | None:
         case ("disgorge", "methods" | "probes" as kind, *rest):
             own = f"disgorge.{kind}.{rest[0]}" if rest else "disgorge"
             shared = ("disgorge.method", "disgorge.evidence", "disgorge.errors", "lineage.records", "policies.taxonomy")
+            shared += ("disgorge.parameters", "disgorge.tensors") if kind == "methods" else ()
             return (own, *shared, "disgorge.probes.attack") if kind == "probes" else (own, *shared)
         case ("disgorge", "method" | "plan" | "planning" | "evidence" | "certificate" | "errors"):
             return ("disgorge", "policies", "lineage.records")

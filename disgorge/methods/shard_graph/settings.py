@@ -1,10 +1,11 @@
 """A shard graph's parameters: names, defaults, ranges. An unknown or unfit one is refused by name."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from disgorge.errors import BadModel
 from disgorge.methods.shard_graph.graph import BadGraph, build
+from disgorge.parameters import Ranges, check_number, picked, types_of
 from lineage.records import Json
 
 
@@ -68,9 +69,8 @@ class AnswerSettings:
 
 
 _PARTS = (EncoderSettings, AdapterSettings, PrototypeSettings, AnswerSettings)
-_TYPES = {field.name: field.type for kind in _PARTS for field in fields(kind)}
 _MOST = 1e6
-_RANGES: Mapping[str, tuple[float, float]] = {
+_RANGES: Ranges = {
     "classes": (2, 10_000),
     "scale": (1e-6, _MOST),
     "filters": (1, 1024),
@@ -118,10 +118,10 @@ def read_settings(
     for name, value in numbers.items():
         check(name, value)
     return Settings(
-        EncoderSettings(seed=seed, **_picked(EncoderSettings, numbers)),
-        AdapterSettings(seed=seed, **_picked(AdapterSettings, numbers)),
-        PrototypeSettings(seed=seed, **_picked(PrototypeSettings, numbers)),
-        AnswerSettings(**_picked(AnswerSettings, numbers)),
+        EncoderSettings(seed=seed, **picked(EncoderSettings, numbers)),
+        AdapterSettings(seed=seed, **picked(AdapterSettings, numbers)),
+        PrototypeSettings(seed=seed, **picked(PrototypeSettings, numbers)),
+        AnswerSettings(**picked(AnswerSettings, numbers)),
         read_graph(parameters.get("graph", {"kind": "ring"}), nodes, safe),
     )
 
@@ -132,16 +132,7 @@ def check(name: str, value: Json) -> None:
         if value not in _ADAPTERS:
             raise BadModel(f"parameters.adapter: {value!r} is not one of {', '.join(_ADAPTERS)}")
         return
-    if name not in _RANGES:
-        known = ", ".join(sorted({*_RANGES, "adapter", "graph"}))
-        raise BadModel(f"parameters.{name}: no such parameter; there are: {known}")
-    low, high = _RANGES[name]
-    whole = _TYPES[name] is int
-    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and low <= value <= high
-    if not fits:
-        raise BadModel(
-            f"parameters.{name}: {value!r} is not {'a whole number' if whole else 'a number'} from {low:g} to {high:g}"
-        )
+    check_number(name, value, ranges=_RANGES, types=types_of(*_PARTS), others=("adapter", "graph"))
 
 
 def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -170,10 +161,6 @@ def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> di
         return build(kind, nodes, degree=degree, center=center, edges=edges, safe=safe)
     except BadGraph as error:
         raise BadModel(f"parameters.graph.{error}") from None
-
-
-def _picked(kind: type, parameters: Mapping[str, Json]) -> dict[str, Json]:
-    return {field.name: parameters[field.name] for field in fields(kind) if field.name in parameters}
 
 
 def as_parameters(settings: EncoderSettings | AdapterSettings | PrototypeSettings) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from disgorge.errors import BadModel
 from disgorge.method import Items
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.settings import AnswerSettings
-from disgorge.methods.tangent_composition.tensors import (
+from disgorge.tensors import (
     as_tensors,
     deterministic,
     images_of,

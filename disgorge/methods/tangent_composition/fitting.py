@@ -14,7 +14,7 @@ from torch.nn import functional
 from disgorge.method import Items, Progress, seed_of
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.settings import BackboneSettings, TangentSettings
-from disgorge.methods.tangent_composition.tensors import (
+from disgorge.tensors import (
     SHAPE,
     as_arrays,
     as_tensors,

@@ -1,9 +1,9 @@
 """A tangent composition's parameters: names, defaults, ranges. An unknown or unfit one is refused by name."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
-from disgorge.errors import BadModel
+from disgorge.parameters import Ranges, check_number, picked, types_of
 from lineage.records import Json
 
 
@@ -54,7 +54,7 @@ class AnswerSettings:
 
 
 _MOST = 1e6
-_RANGES: Mapping[str, tuple[float, float]] = {
+_RANGES: Ranges = {
     "classes": (2, 10_000),
     "scale": (1e-6, _MOST),
     "filters": (1, 1024),
@@ -85,32 +85,15 @@ def read_settings(parameters: Mapping[str, Json], *, seed: int = 0) -> Settings:
     for name, value in parameters.items():
         check(name, value)
     return Settings(
-        BackboneSettings(seed=seed, **_picked(BackboneSettings, parameters)),
-        TangentSettings(seed=seed, **_picked(TangentSettings, parameters)),
-        AnswerSettings(**_picked(AnswerSettings, parameters)),
+        BackboneSettings(seed=seed, **picked(BackboneSettings, parameters)),
+        TangentSettings(seed=seed, **picked(TangentSettings, parameters)),
+        AnswerSettings(**picked(AnswerSettings, parameters)),
     )
 
 
 def check(name: str, value: Json) -> None:
     """Refuse a parameter nobody knows or a value out of its range."""
-    if name not in _RANGES:
-        raise BadModel(f"parameters.{name}: no such parameter; there are: {', '.join(sorted(_RANGES))}")
-    low, high = _RANGES[name]
-    whole = _TYPES[name] is int
-    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and low <= value <= high
-    if not fits:
-        raise BadModel(
-            f"parameters.{name}: {value!r} is not {'a whole number' if whole else 'a number'} from {low:g} to {high:g}"
-        )
-
-
-_TYPES = {
-    field.name: field.type for kind in (BackboneSettings, TangentSettings, AnswerSettings) for field in fields(kind)
-}
-
-
-def _picked(kind: type, parameters: Mapping[str, Json]) -> dict[str, Json]:
-    return {field.name: parameters[field.name] for field in fields(kind) if field.name in parameters}
+    check_number(name, value, ranges=_RANGES, types=types_of(BackboneSettings, TangentSettings, AnswerSettings))
 
 
 def as_parameters(settings: BackboneSettings | TangentSettings) -> dict[str, Json]:

@@ -1,6 +1,7 @@
-"""From items and arrays to tensors and back, always the same bits: copies in torch's own memory, float32 on the CPU.
+"""From items and arrays to tensors and back, always the same bits: what methods for labeled images share.
 
-Kernels may round differently on unaligned memory, which arrays read from a file can have.
+Copies in torch's own memory, float32 on the CPU: kernels may round differently on unaligned memory, which arrays read
+from a file can have. Imports torch, so methods import it where they train.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
 
 SHAPE = "image.shape"
-"""Name of the tensor that keeps (channels, height, width) of the images a backbone was trained on."""
+"""Name of the tensor that keeps (channels, height, width) of the images that frozen weights were trained on."""
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def deterministic() -> Iterator[None]:
 
 
 def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
-    """Return copies of arrays in torch's memory."""
+    """Return copies of arrays in torch's own memory: kernels may round differently on unaligned memory."""
     return {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
 
 
@@ -46,7 +47,7 @@ def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
 def images_of(items: Items, scale: float, like: Mapping[str, Tensor] | None = None) -> Tensor:
     """Return images as (items, channels, height, width), float32, divided by ``scale``.
 
-    ``like`` are the weights of a backbone; images of another size than it was trained on are refused.
+    ``like`` are frozen weights; images of another size than they were trained on are refused.
     """
     images = torch.tensor(_column(items, "image"), dtype=torch.float32) / scale
     if images.ndim == 4:
@@ -58,7 +59,7 @@ def images_of(items: Items, scale: float, like: Mapping[str, Tensor] | None = No
     if like is not None and like[SHAPE].tolist() != list(images.shape[1:]):
         found, known = tuple(images.shape[1:]), tuple(int(size) for size in like[SHAPE])
         raise BadModel(
-            f"images are (channels, height, width) {found}, the backbone was trained on {known}; resize them"
+            f"images are (channels, height, width) {found}, the frozen part was trained on {known}; resize them"
         )
     return images
 
