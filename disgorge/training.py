@@ -4,6 +4,7 @@ A component whose recipe was carried out before is taken from the store, not tra
 that a store that lies is believed until the never-trained check re-executes the recipe in another process.
 """
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,15 @@ def blueprint_name(release: str, component: str) -> str:
 def reference_release(release: str, number: int) -> str:
     """Return the name under which the components of a never-trained reference are recorded."""
     return f"{release}~reference-{number}"
+
+
+def of_reference(component: str) -> bool:
+    """Whether a component is called as one of a never-trained reference is.
+
+    >>> of_reference(component_name(reference_release("digits", 2), "head")), of_reference("digits/head")
+    (True, False)
+    """
+    return re.search(r"~reference-[0-9]+/", component) is not None
 
 
 def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:

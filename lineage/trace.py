@@ -48,7 +48,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything above or below ``start``, as asked; nodes and edges are sorted, sources before targets, then by name."""
+    """Everything above or below ``start``, as asked; nodes and edges have sources before targets, then names."""
 
     start: str
     nodes: tuple[Node, ...]

@@ -3,9 +3,14 @@
 Every verb imports what it needs when it runs, so that ``disgorge --help`` answers at once.
 """
 
+import os
+
 
 def main() -> None:
     """Run the command line."""
-    from disgorge.cli.app import run
+    try:
+        from disgorge.cli.app import run
+    except KeyboardInterrupt:  # the verbs are still being read
+        os._exit(130)  # as disgorge.cli.failures has it
 
     run()

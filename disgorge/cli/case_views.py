@@ -39,14 +39,14 @@ def selected_value(field: str, value: str) -> str:
 def paragraphs(text: str) -> None:
     """Print text of several lines, indentation kept."""
     for words in text.splitlines():
-        bare = words.lstrip(" ")
-        show.line_with_indent(" " * (len(words) - len(bare)), show.clean(bare))
+        show.paragraph(words, indent=2 if words.lstrip().startswith("- ") else 0)
 
 
 def print_impact(found: "Impact") -> None:
     """Print what a request touches."""
     show.line(
-        f"{show.count(found.items, 'item')} of {show.count(found.subjects, 'person')}"
+        show.count(found.items, "item")
+        + (f" of {show.count(found.subjects, 'person')}" if found.subjects else "")
         + (f", {show.count(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
         + ("; some are declared not removable" if found.hits_core else "")
     )

@@ -52,7 +52,7 @@ def audit(
 
 
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a report.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a report.", metavar="BUNDLE")],
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
     as_json: AsJson = False,
 ) -> None:

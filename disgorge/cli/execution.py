@@ -83,8 +83,11 @@ def _run(request: str, *, references: int | None, as_json: bool, resume: bool) -
     case = case_of(ledger, request)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
         raise WrongUse(f"request {request} is {case.state}, nothing of it was begun; use `disgorge request execute`")
-    again = f"interrupted; steps that were finished stand, go on with `disgorge request resume {request}`"
-    with going_on(again), shown(quiet=as_json) as display, Workers(ledger, count=count) as workers:
+    with (
+        going_on(lambda: _interrupted(ledger, request)),
+        shown(quiet=as_json) as display,
+        Workers(ledger, count=count) as workers,
+    ):
         plan = plan_of(ledger, case)
         told = _Told(display, plan, tracking_or_none(ledger), done=len(case.steps.get(plan.digest, {})))
         executed = carry_out(
@@ -100,6 +103,17 @@ def _run(request: str, *, references: int | None, as_json: bool, resume: bool) -
             on_step=told.begin,
         )
     _conclude(ledger, plan, executed, as_json=as_json)
+
+
+def _interrupted(ledger: "Ledger", request: str) -> str:
+    """Return what stands after Ctrl-C and how to go on: before the first step there is nothing to resume."""
+    from disgorge.docket import case_of
+
+    case = case_of(ledger, request)
+    done = len(case.steps.get(case.plan or "", {}))
+    if not done:
+        return f"interrupted before a step was done; begin again with `disgorge request execute {request}`"
+    return f"interrupted; {show.count(done, 'step')} done, go on with `disgorge request resume {request}`"
 
 
 class _Told:

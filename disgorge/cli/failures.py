@@ -17,7 +17,7 @@ thought of.
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,10 @@ import typer
 from typer.core import TyperGroup
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+USAGE: Any = typer.BadParameter.__base__  # typer's own UsageError, which it has no public name for
+
+
+_AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
 
 
 class Refused(Exception):  # noqa: N818 (the name says what is the matter)
@@ -40,27 +44,41 @@ class Interrupted(Exception):  # noqa: N818
 
 
 @contextmanager
-def going_on(words: str) -> Iterator[None]:
-    """Say ``words`` if somebody presses Ctrl-C inside the block."""
+def going_on(words: Callable[[], str]) -> Iterator[None]:
+    """Say what ``words`` returns then if somebody presses Ctrl-C inside the block."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(words) from None
+        raise Interrupted(words()) from None
+    except Exception as error:
+        if _interrupted(error):
+            raise Interrupted(words()) from None
+        raise
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs: whatever a verb raises ends here."""
+    """The group of all verbs: whatever a verb raises, and what typer says of its options, ends here."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the arguments before the verb; one that is wrong becomes one line."""
+        try:
+            return super().parse_args(ctx, args)
+        except USAGE as error:
+            raise _misused(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb; an error of the package or the machine becomes one line and an exit code."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            words = "interrupted; what was recorded stands, run the same command again to go on"
-            raise failed(words, INTERRUPTED) from None
+            raise failed(_AGAIN, INTERRUPTED) from None
+        except USAGE as error:
+            raise _misused(error) from None
         except Exception as error:
             if _belongs_to_typer(error) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
                 raise
+            if _interrupted(error):
+                raise failed(_AGAIN, INTERRUPTED) from None
             if not _expected(error) and os.environ.get("DISGORGE_TRACEBACK"):
                 raise
             raise failed(words_of(error), exit_code_of(error)) from None
@@ -73,6 +91,15 @@ def failed(words: str, code: int) -> typer.Exit:
     sys.stdout.flush()
     typer.echo(f"error: {printable(words)}", err=True)
     return typer.Exit(code)
+
+
+def _misused(error: Any) -> Exception:
+    """Return the exit for options that do not fit, said on one line; a group without a verb shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return error  # type: ignore[no-any-return]
+    words = error.format_message().replace("Value error, ", "").rstrip(".")
+    command = error.ctx.command_path if error.ctx else "disgorge"
+    return failed(f"{words[:1].lower()}{words[1:]}; `{command} --help` says what there is", 2)
 
 
 def exit_code_of(error: Exception) -> int:
@@ -124,6 +151,13 @@ def fields_of(error: Any) -> str:
         words = problem["msg"].removeprefix("Value error, ")
         found.append(f"{where}: {words}" if where else words)
     return "; ".join(found)
+
+
+def _interrupted(error: Exception) -> bool:
+    """Whether an error is what DuckDB makes of Ctrl-C in the middle of a query."""
+    return type(error).__name__ == "InterruptException" or (
+        isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    )
 
 
 def _machine(error: Exception) -> bool:

@@ -53,7 +53,7 @@ def explain(request: Id, as_json: AsJson = False) -> None:
 
 @app.command("test")
 def run(
-    folder: Annotated[Path, typer.Argument(help="Folder, or file, of cases in YAML.")] = CASES,
+    folder: Annotated[Path, typer.Argument(help="Folder, or file, of cases in YAML.", metavar="CASES")] = CASES,
     packs: Packs = None,
     as_json: AsJson = False,
 ) -> None:

@@ -58,6 +58,7 @@ def show_(release: Named, as_json: AsJson = False) -> None:
         known = {(c.name, c.digest): c for c in catalog.components(live=False)}
         names = {shard.digest: shard.name for shard in catalog.shards(live=False)}
     names |= {component.digest: component.name for component in known.values()}
+    names |= {member.component: member.name for member in composition.members}  # one digest may have several names
     members = [(member, known.get((member.name, member.component))) for member in composition.members]
     if as_json:
         parts = [plain(member) | {"details": plain(component)} for member, component in members]
@@ -77,7 +78,9 @@ def show_(release: Named, as_json: AsJson = False) -> None:
 @app.command()
 def predict(
     release: Named,
-    data: Annotated[str, typer.Argument(help="Name or digest of a shard, or a file that a shard is made of.")],
+    data: Annotated[
+        str, typer.Argument(help="Name or digest of a shard, or a file that a shard is made of.", metavar="DATA")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Let a classifier answer, and say how right it is where the items have labels. Refused if it is contained."""

@@ -201,7 +201,9 @@ def plan(request: Id, as_json: AsJson = False) -> None:
 @app.command()
 def approve(
     request: Id,
-    digest: Annotated[str, typer.Argument(help="Digest of the plan that was read, or its first 12 characters.")],
+    digest: Annotated[
+        str, typer.Argument(help="Digest of the plan that was read, or its first 12 characters.", metavar="DIGEST")
+    ],
     by: Annotated[str, typer.Option("--by", help="Who approves; kept as a pseudonym.")],
     accept_utility_loss: Annotated[
         bool, typer.Option("--accept-utility-loss", help="Release it even if it falls below the utility floor.")

@@ -17,7 +17,7 @@ app = typer.Typer(help="Data, as named sets of items: add | list | show | check.
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="A Parquet, CSV or NPZ file, or a folder of files.")],
+    path: Annotated[Path, typer.Argument(help="A Parquet, CSV or NPZ file, or a folder of files.", metavar="PATH")],
     name: Annotated[str, typer.Option("--name", help="What the shard is called from now on.")],
     key: Annotated[str | None, typer.Option("--key", help="Column with each item's key.")] = None,
     subject: Annotated[
@@ -105,12 +105,18 @@ def list_(
         )
         for shard in shards
     ]
-    show.table(("name", "items", "state", "source", "license", "digest"), rows, empty="no shard is recorded")
+    columns = ("name", "items", "state", "source", "license", "digest")
+    show.table(columns, sorted(rows, key=lambda row: row[0]), empty="no shard is recorded")
 
 
 @app.command("show")
-def show_(name: Annotated[str, typer.Argument(help="Name or digest of a shard.")], as_json: AsJson = False) -> None:
-    """Show one shard: what it is, who is in it, what learned from it, and its history."""
+def show_(
+    name: Annotated[str, typer.Argument(help="Name or digest of a shard.", metavar="SHARD")],
+    every: Annotated[bool, typer.Option("--all", help="List references of probes too; JSON always has them.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one shard: what it is, how many people are in it, what learned from it, and its history."""
+    from disgorge.cli.lineage_views import apart, say_left_out
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
     from lineage.records import plain
@@ -120,21 +126,28 @@ def show_(name: Annotated[str, typer.Argument(help="Name or digest of a shard.")
         shard = catalog.shard(name)
         history = catalog.history(shard.name)
         below = catalog.trace(shard.digest, up=False, down=True)
-    learned = [node for node in below.nodes if node.kind in ("component", "release")]
+    seen, left_out = (below, 0) if every or as_json else apart(below)
+    learned = [node for node in seen.nodes if node.kind in ("component", "release")]
+    people = _people(ledger, shard)
     if as_json:
         facts = [{"seq": fact.seq, "at": fact.at, "kind": fact.kind} for fact in history]
-        show.write_json({"shard": plain(shard), "learned": plain(learned), "history": facts})
+        show.write_json({"shard": plain(shard), "people": people, "learned": plain(learned), "history": facts})
         return
     show.line(f"{shard.name}: {show.count(shard.count, 'item')}")
-    show.pairs(_about(shard))
+    show.pairs([*_about(shard), ("people", people)])
     rows = [(node.name, node.kind, node.state, node.detail) for node in learned]
-    show.table(("learned from it", "is", "state", "detail"), rows, empty="nothing learned from it")
+    show.table(
+        ("learned from it", "is", "state", "detail"), rows, empty="nothing live that is released learned from it"
+    )
+    say_left_out(left_out)
     show.table(("at", "fact"), [(fact.at, fact.kind) for fact in history])
 
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or digests; all live shards by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or digests; all live shards by default.", metavar="SHARDS")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that every item is byte for byte what was recorded. Exit 1 for one that is not."""
@@ -167,6 +180,15 @@ def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
     if not len(digests) == len(rows) == shard.count:
         return f"has {len(digests)} items and {len(rows)} manifest rows, recorded were {shard.count}"
     return None
+
+
+def _people(ledger: "Ledger", shard: "Shard") -> int | None:
+    """Return how many people a shard's items name; None for a shard that was withdrawn, whose manifest is gone."""
+    from lineage.shards import shard_rows
+
+    if not ledger.manifest_path(shard.digest).exists():
+        return None
+    return len({row.subject for row in shard_rows(ledger, shard.digest)} - {None})
 
 
 def _about(shard: "Shard") -> list[tuple[str, object]]:

@@ -5,7 +5,9 @@ Names come from other people's files, so whatever reaches a terminal goes throug
 """
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -81,6 +83,23 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> None:
         line_with_indent(f"{name:<{width}}  ", clean(value))
 
 
+def paragraph(text: str, *, indent: int = 0) -> None:
+    """Print text for reading. On a terminal it is broken between words, its later lines indented by ``indent``."""
+    start, words = text[: len(text) - len(text.lstrip(" "))], clean(text)
+    if sys.stdout.isatty():
+        lines = textwrap.wrap(
+            words,
+            width=max(shutil.get_terminal_size().columns, 40),
+            initial_indent=start,
+            subsequent_indent=start + " " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        typer.echo("\n".join(lines))
+    else:
+        line_with_indent(start, words)
+
+
 def line_with_indent(start: str, text: str) -> None:
     """Print a line that keeps the spaces of its start."""
     typer.echo(f"{start}{text}")
@@ -107,11 +126,14 @@ def _aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str)
 
 
 def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*columns, title=title or None, title_justify="left")
+    drawn = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        drawn.add_column(column, overflow="fold")  # a name that is cut short names nothing
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
     Console().print(drawn)

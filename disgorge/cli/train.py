@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[Path, typer.Argument(help="MODEL.yaml: method, shards, release name, parameters.")],
+    model: Annotated[
+        Path, typer.Argument(help="MODEL.yaml: method, shards, release name, parameters.", metavar="MODEL")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
@@ -31,7 +33,7 @@ def train(
     spec = read_model_file(model)
     ledger = Ledger.open()
     again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
-    with going_on(again), shown(quiet=as_json) as display, Workers(ledger, count=worker_count()) as workers:
+    with going_on(lambda: again), shown(quiet=as_json) as display, Workers(ledger, count=worker_count()) as workers:
         whole = _Whole(display, lay_out(ledger, spec))
         runner = Watched(workers, display, on_done=whole.done)
         try:

@@ -66,6 +66,13 @@ def test_pydantics_complaints_are_one_line() -> None:
     assert "\n" not in said
 
 
-def test_ctrl_c_is_said_with_what_stands() -> None:
-    with pytest.raises(Interrupted, match="go on with `x`"), going_on("go on with `x`"):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_ctrl_c_is_said_with_what_stands(interrupt: BaseException) -> None:
+    """Also where DuckDB was asked something at that moment, and made an error of its own of it."""
+    with pytest.raises(Interrupted, match="go on with `x`"), going_on(lambda: "go on with `x`"):
+        raise interrupt
+
+
+def test_another_error_is_no_interruption() -> None:
+    with pytest.raises(RuntimeError, match="something else"), going_on(lambda: "go on"):
+        raise RuntimeError("something else")
