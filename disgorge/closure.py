@@ -6,9 +6,12 @@ of its recipe. It cannot see a training input nobody recorded; the never-trained
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from disgorge.errors import ExecutionFailed
 from disgorge.evidence import Check, Control, Verdict
-from lineage.records import Component, Composition, Role, Use
+from lineage.records import Component, Composition, Use
+from lineage.state import influences_of
 
 
 def influences(components: Iterable[Component], known: Mapping[str, Sequence[Component]]) -> frozenset[str]:
@@ -37,11 +40,18 @@ def by_digest(components: Iterable[Component]) -> dict[str, list[Component]]:
 
 
 def members_of(composition: Composition, known: Mapping[str, Sequence[Component]]) -> tuple[Component, ...]:
-    """Return a composition's members as they were recorded, in its order."""
-    return tuple(
-        next(component for component in known[member.component] if component.name == member.name)
-        for member in composition.members
-    )
+    """Return a composition's members as they were recorded, in its order; :class:`ExecutionFailed` if one was not."""
+    found = []
+    for member in composition.members:
+        recorded = known.get(member.component)
+        if not recorded:
+            raise ExecutionFailed(
+                f"{member.name} ({member.component}) is part of a composition and nobody recorded it, so nobody knows "
+                f"what it learned from; record it with its uses, or withdraw the release"
+            )
+        own = (component for component in recorded if component.name == member.name)
+        found.append(next(own, replace(recorded[0], name=member.name)))
+    return tuple(found)
 
 
 def lineage_closure(
@@ -51,13 +61,17 @@ def lineage_closure(
     after: Sequence[Component],
     known: Mapping[str, Sequence[Component]],
     withdrawn: frozenset[str],
+    shards: frozenset[str] | None = None,
 ) -> Check:
     """Return whether any withdrawn shard still reaches the components of a release.
 
-    Positive control: the same search over the components before removal must reach one.
+    Positive control: the same search over the components before removal must reach one. Where ``shards``, all that were
+    ever recorded, are given, a lineage that ends in something nobody recorded is inconclusive.
     """
     reached_before = len(influences(before, known) & withdrawn)
-    reached = influences(after, known) & withdrawn
+    shaped_by = influences(after, known)
+    reached = shaped_by & withdrawn
+    unknown = sorted(shaped_by - shards - known.keys()) if shards is not None else []
     crooked = [component.name for component in after if component.recipe and not _agrees(component)]
     control = Control(
         "positive", "the same search, before removal, finds the withdrawn data", reached_before, reached_before > 0
@@ -69,6 +83,9 @@ def lineage_closure(
             if reached
             else f"the recorded uses of {', '.join(crooked)} are not those of the recipe"
         )
+    elif unknown:
+        verdict = Verdict.INCONCLUSIVE
+        answer = f"{release} learned from {unknown[0]}, which nobody recorded, so nobody knows what that learned from"
     elif not control.held:
         verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before removal either, so it shows nothing"
     else:
@@ -92,7 +109,7 @@ def _all_uses(component: Component) -> set[Use]:
 
 
 def _recipe_uses(component: Component) -> set[Use]:
-    return {Use(use["digest"], Role(use["role"])) for use in component.recipe.get("uses", [])}
+    return set(influences_of(replace(component, uses=())))
 
 
 def _agrees(component: Component) -> bool:

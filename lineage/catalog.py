@@ -145,10 +145,10 @@ class Catalog:
 
         ``items`` counts different digests, ``subjects`` different persons, ``duplicates`` rows that only their bytes
         selected. Paths are kept up to :data:`lineage.influence.PATHS_KEPT` a component. Raises
-        :class:`~lineage.errors.LineageError` when a live release has a composition nobody recorded, because then
-        nobody knows what is in it.
+        :class:`~lineage.errors.LineageError` when a live release has a composition or a member nobody recorded,
+        because then nobody knows what is in it.
         """
-        self._refuse_unknown_compositions()
+        self._refuse_unknown_releases()
         forget = ForgetSet(self._connection, selectors)
         changes = forget.changes()
         rows = self._ask(REACHED, sorted({*withdrawn, *(change.before.digest for change in changes)}))
@@ -221,7 +221,7 @@ class Catalog:
         rows = self._ask("select name from shard union select name from component union select id from release")
         return [name for (name,) in rows]
 
-    def _refuse_unknown_compositions(self) -> None:
+    def _refuse_unknown_releases(self) -> None:
         rows = self._ask(
             "select id, composition from release where live and composition not in (select digest from composition)"
         )
@@ -229,6 +229,17 @@ class Catalog:
             raise LineageError(
                 f"release {rows[0][0]} has a composition nobody recorded ({rows[0][1]}), so its parts are not known; "
                 "record the composition, or withdraw the release"
+            )
+        rows = self._ask(
+            """
+            select release.id, member.component from release join member on member.composition = release.composition
+            where live and member.component not in (select digest from component) order by release.id, member.component
+            """
+        )
+        if rows:
+            raise LineageError(
+                f"release {rows[0][0]} has a member nobody recorded ({rows[0][1]}), so nobody knows what it learned "
+                "from; record the component with its uses, or withdraw the release"
             )
 
 

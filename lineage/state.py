@@ -93,12 +93,15 @@ def state_of(facts: Iterable[Fact]) -> State:
 
 
 def influences_of(component: Component) -> tuple[Use, ...]:
-    """Return what shaped a component: its recorded uses, and those its recipe names, should the two disagree."""
+    """Return what shaped a component: its recorded uses, and those its recipe names, should the two disagree.
+
+    A role that is none of ours is influence as well: it counts as training.
+    """
     listed = component.recipe.get("uses", [])
     named = [
-        Use(use["digest"], Role(use["role"]))
+        Use(use["digest"], Role(use["role"]) if use.get("role") in _ROLES else Role.TRAIN)
         for use in (listed if isinstance(listed, list) else [])
-        if isinstance(use, dict) and isinstance(use.get("digest"), str) and use.get("role") in _ROLES
+        if isinstance(use, dict) and isinstance(use.get("digest"), str)
     ]
     return tuple(dict.fromkeys((*component.uses, *named)))
 
