@@ -1,10 +1,10 @@
 """Carries jobs out in fresh processes, a few at a time.
 
 Every process starts with nothing but the workspace's path, so a result cannot depend on what this process has in
-memory. For a re-execution the processes are set *apart* as well: home, temporary and cache folders are empty ones of
-their own, so that nothing a method left there is found again. What that cannot rule out is a method that hides a copy
-at a place of its own choosing; only re-execution on another machine does. Closing stops the processes; a job cut short
-leaves no trace but, at worst, an unreferenced object.
+memory. For a re-execution the processes are set *apart* as well: working, home, temporary and cache folders are empty
+ones of their own, so that nothing a method left there is found again. What that cannot rule out is a method that hides
+a copy at a place of its own choosing; only re-execution on another machine does. Closing stops the processes; a job cut
+short leaves no trace but, at worst, an unreferenced object.
 """
 
 import json
@@ -88,13 +88,21 @@ class Workers:
 
     def _start(self) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace)],
+            [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace.absolute())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=os.environ | _ALONE | dict.fromkeys(_FOLDERS if self._folder else (), self._where()),
+            cwd=self._where() or None,
+            env=os.environ | _ALONE | self._apart(),
         )
+
+    def _apart(self) -> dict[str, str]:
+        """Return what sets a process apart; what can be imported from here can be imported from there."""
+        if self._folder is None:
+            return {}
+        paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        return dict.fromkeys(_FOLDERS, self._where()) | {"PYTHONPATH": os.pathsep.join([*paths, os.getcwd()])}
 
 
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
