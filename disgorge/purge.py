@@ -83,7 +83,7 @@ def purge_plan(
     files += [ledger.objects.path(digest) for digest in weights]
     strays = [path for path in _tables(ledger) if path.stem not in needs.shards]
     files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
-    files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger)]
+    files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger), *_strays(ledger)]
     return PurgeList(
         going, weights, tuple(path for path in files if path.is_file()), _hashes(ledger, going), tuple(kept)
     )
@@ -247,13 +247,28 @@ def _left_aside(ledger: Ledger) -> Iterator[Path]:
             yield path
 
 
+def _strays(ledger: Ledger) -> list[Path]:
+    """Return weights that no fact names, nor anything a fact names: of a training killed before it was recorded.
+
+    Nobody knows what they learned from. Young ones may be about to be recorded by a training that takes no turn.
+    """
+    named = {digest.decode() for digest in _DIGEST.findall((ledger.home / "ledger.jsonl").read_bytes())}
+    paths = {digest: ledger.objects.path(digest) for digest in ledger.objects.digests()}
+    texts = {digest for digest, path in paths.items() if _is_text(path)}
+    named |= {found.decode() for digest in texts & named for found in _DIGEST.findall(paths[digest].read_bytes())}
+    oldest = time.time() - _SETTLED_SECONDS
+    return [path for d, path in paths.items() if d not in texts | named and path.stat().st_mtime < oldest]
+
+
+def _is_text(path: Path) -> bool:
+    """Whether an object is JSON: weights are none."""
+    with path.open("rb") as file:
+        return file.read(1) in (b"{", b"[")
+
+
 def _names(path: Path, items: frozenset[str]) -> bool:
     """Whether an object is a JSON text that names one of these items. Weights are no text and are not read."""
-    with path.open("rb") as file:
-        if file.read(1) not in (b"{", b"["):
-            return False
-        file.seek(0)
-        return any(found.decode() in items for found in _DIGEST.findall(file.read()))
+    return _is_text(path) and any(found.decode() in items for found in _DIGEST.findall(path.read_bytes()))
 
 
 def _unique(digests: Collection[str]) -> tuple[str, ...]:
