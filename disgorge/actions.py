@@ -60,10 +60,10 @@ def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    alias = step.detail["alias"]
-    workshop.registrar.contain(step.subject, alias)
-    fact = {"name": step.subject, "alias": alias, "request": plan.request}
-    return Acted({"release": step.subject, "alias": alias}, [("release-contained", fact)])
+    name, alias = step.detail["name"], step.detail["alias"]
+    workshop.registrar.contain(name, alias)
+    fact = {"name": name, "alias": alias, "request": plan.request}
+    return Acted({"release": name, "alias": alias}, [("release-contained", fact)])
 
 
 def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -145,6 +145,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan.digest,
+        subject=step.subject,
     )
     kept = ledger.objects.put(canonical(found))
     ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
@@ -153,43 +154,62 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    """Move the alias; the examination is read again, because this is the step that must not be fooled."""
+    """Move the alias; all it rests on is looked at again, because this is the step that must not be fooled."""
     ledger = workshop.ledger
     probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
     examination = examination_of(ledger, probed["examination"])
     refuse_adoption(plan, step.subject, examination.checks)
-    alias = step.detail["alias"]
+    name, alias = step.detail["name"], step.detail["alias"]
     composition = _composition(ledger, probed["after"])
+    _refuse_what_went_since(ledger, step.subject, composition)
     for member in composition.members:
         ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
-    workshop.registrar.adopt(step.subject, alias, composition)
-    fact = {"name": step.subject, "alias": alias, "composition": composition.digest}
+    workshop.registrar.adopt(name, alias, composition)
+    fact = {"name": name, "alias": alias, "composition": composition.digest}
     return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
+
+
+def _refuse_what_went_since(ledger: Ledger, subject: str, composition: Composition) -> None:
+    """Raise :class:`CertificateRefused` if a member was retired, or learned from any shard that is withdrawn by now."""
+    with Catalog.of(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+        live = {(component.name, component.digest) for component in catalog.components()}
+        still = {shard.digest for shard in catalog.shards()}
+        gone = {shard.digest: shard.name for shard in catalog.shards(live=False) if shard.digest not in still}
+    reached = sorted({gone[digest] for digest in influences(members_of(composition, known), known) & gone.keys()})
+    retired = sorted(m.name for m in composition.members if (m.name, m.component) not in live)
+    if reached or retired:
+        why = (
+            f"learned from withdrawn data of {', '.join(reached)}" if reached else f"has {', '.join(retired)}, retired"
+        )
+        raise CertificateRefused(f"release {subject} is not adopted: it {why} since; plan the request again")
 
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Take a release down for good and retire every member that no other live release uses."""
     ledger = workshop.ledger
     with Catalog.of(ledger) as catalog:
+        name, alias = step.detail["name"], step.detail["alias"]
+        staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
         others = {
-            member.component
-            for release in catalog.releases()
-            if (release.name, release.alias) != (step.subject, step.detail["alias"])
+            (member.name, member.component)
+            for release in staying
             for member in catalog.composition(release.composition).members
         }
         live = {(component.name, component.digest) for component in catalog.components()}
-    left = workshop.registrar.withdraw(step.subject)
+    kept = {release.composition for release in staying if release.name == name}
+    left = workshop.registrar.withdraw(name, keep=kept)
     fact = {
-        "name": step.subject,
-        "alias": step.detail["alias"],
+        "name": name,
+        "alias": alias,
         "composition": step.detail["before"],
         "request": plan.request,
     }
     facts: Facts = [("release-withdrawn", fact)]
     retired = 0
-    for name, digest in zip(step.detail["names"], step.detail["components"], strict=True):
-        if digest not in others and (name, digest) in live:
-            facts.append(_retired(plan, name, digest, None, "withdraw"))
+    for member, digest in zip(step.detail["names"], step.detail["components"], strict=True):
+        if (member, digest) in live - others:
+            facts.append(_retired(plan, member, digest, None, "withdraw"))
             retired += 1
     return Acted({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
 

@@ -72,7 +72,7 @@ def _touched(plans: Iterable[Plan]) -> tuple[set[str], set[str]]:
     releases: set[str] = set()
     for plan in plans:
         shards.update(change.before.name for change in plan.shard_changes)
-        releases.update(step.release for step in plan.steps if step.release is not None)
+        releases.update(str(step.detail["name"]) for step in plan.steps if step.action is Action.CONTAIN)
     return shards, releases
 
 

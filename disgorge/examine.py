@@ -8,6 +8,7 @@ the references, which are components like any other: one that learned from data 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
@@ -63,23 +64,29 @@ class Examiner:
         utility_floor: float | None,
         loss_accepted: bool,
         plan: str,
+        subject: str | None = None,
     ) -> Examination:
-        """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards."""
+        """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards.
+
+        ``subject`` is what the checks call the release, its name by default.
+        """
         spec = spec_of(after)
+        title = subject or spec.release
         with Catalog.of(self.ledger) as catalog:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
+            recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
         members = members_of(after, known)
         closure = lineage_closure(
-            spec.release, before=members_of(before, known), after=members, known=known, withdrawn=withdrawn
+            title, before=members_of(before, known), after=members, known=known, withdrawn=withdrawn, shards=recorded
         )
-        reexecution = self._reexecute(spec.release, members)
+        reexecution = self._reexecute(title, members)
         old, new = assemble(self.ledger, before), assemble(self.ledger, after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        utility = tuple(_utility(spec.release, old, new, {"held-out": held_out, "retained": retained}))
-        kept = _utility_check(spec.release, utility, utility_floor, accepted=loss_accepted)
-        statistics = self._statistics(spec, old, new, shards, removed, retained, held_out, plan)
+        utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
+        kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
+        statistics = self._statistics(title, spec, old, new, shards, removed, retained, held_out, plan)
         return Examination((closure, reexecution, kept, *statistics), utility, self._samples(old, new))
 
     def _reexecute(self, release: str, components: tuple[Component, ...]) -> Check:
@@ -108,6 +115,7 @@ class Examiner:
 
     def _statistics(
         self,
+        title: str,
         spec: ModelSpec,
         old: Model,
         new: Model,
@@ -121,21 +129,19 @@ class Examiner:
         start = time.perf_counter()
         references = []
         for number in range(1, self.references + 1):
-            title = reference_release(spec.release, number)
+            reference = reference_release(spec.release, number)
             made = make(
                 self.ledger,
                 spec,
                 self.runner,
                 shards=shards,
                 shift=number * _SEED_STEP,
-                recorded_as=title,
+                recorded_as=reference,
                 on_progress=self.on_progress,
             )
-            references.append(assemble(self.ledger, made.composition, title=title))
+            references.append(assemble(self.ledger, made.composition, title=reference))
         training = time.perf_counter() - start
-        case = ProbeCase(
-            spec.release, old, new, tuple(references), removed, retained, held_out, seed_of(plan, spec.release)
-        )
+        case = ProbeCase(title, old, new, tuple(references), removed, retained, held_out, seed_of(plan, title))
         checks = []
         for probe in probes().values():
             start = time.perf_counter()
@@ -192,14 +198,24 @@ def _utility(release: str, old: Model, new: Model, sets: Mapping[str, Items]) ->
     return found
 
 
-def _utility_check(release: str, utility: tuple[Utility, ...], floor: float | None, *, accepted: bool) -> Check:
-    """Return whether the headline on held-out data kept the least share a pack demands; measured in any case."""
+def utility_check(release: str, utility: tuple[Utility, ...], floor: float | None, *, accepted: bool) -> Check:
+    """Return whether the headline on held-out data kept the least share a pack demands; measured in any case.
+
+    Not measured is inconclusive, unless a person accepted whatever loss there is.
+    """
     headline = next((u for u in utility if u.shard == "held-out"), utility[0] if utility else None)
+    why = ""
     if headline is None or headline.before is None or headline.after is None:
+        why = "there were no items to measure on"
+    elif not (isfinite(headline.before) and isfinite(headline.after)):
+        why = f"{headline.metric} on {headline.shard} data is not a finite number"
+    if why or headline is None or headline.before is None or headline.after is None:
+        accepts = accepted and floor is not None
+        verdict = Verdict.PASS if accepts else Verdict.INCONCLUSIVE
+        said = why + ("; the approver accepted the loss, whatever it is" if accepts else "")
         return Check(
-            "utility", release, _UTILITY_QUESTION, "there were no items to measure on", None, floor, 0,
-            Verdict.INCONCLUSIVE,
-        )  # fmt: skip
+            "utility", release, _UTILITY_QUESTION, said, None, floor, 0, verdict, detail={"accepted": accepted}
+        )
     kept = share_kept(headline.before, headline.after)
     low = floor is not None and kept < floor
     answer = f"{headline.metric} on {headline.shard} data went from {headline.before:.4f} to {headline.after:.4f}"

@@ -7,7 +7,7 @@ dropped. Where a method offers no remedy that is strong enough, the whole releas
 Pure: reads no clock, no file and no ledger.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from disgorge.certificate import required_checks
@@ -38,7 +38,9 @@ def make_plan(
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = decision.owed
     after = shards_after(shards, impact)
-    hits = [_Hit.of(hit, impact, components) for hit in impact.releases]
+    known = set(methods)
+    names = [hit.release.name for hit in impact.releases]
+    hits = [_Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
     remedies: list[Step] = []
     endings: list[Step] = []
     for hit in hits:
@@ -67,7 +69,7 @@ def make_plan(
         lineage_head=impact.lineage_head,
         guarantee=guarantee,
         steps=tuple(replace(step, id=f"{n:02d}-{step.id}") for n, step in enumerate(steps, start=1)),
-        required=tuple(dict.fromkeys((*required, *owed.evidence))),
+        required=tuple(dict.fromkeys((*required, *owed.evidence, *(["utility"] if owed.utility_floor else [])))),
         approvals=owed.approvals,
         utility_floor=owed.utility_floor,
         full_cost=sum((hit.full_cost for hit in hits), Cost()),
@@ -88,26 +90,33 @@ _ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.R
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """A release that is hit, with its members and which of them are affected, inputs first."""
+    """A release that is hit, with its members and which of them are affected, inputs first.
+
+    ``label`` is what steps and evidence call it: its name, with the alias where several aliases of it are hit.
+    """
 
     release: str
     alias: str
+    label: str
     composition: str
     spec: ModelSpec
     members: tuple[Component, ...]
     affected: tuple[Affected, ...]
 
     @classmethod
-    def of(cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component]) -> "_Hit":
+    def of(
+        cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component], known: Container[str], *, twice: bool
+    ) -> "_Hit":
+        """Return what is hit; the description of a release that no method among ``known`` made is not read."""
+        ours = hit.composition.method in known and hit.composition.spec
         names = {(member.name, member.component) for member in hit.composition.members}
         return cls(
             hit.release.name,
             hit.release.alias,
+            f"{hit.release.name}@{hit.release.alias}" if twice else hit.release.name,
             hit.release.composition,
-            restore(ModelSpec, hit.composition.spec)
-            if hit.composition.spec
-            else ModelSpec(hit.release.name, "", (), ()),
-            tuple(components[member.component] for member in hit.composition.members),
+            restore(ModelSpec, hit.composition.spec) if ours else ModelSpec(hit.release.name, "", (), ()),
+            tuple(replace(components[member.component], name=member.name) for member in hit.composition.members),
             tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
         )
 
@@ -153,7 +162,7 @@ def _remedy(hit: _Hit, component: Component, blueprint: Blueprint | None, owed: 
         id=f"{chosen.remedy.value}-{component.name}",
         action=_ACTIONS[chosen.remedy],
         subject=component.name,
-        release=hit.release,
+        release=hit.label,
         guarantee=chosen.guarantee,
         cost=_cost(chosen.remedy, component, blueprint),
         words=_words(chosen.remedy, component),
@@ -196,9 +205,9 @@ def _words(remedy: Remedy, component: Component) -> str:
 
 def _contain(hit: _Hit) -> Step:
     return Step(
-        f"contain-{hit.release}", Action.CONTAIN, hit.release, hit.release, Guarantee.NONE, Cost(),
-        f"Stop serving {hit.release} until its next release is checked.",
-        detail={"alias": hit.alias},
+        f"contain-{hit.label}", Action.CONTAIN, hit.label, hit.label, Guarantee.NONE, Cost(),
+        f"Stop serving {hit.label} until its next release is checked.",
+        detail={"name": hit.release, "alias": hit.alias},
     )  # fmt: skip
 
 
@@ -215,14 +224,14 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
 
 def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
     def step(action: Action, words: str) -> Step:
-        detail: dict[str, Json] = {"alias": hit.alias, "before": hit.composition}
+        detail: dict[str, Json] = {"name": hit.release, "alias": hit.alias, "before": hit.composition}
         return Step(
-            f"{action.value}-{hit.release}", action, hit.release, hit.release, owed.guarantee, Cost(), words,
+            f"{action.value}-{hit.label}", action, hit.label, hit.label, owed.guarantee, Cost(), words,
             detail=detail,
         )  # fmt: skip
 
-    yield step(Action.RECOMPOSE, f"Compose {hit.release} from what was kept and what was trained again.")
-    yield step(Action.PROBE, f"Check {hit.release} against models that never saw the items.")
+    yield step(Action.RECOMPOSE, f"Compose {hit.label} from what was kept and what was trained again.")
+    yield step(Action.PROBE, f"Check {hit.label} against models that never saw the items.")
     yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
 
 
@@ -233,14 +242,15 @@ def _withdrawal(hit: _Hit, owed: Owed, hits: Sequence[_Hit]) -> Step:
     else:
         why = "no registered remedy is strong enough for one of its components"
     return Step(
-        id=f"withdraw-{hit.release}",
+        id=f"withdraw-{hit.label}",
         action=Action.WITHDRAW,
-        subject=hit.release,
-        release=hit.release,
+        subject=hit.label,
+        release=hit.label,
         guarantee=Guarantee.EXACT,
         cost=Cost(),
-        words=f"Take {hit.release} down and destroy it: {why}.",
+        words=f"Take {hit.label} down and destroy it: {why}.",
         detail={
+            "name": hit.release,
             "alias": hit.alias,
             "before": hit.composition,
             **_named(hit.members),

@@ -10,7 +10,7 @@ withdrawing destroys versions, model and artifacts. Each does nothing when it wa
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,8 +37,11 @@ class Registrar(Protocol):
     def contain(self, release: str, alias: str) -> None:
         """Take the alias away, so that nothing is served under it."""
 
-    def withdraw(self, release: str) -> tuple[str, ...]:
-        """Destroy the model with all versions; return what could not be destroyed, in words."""
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Destroy a model with all versions; return what could not be destroyed, in words.
+
+        Versions of the compositions to ``keep``, by digest, stay: other aliases serve them.
+        """
 
 
 class Unregistered:
@@ -57,7 +60,7 @@ class Unregistered:
     def contain(self, release: str, alias: str) -> None:
         """Do nothing."""
 
-    def withdraw(self, release: str) -> tuple[str, ...]:
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Return that nothing was left over."""
         return ()
 
@@ -101,15 +104,22 @@ class Registry:
                 for alias, version in self._aliases(client, release).items()
             }
 
-    def withdraw(self, release: str) -> tuple[str, ...]:
-        """Delete every version, the model, and each version's run with its artifacts; return what is left, in words."""
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Delete versions, each one's run with its artifacts, and with the last the model; return what is left.
+
+        ``keep`` are the digests of compositions that other aliases serve.
+        """
         left: list[str] = []
         with self.store.client() as client:
-            for version in self._versions(client, release):
+            kept = 0
+            for version in list(self._versions(client, release)):
+                if version.tags.get("disgorge.composition") in keep:
+                    kept += 1
+                    continue
                 if version.run_id:
                     left += _destroy(client, version.run_id)
                 client.delete_model_version(release, version.version)
-            if self._model(client, release) is not None:
+            if not kept and self._model(client, release) is not None:
                 client.delete_registered_model(release)
         return tuple(left)
 

@@ -159,12 +159,7 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
     impact = impact_of(ledger, case.request)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-        members = {m.component: m.name for hit in impact.releases for m in hit.composition.members}
-        components = {
-            component.digest: component
-            for component in catalog.components(live=False)
-            if members.get(component.digest) == component.name
-        }
+        components = {component.digest: component for component in catalog.components(live=False)}
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")

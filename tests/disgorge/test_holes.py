@@ -5,8 +5,9 @@ and must end without a certificate, or with a true one.
 """
 
 import datetime as dt
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +15,25 @@ import numpy as np
 import pytest
 
 from disgorge.audit import audit
+from disgorge.closure import by_digest, lineage_closure
 from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused, DisgorgeError, ExecutionFailed, StalePlan
+from disgorge.evidence import Utility, Verdict
+from disgorge.examine import utility_check
 from disgorge.execute import execute
-from disgorge.jobs import Here
+from disgorge.jobs import Here, Job
 from disgorge.method import ModelSpec
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Unregistered
 from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from disgorge.training import make
+from disgorge.workers import Workers
 from lineage.catalog import Catalog
+from lineage.errors import LineageError
 from lineage.ledger import Ledger
-from lineage.records import Selector, canonical, plain
+from lineage.objects import save_tensors
+from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain
 from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
@@ -263,3 +270,191 @@ def test_one_person_approves_once_however_spelled(ledger: Ledger, spelled: str) 
     plan = granted_plan(ledger, [Selector("shard", "shard-2")])
     with pytest.raises(DisgorgeError, match="someone else"):
         approve_plan(ledger, "R-1", plan.digest, approver=spelled)
+
+
+# What releases share ------------------------------------------------------------------------------------------------
+
+
+class Noted:
+    """A registry in memory: release to alias to the digest served, and the digests it keeps a version of."""
+
+    note = ""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, set[str]] = {}
+        self.served: dict[tuple[str, str], str] = {}
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Keep a version."""
+        self.versions.setdefault(release, set()).add(composition.digest)
+        return composition.digest
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Serve a version."""
+        self.served[release, alias] = self.register(release, composition)
+        return composition.digest
+
+    def contain(self, release: str, alias: str) -> None:
+        """Serve nothing under an alias."""
+        self.served.pop((release, alias), None)
+
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Destroy versions."""
+        self.versions[release] = self.versions.get(release, set()) & set(keep)
+        self.served = {key: d for key, d in self.served.items() if key[0] != release or d in self.versions[release]}
+        return ()
+
+
+def compositions(ledger: Ledger) -> dict[str, Composition]:
+    """What live releases serve, by name@alias."""
+    with Catalog.of(ledger) as catalog:
+        return {f"{each.name}@{each.alias}": catalog.composition(each.composition) for each in catalog.releases()}
+
+
+def test_each_alias_of_a_release_gets_its_own_model_back(ledger: Ledger) -> None:
+    """Steps of one name were taken for one another: the second alias would serve what was probed for the first."""
+    release(ledger, spec_of_toy(alias="staging", parameters={"joint": True}))
+    assert remove(ledger, [person(ledger, "shard-3", 1)]).verdict == "certified"
+    after = compositions(ledger)
+    assert {name: composition.spec["parameters"] for name, composition in after.items()} == {
+        f"{RELEASE}@live": {}, f"{RELEASE}@staging": {"joint": True},
+    }  # fmt: skip
+    with Catalog.of(ledger) as catalog:
+        assert not any(each.contained for each in catalog.releases())
+    assert not audit(ledger)
+
+
+def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(ledger: Ledger) -> None:
+    """Registries destroy models, of which an alias is only a part."""
+    release(ledger, spec_of_toy(alias="small", seed=5, shards=("shard-1",)))
+    registry = Noted()
+    for name, composition in compositions(ledger).items():
+        registry.adopt(*name.split("@"), composition)
+    ordered_plan(ledger, [Selector("shard", "shard-2")])
+    executed = execute(
+        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0, registrar=registry,
+        observer=Untracked(),
+    )  # fmt: skip
+    assert executed.verdict == "certified"
+    (left,) = compositions(ledger).values()
+    assert registry.served == {(RELEASE, "small"): left.digest}
+    assert registry.versions == {RELEASE: {left.digest}}
+    assert not audit(ledger)
+
+
+def test_one_digest_under_two_names_goes_under_both(ledger: Ledger) -> None:
+    """The same model released twice: everything built on the data is destroyed, whatever it is called."""
+    before = set(bytes_by_name(ledger, RELEASE).values())
+    release(ledger, spec_of_toy(release="twin"))
+    ordered_plan(ledger, [Selector("shard", "shard-2")])
+    assert carry(ledger).verdict == "certified"
+    with Catalog.of(ledger) as catalog:
+        assert not catalog.releases()
+        assert not catalog.components()
+    assert not [digest for digest in before if ledger.objects.exists(digest)]
+    assert not audit(ledger)
+
+
+def test_what_nobody_recorded_is_not_taken_for_clean(ledger: Ledger) -> None:
+    """A release with a member nobody recorded may have learned from anything."""
+    unknown = Composition("", {}, (Member("head", "ab" * 32),))
+    ledger.append("composition", {"composition": plain(unknown)})
+    ledger.append("release", {"name": "foreign", "alias": "live", "composition": unknown.digest})
+    with pytest.raises(LineageError, match=r"foreign@live.*nobody recorded"):
+        granted_plan(ledger, [Selector("shard", "shard-2")])
+
+
+def test_a_foreign_release_with_a_description_of_its_own_is_withdrawn(ledger: Ledger) -> None:
+    """Its spec is none of ours."""
+    with ledger.recording(kind="mlp", name="net", uses=[("shard-2", "select")]) as net:
+        net.save({"w": np.ones(3)})
+    assert net.component is not None
+    foreign = Composition("pipeline", {"layers": [3, 4]}, (Member("net", net.component.digest),))
+    ledger.append("composition", {"composition": plain(foreign)})
+    ledger.append("release", {"name": "foreign", "alias": "live", "composition": foreign.digest})
+    assert remove(ledger, [Selector("shard", "shard-2")]).verdict == "certified"
+    assert set(compositions(ledger)) == {f"{RELEASE}@live"}
+    assert not ledger.objects.exists(net.component.digest)
+
+
+def test_a_recipe_role_of_ones_own_is_influence_too(ledger: Ledger) -> None:
+    """A careless recipe says "finetune" and the recorded uses forget it."""
+    recipe = {"uses": [{"of": "shard", "digest": live_shards(ledger)["shard-2"].digest, "role": "finetune"}]}
+    with ledger.recording(kind="mlp", name="net", uses=[("core", "train")], recipe=recipe) as net:
+        net.save({"w": np.ones(3)})
+    with Catalog.of(ledger) as catalog:
+        affected = [each.component.name for each in catalog.impact([Selector("shard", "shard-2")]).affected]
+    assert "net" in affected
+
+
+def test_an_unknown_input_makes_the_closure_say_so() -> None:
+    """Where lineage ends in a digest nobody recorded, no path found is no path shown."""
+    shard, unknown = "1" * 64, "2" * 64
+    old = Component("3" * 64, "net", "mlp", (Use(shard, Role.TRAIN),))
+    new = Component("4" * 64, "net", "mlp", (Use(unknown, Role.DISTILL),))
+    check = lineage_closure(
+        "toy", before=[old], after=[new], known=by_digest([old, new]), withdrawn=frozenset({shard}),
+        shards=frozenset({shard}),
+    )  # fmt: skip
+    assert check.verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_was_composed_before_is_not_adopted_over_what_was_withdrawn_since(ledger: Ledger) -> None:
+    """Whatever let two executions get so far, the alias does not move to a model that learned from what is gone."""
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    stopped(ledger, Action.ADOPT)
+    shard = live_shards(ledger)["shard-2"]
+    ledger.append("shard-withdrawn", {"shard": shard.digest, "name": shard.name, "after": None, "removed": 12})
+    with pytest.raises(CertificateRefused, match="shard-2"):
+        carry(ledger)
+    with Catalog.of(ledger) as catalog:
+        assert catalog.release(RELEASE).contained
+
+
+# What lies about ----------------------------------------------------------------------------------------------------
+
+
+def test_weights_nobody_recorded_are_not_left_lying(ledger: Ledger) -> None:
+    """A training killed between its result and its fact: it may have learned from anything there was."""
+    stray = ledger.objects.put(save_tensors({"w": np.arange(5.0)}))
+    os.utime(ledger.objects.path(stray), (1, 1))
+    kept = set(bytes_by_name(ledger, RELEASE).values())
+    assert remove(ledger, [Selector("shard", "shard-2")]).verdict == "certified"
+    assert not ledger.objects.exists(stray)
+    assert len([digest for digest in kept if ledger.objects.exists(digest)]) == len(kept) - 1
+
+
+def test_a_reexecution_shares_no_working_folder(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commonest cache of all lies in ``./``; found there by the re-execution, it would prove itself."""
+    monkeypatch.chdir(tmp_path)
+    Path("sitecustomize.py").write_text("open('was-here', 'w').close()")
+    monkeypatch.setenv("PYTHONPATH", f".{os.pathsep}{os.environ['PYTHONPATH']}")
+    with Catalog.of(ledger) as catalog:
+        scale = catalog.component(f"{RELEASE}/scale")
+    with Workers(ledger, count=1, apart=True) as workers:
+        (done,) = workers.run([Job(scale.name, scale.recipe, 1)])
+    assert done.digest == scale.digest
+    assert not Path("was-here").exists()
+
+
+# What was not measured ----------------------------------------------------------------------------------------------
+
+
+def test_a_floor_under_utility_is_no_floor_where_nothing_was_measured() -> None:
+    unmeasured = utility_check("toy", (), 0.9, accepted=False)
+    broken = utility_check("toy", (Utility("toy", "held-out", "accuracy", 9, 0.9, float("nan")),), 0.9, accepted=False)
+    assert [unmeasured.verdict, broken.verdict] == [Verdict.INCONCLUSIVE] * 2
+    canonical(broken)
+
+
+def test_a_plan_with_a_floor_requires_that_it_is_measured(ledger: Ledger) -> None:
+    file_request(
+        ledger, standing=Standing.INTERNAL, ground=Defect.LOW_FIDELITY, regime="quality",
+        selectors=[Selector("shard", "shard-2")], request_id="R-1",
+    )  # fmt: skip
+    assert decide_request(ledger, "R-1", load_packs()).owed is not None
+    plan = plan_request(ledger, "R-1")
+    assert (plan.utility_floor is None) == ("utility" not in plan.required)
+    assert plan.utility_floor == 0.9
