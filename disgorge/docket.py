@@ -5,7 +5,7 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 
 import datetime as dt
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from disgorge.plan import Plan
 from lineage.errors import UnknownRecord
@@ -32,6 +32,8 @@ class Case:
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     hold: str | None = None
     """Why the request is on hold, or None."""
+    lifted: bool = False
+    """Whether a hold was lifted, the one under which the request was filed included."""
     until: dt.date | None = None
     """The deadline after an extension."""
     closed: str | None = None
@@ -50,6 +52,11 @@ class Case:
         if before != now:
             self.until = None
         self.decision = decision
+
+    @property
+    def judged(self) -> RemovalRequest:
+        """The request as packs judge it: as filed, without the legal hold once that is lifted."""
+        return replace(self.request, legal_hold=False) if self.lifted else self.request
 
     @property
     def deadline(self) -> dt.date | None:
@@ -107,6 +114,7 @@ def docket(ledger: Ledger) -> dict[str, Case]:
             case.withdrawn[body["shard"]] = body["name"]
         elif fact.kind == "hold":
             case.hold = body["reason"] if body["on"] else None
+            case.lifted = not body["on"]
         elif fact.kind == "deadline-extended":
             case.until = dt.date.fromisoformat(body["until"])
         elif fact.kind == "report":

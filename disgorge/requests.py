@@ -32,7 +32,7 @@ from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
-from policies.taxonomy import Defect
+from policies.taxonomy import Defect, Outcome
 
 
 def file_request(
@@ -144,7 +144,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
-    decision = decide(case.request, impact_of(ledger, case.request), packs, today=ledger.now().date())
+    decision = decide(case.judged, impact_of(ledger, case.request), packs, today=ledger.now().date())
     ledger.append("decision", {"request": request_id, "decision": plain(decision)})
     return decision
 
@@ -156,6 +156,16 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     if case.hold is not None:
         raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
+    if case.decision.outcome is Outcome.NEEDS_REVIEW:
+        raise DisgorgeError(
+            f"request {request_id} needs review; a person grants it with `disgorge request grant {request_id} --by "
+            f"NAME --reason TEXT`, or denies it"
+        )
+    if case.decision.outcome is not Outcome.GRANTED:
+        raise DisgorgeError(
+            f"request {request_id} is {case.decision.outcome.value}; only a granted one is planned (`disgorge policy "
+            f"explain {request_id}` says why)"
+        )
     impact = impact_of(ledger, case.request)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}

@@ -6,7 +6,7 @@ from disgorge.cli import show
 
 if TYPE_CHECKING:
     from disgorge.docket import Case
-    from disgorge.plan import Plan
+    from disgorge.plan import Plan, Step
     from lineage.records import Impact
 
 
@@ -42,8 +42,48 @@ def paragraphs(text: str) -> None:
         show.paragraph(words, indent=2 if words.lstrip().startswith("- ") else 0)
 
 
-def print_impact(found: "Impact") -> None:
-    """Print what a request touches."""
+def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
+    """Return in words what is to be done next about a request, or None if nothing is."""
+    from policies.taxonomy import Outcome
+
+    name, decision = case.request.id, case.decision
+    if case.closed:
+        return None
+    if case.hold is not None:
+        return f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
+    if decision is None:
+        return f"disgorge request decide {name}"
+    if decision.outcome is Outcome.NEEDS_REVIEW:
+        return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
+    if decision.outcome is Outcome.DENIED:
+        reason = decision.refusal.value if decision.refusal else "other"
+        return f"close it with disgorge request deny {name} --reason {reason}"
+    if decision.outcome is Outcome.ON_HOLD:
+        if case.request.legal_hold and not case.request.facts.get("legal_hold"):
+            lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
+            return f"disgorge request decide {name}" if case.lifted else lift
+        return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
+    if plan is None or plan.decision != decision.digest:
+        return f"disgorge request plan {name}"
+    if case.steps.get(plan.digest):
+        return f"disgorge request resume {name}"
+    if len(set(case.approvals.get(plan.digest, []))) < max(plan.approvals, 1):
+        return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME"
+    return f"disgorge request execute {name}"
+
+
+def print_next(case: "Case", plan: "Plan | None" = None) -> None:
+    """Print what is to be done next about a request, if anything is."""
+    words = next_step(case, plan)
+    if words:
+        show.line(f"next: {words}")
+
+
+def print_impact(found: "Impact", *, every: bool) -> None:
+    """Print what a request touches; references of probes are counted, or listed with ``every``."""
+    from disgorge.cli.lineage_views import say_left_out
+    from disgorge.training import of_reference
+
     show.line(
         show.count(found.items, "item")
         + (f" of {show.count(found.subjects, 'person')}" if found.subjects else "")
@@ -57,11 +97,13 @@ def print_impact(found: "Impact") -> None:
     show.table(("shard", "removed", ""), shards, empty="no shard holds such items")
     names = {change.before.digest: change.before.name for change in found.shards}
     names |= {affected.component.digest: affected.component.name for affected in found.affected}
+    listed = [affected for affected in found.affected if every or not of_reference(affected.component.name)]
     components = [
         (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
-        for number, affected in enumerate(found.affected, start=1)
+        for number, affected in enumerate(listed, start=1)
     ]
-    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no live component learned from them")
+    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no live model learned from them")
+    say_left_out(len(found.affected) - len(listed))
     releases = [
         (f"{hit.release.name}@{hit.release.alias}", len(hit.composition.members), hit.release.contained)
         for hit in found.releases
@@ -78,6 +120,18 @@ def _way(path: Any, names: dict[str, str]) -> str:
     return words
 
 
+def print_destroyed(step: "Step") -> None:
+    """Print which components that are in no release a step destroys: whoever serves them elsewhere must stop."""
+    from disgorge.training import of_reference
+
+    names = [name for name in step.detail["names"] if not of_reference(name)]
+    if names:
+        show.paragraph(
+            f"note: in no release here, and destroyed: {', '.join(names)}. Whoever serves a copy elsewhere must stop.",
+            indent=2,
+        )
+
+
 def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
     """Print a plan, with the alternatives rejected; ``done`` holds the steps that are."""
     rows = [
@@ -92,15 +146,22 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
         for step in plan.steps
     ]
     show.table(("step", "action", "what", "guarantee", "expected", ""), rows, title=f"plan {plan.digest}")
-    rejected = [
-        (step.subject, other.remedy.value, other.guarantee.label, show.cost(other.cost), other.why_not)
-        for step in plan.steps
-        for other in step.alternatives
-    ]
+    rejected: dict[tuple[str, ...], list[str]] = {}
+    for step in plan.steps:
+        for other in step.alternatives:
+            row = (step.release or "", other.remedy.value, other.guarantee.label, show.cost(other.cost), other.why_not)
+            rejected.setdefault(row, []).append(step.subject)
     if rejected:
-        show.table(("component", "not", "guarantee", "would take", "because"), rejected)
+        grouped = [
+            (subjects[0] if len(subjects) == 1 else f"{row[0]}: {show.count(len(subjects), 'component')}", *row[1:])
+            for row, subjects in rejected.items()
+        ]
+        show.table(("component", "not", "guarantee", "would take", "because"), grouped)
     for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat):
-        show.line(f"note: {caveat}")
-    show.line(f"guarantee owed: {plan.guarantee.words}")
+        show.paragraph(f"note: {caveat}", indent=2)
+    for step in plan.steps:
+        if step.action.value == "drop" and step.release is None:
+            print_destroyed(step)
+    show.paragraph(f"guarantee: {plan.guarantee.words}", indent=2)
     show.line(f"checks required: {', '.join(plan.required)}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")

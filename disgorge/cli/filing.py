@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from disgorge.cli.failures import WrongUse
 from lineage.records import Json
-from policies.request import RemovalRequest, Standing
+from policies.request import REGIMES, RemovalRequest, Standing
 from policies.taxonomy import Defect
 
 if TYPE_CHECKING:
@@ -96,17 +96,27 @@ def file_draft(ledger: "Ledger", draft: Draft) -> RemovalRequest:
     )
 
 
-def unmatched(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
-    """Return in words what about a request's selectors matches no item of any live shard."""
+def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
+    """Return in words what looks mistaken about a recorded request: selectors without items, its regime."""
     from disgorge.requests import selectors_of
     from lineage.catalog import Catalog
 
     selectors = selectors_of(ledger, request)
     with Catalog.of(ledger) as catalog:
         alone = [selector for selector in selectors if not catalog.selected([selector])]
-        if not alone and not catalog.selected(selectors):
-            return ("no item has all that is selected by together; selectors of different fields must all hold",)
-    return tuple(f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone)
+        nothing = not catalog.selected(selectors)
+    found = [f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone]
+    if nothing and not alone:
+        found.append("no item has all that is selected by together; selectors of different fields must all hold")
+    if nothing:
+        found[-1] += "; the request is recorded and will be denied as no-match: check it, and file it anew if need be"
+    if request.regime not in REGIMES:
+        known = ", ".join(REGIMES)
+        found.append(
+            f"no pack that comes with this covers the regime {request.regime!r} (there are {known}): decide it by your "
+            f"own with --packs, or file it anew"
+        )
+    return tuple(found)
 
 
 def parse_date(text: str | None, *, option: str) -> dt.date | None:

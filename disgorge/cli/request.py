@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_impact, print_plan, selected_value, summary
+from disgorge.cli.case_views import paragraphs, print_impact, print_next, print_plan, selected_value, summary
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import Standing
@@ -44,7 +44,7 @@ def file_(
     as_json: AsJson = False,
 ) -> None:
     """Record a removal request. Different selectors must all hold; repeated ones are alternatives."""
-    from disgorge.cli.filing import Draft, file_draft, parse_date, parse_facts, read_draft, unmatched
+    from disgorge.cli.filing import Draft, doubts, file_draft, parse_date, parse_facts, read_draft
     from lineage.ledger import Ledger
 
     chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
@@ -73,7 +73,7 @@ def file_(
             particulars={"name": name or "", "contact": contact or "", "note": note or ""},
         )
     request = file_draft(ledger, draft)
-    warnings = unmatched(ledger, request)
+    warnings = doubts(ledger, request)
     for words in warnings:
         show.warn(words)
     if as_json:
@@ -140,12 +140,14 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         typer.echo()
         print_plan(plan, done=case.steps.get(plan.digest, {}))
         show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
+    print_next(case, plan)
 
 
 @app.command()
 def impact(
     request: Id,
     svg: Annotated[Path | None, typer.Option("--svg", help="Also draw the lineage into this file.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="List references of probes too; JSON always has them.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a request touches: items, shards, components with the paths that lead there, releases."""
@@ -162,7 +164,7 @@ def impact(
     if as_json:
         show.write_json(found)
         return
-    print_impact(found)
+    print_impact(found, every=every)
 
 
 @app.command()
@@ -180,7 +182,32 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if as_json:
         show.write_json(decision)
         return
-    paragraphs(explain(decision, case_of(ledger, request).request))
+    case = case_of(ledger, request)
+    paragraphs(explain(decision, case.request))
+    print_next(case)
+
+
+@app.command()
+def grant(
+    request: Id,
+    by: Annotated[str, typer.Option("--by", help="Who grants it; kept as a pseudonym.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    as_json: AsJson = False,
+) -> None:
+    """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it."""
+    from disgorge.docket import case_of
+    from disgorge.reviewing import grant_request
+    from lineage.ledger import Ledger
+
+    _require_name(by, "grants it")
+    _require_reason(reason)
+    ledger = Ledger.open()
+    decision = grant_request(ledger, request, by=by.strip(), reason=reason)
+    if as_json:
+        show.write_json(decision)
+        return
+    show.line(f"{request} is granted: {decision.reasons[-1].words}")
+    print_next(case_of(ledger, request))
 
 
 @app.command()
@@ -195,7 +222,7 @@ def plan(request: Id, as_json: AsJson = False) -> None:
         show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
         return
     print_plan(made, done={})
-    show.line(f"approve it with: disgorge request approve {made.request} {made.digest} --by NAME")
+    show.line(f"next: disgorge request approve {made.request} {show.short(made.digest)} --by NAME")
 
 
 @app.command()
@@ -215,8 +242,7 @@ def approve(
     from disgorge.requests import approve_plan
     from lineage.ledger import Ledger
 
-    if not by.strip():
-        raise WrongUse("--by is empty; say who approves")
+    _require_name(by, "approves")
     ledger = Ledger.open()
     approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
     have, need = len(set(case_of(ledger, request).approvals[approved.digest])), max(approved.approvals, 1)
@@ -249,13 +275,17 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Put a request on hold, or lift the hold; a running execution stops before its next step."""
+    from disgorge.docket import case_of
     from disgorge.requests import hold_request
     from lineage.ledger import Ledger
 
     _require_reason(reason)
-    hold_request(Ledger.open(), request, on=not lift, reason=reason)
+    ledger = Ledger.open()
+    hold_request(ledger, request, on=not lift, reason=reason)
     words = f"the hold on {request} is lifted" if lift else f"{request} is on hold: {reason}"
     _said(as_json, words, request=request, on_hold=not lift, reason=reason)
+    if lift and not as_json:
+        print_next(case_of(ledger, request))
 
 
 @app.command()
@@ -273,6 +303,31 @@ def extend(
     _require_reason(reason)
     until = extend_deadline(Ledger.open(), request, load_packs(packs), reason=reason)
     _said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
+
+
+@app.command("erase-particulars")
+def erase_particulars(request: Id, as_json: AsJson = False) -> None:
+    """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
+    from disgorge.docket import case_of
+    from disgorge.requests import HIDDEN
+    from disgorge.requests import erase_particulars as erase
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    case = case_of(ledger, request)
+    if not case.closed and any(selector.field in HIDDEN for selector in case.request.selectors):
+        raise WrongUse(
+            f"request {request} selects by {' or '.join(HIDDEN)}, and only its private file says which; close it "
+            f"first, then erase"
+        )
+    erased = erase(ledger, request)
+    words = "the particulars are erased" if erased else "there are no particulars to erase"
+    _said(as_json, f"{request}: {words}", request=request, erased=erased)
+
+
+def _require_name(by: str, does: str) -> None:
+    if not by.strip() or not by.isprintable():
+        raise WrongUse(f"--by must be a name on one line; say who {does}")
 
 
 def _require_reason(reason: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lineage.ledger import Ledger
-from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused
+from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = "shard-2-person-1"
 WRITTEN = f"""
@@ -170,3 +170,107 @@ def test_cases_are_run_against_packs(workspace: Path, packs: tuple[str, ...]) ->
     assert failed.code == 1
     assert failed.json["failed"] == 1
     assert "wanted granted" in failed.json["cases"][0]["problems"][0]
+
+
+def in_review(request: str = "R-1", *selectors: str) -> None:
+    """File a withdrawal by somebody nobody identified, which the contract pack leaves to a person."""
+    fine(
+        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id", request,
+        *(selectors or ("--shard", "shard-2")),
+    )  # fmt: skip
+    fine("request", "decide", request)
+
+
+def test_a_person_grants_what_needs_review(workspace: Path) -> None:
+    in_review()
+    with untouched(workspace):
+        assert "`disgorge request grant R-1 --by NAME --reason TEXT`" in refused("request", "plan", "R-1", code=2)
+        assert "say who grants it" in refused("request", "grant", "R-1", "--by", " ", "--reason", "x", code=2)
+        assert "one line of words" in refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "a\nb", code=2)
+    said = fine("request", "grant", "R-1", "--by", "Evelyn", "--reason", "seen in person, passport").out
+    assert said == ("R-1 is granted: seen in person, passport\nnext: disgorge request plan R-1\n")
+    explained = fine("policy", "explain", "R-1").out
+    assert "  - review/person: seen in person, passport [a person's decision, pseudonym " in explained
+    assert "granted (review/person) beats needs-review (contract/identity)" in explained
+    assert b"Evelyn" not in Path(".disgorge/ledger.jsonl").read_bytes()
+    assert "is granted; a person grants only" in refused(
+        "request", "grant", "R-1", "--by", "Evelyn", "--reason", "again", code=2
+    )
+    fine("request", "plan", "R-1")
+
+
+def test_what_a_person_granted_is_in_the_report(workspace: Path) -> None:
+    in_review()
+    fine("request", "grant", "R-1", "--by", "Evelyn", "--reason", "seen in person, passport")
+    digest = fine("request", "plan", "R-1", "--json").json["digest"]
+    fine("request", "approve", "R-1", digest, "--by", "ann")
+    fine("request", "execute", "R-1", "--json")
+    assert "seen in person, passport" in Path("reports/R-1/report.html").read_text()
+    fine("verify", "reports/R-1", "--key", ".disgorge/public.pem")
+
+
+def test_what_no_rule_covers_is_warned_of_and_cannot_be_granted(workspace: Path) -> None:
+    filed_so = run(
+        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contrat", "--id", "R-1",
+        "--shard", "shard-2", "--verified",
+    )  # fmt: skip
+    assert filed_so.err.startswith("warning: no pack that comes with this covers the regime 'contrat'")
+    fine("request", "decide", "R-1")
+    with untouched(workspace):
+        said = refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "fine", code=2)
+    assert "no rule says what would be owed" in said
+
+
+def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(workspace: Path) -> None:
+    filed("R-1", "--shard", "shard-2", "--hold")
+    told = fine("request", "decide", "R-1").out
+    assert "ON HOLD" in told
+    assert told.endswith("next: when the hold ends, disgorge request hold R-1 --lift --reason TEXT\n")
+    with untouched(workspace):
+        assert "is on-hold; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
+    lifted = fine("request", "hold", "R-1", "--lift", "--reason", "settled").out
+    assert lifted == "the hold on R-1 is lifted\nnext: disgorge request decide R-1\n"
+    assert "GRANTED" in fine("request", "decide", "R-1").out
+    fine("request", "plan", "R-1")
+
+
+def test_every_step_says_the_next(workspace: Path) -> None:
+    filed("R-1")
+    assert fine("request", "show", "R-1").out.endswith("next: disgorge request decide R-1\n")
+    assert fine("request", "decide", "R-1").out.endswith("next: disgorge request plan R-1\n")
+    digest = fine("request", "plan", "R-1", "--json").json["digest"]
+    assert fine("request", "show", "R-1").out.endswith(f"next: disgorge request approve R-1 {digest[:12]} --by NAME\n")
+    fine("request", "approve", "R-1", digest[:12], "--by", "ann")
+    assert fine("request", "show", "R-1").out.endswith("next: disgorge request execute R-1\n")
+    fine("request", "deny", "R-1", "--reason", "other")
+    assert "next:" not in fine("request", "show", "R-1").out
+
+
+def test_a_denied_request_is_closed_with_its_reason(workspace: Path) -> None:
+    run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
+        "--id", "R-1", "--key", "nobody's")  # fmt: skip
+    told = fine("request", "decide", "R-1").out
+    assert told.endswith("next: close it with disgorge request deny R-1 --reason no-match\n")
+    assert "R-1 is denied; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
+
+
+def test_particulars_are_erased_and_the_chain_still_holds(workspace: Path) -> None:
+    filed("R-1", "--shard", "shard-2", "--name", "Ada Example", "--contact", "ada@example.org")
+    private = Path(".disgorge/private/requests")
+    assert "Ada Example" in next(private.iterdir()).read_text()
+    with untouched(workspace):
+        assert fine("request", "erase-particulars", "R-1").out == "R-1: the particulars are erased\n"
+        assert not list(private.iterdir())
+        assert fine("request", "erase-particulars", "R-1", "--json").json == {"request": "R-1", "erased": False}
+    fine("ledger", "verify")
+    fine("request", "decide", "R-1")
+    assert "no request 'R-9'" in refused("request", "erase-particulars", "R-9", code=2)
+
+
+def test_what_a_running_request_needs_is_not_erased(workspace: Path) -> None:
+    key = fine("shard", "show", "shard-2", "--json").json["shard"]["name"]
+    run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id", "R-1",
+        "--key", key)  # fmt: skip
+    assert "close it first, then erase" in refused("request", "erase-particulars", "R-1", code=2)
+    fine("request", "deny", "R-1", "--reason", "no-match")
+    assert fine("request", "erase-particulars", "R-1", "--json").json["erased"] is True

@@ -1,0 +1,63 @@
+"""A person grants what the packs left to a person.
+
+The packs decide alone wherever they can. Where they end in *needs review* (an identity not shown, data of more than
+one person, a rule that could not be evaluated), somebody looks, and grants; refusing needs no rule and closes the
+request. What a person adds is one reason, in their words, beside those of the packs: nothing that fired is taken out,
+and what is owed stays what the rules say.
+
+A person cannot grant here what a rule denied or put on hold. Such a request is decided again once its facts are other
+ones; the negative consequence is that it has to be filed again.
+
+>>> from policies.decision import Owed
+>>> from policies.taxonomy import Guarantee, Scope
+>>> owed = Owed(Guarantee.EXACT, (), Scope.INFLUENCE, None, None, 1, (), (), None)
+>>> asked = Decision("r-1", Outcome.NEEDS_REVIEW, "identity", owed, None, (), "", dt.date(2026, 3, 3))
+>>> granted = grant(asked, by="9f2a", reason="seen in person, passport", today=dt.date(2026, 3, 5))
+>>> granted.outcome.value, granted.reasons[-1].words
+('granted', 'seen in person, passport')
+"""
+
+import datetime as dt
+from dataclasses import replace
+
+from policies.decision import Decision, Reason
+from policies.errors import BadRequest
+from policies.taxonomy import Outcome
+
+PACK, RULE = "review", "person"
+"""How the reason that a person adds is called, where rules have their pack and name."""
+
+
+def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decision:
+    """Return the decision as granted by a person; ``by`` is their pseudonym, never a name.
+
+    Raises :class:`BadRequest` for a decision that is not in review, for one of which no rule says what is owed, and
+    for a ``reason`` that says nothing.
+    """
+    name = f"request {decision.request}"
+    if decision.outcome is not Outcome.NEEDS_REVIEW:
+        raise BadRequest(f"{name} is {decision.outcome.value}; a person grants only what needs review")
+    if decision.owed is None:
+        raise BadRequest(
+            f"{name}: no rule says what would be owed, so there is nothing to grant; deny it, and file it under a "
+            f"regime that a pack covers"
+        )
+    if not reason.strip():
+        raise BadRequest(f"{name}: a person who grants it gives a reason")
+    said = Reason(
+        PACK, RULE, " ".join(reason.split()), f"a person's decision, pseudonym {by[:12]}", today, Outcome.GRANTED
+    )
+    doubts = ", ".join(
+        dict.fromkeys(f"{each.pack}/{each.rule}" for each in decision.reasons if each.outcome is Outcome.NEEDS_REVIEW)
+    )
+    return replace(
+        decision,
+        outcome=Outcome.GRANTED,
+        category="granted on review",
+        reasons=(*decision.reasons, said),
+        decided=today,
+        overrides=(
+            *decision.overrides,
+            f"outcome: granted ({PACK}/{RULE}) beats needs-review{f' ({doubts})' if doubts else ''}",
+        ),
+    )
