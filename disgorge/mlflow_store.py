@@ -18,10 +18,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from disgorge.errors import DisgorgeError, UnknownMethod
+from disgorge.errors import DisgorgeError, TrackingFailed, UnknownMethod
 
 EXPERIMENT = "disgorge"
 """The experiment that every run goes into."""
+
+_BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+"""MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
 
 _THEIRS = r"(mlflow|sqlalchemy|alembic|pydantic|pandas|google|flask|werkzeug)(\.|$)"
 """Modules whose own deprecations are not our user's business."""
@@ -62,7 +65,7 @@ def quiet() -> Iterator[None]:
         import mlflow  # noqa: F401 (importing it sets the level of its logger)
 
         for logger in loggers:
-            logger.setLevel(logging.ERROR)
+            logger.setLevel(logging.CRITICAL)  # it logs tracebacks of what it then raises; we say that on one line
         try:
             yield
         finally:
@@ -84,26 +87,43 @@ class Store:
         with quiet():
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
 
             uri = tracking_uri(self.workspace)
             try:
                 if self._client is None:
                     self._client = MlflowClient(tracking_uri=uri, registry_uri=registry_uri(self.workspace))
                 yield self._client
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError) as error:
                 reason = str(error).strip().splitlines()[0][:300]
-                raise DisgorgeError(
+                broken = isinstance(error, SQLAlchemyError) or error.error_code in _BROKEN
+                raise (TrackingFailed if broken else DisgorgeError)(
                     f"MLflow at {without_secrets(uri)}: {reason}; put that right, then run the same command again"
                 ) from error
 
     def experiment(self, client: Any) -> str:
         """Return the id of our experiment, made if it is not there."""
         found = client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
+        if found is None:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=self._location()))
+        if self.owns(found.artifact_location):
             return str(found.experiment_id)
-        ours = "MLFLOW_TRACKING_URI" not in os.environ
-        location = (self.workspace.resolve() / "mlartifacts").as_uri() if ours else None
-        return str(client.create_experiment(EXPERIMENT, artifact_location=location))
+        name = f"{EXPERIMENT} in {self.workspace.resolve()}"  # of a workspace that was copied or moved
+        again = client.get_experiment_by_name(name)
+        return str(again.experiment_id if again else client.create_experiment(name, artifact_location=self._location()))
+
+    def owns(self, uri: str) -> bool:
+        """Whether artifacts at ``uri`` are this workspace's. A copied workspace's old runs point into the original.
+
+        Where MLflow is told by the environment to run elsewhere, all of it counts as this workspace's.
+        """
+        location = self._location()
+        return location is None or uri == location or uri.startswith(f"{location}/")
+
+    def _location(self) -> str | None:
+        if "MLFLOW_TRACKING_URI" in os.environ:
+            return None
+        return (self.workspace.resolve() / "mlartifacts").as_uri()
 
     def find_run(self, client: Any, tags: dict[str, str]) -> str | None:
         """Return the id of the first live run with these tags, or None. Values must not hold a quote."""

@@ -117,7 +117,7 @@ class Registry:
                     kept += 1
                     continue
                 if version.run_id:
-                    left += _destroy(client, version.run_id)
+                    left += _destroy(self.store, client, version.run_id)
                 client.delete_model_version(release, version.version)
             if not kept and self._model(client, release) is not None:
                 client.delete_registered_model(release)
@@ -182,12 +182,19 @@ def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
     return folder / "model"
 
 
-def _destroy(client: Any, run_id: str) -> list[str]:
-    """Delete a run and its artifacts physically; return what is left. ``delete_run`` alone only hides it."""
+def _destroy(store: Store, client: Any, run_id: str) -> list[str]:
+    """Delete a run and its artifacts physically; return what is left. ``delete_run`` alone only hides it.
+
+    A copy of a workspace deletes nothing in the original, where its old runs point.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    repository: Any = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
+    uri = client.get_run(run_id).info.artifact_uri
+    if not store.owns(uri):
+        client.delete_run(run_id)
+        return [f"MLflow run {run_id}: its artifacts are in another workspace ({uri}) and were left there"]
+    repository: Any = get_artifact_repository(uri)
     try:
         repository.delete_artifacts()
         left = [entry.path for entry in repository.list_artifacts()]

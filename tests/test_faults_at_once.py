@@ -1,8 +1,8 @@
 """Processes that run into each other, and Ctrl-C: what is refused is refused in one line, and nothing is lost."""
 
 import os
-import re
 import random
+import re
 import signal
 import subprocess
 import sys

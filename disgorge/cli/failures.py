@@ -162,9 +162,10 @@ def _interrupted(error: Exception) -> bool:
 
 def _machine(error: Exception) -> bool:
     """Whether the machine failed: an OSError, or lineage's words for one that met the disk and not the input."""
+    from disgorge.errors import TrackingFailed
     from lineage.errors import LineageError
 
-    if isinstance(error, OSError | MemoryError):
+    if isinstance(error, OSError | MemoryError | TrackingFailed):
         return True
     return type(error) is LineageError and isinstance(error.__cause__, OSError)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from disgorge.docket import case_of, plan_of
-from disgorge.errors import DisgorgeError
+from disgorge.errors import DisgorgeError, TrackingFailed
 from disgorge.evidence import Check, Evidence, Utility, Verdict
 from disgorge.execute import execute
 from disgorge.jobs import Here
@@ -363,3 +363,32 @@ def test_where_a_served_model_looks_for_its_workspace(
     assert workspace_of({"workspace": str(tmp_path / "gone")}) == workspace_of(None) == tmp_path
     monkeypatch.setenv("DISGORGE_WORKSPACE", str(tmp_path / "named"))
     assert workspace_of(config) == tmp_path / "named"
+
+
+def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Ledger, tmp_path: Path) -> None:
+    """MLflow keeps absolute places; a removal tried in a copy must not reach through them into the original."""
+    old = composition_of(trained)
+    Registry(Store(trained.workspace)).register(RELEASE, old)
+    artifacts = trained.workspace / "mlartifacts"
+    before = sorted(artifacts.rglob("*"))
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.workspace, copy)
+    registry = Registry(Store(copy))
+    registry.adopt(RELEASE, "live", Composition(old.method, old.spec, old.members[:-1]))
+    assert len([path for path in (copy / "mlartifacts").glob("*") if path.is_dir()]) == 2
+    left = registry.withdraw(RELEASE)
+    assert len(left) == 1
+    assert "in another workspace" in left[0]
+    assert sorted(artifacts.rglob("*")) == before
+    assert Registry(Store(trained.workspace)).withdraw(RELEASE) == ()
+
+
+def test_a_store_that_fails_is_one_line_and_the_machines_failure(
+    ledger: Ledger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk, a damaged file: MLflow logs a traceback of its own, which must not reach anybody."""
+    (ledger.workspace / "mlflow.db").write_bytes(b"no database at all, " * 100)
+    with pytest.raises(TrackingFailed, match=r"MLflow at sqlite:.*run the same command again") as raised:
+        tracking_or_none(ledger).start(PLAN, REQUEST, ())
+    assert "\n" not in str(raised.value)
+    assert "Traceback" not in "".join(capfd.readouterr())

@@ -11,6 +11,7 @@ from lineage import errors as recording
 from policies import errors as judging
 
 ONE = {"CertificateRefused", "BundleBroken", "LedgerBroken", "ExpectationsFailed"}
+THREE = {"TrackingFailed"}
 
 
 def tree(root: type[Exception]) -> list[type[Exception]]:
@@ -25,7 +26,7 @@ KINDS = [*tree(recording.LineageError), *tree(judging.PolicyError), *tree(doing.
 def test_the_packages_own_errors_are_said_as_they_are(kind: type[Exception]) -> None:
     error = kind("what, where, what next")
     assert words_of(error) == "what, where, what next"
-    assert exit_code_of(error) == (1 if kind.__name__ in ONE else 2)
+    assert exit_code_of(error) == (1 if kind.__name__ in ONE else 3 if kind.__name__ in THREE else 2)
 
 
 def test_lineage_that_met_the_disk_is_the_machines_failure() -> None:
