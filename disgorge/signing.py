@@ -140,7 +140,9 @@ def _public_key(public: bytes) -> Any:
     try:
         loaded = load_pem_public_key(public)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BundleBroken(f"the public key cannot be read ({error}); get the key again from whoever signs") from error
+        raise BundleBroken(
+            "the public key cannot be read, it is no key in PEM; get the key again from whoever signs"
+        ) from error
     if not isinstance(loaded, Ed25519PublicKey):
         raise BundleBroken("the public key is not an Ed25519 key; get the key again from whoever signs")
     return SSlibKey.from_crypto(loaded)

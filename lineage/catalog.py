@@ -213,9 +213,11 @@ class Catalog:
             return str(rows[0][0])
         if self._ask(f"select 1 from {table} where name = ?", named):
             gone = "withdrawn" if table == "shard" else "retired"
-            raise UnknownRecord(f"{table} {named!r} was {gone}; give its digest to speak of what it was")
+            listed = "; `disgorge shard list --all` shows it" if table == "shard" else ""
+            raise UnknownRecord(f"{table} {named!r} was {gone}; give its digest to speak of what it was{listed}")
         names = [name for (name,) in self._ask(f"select distinct name from {table} where live")]
-        raise UnknownRecord(f"no {table} {named!r} is recorded{_near(named, names)}")
+        near = _near(named, names) or (f"; `disgorge {table} list` shows those there are" if table == "shard" else "")
+        raise UnknownRecord(f"no {table} {named!r} is recorded{near}")
 
     def _names(self) -> list[str]:
         rows = self._ask("select name from shard union select name from component union select id from release")

@@ -123,7 +123,8 @@ class Objects:
             data = path.read_bytes()
         except FileNotFoundError:
             raise UnknownRecord(
-                f"no object {digest} in {self.folder}: it was purged, or never copied to this machine"
+                f"no object {digest} in {self.folder}: it was purged, or never copied to this machine; "
+                f"restore it from a copy, or train again what needs it"
             ) from None
         except OSError as problem:
             raise LineageError(f"{path}: cannot be read ({problem.strerror})") from problem

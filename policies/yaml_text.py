@@ -52,7 +52,7 @@ def read_yaml(path: Path, error: type[PolicyError]) -> Any:
     try:
         raw = path.read_bytes()
     except OSError as problem:
-        raise error(f"{path}: cannot be read: {problem.strerror or problem}") from None
+        raise error(f"{path}: cannot be read: {problem.strerror or problem}; check the path") from None
     if len(raw) > MAX_BYTES:
         raise error(f"{path}: {len(raw)} bytes are too many (at most {MAX_BYTES}); split the file")
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from disgorge.cli import show
+from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def verify(
     """Check a report without trusting its maker. Exit 1 if it does not hold, or says that a certificate was refused."""
     from disgorge.report import verify_bundle
 
+    for path, what in ((bundle, "folder of a report"), (key, "file with the public key")):
+        if path is not None and not path.exists():
+            raise WrongUse(f"{path}: no such file or folder; give the {what}")
     found = verify_bundle(bundle, public_key=key)
     if found.warning:
         show.warn(found.warning)
@@ -67,7 +71,7 @@ def verify(
     else:
         show.line(f"{found.verdict}: {found.words}")
         show.pairs([("request", found.request), ("plan", found.plan), ("guarantee", found.guarantee)])
-        show.pairs([("subject", f"{name} sha256:{digest}") for name, digest in found.subjects.items()])
+        show.table(("stated about", "sha256"), found.subjects.items())
         for words in found.checked:
             show.line(f"checked: {words}")
     if found.verdict != "certified":

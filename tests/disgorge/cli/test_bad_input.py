@@ -329,7 +329,12 @@ def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
 
 
 def test_a_report_that_is_none(tmp_path: Path) -> None:
-    assert "is not a directory" in refused("verify", str(tmp_path / "gone"), code=1)
+    assert "gone: no such file or folder; give the folder of a report" in refused(
+        "verify", str(tmp_path / "gone"), code=2
+    )
+    assert "no.pem: no such file or folder; give the file with the public key" in refused(
+        "verify", str(tmp_path), "--key", str(tmp_path / "no.pem"), code=2
+    )
     assert "statement.json is missing" in refused("verify", str(tmp_path), code=1)
 
 
