@@ -196,11 +196,14 @@ def rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
 
 def table(findings: Iterable[Finding]) -> "Table":
     """Return the rows as a table for a terminal; no name in it is read as markup."""
-    from rich.table import Table  # a gate that prints JSON draws no table
+    from rich import box  # a gate that prints JSON draws no table
+    from rich.table import Table
     from rich.text import Text
 
     colors = {"error": "red", "warning": "yellow", "note": "cyan"}
-    drawn = Table(*(column.capitalize() for column in COLUMNS))
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in COLUMNS:
+        drawn.add_column(column, overflow="fold")  # a name that is cut short names nothing
     for row in rows(findings):
         drawn.add_row(*(Text(cell, style=colors.get(cell, "")) for cell in row))
     return drawn

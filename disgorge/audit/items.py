@@ -54,5 +54,5 @@ def unlicensed(look: Look) -> Iterator[Finding]:
                 MISSING_LICENSE,
                 shard.name,
                 f"{without} of {len(items)} items have no license, and the shard has none",
-                "add the shard again with the license it is held under",
+                "find out whether the items may be held; remove those that may not by a request",
             )

@@ -96,7 +96,8 @@ def print_impact(found: "Impact", *, every: bool) -> None:
     ]
     show.table(("shard", "removed", ""), shards, empty="no shard holds such items")
     names = {change.before.digest: change.before.name for change in found.shards}
-    names |= {affected.component.digest: affected.component.name for affected in found.affected}
+    for affected in sorted(found.affected, key=lambda affected: not of_reference(affected.component.name)):
+        names[affected.component.digest] = affected.component.name  # one digest may have several; a model's own wins
     listed = [affected for affected in found.affected if every or not of_reference(affected.component.name)]
     components = [
         (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
@@ -113,11 +114,9 @@ def print_impact(found: "Impact", *, every: bool) -> None:
 
 
 def _way(path: Any, names: dict[str, str]) -> str:
-    """Return a path in words: shard -train-> component -calibrate-> component."""
-    words = names.get(path.nodes[0], show.short(path.nodes[0]))
-    for role, node in zip(path.roles, path.nodes[1:], strict=True):
-        words += f" -{role.value}-> {names.get(node, show.short(node))}"
-    return words
+    """Return a path in words, up to what it leads to: shard -train-> component -calibrate->."""
+    steps = zip(path.nodes[:-1], path.roles, strict=True)
+    return " ".join(f"{names.get(node, show.short(node))} -{role.value}->" for node, role in steps)
 
 
 def print_destroyed(step: "Step") -> None:

@@ -70,9 +70,8 @@ def _unknown(words: str, start: str, *, subject: bool) -> str:
     """Return what to say of a start that nobody recorded: a person by the name that was typed, never by a pseudonym."""
     if subject:
         return f"no item of a live shard is recorded as one of {start!r}; check the name as it stands in the data"
-    if "did you mean" in words:
-        return words
-    return f"{words}; `disgorge shard list` and `disgorge release list` show names, --subject takes that of a person"
+    lists = "" if "did you mean" in words else "`disgorge shard list` and `disgorge release list` show names, "
+    return f"{words.removesuffix('?')}; {lists}--subject takes the name of a person"
 
 
 def _nothing(*, up: bool, down: bool) -> str:

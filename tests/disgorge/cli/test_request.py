@@ -83,7 +83,8 @@ def test_the_impact_names_shards_components_ways_and_releases(workspace: Path) -
     shown = fine("request", "impact", "R-1").out
     assert "1 item of 1 person" in shown
     assert "1 of 12" in shown
-    assert f"shard-2 -train-> {RELEASE}/mean/shard-2" in shown
+    assert f"{RELEASE}/mean/shard-2" in shown
+    assert "shard-2 -train->" in shown
     assert f"{RELEASE}@live" in shown
     assert "kept as they are: 4 components" in shown
     fine("request", "impact", "R-1", "--svg", "impact.svg")
