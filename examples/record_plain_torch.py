@@ -1,5 +1,10 @@
-"""Bring your own training: plain torch on real digits, with what it learned from on record."""
+"""Bring your own training: plain torch on real digits, with what it learned from on record.
 
+Run it as ``python examples/record_plain_torch.py FOLDER``; then ``disgorge trace digits`` and ``disgorge audit`` in that
+folder, which becomes a workspace, know the component as any other. Without FOLDER it takes a temporary one.
+"""
+
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +16,7 @@ from lineage.intake import from_arrays
 from lineage.ledger import Ledger
 from lineage.shards import add_items, shard_items
 
-ledger = Ledger.init(Path(tempfile.mkdtemp()))
+ledger = Ledger.init(Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()))
 images, labels = load_digits(return_X_y=True)
 data = {}
 for name, part in (("alice", slice(0, 1200)), ("bob", slice(1200, None))):

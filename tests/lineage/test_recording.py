@@ -143,10 +143,13 @@ def test_torch_tensors_are_taken_as_they_are(ledger: Ledger) -> None:
     assert ledger.head() == after
 
 
-def test_the_example_runs_and_shows_both_roles() -> None:
+def test_the_example_runs_as_it_says_and_what_it_recorded_is_known(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
     script = Path(__file__).parents[2] / "examples" / "record_plain_torch.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["alice shard train digits", "bob shard select digits"]
+    for verb in (["trace", "digits"], ["audit"]):
+        command = [sys.executable, "-c", "from disgorge.cli import main; main()", *verb]
+        assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
