@@ -1,7 +1,7 @@
 """Bring your own training: plain torch on real digits, with what it learned from on record.
 
-Run it as ``python examples/record_plain_torch.py FOLDER``. The folder becomes a workspace, where ``disgorge trace digits``
-and ``disgorge audit`` know the component as any other. Without FOLDER it takes a temporary one.
+Run it as ``python examples/record_plain_torch.py FOLDER``. The folder becomes a workspace, where ``disgorge trace
+digits`` and ``disgorge audit`` know the component as any other. Without FOLDER it takes a temporary one.
 """
 
 import sys
