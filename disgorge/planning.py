@@ -26,18 +26,21 @@ def make_plan(
     *,
     shards: Mapping[str, Shard],
     components: Mapping[str, Component],
+    references: Mapping[str, Sequence[Component]] | None = None,
     unfinished: Sequence[Plan] = (),
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
     ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
-    digest, whose recorded costs are the estimate. ``unfinished`` are earlier plans of the request that were begun: what
-    they were still to purge, this one purges. Raises :class:`DisgorgeError` when the decision grants nothing.
+    digest, whose recorded costs are the estimate. ``references`` are the live never-trained references, by release, of
+    those that are hit under every alias they have. ``unfinished`` are earlier plans of the request that were begun:
+    what they were still to purge, this one purges. Raises :class:`DisgorgeError` when the decision grants nothing.
     """
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = decision.owed
     after = shards_after(shards, impact)
+    reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
     known = set(methods)
     names = [hit.release.name for hit in impact.releases]
     hits = [_Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
@@ -46,7 +49,8 @@ def make_plan(
     for hit in hits:
         found = None if owed.scope is Scope.WHOLE_LINEAGE else _remedies(hit, owed, methods, after)
         if found is None:
-            endings.append(_withdrawal(hit, owed, hits))
+            kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
+            endings.append(_withdrawal(hit, owed, kept_apart))
         else:
             remedies.extend(found)
             endings.extend(_renewal(hit, owed))
@@ -235,8 +239,8 @@ def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
     yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
 
 
-def _withdrawal(hit: _Hit, owed: Owed, hits: Sequence[_Hit]) -> Step:
-    """Return the step that destroys a release with every member no other hit release keeps."""
+def _withdrawal(hit: _Hit, owed: Owed, references: Sequence[Component]) -> Step:
+    """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
     if owed.scope is Scope.WHOLE_LINEAGE:
         why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
     else:
@@ -253,7 +257,7 @@ def _withdrawal(hit: _Hit, owed: Owed, hits: Sequence[_Hit]) -> Step:
             "name": hit.release,
             "alias": hit.alias,
             "before": hit.composition,
-            **_named(hit.members),
+            **_named((*hit.members, *references)),
         },
     )
 

@@ -78,9 +78,11 @@ def done(case: ReportCase) -> Iterator[str]:
         )
     for action, words in DOES.items():
         steps = [step for step in finished if step.action.value == action]
-        if steps:
-            noun = "release" if action == "withdraw" else "component"
-            yield f"{_count(len(steps), noun)} {_plural('was', steps)} {words}. {_MEANS[action]}"
+        if steps and action == "withdraw":
+            yield f"{_count(len(steps), 'release')} {_plural('was', steps)} {words}. {_MEANS[action]}"
+        elif steps:
+            named = [name for step in steps for name in step.detail.get("components", [step.subject])]
+            yield f"{_count(len(named), 'component')} {_plural('was', named)} {words}. {_MEANS[action]}"
     retained = case.impact.retained
     if retained and case.impact.affected:
         yield f"{_count(len(retained), 'other component')} of the same models did not learn from the data."

@@ -22,12 +22,13 @@ from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePl
 from disgorge.method import methods
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
+from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.objects import write_atomically
-from lineage.records import Impact, Selector, canonical, plain, restore
+from lineage.records import Component, Impact, Selector, canonical, plain, restore
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.pack import Pack
@@ -170,15 +171,35 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         components = {component.digest: component for component in catalog.components(live=False)}
+        references = _references_of(catalog, impact)
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
     unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
-    plan = make_plan(case.decision, impact, methods(), shards=shards, components=components, unfinished=unfinished)
+    plan = make_plan(
+        case.decision,
+        impact,
+        methods(),
+        shards=shards,
+        components=components,
+        references=references,
+        unfinished=unfinished,
+    )
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
     return plan
+
+
+def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component]]:
+    """Return the live references of each release that is hit under every alias it has."""
+    hit = {(found.release.name, found.release.alias) for found in impact.releases}
+    spared = {release.name for release in catalog.releases() if (release.name, release.alias) not in hit}
+    live = catalog.components()
+    return {
+        name: [component for component in live if component.name.startswith(reference_release(name, ""))]
+        for name in {name for name, _ in hit} - spared
+    }
 
 
 def impact_as_planned(ledger: Ledger, plan: Plan) -> Impact:

@@ -49,7 +49,7 @@ def blueprint_name(release: str, component: str) -> str:
     return component.removeprefix(f"{release}/")
 
 
-def reference_release(release: str, number: int) -> str:
+def reference_release(release: str, number: int | str) -> str:
     """Return the name under which the components of a never-trained reference are recorded."""
     return f"{release}~reference-{number}"
 

@@ -1,6 +1,6 @@
 """The pass end to end on the hand-checkable method: what moves, what stays, what is refused, what survives a kill."""
 
-import json
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,14 @@ from filelock import FileLock
 from disgorge.docket import case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed, NotApproved, StalePlan
 from disgorge.plan import Action
-from disgorge.requests import approve_plan, hold_request
+from disgorge.requests import approve_plan, decide_request, file_request, hold_request, plan_request
 from lineage.catalog import Catalog
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.records import Selector
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect
 from tests.toys import (
     bytes_by_name,
     carry,
@@ -85,13 +88,6 @@ def test_an_unapproved_plan_is_not_executed(ledger: Ledger) -> None:
 
 def granted_plan_without_approval(ledger: Ledger) -> str:
     """A second request, planned and left there."""
-    import datetime as dt
-
-    from disgorge.requests import decide_request, file_request, plan_request
-    from policies.pack import load_packs
-    from policies.request import Standing
-    from policies.taxonomy import Defect
-
     file_request(
         ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
         selectors=[Selector("shard", "shard-4")], received=dt.date(2026, 11, 2), identity_verified=True,
@@ -172,13 +168,9 @@ def test_killed_after_every_step_it_resumes_to_the_same_digests(ledger: Ledger, 
 
 def test_forged_retraining_is_refused_and_the_release_stays_down(ledger: Ledger) -> None:
     """An operator records old weights under the new recipe; re-execution in the probe step finds out."""
-    from disgorge.actions import act
-    from disgorge.jobs import Here
-
     plan = granted_plan(ledger, [person(ledger, "shard-3", 1)])
     name = f"{RELEASE}/mean/shard-3"
     old = bytes_by_name(ledger, RELEASE)[name]
-    assert act is not None
     forge_after(ledger, plan, name, old)
     with pytest.raises(CertificateRefused, match="never-trained"):
         carry(ledger)
@@ -187,7 +179,6 @@ def test_forged_retraining_is_refused_and_the_release_stays_down(ledger: Ledger)
     case = case_of(ledger, "R-1")
     assert case.closed is None
     assert plan_of(ledger, case).digest == plan.digest
-    assert Here is not None
 
 
 def forge_after(ledger: Ledger, plan: object, name: str, old: str) -> None:
@@ -243,4 +234,26 @@ def test_every_step_left_one_fact(ledger: Ledger) -> None:
     carry(ledger)
     done = [fact.body["step"] for fact in ledger.facts("step") if fact.body["plan"] == plan.digest]
     assert done == [step.id for step in plan.steps]
-    assert json.dumps(done)
+
+
+def test_a_destroyed_release_takes_its_references_along(ledger: Ledger) -> None:
+    """Never-trained references of a release serve its probes only; destroyed means that they are gone too."""
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    carry(ledger, references=3)
+    with Catalog.of(ledger) as catalog:
+        assert any("~reference-" in component.name for component in catalog.components())
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
+        request_id="R-2", facts={"order_deadline": "2027-06-30"},
+    )  # fmt: skip
+    decide_request(ledger, "R-2", load_packs())
+    plan = plan_request(ledger, "R-2")
+    for approver in ("ann", "bea"):
+        approve_plan(ledger, "R-2", plan.digest, approver=approver)
+    weights = {fact.body["component"]["digest"] for fact in ledger.facts("component")}
+    assert carry(ledger, "R-2").verdict == "certified"
+    with Catalog.of(ledger) as catalog:
+        assert catalog.components() == ()
+        assert catalog.releases() == ()
+    assert not [digest for digest in weights if ledger.objects.exists(digest)]
