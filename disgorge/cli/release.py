@@ -180,10 +180,14 @@ def _items(ledger: "Ledger", data: str) -> "Items":
 
 
 def _measures(model: "Model", items: "Items") -> dict[str, float]:
-    """Return the model's measures on items; none where they have no labels."""
+    """Return the model's measures on items; none, with a warning, where they lack what measuring needs: labels."""
+    from disgorge.errors import DisgorgeError
+
     try:
         return {name: float(value) for name, value in model.utility(items).items()}
-    except KeyError:
+    except (KeyError, DisgorgeError) as lacking:
+        words = f"items have no field {lacking}" if isinstance(lacking, KeyError) else str(lacking)
+        show.warn(f"nothing is measured: {words}")
         return {}
 
 

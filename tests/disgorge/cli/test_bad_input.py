@@ -358,3 +358,18 @@ def test_names_move_no_cursor(empty: Path) -> None:
     fine(*ADD, "a.csv", "--name", "a", "--source", "\x1b[31mred\x07", "--no-check", "--no-dvc")
     for arguments in (("shard", "list"), ("shard", "show", "a"), ("trace", "\x1b[2Jboo"), ("audit",)):
         assert "\x1b" not in run(*arguments).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("forget",), ("--loud",), ("shard", "forget"), ("audit", "--loud"), ("shard", "add"), ("request", "show"),
+        ("request", "show", "R-1", "R-2"), ("request", "deny", "R-1", "--reason", "mood"),
+        ("request", "execute", "R-1", "--references", "many"), ("release", "sample", "x", "--out"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_use_is_one_line_that_names_the_help(empty: Path, arguments: tuple[str, ...]) -> None:
+    with untouched(empty):
+        said = refused(*arguments, code=2)
+    assert said.endswith("--help` says what there is")

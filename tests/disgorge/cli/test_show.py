@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.cli import show
+from tests.disgorge.cli.conftest import filed, fine
 
 COMMAND = [sys.executable, "-c", "from disgorge.cli import main; main()"]
 
@@ -61,3 +62,22 @@ def test_a_name_is_no_markup_on_a_terminal(empty: Path) -> None:
     arguments = ["shard", "add", "a.csv", "--name", "[red]a[/red]", "--no-check", "--no-dvc"]
     subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, cwd=empty)
     assert "[red]a[/red]" in on_a_terminal("shard", "list", cwd=empty)
+
+
+def test_no_name_is_cut_short_on_a_narrow_terminal(empty: Path) -> None:
+    (empty / "a.csv").write_text("key,x\na,1\n")
+    name = "a-name-that-is-longer-than-its-column-" * 3
+    arguments = ["shard", "add", "a.csv", "--name", name, "--no-check", "--no-dvc", "--source", "s" * 60]
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, cwd=empty)
+    for verb in ("shard", "list"), ("audit",):
+        drawn = on_a_terminal(*verb, cwd=empty)
+        assert "…" not in drawn
+        assert drawn.count("a-name-that") >= 1
+
+
+def test_words_are_not_broken_on_a_terminal(workspace: Path) -> None:
+    filed("R-1")
+    fine("request", "decide", "R-1")
+    drawn = on_a_terminal("policy", "explain", "R-1", cwd=workspace)
+    assert max(len(line.rstrip("\r")) for line in drawn.split("\n")) <= 120
+    assert "\n    " in drawn
