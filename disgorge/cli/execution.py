@@ -116,6 +116,11 @@ def _interrupted(ledger: "Ledger", request: str) -> str:
     return f"interrupted; {show.count(done, 'step')} done, go on with `disgorge request resume {request}`"
 
 
+def _in_brief(step: "Step") -> str:
+    """Return a step in the few words that leave a terminal room for its bar."""
+    return f"{step.action.value} {step.subject}"
+
+
 class _Told:
     """Hears what an execution does, shows it, and passes it on to the tracking."""
 
@@ -128,7 +133,7 @@ class _Told:
 
     def begin(self, step: "Step") -> None:
         """Hear that a step begins."""
-        self._display.whole(step.words, done=self._done, total=len(self._plan.steps))
+        self._display.whole(_in_brief(step), done=self._done, total=len(self._plan.steps))
 
     def trained(self, done: "Done") -> None:
         """Hear that a component, or a part of a reference, is trained."""
@@ -149,7 +154,7 @@ class _Told:
         self._tracking.step(step, seconds, result)
         self._done += 1
         self._display.say(f"{self._done}/{len(self._plan.steps)} {step.words} [{show.seconds(seconds)}]")
-        self._display.whole(step.words, done=self._done, total=len(self._plan.steps))
+        self._display.whole(_in_brief(step), done=self._done, total=len(self._plan.steps))
 
     def finish(self, evidence: "Evidence", bundle: Path, verdict: str) -> None:
         """Hear that the report is written."""
