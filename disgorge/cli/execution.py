@@ -178,7 +178,7 @@ def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: 
         show.write_json(value)
     else:
         show.line(f"{executed.verdict}; the report is {executed.bundle}")
-        show.line(f"took {show.cost(cost)}; training everything again: {_share(cost, full)}")
+        show.line(f"took {show.cost(cost)}, checks included; training everything again: {_share(cost, full)}")
     if executed.verdict != "certified":
         raise Refused(f"the certificate for {executed.request} was refused; why is in {executed.bundle}")
 
