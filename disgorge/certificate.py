@@ -109,7 +109,7 @@ def issue(
         [
             *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
             *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
-            *(["No release learned from the items; they are withdrawn and gone."] if not subjects else []),
+            *([_without_release(plan)] if not subjects else []),
         ]
     )
     return Certificate(
@@ -123,6 +123,13 @@ def issue(
         required=tuple(sorted(required)) if subjects else ("residue",),
         words=words,
     )
+
+
+def _without_release(plan: "Plan") -> str:
+    """Say what was done where no release was hit: only data, or components that nothing served."""
+    names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
+    destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
+    return f"No release learned from the items; they are withdrawn and gone.{destroyed}"
 
 
 def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:

@@ -10,7 +10,7 @@ Pure: reads no clock, no file and no ledger.
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from disgorge.certificate import required_checks
+from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
 from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
 from disgorge.plan import Action, Alternative, Plan, Step
@@ -66,7 +66,8 @@ def make_plan(
     ]
     chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
     guarantee = min((step.guarantee for step in chosen), default=owed.guarantee)
-    required = required_checks(guarantee, [Remedy(step.action.value) for step in chosen])
+    remedied = [Remedy(step.action.value) for step in chosen if step.release is not None]
+    required = required_checks(guarantee, remedied) if remedied else ALWAYS
     return Plan(
         request=decision.request,
         decision=decision.digest,

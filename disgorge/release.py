@@ -66,7 +66,14 @@ def shards_for(ledger: Ledger, spec: ModelSpec) -> dict[str, Shard]:
     """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those the model lacks."""
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
+        once = {shard.name for shard in catalog.shards(live=False)}
     missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
+    withdrawn = [name for name in missing if name in once]
+    if withdrawn:
+        raise UnknownRecord(
+            f"model {spec.release} names {', '.join(map(repr, withdrawn))}, which was withdrawn; take it out of the "
+            f"model file"
+        )
     if missing:
         close = get_close_matches(missing[0], shards, n=3)
         perhaps = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""

@@ -41,6 +41,7 @@ def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
     Raises :class:`~lineage.errors.LedgerBroken`, and :class:`~lineage.errors.DigestMismatch` or
     :class:`~lineage.errors.LineageError` for a live shard's manifest that is damaged or missing.
     """
+    ledger.verify()  # every byte: an answer from a ledger that was edited in its middle would be a wrong answer
     head = ledger.lineage_head()
     if (found := _existing(_path(ledger.home, head), head)) is not None:
         return found

@@ -16,7 +16,7 @@ A person's name becomes a pseudonym here, before anything is recorded; particula
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -71,8 +71,11 @@ def read_draft(path: Path) -> Draft:
         raise WrongUse(f"{path}: {fields_of(error)}") from None
 
 
-def file_draft(ledger: "Ledger", draft: Draft) -> RemovalRequest:
-    """Record a draft as a request; nothing is recorded for one that is not well formed."""
+def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> RemovalRequest:
+    """Record a draft as a request; nothing is recorded for one that is not well formed, or that selects no item.
+
+    ``unmatched`` records the latter all the same: whoever asked for nothing we hold is owed an answer, too.
+    """
     from disgorge.requests import file_request
 
     if draft.id is not None and not _ID.fullmatch(draft.id):
@@ -81,18 +84,37 @@ def file_draft(ledger: "Ledger", draft: Draft) -> RemovalRequest:
     for name, value in draft.particulars.items():
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
+    selectors = _selectors(ledger, draft.selectors)
+    facts = {name: _recordable(name, value) for name, value in draft.facts.items()}
+    if not unmatched:
+        _require_match(ledger, selectors)
     return file_request(
         ledger,
         standing=draft.standing,
         ground=draft.ground,
         regime=draft.regime,
-        selectors=_selectors(ledger, draft.selectors),
+        selectors=selectors,
         received=draft.received,
         identity_verified=draft.verified,
         legal_hold=draft.hold,
-        facts={name: _recordable(name, value) for name, value in draft.facts.items()},
+        facts=facts,
         particulars={name: value for name, value in draft.particulars.items() if value},
         request_id=draft.id,
+    )
+
+
+def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
+    from lineage.catalog import Catalog
+
+    if not selectors or not all(selector.value for selector in selectors):
+        return  # what is not well formed is for the request itself to refuse
+    with Catalog.of(ledger) as catalog:
+        if catalog.selected(selectors):
+            return
+    asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
+    raise WrongUse(
+        f"no item is selected by {asked}; correct it, or record the request all the same with --unmatched, to be "
+        f"denied as no-match"
     )
 
 
@@ -109,7 +131,7 @@ def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     if nothing and not alone:
         found.append("no item has all that is selected by together; selectors of different fields must all hold")
     if nothing:
-        found[-1] += "; the request is recorded and will be denied as no-match: check it, and file it anew if need be"
+        found[-1] += "; the request is recorded and will be denied as no-match"
     if request.regime not in REGIMES:
         known = ", ".join(REGIMES)
         found.append(

@@ -41,6 +41,7 @@ def file_(
     note: Annotated[str | None, typer.Option("--note", help="Anything else; private.")] = None,
     request_id: Annotated[str | None, typer.Option("--id", help="Id; a new one by default.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Read all of it from a YAML file.")] = None,
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Record it though it selects no item.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Record a removal request. Different selectors must all hold; repeated ones are alternatives."""
@@ -72,7 +73,7 @@ def file_(
             facts=parse_facts(fact or []),
             particulars={"name": name or "", "contact": contact or "", "note": note or ""},
         )
-    request = file_draft(ledger, draft)
+    request = file_draft(ledger, draft, unmatched=unmatched)
     warnings = doubts(ledger, request)
     for words in warnings:
         show.warn(words)

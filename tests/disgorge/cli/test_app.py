@@ -131,7 +131,19 @@ def test_a_disk_full_while_recording_loses_nothing(workspace: Path) -> None:
         "import resource; from disgorge.cli import main\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({ledger.stat().st_size}, {ledger.stat().st_size}))\nmain()"
     )
-    arguments = ["request", "file", "--standing", "internal", "--ground", "bias", "--regime", "quality", "--key", "x"]
+    arguments = [
+        "request",
+        "file",
+        "--standing",
+        "internal",
+        "--ground",
+        "bias",
+        "--regime",
+        "quality",
+        "--key",
+        "x",
+        "--unmatched",
+    ]
     with untouched(workspace):
         ran = subprocess.run(
             [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=workspace

@@ -179,9 +179,12 @@ def test_request_files_that_are_not_understood(workspace: Path, text: str, said:
         assert said in refused("request", "file", "--from", "request.yaml", code=2)
 
 
-def test_a_selector_that_matches_nothing_is_recorded_warned_of_and_denied(workspace: Path) -> None:
-    ran = fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id",
-               "R-1", "--verified", "--shard", "shard-2", "--source", "nowhere")  # fmt: skip
+def test_selectors_that_match_nothing_are_refused_unless_they_are_to_be_answered(workspace: Path) -> None:
+    asked = ("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id",
+             "R-1", "--verified", "--shard", "shard-2", "--source", "nowhere")  # fmt: skip
+    with untouched(workspace):
+        assert "no item is selected by source 'nowhere', shard 'shard-2'; correct it" in refused(*asked, code=2)
+    ran = fine(*asked, "--unmatched")
     assert ran.err.startswith("warning: nothing is selected by source 'nowhere'; the request is recorded and will be ")
     assert len(ran.err.splitlines()) == 1
     assert fine("request", "decide", "R-1", "--json").json["refusal"] == "no-match"
@@ -191,7 +194,7 @@ def test_a_selector_that_matches_nothing_is_recorded_warned_of_and_denied(worksp
 
 def test_selectors_that_no_item_meets_together_are_warned_of(workspace: Path) -> None:
     ran = fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
-               "--shard", "shard-2", "--key", "shard-1-0")  # fmt: skip
+               "--shard", "shard-2", "--key", "shard-1-0", "--unmatched")  # fmt: skip
     assert "must all hold" in ran.err
 
 

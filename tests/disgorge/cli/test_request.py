@@ -249,7 +249,7 @@ def test_every_step_says_the_next(workspace: Path) -> None:
 
 def test_a_denied_request_is_closed_with_its_reason(workspace: Path) -> None:
     run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
-        "--id", "R-1", "--key", "nobody's")  # fmt: skip
+        "--id", "R-1", "--key", "nobody's", "--unmatched")  # fmt: skip
     told = fine("request", "decide", "R-1").out
     assert told.endswith("next: close it with disgorge request deny R-1 --reason no-match\n")
     assert "R-1 is denied; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
@@ -271,7 +271,7 @@ def test_particulars_are_erased_and_the_chain_still_holds(workspace: Path) -> No
 def test_what_a_running_request_needs_is_not_erased(workspace: Path) -> None:
     key = fine("shard", "show", "shard-2", "--json").json["shard"]["name"]
     run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id", "R-1",
-        "--key", key)  # fmt: skip
+        "--key", key, "--unmatched")  # fmt: skip
     assert "close it first, then erase" in refused("request", "erase-particulars", "R-1", code=2)
     fine("request", "deny", "R-1", "--reason", "no-match")
     assert fine("request", "erase-particulars", "R-1", "--json").json["erased"] is True
