@@ -70,7 +70,7 @@ def _removal(ledger: Ledger, case: Case, plan: Plan, evidence: Evidence, release
         release=release,
         remedies=dict(Counter(step.action.value for step in steps)),
         guarantee=min(step.guarantee for step in steps).label,
-        touched=sum(len(step.detail["components"]) for step in steps),
+        touched=len({name for step in steps for name in step.detail["names"]} & {member.name for member in members}),
         components=len(members),
         steps=sum(cost["steps"] for cost in trained),
         full_steps=sum(cost.steps for cost in full),
