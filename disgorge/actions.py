@@ -5,10 +5,8 @@ An action changes the world only in ways that may be repeated, and returns the f
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from disgorge import purge as purging
 from disgorge.barriers import require_unchanged
@@ -18,10 +16,12 @@ from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
 from disgorge.examine import Examination, Examiner, join, pick
+from disgorge.forget_list import ForgetList, forgotten
 from disgorge.jobs import OnProgress, Runner, read_items
+from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar
-from disgorge.requests import impact_as_planned, selectors_of
+from disgorge.requests import impact_as_planned
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
@@ -73,8 +73,8 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     require_unchanged(ledger, case, plan)
     with Catalog.of(ledger) as catalog:
         selected = catalog.selected(selectors_of(ledger, case.request))
-    forget = sorted(_forgotten(ledger, case).union(*selected.values()))
-    _write_private(_forget_file(ledger, plan.digest), {"items": forget})
+    forget = sorted(forgotten(ledger, case).union(*selected.values()))
+    ForgetList(ledger, plan.digest).remember(forget)
     ledger.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
@@ -141,7 +141,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         before=_composition(ledger, result["before"]),
         after=_composition(ledger, result["after"]),
         withdrawn=frozenset(case.withdrawn),
-        removed=pick(old, _forgotten(ledger, case)),
+        removed=pick(old, forgotten(ledger, case)),
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan.digest,
@@ -220,15 +220,14 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
     """
     ledger = workshop.ledger
-    forget = _forgotten(ledger, case)
+    forget = forgotten(ledger, case)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     closures = _closures(ledger, plan, case)
-    path = _forget_file(ledger, plan.digest)
-    remembered: dict[str, Json] = _read_private(path) if path.exists() else {"items": sorted(forget)}
-    found_before = remembered.get("found_before")
+    listed = ForgetList(ledger, plan.digest)
+    found_before = listed.found_before
     if found_before is None:
         found_before = purging.residue_before(ledger, item_digests=forget, **targets)
-        _write_private(path, remembered | {"found_before": found_before})
+        listed.note_found(found_before)
     purged = purging.purge(ledger, item_digests=forget, **targets)
     residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
     if residue.verdict is not Verdict.PASS:
@@ -287,7 +286,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)
     for digest in case.steps:
-        _forget_file(ledger, digest).unlink(missing_ok=True)
+        ForgetList(ledger, digest).erase()
     report = report_fact(ledger, written)
     closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
@@ -325,32 +324,3 @@ def _before(plan: Plan, release: str | None) -> str:
 def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> tuple[str, dict[str, Json]]:
     fact = {"name": name, "component": before, "after": after, "remedy": remedy, "plan": plan.digest}
     return ("component-retired", fact)
-
-
-def _forget_file(ledger: Ledger, plan: str) -> Path:
-    """Where the withdrawn items' digests are kept while a plan (by its digest) runs: private, deleted at the end."""
-    return ledger.home / "private" / "executions" / f"{plan}.json"
-
-
-def _forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
-    """Return the digests of every item withdrawn for a request so far, by whichever of its plans."""
-    plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
-    kept = [path for path in (_forget_file(ledger, digest) for digest in plans) if path.exists()]
-    if case.withdrawn and not kept:
-        raise ExecutionFailed(
-            f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
-            f"longer be searched for; restore the private folder and resume"
-        )
-    return frozenset(item for path in kept for item in _read_private(path)["items"])
-
-
-def _write_private(path: Path, body: Json) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps(body))
-    os.chmod(aside, 0o600)
-    aside.replace(path)
-
-
-def _read_private(path: Path) -> dict[str, Json]:
-    return dict(json.loads(path.read_text()))

@@ -5,14 +5,11 @@ folder, from where they can be erased without touching the chain; the ledger kee
 """
 
 import datetime as dt
-import hashlib
 import json
 import secrets
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,6 +17,7 @@ from filelock import FileLock, Timeout
 from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
 from disgorge.method import methods
+from disgorge.particulars import kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
 from disgorge.training import reference_release
@@ -27,7 +25,6 @@ from disgorge.turn import turn
 from lineage.catalog import Catalog
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
-from lineage.objects import write_atomically
 from lineage.records import Component, Impact, Selector, canonical, plain, restore
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
@@ -75,7 +72,7 @@ def file_request(
     with _filing(ledger):
         if request.id in docket(ledger):
             raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
-        request = _with_private_parts(ledger, request, particulars or {})
+        request = kept_private(ledger, request, particulars or {})
         ledger.append("request", {"request": plain(request)})
     return request
 
@@ -92,36 +89,6 @@ def _filing(ledger: Ledger) -> Iterator[None]:
 
 _PATIENCE = 60.0
 """Seconds to wait for others who file: each takes milliseconds, and a thousand may be at it."""
-
-
-def _with_private_parts(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
-    """Put particulars and hidden selectors into the private file, and return the request with what refers to it."""
-    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
-    if not particulars and not hidden:
-        return request
-    marked = tuple(Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors)
-    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
-    return replace(request, selectors=marked, particulars=kept)
-
-
-HIDDEN = ("item", "key")
-"""Selectors whose value identifies content or may name a person: the ledger gets a keyed mark, the rest is private."""
-
-
-def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
-    """Return a request's selectors as the catalog takes them, hidden values read from the private file.
-
-    Raises :class:`DisgorgeError` if that file was erased: then nobody can say any more what was asked for.
-    """
-    if not any(selector.field in HIDDEN for selector in request.selectors):
-        return request.selectors
-    path = _private_file(ledger, request.id)
-    if not path.exists():
-        raise DisgorgeError(
-            f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
-        )
-    values = json.loads(path.read_text(encoding="utf-8"))["selectors"]
-    return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
@@ -289,15 +256,6 @@ def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, r
     return until
 
 
-def erase_particulars(ledger: Ledger, request_id: str) -> bool:
-    """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
-    path = _private_file(ledger, request_id)
-    if not path.exists():
-        return False
-    path.unlink()
-    return True
-
-
 def _open_case(ledger: Ledger, request_id: str) -> Case:
     case = case_of(ledger, request_id)
     if case.closed:
@@ -305,16 +263,3 @@ def _open_case(ledger: Ledger, request_id: str) -> Case:
             f"request {request_id} is closed ({case.closed}); file a new request if more must be done"
         )
     return case
-
-
-def _private_file(ledger: Ledger, request_id: str) -> Path:
-    return ledger.home / "private" / "requests" / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
-
-
-def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any]) -> str:
-    salt = secrets.token_hex(16)
-    body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
-    path = _private_file(ledger, request_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left
-    return hashlib.sha256(body).hexdigest()

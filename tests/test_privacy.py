@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from disgorge.docket import case_of
+from disgorge.particulars import erase_particulars
 from disgorge.report import verify_bundle
-from disgorge.requests import erase_particulars
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from tests.children import aftermath

@@ -29,7 +29,7 @@ def summary(case: "Case") -> dict[str, Any]:
 
 def selected_value(field: str, value: str) -> str:
     """Return a selector's value as it is recorded: a pseudonym, or a mark, is said to be one."""
-    from disgorge.requests import HIDDEN
+    from disgorge.particulars import HIDDEN
 
     if field == "subject":
         return f"(pseudonym {show.short(value)})"

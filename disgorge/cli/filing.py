@@ -120,7 +120,7 @@ def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
 
 def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what looks mistaken about a recorded request: selectors without items, its regime."""
-    from disgorge.requests import selectors_of
+    from disgorge.particulars import selectors_of
     from lineage.catalog import Catalog
 
     selectors = selectors_of(ledger, request)

@@ -310,8 +310,8 @@ def extend(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
-    from disgorge.requests import HIDDEN
-    from disgorge.requests import erase_particulars as erase
+    from disgorge.particulars import HIDDEN
+    from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()

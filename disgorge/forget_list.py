@@ -1,0 +1,66 @@
+"""Which items a plan withdraws, remembered in private while it runs.
+
+Digests of withdrawn items are in no fact and in no plan, yet an execution that is killed after the items went still has
+to probe with them and to search for them. So they lie in ``private/executions/`` until the report is signed. The cost:
+whoever loses the private folder half-way cannot finish.
+"""
+
+import json
+from collections.abc import Iterable
+
+from disgorge.docket import Case
+from disgorge.errors import ExecutionFailed
+from lineage.ledger import Ledger
+from lineage.objects import write_atomically
+from lineage.records import Json
+
+
+class ForgetList:
+    """The file of one plan, by the plan's digest. Writing it again is writing it once."""
+
+    def __init__(self, ledger: Ledger, plan: str) -> None:
+        self.path = ledger.home / "private" / "executions" / f"{plan}.json"
+
+    def remember(self, items: Iterable[str]) -> None:
+        """Keep these item digests."""
+        self._write({"items": sorted(items)})
+
+    @property
+    def items(self) -> frozenset[str]:
+        """The item digests kept; none if there is no file."""
+        return frozenset(self._read().get("items", []))
+
+    @property
+    def found_before(self) -> int | None:
+        """How many traces the search found before anything was purged, once that was noted."""
+        return self._read().get("found_before")
+
+    def note_found(self, traces: int) -> None:
+        """Keep what the search found before the purge: the control of the search afterwards."""
+        self._write(self._read() | {"found_before": traces})
+
+    def erase(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Json]:
+        return dict(json.loads(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}
+
+    def _write(self, body: dict[str, Json]) -> None:
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(self.path, json.dumps(body).encode(), mode=0o600)
+
+
+def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return the digests of every item withdrawn for a request so far, by whichever of its plans.
+
+    Raises :class:`ExecutionFailed` if items were withdrawn and their list is gone.
+    """
+    plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
+    lists = [ForgetList(ledger, digest) for digest in plans]
+    if case.withdrawn and not any(each.path.exists() for each in lists):
+        raise ExecutionFailed(
+            f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
+            f"longer be searched for; restore the private folder and resume"
+        )
+    return frozenset(item for each in lists for item in each.items)

@@ -1,0 +1,71 @@
+"""What a request holds that is nobody's business: particulars, and selectors that identify content.
+
+They go to one private file per request, from where they can be erased without touching the chain of facts; the ledger
+keeps a salted digest of the file and keyed marks of the selectors. The cost: whoever erases the file of an open request
+that selects by item or key erases what was asked for, and has to file it again.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from disgorge.errors import DisgorgeError
+from lineage.ledger import Ledger
+from lineage.objects import write_atomically
+from lineage.records import Selector
+from policies.request import RemovalRequest
+
+HIDDEN = ("item", "key")
+"""Selectors whose value identifies content or may name a person: the ledger gets a keyed mark, the rest is private."""
+
+
+def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
+    """Put particulars and hidden selectors into the private file, and return the request with what refers to it."""
+    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    if not particulars and not hidden:
+        return request
+    marked = tuple(Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors)
+    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
+    return replace(request, selectors=marked, particulars=kept)
+
+
+def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
+    """Return a request's selectors as the catalog takes them, hidden values read from the private file.
+
+    Raises :class:`DisgorgeError` if that file was erased: then nobody can say any more what was asked for.
+    """
+    if not any(selector.field in HIDDEN for selector in request.selectors):
+        return request.selectors
+    path = _private_file(ledger, request.id)
+    if not path.exists():
+        raise DisgorgeError(
+            f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
+        )
+    values = json.loads(path.read_text(encoding="utf-8"))["selectors"]
+    return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
+
+
+def erase_particulars(ledger: Ledger, request_id: str) -> bool:
+    """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
+    path = _private_file(ledger, request_id)
+    if not path.exists():
+        return False
+    path.unlink()
+    return True
+
+
+def _private_file(ledger: Ledger, request_id: str) -> Path:
+    return ledger.home / "private" / "requests" / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
+
+
+def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any]) -> str:
+    salt = secrets.token_hex(16)
+    body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
+    path = _private_file(ledger, request_id)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left
+    return hashlib.sha256(body).hexdigest()
