@@ -222,7 +222,7 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
     names = ", ".join(change.before.name for change in impact.shards)
     yield Step(
         "withdraw-items", Action.WITHDRAW_ITEMS, names, None, Guarantee.EXACT, Cost(),
-        f"Write new shards without {impact.items} items of {names}.",
+        f"Write new shards without {impact.items} {'item' if impact.items == 1 else 'items'} of {names}.",
         detail={"changes": [plain(change) for change in impact.shards]},
     )  # fmt: skip
 
