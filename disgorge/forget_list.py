@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from disgorge.docket import Case
 from disgorge.errors import ExecutionFailed
 from lineage.ledger import Ledger
-from lineage.objects import write_atomically
+from lineage.objects import remove_asides, write_atomically
 from lineage.records import Json
 
 
@@ -40,8 +40,9 @@ class ForgetList:
         self._write(self._read() | {"found_before": traces})
 
     def erase(self) -> None:
-        """Delete the file."""
+        """Delete the file, and what a killed execution left half-written beside it; the caller holds the turn."""
         self.path.unlink(missing_ok=True)
+        remove_asides(self.path.parent)
 
     def _read(self) -> dict[str, Json]:
         return dict(json.loads(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}

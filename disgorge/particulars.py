@@ -8,14 +8,18 @@ that selects by item or key erases what was asked for, and has to file it again.
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from disgorge.errors import DisgorgeError
+from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
-from lineage.objects import write_atomically
+from lineage.objects import remove_asides, write_atomically
 from lineage.records import Selector
 from policies.request import RemovalRequest
 
@@ -23,8 +27,25 @@ HIDDEN = ("item", "key")
 """Selectors whose value identifies content or may name a person: the ledger gets a keyed mark, the rest is private."""
 
 
+_PATIENCE = 60.0
+"""Seconds to wait for others who file: each takes milliseconds, and a thousand may be at it."""
+
+
+@contextmanager
+def filing(ledger: Ledger) -> Iterator[None]:
+    """Let one at a time file or erase: an id that was free stays free, and what lies half-written is nobody's."""
+    try:
+        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE):
+            yield
+    except Timeout as error:
+        raise WorkspaceBusy("others are filing requests in this workspace; do it again in a moment") from error
+
+
 def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
-    """Put particulars and hidden selectors into the private file, and return the request with what refers to it."""
+    """Put particulars and hidden selectors into the private file, and return the request with what refers to it.
+
+    The caller holds :func:`filing`.
+    """
     hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
@@ -52,9 +73,11 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
 def erase_particulars(ledger: Ledger, request_id: str) -> bool:
     """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
     path = _private_file(ledger, request_id)
-    if not path.exists():
-        return False
-    path.unlink()
+    with filing(ledger):
+        remove_asides(path.parent)
+        if not path.exists():
+            return False
+        path.unlink()
     return True
 
 
@@ -67,5 +90,6 @@ def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any
     body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
     path = _private_file(ledger, request_id)
     path.parent.mkdir(mode=0o700, exist_ok=True)
+    remove_asides(path.parent)
     write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left
     return hashlib.sha256(body).hexdigest()

@@ -8,22 +8,18 @@ import datetime as dt
 import json
 import secrets
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
 from disgorge.method import methods
-from disgorge.particulars import kept_private, selectors_of
+from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
-from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain, restore
 from lineage.shard_files import check_manifests
@@ -69,26 +65,12 @@ def file_request(
         legal_hold=legal_hold,
         facts=dict(facts or {}),
     )
-    with _filing(ledger):
+    with filing(ledger):
         if request.id in docket(ledger):
             raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
         request = kept_private(ledger, request, particulars or {})
         ledger.append("request", {"request": plain(request)})
     return request
-
-
-@contextmanager
-def _filing(ledger: Ledger) -> Iterator[None]:
-    """Let one file at a time, so that an id that was free is still free when the request is recorded."""
-    try:
-        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE):
-            yield
-    except Timeout as error:
-        raise WorkspaceBusy("others are filing requests in this workspace; file it again in a moment") from error
-
-
-_PATIENCE = 60.0
-"""Seconds to wait for others who file: each takes milliseconds, and a thousand may be at it."""
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:

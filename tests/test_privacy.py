@@ -178,3 +178,13 @@ def test_an_execution_cut_short_names_no_item_outside_private() -> None:
     assert not stat.S_IMODE(waiting.stat().st_mode) & 0o077
     wanted.resume(copy)
     wanted.check(copy)
+
+
+def test_what_a_killed_filing_left_half_written_is_erased(tmp_path: Path) -> None:
+    """A name in a file that was never renamed into place is a name all the same."""
+    ledger = Ledger.init(tmp_path / "killed")
+    folder = ledger.home / "private" / "requests"
+    folder.mkdir()
+    (folder / ".aside-0123456789abcdef").write_text('{"name": "Ada Example"}')
+    assert not erase_particulars(ledger, "R-1")
+    assert not list(folder.iterdir())
