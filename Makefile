@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/disgorge demo
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 check: $(READY)
 	$(BIN)/ruff check .
