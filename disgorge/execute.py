@@ -57,7 +57,7 @@ def execute(
     ``runner`` trains, ``independent`` opens fresh processes for re-execution, ``references`` is the number of
     never-trained models probes compare with. Raises :class:`~lineage.errors.WorkspaceBusy` while another execution
     runs, :class:`AlreadyExecuted`, :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and
-    :class:`CertificateRefused` when a check does not pass: then a signed report says so and the release stays down.
+    :class:`CertificateRefused` when a check does not pass: then a signed report says so and the request stays open.
     """
     with turn(ledger, then=f"run `disgorge request resume {request}`"):
         workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
@@ -97,7 +97,7 @@ def _execute(
             ledger.append("report", report_fact(ledger, written))
             observer.finish(written.evidence, written.bundle, "refused")
             raise CertificateRefused(
-                f"{refusal}; the release stays down, the signed refusal is {written.bundle}"
+                f"{refusal}; the request stays open, the signed refusal is {written.bundle}"
             ) from refusal
         seconds = time.perf_counter() - start
         fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
