@@ -1,5 +1,6 @@
 # make demo   sets everything up in .venv, then runs the main job
 # make test   sets everything up, then passes all tests
+# make test-full  the whole counts, up to an hour; writes tests/full.json and the README's table of them
 # make check  linters and types
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test test-full check clean
 
 setup: $(READY)
 
@@ -23,6 +24,11 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+
+test-full: $(READY)
+	rm -f full-tally.jsonl
+	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+	$(BIN)/python -m tests.summary full-tally.jsonl
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -3,10 +3,9 @@
 Real processes, really killed with SIGKILL. Whatever happened, the removal that is resumed in a new process ends as the
 one that nobody disturbed: same digests, same verdict, the facts in the order of safety, nothing left over.
 
-``DISGORGE_KILLS`` sets how many seeded cases there are; a thousand kill before every single change.
+The second tier (:mod:`tests.tier`) has many more seeded cases than the first.
 """
 
-import os
 import random
 import time
 from pathlib import Path
@@ -20,9 +19,10 @@ from lineage.records import shard_digest
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
 from tests.children.removals import Removal, removal
+from tests.tier import amount
 from tests.toys import toy_of, write_rows
 
-KILLS = int(os.environ.get("DISGORGE_KILLS", "12"))
+KILLS = amount(12, 160)
 KINDS = ("retrain", "subtract", "withdraw")
 
 
