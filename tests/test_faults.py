@@ -6,6 +6,7 @@ one that nobody disturbed: same digests, same verdict, the facts in the order of
 The second tier (:mod:`tests.tier`) has many more seeded cases than the first.
 """
 
+import os
 import random
 import time
 from pathlib import Path
