@@ -20,8 +20,10 @@ from disgorge.forget_list import ForgetList, forgotten
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
+from disgorge.probes.residue import residue as judge
 from disgorge.registry import Registrar
 from disgorge.requests import impact_as_planned
+from disgorge.residue_search import case_after, search
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
@@ -226,10 +228,10 @@ def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     listed = ForgetList(ledger, plan.digest)
     found_before = listed.found_before
     if found_before is None:
-        found_before = purging.residue_before(ledger, item_digests=forget, **targets)
+        found_before = len(search(ledger, item_digests=forget, **targets).found)
         listed.note_found(found_before)
     purged = purging.purge(ledger, item_digests=forget, **targets)
-    residue = purging.residue(ledger, item_digests=forget, found_before=found_before, subject=plan.request, **targets)
+    residue = judge(case_after(ledger, plan.request, found_before=found_before, item_digests=forget, **targets))
     if residue.verdict is not Verdict.PASS:
         raise CertificateRefused(
             f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "

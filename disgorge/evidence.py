@@ -119,6 +119,22 @@ class ReexecutionCase:
     proved: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ResidueCase:
+    """What the residue check judges: traces found before a purge and left after it, and how far the search reached.
+
+    ``before`` is how many traces the same search found before the purge, ``left`` where it finds one now, ``places``
+    how many places it looked at, ``blind`` those it could not look into, ``seconds`` how long it took.
+    """
+
+    request: str
+    before: int
+    left: tuple[str, ...]
+    places: int
+    blind: tuple[str, ...]
+    seconds: float
+
+
 @runtime_checkable
 class Probe(Protocol):
     """A statistical audit of a model, registered through the entry-point group ``disgorge.probes``."""

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from disgorge.evidence import Verdict
-from disgorge.purge import purge, purge_plan, residue, residue_before
+from disgorge.probes.residue import residue
+from disgorge.purge import purge, purge_plan
+from disgorge.residue_search import case_after, search
 from lineage import forget_dvc
 from lineage.catalog import Catalog
 from lineage.from_dvc import root_of
@@ -84,11 +86,13 @@ class Removal:
 
     def before(self) -> int:
         """How many traces are found before the purge."""
-        return residue_before(self.ledger, item_digests=self.items, **self.targets)
+        return len(search(self.ledger, item_digests=self.items, **self.targets).found)
 
     def check(self, found_before: int) -> Any:
         """Return the residue check."""
-        return residue(self.ledger, item_digests=self.items, found_before=found_before, subject="R-1", **self.targets)
+        return residue(
+            case_after(self.ledger, "R-1", found_before=found_before, item_digests=self.items, **self.targets)
+        )
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""Looking for what was removed, in every store a workspace has: manifests, contents, objects, DVC, MLflow.
+
+Looks and changes nothing, names no item. It is run before a purge too: a search that finds nothing then could not have
+found anything, and :mod:`disgorge.probes.residue`, which judges, lets it prove nothing.
+
+What a live component or shard still needs is not looked for; it was never to be deleted. Not reached: git history,
+backups, clones and third parties, and the files that shards were once read from.
+"""
+
+import re
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from disgorge.evidence import ResidueCase
+from disgorge.still_needed import needs_of
+from lineage import forget_dvc
+from lineage.from_dvc import root_of
+from lineage.ledger import Ledger
+from lineage.objects import sha256_of
+from lineage.state import state_of
+
+DIGEST = re.compile(rb"[0-9a-f]{64}")
+"""A SHA-256 as texts spell it."""
+
+
+def search(
+    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str]
+) -> forget_dvc.Looked:
+    """Look for shards, weights and withdrawn items in every store.
+
+    What could not be looked into stands in ``blind``; reading the ledger may raise.
+    """
+    needs = needs_of(ledger)
+    items = frozenset(item_digests)
+    gone = [digest for digest in unique(shards) if digest not in needs.shards]
+    weights = {digest for digest in objects if digest not in needs.objects}
+    looked = forget_dvc.search(ledger.workspace, dvc_hashes(ledger, gone), items)
+    for digest in gone:
+        for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
+            looked.places += 1
+            looked.found += [f"{path.relative_to(ledger.workspace).as_posix()} is there"] * path.is_file()
+    for path in tables_of(ledger):
+        looked.places += 1
+        if path.stem not in gone and forget_dvc.holds(path, items):
+            looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
+    for digest in ledger.objects.digests():
+        looked.places += 1
+        if digest in weights:
+            looked.found.append(f"object {digest} is there")
+        elif _text_names(ledger.objects.path(digest), items):
+            looked.found.append(f"object {digest} names withdrawn items")
+    for path in sorted((ledger.workspace / "mlartifacts").rglob("*")):
+        if path.is_file():
+            looked.places += 1
+            looked.found += [f"MLflow artifact {path.name} is one of the weights"] * (sha256_of(path) in weights)
+    return looked
+
+
+def case_after(
+    ledger: Ledger,
+    request: str,
+    *,
+    found_before: int,
+    shards: Collection[str],
+    objects: Collection[str],
+    item_digests: Collection[str],
+) -> ResidueCase:
+    """Search again after a purge; ``found_before`` is how much :func:`search` found before it."""
+    start = time.perf_counter()
+    looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests)
+    seconds = time.perf_counter() - start
+    return ResidueCase(request, found_before, tuple(looked.found), looked.places, tuple(looked.blind), seconds)
+
+
+def dvc_hashes(ledger: Ledger, shards: Collection[str]) -> tuple[str, ...]:
+    """Return the MD5 hashes under which DVC may keep these shards: as recorded, and of the content as it lies there."""
+    if root_of(ledger.workspace) is None:
+        return ()
+    wanted = frozenset(shards)
+    entries = state_of(ledger.facts()).shards.values()
+    recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
+    here = [forget_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
+    return unique([*recorded, *here])
+
+
+def tables_of(ledger: Ledger) -> list[Path]:
+    """Return every manifest and content there is, live or not."""
+    return sorted([*(ledger.home / "manifests").glob("*.parquet"), *(ledger.workspace / "shards").glob("*.parquet")])
+
+
+def is_text(path: Path) -> bool:
+    """Whether an object is JSON: weights are none."""
+    with path.open("rb") as file:
+        return file.read(1) in (b"{", b"[")
+
+
+def _text_names(path: Path, items: frozenset[str]) -> bool:
+    """Whether an object is a JSON text that names one of these items. Weights are no text and are not read."""
+    return is_text(path) and any(found.decode() in items for found in DIGEST.findall(path.read_bytes()))
+
+
+def unique(digests: Collection[str]) -> tuple[str, ...]:
+    """Return digests once each, in their order."""
+    return tuple(dict.fromkeys(digests))
