@@ -7,7 +7,7 @@ dropped. Where a method offers no remedy that is strong enough, the whole releas
 Pure: reads no clock, no file and no ledger.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from disgorge.certificate import ALWAYS, required_checks
@@ -28,13 +28,16 @@ def make_plan(
     components: Mapping[str, Component],
     references: Mapping[str, Sequence[Component]] | None = None,
     unfinished: Sequence[Plan] = (),
+    withdraw: Collection[str] = (),
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
     ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
     digest, whose recorded costs are the estimate. ``references`` are the live never-trained references, by release, of
     those that are hit under every alias they have. ``unfinished`` are earlier plans of the request that were begun:
-    what they were still to purge, this one purges. Raises :class:`DisgorgeError` when the decision grants nothing.
+    what they were still to purge, this one purges. ``withdraw`` are releases that a person wants destroyed although a
+    cheaper remedy may do, as when a check of one does not pass. Raises :class:`DisgorgeError` when the decision grants
+    nothing, or one of them is not hit.
     """
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
@@ -44,13 +47,19 @@ def make_plan(
     known = set(methods)
     names = [hit.release.name for hit in impact.releases]
     hits = [_Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
+    if strange := sorted(set(withdraw) - {hit.label for hit in hits}):
+        raise DisgorgeError(
+            f"{', '.join(strange)} cannot be withdrawn by {decision.request}: it reaches "
+            f"{', '.join(hit.label for hit in hits) or 'no release'}; name one of those"
+        )
     remedies: list[Step] = []
     endings: list[Step] = []
     for hit in hits:
-        found = None if owed.scope is Scope.WHOLE_LINEAGE else _remedies(hit, owed, methods, after)
+        asked = hit.label in withdraw
+        found = None if asked or owed.scope is Scope.WHOLE_LINEAGE else _remedies(hit, owed, methods, after)
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
-            endings.append(_withdrawal(hit, owed, kept_apart))
+            endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
         else:
             remedies.extend(found)
             endings.extend(_renewal(hit, owed))
@@ -240,10 +249,12 @@ def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
     yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
 
 
-def _withdrawal(hit: _Hit, owed: Owed, references: Sequence[Component]) -> Step:
+def _withdrawal(hit: _Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:
     """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
     if owed.scope is Scope.WHOLE_LINEAGE:
         why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
+    elif asked:
+        why = "whoever planned this asked for it, whatever else could be done"
     else:
         why = "no registered remedy is strong enough for one of its components"
     return Step(

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
@@ -66,7 +66,7 @@ def file_request(
         facts=dict(facts or {}),
     )
     with filing(ledger):
-        if request.id in docket(ledger):
+        if any(fact.body["request"]["id"] == request.id for fact in ledger.facts("request")):
             raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
         request = kept_private(ledger, request, particulars or {})
         ledger.append("request", {"request": plain(request)})
@@ -99,8 +99,11 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     return decision
 
 
-def plan_request(ledger: Ledger, request_id: str) -> Plan:
-    """Plan a granted request against the lineage as it is now, store the plan, and record its digest."""
+def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] = ()) -> Plan:
+    """Plan a granted request against the lineage as it is now, store the plan, and record its digest.
+
+    ``withdraw`` are releases to destroy whatever else could be done: the way out where a check of one does not pass.
+    """
     case = _open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
@@ -133,6 +136,7 @@ def plan_request(ledger: Ledger, request_id: str) -> Plan:
         components=components,
         references=references,
         unfinished=unfinished,
+        withdraw=withdraw,
     )
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))

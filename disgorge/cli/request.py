@@ -212,13 +212,19 @@ def grant(
 
 
 @app.command()
-def plan(request: Id, as_json: AsJson = False) -> None:
+def plan(
+    request: Id,
+    withdraw: Annotated[
+        list[str] | None, typer.Option("--withdraw", help="Destroy this release, whatever else could be done.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs."""
     from disgorge.requests import plan_request
     from lineage.ledger import Ledger
     from lineage.records import plain
 
-    made = plan_request(Ledger.open(), request)
+    made = plan_request(Ledger.open(), request, withdraw=withdraw or ())
     if as_json:
         show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
         return

@@ -1,18 +1,22 @@
 """The pass end to end on the hand-checkable method: what moves, what stays, what is refused, what survives a kill."""
 
 import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from disgorge.docket import case_of, plan_of
-from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed, NotApproved, StalePlan
+from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed, NotApproved, StalePlan
+from disgorge.jobs import Done, Here, Job, OnProgress, unseen
 from disgorge.plan import Action
 from disgorge.requests import approve_plan, decide_request, file_request, hold_request, plan_request
 from lineage.catalog import Catalog
 from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
+from lineage.objects import load_tensors, save_tensors
 from lineage.records import Selector
 from policies.pack import load_packs
 from policies.request import Standing
@@ -257,3 +261,28 @@ def test_a_destroyed_release_takes_its_references_along(ledger: Ledger) -> None:
         assert catalog.components() == ()
         assert catalog.releases() == ()
     assert not [digest for digest in weights if ledger.objects.exists(digest)]
+
+
+class Contrary(Here):
+    """Reaches other bytes than everybody else, as a re-execution does where something was kept that should be gone."""
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job with the digest of other weights."""
+        for done in super().run(jobs, on_progress=on_progress):
+            others = {name: tensor + 1 for name, tensor in load_tensors(self.ledger.objects.get(done.digest)).items()}
+            yield replace(done, digest=self.ledger.objects.put(save_tensors(others)))
+
+
+def test_a_release_whose_check_fails_for_good_can_be_destroyed(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    with pytest.raises(CertificateRefused, match=f"request plan R-1 --withdraw {RELEASE}"):
+        carry(ledger, independent=lambda: Contrary(ledger))
+    with pytest.raises(DisgorgeError, match=f"nobody cannot be withdrawn by R-1: it reaches {RELEASE}"):
+        plan_request(ledger, "R-1", withdraw=["nobody"])
+    plan = plan_request(ledger, "R-1", withdraw=[RELEASE])
+    assert {step.action for step in plan.steps if step.release == RELEASE} == {Action.CONTAIN, Action.WITHDRAW}
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    assert carry(ledger).verdict == "certified"
+    with Catalog.of(ledger) as catalog:
+        assert not catalog.releases()
+        assert not [c.name for c in catalog.components() if c.name.startswith(f"{RELEASE}/mean")]
