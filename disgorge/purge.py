@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.residue_search import DIGEST, dvc_hashes, is_text, tables_of, unique
+from disgorge import mlflow_forget
+from disgorge.residue_search import DIGEST, dvc_hashes, is_text, tables_of, unique, wanted_of
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.from_dvc import root_of
@@ -79,12 +80,14 @@ def purge(
     Nobody adds a shard meanwhile, so whatever lies written aside there was left by somebody who was killed.
     """
     with adding_alone(ledger):
-        return _purge(ledger, purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests))
+        listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests)
+        return _purge(ledger, listed, frozenset(item_digests))
 
 
-def _purge(ledger: Ledger, listed: PurgeList) -> Purged:
+def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
+    unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items))
     forgotten = forget_dvc.forget(ledger.workspace, listed.hashes)
-    deleted, residuals = list(forgotten.deleted), list(forgotten.left)
+    deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
         name = path.relative_to(ledger.workspace).as_posix()
         try:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from disgorge import mlflow_forget
 from disgorge.evidence import ResidueCase
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
-from lineage.objects import sha256_of
 from lineage.state import state_of
 
 DIGEST = re.compile(rb"[0-9a-f]{64}")
@@ -50,11 +50,19 @@ def search(
             looked.found.append(f"object {digest} is there")
         elif _text_names(ledger.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
-    for path in sorted((ledger.workspace / "mlartifacts").rglob("*")):
-        if path.is_file():
-            looked.places += 1
-            looked.found += [f"MLflow artifact {path.name} is one of the weights"] * (sha256_of(path) in weights)
+    artifacts = mlflow_forget.search(ledger.workspace, wanted_of(ledger, weights, items))
+    looked.places += artifacts.places
+    looked.found += artifacts.found
+    looked.blind += artifacts.blind
     return looked
+
+
+def wanted_of(ledger: Ledger, weights: Collection[str], items: Collection[str]) -> mlflow_forget.Wanted:
+    """Return what MLflow is to be asked for: weights, items, and each composition that had one of these weights."""
+    gone = frozenset(weights)
+    compositions = state_of(ledger.facts()).compositions.values()
+    touched = {each.digest for each in compositions if any(member.component in gone for member in each.members)}
+    return mlflow_forget.Wanted(gone, frozenset(items), frozenset(touched))
 
 
 def case_after(

@@ -1,0 +1,145 @@
+"""What MLflow forgets and what it keeps, against a real MLflow on sqlite."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.mlflow_forget import Wanted, forget, has_store, search
+from disgorge.mlflow_store import Store
+from disgorge.registry import Registry
+from lineage.ledger import Ledger
+from lineage.objects import sha256_of
+from lineage.records import Composition, Member
+
+OLD, NEW = b"the old weights", b"the weights that stay"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an MLflow database with its tables and nothing in it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with Store(folder).client() as client:
+        client.search_experiments()
+    return folder / "mlflow.db"
+
+
+class Logged:
+    """A workspace whose user logged old and new weights to a run and as logged models, and registered all of it."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        import mlflow
+
+        self.workspace = Ledger.init(folder / "workspace").workspace
+        shutil.copy(database, self.workspace / "mlflow.db")
+        self.store = Store(self.workspace)
+        files = {"old": folder / "old.safetensors", "new": folder / "new.safetensors"}
+        for name, data in (("old", OLD), ("new", NEW)):
+            files[name].write_bytes(data)
+        self.wanted = Wanted(
+            frozenset({sha256_of(files["old"])}), frozenset(), frozenset({self.composition("1").digest})
+        )
+        mlflow.set_tracking_uri(f"sqlite:///{self.workspace / 'mlflow.db'}")  # as a user's own script does
+        with self.store.client() as client:
+            where = (self.workspace / "models of ada").as_uri()
+            experiment = client.create_experiment("ada", artifact_location=where)
+            self.run = client.create_run(experiment).info.run_id
+            client.log_metric(self.run, "accuracy", 0.75)
+            self.models = {}
+            client.create_registered_model("ada")
+            for name, path in files.items():
+                client.log_artifact(self.run, str(path), name)
+                self.models[name] = client.create_logged_model(experiment, name=name, source_run_id=self.run).model_id
+                client.log_model_artifact(self.models[name], str(path))
+                client.create_model_version("ada", f"models:/{self.models[name]}", run_id=self.run, tags={"of": name})
+                client.create_model_version("ada", f"runs:/{self.run}/{name}", run_id=self.run, tags={"of": name})
+        mlflow.set_tracking_uri(None)
+        registry = Registry(self.store)
+        registry.register("digits", self.composition("1"))
+        registry.adopt("digits", "live", self.composition("2"))
+
+    @staticmethod
+    def composition(which: str) -> Composition:
+        """Return the old composition, 1, or the new one, 2."""
+        return Composition("toy", {}, (Member("head", which * 64),))
+
+    def rows(self, query: str) -> list[Any]:
+        """Ask the database itself."""
+        with sqlite3.connect(self.workspace / "mlflow.db") as database:
+            return database.execute(query).fetchall()
+
+    def bytes(self) -> list[bytes]:
+        """Return the contents of every safetensors file below the workspace, sorted."""
+        return sorted(path.read_bytes() for path in self.workspace.rglob("*.safetensors"))
+
+
+@pytest.fixture
+def logged(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Logged:
+    """Return a workspace with old and new weights in MLflow."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    return Logged(tmp_path, database)
+
+
+def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -> None:
+    """Files, logged model and versions go; the run keeps its metrics, and whatever holds the new weights stays."""
+    found = search(logged.workspace, logged.wanted)
+    assert len(found.found) == 6, found.found  # two files, a logged model, two versions of ada, one of digits
+    done = forget(logged.workspace, logged.wanted)
+    assert done.left == []
+    assert logged.bytes() == [NEW, NEW]
+    assert logged.rows("select model_id from logged_models") == [(logged.models["new"],)]
+    assert logged.rows("select value from metrics") == [(0.75,)]
+    assert logged.rows("select count(*) from model_version_tags where value = 'old'") == [(0,)]
+    living = logged.rows("select name, version from model_versions where current_stage != 'Deleted_Internal'")
+    assert sorted(living) == [("ada", 3), ("ada", 4), ("digits", 2)]
+    assert Registry(logged.store).served("digits") == {"live": logged.composition("2").digest}
+    again = search(logged.workspace, logged.wanted)
+    assert (again.found, again.blind) == ([], [])
+    assert forget(logged.workspace, logged.wanted).deleted == []
+
+
+def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
+    """What is in MLflow's bin is not gone, and is found there."""
+    with logged.store.client() as client:
+        client.delete_run(logged.run)
+    forget(logged.workspace, logged.wanted)
+    assert logged.bytes() == [NEW, NEW]
+
+
+def test_a_copied_workspace_deletes_nothing_in_the_original(logged: Logged, tmp_path: Path) -> None:
+    """Its store names the original's folders, which belong to another workspace."""
+    copy = tmp_path / "copy"
+    shutil.copytree(logged.workspace, copy)
+    before = logged.bytes()
+    done = forget(copy, logged.wanted)
+    assert logged.bytes() == before
+    assert any("outside this workspace" in words for words in done.left)
+
+
+def test_a_linked_folder_is_not_cleared(logged: Logged, tmp_path: Path) -> None:
+    """A link that leads out of the workspace is named, and what it leads to stays."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "old.safetensors").write_bytes(OLD)
+    (logged.workspace / "mlruns").symlink_to(outside)
+    done = forget(logged.workspace, logged.wanted)
+    assert (outside / "old.safetensors").read_bytes() == OLD
+    assert any("outside this workspace" in words for words in done.left)
+
+
+def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
+    """What cannot be searched is a residual, without the password in its address."""
+    with logged.store.client() as client:
+        client.create_experiment("far", artifact_location="s3://me:secret@bucket/models")
+    left = forget(logged.workspace, logged.wanted).left
+    assert left == ["MLflow artifacts at s3://bucket are out of reach and were not searched"]
+
+
+def test_without_a_store_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No database, no folder: nothing to look into."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert not has_store(tmp_path)
+    assert forget(tmp_path, Wanted(frozenset({"0" * 64}))).deleted == []
