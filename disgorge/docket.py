@@ -36,6 +36,10 @@ class Case:
     """Whether a hold was lifted, the one under which the request was filed included."""
     until: dt.date | None = None
     """The deadline after an extension."""
+    purge_held: dt.date | None = None
+    """The day until which old weights and withdrawn items are kept, though all else is done."""
+    purge_reason: str = ""
+    """Why they are."""
     closed: str | None = None
     """How it ended."""
     report: Json = None
@@ -117,6 +121,9 @@ def docket(ledger: Ledger) -> dict[str, Case]:
             case.lifted = not body["on"]
         elif fact.kind == "deadline-extended":
             case.until = dt.date.fromisoformat(body["until"])
+        elif fact.kind == "purge-held":
+            case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
+            case.purge_reason = body["because"]
         elif fact.kind == "report":
             case.report = body
         elif fact.kind == "request-closed":

@@ -8,6 +8,7 @@ DisgorgeError
 ├── AlreadyExecuted     a plan that was carried out before
 ├── ReleaseContained    a release that must not be served or trained over while a request is about it
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
+├── PurgeHeld           a purge that waits for a day; everything before it is done
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
 ├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
 └── BundleBroken        a report that does not verify
@@ -46,6 +47,10 @@ class ReleaseContained(DisgorgeError):  # noqa: N818
 
 class ExecutionFailed(DisgorgeError):  # noqa: N818
     """A step failed; earlier steps stand and ``disgorge request resume`` goes on from there."""
+
+
+class PurgeHeld(DisgorgeError):  # noqa: N818
+    """The purge is on hold until a day to come; everything before it is done, and nothing is certified yet."""
 
 
 class TrackingFailed(DisgorgeError):  # noqa: N818

@@ -20,7 +20,8 @@ from disgorge.docket import Case, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.examine import REFERENCES
 from disgorge.jobs import OnProgress, Runner, unseen
-from disgorge.plan import Step
+from disgorge.plan import Action, Step
+from disgorge.purge_hold import require_purge_due
 from disgorge.registry import Registrar
 from disgorge.requests import require_approved, require_fresh
 from disgorge.tracking import Observer
@@ -56,8 +57,9 @@ def execute(
 
     ``runner`` trains, ``independent`` opens fresh processes for re-execution, ``references`` is the number of
     never-trained models probes compare with. Raises :class:`~lineage.errors.WorkspaceBusy` while another execution
-    runs, :class:`AlreadyExecuted`, :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and
-    :class:`CertificateRefused` when a check does not pass: then a signed report says so and the request stays open.
+    runs, :class:`~disgorge.errors.PurgeHeld` where the purge is to wait, :class:`AlreadyExecuted`,
+    :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and :class:`CertificateRefused` when a
+    check does not pass: then a signed report says so and the request stays open.
     """
     with turn(ledger, then=f"run `disgorge request resume {request}`"):
         workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
@@ -88,6 +90,8 @@ def _execute(
         if step.id in case.steps.get(plan.digest, {}):
             continue
         require_no_hold(case, f"step {step.id}")
+        if step.action is Action.PURGE:
+            require_purge_due(case, ledger.now().date())
         on_step(step)
         start = time.perf_counter()
         try:

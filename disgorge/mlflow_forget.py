@@ -54,6 +54,19 @@ class Traces:
     places: int = 0
     beyond: list[str] = field(default_factory=list)
 
+    def going(self) -> list[Path]:
+        """Return every file that goes: those found, and all that belong to a logged model or run that goes whole."""
+        whole = [path for root in (*self.models.values(), *self.runs.values()) for path in _files(root)]
+        return list(dict.fromkeys((*self.files, *whole)))
+
+    def records(self) -> list[str]:
+        """Return every record that goes, in words."""
+        return [
+            *(f"MLflow model version {name}/{number}" for name, number in self.versions),
+            *(f"MLflow logged model {model}" for model in self.models),
+            *(f"MLflow run {run}, which described the release" for run in self.runs),
+        ]
+
     def words(self) -> list[str]:
         """Return what was found, one line each."""
         return [
@@ -116,8 +129,7 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
                     _forget_model(client, model, done)
                 for run in found.runs:
                     _forget_run(client, run, done)
-        whole = [path for root in (*found.models.values(), *found.runs.values()) for path in _files(root)]
-        for path in dict.fromkeys((*found.files, *whole)):
+        for path in found.going():
             if path.is_file() or path.is_symlink():
                 path.unlink()
                 done.deleted.append(f"MLflow artifact {_name(path, workspace)}")

@@ -58,6 +58,19 @@ def forget(workspace: Path, hashes: Collection[str]) -> Forgotten:
     return done
 
 
+def listing(workspace: Path, hashes: Collection[str]) -> list[str]:
+    """Return every path that :func:`forget` would delete, or in a store elsewhere the place and hash. Reads only."""
+    root = root_of(workspace)
+    if root is None or not hashes:
+        return []
+    with opened(root) as repo:
+        listed = [str(path) for path in _tracked_with(repo, hashes)]
+        for place, store in _stores(repo, []):
+            there = [oid for oid in (*hashes, *_folders(store, hashes)) if store.exists(oid)]
+            listed += [store.oid_to_path(oid) if _is_local(store) else f"{place}: {oid}" for oid in there]
+        return [*listed, *(str(run) for run in _runs(repo, hashes))]
+
+
 def search(workspace: Path, hashes: Collection[str], items: Collection[str]) -> Looked:
     """Look for hashes in every store and for items in every Parquet file cached or tracked here. Changes nothing."""
     looked = Looked()
@@ -123,6 +136,21 @@ def _forget_files(repo: Any, hashes: Collection[str], done: Forgotten) -> None:
                 done.left.append(
                     f"{name} still names {_hash_of(out)}; commit {_relative(out.fs_path, repo)} to DVC again"
                 )
+
+
+def _tracked_with(repo: Any, hashes: Collection[str]) -> Iterator[Path]:
+    """Yield what :func:`_forget_files` deletes: ``.dvc`` files with their output, and tracked files of these bytes."""
+    folders = _folders(repo.cache.local, hashes)
+    for stage in repo.index.stages:
+        for out in stage.outs:
+            if _hash_of(out) in hashes and stage.is_data_source:
+                yield from (Path(stage.path), *_files_of(out))
+            elif _hash_of(out) in (*hashes, *folders):
+                yield from (path for path in _files_of(out) if md5_of(path) in hashes)
+
+
+def _is_local(store: Any) -> bool:
+    return str(getattr(store.fs, "protocol", "")) in ("local", "file")
 
 
 def _forget_in(place: str, store: Any, hashes: Collection[str], done: Forgotten) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from disgorge.cli import checks, demo, execution, ledger, policy, release, request, shard, train, workspace
+from disgorge.cli import checks, demo, execution, ledger, policy, purge, release, request, shard, train, workspace
 from disgorge.cli.failures import INTERRUPTED, Verbs
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(train.train)
 app.add_typer(shard.app, name="shard")
 app.add_typer(request.app, name="request")
 app.add_typer(release.app, name="release")
+app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 request.app.command("execute")(execution.execute)

@@ -1,0 +1,109 @@
+"""A purge that waits for its day: nothing is deleted and nothing certified before; then what was said goes."""
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from disgorge.cli.app import app
+from disgorge.docket import case_of
+from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
+from disgorge.purge_hold import due, hold_purge, release_purge, waiting
+from disgorge.purge_preview import preview
+from lineage.ledger import Ledger
+from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
+
+RELEASE = "toy-averages"
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+UNTIL = dt.date(2026, 12, 24)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Return a trained toy with an approved removal whose purge is on hold for a month."""
+    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    toy = toy_of("averages", 3)
+    populate(made, toy, tmp_path / "sources")
+    train(made, toy)
+    granted_plan(made, [person(made, "shard-3", 1)])
+    hold_purge(made, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    return made
+
+
+def later(ledger: Ledger, day: dt.date) -> Ledger:
+    """Return the same workspace on another day."""
+    return Ledger.open(ledger.workspace, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
+
+
+def test_all_but_the_purge_is_done_and_nothing_is_certified(ledger: Ledger) -> None:
+    old, shard = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(ledger)["shard-3"].digest
+    with pytest.raises(PurgeHeld, match="on hold until 2026-12-24"):
+        carry(ledger)
+    assert bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"] != old, "the release moved"
+    assert ledger.objects.exists(old)
+    assert ledger.content_path(shard).exists()
+    case = case_of(ledger, "R-1")
+    assert (case.closed, case.report, case.purge_held) == (None, None, UNTIL)
+    assert list(waiting(ledger)) == ["R-1"]
+    assert not due(ledger)
+    with pytest.raises(PurgeHeld):
+        carry(later(ledger, UNTIL - dt.timedelta(days=1)))
+    assert ledger.objects.exists(old)
+
+
+def test_on_its_day_the_purge_is_due_and_the_request_ends(ledger: Ledger) -> None:
+    old = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"]
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    on_the_day = later(ledger, UNTIL)
+    assert list(due(on_the_day)) == ["R-1"]
+    assert carry(on_the_day).verdict == "certified"
+    assert not ledger.objects.exists(old)
+    with pytest.raises(AlreadyExecuted):
+        hold_purge(on_the_day, "R-1", until=dt.date(2027, 1, 1), because="late", by="Ann")
+
+
+def test_a_hold_can_be_released_and_names_nobody(ledger: Ledger) -> None:
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    release_purge(ledger, "R-1", because="settled", by="Ann")
+    assert carry(ledger).verdict == "certified"
+    assert b"Ann" not in (ledger.home / "ledger.jsonl").read_bytes()
+
+
+def test_a_day_that_is_past_is_no_hold(ledger: Ledger) -> None:
+    with pytest.raises(DisgorgeError, match="not after today"):
+        hold_purge(ledger, "R-1", until=NOW.date(), because="x", by="Ann")
+
+
+def test_what_is_said_before_is_what_disappears(ledger: Ledger) -> None:
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    before = {path for path in ledger.workspace.rglob("*") if path.is_file()}
+    said = preview(ledger, "R-1")
+    assert {path for path in ledger.workspace.rglob("*") if path.is_file()} == before, "it only reads"
+    private = ledger.home / "private" / "executions"  # the list of items, erased by the report and not by the purge
+    release_purge(ledger, "R-1", because="settled", by="Ann")
+    carry(ledger)
+    after = {path for path in ledger.workspace.rglob("*") if path.is_file()}
+    assert {path for path in before - after if private not in path.parents} == set(said.paths)
+    assert said.paths
+
+
+def test_the_verbs(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ledger.workspace)
+    runner = CliRunner()
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    listed = runner.invoke(app, ["purge", "--dry-run", "R-1"])
+    assert listed.exit_code == 0, listed.output
+    assert f"shards{os.sep}" in listed.output
+    assert runner.invoke(app, ["purge", "--dry-run", "--json"]).exit_code == 0
+    far = "2099-01-01"
+    told = runner.invoke(app, ["purge", "hold", "R-1", "--until", far, "--because", "trial", "--by", "Ann"])
+    assert told.exit_code == 0, told.output
+    assert f"waits until {far}" in told.output
+    assert "no purge is due" in runner.invoke(app, ["purge"]).output
+    assert runner.invoke(app, ["purge", "R-2"]).exit_code == 2
