@@ -24,6 +24,7 @@ from disgorge.probes.residue import residue as judge
 from disgorge.registry import Registrar
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
+from disgorge.still_so import require_still_so
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
@@ -284,6 +285,7 @@ def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     ledger = workshop.ledger
+    require_still_so(ledger, plan, case, registrar=workshop.registrar)
     written = write_up(ledger, plan, case)
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)

@@ -98,6 +98,12 @@ ON_HOLD = Rule(
     Level.NOTE,
     "A request waits for a legal hold to end: it is not overdue, and not done.",
 )
+PURGE_OVERDUE = Rule(
+    "DSG010",
+    "Overdue purge",
+    Level.ERROR,
+    "Old weights and withdrawn items are still kept although the day until which they were to be has come.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -109,6 +115,7 @@ RULES = (
     BROKEN_LEDGER,
     MISSING_LICENSE,
     ON_HOLD,
+    PURGE_OVERDUE,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

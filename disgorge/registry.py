@@ -37,6 +37,9 @@ class Registrar(Protocol):
     def contain(self, release: str, alias: str) -> None:
         """Take the alias away, so that nothing is served under it."""
 
+    def served(self, release: str) -> dict[str, str]:
+        """Return the digest of the composition served under each alias."""
+
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Destroy a model with all versions; return what could not be destroyed, in words.
 
@@ -59,6 +62,10 @@ class Unregistered:
 
     def contain(self, release: str, alias: str) -> None:
         """Do nothing."""
+
+    def served(self, release: str) -> dict[str, str]:
+        """Return no alias."""
+        return {}
 
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Return that nothing was left over."""

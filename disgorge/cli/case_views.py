@@ -20,6 +20,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "received": case.request.received,
         "due": case.deadline,
         "on_hold": case.hold,
+        "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
         "approvals": len(set(case.approvals.get(case.plan or "", []))),
         "steps_done": list(case.steps.get(case.plan or "", {})),
@@ -66,7 +67,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if plan is None or plan.decision != decision.digest:
         return f"disgorge request plan {name}"
     if case.steps.get(plan.digest):
-        return f"disgorge request resume {name}"
+        kept = case.purge_held
+        return f"disgorge request resume {name}" + (f" (old weights and items are kept until {kept})" if kept else "")
     if len(set(case.approvals.get(plan.digest, []))) < max(plan.approvals, 1):
         return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME"
     return f"disgorge request execute {name}"

@@ -63,6 +63,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG007": "Broken ledger",
         "DSG008": "Missing license",
         "DSG009": "Request on hold",
+        "DSG010": "Overdue purge",
     }
 
 

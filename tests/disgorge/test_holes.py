@@ -282,7 +282,7 @@ class Noted:
 
     def __init__(self) -> None:
         self.versions: dict[str, set[str]] = {}
-        self.served: dict[tuple[str, str], str] = {}
+        self.aliases: dict[tuple[str, str], str] = {}
 
     def register(self, release: str, composition: Composition) -> str:
         """Keep a version."""
@@ -291,18 +291,22 @@ class Noted:
 
     def adopt(self, release: str, alias: str, composition: Composition) -> str:
         """Serve a version."""
-        self.served[release, alias] = self.register(release, composition)
+        self.aliases[release, alias] = self.register(release, composition)
         return composition.digest
 
     def contain(self, release: str, alias: str) -> None:
         """Serve nothing under an alias."""
-        self.served.pop((release, alias), None)
+        self.aliases.pop((release, alias), None)
 
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Destroy versions."""
         self.versions[release] = self.versions.get(release, set()) & set(keep)
-        self.served = {key: d for key, d in self.served.items() if key[0] != release or d in self.versions[release]}
+        self.aliases = {key: d for key, d in self.aliases.items() if key[0] != release or d in self.versions[release]}
         return ()
+
+    def served(self, release: str) -> dict[str, str]:
+        """What is served under each alias."""
+        return {alias: digest for (name, alias), digest in self.aliases.items() if name == release}
 
 
 def compositions(ledger: Ledger) -> dict[str, Composition]:
@@ -337,7 +341,7 @@ def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(led
     )  # fmt: skip
     assert executed.verdict == "certified"
     (left,) = compositions(ledger).values()
-    assert registry.served == {(RELEASE, "small"): left.digest}
+    assert registry.aliases == {(RELEASE, "small"): left.digest}
     assert registry.versions == {RELEASE: {left.digest}}
     assert not audit(ledger)
 

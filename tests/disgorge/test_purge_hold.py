@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from disgorge.audit import audit
 from disgorge.cli.app import app
 from disgorge.docket import case_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
@@ -71,6 +72,14 @@ def test_a_hold_can_be_released_and_names_nobody(ledger: Ledger) -> None:
     release_purge(ledger, "R-1", because="settled", by="Ann")
     assert carry(ledger).verdict == "certified"
     assert b"Ann" not in (ledger.home / "ledger.jsonl").read_bytes()
+
+
+def test_the_audit_names_a_purge_that_is_kept_and_one_that_is_late(ledger: Ledger) -> None:
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    for day, level in ((NOW.date(), "note"), (UNTIL, "error")):
+        found = [finding for finding in audit(ledger, today=day) if finding.id == "DSG010"]
+        assert [finding.level.value for finding in found] == [level]
 
 
 def test_a_day_that_is_past_is_no_hold(ledger: Ledger) -> None:

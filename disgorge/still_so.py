@@ -1,0 +1,59 @@
+"""What a report claims is looked at once more in the moment it is signed.
+
+Between purge and report somebody may put old weights back, or point an alias at the old release again. So the aliases
+are read again, in the ledger and in MLflow, and the stores are searched again; what was true only then is not signed.
+
+A release may have moved on meanwhile, to what was trained later: that is no objection, as long as it is not what it was
+before the removal. Negative consequence: the evidence in the report is still that of the purge; this is one look more.
+"""
+
+from disgorge.docket import Case
+from disgorge.errors import CertificateRefused
+from disgorge.forget_list import ForgetList, forgotten
+from disgorge.plan import Action, Plan
+from disgorge.registry import Registrar
+from disgorge.residue_search import search
+from lineage.ledger import Ledger
+from lineage.state import state_of
+
+
+def require_still_so(ledger: Ledger, plan: Plan, case: Case, *, registrar: Registrar) -> None:
+    """Raise :class:`CertificateRefused` if an alias is not where it was moved to, or what was purged is there."""
+    against = [*_aliases(ledger, plan, case, registrar), *_back_again(ledger, plan, case)]
+    if against:
+        raise CertificateRefused(
+            f"no certificate for request {plan.request}: since it was carried out, {'; '.join(against)}; put that "
+            f"right, then run `disgorge request resume {plan.request}`"
+        )
+
+
+def _aliases(ledger: Ledger, plan: Plan, case: Case, registrar: Registrar) -> list[str]:
+    releases = state_of(ledger.facts()).releases
+    done, against = case.steps.get(plan.digest, {}), []
+    for step in plan.steps:
+        if step.action is not Action.ADOPT or step.id not in done:
+            continue
+        name, alias = step.detail["name"], step.detail["alias"]
+        entry = releases.get((name, alias))
+        live = entry.record.composition if entry is not None and entry.live else None
+        if live == step.detail["before"]:
+            against.append(f"{name}@{alias} serves the old release again")
+        served = registrar.served(name).get(alias)
+        if served is not None and served not in (live, done[step.id]["composition"]):
+            against.append(f"{name}@{alias} in MLflow is not what was adopted")
+    return against
+
+
+def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
+    """Return the first trace of what was purged, searched for as the purge did.
+
+    The list of items is erased with the report, so a report that was killed after that is written by digests alone.
+    """
+    listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
+    items = forgotten(ledger, case) if listed else frozenset()
+    for step in plan.steps:
+        if step.action is Action.PURGE:
+            shards, objects = tuple(step.detail["shards"]), tuple(step.detail["objects"])
+            looked = search(ledger, shards=shards, objects=objects, item_digests=items)
+            return [f"what was purged is back: {looked.found[0]}"] if looked.found else looked.blind[:1]
+    return []

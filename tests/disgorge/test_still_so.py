@@ -1,0 +1,108 @@
+"""Between purge and report somebody puts things back: the report is refused until they are gone again."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.docket import case_of
+from disgorge.errors import CertificateRefused
+from disgorge.execute import Executed, execute
+from disgorge.jobs import Here
+from disgorge.mlflow_store import Store
+from disgorge.plan import Action, Step
+from disgorge.registry import Registry, Unregistered
+from disgorge.tracking import Untracked
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Composition
+from tests.toys import bytes_by_name, granted_plan, live_shards, person, populate, served, toy_of, train
+
+RELEASE = "toy-averages"
+
+
+class Interrupted(Exception):  # noqa: N818 (says what is the matter)
+    """The execution was stopped before its report."""
+
+
+class Removed:
+    """A removal done up to its report, and what was there before."""
+
+    def __init__(self, folder: Path, *, database: Path | None = None) -> None:
+        self.ledger = Ledger.init(folder / "workspace")
+        self.registrar: Any = Unregistered()
+        if database is not None:
+            shutil.copy(database, self.ledger.workspace / "mlflow.db")
+            self.registrar = Registry(Store(self.ledger.workspace))
+        toy = toy_of("averages", 3)
+        populate(self.ledger, toy, folder / "sources")
+        train(self.ledger, toy)
+        self.before = served(self.ledger, RELEASE)
+        self.old = self.ledger.objects.path(bytes_by_name(self.ledger, RELEASE)[f"{RELEASE}/mean/shard-3"])
+        self.shard = self.ledger.content_path(live_shards(self.ledger)["shard-3"].digest)
+        self.saved = {path: path.read_bytes() for path in (self.old, self.shard)}
+        granted_plan(self.ledger, [person(self.ledger, "shard-3", 1)])
+        with pytest.raises(Interrupted):
+            self.carry(stop=True)
+
+    def carry(self, *, stop: bool = False) -> Executed:
+        """Carry the removal out, or stop it before the report."""
+
+        def on_step(step: Step) -> None:
+            if stop and step.action is Action.REPORT:
+                raise Interrupted
+
+        here = Here(self.ledger)
+        return execute(
+            self.ledger, "R-1", runner=here, independent=lambda: here, references=0,
+            registrar=self.registrar, observer=Untracked(), on_step=on_step,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["old", "shard"])
+def test_what_was_put_back_after_the_purge_is_no_certificate(tmp_path: Path, what: str) -> None:
+    removed = Removed(tmp_path)
+    path = getattr(removed, what)
+    assert not path.exists()
+    path.write_bytes(removed.saved[path])
+    with pytest.raises(CertificateRefused, match="what was purged is back"):
+        removed.carry()
+    assert case_of(removed.ledger, "R-1").closed is None
+    path.unlink()
+    assert removed.carry().verdict == "certified"
+
+
+def test_an_alias_that_was_moved_back_is_no_certificate(tmp_path: Path) -> None:
+    removed = Removed(tmp_path)
+    now = served(removed.ledger, RELEASE)
+    body = {"name": RELEASE, "alias": "live", "composition": removed.before}
+    removed.ledger.append("release", body)
+    with pytest.raises(CertificateRefused, match="serves the old release again"):
+        removed.carry()
+    removed.ledger.append("release", body | {"composition": now})
+    assert removed.carry().verdict == "certified"
+
+
+def test_an_alias_that_never_moved_in_mlflow_is_no_certificate(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path_factory.mktemp("mlflow")
+    with Store(folder).client() as client:
+        client.search_experiments()
+    removed = Removed(tmp_path, database=folder / "mlflow.db")
+    with Catalog.of(removed.ledger) as catalog:
+        now: Composition = catalog.composition(served(removed.ledger, RELEASE))
+        old = catalog.composition(removed.before)
+    other = Composition(now.method, {**now.spec, "note": "another"}, now.members)
+    removed.registrar.adopt(RELEASE, "live", other)
+    with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
+        removed.carry()
+    removed.registrar.adopt(RELEASE, "live", old)
+    with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
+        removed.carry()
+    removed.registrar.adopt(RELEASE, "live", now)
+    with pytest.raises(CertificateRefused, match="what was purged is back: MLflow model version"):
+        removed.carry()  # the old version is registered, if under no alias
