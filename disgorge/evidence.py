@@ -5,15 +5,18 @@ removal must be flagged (positive), and one never-trained reference against the 
 both its verdict is inconclusive, and inconclusive never certifies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from disgorge.method import Items, Model, Progress, no_progress
 from lineage.records import Component, Json
+
+if TYPE_CHECKING:
+    from disgorge.method import Array, Tensors
 
 
 class Verdict(StrEnum):
@@ -89,10 +92,24 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Canaries:
+    """Items with a wrong label, drawn alike, of which a coin each decided which were ever trained on.
+
+    ``planted`` are those among the removed items, ``withheld`` those the coin kept out; no model was trained on these.
+    ``commitment`` is the digest of the seed of the coins, recorded when they fell.
+    """
+
+    planted: Items
+    withheld: Items
+    commitment: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeCase:
     """What a statistical probe looks at. It looks, and changes nothing.
 
-    ``references`` never saw the removed items and differ from ``after`` in their seeds alone.
+    ``references`` never saw the removed items and differ from ``after`` in their seeds alone. ``canaries`` is None
+    unless planted ones are among the removed items.
     """
 
     release: str
@@ -103,6 +120,7 @@ class ProbeCase:
     retained: Items
     held_out: Items
     seed: int
+    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +129,18 @@ class ReexecutionCase:
 
     ``reexecute`` runs a component's recipe in a fresh process from the retained data and returns the digest it got.
     ``proved`` maps a recipe's digest to the component digest an earlier re-execution reached.
+
+    What it takes to say *how much* differs, where something does: ``tensors`` returns what a digest names, or None if
+    its bytes are not there, and ``outputs`` the scores on held-out items of the model made of those components, given
+    as digest by name; None where nothing was held out.
     """
 
     release: str
     components: tuple[Component, ...]
     reexecute: Callable[[Component], str]
     proved: dict[str, str]
+    tensors: "Callable[[str], Tensors | None] | None" = None
+    outputs: "Callable[[Mapping[str, str]], Array | None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +166,11 @@ class Probe(Protocol):
     name: str
     version: str
 
-    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check:
-        """Return the check, inconclusive unless both controls held."""
+    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check | None:
+        """Return the check, inconclusive unless both controls held; None where the question does not arise.
+
+        None is for a generator's question asked of a classifier, never for one that could not be answered.
+        """
 
 
 @cache

@@ -4,6 +4,10 @@ The strongest check there is: run the recipe again in a fresh process that has o
 digests. A recipe names its inputs by digest, so one that reached the same digest before need not run again; that
 earlier run is what ``proved`` holds.
 
+Where a component differs, the check says by how much: the largest absolute difference of any weight, and the largest
+difference between the scores that the recorded model and the one made of re-executed components give held-out items.
+It fails all the same: a small difference may be a library's, or all that is left of what was to be removed.
+
 What it rests on: that whoever runs it runs it (an honest operator), or that an outsider runs it himself from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
 A machine that fails while re-executing is no evidence either way: its error passes through.
@@ -11,10 +15,14 @@ A machine that fails while re-executing is no evidence either way: its error pas
 
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from disgorge.evidence import Check, ReexecutionCase, Verdict
 from disgorge.method import Progress, no_progress
-from lineage.records import Component
+from lineage.records import Component, Json
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
 
 NAME = "never-trained"
 QUESTION = "Is every part of the model, bit for bit, what training without the removed data produces?"
@@ -30,13 +38,17 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     outcomes = list(_outcomes(case, components, progress))
     equal = sum(not why for _, _, why in outcomes)
     different = [(component.name, why) for component, _, why in outcomes if why]
+    apart = _weights_apart(case, outcomes)
+    outputs = _outputs_apart(case, outcomes) if different else {}
     total = len(components)
     if not total:
         verdict, answer = Verdict.INCONCLUSIVE, "Not shown: the release has no component to train again."
     elif different:
         verdict = Verdict.FAIL
-        named = "; ".join(f"{name} {why}" for name, why in different)
+        named = "; ".join(f"{name} {why}{_how_far(apart.get(name, {}))}" for name, why in different)
         answer = f"No, {equal} of {total} components are equal; {named}."
+        if "max" in outputs:
+            answer += f" Scores on {outputs['n']} held-out items differ by up to {outputs['max']:.3g}."
     else:
         verdict = Verdict.PASS
         answer = (
@@ -60,10 +72,12 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
                     "reexecuted": reached,
                     "recipe": component.recipe_digest if component.recipe else None,
                     "earlier": bool(component.recipe) and component.recipe_digest in case.proved,
+                    **({"weights": apart[component.name]} if component.name in apart else {}),
                 }
                 for component, reached, _ in outcomes
             ],
             "differ": [name for name, _ in different],
+            **({"outputs": outputs} if outputs else {}),
         },
     )
 
@@ -83,3 +97,87 @@ def _outcomes(
         why = "" if reached == component.digest else f"differs from what its recipe makes (re-executed {when})"
         yield component, reached, why
     progress(len(components), len(components))
+
+
+Outcome = tuple[Component, str | None, str]
+
+
+def _weights_apart(case: ReexecutionCase, outcomes: list[Outcome]) -> dict[str, dict[str, Json]]:
+    """Return, by component that differs, how far its weights are from those re-executed; nothing where none can say."""
+    found: dict[str, dict[str, Json]] = {}
+    for component, reached, why in outcomes:
+        if not why or reached is None or case.tensors is None:
+            continue
+        recorded, again = case.tensors(component.digest), case.tensors(reached)
+        if recorded is None or again is None:
+            found[component.name] = {"why": "the bytes of one of the two are no longer there to compare"}
+        else:
+            found[component.name] = weights_apart(recorded, again)
+    return found
+
+
+def weights_apart(recorded: "Tensors", again: "Tensors") -> dict[str, Json]:
+    """Return ``max``, the largest absolute difference, the tensor it is in, and the tensors that cannot be compared.
+
+    Tensors of unequal shape or present on one side alone are listed under ``shapes``; NaN against a number, which no
+    difference measures, under ``undefined``.
+
+    >>> import numpy as np
+    >>> weights_apart({"w": np.array([1.0, 2.0])}, {"w": np.array([1.0, 2.5])})
+    {'max': 0.5, 'tensor': 'w', 'shapes': {}, 'undefined': []}
+    >>> weights_apart({"w": np.zeros(2)}, {"w": np.zeros((2, 1)), "v": np.zeros(3)})["shapes"]
+    {'v': [None, [3]], 'w': [[2], [2, 1]]}
+    """
+    import numpy as np
+
+    shapes: dict[str, Json] = {}
+    undefined: list[Json] = []
+    largest, where = 0.0, None
+    for name in sorted({*recorded, *again}):
+        one, other = recorded.get(name), again.get(name)
+        if one is None or other is None or one.shape != other.shape:
+            shapes[name] = [None if one is None else list(one.shape), None if other is None else list(other.shape)]
+            continue
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64))
+        same = np.asarray(one == other) | ((one != one) & (other != other))  # NaN in both is no difference
+        gap = np.where(same, 0.0, gap)
+        if not np.isfinite(gap).all():
+            undefined.append(name)
+            gap = gap[np.isfinite(gap)]
+        if gap.size and float(gap.max()) > largest:
+            largest, where = float(gap.max()), name
+    return {"max": largest, "tensor": where, "shapes": shapes, "undefined": undefined}
+
+
+def _how_far(apart: dict[str, Json]) -> str:
+    """Say how far a component's weights are, "" where nobody could compare."""
+    if "max" not in apart:
+        return ""
+    said = f", weights by up to {apart['max']:.3g}"
+    if apart["shapes"]:
+        said += f", shapes of {', '.join(sorted(apart['shapes']))} differ"
+    if apart["undefined"]:
+        said += f", {', '.join(apart['undefined'])} not a finite number"
+    return said
+
+
+def _outputs_apart(case: ReexecutionCase, outcomes: list[Outcome]) -> dict[str, Json]:
+    """Return the largest difference of scores between the model recorded and the model re-executed, or why not."""
+    import numpy as np
+
+    if case.outputs is None:
+        return {}
+    if any(reached is None for _, reached, _ in outcomes):
+        return {"why": "a component cannot be trained again, so there is no second model"}
+    try:
+        recorded = case.outputs({component.name: component.digest for component, _, _ in outcomes})
+        again = case.outputs({component.name: reached or "" for component, reached, _ in outcomes})
+    except Exception as problem:  # parts that fit each other before may not fit now; the check fails either way
+        return {"why": f"the re-executed components make no model that answers ({type(problem).__name__})"}
+    if recorded is None or again is None:
+        return {"why": "there are no held-out items, or the bytes of a component are no longer there"}
+    gap = np.abs(np.asarray(recorded, dtype=np.float64) - np.asarray(again, dtype=np.float64))
+    if not np.isfinite(gap).all():
+        return {"why": "a score is not a finite number", "n": len(gap)}
+    return {"max": float(gap.max(initial=0.0)), "n": len(gap)}

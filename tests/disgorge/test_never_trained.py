@@ -1,10 +1,11 @@
 """Re-execution: equal everywhere passes, one difference fails and is named, nothing to compare proves nothing."""
 
+import numpy as np
 import pytest
 
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import ReexecutionCase, Verdict
-from disgorge.probes.never_trained import never_trained
+from disgorge.probes.never_trained import never_trained, weights_apart
 from lineage.records import Component, Json, digest_of
 
 
@@ -80,3 +81,41 @@ def test_progress_reaches_its_end() -> None:
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_what_differs_is_measured_in_weights_and_in_scores() -> None:
+    lying = Component("f" * 64, "b", "toy", (), {"name": "b"})
+    stored = {lying.digest: {"w": np.array([1.0, 2.0])}, honest(lying): {"w": np.array([1.0, 2.25])}}
+    scores = {lying.digest: np.array([0.5, 1.0, 2.0]), honest(lying): np.array([0.5, 1.0, 1.0])}
+    case = ReexecutionCase(
+        "toy", (component("a"), lying), honest, {}, tensors=stored.get, outputs=lambda names: scores[names["b"]]
+    )
+    check = never_trained(case)
+    assert check.verdict is Verdict.FAIL
+    assert check.detail["components"][1]["weights"]["max"] == 0.25
+    assert check.detail["outputs"] == {"max": 1.0, "n": 3}
+    assert "weights by up to 0.25" in check.answer
+    assert "3 held-out items differ by up to 1." in check.answer
+
+
+def test_shapes_that_differ_are_said_and_never_subtracted() -> None:
+    found = weights_apart({"w": np.zeros(3), "v": np.ones(1)}, {"w": np.zeros((3, 3)), "u": np.zeros(2)})
+    assert found["shapes"] == {"u": [None, [2]], "v": [[1], None], "w": [[3], [3, 3]]}
+
+
+@pytest.mark.parametrize("hidden", [np.nan, np.inf])
+def test_a_number_that_is_none_is_never_a_small_difference(hidden: float) -> None:
+    assert weights_apart({"w": np.array([hidden, 1.0])}, {"w": np.array([1.0, 1.5])}) == {
+        "max": 0.5, "tensor": "w", "shapes": {}, "undefined": ["w"],
+    }  # fmt: skip
+
+
+def test_a_second_model_that_cannot_be_made_is_said() -> None:
+    def broken(names: object) -> None:
+        raise KeyError("head")
+
+    lying = Component("f" * 64, "b", "toy", (), {"name": "b"})
+    check = never_trained(ReexecutionCase("toy", (lying,), honest, {}, tensors=lambda digest: None, outputs=broken))
+    assert check.verdict is Verdict.FAIL
+    assert "make no model" in check.detail["outputs"]["why"]
+    assert "no longer there" in check.detail["components"][0]["weights"]["why"]
