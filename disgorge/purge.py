@@ -90,12 +90,17 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
     deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
         name = path.relative_to(ledger.workspace).as_posix()
+        if not path.parent.resolve().is_relative_to(ledger.workspace.resolve()):
+            residuals.append(f"{name} lies outside the workspace by way of a link and was left; delete it there")
+            continue
         try:
             path.unlink(missing_ok=True)
             deleted.append(name)
         except OSError as problem:
             residuals.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
     residuals.append("the files shards were read from, backups and copies elsewhere were not searched")
+    for bundle in sorted((ledger.workspace / "reports").rglob("*.zip")):
+        residuals.append(f"{bundle.relative_to(ledger.workspace).as_posix()} was exported, perhaps with its inputs")
     if root_of(ledger.workspace) is not None:
         residuals.append("DVC's own index outside the workspace may keep hashes, not bytes, of what it tracked")
     if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):

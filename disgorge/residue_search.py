@@ -22,6 +22,8 @@ from lineage.state import state_of
 
 DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
+_MD5 = re.compile(r"[0-9a-f]{32}")
+"""A hash as DVC has it: anything else that a fact names is no place to delete at."""
 
 
 def search(
@@ -89,7 +91,8 @@ def dvc_hashes(ledger: Ledger, shards: Collection[str]) -> tuple[str, ...]:
     entries = state_of(ledger.facts()).shards.values()
     recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
     here = [forget_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
-    return unique([*recorded, *here])
+    needed = {entry.record.dvc for entry in entries if entry.live}  # equal bytes that something live rests on
+    return tuple(md5 for md5 in unique([*recorded, *here]) if _MD5.fullmatch(md5) and md5 not in needed)
 
 
 def tables_of(ledger: Ledger) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,39 @@ def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     assert root_of(removal.ledger.workspace) is None
     assert forget_dvc.forget(removal.ledger.workspace, ["0" * 32]).deleted == []
     assert forget_dvc.search(removal.ledger.workspace, ["0" * 32], removal.items).places == 0
+
+
+@pytest.mark.parametrize("folder", ["shards", ".disgorge/objects", ".disgorge/manifests"])
+def test_a_link_out_of_the_workspace_deletes_nothing_there(removal: Removal, tmp_path: Path, folder: str) -> None:
+    """What lies elsewhere is named and left, and is a trace that no certificate is given with."""
+    found = removal.before()
+    inside, outside = removal.ledger.workspace / folder, tmp_path / "elsewhere"
+    shutil.move(inside, outside)
+    inside.symlink_to(outside)
+    before = sorted(path for path in outside.rglob("*") if path.is_file())
+    purged = purge(removal.ledger, **removal.targets)
+    assert sorted(path for path in outside.rglob("*") if path.is_file()) == before
+    assert any("outside the workspace" in words for words in purged.residuals)
+    assert removal.check(found).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("named", ["a", "../../outside", "bob"])
+def test_a_fact_that_names_a_wrong_hash_deletes_nothing_else(tracked: Removal, named: str) -> None:
+    """A hash that is no hash, or that a live shard has, is no place to delete at."""
+    bob = tracked.bob.dvc
+    assert bob is not None
+    lie = replace(tracked.alice, dvc=bob if named == "bob" else named)
+    tracked.ledger.append("shard", {"shard": plain(lie)})
+    tracked.ledger.append("shard-withdrawn", {"shard": lie.digest, "name": "alice", "after": tracked.after.digest})
+    kept = [place for place in traces(tracked.ledger.workspace, bob) if "/files/" in place]
+    assert kept
+    purge(tracked.ledger, **tracked.targets)
+    assert [place for place in traces(tracked.ledger.workspace, bob) if "/files/" in place] == kept
+
+
+def test_an_exported_bundle_is_named(removal: Removal) -> None:
+    """Whoever has it has what is in it."""
+    (removal.ledger.workspace / "reports").mkdir()
+    (removal.ledger.workspace / "reports" / "R-0.zip").write_bytes(b"PK")
+    residuals = purge(removal.ledger, **removal.targets).residuals
+    assert "reports/R-0.zip was exported, perhaps with its inputs" in residuals
