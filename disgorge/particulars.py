@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from disgorge.errors import DisgorgeError
 from lineage.errors import WorkspaceBusy
+from lineage.journal import POLL_SECONDS
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
 from lineage.records import Selector
@@ -35,7 +36,7 @@ _PATIENCE = 60.0
 def filing(ledger: Ledger) -> Iterator[None]:
     """Let one at a time file or erase: an id that was free stays free, and what lies half-written is nobody's."""
     try:
-        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE):
+        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE, poll_interval=POLL_SECONDS):
             yield
     except Timeout as error:
         raise WorkspaceBusy("others are filing requests in this workspace; do it again in a moment") from error

@@ -9,13 +9,13 @@ during the second step, and the file is cut back to its old size. The cost: whol
 left by a crash between fsync and rename, count as facts, although nobody was told that they were recorded.
 """
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
+POLL_SECONDS = 0.004  # how often who waits for a lock tries: an append takes that long, and whoever tries first gets it
 _BLOCK = 1 << 16  # bytes read at a time from the end: some hundred facts
 
 
@@ -39,6 +40,19 @@ class Head:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """Lines that were checked before, and the SHA-256 of all their bytes: an edit in their middle changes it."""
+
+    size: int = 0
+    digest: bytes = b""
+    lines: tuple[tuple[bytes, Link], ...] = ()
+
+    def begins(self, data: bytes) -> bool:
+        """Whether ``data`` still begins with these very bytes."""
+        return bool(self.lines) and hashlib.sha256(memoryview(data)[: self.size]).digest() == self.digest
+
+
 class Journal:
     """``ledger.jsonl``, ``head.json`` and ``ledger.lock`` in one folder."""
 
@@ -47,6 +61,7 @@ class Journal:
         self.head_file = home / "head.json"
         self._lock_seconds = lock_seconds
         self._lock: FileLock | None = None
+        self._known = _Prefix()
 
     def create(self, first: Fact) -> None:
         """Write the first fact."""
@@ -60,7 +75,7 @@ class Journal:
 
         self._lock = lock = self._lock or FileLock(self.file.with_suffix(".lock"), timeout=self._lock_seconds)
         try:
-            lock.acquire()
+            lock.acquire(poll_interval=POLL_SECONDS)
         except Timeout:
             raise WorkspaceBusy(
                 f"{lock.lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
@@ -88,17 +103,6 @@ class Journal:
             return self.lines()[-1][1]
         self._compare(head, link)
         return link
-
-    def backwards(self) -> Iterator[Link]:
-        """Yield links from the last line on, each line checked by itself."""
-        after = self.tail()
-        yield after
-        for line in islice(self._lines_from_end(), 1, None):
-            link = read_link(line)
-            if link is None or not is_whole(line, link) or link.digest != after.previous:
-                raise LedgerBroken(f"{self.file}: line {after.seq - 1} was edited or replaced; {RESTORE}")
-            yield link
-            after = link
 
     def append(self, make: Callable[[Link], Sequence[Fact]]) -> tuple[Fact, ...]:
         """Append what ``make`` returns for the last link; on any failure the file is as it was."""
@@ -221,11 +225,14 @@ class Journal:
             time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
 
     def _checked(self, head: Head, data: bytes) -> list[tuple[bytes, Link]]:
-        lines = data.split(b"\n")
+        """Check the lines of ``data``; those that this object checked before are only hashed, as one piece."""
+        checked = list(self._known.lines) if self._known.begins(data) else []
+        after: Link | None = checked[-1][1] if checked else None
+        lines = data[self._known.size if checked else 0 :].split(b"\n")
         torn = lines.pop() != b""
-        checked: list[tuple[bytes, Link]] = []
-        after: Link | None = None
-        for number, line in enumerate(lines, start=1):
+        if 0 < head.seq <= len(checked):
+            self._compare(head, checked[head.seq - 1][1])
+        for number, line in enumerate(lines, start=len(checked) + 1):
             try:
                 after = check_line(line, number=number, after=after, where=str(self.file))
             except LedgerBroken:
@@ -242,6 +249,7 @@ class Journal:
             )
         if torn:
             raise self._torn(len(checked) + 1)
+        self._known = _Prefix(len(data), hashlib.sha256(data).digest(), tuple(checked))
         return checked
 
     def _compare(self, head: Head, link: Link) -> None:

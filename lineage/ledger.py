@@ -196,8 +196,8 @@ class Ledger:
         return self.journal.tail().digest
 
     def lineage_head(self) -> str:
-        """Return the digest of the last fact that changed lineage, "" if there is none. Reads from the end."""
-        return next((link.digest for link in self.journal.backwards() if link.kind in LINEAGE_KINDS), "")
+        """Return the digest of the last fact that changed lineage, "" if there is none. Checks the whole chain."""
+        return next((link.digest for _, link in reversed(self.journal.lines()) if link.kind in LINEAGE_KINDS), "")
 
     def set_aside_torn_line(self) -> Path | None:
         """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""

@@ -19,9 +19,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import Enum, StrEnum
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rfc8785
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Json = Any
 """A value that canonical JSON can write: None, bool, int below 2**53, finite float, str, list, dict."""
@@ -269,9 +273,16 @@ def digest_of(value: Any) -> str:
 
 def restore(record: type[Record], value: Json) -> Record:
     """Return the ``record`` that :func:`plain` wrote as ``value``; ``pydantic.ValidationError`` if it does not fit."""
+    found: Record = _adapter(record).validate_python(value)
+    return found
+
+
+@cache
+def _adapter(record: type[Any]) -> "TypeAdapter[Any]":
+    """Return what validates a type of record, made once: making it takes a hundred times as long as using it."""
     from pydantic import TypeAdapter  # read on use: printing help needs no validation
 
-    return TypeAdapter(record).validate_python(value)
+    return TypeAdapter(record)
 
 
 def shard_digest(item_digests: Iterable[str]) -> str:

@@ -402,3 +402,18 @@ def test_paths_of_a_shard_are_made_from_digests_only(ledger: Ledger) -> None:
     assert ledger.content_path("a" * 64).parent == ledger.workspace / "shards"
     with pytest.raises(UnknownRecord, match="not the digest of a shard"):
         ledger.manifest_path("../../private/pseudonym")
+
+
+def test_what_was_checked_before_is_noticed_when_it_is_edited(tmp_path: Path) -> None:
+    """A ledger remembers what it checked, and only hashes that as one piece: an edit there must not slip through."""
+    ledger = Ledger.init(tmp_path)
+    for number in range(5):
+        ledger.append("hold", {"request": f"R-{number}", "on": True, "reason": "x"})
+    assert ledger.verify() == 6
+    file = ledger.home / "ledger.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"R-2", b"R-7"))
+    with pytest.raises(LedgerBroken, match="line 4 was edited"):
+        ledger.verify()
+    file.write_bytes(file.read_bytes().replace(b"R-7", b"R-2"))
+    ledger.append("hold", {"request": "R-9", "on": True, "reason": "x"})
+    assert ledger.verify() == 7
