@@ -27,16 +27,16 @@ ALWAYS = ("lineage-closure", "residue")
 """No live path from the data, and no copy of it left: asked of every release, a destroyed one too."""
 
 NEEDS_A_MODEL = {
-    Guarantee.APPROXIMATE: ("membership",),
-    Guarantee.CERTIFIED: ("bound", "membership"),
-    Guarantee.EXACT: ("never-trained",),
+    Guarantee.APPROXIMATE: ("answers", "membership"),
+    Guarantee.CERTIFIED: ("answers", "bound", "membership"),
+    Guarantee.EXACT: ("answers", "never-trained"),
 }
 """What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta)."""
 
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.Action.PURGE` deletes, and so come after the alias moved."""
 
-DETERMINISTIC = frozenset({"bound", "lineage-closure", "never-trained", "residue", "utility"})
+DETERMINISTIC = frozenset({"answers", "bound", "lineage-closure", "never-trained", "residue", "utility"})
 """Checks whose right answer is known without controls; every other name is a statistical probe."""
 
 _CHANGES = frozenset({"drop", "subtract", "retrain"})
@@ -64,7 +64,7 @@ def required_checks(guarantee: Guarantee, remedies: Iterable[Remedy]) -> tuple[s
     A plan that only withdraws leaves no model, so nothing that would look at one is required.
 
     >>> required_checks(Guarantee.EXACT, [Remedy.DROP, Remedy.RETRAIN])
-    ('lineage-closure', 'never-trained', 'residue')
+    ('answers', 'lineage-closure', 'never-trained', 'residue')
     >>> required_checks(Guarantee.EXACT, [Remedy.WITHDRAW])
     ('lineage-closure', 'residue')
     """
@@ -140,7 +140,10 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
     if not required:
         against.append("the plan requires no check at all")
     if against:
-        raise CertificateRefused(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
+        raise CertificateRefused(
+            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; put that right and resume, "
+            f"or have it destroyed with `disgorge request plan {plan.request} --withdraw {release}`"
+        )
 
 
 def _remedies(plan: "Plan") -> list["Step"]:

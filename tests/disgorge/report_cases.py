@@ -142,7 +142,7 @@ def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes
         lineage_head=hexadecimal("head"),
         guarantee=guarantee,
         steps=steps,
-        required=("lineage-closure", *extra, "residue"),
+        required=("answers", "lineage-closure", *extra, "residue"),
         approvals=1,
         utility_floor=0.9,
         full_cost=Cost(192_000, 9_600, 122.0),
@@ -159,6 +159,13 @@ def check(name: str, subject: str, **changes: Any) -> Check:
             "9 of 9 equal",
             "9 of 9 equal",
             9,
+        ),
+        "answers": (
+            "Does a process that knows only the retained data lay out the same model, and does that answer the same?",
+            "Yes: the same parts by the same recipes, and the same answers.",
+            0.0,
+            1e-5,
+            812,
         ),
         "lineage-closure": (
             "Does any recorded path still lead from the removed data to the release?",

@@ -102,14 +102,14 @@ MAKER, READER = "digits-maker", "digits-reader"
 INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
     **{
         f"{name} missing for one release": (lacking(name, READER), f"check {name} is missing for {READER}")
-        for name in ("never-trained", "lineage-closure", "residue")
+        for name in ("answers", "never-trained", "lineage-closure", "residue")
     },
     **{
         f"{name} {verdict.value}": (
             changed(name, MAKER, verdict=verdict),
             f"check {name} is {verdict.value} for {MAKER}",
         )
-        for name in ("never-trained", "lineage-closure", "residue")
+        for name in ("answers", "never-trained", "lineage-closure", "residue")
         for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
     },
     **{
@@ -228,7 +228,7 @@ def test_complete_is_certified() -> None:
     assert certificate.guarantee is Guarantee.EXACT
     assert certificate.subjects == (MAKER, READER)
     assert certificate.withdrawn == ()
-    assert certificate.required == ("lineage-closure", "never-trained", "residue")
+    assert certificate.required == ("answers", "lineage-closure", "never-trained", "residue")
 
 
 def test_all_reasons_are_given_at_once() -> None:
@@ -304,10 +304,14 @@ def test_items_nothing_learned_from_need_residue_only() -> None:
 @pytest.mark.parametrize(
     ("guarantee", "remedies", "required"),
     [
-        (Guarantee.EXACT, [Remedy.DROP], {"never-trained", "lineage-closure", "residue"}),
-        (Guarantee.EXACT, [Remedy.WITHDRAW, Remedy.RETRAIN], {"never-trained", "lineage-closure", "residue"}),
-        (Guarantee.CERTIFIED, [Remedy.SUBTRACT], {"bound", "membership", "lineage-closure", "residue"}),
-        (Guarantee.APPROXIMATE, [Remedy.SUBTRACT], {"membership", "lineage-closure", "residue"}),
+        (Guarantee.EXACT, [Remedy.DROP], {"answers", "never-trained", "lineage-closure", "residue"}),
+        (
+            Guarantee.EXACT,
+            [Remedy.WITHDRAW, Remedy.RETRAIN],
+            {"answers", "never-trained", "lineage-closure", "residue"},
+        ),
+        (Guarantee.CERTIFIED, [Remedy.SUBTRACT], {"answers", "bound", "membership", "lineage-closure", "residue"}),
+        (Guarantee.APPROXIMATE, [Remedy.SUBTRACT], {"answers", "membership", "lineage-closure", "residue"}),
         (Guarantee.EXACT, [Remedy.WITHDRAW], {"lineage-closure", "residue"}),
         (Guarantee.APPROXIMATE, [Remedy.WITHDRAW], {"lineage-closure", "residue"}),
     ],
@@ -318,12 +322,12 @@ def test_the_table(guarantee: Guarantee, remedies: list[Remedy], required: set[s
 
 def test_adoption_asks_for_all_but_residue() -> None:
     planned = complete()["plan"]
-    found = [check("never-trained", MAKER), check("lineage-closure", MAKER)]
+    found = [check("never-trained", MAKER), check("answers", MAKER), check("lineage-closure", MAKER)]
     refuse_adoption(planned, MAKER, found)
     for broken, complaint in (
-        (found[:1], "lineage-closure is missing"),
-        ([replace(found[0], verdict=Verdict.FAIL), found[1]], "never-trained is fail"),
-        ([replace(found[0], verdict=Verdict.INCONCLUSIVE), found[1]], "never-trained is inconclusive"),
+        (found[:2], "lineage-closure is missing"),
+        ([replace(found[0], verdict=Verdict.FAIL), *found[1:]], "never-trained is fail"),
+        ([replace(found[0], verdict=Verdict.INCONCLUSIVE), *found[1:]], "never-trained is inconclusive"),
         ([*found, check("utility", MAKER, verdict=Verdict.FAIL)], "utility is fail"),
         ([*found, check("membership", MAKER, controls=())], "without a negative control"),
     ):

@@ -301,7 +301,7 @@ def another_key(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
 
 
 FORGERIES = {
-    fail_a_check: "claims a certificate the evidence does not carry.*never-trained|lineage-closure",
+    fail_a_check: "claims a certificate the evidence does not carry.*answers|never-trained|lineage-closure",
     drop_controls: "without a negative control",
     forget_the_evidence_digest: "is not the evidence the statement names",
     other_plan: "evidence.json is about another plan",

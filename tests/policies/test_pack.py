@@ -11,7 +11,7 @@ from policies.errors import BadPack
 from policies.pack import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
 from policies.request import REGIMES
 
-KNOWN_CHECKS = {"never-trained", "lineage-closure", "residue", "membership", "utility"}
+KNOWN_CHECKS = {"answers", "never-trained", "lineage-closure", "residue", "membership", "utility"}
 
 GOOD = {
     "pack": "mine",
