@@ -1,8 +1,9 @@
 """Examines one release after its removal and before its alias moves: the probe step.
 
 Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
-closure, never-trained re-execution, every registered statistical probe, and utility. Looks, and records nothing but
-the references, which are components like any other: one that learned from data withdrawn later is itself removed.
+closure, never-trained re-execution, answers apart, every registered statistical probe, and utility. Looks, and records
+nothing but the references, which are components like any other: one that learned from data withdrawn later is itself
+removed.
 """
 
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from disgorge.answers import Question, check_answers
 from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
@@ -80,16 +82,22 @@ class Examiner:
         closure = lineage_closure(
             title, before=members_of(before, known), after=members, known=known, withdrawn=withdrawn, shards=recorded
         )
-        reexecution = self._reexecute(title, members)
         old, new = assemble(self.ledger, before), assemble(self.ledger, after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
         utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
+        question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
+        apart = self.independent()
+        try:
+            reexecution = self._reexecute(title, members, apart)
+            answered = check_answers(self.ledger, title, question, new, members, apart=apart)
+        finally:
+            apart.close()
         statistics = self._statistics(title, spec, old, new, shards, removed, retained, held_out, plan)
-        return Examination((closure, reexecution, kept, *statistics), utility, self._samples(old, new))
+        return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
 
-    def _reexecute(self, release: str, components: tuple[Component, ...]) -> Check:
+    def _reexecute(self, release: str, components: tuple[Component, ...], apart: Runner) -> Check:
         """Re-execute what was not re-executed before, in fresh processes, and record what was reached."""
         proved = {fact.body["recipe"]: fact.body["component"] for fact in self.ledger.facts("reexecuted")}
         jobs = [
@@ -99,12 +107,8 @@ class Examiner:
         ]
         start = time.perf_counter()
         reached: dict[str, str] = {}
-        runner = self.independent()
-        try:
-            for done in runner.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
-                reached[done.job.name] = done.digest
-        finally:
-            runner.close()
+        for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
+            reached[done.job.name] = done.digest
         case = ReexecutionCase(release, components, lambda component: reached[component.name], proved)
         check = never_trained(case)
         by_name = {component.name: component for component in components}
