@@ -49,7 +49,8 @@ class Item:
     """The smallest removable record: one manifest row.
 
     ``digest`` covers every byte that training may read (content and label or caption), not ``key``, ``subject`` or
-    ``source``. ``subject`` is a keyed pseudonym, never a name. ``n_bytes`` counts the content's bytes.
+    ``source``. ``subject`` is a keyed pseudonym, never a name. ``n_bytes`` counts the content's bytes. ``likeness`` is
+    a hash by which near-duplicates are known (:mod:`lineage.likeness`), where one was asked for.
     """
 
     digest: str
@@ -58,6 +59,7 @@ class Item:
     source: str | None
     license: str | None
     n_bytes: int
+    likeness: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
 from lineage.expectations import validate
 from lineage.intake import Intake, read_file
 from lineage.ledger import Ledger
+from lineage.likeness import THRESHOLDS, likenesses
 from lineage.manifest import in_manifest_order, read_digests, write_manifest
 from lineage.records import Item, Shard, ShardChange, canonical, plain, shard_digest
 from lineage.rules import Rules
@@ -87,6 +88,7 @@ def add_shard(
     rules: Rules | None = None,
     dvc: bool | None = None,
     allow_withdrawn: bool = False,
+    likeness: str | None = None,
     encoding: str = "utf-8",
     limit: int = LIMIT,
 ) -> Added:
@@ -113,6 +115,7 @@ def add_shard(
         rules=rules,
         dvc=dvc,
         allow_withdrawn=allow_withdrawn,
+        likeness=likeness,
     )
 
 
@@ -129,18 +132,20 @@ def add_items(
     rules: Rules | None = None,
     dvc: bool | None = None,
     allow_withdrawn: bool = False,
+    likeness: str | None = None,
 ) -> Added:
     """Record items as a shard: content, manifest, then one fact.
 
     ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
     ``legal_basis``. ``check`` holds them to :mod:`lineage.expectations` with ``rules``. ``dvc`` None tracks the content
     when the workspace is a DVC repository, False never, True demands it. ``allow_withdrawn`` is dangerous: it lets in
-    again what was removed by request, which only a demonstration of the audit wants.
+    again what was removed by request, which only a demonstration of the audit wants. ``likeness`` is ``image:FIELD`` or
+    ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see :mod:`lineage.likeness`.
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
     _check_terms(name, legal_basis, core=core)
-    items, digests = _items(ledger, intake, source=source, license=license)
+    items, digests = _items(ledger, intake, source=source, license=license, likeness=likeness)
     shard = Shard(
         digest=shard_digest(digests),
         name=name,
@@ -198,10 +203,11 @@ def cut_shard(ledger: Ledger, change: ShardChange, gone: Iterable[str]) -> Shard
 
 
 def _items(
-    ledger: Ledger, intake: Intake, *, source: str | None, license: str | None
+    ledger: Ledger, intake: Intake, *, source: str | None, license: str | None, likeness: str | None
 ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """Return manifest rows and digests in the order the items came, persons turned into pseudonyms."""
     digests = item_digests(intake.content)
+    alike = _likenesses(intake, likeness) if likeness is not None else (None,) * len(digests)
     pseudonyms = {who: ledger.pseudonym(who) for who in set(intake.subjects) if who is not None}
     items = tuple(
         Item(
@@ -211,10 +217,26 @@ def _items(
             source=intake.sources[row] or source,
             license=intake.licenses[row] or license,
             n_bytes=size,
+            likeness=alike[row],
         )
         for row, (digest, size) in enumerate(zip(digests, item_sizes(intake.content), strict=True))
     )
     return items, digests
+
+
+def _likenesses(intake: Intake, likeness: str) -> tuple[str | None, ...]:
+    """Return what each item is like; ``BadInput`` for a field that is not there or not of that kind."""
+    kind, _, field = likeness.partition(":")
+    if kind not in THRESHOLDS or not field:
+        raise BadInput(f"likeness {likeness[:40]!r}: must be image:FIELD or text:FIELD")
+    if field not in intake.content:
+        raise BadInput(
+            f"{intake.origin}: has no field {field[:40]!r} for a likeness; it has {', '.join(intake.content)}"
+        )
+    try:
+        return likenesses(kind, field, intake.content[field])
+    except BadInput as problem:
+        raise BadInput(f"{intake.origin}: {problem}") from problem
 
 
 def _check_terms(name: str, legal_basis: str | None, *, core: bool) -> None:
@@ -245,16 +267,30 @@ def _known(ledger: Ledger, shard: Shard, items: Sequence[Item], live: Iterable[S
     for other in live:
         if other.digest != shard.digest:
             continue
-        if (recorded := _rows(ledger, shard.digest)) is not None and recorded != in_manifest_order(items):
-            raise BadInput(
-                f"{origin}: these very items are recorded as shard '{other.name}' with other keys, subjects, sources "
-                "or licenses; record each item once, or in a shard that differs"
-            )
+        if (recorded := _rows(ledger, shard.digest)) is not None:
+            _refuse_other_rows(recorded, in_manifest_order(items), other, origin, same_name=other.name == shard.name)
         if other.name == shard.name:
             if (told := _terms(other)) != (asked := _terms(shard)):
                 raise BadInput(f"{origin}: shard '{shard.name}' is recorded as {told}, not {asked}; keep those terms")
             return other
     return None
+
+
+def _refuse_other_rows(
+    recorded: Sequence[Item], asked: Sequence[Item], other: Shard, origin: str, *, same_name: bool
+) -> None:
+    """Raise ``BadInput`` unless a manifest already says what is asked; a likeness not asked for again is kept."""
+    bare, bare_asked = (tuple(replace(item, likeness=None) for item in items) for items in (recorded, asked))
+    if bare != bare_asked:
+        raise BadInput(
+            f"{origin}: these very items are recorded as shard '{other.name}' with other keys, subjects, sources "
+            "or licenses; record each item once, or in a shard that differs"
+        )
+    if tuple(recorded) != tuple(asked) and not (same_name and asked == bare_asked):
+        raise BadInput(
+            f"{origin}: these very items are recorded as shard '{other.name}' with another likeness or none; a "
+            "likeness is given when items are first recorded"
+        )
 
 
 def _rows(ledger: Ledger, digest: str) -> tuple[Item, ...] | None:

@@ -39,6 +39,10 @@ def add(
         Path | None, typer.Option("--rules", help="JSON file with what this data must be, beyond the usual.")
     ] = None,
     no_dvc: Annotated[bool, typer.Option("--no-dvc", help="Leave the content out of DVC.")] = False,
+    likeness: Annotated[
+        str | None,
+        typer.Option("--likeness", help="Record a hash that tells near-duplicates: image:FIELD or text:FIELD."),
+    ] = None,
     encoding: Annotated[str, typer.Option("--encoding", help="How a CSV file is encoded.")] = "utf-8",
     as_json: AsJson = False,
 ) -> None:
@@ -63,6 +67,7 @@ def add(
         check=not no_check,
         rules=Rules.read(rules) if rules else None,
         dvc=False if no_dvc else None,
+        likeness=likeness,
         encoding=encoding,
     )
     if as_json:

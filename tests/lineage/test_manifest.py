@@ -1,5 +1,6 @@
 """Manifests come back whole and sorted, and their bytes depend on their items alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import DigestMismatch, UnknownRecord
-from lineage.manifest import in_manifest_order, read_digests, read_manifest, write_manifest
+from lineage.manifest import in_manifest_order, read_digests, read_likenesses, read_manifest, write_manifest
 from lineage.records import Item
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
@@ -22,6 +23,7 @@ ITEMS = st.builds(
     source=st.none() | TEXT,
     license=st.none() | TEXT,
     n_bytes=st.integers(0, 2**53),
+    likeness=st.none() | st.binary(min_size=16, max_size=16).map(lambda data: f"text:{data.hex()}"),
 )
 
 
@@ -74,3 +76,32 @@ def test_writing_again_replaces_the_whole_file_and_leaves_no_other(tmp_path: Pat
         write_manifest(path, [Item(f"{i:064x}", str(i), None, None, None, 1) for i in range(count)])
     assert len(read_manifest(path)) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["m.parquet"]
+
+
+def test_a_manifest_without_likeness_has_no_such_column(tmp_path: Path) -> None:
+    plain = Item("a" * 64, "k", "s", None, "MIT", 5)
+    write_manifest(tmp_path / "a", [plain])
+    assert pq.read_schema(tmp_path / "a").names[-1] == "n_bytes"
+    assert read_likenesses(tmp_path / "a") is None
+    alike = replace(plain, likeness="text:" + "0f" * 16)
+    write_manifest(tmp_path / "b", [alike, replace(plain, digest="b" * 64)])
+    assert read_likenesses(tmp_path / "b") == (["a" * 64, "b" * 64], [alike.likeness, None])
+
+
+@pytest.mark.parametrize("likeness", ["", "text:", "text:" + "0" * 31, "image:" + "G" * 128, "\x1b[31m", "0" * 10_000])
+def test_a_damaged_likeness_is_refused_in_one_line(tmp_path: Path, likeness: str) -> None:
+    write_manifest(tmp_path / "m", [Item("a" * 64, "k", None, None, None, 5, likeness)])
+    for read in (read_manifest, read_likenesses):
+        with pytest.raises(DigestMismatch, match="was changed on disk") as refused:
+            read(tmp_path / "m")
+        assert str(refused.value).isprintable()
+
+
+def test_duckdb_reads_manifests_with_and_without_likeness_together(tmp_path: Path) -> None:
+    """As the projection does, in either order."""
+    write_manifest(tmp_path / "a", [Item("a" * 64, "k", None, None, None, 5)])
+    write_manifest(tmp_path / "b", [Item("b" * 64, "k", None, None, None, 5, "text:" + "0f" * 16)])
+    for names in ("ab", "ba"):
+        paths = [str(tmp_path / name) for name in names]
+        rows = duckdb.execute("select digest, key, n_bytes from read_parquet(?, filename = true)", [paths]).fetchall()
+        assert sorted(rows) == [("a" * 64, "k", 5), ("b" * 64, "k", 5)]

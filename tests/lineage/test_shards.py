@@ -449,3 +449,49 @@ def test_a_thousand_items_take_well_under_a_second(ledger: Ledger, tmp_path: Pat
         add_shard(ledger, tmp_path / "a.npz", name=name, license="MIT")
         spent.append(time.perf_counter() - start)
     assert min(spent) < 1.0
+
+
+def test_a_likeness_changes_no_identity_and_survives_a_cut(ledger: Ledger, tmp_path: Path) -> None:
+    plain_one = add(Ledger.init(tmp_path / "plain"), [1, 2, 3]).shard
+    shard = add(ledger, [1, 2, 3], likeness="image:image").shard
+    assert shard.digest == plain_one.digest
+    assert shard.manifest != plain_one.manifest
+    before = {row.digest: row.likeness for row in shard_rows(ledger, shard.digest)}
+    assert all(likeness is not None for likeness in before.values())
+    gone = set(digests_of([2]))
+    after = cut_shard(ledger, change_of(shard, gone, digests_of([1, 2, 3])), gone)
+    assert after is not None
+    left = {row.digest: row.likeness for row in shard_rows(ledger, after.digest)}
+    assert left == {digest: likeness for digest, likeness in before.items() if digest not in gone}
+    with Catalog.of(ledger) as catalog:
+        assert catalog.shard("a").count == 3
+
+
+def test_a_likeness_is_given_once(ledger: Ledger) -> None:
+    """It is kept when the shard is added again without, and not put into a manifest that is recorded without."""
+    add(ledger, [1, 2], likeness="image:image")
+    before = files(ledger)
+    assert not add(ledger, [1, 2]).new
+    add(ledger, [3, 4], name="b")
+    with pytest.raises(BadInput, match="with another likeness or none"):
+        add(ledger, [3, 4], name="b", likeness="image:image")
+    with pytest.raises(BadInput, match="with another likeness or none"):
+        add(ledger, [1, 2], name="c")
+    assert {line.split()[0] for line in before - files(ledger)} <= {".disgorge/ledger.jsonl", ".disgorge/head.json"}
+
+
+@pytest.mark.parametrize(
+    ("likeness", "says"),
+    [
+        ("image", "must be image:FIELD"),
+        ("sound:image", "must be image:FIELD"),
+        ("image:pixels", "has no field 'pixels'"),
+        ("text:image", "holds no text"),
+        ("image:label", "no image"),
+    ],
+)
+def test_a_likeness_that_cannot_be_had_is_refused(ledger: Ledger, likeness: str, says: str) -> None:
+    before = files(ledger)
+    with pytest.raises(BadInput, match=says):
+        add(ledger, [1, 2], likeness=likeness)
+    assert files(ledger) == before
