@@ -8,6 +8,7 @@ unasked, so that a person's name does not slip into the content because a flag w
 Choice(key='key', subject='who', source=None, license=None, fields=('x',))
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,12 @@ ROLES = ("key", "subject", "source", "license")
 
 LIMIT = 4 * 2**30
 """Bytes a shard may take in memory unless the caller says otherwise: what a small machine still holds."""
+
+_SHOWN, _LETTERS = 20, 80
+"""Names an error lists, and letters of each."""
+
+MOST_COLUMNS = 4_096
+"""Columns that a file may have: more are one array, and every one costs as much as a file's first."""
 
 Text = tuple[str | None, ...]
 
@@ -38,9 +45,14 @@ class Choice:
     def settle(self, names: Sequence[str], origin: str) -> "Choice":
         """Return the choice with every column known to exist; ``names`` are those of the file ``origin``.
 
-        Raises ``BadInput`` for a missing, doubled or reserved name, and if no content is left.
+        Raises ``BadInput`` for a missing, doubled or reserved name, for too many, and if no content is left.
         """
-        twice = sorted({name for name in names if list(names).count(name) > 1})
+        if len(names) > MOST_COLUMNS:
+            raise BadInput(
+                f"{origin}: has {len(names):,} columns, at most {MOST_COLUMNS:,} are taken; put numbers that belong "
+                "together into one array (NPZ, or a list in Parquet)"
+            )
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
         if twice:
             raise BadInput(f"{origin}: {_quoted(twice)} is there more than once; give every column a name of its own")
         roles = {role: self._column(role, names, origin) for role in ROLES}
@@ -102,4 +114,10 @@ def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInpu
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" if name.isprintable() else repr(name) for name in names)
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+    return ", ".join(f"'{name}'" if name.isprintable() else repr(name) for name in map(_brief, listed[:_SHOWN])) + more
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}..."

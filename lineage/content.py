@@ -20,6 +20,7 @@ Rules kept here:
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,14 @@ def as_field(name: str, values: Any) -> NDArray[Any]:
     if array.dtype.kind in "UT" or _all_text(array):
         if array.ndim != 1:
             raise BadInput(f"field '{name}': text of shape {array.shape[1:]} an item; give one text an item")
-        return as_text(name, array.tolist())
+        return as_text(name, _as_list(name, array))
     if array.dtype.kind not in _KINDS or array.dtype.itemsize > _WIDEST:
         kind = "objects, which only unpickling could read" if array.dtype.hasobject else f"of type {array.dtype}"
         raise BadInput(f"field '{name}': values are {kind}; save it as bool, integer, float or str")
     if 0 in array.shape[1:]:
         raise BadInput(f"field '{name}': items of shape {array.shape[1:]} hold no value; leave the field out")
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8) != 0  # a damaged file's truth may be any byte, and the digest is over bytes
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
 
 
@@ -74,7 +77,7 @@ def as_text(name: str, texts: Sequence[str]) -> NDArray[Any]:
     try:
         return np.array(texts, dtype=TEXT)
     except ValueError as problem:  # a lone surrogate: UnicodeEncodeError is a ValueError
-        raise BadInput(f"field '{name}': holds text that is not Unicode; write it as UTF-8") from problem
+        raise _no_unicode(name) from problem
 
 
 def item_digest(fields: Mapping[str, Any]) -> str:
@@ -159,6 +162,19 @@ def read_content(path: Path) -> tuple[tuple[str, ...], Arrays]:
     except (KeyError, TypeError, ValueError, pa.ArrowException) as problem:
         raise broken(path, "content of the shard") from problem
     return digests, arrays
+
+
+def _as_list(name: str, array: NDArray[Any]) -> list[str]:
+    if array.dtype.kind == "U" and array.nbytes:  # numpy makes characters of numbers that stand for none
+        numbers = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).view(np.uint32)
+        if numbers.max() > sys.maxunicode:
+            raise _no_unicode(name)
+    texts: list[str] = array.tolist()
+    return texts
+
+
+def _no_unicode(name: str) -> BadInput:
+    return BadInput(f"field '{name}': holds text that is not Unicode; write it as UTF-8")
 
 
 def _all_text(array: NDArray[Any]) -> bool:

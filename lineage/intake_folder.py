@@ -3,10 +3,14 @@
 The key is the file's path within the folder. If the files lie in sub-folders, the name of the sub-folder is the item's
 ``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
 the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels, without their EXIF data.
+
+A folder that somebody sent may hold links: one that leads out of it would take in a file of whoever reads it, and is
+refused, unless it leads into a cache of DVC, which is where DVC's own links lead.
 """
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,10 @@ _FOR_TRAINING = {"1": "L", "P": "RGB", "PA": "RGBA"}
 def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
     """Return the items of a folder; raises ``BadInput`` naming the first file that does not fit."""
     origin = str(path)
-    files = sorted(_files(path), key=lambda file: file.relative_to(path).as_posix())
+    try:
+        files = sorted(_files(path, path.resolve()), key=lambda file: file.relative_to(path).as_posix())
+    except RecursionError:
+        raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
     if not files:
         raise BadInput(f"{origin}: holds no file; put images, .npy or .txt files in it")
     kind = _kind(files, path)
@@ -49,18 +56,27 @@ def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
     return Columns(origin, {name: content[name] for name in settled.fields or ()}, text, tuple(keys))
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, root: Path) -> Iterator[Path]:
     """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end."""
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
+            if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
+                raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it is no key; rename the file")
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
+                yield from _files(Path(entry.path), root)
             elif entry.is_file():
+                if entry.is_symlink() and _leads_out(Path(entry.path), root):
+                    raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
                 yield Path(entry.path)
             else:
                 raise BadInput(f"{entry.path}: neither a file nor a folder of its own; copy in what it stands for")
+
+
+def _leads_out(link: Path, root: Path) -> bool:
+    target = link.resolve()
+    return not target.is_relative_to(root) and ("files", "md5") not in pairwise(target.parts)
 
 
 def _kind(files: list[Path], path: Path) -> str:

@@ -77,7 +77,7 @@ def parse_npy(data: bytes, what: str) -> NDArray[Any]:
     for length in shape:
         count *= length
     body = len(data) - stream.tell()
-    if min(shape, default=0) < 0 or count * dtype.itemsize != body:
+    if any(type(length) is not int or length < 0 for length in shape) or count * dtype.itemsize != body:
         raise BadInput(f"{what}: its header tells of {count * dtype.itemsize} bytes, it has {body}; write it again")
     if dtype.itemsize == 0 or count == 0:
         return np.zeros(shape, dtype)
@@ -97,7 +97,12 @@ def _check_rows(arrays: dict[str, NDArray[Any]], origin: str) -> None:
 
 def _text(role: str, array: NDArray[Any], origin: str) -> Text:
     if array.ndim != 1 or array.dtype.kind not in "Uiu":
-        raise BadInput(f"{origin}: the {role} must be a row of texts or whole numbers, not {array.dtype} {array.shape}")
+        raise BadInput(
+            f"{origin}: the {role} must be a row of texts or whole numbers, not {array.dtype} {array.shape}; mend it"
+        )
     if array.dtype.kind != "U":
         return tuple(str(value) for value in array.tolist())
-    return tuple(text or None for text in as_field("text", array).tolist())
+    try:
+        return tuple(text or None for text in as_field("text", array).tolist())
+    except BadInput as problem:
+        raise BadInput(f"{origin}: the {role} holds text that is not Unicode; write it as UTF-8") from problem

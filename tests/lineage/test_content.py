@@ -171,3 +171,14 @@ def test_a_missing_or_damaged_file_is_told_apart(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(LineageError, match="cannot be written"):
         write_content(Path("/dev/full/x.parquet"), item_digests({"a": [1]}), {"a": [1]})
+
+
+def test_a_bool_of_any_byte_is_true_or_false() -> None:
+    odd = np.array([7, 0, 255], np.uint8).view(np.bool_)
+    assert item_digests({"x": odd}) == item_digests({"x": np.array([True, False, True])})
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_numbers_that_stand_for_no_character_are_no_text(order: str) -> None:
+    with pytest.raises(BadInput, match="not Unicode"):
+        as_field("x", np.full(4, 0x7FFFFFFF, f"{order}u4").view(f"{order}U2"))

@@ -1,6 +1,7 @@
 """Every reader takes in whole files, and answers anything else with one clear line."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -389,3 +390,39 @@ def test_rubbish_is_never_anything_but_bad_input(
     assert "\n" not in told
     assert bool(told) == (intake is None)
     assert intake is None or len(intake) == len(item_digests(intake.content)) > 0
+
+
+def test_more_columns_than_anybody_needs_are_refused_at_once(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(100_000))
+    assert "100,000 columns, at most 4,096" in refused(csv_file(tmp_path, f"{header}\n"))
+
+
+def test_a_shape_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        whole = io.BytesIO()
+        np.save(whole, np.zeros(1))
+        archive.writestr("x.npy", whole.getvalue().replace(b"(1,), }   ", b"(True,), }"))
+    assert "its header tells of" in refused(path)
+
+
+def test_a_link_that_leads_out_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("s")
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    (folder / "a.txt").symlink_to(tmp_path / "secret.txt")
+    assert "a.txt: is a link that leads out" in refused(folder)
+    (folder / "a.txt").unlink()
+    (folder / "b.txt").write_text("b")
+    (folder / "a.txt").symlink_to("b.txt")
+    assert read_file(folder).content["text"].tolist() == ["b", "b"]
+    (cached := tmp_path / ".dvc" / "cache" / "files" / "md5" / "ab").mkdir(parents=True)
+    (cached / "c").write_text("c")
+    (folder / "c.txt").symlink_to(cached / "c")
+    assert read_file(folder).content["text"].tolist() == ["b", "b", "c"]
+
+
+def test_a_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / os.fsdecode(b"\xff.txt")).write_text("x")
+    assert "is not UTF-8" in refused(tmp_path / "sent")
