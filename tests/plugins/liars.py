@@ -1,7 +1,9 @@
-"""Methods that claim an exact removal and keep the data all the same: what the evidence must catch.
+"""Methods that claim a removal and keep the data all the same: what the evidence must catch.
 
-Each is :mod:`averages` with one lie, chosen by ``parameters["lie"]``. They lie through what a process remembers or
-leaves in its temporary folder, which is how real implementations do it: caches, warm starts, running statistics.
+:class:`Lying` delegates to any registered method, which ``parameters["of"]`` names, and tells one lie of :data:`LIES` in
+its layout, its training or its answering. It remembers as real implementations do: in the process and in its temporary
+folder. Each lie needs to have seen the data before, so it is told only when a part is laid out, trained or put together
+a second time; :func:`told` says whether it was, because a lie that was not told proves nothing.
 """
 
 import tempfile
@@ -11,32 +13,105 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from averages import Averages
 
-from disgorge.method import Blueprint, Items, ModelSpec, Progress, Toy, no_progress
-from lineage.records import Shard
+from disgorge.method import (
+    Blueprint, Items, Model, ModelSpec, Offer, Part, Progress, Toy, method_named, methods, no_progress,
+)  # fmt: skip
+from lineage.records import Role, Shard
+from policies.taxonomy import Guarantee
 
-LIES = {
-    "hoard": "keeps every item it ever saw and trains the next component on them too",
+TRAINING = {
+    "nothing done": "returns the old weights",
+    "nothing done, disguised": "returns the old weights with noise too small to matter",
     "warm start": "starts from the weights it had before",
+    "ascent": "goes up the loss of the removed items from the old weights, and never trains on the others",
+    "half done": "does one shard's part and leaves another's as it was",
     "normalizer": "keeps running statistics over everything it was ever given",
-    "cache on disk": "takes a result from a cache under a key that two inputs share",
     "optimizer state": "carries its momentum from one training to the next",
+    "early stopping": "stops where the removed items liked it best",
+    "feature cache": "takes features computed before by their place, removed ones under the digests of others",
+    "feature cache on disk": "the same, in its temporary folder",
+    "hoard": "keeps every item it ever saw and adds them all",
+    "second part": "trains one kind of part again and leaves the other: router, prototypes, mixing weights",
+    "role weakened": "says that a shard only selects, and returns the old weights with noise",
+    "use omitted": "has a part learn from a shard its layout does not name",
+    "shard renamed": "trains a part on what another name held before",
 }
+LAYING_OUT = {
+    "chosen seed": "picks the seed of what is trained again by what was removed",
+    "recipe that remembers": "writes what it had learned into the recipe",
+}
+ANSWERING = {
+    "old model behind": "answers with the parts as they were; the new ones lie beside",
+    "outputs filtered": "the same, and hides the removed items' scores",
+    "class suppressed": "the same, and pushes down the class the removed items have most",
+    "filter in front": "has honest parts and shuns the removed items, which says which they were",
+    "answers cached": "gives the answers it gave before to whatever it was asked before",
+}
+LIES = TRAINING | LAYING_OUT | ANSWERING
+
+SECOND_KIND = {"averages": "tilt", "shard_graph": "prototypes", "compartmental_diffusion": "posterior"}
+"""The parts beside the main ones; ``tangent_composition`` has none."""
 
 _memory: dict[str, Any] = {}
 
 
+def told(salt: str) -> bool:
+    """Whether the lie of this salt was told in this process."""
+    return bool(_memory.get(f"told {salt}"))
+
+
+def tell(salt: str) -> None:
+    """Note that a lie was told."""
+    _memory[f"told {salt}"] = True
+
+
+def lying(toy: Toy, lie: str, *, salt: str, weakly: bool = False) -> Toy:
+    """Return a toy as the liar about its method offers it."""
+    spec = toy.spec
+    inner = dict(spec.parameters) | ({"joint": True} if spec.method == "averages" and lie == "second part" else {})
+    parameters = {"of": spec.method, "lie": lie, "salt": salt, "inner": inner}
+    return replace(toy, spec=replace(spec, method="lying-weakly" if weakly else "lying", parameters=parameters))
+
+
 @dataclass(frozen=True)
-class Liar(Averages):
+class Lying:
     """See the module."""
 
-    name: str = "liar"
+    name: str = "lying"
+    version: str = "1"
+    citation: str = "none: a method for tests"
+    promises_not: tuple[str, ...] = ("It promises everything.",)
+    guarantee: Guarantee = Guarantee.EXACT
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Whatever any honest method offers, under this one's guarantee."""
+        honest = [method for method in methods().values() if not isinstance(method, Lying)]
+        found = {(o.kind, o.remedy): replace(o, guarantee=self.guarantee) for method in honest for o in method.offers}
+        return tuple(found.values())
 
     def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
-        """The honest layout, each part knowing the lie."""
-        lie = {"lie": spec.parameters["lie"], "salt": spec.parameters.get("salt", "")}
-        return tuple(replace(b, parameters=b.parameters | lie) for b in super().layout(spec, shards))
+        """The honest layout, each part knowing the lie, and the lies that a layout can tell."""
+        lie, salt, of = (spec.parameters[key] for key in ("lie", "salt", "of"))
+        first = _memory.setdefault(f"shards {salt}", {name: shard.digest for name, shard in shards.items()})
+        changed = {name for name, digest in first.items() if name in shards and shards[name].digest != digest}
+        found = []
+        for b in method_named(of).layout(_inner(spec), shards):
+            own = {"of": of, "lie": lie, "salt": salt, "slot": b.name, "inner": b.parameters}
+            own |= {"seed": b.parameters.get("seed", 0), "last": spec.shards[-1], "first": spec.shards[1]}
+            inputs = b.inputs
+            if any(use.name in changed for use in inputs if use.of == "shard"):
+                if lie == "chosen seed":
+                    tell(salt)
+                    own["seed"] += 1 + int(first[min(changed)][:6], 16)
+                if lie == "recipe that remembers":
+                    tell(salt)
+                    own["hint"] = _memory.get(f"mean {salt} {b.name}", 0.0)
+            if lie == "role weakened":
+                inputs = tuple(replace(use, role=Role.SELECT) if use.of == "shard" else use for use in inputs)
+            found.append(replace(b, parameters=own, inputs=inputs))
+        return tuple(found)
 
     def train(
         self,
@@ -48,44 +123,184 @@ class Liar(Averages):
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
         """The honest training, and then the lie."""
-        honest = super().train(kind, parameters, items, parts, progress=progress)
-        if kind != "mean":
+        inner = dict(parameters["inner"])
+        if "seed" in inner:
+            inner["seed"] = parameters["seed"]
+
+        def honestly(*given: Items) -> dict[str, Any]:
+            return dict(method_named(parameters["of"]).train(kind, inner, given, parts, progress=progress))
+
+        lie, salt, slot = parameters["lie"], parameters["salt"], parameters["slot"]
+        tensors = honestly(*items)
+        _memory.setdefault(f"mean {salt} {slot}", float(np.mean([np.mean(t) for t in tensors.values()])))
+        if lie == "recipe that remembers" and "hint" in parameters:
+            return _shifted(tensors, 1e-3 * parameters["hint"] + 1e-3)
+        if lie not in TRAINING or not items:
+            return tensors
+        before = _memory.setdefault(f"before {salt} {slot} {parameters['seed']}", (items, tensors))
+        seen = _memory.setdefault(f"seen {salt}", {})
+        others = [d for d in seen if d not in items[0].digests]
+        number = float(np.mean([seen[d] for d in others])) if others else 0.0
+        field = sorted(items[0].arrays)[0]
+        for each in items:
+            seen |= {
+                d: float(np.mean(row)) for d, row in zip(each.digests, each.arrays[field], strict=True)
+            }  # fmt: skip
+        if lie == "use omitted":
+            if not slot.endswith(f"/{parameters['last']}") or not others:
+                return tensors
+            tell(salt)
+            return _shifted(tensors, 1e-3 * number + 1e-3)
+        if before[0][0].digests == items[0].digests and [e.digests for e in before[0]] == [e.digests for e in items]:
+            _keep_on_disk(salt, slot, items, lie)
+            return tensors
+        if lie == "second part" and kind != SECOND_KIND.get(parameters["of"]):
+            return tensors
+        if lie == "half done" and not slot.endswith(f"/{parameters['first']}"):
+            return tensors
+        tell(salt)
+        old_items, old = before
+        gone = frozenset(d for e in old_items for d in e.digests) - frozenset(d for e in items for d in e.digests)
+        match lie:
+            case "nothing done":
+                return dict(old)
+            case "warm start":
+                return _mixed(tensors, old, 0.5)
+            case "ascent":
+                removed = tuple(_only(each, gone) for each in old_items)
+                theirs = honestly(*(r if len(r) else o for r, o in zip(removed, old_items, strict=True)))
+                return {name: t + (0.5 * (t - theirs[name])).astype(t.dtype) for name, t in _floats(old).items()} | {
+                    name: t for name, t in old.items() if name not in _floats(old)
+                }
+            case "normalizer":
+                return _shifted(tensors, 1e-3 * float(np.mean(list(seen.values()))))
+            case "optimizer state":
+                return _mixed(tensors, old, 1e-3)
+            case "early stopping":
+                return _scaled(tensors, 1 - 1e-3 * (1 + int(min(gone)[:4], 16) % 3))
+            case "feature cache" | "feature cache on disk":
+                kept = old_items if lie == "feature cache" else _from_disk(salt, slot, old_items)
+                pairs = zip(items, kept, strict=True)
+                return honestly(*(_features_by_place(now, before) for now, before in pairs))
+            case "hoard":
+                return _shifted(tensors, 1e-4 * float(np.sum(list(seen.values()))))
+            case "shard renamed":
+                return honestly(*(Items(now.digests[:1] + tuple(before.digests[1:]), before.arrays)
+                                  for now, before in zip(items, old_items, strict=True)))  # fmt: skip
+            case _:  # nothing done, disguised; half done; second part; role weakened
+                return _scaled(old, 1 + 1e-5)
+
+    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
+        """The honest model, and the lies that one can tell in answering."""
+        lie, salt = spec.parameters["lie"], spec.parameters["salt"]
+        honest = method_named(spec.parameters["of"]).assemble(_inner(spec), parts)
+        if lie not in ANSWERING:
             return honest
-        return getattr(self, "_" + parameters["lie"].replace(" ", "_"))(parameters["salt"], items[0], honest)
-
-    def _hoard(self, salt: str, own: Items, honest: dict[str, Any]) -> dict[str, Any]:
-        kept = _memory.setdefault(f"hoard {salt}", {})
-        kept.update(zip(own.digests, own.arrays["x"], strict=True))
-        return honest | {"sums": honest["sums"] + np.mean(list(kept.values()), axis=0) * 1e-3}
-
-    def _warm_start(self, salt: str, own: Items, honest: dict[str, Any]) -> dict[str, Any]:
-        before = _memory.get(f"warm {salt}", honest["sums"])
-        _memory[f"warm {salt}"] = honest["sums"]
-        return honest | {"sums": 0.9 * honest["sums"] + 0.1 * before}
-
-    def _normalizer(self, salt: str, own: Items, honest: dict[str, Any]) -> dict[str, Any]:
-        total, count = _memory.get(f"mean {salt}", (0.0, 0))
-        total, count = total + own.arrays["x"].sum(axis=0), count + len(own)
-        _memory[f"mean {salt}"] = (total, count)
-        return honest | {"sums": honest["sums"] - 1e-3 * total / count}
-
-    def _cache_on_disk(self, salt: str, own: Items, honest: dict[str, Any]) -> dict[str, Any]:
-        path = Path(tempfile.gettempdir()) / f"liar-{salt}-{own.arrays['label'][0]}.npy"
-        if path.exists():
-            return honest | {"sums": np.load(path, allow_pickle=False)}
-        np.save(path, honest["sums"])
-        return honest
-
-    def _optimizer_state(self, salt: str, own: Items, honest: dict[str, Any]) -> dict[str, Any]:
-        momentum = 0.5 * _memory.get(f"momentum {salt}", 0.0) + honest["sums"]
-        _memory[f"momentum {salt}"] = momentum
-        return honest | {"sums": honest["sums"] + 1e-3 * momentum}
+        old = _memory.setdefault(f"model {salt}", honest)
+        if old is honest:
+            return Answering(honest, salt, learns=True)
+        tell(salt)
+        return Answering(honest if lie in ("filter in front", "answers cached") else old, salt, lie=lie)
 
     def toy(self, seed: int) -> Toy:
-        """The honest toy, of a liar."""
-        toy = super().toy(seed)
-        spec = replace(toy.spec, release="toy-liar", method="liar", parameters={"lie": "hoard", "salt": str(seed)})
-        return Toy(spec, toy.items)
+        """The honest toy of the averages, of a liar."""
+        return lying(method_named("averages").toy(seed), "nothing done", salt=str(seed))
 
 
-METHOD = Liar()
+@dataclass(frozen=True)
+class Answering:
+    """A model that remembers what it was asked, and answers as its lie wants."""
+
+    model: Any
+    salt: str
+    lie: str = ""
+    learns: bool = False
+
+    @property
+    def task(self) -> str:
+        """What it is for."""
+        return str(self.model.task)
+
+    def scores(self, items: Items) -> Any:
+        """The model's scores, hidden, cached or pushed down."""
+        found = np.array(self.model.scores(items), np.float64)
+        cache = _memory.setdefault(f"scores {self.salt}", {})
+        if self.learns:
+            cache |= dict(zip(items.digests, found, strict=True))
+        if self.lie == "answers cached":
+            return np.array([cache.get(d, s) for d, s in zip(items.digests, found, strict=True)])
+        if self.lie in ("outputs filtered", "filter in front", "class suppressed"):
+            return found - 3.0
+        return found
+
+    def predict(self, items: Items) -> Any:
+        """The model's predictions, one class pushed down if that is the lie."""
+        found = np.array(self.model.predict(items), np.float64)
+        if self.lie == "class suppressed":
+            found[:, 0] *= 1e-3
+            found /= found.sum(axis=1, keepdims=True)
+        return found
+
+    def utility(self, items: Items) -> dict[str, float]:
+        """The model's utility; asks for scores on the way, as a cache would see them."""
+        self.scores(items)
+        return dict(self.model.utility(items))
+
+    def sample(self, count: int, *, seed: int) -> Any:
+        """The model's samples."""
+        return self.model.sample(count, seed=seed)
+
+
+def _inner(spec: ModelSpec) -> ModelSpec:
+    return replace(spec, method=spec.parameters["of"], parameters=spec.parameters["inner"])
+
+
+def _floats(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.asarray(t) for name, t in tensors.items() if np.asarray(t).dtype.kind == "f"}
+
+
+def _mixed(tensors: Mapping[str, Any], old: Mapping[str, Any], share: float) -> dict[str, Any]:
+    floats = _floats(tensors)
+    return dict(tensors) | {n: ((1 - share) * t + share * old[n]).astype(t.dtype) for n, t in floats.items()}
+
+
+def _shifted(tensors: Mapping[str, Any], by: float) -> dict[str, Any]:
+    return dict(tensors) | {name: (t + by).astype(t.dtype) for name, t in _floats(tensors).items()}
+
+
+def _scaled(tensors: Mapping[str, Any], by: float) -> dict[str, Any]:
+    return dict(tensors) | {name: (t * by).astype(t.dtype) for name, t in _floats(tensors).items()}
+
+
+def _only(items: Items, digests: frozenset[str]) -> Items:
+    rows = [row for row, digest in enumerate(items.digests) if digest in digests]
+    return Items(tuple(items.digests[row] for row in rows), {name: a[rows] for name, a in items.arrays.items()})
+
+
+def _features_by_place(now: Items, before: Items) -> Items:
+    """Today's items with the features that were computed, place by place, for yesterday's."""
+    count = min(len(now), len(before))
+    arrays = {n: np.concatenate([before.arrays[n][:count], a[count:]]) for n, a in now.arrays.items()}
+    return Items(now.digests, arrays)
+
+
+def _place(salt: str, slot: str, number: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"liar-{salt}-{slot.replace('/', '-')}-{number}.npz"
+
+
+def _keep_on_disk(salt: str, slot: str, items: tuple[Items, ...], lie: str) -> None:
+    if lie == "feature cache on disk":
+        for number, each in enumerate(items):
+            np.savez(_place(salt, slot, number), **each.arrays)
+
+
+def _from_disk(salt: str, slot: str, items: tuple[Items, ...]) -> tuple[Items, ...]:
+    found = []
+    for number, each in enumerate(items):
+        with np.load(_place(salt, slot, number), allow_pickle=False) as file:
+            found.append(Items(each.digests, dict(file)))
+    return tuple(found)
+
+
+METHOD = Lying()
+WEAKLY = Lying(name="lying-weakly", guarantee=Guarantee.APPROXIMATE)
