@@ -38,12 +38,12 @@ References = Annotated[
 
 def execute(request: Id, references: References = None, as_json: AsJson = False) -> None:
     """Carry out an approved plan: remove, check against never-trained models, release, purge, report."""
-    _run(request, references=references, as_json=as_json, resume=False)
+    carry_through(request, references=references, as_json=as_json, resume=False)
 
 
 def resume(request: Id, references: References = None, as_json: AsJson = False) -> None:
     """Go on with an execution that was interrupted, from the first step that was not finished."""
-    _run(request, references=references, as_json=as_json, resume=True)
+    carry_through(request, references=references, as_json=as_json, resume=True)
 
 
 def report(
@@ -70,7 +70,8 @@ def report(
         raise typer.Exit(1)
 
 
-def _run(request: str, *, references: int | None, as_json: bool, resume: bool) -> None:
+def carry_through(request: str, *, references: int | None, as_json: bool, resume: bool) -> None:
+    """Carry a request's plan out with workers and a display, from where it stands, and say how it ended."""
     from disgorge.docket import case_of, plan_of
     from disgorge.examine import REFERENCES
     from disgorge.execute import execute as carry_out

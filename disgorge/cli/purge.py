@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from disgorge.cli import show
-from disgorge.cli.execution import References, _run
+from disgorge.cli.execution import References, carry_through
 from disgorge.cli.failures import Refused, WrongUse
 from disgorge.cli.request import Id
 from disgorge.cli.show import AsJson
@@ -50,7 +50,7 @@ def run(
     refused = []
     for name in names:
         try:
-            _run(name, references=references, as_json=as_json, resume=True)
+            carry_through(name, references=references, as_json=as_json, resume=True)
         except Refused as refusal:  # the others do not wait for it
             refused.append(str(refusal))
     if refused:
