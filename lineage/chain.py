@@ -22,7 +22,10 @@ GENESIS = "0" * 64
 """What the first fact names as the one before it."""
 
 REPAIR = "run `disgorge ledger verify --repair-torn` to set it aside; the facts before it are whole"
-RESTORE = "restore the file from version control or a backup"
+RESTORE = (
+    "restore ledger.jsonl and head.json from version control or a backup (`disgorge ledger verify --against COPY` "
+    "says whether a copy fits, RECOVERY.md how)"
+)
 
 _KIND = re.compile(r"[a-z]+(-[a-z]+)*")
 _TAIL = re.compile(

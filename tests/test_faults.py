@@ -19,20 +19,13 @@ from lineage.ledger import Ledger
 from lineage.records import shard_digest
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
-from tests.children.removals import Removal, removal
+from tests.children.removals import KILLED, removal
 from tests.tier import amount
 from tests.toys import toy_of, write_rows
 
-KILLS = amount(12, 160)
+KILLS = amount(12, 80)
+LATE = amount(2, 24)
 KINDS = ("retrain", "subtract", "withdraw")
-
-
-def kill(wanted: Removal, workspace: Path, **order: object) -> bool:
-    """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
-    ended = the_nursery().run("carry", workspace, request="R-1", **order)
-    assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
-    aftermath.under_way(workspace, wanted.plan)
-    return ended.killed
 
 
 def closed(workspace: Path) -> bool:
@@ -45,7 +38,7 @@ def test_killed_before_every_step(kind: str) -> None:
     wanted = removal(kind)
     workspace = wanted.copy("steps")
     for step in wanted.plan.steps:
-        assert kill(wanted, workspace, die_at_step=step.id)
+        assert wanted.kill(workspace, die_at_step=step.id)
     wanted.resume(workspace)
     wanted.check(workspace)
 
@@ -55,10 +48,22 @@ def test_killed_inside_a_step(number: int) -> None:
     wanted = removal(KINDS[number % len(KINDS)])
     places = wanted.spread()
     workspace, rng = wanted.copy(f"inside-{number}"), random.Random(number)
-    assert kill(wanted, workspace, die_at=places[number // len(KINDS) % len(places)])
+    assert wanted.kill(workspace, die_at=places[number // len(KINDS) % len(places)])
     for _ in range(rng.randrange(3)):  # and again, wherever it is by then
         if not closed(workspace):
-            kill(wanted, workspace, die_at=rng.randint(2, len(wanted.changes) // 2))
+            wanted.kill(workspace, die_at=rng.randint(2, len(wanted.changes) // 2))
+    if not closed(workspace):
+        wanted.resume(workspace)
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("number", range(LATE))
+def test_killed_while_purging_or_writing_the_report(number: int) -> None:
+    """Where half of something is the worst: weights gone or not, a bundle that is there and not signed for."""
+    wanted = removal("retrain")
+    places = [place for place, (step, _, _) in enumerate(wanted.changes, 1) if "purge" in step or "report" in step]
+    workspace = wanted.copy(f"late-{number}")
+    assert wanted.kill(workspace, die_at=places[(number * len(places) + len(places) // 2) // LATE])
     if not closed(workspace):
         wanted.resume(workspace)
     wanted.check(workspace)
@@ -72,7 +77,7 @@ def test_killed_at_any_moment(number: int) -> None:
     while not closed(workspace):
         tries += 1
         after = rng.uniform(0.05, wanted.seconds) if tries < 4 else None
-        kill(wanted, workspace, die_after=after)
+        wanted.kill(workspace, die_after=after)
     wanted.check(workspace)
 
 
@@ -89,8 +94,8 @@ def test_killed_at_the_worst_places(step: str, event: str, ending: str) -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("worst")
     place = wanted.place(step, event, ending)
-    assert kill(wanted, workspace, die_at=place)
-    assert kill(wanted, workspace, die_at=2)  # a second time, before anything is done
+    assert wanted.kill(workspace, die_at=place)
+    assert wanted.kill(workspace, die_at=2)  # a second time, before anything is done
     wanted.resume(workspace)
     wanted.check(workspace)
 
@@ -100,7 +105,7 @@ def test_a_power_cut_tears_the_last_line_and_says_how_to_go_on(step: str) -> Non
     """What SIGKILL cannot do: the lines of an append reach the disk in part, and were never acknowledged."""
     wanted = removal("retrain")
     workspace = wanted.copy("torn")
-    assert kill(wanted, workspace, die_at=wanted.place(step, "os.rename", "/head.json"))
+    assert wanted.kill(workspace, die_at=wanted.place(step, "os.rename", "/head.json"))
     file = workspace / ".disgorge" / "ledger.jsonl"
     os.truncate(file, file.stat().st_size - random.Random(step).randint(1, 200))
     with pytest.raises(LedgerBroken, match="is torn"):
@@ -120,7 +125,7 @@ def test_a_power_cut_tears_the_last_line_and_says_how_to_go_on(step: str) -> Non
 def test_what_a_torn_line_says_to_do_can_be_done() -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("repaired")
-    assert kill(wanted, workspace, die_at=wanted.place("adopt", "os.rename", "/head.json"))
+    assert wanted.kill(workspace, die_at=wanted.place("adopt", "os.rename", "/head.json"))
     file = workspace / ".disgorge" / "ledger.jsonl"
     os.truncate(file, file.stat().st_size - 1)
     refused = the_nursery().run("cli", workspace, arguments=["request", "resume", "R-1"], without=["mlflow"])
@@ -161,7 +166,7 @@ def killed_while_adding(workspace: Path, folder: Path, what: str) -> None:
 def test_workers_die_with_who_started_them() -> None:
     wanted = removal("retrain")
     workspace = wanted.copy("workers")
-    assert kill(wanted, workspace, die_at=wanted.place("probe", "os.rename", "/head.json"), workers=True)
+    assert wanted.kill(workspace, die_at=wanted.place("probe", "os.rename", "/head.json"), workers=True)
     until = time.monotonic() + 20
     while aftermath.orphans(workspace) and time.monotonic() < until:
         time.sleep(0.05)
@@ -171,12 +176,34 @@ def test_workers_die_with_who_started_them() -> None:
     wanted.check(workspace)
 
 
+@pytest.mark.parametrize("number", range(amount(1, 6)))
+def test_a_worker_that_is_killed_stops_the_removal_and_it_goes_on(number: int) -> None:
+    """Inside the training or the re-execution of a method of torch: one process dies, the rest says so and ends."""
+    wanted = removal("retrain", "shard_graph")
+    workspace, died = wanted.copy(f"worker-{number}"), wanted.folder / f"died-{number}"
+    after = random.Random(number).uniform(0.0, 3.0)
+    with aftermath.nothing_lost(workspace):
+        ended = the_nursery().run(
+            "carry", workspace, request="R-1", workers=True, kill_worker_after=after, touches_killed=str(died)
+        )
+    if ended.code:
+        assert died.exists()
+        assert ended.err.startswith("disgorge.errors.ExecutionFailed: "), ended
+        assert "run the command again" in ended.err
+    KILLED[workspace] += died.exists()
+    aftermath.under_way(workspace, wanted.plan)
+    if not closed(workspace):
+        wanted.resume(workspace)
+    assert not aftermath.orphans(workspace)
+    wanted.check(workspace)
+
+
 def test_a_method_of_torch_survives_as_well() -> None:
     wanted = removal("retrain", "shard_graph")
     workspace = wanted.copy("torch")
     places = [wanted.place(step, "os.rename", "/head.json") for step in ("retrain", "probe", "purge")]
-    assert kill(wanted, workspace, die_at=places[0])
-    assert kill(wanted, workspace, die_at=places[1] - places[0])
-    kill(wanted, workspace, die_at=places[2] - places[1])
+    assert wanted.kill(workspace, die_at=places[0])
+    assert wanted.kill(workspace, die_at=places[1] - places[0])
+    wanted.kill(workspace, die_at=places[2] - places[1])
     wanted.resume(workspace)
     wanted.check(workspace)

@@ -1,5 +1,6 @@
 """Processes that run into each other, and Ctrl-C: what is refused is refused in one line, and nothing is lost."""
 
+import json
 import os
 import random
 import re
@@ -21,6 +22,7 @@ from lineage.shards import add_shard
 from tests.children import aftermath
 from tests.children.nursery import ROOT, the_nursery
 from tests.children.removals import removal
+from tests.tier import amount, tally
 from tests.toys import toy_of, write_rows
 
 WITHOUT_MLFLOW = "import sys; sys.modules['mlflow'] = None\nfrom disgorge.cli import main; main()"
@@ -29,6 +31,9 @@ AGAIN = re.compile(
     r"error: interrupted(; \d+ steps? done, go on with `disgorge request resume R-1`"
     r"| before a step was done; begin again with `disgorge request execute R-1`)\n"
 )
+
+
+MOMENT = 1.0  # seconds; eight processes share two cores with whatever else the machine does
 
 
 def start(workspace: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -91,6 +96,29 @@ def test_a_hundred_requests_from_four_processes_are_all_there(tmp_path: Path) ->
     assert len(filed) == 100
     assert [[request for request in filed if request in each] for each in ids] == ids  # each in its process's order
     assert len(list((ledger.home / "private" / "requests").iterdir())) == 100
+
+
+@pytest.mark.timeout(300)
+def test_eight_processes_file_and_read_at_once(tmp_path: Path) -> None:
+    """None is lost, the chain holds, and neither who files nor who reads waits for more than a moment."""
+    Ledger.init(tmp_path / "workspace")
+    each = amount(48, 1000) // 8
+    ids = [[f"R-{process}-{number}" for number in range(each)] for process in range(8)]
+    ended = the_nursery().together(*(("file-and-read", tmp_path / "workspace", {"ids": some}) for some in ids))
+    assert [one.code for one in ended] == [0] * 8, ended
+    ledger = Ledger.open(tmp_path / "workspace")
+    assert ledger.verify() == 1 + 8 * each
+    filed = list(docket(ledger))
+    assert [[request for request in filed if request in some] for some in map(set, ids)] == ids
+    assert len(list((ledger.home / "private" / "requests").iterdir())) == 8 * each
+    for what in ("filing", "reading"):
+        took = sorted(seconds for one in ended for seconds in json.loads(one.out)[what])
+        p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))
+        tally(
+            "eight writers", what, requests=len(took), p50_ms=round(p50 * 1000, 1), p99_ms=round(p99 * 1000, 1),
+            max_ms=round(took[-1] * 1000, 1),
+        )  # fmt: skip
+        assert p99 < MOMENT, what
 
 
 def test_an_id_is_given_to_one_of_several_who_ask_at_the_same_time(tmp_path: Path) -> None:

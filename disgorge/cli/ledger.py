@@ -1,14 +1,17 @@
 """``disgorge ledger``: check the chain of facts, hand it out, make the catalog again."""
 
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from disgorge.cli import show
+from disgorge.cli.failures import Refused
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
-    from lineage.ledger import Fact
+    from lineage.ledger import Fact, Ledger
 
 app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
 
@@ -18,20 +21,58 @@ def verify(
     repair_torn: Annotated[
         bool, typer.Option("--repair-torn", help="Set a torn last line aside, as a crash leaves it, then verify.")
     ] = False,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="A copy of the ledger: say up to where the two are the same.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
+    compared = _compared(ledger, against) if against is not None else None
     aside = ledger.set_aside_torn_line() if repair_torn else None
     facts, head = ledger.verify(), ledger.head()
+    back = _went_back(ledger)
     if as_json:
-        show.write_json({"facts": facts, "head": head, "set_aside": str(aside) if aside else None})
+        found = {"facts": facts, "head": head, "set_aside": str(aside) if aside else None, "clock_went_back": back}
+        show.write_json(found | ({"against": compared} if compared else {}))
         return
     if aside is not None:
         show.line(f"a torn last line was moved to {aside}; nobody was told that it was recorded")
     show.line(f"the chain holds: {show.count(facts, 'fact')}, head {head}")
+    if back:
+        show.line(
+            f"the clock went back before line {', '.join(map(str, back[:5]))}{', ...' if back[5:] else ''}; facts "
+            "are ordered by their place, which holds; set the machine's clock before deadlines are counted from it"
+        )
+    if compared:
+        show.line(compared)
+
+
+def _compared(ledger: "Ledger", against: Path) -> str:
+    """Return in words how a copy compares with the ledger; refuse, with both, where the ledger is not whole."""
+    from lineage.backup import compared, copy_of
+    from lineage.errors import LedgerBroken
+
+    try:
+        data = ledger.journal.file.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    found = compared(data, copy_of(against), where=str(against))
+    try:
+        ledger.verify()
+    except LedgerBroken as broken:
+        raise Refused(f"{broken}; compared with {against}: {found.words}") from None
+    if not found.is_prefix:
+        raise Refused(f"{against}: {found.words}; it is no copy of this ledger as it was, do not go back to it")
+    return found.words
+
+
+def _went_back(ledger: "Ledger") -> list[int]:
+    """Return the places of facts that are dated before the fact they follow."""
+    facts = list(ledger.facts())
+    return [fact.seq for before, fact in pairwise(facts) if fact.at < before.at]
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """What must hold of a workspace while a removal is under way and after it, however often it was killed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from disgorge.actions import examination_of
@@ -29,6 +31,16 @@ def under_way(workspace: Path, plan: Plan) -> None:
         for digest in purge.detail["shards"]:
             assert ledger.content_path(digest).exists(), "items were deleted before the release moved"
     _in_order(ledger, facts, plan)
+
+
+@contextmanager
+def nothing_lost(workspace: Path) -> Iterator[None]:
+    """Assert that every fact there was before the block is there after it, byte for byte, whatever was killed in it."""
+    file = workspace / ".disgorge" / "ledger.jsonl"
+    before = file.read_bytes()
+    yield
+    assert file.read_bytes().startswith(before), "a fact was lost"
+    assert Ledger.open(workspace).verify() >= before.count(b"\n")
 
 
 def finished(workspace: Path, undisturbed: Path, plan: Plan, *, forgotten: frozenset[str]) -> None:

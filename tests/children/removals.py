@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import zip_longest
@@ -21,9 +22,19 @@ from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
+from tests.tier import tally
 from tests.toys import granted_plan, person, populate, toy_of, train
 
 Change = tuple[str, str, str]
+
+KILLED: Counter[Path] = Counter()
+"""How many processes died of SIGKILL in each workspace, until it was found to have survived them."""
+
+
+def survived(name: str, workspace: Path) -> None:
+    """Note for the summary that a workspace ended as if none of its kills had been."""
+    if kills := KILLED.pop(workspace, 0):
+        tally("kills", name, kills=kills, survived=kills)
 
 
 @dataclass(frozen=True)
@@ -42,12 +53,23 @@ class Removal:
 
     def resume(self, workspace: Path, **order: Any) -> None:
         """Go on with the removal in a new process; it must be certified."""
-        ended = the_nursery().run("carry", workspace, request="R-1", **order)
+        with aftermath.nothing_lost(workspace):
+            ended = the_nursery().run("carry", workspace, request="R-1", **order)
         assert (ended.code, ended.out) == (0, "certified"), ended
+
+    def kill(self, workspace: Path, **order: Any) -> bool:
+        """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
+        with aftermath.nothing_lost(workspace):
+            ended = the_nursery().run("carry", workspace, request="R-1", **order)
+        assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
+        KILLED[workspace] += ended.killed
+        aftermath.under_way(workspace, self.plan)
+        return ended.killed
 
     def check(self, workspace: Path) -> None:
         """Assert that the removal in a workspace ended as the undisturbed one, and delete the workspace."""
         aftermath.finished(workspace, self.folder / "undisturbed", self.plan, forgotten=self.forgotten)
+        survived(self.folder.name.rpartition("-")[0], workspace)
         shutil.rmtree(workspace)
 
     def place(self, step: str, event: str, ending: str) -> int:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,49 @@ def _file(order: Order) -> int:
     return 0
 
 
-_ORDERS: dict[str, Callable[[Order], int]] = {"carry": _carry, "cli": _cli, "file": _file}
+def _file_and_read(order: Order) -> int:
+    """File requests and read after each, docket and catalog; say how many seconds each took, as JSON."""
+    from disgorge.docket import docket
+    from disgorge.requests import file_request
+    from lineage.catalog import Catalog
+    from lineage.ledger import Ledger
+    from lineage.records import Selector
+    from policies.request import Standing
+    from policies.taxonomy import Defect
+
+    ledger = Ledger.open(Path(order["workspace"]))
+    took: dict[str, list[float]] = {"filing": [], "reading": []}
+    for request in order["ids"]:
+        start = time.perf_counter()
+        file_request(
+            ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            selectors=[Selector("shard", "shard-1")], request_id=request, particulars={"name": request},
+        )  # fmt: skip
+        filed = time.perf_counter()
+        if request not in docket(ledger):
+            raise LookupError(f"{request} was filed and is not there")
+        with Catalog.of(ledger) as catalog:
+            catalog.shards()
+        took["filing"].append(filed - start)
+        took["reading"].append(time.perf_counter() - filed)
+    sys.stdout.write(json.dumps(took))
+    return 0
+
+
+_ORDERS: dict[str, Callable[[Order], int]] = {
+    "carry": _carry,
+    "cli": _cli,
+    "file": _file,
+    "file-and-read": _file_and_read,
+}
 
 
 class Watch:
     """Counts what a child does to its workspace, and lets it die, or be interrupted, where the order says.
 
     ``die_at_step`` kills before that step, ``die_at`` before the n-th change to the workspace, ``die_after`` after so
-    many seconds; ``interrupt_at`` presses Ctrl-C instead. ``record`` writes down every change with its step. At the
+    many seconds; ``kill_worker_after`` kills one of its worker processes so many seconds after that was seen;
+    ``interrupt_at`` presses Ctrl-C instead. ``record`` writes down every change with its step. At the
     step ``at``, ``touches_at`` and ``holds_until`` let another child come in between.
     """
 
@@ -154,6 +190,8 @@ class Watch:
         sys.addaudithook(self._hear)
         if (seconds := order.get("die_after")) is not None:
             threading.Thread(target=self._die_after, args=(seconds,), daemon=True).start()
+        if (seconds := order.get("kill_worker_after")) is not None:
+            threading.Thread(target=self._kill_worker_after, args=(seconds,), daemon=True).start()
 
     def step(self, step: Any) -> None:
         """Hear that a step begins."""
@@ -188,6 +226,26 @@ class Watch:
     def _die_after(self, seconds: float) -> None:
         time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def _kill_worker_after(self, seconds: float) -> None:
+        while not (workers := _workers()):
+            time.sleep(0.01)
+        time.sleep(seconds)
+        with suppress(ProcessLookupError):
+            os.kill(workers[0], signal.SIGKILL)
+            if (path := self.order.get("touches_killed")) is not None:
+                Path(path).touch()
+
+
+def _workers() -> list[int]:
+    """Return the ids of this process's workers."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            with suppress(OSError):
+                if b"disgorge.work" in Path("/proc", child, "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(child))
+    return found
 
 
 def _wait(path: Path) -> None:
