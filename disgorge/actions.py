@@ -74,7 +74,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     ledger = workshop.ledger
     changes = plan.shard_changes
     require_unchanged(ledger, case, plan)
-    with Catalog.of(ledger) as catalog:
+    with Catalog.anew(ledger) as catalog:
         selected = catalog.selected(selectors_of(ledger, case.request))
     forget = sorted(forgotten(ledger, case).union(*selected.values()))
     ForgetList(ledger, plan.digest).remember(forget)
@@ -174,7 +174,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 def _refuse_what_went_since(ledger: Ledger, subject: str, composition: Composition) -> None:
     """Raise :class:`CertificateRefused` if a member was retired, or learned from any shard that is withdrawn by now."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.anew(ledger) as catalog:
         known = by_digest(catalog.components(live=False))
         live = {(component.name, component.digest) for component in catalog.components()}
         still = {shard.digest for shard in catalog.shards()}
@@ -260,7 +260,7 @@ def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
     Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
     only now. Raises :class:`CertificateRefused` if something did.
     """
-    with Catalog.of(ledger) as catalog:
+    with Catalog.anew(ledger) as catalog:
         known = by_digest(catalog.components(live=False))
         live = list(catalog.components())
         for release in catalog.releases():

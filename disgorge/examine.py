@@ -74,7 +74,7 @@ class Examiner:
         """
         spec = spec_of(after)
         title = subject or spec.release
-        with Catalog.of(self.ledger) as catalog:
+        with Catalog.anew(self.ledger) as catalog:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))

@@ -80,7 +80,7 @@ def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
     """
     case = docket(ledger).get(request.id)
     withdrawn = case.withdrawn if case else ()
-    with Catalog.of(ledger) as catalog:
+    with Catalog.anew(ledger) as catalog:
         check_manifests(ledger, catalog.shards())
         return catalog.impact(selectors_of(ledger, request), withdrawn=withdrawn)
 
