@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, too_large
+from lineage.columns import Choice, Columns, check_items, too_large
 from lineage.content import as_text
 from lineage.errors import BadInput
 
@@ -29,6 +29,7 @@ def read_csv(path: Path, choice: Choice, *, encoding: str, limit: int) -> Column
     if path.stat().st_size > limit:
         raise too_large(origin, path.stat().st_size, limit)
     header, lines, numbers = _table(_decoded(path, encoding), origin)
+    check_items(origin, len(lines), limit)
     settled = choice.settle(header, origin)
     rows = tuple(f"line {number}" for number in numbers)
     cells = {name: [line[place] for line in lines] for place, name in enumerate(header)}

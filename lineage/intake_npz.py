@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, Text, too_large
+from lineage.columns import Choice, Columns, Text, check_items, too_large
 from lineage.content import as_field
 from lineage.errors import BadInput
 
@@ -53,6 +53,7 @@ def read_npz(path: Path, choice: Choice, *, limit: int) -> Columns:
         ) from problem
     arrays = {name: parse_npy(data, f"{origin}: array '{name}'") for name, data in raw.items()}
     _check_rows(arrays, origin)
+    check_items(origin, max((len(array) for array in arrays.values()), default=0), limit)
     return Columns(
         origin=origin,
         content={name: arrays[name] for name in settled.fields or ()},

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, Text, too_large
+from lineage.columns import Choice, Columns, Text, check_items, too_large
 from lineage.content import as_text
 from lineage.errors import BadInput
 
@@ -32,6 +32,7 @@ def read_parquet(path: Path, choice: Choice, *, limit: int) -> Columns:
             needed = _declared(file.metadata)
             if needed > limit:
                 raise too_large(origin, needed, limit)
+            check_items(origin, file.metadata.num_rows, limit)
         wanted = [*(settled.fields or ()), *settled.roles().values()]
         with pq.ParquetFile(path, read_dictionary=texts) as file:  # a repeated text is not repeated in memory
             table = file.read(columns=list(dict.fromkeys(wanted)))

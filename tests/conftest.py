@@ -2,9 +2,13 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.tier import tally
 
 PLUGINS = str(Path(__file__).parent / "plugins")
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
@@ -14,3 +18,12 @@ sys.path.insert(0, PLUGINS)
 
 settings.register_profile("patient", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # a busy machine draws slowly; that says nothing about what is tested
+
+_BEGAN = time.monotonic()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note how the whole run ended; the table of a run that failed, or was cut short, is never made."""
+    if not hasattr(session.config, "workerinput"):  # one process of several speaks for all of them
+        passed = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("passed", ())
+        tally("run", "pytest", exit=int(exitstatus), seconds=round(time.monotonic() - _BEGAN, 1), passed=len(passed))

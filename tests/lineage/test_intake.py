@@ -426,3 +426,13 @@ def test_a_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sent").mkdir()
     (tmp_path / "sent" / os.fsdecode(b"\xff.txt")).write_text("x")
     assert "is not UTF-8" in refused(tmp_path / "sent")
+
+
+def test_a_few_bytes_do_not_claim_millions_of_items(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"limit": 1_000_000}
+    assert "holds 2,001 items, the limit has room for 2,000" in refused(
+        csv_file(tmp_path, "x\n" + "1\n" * 2_001), **few
+    )
+    assert "the limit has room for 2,000" in refused(npz_file(tmp_path, x=np.zeros(2_001, np.int8)), **few)
+    assert "the limit has room for 2,000" in refused(parquet_file(tmp_path, {"x": [0] * 2_001}), **few)
+    assert len(read_file(npz_file(tmp_path, x=np.zeros(2_000, np.int8)), **few)) == 2_000

@@ -1,0 +1,171 @@
+"""Where one case runs: a workspace in a watched tree, and the command line as somebody types into it.
+
+Nothing outside of the workspace may come, go or change; :attr:`Place.canary` is what code that must not run would
+leave. What a command says is held to the rules of :meth:`Place.run`.
+"""
+
+import contextlib
+import io
+import os
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from unicodedata import category
+
+from lineage.ledger import Ledger
+from tests.toys import populate, toy_of, train
+
+DEPTH = 6
+"""Folders above the workspace that are watched too: a path that climbs out lands in one of them."""
+LONGEST = 5_000
+"""Characters of an error that is still one clear line, whatever was typed."""
+_MOVES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that a terminal is not given: controls, formats, surrogates, separators of lines."""
+
+
+class Stream(io.StringIO):
+    """What a command writes to, as a terminal or not; like both, it cannot take a lone surrogate."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        """Whether a terminal is at the other end."""
+        return self._terminal
+
+    def write(self, text: str) -> int:
+        """Take text that UTF-8 can carry."""
+        text.encode()
+        return super().write(text)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Place:
+    """A watched tree with a workspace deep inside; ``templates`` are copied for every case."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.outer = root.joinpath("watched", *(f"above-{level}" for level in range(DEPTH)))
+        self.workspace = self.outer / "workspace"
+        self.canary = self.outer / "CANARY"
+        self._templates = root / "templates"
+        self.rng = random.Random(0)
+        for name in ("home", "tmp", "outside"):
+            (self.outer / name).mkdir(parents=True)
+        (self.outer / "outside" / "secret.txt").write_text("not to be taken")
+        (self.outer / "outside" / "secret.npy").write_bytes(b"not to be taken")
+        os.environ |= {"HOME": str(self.outer / "home"), "TMPDIR": str(self.outer / "tmp"), "TERM": "dumb"}
+        os.environ |= {"COLUMNS": "100", "CANARY": str(self.canary)}
+        self._make_templates()
+        self._before = self.snapshot()
+
+    def fresh(self, template: str, *, kind: str, number: int) -> "Place":
+        """Begin a case in a copy of a template; its generator is seeded by kind and number. Returns itself."""
+        os.chdir(self.outer)
+        _remove(self.workspace)
+        shutil.copytree(self._templates / template, self.workspace, symlinks=True)
+        os.chdir(self.workspace)
+        self.rng = random.Random(f"{kind}-{number}")
+        return self
+
+    @property
+    def ledger(self) -> Ledger:
+        """The workspace's ledger."""
+        return Ledger.open(self.workspace)
+
+    def snapshot(self) -> dict[str, tuple[int, int, int]]:
+        """Return every path that is watched, with its kind, size and time of change."""
+        found = {}
+        for folder, folders, files in os.walk(self.root / "watched"):
+            if Path(folder) == self.outer:
+                folders.remove("workspace") if "workspace" in folders else None
+            for name in (*folders, *files):
+                path = os.path.join(folder, name)
+                status = os.lstat(path)
+                size = 0 if name in folders else status.st_size
+                found[path] = (status.st_mode, size, 0 if name in folders else status.st_mtime_ns)
+        return found
+
+    def check_outside(self) -> None:
+        """Hold that nothing came, went or changed outside of the workspace, and that no planted code ran."""
+        after = self.snapshot()
+        assert after == self._before, f"changed outside: {sorted(set(after.items()) ^ set(self._before.items()))[:3]}"
+        assert not (self.workspace / "CANARY").exists(), "planted code ran"
+
+    def run(self, *arguments: str, terminal: bool = False, names: str = "") -> Ran:
+        """Run a command and hold what it says to the rules; ``names`` must stand in its error, if it has one.
+
+        The exit code is 0 to 3, and 3 only for a machine that failed; an error is one line, with a way out, of
+        printable characters; nothing printed moves a cursor; no traceback, whatever happened.
+        """
+        from disgorge.cli.app import app
+
+        out, err = Stream(terminal=terminal), Stream(terminal=terminal)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                app(args=list(arguments), prog_name="disgorge")
+                code = 0
+            except SystemExit as exit_:
+                code = exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
+        ran = Ran(code, out.getvalue(), err.getvalue())
+        shown = [argument[:60] for argument in arguments]
+        assert ran.code in (0, 1, 2, 3), f"exit {ran.code} of {shown}"
+        for text in (ran.out, ran.err):
+            odd = [char for char in text if char != "\n" and category(char) in _MOVES]
+            assert not odd, f"{shown} printed {odd[:5]!r}"
+            assert "Traceback" not in text, f"{shown} printed a traceback"
+        errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+        others = [line for line in ran.err.splitlines() if not line.startswith(("error: ", "warning: "))]
+        assert not others, f"{shown} said beside errors and warnings: {others[0][:200]!r}"
+        assert "nobody thought of" not in ran.err, f"{shown}: {ran.err[:600]}"
+        assert len(errors) <= 1, f"{shown} said {len(errors)} errors"
+        assert code != 2 or errors, f"{shown} said nothing of why it was refused"
+        for line in errors:
+            assert len(line) <= LONGEST, f"{shown}: an error of {len(line)} characters"
+            assert ";" in line, f"{shown}: no way out in {line[:300]!r}"
+            assert names in line, f"{shown}: {names!r} is not named in {line[:300]!r}"
+        return ran
+
+    def _make_templates(self) -> None:
+        Ledger.init(self._templates / "empty")
+        ledger = Ledger.init(self._templates / "trained")
+        toy = toy_of("averages", 3)
+        populate(ledger, toy, self._templates / "sources")
+        train(ledger, toy)
+        self._file_request(ledger)
+
+    def _file_request(self, ledger: Ledger) -> None:
+        import datetime as dt
+
+        from disgorge.requests import decide_request, file_request, plan_request
+        from lineage.records import Selector
+        from policies.pack import load_packs
+        from policies.request import Standing
+        from policies.taxonomy import Defect
+
+        file_request(
+            ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
+            request_id="R-1",
+        )  # fmt: skip
+        decide_request(ledger, "R-1", load_packs())
+        plan_request(ledger, "R-1")
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, also one nested deeper than a path may be long."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        import subprocess
+
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
