@@ -20,6 +20,7 @@ from disgorge.forget_list import ForgetList, forgotten
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
+from disgorge.probes.never_trained import NAME as NEVER_TRAINED
 from disgorge.probes.residue import residue as judge
 from disgorge.registry import Registrar
 from disgorge.requests import impact_as_planned
@@ -164,12 +165,26 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     refuse_adoption(plan, step.subject, examination.checks)
     name, alias = step.detail["name"], step.detail["alias"]
     composition = _composition(ledger, probed["after"])
+    _refuse_borrowed(step.subject, examination, composition)
     _refuse_what_went_since(ledger, step.subject, composition)
     for member in composition.members:
         ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
     workshop.registrar.adopt(name, alias, composition)
     fact = {"name": name, "alias": alias, "composition": composition.digest}
     return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
+
+
+def _refuse_borrowed(subject: str, examination: Examination, composition: Composition) -> None:
+    """Raise :class:`CertificateRefused` if an examination is not about the parts that are to be served."""
+    members = {(member.name, member.component) for member in composition.members}
+    for check in examination.checks:
+        if check.name == NEVER_TRAINED:
+            about = {(part["name"], part["recorded"]) for part in check.detail["components"]}
+            if about != members:
+                raise CertificateRefused(
+                    f"release {subject} is not adopted: its examination is about other parts than those composed; plan "
+                    f"the request again"
+                )
 
 
 def _refuse_what_went_since(ledger: Ledger, subject: str, composition: Composition) -> None:

@@ -1,0 +1,336 @@
+"""False removals by whoever runs the workspace: side tables, forged facts, borrowed evidence, weights put back.
+
+Each case is one deed, done at one moment of an execution, and what must find it. Where the ledger itself is written by
+the operator's own hand, a chain of digests cannot tell: the last tests say by example what rests on an honest operator,
+and that whoever executes the recipes elsewhere finds out.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+import pytest
+
+from disgorge.audit import audit
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
+from disgorge.execute import execute
+from disgorge.jobs import Here
+from disgorge.plan import Action, Step
+from disgorge.registry import Unregistered
+from disgorge.report import verify_bundle
+from disgorge.tracking import Untracked
+from lineage.catalog import Catalog
+from lineage.errors import LineageError
+from lineage.ledger import Ledger
+from lineage.objects import load_tensors, save_tensors
+from lineage.records import in_member_order, plain
+from lineage.shards import add_shard
+from tests.tier import tally
+from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, remove, served, toy_of, train
+
+RELEASE = "toy-averages"
+PART = f"{RELEASE}/mean/shard-3"
+WHO = ("shard-3", 1)
+
+
+class StoppedError(BaseException):
+    """A kill, as far as the shell can tell."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained toy; every test works on a copy."""
+    folder = tmp_path_factory.mktemp("false-removals")
+    ledger = Ledger.init(folder / "workspace")
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    return ledger.workspace
+
+
+@pytest.fixture
+def ledger(trained: Path, tmp_path: Path) -> Ledger:
+    """A copy of the trained toy."""
+    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
+
+
+def carry_doing(
+    ledger: Ledger, deed: Callable[[], None], before: Action, *, registrar: Any = None, request_id: str = "R-1"
+) -> str:
+    """Carry a request out and do something just before the first step of an action; return the verdict."""
+
+    def on_step(step: Step) -> None:
+        if step.action is before:
+            deed()
+
+    return execute(
+        ledger, request_id, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+        registrar=registrar or Unregistered(), observer=Untracked(), on_step=on_step,
+    ).verdict  # fmt: skip
+
+
+def is_open(ledger: Ledger, request_id: str = "R-1") -> bool:
+    """Whether a request waits for what it is owed."""
+    return case_of(ledger, request_id).closed is None
+
+
+def tensors_of(ledger: Ledger, digest: str) -> dict[str, Any]:
+    """A component's tensors."""
+    return dict(load_tensors(ledger.objects.get(digest)))
+
+
+# Side tables instead of the model -----------------------------------------------------------------------------------
+
+
+def items_hidden_from_the_catalog(ledger: Ledger) -> None:
+    """The catalog's file lists fewer items of the person than there are."""
+    edit_catalog(ledger, "delete from item where key = 'shard-3-4'")
+
+
+def uses_deleted_from_the_catalog(ledger: Ledger) -> None:
+    """The catalog's file no longer knows that anything learned from anything."""
+    edit_catalog(ledger, "delete from use")
+
+
+def edit_catalog(ledger: Ledger, statement: str) -> None:
+    """Change the projection as somebody does who takes it for the truth."""
+    Catalog.of(ledger).close()
+    (path,) = ledger.home.glob("catalog-*.duckdb")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "deed", [items_hidden_from_the_catalog, uses_deleted_from_the_catalog], ids=lambda d: d.__name__
+)
+def test_an_edited_catalog_hides_nothing(ledger: Ledger, deed: Callable[[Ledger], None]) -> None:
+    """What was edited is not asked: all three items go, and the part that learned from them is trained again."""
+    old = bytes_by_name(ledger, RELEASE)[PART]
+    deed(ledger)
+    assert remove(ledger, [person(ledger, *WHO)]).verdict == "certified"
+    gone = live_shards(ledger)["shard-3"].count == 9 and not ledger.objects.exists(old)
+    tally("liars", deed.__name__, where="side tables", caught=gone)
+    assert gone
+    assert bytes_by_name(ledger, RELEASE)[PART] != old
+
+
+def rows_out_of_the_manifest(ledger: Ledger, path: Path) -> None:
+    """The person's rows are gone from the manifest; the shard's content and the model have them."""
+    table = pq.read_table(path)
+    pq.write_table(table.filter(pa.compute.not_equal(table["key"], "shard-3-4")), path)
+
+
+def person_renamed_in_the_manifest(ledger: Ledger, path: Path) -> None:
+    """The items belong to somebody else now."""
+    table = pq.read_table(path)
+    subject = pa.array([ledger.pseudonym("somebody else")] * len(table), table["subject"].type)
+    pq.write_table(table.set_column(table.schema.get_field_index("subject"), "subject", subject), path)
+
+
+def use_out_of_the_ledger(ledger: Ledger, path: Path) -> None:
+    """The ledger's line that says what the part learned from names another shard."""
+    file = ledger.home / "ledger.jsonl"
+    other, own = live_shards(ledger)["shard-1"].digest, live_shards(ledger)["shard-3"].digest
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line.replace(own, other) if PART in line else line for line in lines))
+
+
+@pytest.mark.parametrize(
+    "deed", [rows_out_of_the_manifest, person_renamed_in_the_manifest, use_out_of_the_ledger], ids=lambda d: d.__name__
+)
+def test_an_edited_record_stops_everything(ledger: Ledger, deed: Callable[[Ledger, Path], None]) -> None:
+    who = person(ledger, *WHO)
+    deed(ledger, ledger.manifest_path(live_shards(ledger)["shard-3"].digest))
+    with pytest.raises((DisgorgeError, LineageError), match=r"manifest|ledger"):
+        remove(ledger, [who])
+    with contextlib.suppress(LineageError):
+        assert not list(ledger.facts("request-closed"))
+    tally("liars", deed.__name__, where="side tables", caught=True)
+    assert audit(ledger)
+
+
+# Weights and aliases put back -----------------------------------------------------------------------------------------
+
+
+def test_old_weights_put_back_between_purge_and_report(ledger: Ledger) -> None:
+    path = ledger.objects.path(bytes_by_name(ledger, RELEASE)[PART])
+    saved = path.read_bytes()
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def put_back() -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(saved)
+
+    with pytest.raises(CertificateRefused, match="what was purged is back"):
+        carry_doing(ledger, put_back, Action.REPORT)
+    tally("liars", "old weights put back", where="stores", caught=True)
+
+
+def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger) -> None:
+    """The object of the new part holds the old bytes when the alias is to move."""
+    old = ledger.objects.get(bytes_by_name(ledger, RELEASE)[PART])
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def swap() -> None:
+        with Catalog.of(ledger) as catalog:
+            digest = catalog.component(PART).digest
+        path = ledger.objects.path(digest)
+        path.chmod(0o644)
+        path.write_bytes(old)
+
+    with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed"):
+        carry_doing(ledger, swap, Action.ADOPT)
+    assert is_open(ledger)
+    tally("liars", "old weights under the new name", where="stores", caught=True)
+
+
+class Idle(Unregistered):
+    """A registry that says it moved the alias and serves what it served."""
+
+    def __init__(self, serves: str) -> None:
+        self.serves = serves
+
+    def served(self, release: str) -> dict[str, str]:
+        """The old release, whatever was adopted."""
+        return {"live": self.serves}
+
+
+def test_a_release_alias_that_never_moved(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, *WHO)])
+    with pytest.raises(CertificateRefused, match="is not what was adopted"):
+        carry_doing(ledger, lambda: None, Action.ADOPT, registrar=Idle(served(ledger, RELEASE)))
+    assert is_open(ledger)
+    tally("liars", "alias never moved", where="stores", caught=True)
+
+
+# The data comes back under another name -------------------------------------------------------------------------------
+
+
+def test_a_shard_renamed_and_used_again_before_the_removal(ledger: Ledger, tmp_path: Path) -> None:
+    """The very same items are refused under another name; with one changed, the rest is known by its bytes."""
+    with pytest.raises(LineageError, match="these very items are recorded"):
+        again(ledger, tmp_path, "shard-9", people="nobody")
+    again(ledger, tmp_path, "shard-9", people="nobody", rows=11)
+    toy = toy_of("averages", 3)
+    train(ledger, replace(toy, spec=replace(toy.spec, release="other", shards=("shard-1", "shard-9"))))
+    old = bytes_by_name(ledger, "other")["other/mean/shard-9"]
+    assert remove(ledger, [person(ledger, *WHO)]).verdict == "certified"
+    caught = live_shards(ledger)["shard-9"].count == 8 and not ledger.objects.exists(old)
+    tally("liars", "shard renamed, before", where="data", caught=caught)
+    assert caught
+
+
+def test_a_shard_renamed_and_used_again_after_the_removal(ledger: Ledger, tmp_path: Path) -> None:
+    remove(ledger, [person(ledger, *WHO)])
+    with pytest.raises(LineageError, match="withdrawn by request"):
+        again(ledger, tmp_path, "shard-9", people="nobody")
+    tally("liars", "shard renamed, after", where="data", caught=True)
+
+
+def again(ledger: Ledger, folder: Path, name: str, *, people: str, rows: int = 12) -> None:
+    """Add the first items of the third shard again, under other names."""
+    items = toy_of("averages", 3).items["shard-3"]
+    arrays = {field: array[:rows] for field, array in items.arrays.items()}
+    folder.mkdir(exist_ok=True)
+    keys = np.array([f"{name}-{row}" for row in range(rows)])
+    np.savez(folder / f"{name}.npz", key=keys, subject=np.array([people] * rows), **arrays)
+    add_shard(
+        ledger, folder / f"{name}.npz", name=name, key="key", subject="subject", source="elsewhere", license="MIT",
+        legal_basis="consent", check=False, dvc=False,
+    )  # fmt: skip
+
+
+# Borrowed and forged evidence -----------------------------------------------------------------------------------------
+
+
+def test_evidence_copied_from_another_request(ledger: Ledger) -> None:
+    one = remove(ledger, [person(ledger, *WHO)])
+    two = remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
+    for name in ("evidence.json", "plan.json", "ledger-slice.jsonl", "request.json"):
+        kept = (two.bundle / name).read_bytes()
+        (two.bundle / name).write_bytes((one.bundle / name).read_bytes())
+        with pytest.raises(BundleBroken, match=name):
+            verify_bundle(two.bundle)
+        (two.bundle / name).write_bytes(kept)
+    assert verify_bundle(two.bundle).verdict == "certified"
+    tally("liars", "evidence copied", where="evidence", caught=True)
+
+
+def test_an_examination_borrowed_from_another_request(ledger: Ledger) -> None:
+    """The probe step is entered by hand, with what another removal from the same release was shown to be."""
+    remove(ledger, [person(ledger, *WHO)])
+    borrowed = list(ledger.facts("examination"))[-1].body["examination"]
+    plan = granted_plan(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
+
+    def enter() -> None:
+        probe, composed = plan.step_for(Action.PROBE, RELEASE), plan.step_for(Action.RECOMPOSE, RELEASE)
+        after = case_of(ledger, "R-2").steps[plan.digest][composed.id]["after"]
+        result = {"release": RELEASE, "examination": borrowed, "after": after}
+        body = {"plan": plan.digest, "release": RELEASE, "examination": borrowed}
+        fact = {"plan": plan.digest, "step": probe.id, "result": result, "seconds": 1.0}
+        ledger.append_all([("examination", body), ("step", fact)])
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        carry_doing(ledger, enter, Action.PROBE, request_id="R-2")
+    with pytest.raises(CertificateRefused, match="about other parts"):
+        carry(ledger, "R-2")
+    tally("liars", "examination borrowed", where="evidence", caught=True)
+
+
+def test_a_re_execution_entered_by_hand_is_not_believed(ledger: Ledger) -> None:
+    """Old weights under the new recipe, and a fact that says the recipe was executed and reached them."""
+    old = bytes_by_name(ledger, RELEASE)[PART]
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def forge() -> None:
+        with Catalog.of(ledger) as catalog:
+            component = catalog.component(PART)
+            composition = catalog.composition(served(ledger, RELEASE))
+        noise = {name: t * 1.00001 if t.dtype.kind == "f" else t for name, t in tensors_of(ledger, old).items()}
+        digest = ledger.objects.put(save_tensors(noise))
+        fake = replace(component, digest=digest)
+        members = [m if m.name != PART else replace(m, component=digest) for m in composition.members]
+        made = replace(composition, members=in_member_order(members))
+        plan = plan_of(ledger, case_of(ledger, "R-1"))
+        step = plan.step_for(Action.RECOMPOSE, RELEASE)
+        result = {"before": composition.digest, "after": made.digest}
+        ledger.append_all([
+            ("component", {"component": plain(fake)}),
+            ("composition", {"composition": plain(made)}),
+            ("reexecuted", {"recipe": fake.recipe_digest, "component": digest}),
+            ("step", {"plan": plan.digest, "step": step.id, "result": result, "seconds": 1.0}),
+        ])  # fmt: skip
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        carry_doing(ledger, forge, Action.RECOMPOSE)
+    with pytest.raises(CertificateRefused, match="never-trained is fail"):
+        carry(ledger)
+    tally("liars", "re-execution forged", where="evidence", caught=True)
+
+
+def test_steps_entered_by_hand_are_no_removal(ledger: Ledger) -> None:
+    """Every step but the report is said to be done, and nothing was."""
+    plan = granted_plan(ledger, [person(ledger, *WHO)])
+
+    def enter() -> None:
+        done = [{"plan": plan.digest, "step": step.id, "result": {}, "seconds": 1.0} for step in plan.steps[:-1]]
+        ledger.append_all([("step", fact) for fact in done])
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        carry_doing(ledger, enter, Action.CONTAIN)
+    with contextlib.suppress(KeyError), pytest.raises((DisgorgeError, LineageError)):
+        carry(ledger)
+    assert is_open(ledger)
+    tally("liars", "steps forged", where="evidence", caught=True)
