@@ -10,8 +10,10 @@ DisgorgeError
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
 ├── PurgeHeld           a purge that waits for a day; everything before it is done
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
+├── KeyMismatch         the signing key is gone, or the public key beside it is not its own
 ├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
-└── BundleBroken        a report that does not verify
+├── BundleBroken        a report that does not verify
+└── InputsMissing       what re-executing a report's recipes needs and neither bundle nor workspace has
 
 Every message says what, where and what to do next; the command line prints it as it is.
 """
@@ -57,9 +59,17 @@ class TrackingFailed(DisgorgeError):  # noqa: N818
     """MLflow's store failed: a disk, a server. The machine's failure, not the user's."""
 
 
+class KeyMismatch(DisgorgeError):  # noqa: N818
+    """The signing key is not the one whose public half was handed out."""
+
+
 class CertificateRefused(DisgorgeError):  # noqa: N818
     """The evidence does not carry a certificate."""
 
 
 class BundleBroken(DisgorgeError):  # noqa: N818
     """A report bundle that does not verify."""
+
+
+class InputsMissing(DisgorgeError):  # noqa: N818
+    """Recipes cannot be re-executed: data, weights, a method or a recipe is missing; says which and where it may be."""

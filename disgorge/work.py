@@ -41,7 +41,7 @@ def main(workspace: str) -> None:
         try:
             digest = ledger.objects.put(carry_out(ledger, job["recipe"], progress=progress))
         except (DisgorgeError, LineageError, OSError) as error:
-            say(error=str(error))
+            say(error=str(error), machine=isinstance(error, OSError) or isinstance(error.__cause__, OSError))
         else:
             say(digest=digest, seconds=time.perf_counter() - start)
 

@@ -70,7 +70,8 @@ class Workers:
         while count:
             job, message = heard.get()
             if "error" in message:
-                raise ExecutionFailed(f"training {job.name} failed: {message['error']}{self._last_words()}")
+                cause = OSError(message["error"]) if message.get("machine") else None
+                raise ExecutionFailed(f"training {job.name} failed: {message['error']}{self._last_words()}") from cause
             if "digest" in message:
                 count -= 1
                 yield Done(job, message["digest"], message["seconds"])
@@ -106,7 +107,8 @@ class Workers:
 
 
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-"""Threads beyond one only get in each other's way here; recipes set torch's own count."""
+_ALONE |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1", "GX_ANALYTICS_ENABLED": "false"}
+"""Threads beyond one only get in each other's way here; recipes set torch's own count. No library reports its use."""
 _FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "TORCH_HOME")
 """Where programs keep things between runs."""
 

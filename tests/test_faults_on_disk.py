@@ -117,7 +117,7 @@ def test_a_full_disk_stops_the_removal_and_with_room_it_goes_on(room: int) -> No
         "cli", workspace, arguments=["request", "execute", "R-1", "--references", "0"], without=["mlflow"],
         limit=(workspace / ".disgorge" / "ledger.jsonl").stat().st_size + room,
     )  # fmt: skip
-    assert ended.code in (2, 3), ended  # 2 when it was a worker that met it: then it is the training that failed
+    assert ended.code == 3, ended
     assert len(ended.err.splitlines()) == 1, ended
     assert ended.err.startswith("error: ")
     assert "File too large" in ended.err

@@ -5,9 +5,13 @@ set up is left out, the home folder is empty, and every process is listened to. 
 listens does hear.
 """
 
+import time
+from pathlib import Path
+
 import pytest
 
 from tests.children.alone import Ran, namespaces, run_alone, whole_pass
+from tests.tier import FULL, tally
 
 ONLY_WITH_NAMESPACES = pytest.mark.skipif(not namespaces(), reason="no network namespaces for this user")
 PROGRAMS = {"git", "uname", "python"}
@@ -66,8 +70,29 @@ def test_workers_were_listened_to_as_well(ran: Ran) -> None:
     assert len([words for words in processes if "disgorge.work" in words]) >= 2
 
 
+def test_workers_begin_with_every_library_told_not_to_report(ran: Ran) -> None:
+    """Whatever a method imports there: a third party's may bring MLflow or DVC along."""
+    begun = [words[1:4] for words in ran.heard if words[0] == "switches" and "disgorge.work" in words]
+    assert len(begun) >= 2
+    assert {tuple(values) for values in begun} == {("true", "1", "false")}
+
+
 def test_nothing_was_started_that_is_not_known(ran: Ran) -> None:
     """A program started without the hook could do what it likes, and telemetry likes daemons."""
     started = [words[1:] for words in ran.heard if words[0] == "subprocess.Popen"]
     assert {words[0].rpartition("/")[2].rstrip("3.1") for words in started} <= PROGRAMS
     assert not [words for words in started if "daemon" in words]
+
+
+@pytest.mark.skipif(not FULL, reason="the whole demo takes minutes; the first tier runs the pass above")
+@pytest.mark.timeout(1500)
+def test_the_whole_demo_works_without_a_network(tmp_path: Path) -> None:
+    """Without an interface where namespaces allow it; no packet looks for a way out and no process for a name."""
+    start = time.perf_counter()
+    demo = run_alone("-c", "from disgorge.cli import main; main()", "demo", str(tmp_path / "demo"))
+    assert demo.code == 0, demo.said[-2000:]
+    assert demo.tried == []
+    assert not demo.sought
+    assert not [words for words in demo.heard if words[0] == "subprocess.Popen" and "daemon" in words]
+    seconds = round(time.perf_counter() - start)
+    tally("offline", "demo", seconds=seconds, no_interface=namespaces(), attempts=len(demo.tried) + (demo.sought or 0))

@@ -104,12 +104,13 @@ def _misused(error: Any) -> Exception:
 
 def exit_code_of(error: Exception) -> int:
     """Return the exit code that an error calls for."""
-    from disgorge.errors import BundleBroken, CertificateRefused
-    from lineage.errors import ExpectationsFailed, LedgerBroken
+    from disgorge.errors import BundleBroken, CertificateRefused, KeyMismatch
+    from lineage.errors import DigestMismatch, ExpectationsFailed, LedgerBroken
 
     if isinstance(error, Interrupted):
         return INTERRUPTED
-    if isinstance(error, Refused | CertificateRefused | BundleBroken | LedgerBroken | ExpectationsFailed):
+    damaged = (BundleBroken, DigestMismatch, KeyMismatch, LedgerBroken)
+    if isinstance(error, (Refused, CertificateRefused, ExpectationsFailed, *damaged)):
         return 1
     if not _expected(error) or _machine(error):
         return 3
@@ -161,13 +162,13 @@ def _interrupted(error: Exception) -> bool:
 
 
 def _machine(error: Exception) -> bool:
-    """Whether the machine failed: an OSError, or lineage's words for one that met the disk and not the input."""
-    from disgorge.errors import TrackingFailed
+    """Whether the machine failed: an OSError, or our words for one that met the disk and not the input."""
+    from disgorge.errors import ExecutionFailed, TrackingFailed
     from lineage.errors import LineageError
 
     if isinstance(error, OSError | MemoryError | TrackingFailed):
         return True
-    return type(error) is LineageError and isinstance(error.__cause__, OSError)
+    return type(error) in (LineageError, ExecutionFailed) and isinstance(error.__cause__, OSError)
 
 
 def _expected(error: Exception) -> bool:

@@ -29,5 +29,9 @@ def _tell(*words: str) -> None:
     os.write(_told, json.dumps(words).encode() + b"\n")
 
 
+SWITCHES = ("MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS", "GX_ANALYTICS_ENABLED")
+"""What keeps libraries from reporting their use; noted as a process begins with them."""
+
 _tell("process", *sys.orig_argv)
+_tell("switches", *(os.environ.get(switch, "") for switch in SWITCHES), *sys.orig_argv)
 sys.addaudithook(_hear)
