@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge import mlflow_forget
-from disgorge.residue_search import DIGEST, dvc_hashes, is_text, tables_of, unique, wanted_of
+from disgorge.dvc_hashes import DvcHashes, dvc_hashes
+from disgorge.residue_search import DIGEST, is_text, tables_of, unique, wanted_of
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.from_dvc import root_of
@@ -35,7 +36,7 @@ class PurgeList:
     shards: tuple[str, ...]
     objects: tuple[str, ...]
     files: tuple[Path, ...]
-    hashes: tuple[str, ...]
+    hashes: DvcHashes
     kept: tuple[str, ...]
 
 
@@ -67,9 +68,8 @@ def purge_plan(
     strays = [path for path in tables_of(ledger) if path.stem not in needs.shards]
     files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
     files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger), *_strays(ledger)]
-    return PurgeList(
-        going, weights, tuple(path for path in files if path.is_file()), dvc_hashes(ledger, going), tuple(kept)
-    )
+    hashes = dvc_hashes(ledger, shards=going, objects=weights)
+    return PurgeList(going, weights, tuple(path for path in files if path.is_file()), hashes, tuple(kept))
 
 
 def purge(
@@ -86,7 +86,10 @@ def purge(
 
 def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
     unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items))
-    forgotten = forget_dvc.forget(ledger.workspace, listed.hashes)
+    hashes = listed.hashes
+    forgotten = forget_dvc.forget(
+        ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=hashes.remember
+    )
     deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
         name = path.relative_to(ledger.workspace).as_posix()

@@ -36,7 +36,9 @@ def preview(ledger: Ledger, request: str) -> Preview:
     objects = tuple(digest for detail in targets for digest in detail["objects"])
     items = forgotten(ledger, case) if any(_lists(ledger, case)) else frozenset()
     listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items)
-    tracked = forget_dvc.listing(ledger.workspace, listed.hashes)
+    tracked = forget_dvc.listing(
+        ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
+    )
     logged = mlflow_forget.traces(ledger.workspace, wanted_of(ledger, listed.objects, items))
     paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]

@@ -13,17 +13,15 @@ from collections.abc import Collection
 from pathlib import Path
 
 from disgorge import mlflow_forget
+from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import ResidueCase
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
-from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
 DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
-_MD5 = re.compile(r"[0-9a-f]{32}")
-"""A hash as DVC has it: anything else that a fact names is no place to delete at."""
 
 
 def search(
@@ -37,7 +35,8 @@ def search(
     items = frozenset(item_digests)
     gone = [digest for digest in unique(shards) if digest not in needs.shards]
     weights = {digest for digest in objects if digest not in needs.objects}
-    looked = forget_dvc.search(ledger.workspace, dvc_hashes(ledger, gone), items)
+    hashes = dvc_hashes(ledger, shards=gone, objects=sorted(weights))
+    looked = forget_dvc.search(ledger.workspace, hashes.erased, items, made=hashes.made, live=hashes.live)
     for digest in gone:
         for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
             looked.places += 1
@@ -81,18 +80,6 @@ def case_after(
     looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests)
     seconds = time.perf_counter() - start
     return ResidueCase(request, found_before, tuple(looked.found), looked.places, tuple(looked.blind), seconds)
-
-
-def dvc_hashes(ledger: Ledger, shards: Collection[str]) -> tuple[str, ...]:
-    """Return the MD5 hashes under which DVC may keep these shards: as recorded, and of the content as it lies there."""
-    if root_of(ledger.workspace) is None:
-        return ()
-    wanted = frozenset(shards)
-    entries = state_of(ledger.facts()).shards.values()
-    recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
-    here = [forget_dvc.md5_of(path) for path in map(ledger.content_path, shards) if path.is_file()]
-    needed = {entry.record.dvc for entry in entries if entry.live}  # equal bytes that something live rests on
-    return tuple(md5 for md5 in unique([*recorded, *here]) if _MD5.fullmatch(md5) and md5 not in needed)
 
 
 def tables_of(ledger: Ledger) -> list[Path]:

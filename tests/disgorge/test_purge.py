@@ -305,8 +305,9 @@ def test_dvc_forgets_cache_remote_folders_and_runs(tracked: Removal) -> None:
     assert not (workspace / "export" / "alice.parquet").exists()
     assert (workspace / "export" / "note.txt").read_text() == "kept"
     residuals = " ".join(purged.residuals)
-    assert "stage train read it" in residuals
-    assert "export.dvc still names" in residuals
+    assert "stage train: what it made is forgotten" in residuals
+    assert not (workspace / "model.bin").exists()
+    assert "export.dvc names its folder without it" in purged.deleted
     after = tracked.after.dvc
     assert after is not None
     assert any("cache/files" in place for place in traces(workspace, after)), "the retained shard stays"
