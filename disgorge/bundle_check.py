@@ -1,220 +1,244 @@
 """What a report claims, derived again from what it carries. Pure: bytes in, findings or :class:`BundleBroken` out.
 
-The order matters only to the reader of an error: first that the files are the ones signed, then that each record is
-what it says, then that they belong together, then that the ledger's facts bear them out, last that the certificate
-follows from the evidence.
+The order matters to whoever sends garbage and to the reader of an error: first that the files are the ones signed, and
+only then is anything read; that each record is what it says; that they belong together; that the ledger's facts bear
+them out; that the new artefacts are those of the evidence; last that the certificate follows from the evidence.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeVar
 
+from disgorge.archive import is_name
+from disgorge.artefact_check import Artefacts, check_artefacts
 from disgorge.certificate import Certificate, issue
+from disgorge.certificate_pdf import carries
 from disgorge.errors import BundleBroken, CertificateRefused
 from disgorge.evidence import Evidence
+from disgorge.fact_check import check_facts, facts_of_slice
+from disgorge.limits import not_shown
+from disgorge.one_form import AGAIN, record
 from disgorge.plan import Plan
+from disgorge.predicate import PREDICATE_TYPE, STATEMENT_TYPE, Predicate, RemedyDone, remedy_steps
 from disgorge.signing import Opened, key_id
-from disgorge.statement import PREDICATE_TYPE, STATEMENT_TYPE
+from disgorge.statement import always_not_promised
+from disgorge.svr import svr_of
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
 from policies.decision import Decision
 from policies.request import RemovalRequest
 
+STATEMENT, SVR, PDF = "statement.json", "svr.json", "certificate.pdf"
+
 FILES = frozenset(
     {
+        "compositions.json",
         "decision.json",
         "evidence.json",
         "impact.json",
+        "inputs.json",
+        "ledger-proofs.json",
         "ledger-slice.jsonl",
         "plan.json",
         "public.pem",
+        "recipes.json",
         "report.html",
         "request.json",
     }
 )
-"""What a bundle holds besides its statement: no less, and no more."""
-
-_AGAIN = "ask for the report again"
-
-Record = TypeVar("Record")
+"""What the statement covers at least; besides these there may be inputs and weights, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a sound bundle says, and the sentences about what was checked."""
+    """What a sound bundle says, read back, and the sentences about what was checked."""
 
-    verdict: str
-    request: str
-    plan: str
-    guarantee: str | None
-    words: str
+    predicate: Predicate
+    request: RemovalRequest
+    plan: Plan
+    evidence: Evidence
+    certificate: Certificate | None
     subjects: dict[str, str]
+    artefacts: Artefacts
+    facts: tuple[Mapping[str, Json], ...]
     checked: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """The certificate's words, or why there is none."""
+        return self.certificate.words if self.certificate else str(self.predicate.refusal)
 
-def check_bundle(opened: Opened, files: Mapping[str, bytes]) -> Found:
-    """Return what the bundle says if everything in it bears out everything else."""
-    statement, predicate = opened.statement, _predicate(opened.statement)
-    _check_files(predicate, files)
-    if key_id(files["public.pem"]) != opened.key_id:
-        raise BundleBroken(f"public.pem is not the key that signed the statement; {_AGAIN}")
-    request = _record(RemovalRequest, "request.json", files)
-    decision = _record(Decision, "decision.json", files)
-    plan = _record(Plan, "plan.json", files)
-    evidence = _record(Evidence, "evidence.json", files)
-    _record(Impact, "impact.json", files)
+
+def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
+    """Return what the bundle says if everything in it bears out everything else.
+
+    ``opened`` and ``summary`` are the statements in ``statement.json`` and ``svr.json``, their signatures checked.
+    """
+    covered, beside = _signed_files(opened, summary)
+    _check_files(covered, beside, members)
+    if key_id(members["public.pem"]) != opened.key_id:
+        raise BundleBroken(f"public.pem is not the key that signed the statement; {AGAIN}")
+    predicate = _predicate(opened.statement)
+    request = record(RemovalRequest, "request.json", members)
+    decision = record(Decision, "decision.json", members)
+    plan = record(Plan, "plan.json", members)
+    evidence = record(Evidence, "evidence.json", members)
+    impact = record(Impact, "impact.json", members)
     _check_links(predicate, request, decision, plan, evidence)
-    facts = _facts(files["ledger-slice.jsonl"])
-    _check_facts(facts, request, decision, plan, certified=predicate["verdict"] == "certified")
+    facts = facts_of_slice(members["ledger-slice.jsonl"])
+    check_facts(facts, request, decision, plan, impact, certified=predicate.certificate is not None)
+    artefacts = check_artefacts(members, plan=plan, evidence=evidence)
+    subjects = _check_subjects(opened.statement, artefacts, plan, certified=predicate.certificate is not None)
     certificate = _check_certificate(predicate, decision, plan, evidence, facts)
+    _check_words(predicate, plan, evidence)
+    if summary.statement != svr_of(predicate, subjects, beside, packs=decision.packs):
+        raise BundleBroken(f"{SVR} does not say what the statement says; {AGAIN}")
+    if PDF in members and not carries(members[PDF], members[STATEMENT]):
+        raise BundleBroken(f"{PDF} does not carry the statement; {AGAIN}")
     return Found(
-        verdict=predicate["verdict"],
-        request=request.id,
-        plan=plan.digest,
-        guarantee=certificate.guarantee.label if certificate else None,
-        words=certificate.words if certificate else predicate["refusal"],
-        subjects={subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]},
+        predicate,
+        request,
+        plan,
+        evidence,
+        certificate,
+        subjects,
+        artefacts,
+        tuple(facts),
         checked=(
-            f"signature by key {opened.key_id[:16]}",
-            f"{len(files)} files by their SHA-256",
-            "request, decision, plan and evidence by their canonical digests, and that they belong together",
-            f"{len(facts)} facts of the ledger by their digests in the chain",
+            f"two signatures by key {opened.key_id[:16]}",
+            f"{len(members)} files, every byte covered by a signature",
+            "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
+            f"{len(facts)} facts by their digests",
+            f"{len(artefacts.recipes)} components of {len(artefacts.compositions)} new compositions by their digests, "
+            "and that no recipe names a shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
         ),
     )
 
 
-def _predicate(statement: Mapping[str, Json]) -> dict[str, Json]:
-    if statement.get("_type") != STATEMENT_TYPE or statement.get("predicateType") != PREDICATE_TYPE:
-        raise BundleBroken(f"statement.json is not a removal statement of a version known here; {_AGAIN}")
-    predicate = statement.get("predicate")
+def _signed_files(opened: Opened, summary: Opened) -> tuple[dict[str, str], dict[str, str]]:
+    """Return name to SHA-256 of the files that the statement covers, and of those only the summary can."""
     try:
-        shape = (
-            isinstance(predicate, dict)
-            and predicate["verdict"] in ("certified", "refused")
-            and isinstance(predicate["files"], dict)
-            and isinstance(predicate["request"]["id"], str)
-            and all(isinstance(subject["digest"]["sha256"], str) for subject in statement["subject"])
-            and (predicate["verdict"] == "certified") == (predicate["certificate"] is not None)
-            and (predicate["verdict"] == "refused") == isinstance(predicate["refusal"], str)
-        )
-    except (KeyError, TypeError):
-        shape = False
-    if not shape:
-        raise BundleBroken(f"statement.json lacks what a removal statement must say; {_AGAIN}")
-    return dict(predicate)  # type: ignore[arg-type] # its shape was checked above
+        predicate: Json = opened.statement["predicate"]
+        covered = dict(predicate["files"])
+        about = {subject["name"]: subject["digest"]["sha256"] for subject in summary.statement["subject"]}
+        beside = {name: about[name] for name in (STATEMENT, PDF) if name in about}
+        sound = all(isinstance(text, str) for pair in (covered | beside).items() for text in pair)
+    except Exception as error:  # signed nonsense is nonsense
+        raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}") from error
+    if not sound or STATEMENT not in beside or set(covered) & {STATEMENT, SVR, PDF}:
+        raise BundleBroken(f"{STATEMENT} and {SVR} do not name the files of a report; {AGAIN}")
+    return covered, beside
 
 
-def _check_files(predicate: Mapping[str, Json], files: Mapping[str, bytes]) -> None:
-    signed = predicate["files"]
+def _check_files(covered: Mapping[str, str], beside: Mapping[str, str], members: Mapping[str, bytes]) -> None:
+    signed = {**covered, **beside}
     for name in sorted(FILES | set(signed)):
-        if name not in files:
+        if name not in members:
             raise BundleBroken(f"{name} is missing; ask for the whole report")
         if name not in signed:
-            raise BundleBroken(f"{name} is not covered by the signature; {_AGAIN}")
-        if sha256(files[name]).hexdigest() != signed[name]:
-            raise BundleBroken(f"{name} was edited: its SHA-256 is not the one signed; {_AGAIN}")
-    for name in sorted(set(files) - set(signed)):
-        raise BundleBroken(f"{name} is not part of the report and not signed; remove it, or {_AGAIN}")
+            raise BundleBroken(f"{name} is not covered by the signature; {AGAIN}")
+        if sha256(members[name]).hexdigest() != signed[name]:
+            raise BundleBroken(f"{name} was edited: its SHA-256 is not the one signed; {AGAIN}")
+        if name not in FILES | set(beside) and not (is_name(name) and "/" in name):
+            raise BundleBroken(f"{name[:80]!r} is signed and yet not part of a report; {AGAIN}")
+    for name in sorted(set(members) - set(signed) - {SVR}):
+        raise BundleBroken(f"{name} is not part of the report and not signed; remove it, or {AGAIN}")
 
 
-def _record(kind: type[Record], name: str, files: Mapping[str, bytes]) -> Record:
-    """Return the record a file holds, if it is written exactly as such a record is."""
+def _predicate(statement: Mapping[str, Json]) -> Predicate:
+    if statement.get("_type") != STATEMENT_TYPE or statement.get("predicateType") != PREDICATE_TYPE:
+        raise BundleBroken(f"{STATEMENT} is not a removal statement of a version known here; {AGAIN}")
     try:
-        record = restore(kind, json.loads(files[name]))
-        same = canonical(record) == files[name]
-    except Exception as error:  # json, pydantic, and the records' own complaints all mean the same
-        raise BundleBroken(f"{name} does not hold a {kind.__name__} ({type(error).__name__}); {_AGAIN}") from error
-    if not same:
-        raise BundleBroken(f"{name} is not the canonical form of a {kind.__name__}; {_AGAIN}")
-    return record
+        predicate = restore(Predicate, statement["predicate"])
+        certified = predicate.certificate is not None
+        sound = (
+            canonical(predicate) == canonical(statement["predicate"])
+            and certified == (predicate.verdict == "certified")
+            and certified == (predicate.guarantee is not None)
+            and certified == (not predicate.refusal)
+        )
+    except Exception as error:  # whatever pydantic, rfc8785 and hostile values make of it
+        raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}") from error
+    if not sound:
+        raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}")
+    return predicate
 
 
 def _check_links(
-    predicate: Mapping[str, Json], request: RemovalRequest, decision: Decision, plan: Plan, evidence: Evidence
+    predicate: Predicate, request: RemovalRequest, decision: Decision, plan: Plan, evidence: Evidence
 ) -> None:
     links = (
-        ("request.json", request.id, predicate["request"]["id"], "is another request than the statement's"),
-        ("request.json", request.digest, predicate["request"].get("digest"), "is not the request the statement names"),
-        ("decision.json", decision.digest, predicate.get("decision"), "is not the decision the statement names"),
+        ("request.json", request.id, predicate.request.id, "is another request than the statement's"),
+        ("request.json", request.digest, predicate.request.digest, "is not the request the statement names"),
+        ("decision.json", decision.digest, predicate.decision, "is not the decision the statement names"),
         ("decision.json", decision.request, request.id, "decides another request"),
-        ("plan.json", plan.digest, predicate.get("plan"), "is not the plan the statement names"),
+        ("plan.json", plan.digest, predicate.plan, "is not the plan the statement names"),
         ("plan.json", plan.request, request.id, "is a plan for another request"),
         ("plan.json", plan.decision, decision.digest, "was made for another decision"),
-        ("evidence.json", digest_of(evidence), predicate.get("evidence"), "is not the evidence the statement names"),
+        ("evidence.json", digest_of(evidence), predicate.evidence, "is not the evidence the statement names"),
         ("evidence.json", evidence.request, request.id, "is about another request"),
         ("evidence.json", evidence.plan, plan.digest, "is about another plan"),
     )
     for name, found, expected, complaint in links:
         if found != expected:
-            raise BundleBroken(f"{name} {complaint}; {_AGAIN}")
+            raise BundleBroken(f"{name} {complaint}; {AGAIN}")
 
 
-def _facts(data: bytes) -> list[dict[str, Json]]:
-    """Return the facts of the slice, each hashed again, and in the chain's order."""
-    facts: list[dict[str, Json]] = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            fact = json.loads(line)
-            body = canonical({name: fact[name] for name in ("seq", "at", "kind", "body", "previous")})
-            whole = sha256(body).hexdigest() == fact["digest"] and len(fact) == 6 and isinstance(fact["body"], dict)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BundleBroken(f"ledger-slice.jsonl line {number} is not a fact ({error}); {_AGAIN}") from error
-        if not whole:
-            raise BundleBroken(f"ledger-slice.jsonl line {number} does not match its digest in the chain; {_AGAIN}")
-        if facts and fact["seq"] <= facts[-1]["seq"]:
-            raise BundleBroken(f"ledger-slice.jsonl line {number} is out of order; {_AGAIN}")
-        if facts and fact["seq"] == facts[-1]["seq"] + 1 and fact["previous"] != facts[-1]["digest"]:
-            raise BundleBroken(f"ledger-slice.jsonl line {number} does not follow the line before it; {_AGAIN}")
-        facts.append(fact)
-    return facts
-
-
-def _check_facts(
-    facts: Sequence[Mapping[str, Json]], request: RemovalRequest, decision: Decision, plan: Plan, *, certified: bool
-) -> None:
-    """Check that the ledger recorded this request, decision and plan, and that enough people approved the plan."""
-    recorded: dict[str, list[Json]] = {}
-    for fact in facts:
-        recorded.setdefault(fact["kind"], []).append(fact["body"])
-    wanted = (
-        ("request", {"request": plain(request)}),
-        ("decision", {"request": request.id, "decision": plain(decision)}),
-        ("plan", {"request": request.id, "plan": plan.digest}),
-    )
-    for kind, body in wanted:
-        if not any(all(found.get(key) == value for key, value in body.items()) for found in recorded.get(kind, ())):
-            raise BundleBroken(f"ledger-slice.jsonl has no fact that records this {kind}; {_AGAIN}")
-    approvers = {body.get("by") for body in recorded.get("approval", ()) if body.get("plan") == plan.digest}
-    if certified and len(approvers) < plan.approvals:
-        raise BundleBroken(
-            f"ledger-slice.jsonl shows {len(approvers)} approvals of the plan and it needs {plan.approvals}; {_AGAIN}"
-        )
+def _check_subjects(
+    statement: Mapping[str, Json], artefacts: Artefacts, plan: Plan, *, certified: bool
+) -> dict[str, str]:
+    """Return the subjects, which must be the evidence's new compositions and their members, and nothing else."""
+    subjects = artefacts.subjects(plan, certified=certified)
+    listed = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
+    if statement.get("subject") != listed or len(statement) != 4:
+        raise BundleBroken(f"{STATEMENT} is about other artefacts than the evidence; {AGAIN}")
+    return subjects
 
 
 def _check_certificate(
-    predicate: Mapping[str, Json],
+    predicate: Predicate,
     decision: Decision,
     plan: Plan,
     evidence: Evidence,
     facts: Sequence[Mapping[str, Json]],
 ) -> Certificate | None:
     """Issue the certificate again and compare."""
-    if predicate["verdict"] == "refused":
+    claimed = predicate.certificate
+    if claimed is None:
         return None
+    done = {
+        fact["body"].get("step") for fact in facts if fact["kind"] == "step" and fact["body"].get("plan") == plan.digest
+    }
     try:
-        claimed = restore(Certificate, predicate["certificate"])
-        done = {
-            fact["body"].get("step")
-            for fact in facts
-            if fact["kind"] == "step" and fact["body"].get("plan") == plan.digest
-        }
         issued = issue(evidence, plan=plan, decision=decision, steps_done=done, guarantee=claimed.guarantee)
     except CertificateRefused as refusal:
-        raise BundleBroken(f"statement.json claims a certificate the evidence does not carry: {refusal}") from refusal
-    except ValueError as error:
-        raise BundleBroken(f"statement.json carries no certificate that can be read; {_AGAIN}") from error
-    if issued != claimed:
-        raise BundleBroken(f"statement.json carries another certificate than its evidence does; {_AGAIN}")
+        raise BundleBroken(f"{STATEMENT} claims a certificate the evidence does not carry: {refusal}") from refusal
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # a plan whose details are not what they should be
+        raise BundleBroken(f"{STATEMENT} carries no certificate that can be read; {AGAIN}") from error
+    promise = predicate.guarantee
+    if issued != claimed or promise is None:
+        raise BundleBroken(f"{STATEMENT} carries another certificate than its evidence does; {AGAIN}")
+    if (promise.label, promise.words) != (issued.guarantee.label, issued.guarantee.words):
+        raise BundleBroken(f"{STATEMENT} words its guarantee otherwise than the certificate; {AGAIN}")
     return issued
+
+
+def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
+    """Check what a maker would gladly leave out: what is not promised, not shown, and what was planned."""
+    planned = [RemedyDone.of(step, None) for step in remedy_steps(plan)]
+    told = [
+        RemedyDone(r.step, r.subject, r.release, r.remedy, r.guarantee, r.expected, None) for r in predicate.remedies
+    ]
+    if told != planned or predicate.full_cost != plan.full_cost:
+        raise BundleBroken(f"{STATEMENT} tells other remedies than the plan has; {AGAIN}")
+    if plain(predicate.environment) != plain(evidence.environment):
+        raise BundleBroken(f"{STATEMENT} names another machine than the evidence; {AGAIN}")
+    if predicate.not_shown != not_shown(evidence):
+        raise BundleBroken(f"{STATEMENT} does not say what its evidence leaves open; {AGAIN}")
+    if set(always_not_promised(plan)) - set(predicate.not_promised):
+        raise BundleBroken(f"{STATEMENT} leaves out what every report must say is not promised; {AGAIN}")

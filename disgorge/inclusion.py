@@ -1,9 +1,10 @@
 """That facts stand in the ledger, shown without the ledger: a Merkle tree over all of it, as in RFC 6962.
 
-The leaves are the digests of all facts up to the head, in the order of the chain; a fact's digest covers its content, so
-nothing of other requests is told. The statement names root, size and head; a proof leads from each fact of the slice,
-and from the head, to that root. What a proof cannot show: that the root was the ledger's only one (an operator can keep
-two), or that no other fact is about the request. Whoever has the ledger can ask it both.
+The leaves are the digests of all facts up to the head, in the order of the chain; a digest covers its fact's content
+and tells nothing of it, so nothing of other requests is told. The statement names root, size and head; a proof leads
+from each fact of the slice, and from the head, to that root. What a proof cannot show: that the root
+was the ledger's only one (an operator can keep two), or that no other fact is about the request. Whoever has the ledger
+can ask it both.
 
 >>> from lineage.chain import next_fact
 >>> first = next_fact(None, kind="opened", body={}, at="2026-11-02T09:00:00Z")
@@ -57,7 +58,7 @@ def tree_of(digests: Iterable[str]) -> "InmemoryTree":
 
 def root_of(digests: Iterable[str]) -> str:
     """Return the Merkle root over facts' digests, in hex."""
-    return tree_of(digests).get_root().hex()
+    return bytes(tree_of(digests).get_root()).hex()
 
 
 def prove(digests: Sequence[str], places: Iterable[int]) -> Proved:

@@ -27,11 +27,14 @@ def read_items(ledger: Ledger, shard: str) -> Items:
     return Items(tuple(digests), arrays)
 
 
-def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
+def carry_out(
+    ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress, any_libraries: bool = False
+) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
     Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` when the recipe was
-    written under other library versions, because then the bits may differ. A question (:mod:`disgorge.answers`) is
+    written under other library versions, because then the bits may differ; ``any_libraries`` is for a verification,
+    which compares what comes of it and says where it was made. A question (:mod:`disgorge.answers`) is
     carried out alike: its result is the answers.
     """
     if "question" in recipe:
@@ -43,7 +46,7 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
         )
-    if recipe["libraries"] != library_versions():
+    if recipe["libraries"] != library_versions() and not any_libraries:
         raise ExecutionFailed(
             f"recipe was written under {_listed(recipe['libraries'])}, installed is {_listed(library_versions())}, and "
             f"bits may differ; install those versions, or train the release again under these"
@@ -85,6 +88,8 @@ class Job:
     name: str
     recipe: dict[str, Json]
     steps: int
+    any_libraries: bool = False
+    """Whether to carry it out under other library versions too: whoever re-executes elsewhere, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,9 @@ class Here:
         """Yield each job as it is done, in the order given."""
         for job in jobs:
             start = time.perf_counter()
-            tensors = carry_out(self.ledger, job.recipe, progress=partial(on_progress, job.name))
+            tensors = carry_out(
+                self.ledger, job.recipe, progress=partial(on_progress, job.name), any_libraries=job.any_libraries
+            )
             yield Done(job, self.ledger.objects.put(tensors), time.perf_counter() - start)
 
     def close(self) -> None:

@@ -5,11 +5,12 @@ folded away. Everything that came from somebody is escaped by the template; the 
 so that whatever an SVG may contain, a browser runs none of it.
 """
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
 import disgorge
-from disgorge.evidence import Check, Evidence
+from disgorge.evidence import Check, Evidence, Verdict
 from disgorge.pictures import bars, data_uri, sample_grid
 from disgorge.plan import Step
 from disgorge.prose import (
@@ -31,6 +32,15 @@ from lineage.records import Cost, digest_of
 
 def render(case: ReportCase) -> str:
     """Return the page. Takes no clock and no file: the same case gives the same bytes."""
+    return _rendered("report.html.j2", _view(case))
+
+
+def render_certificate(case: ReportCase) -> str:
+    """Return the page that ``certificate.pdf`` is drawn from: one or two sheets of paper, words only."""
+    return _rendered("certificate.html.j2", _view(case) | {"brief": _brief(case)})
+
+
+def _rendered(template: str, view: dict[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -47,8 +57,7 @@ def render(case: ReportCase) -> str:
         "measure": measure_words,
         "sentence": sentence,
     }
-    page = environment.get_template("report.html.j2").render(_view(case))
-    return page.rstrip() + "\n"
+    return environment.get_template(template).render(view).rstrip() + "\n"
 
 
 def _view(case: ReportCase) -> dict[str, Any]:
@@ -76,6 +85,8 @@ def _view(case: ReportCase) -> dict[str, Any]:
         "deadlines": list(deadlines(case)),
         "digests": _digests(case),
         "version": disgorge.__version__,
+        "issued": case.issued.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "evidence_digest": digest_of(case.evidence),
     }
 
 
@@ -88,6 +99,26 @@ def _remedy(step: Step, case: ReportCase) -> dict[str, Any]:
         "actual": case.costs.get(step.id),
         "done": step.id in case.steps_done,
     }
+
+
+def _brief(case: ReportCase) -> list[dict[str, Any]]:
+    """Return the checks, one line a question: how many answers passed, how many controls held, what was not a pass."""
+    lines = []
+    for group in _questions(case.evidence):
+        checks: list[Check] = group["checks"]
+        controls = [control for check in checks for control in check.controls]
+        verdicts = {check.verdict.value for check in checks}
+        lines.append(
+            group
+            | {
+                "passed": sum(check.verdict is Verdict.PASS for check in checks),
+                "verdict": next(v for v in ("fail", "inconclusive", "pass") if v in verdicts),
+                "held": sum(control.held for control in controls),
+                "controls": len(controls),
+                "n": sum(check.n for check in checks),
+            }
+        )
+    return lines
 
 
 def _questions(evidence: Evidence) -> list[dict[str, Any]]:
@@ -117,6 +148,8 @@ def _digests(case: ReportCase) -> list[tuple[str, str]]:
         *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),
         *((f"{name}, after", digest) for name, digest in sorted(case.evidence.after.items())),
         *((f"New artefact {name}", digest) for name, digest in sorted(case.subjects.items())),
+        (f"Ledger head, fact {case.proved.head.size}", case.proved.head.digest),
+        ("Merkle root over the ledger up to it", case.proved.head.root),
     ]
 
 

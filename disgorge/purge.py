@@ -102,8 +102,8 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
         except OSError as problem:
             residuals.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
     residuals.append("the files shards were read from, backups and copies elsewhere were not searched")
-    for bundle in sorted((ledger.workspace / "reports").rglob("*.zip")):
-        residuals.append(f"{bundle.relative_to(ledger.workspace).as_posix()} was exported, perhaps with its inputs")
+    for bundle in sorted((ledger.workspace / "reports").rglob("*-with-inputs.zip")):
+        residuals.append(f"{bundle.relative_to(ledger.workspace).as_posix()} was exported with its inputs")
     if root_of(ledger.workspace) is not None:
         residuals.append("DVC's own index outside the workspace may keep hashes, not bytes, of what it tracked")
     if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):

@@ -1,78 +1,54 @@
-"""The report: one directory that an outsider checks with nothing but itself and a public key.
+"""The report: one bundle that an outsider checks with nothing but itself and a public key.
 
-    statement.json        DSSE envelope around an in-toto statement; names every other file by SHA-256
+    statement.json        DSSE envelope around an in-toto statement; names the files below by SHA-256
+    svr.json              the same in a few words for generic verifiers; covers statement.json and certificate.pdf too
     report.html           the page for people
+    certificate.pdf       one or two sheets of it, PDF/A-3, statement.json attached (where it can be drawn)
     request.json  decision.json  plan.json  evidence.json  impact.json     the records, as canonical JSON
+    compositions.json  recipes.json  inputs.json     what was made, how, and from which retained shards
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
+    ledger-proofs.json    that these are in the ledger: ways to the Merkle root that the statement names
     public.pem            the key, for convenience; who it belongs to has to be known from elsewhere
+    inputs/  weights/     on demand: the retained shards and the components' weights, by digest
 
-A record's file holds exactly its canonical JSON, so ``sha256sum plan.json`` prints the digest that people approved.
-
-Verifying trusts nothing that can be derived again: the records are parsed and written back, digests that link them
-recomputed, facts hashed, approvals counted, and the certificate *issued again* from the evidence by the function that
-issued it. What it cannot see: whether the facts are all there were, and whether the measurements were made.
+``reports/<request>/`` is for people to open, ``reports/<request>.zip`` beside it holds the same members to hand over. A
+record's file holds exactly its canonical JSON, so ``sha256sum plan.json`` prints the digest that people approved.
+:mod:`disgorge.verification` checks either.
 """
 
 import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from disgorge.bundle_check import check_bundle
+from disgorge.archive import pack, read_members
+from disgorge.bundle_check import PDF, STATEMENT, SVR
+from disgorge.certificate_pdf import render_pdf
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.signing import open_envelope, public_pem, sign
+from disgorge.predicate import Predicate
+from disgorge.signing import public_pem, sign
 from disgorge.statement import MethodNote, ReportCase, statement_of
-from lineage.records import canonical, plain
+from disgorge.svr import svr_of
+from disgorge.verification import Verified, verify_bundle, verify_members
+from lineage.objects import write_atomically
+from lineage.records import canonical, plain, restore
 
 if TYPE_CHECKING:
     from disgorge.signing import Key
 
-__all__ = ["BundleBroken", "MethodNote", "ReportCase", "Verified", "verify_bundle", "write_bundle"]
-
-STATEMENT = "statement.json"
-
-GIVEN = "given"
-SELF_ASSERTED = "self-asserted key"
+__all__ = ["BundleBroken", "MethodNote", "ReportCase", "Verified", "verify_bundle", "write_bundle", "zip_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A bundle that holds together.
-
-    ``key_source`` is ``given`` when the caller brought the public key, else ``self-asserted key``: then the bundle is
-    only consistent with itself, and anybody could have signed it. ``warning`` says so in words, "" otherwise.
-    """
-
-    folder: Path
-    verdict: str
-    request: str
-    plan: str
-    guarantee: str | None
-    words: str
-    subjects: Mapping[str, str]
-    statement: str
-    key_id: str
-    key_source: str
-    checked: tuple[str, ...]
-
-    @property
-    def warning(self) -> str:
-        """What a reader must be told before the verdict."""
-        if self.key_source == GIVEN:
-            return ""
-        return (
-            "SELF-ASSERTED KEY: the signature was checked with the key that lies in the bundle, which proves nothing "
-            "about who signed it; get the public key from whoever vouches for the report and verify again with it"
-        )
+def zip_of(folder: Path) -> Path:
+    """Return where the zip with the members of a report's folder lies."""
+    return folder.with_name(f"{folder.name}.zip")
 
 
 def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = False) -> Path:
-    """Write, sign and verify the bundle, and put it in place whole or not at all. Returns ``folder``.
+    """Write, sign and verify the bundle, and put folder and zip in place, each whole or not at all. Returns ``folder``.
 
     Writing the same execution's report again leaves the one there is. A folder that holds anything else is refused
     unless ``replace``. Raises :class:`DisgorgeError` or :class:`BundleBroken`, with nothing left behind.
@@ -81,16 +57,15 @@ def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = 
     if folder.exists() and not replace:
         _same_report(folder, case, public=public)
         return folder
+    members = bundle_members(case, key=key)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{folder.name}.partial-*"):  # left by a process that was killed
         shutil.rmtree(stale)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
     try:
-        files = _files(case, public=public)
-        digests = {name: sha256(data).hexdigest() for name, data in files.items()}
-        for name, data in {**files, STATEMENT: sign(statement_of(case, digests), key=key)}.items():
+        for name, data in members.items():
             _write(partial / name, data)
-        verify_bundle(partial, public_key=public)
+        write_atomically(zip_of(folder), pack(members))
         os.chmod(partial, 0o755)
         _sync(partial)
         _put(partial, folder)
@@ -100,48 +75,33 @@ def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = 
     return folder
 
 
-def verify_bundle(folder: Path, *, public_key: Path | bytes | None = None) -> Verified:
-    """Check a bundle and return what it says; :class:`BundleBroken` names the file and what is the matter with it.
+def write_zip(path: Path, case: ReportCase, *, key: "Key") -> Path:
+    """Write a bundle as a zip alone, in place of the one there may be: what is handed over with inputs and weights."""
+    write_atomically(path, pack(bundle_members(case, key=key)))
+    return path
 
-    Without ``public_key`` the bundle's own is taken, and the result says so.
-    """
-    if not folder.is_dir():
-        raise BundleBroken(f"{folder} is not a directory; give the report's directory")
-    try:
-        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if _is_plain(path)}
-        public = public_key.read_bytes() if isinstance(public_key, Path) else public_key
-    except OSError as error:
-        raise BundleBroken(
-            f"{error.filename} cannot be read ({error.strerror}); check the file and try again"
-        ) from error
-    for name in (STATEMENT, "public.pem"):
-        if name not in files:
-            raise BundleBroken(f"{name} is missing from {folder}; ask for the whole report")
-    opened = open_envelope(files[STATEMENT], public=files["public.pem"] if public is None else public)
-    found = check_bundle(opened, {name: data for name, data in files.items() if name != STATEMENT})
-    return Verified(
-        folder=folder,
-        verdict=found.verdict,
-        request=found.request,
-        plan=found.plan,
-        guarantee=found.guarantee,
-        words=found.words,
-        subjects=found.subjects,
-        statement=sha256(files[STATEMENT]).hexdigest(),
-        key_id=opened.key_id,
-        key_source=SELF_ASSERTED if public is None else GIVEN,
-        checked=found.checked,
+
+def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
+    """Return every member of the bundle, signed, and verified as an outsider would; sorted by name."""
+    public = public_pem(key)
+    files = {**_files(case, public=public), **case.attached}
+    statement = statement_of(case, {name: sha256(data).hexdigest() for name, data in files.items()})
+    files[STATEMENT] = sign(statement, key=key)
+    drawn = render_pdf(case, files[STATEMENT])
+    beside = {STATEMENT: files[STATEMENT]} | ({PDF: drawn} if drawn is not None else {})
+    summary = svr_of(
+        restore(Predicate, statement["predicate"]),
+        case.subjects,
+        {name: sha256(data).hexdigest() for name, data in beside.items()},
+        packs=case.decision.packs,
     )
-
-
-def _is_plain(path: Path) -> bool:
-    if path.is_symlink() or not path.is_file():
-        raise BundleBroken(f"{path.name} is not a file of the report; remove it, or ask for the report again")
-    return True
+    members = dict(sorted({**files, **beside, SVR: sign(summary, key=key)}.items()))
+    verify_members(members, Path(f"report on {case.request.id}"), public_key=public, level="ledger")
+    return members
 
 
 def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
-    """Return every file of the bundle but the statement."""
+    """Return every file of the bundle that the statement covers, but what is attached."""
     from disgorge.page import render  # jinja2 loads when a page is written
 
     records = {
@@ -150,8 +110,11 @@ def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
         "plan": case.plan,
         "evidence": case.evidence,
         "impact": case.impact,
+        "compositions": dict(case.compositions),
+        "recipes": case.recipes,
+        "inputs": case.shards,
     }
-    files = {"public.pem": public}
+    files = {"public.pem": public, "ledger-proofs.json": case.proved.proofs}
     try:
         for name, record in records.items():
             files[f"{name}.json"] = canonical(record)
@@ -167,17 +130,22 @@ def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
 
 def _same_report(folder: Path, case: ReportCase, *, public: bytes) -> None:
     """Return if ``folder`` holds a whole report of this very execution, else :class:`BundleBroken`."""
-    found = verify_bundle(folder, public_key=public)
+    members = read_members(folder)
+    found = verify_members(members, folder, public_key=public)
     same = {
         "plan.json": canonical(case.plan),
         "evidence.json": canonical(case.evidence),
         "decision.json": canonical(case.decision),
     }
-    if found.verdict != case.verdict or any((folder / name).read_bytes() != data for name, data in same.items()):
+    if found.verdict != case.verdict or any(members[name] != data for name, data in same.items()):
         raise BundleBroken(f"{folder} holds another report; move it away or write to another folder")
+    packed = pack(members)
+    if not zip_of(folder).is_file() or zip_of(folder).read_bytes() != packed:
+        write_atomically(zip_of(folder), packed)
 
 
 def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:
         file.write(data)
         file.flush()

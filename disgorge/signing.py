@@ -95,8 +95,11 @@ def sign(statement: dict[str, Json], *, key: "Key") -> bytes:
     return _written(envelope.to_dict())
 
 
-def open_envelope(data: bytes, *, public: bytes) -> Opened:
-    """Return what is inside an envelope signed by the key whose PEM is ``public``; :class:`BundleBroken` otherwise."""
+def open_envelope(data: bytes, *, public: bytes, name: str = "statement.json") -> Opened:
+    """Return what is inside an envelope signed by the key whose PEM is ``public``; :class:`BundleBroken` otherwise.
+
+    ``name`` is the file's in an error.
+    """
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
 
@@ -105,24 +108,27 @@ def open_envelope(data: bytes, *, public: bytes) -> Opened:
         envelope = Envelope.from_dict(json.loads(data))
         rewritten = _written(envelope.to_dict())
     except Exception as error:  # arbitrary bytes: the library raises whatever its parsing happens to raise
-        raise BundleBroken(f"statement.json is not a DSSE envelope ({error}); ask for the report again") from error
+        raise BundleBroken(
+            f"{name} is not a DSSE envelope ({type(error).__name__}); ask for the report again"
+        ) from error
     if rewritten != data:
-        raise BundleBroken("statement.json was edited: it is not written as it was signed; ask for the report again")
+        raise BundleBroken(f"{name} was edited: it is not written as it was signed; ask for the report again")
     if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
-        raise BundleBroken("statement.json is not an in-toto statement with one signature; ask for the report again")
+        raise BundleBroken(f"{name} is not an in-toto statement with one signature; ask for the report again")
     try:
         envelope.verify([key], 1)
     except VerificationError as error:
         raise BundleBroken(
-            "statement.json is not signed by this key: it was edited, or signed by somebody else; "
+            f"{name} is not signed by this key: it was edited, or signed by somebody else; "
             "check where the public key came from"
         ) from error
     try:
         statement = json.loads(envelope.payload)
-    except ValueError as error:
-        raise BundleBroken("statement.json carries no JSON statement; ask for the report again") from error
-    if not isinstance(statement, dict):
-        raise BundleBroken("statement.json carries no JSON statement; ask for the report again")
+        same = isinstance(statement, dict) and canonical(statement) == envelope.payload
+    except Exception as error:  # whoever signs can sign anything: brackets without end, numbers JSON cannot carry
+        raise BundleBroken(f"{name} carries no JSON statement; ask for the report again") from error
+    if not same:
+        raise BundleBroken(f"{name} carries no JSON statement in canonical form; ask for the report again")
     return Opened(statement, key.keyid)
 
 

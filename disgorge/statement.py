@@ -1,32 +1,54 @@
 """The in-toto statement a report signs: its subjects are the new artefacts, its predicate what was done and shown.
 
-Source: in-toto Attestation Framework, Statement v1. The predicate's shape is ``schemas/removal-v1.json``; it names
-every other file of the bundle by SHA-256, so one signature covers them all. Where nothing new was made, because a
-release was destroyed or the execution refused, the subject is the plan: that is what the statement is then about.
+Source: in-toto Attestation Framework, Statement v1. The predicate's shape is :mod:`disgorge.predicate`, published as
+``schemas/removal-v2.json``; it names every other file of the bundle by SHA-256, except ``certificate.pdf``, which
+carries this statement, and ``svr.json``, which covers both. Where nothing new was made, because a release was
+destroyed or the execution refused, the subject is the plan: that is what the statement is then about.
 """
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import disgorge
 from disgorge.certificate import Certificate
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Evidence
-from disgorge.plan import Plan, Step
-from lineage.records import Cost, Impact, Json, digest_of, plain
+from disgorge.inclusion import Proved
+from disgorge.limits import not_shown
+from disgorge.plan import Plan
+from disgorge.predicate import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    By,
+    MethodUsed,
+    Named,
+    Predicate,
+    Promise,
+    RemedyDone,
+    remedy_steps,
+    subjects_of,
+)
+from disgorge.tolerance import DEFAULT, Tolerance
+from lineage.records import Composition, Cost, Impact, Json, digest_of, plain
 from policies.decision import Decision
 from policies.request import RemovalRequest
-from policies.taxonomy import Remedy
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://disgorge.dev/removal/v1"
+__all__ = [
+    "PREDICATE_TYPE",
+    "STATEMENT_TYPE",
+    "MethodNote",
+    "RecipeNote",
+    "ReportCase",
+    "RetainedShard",
+    "remedy_steps",
+]
 
 ALWAYS_NOT_PROMISED = (
     "This report is no legal advice and does not claim compliance with any law.",
@@ -41,12 +63,33 @@ ALWAYS_NOT_PROMISED = (
 
 @dataclass(frozen=True, slots=True)
 class MethodNote:
-    """A method that took part: its citation, and what it does not guarantee."""
+    """A method that took part: its citation, what it does not guarantee, and how far other machines may be off."""
 
     name: str
     version: str
     citation: str
     promises_not: tuple[str, ...]
+    tolerance: Tolerance = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeNote:
+    """How a component of a new composition came to be: all it takes to make it again. ``{}`` if nobody recorded it."""
+
+    component: str
+    name: str
+    kind: str
+    recipe: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class RetainedShard:
+    """A shard that recipes read: what it is called, how many items it has, and its hash in DVC if it has one."""
+
+    digest: str
+    name: str
+    count: int
+    dvc: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +97,10 @@ class ReportCase:
     """Everything a report is written from.
 
     Exactly one of ``certificate`` and ``refusal`` is there. ``costs`` maps a step's id to what it took. ``samples``
-    maps a release to samples before and after, shape (n, h, w), in [0, 1]. ``subjects`` maps a new artefact's name to
-    its SHA-256. ``facts`` are the ledger's facts about this request, each with seq, at, kind, body, previous, digest.
-    ``until`` is the deadline after an extension.
+    maps a release to samples before and after, shape (n, h, w), in [0, 1]. ``compositions`` are the new ones by
+    release, ``recipes`` those of all their components, ``shards`` what these read. ``facts`` are the ledger's facts
+    about this request, each with seq, at, kind, body, previous, digest; ``proved`` shows that they are in it.
+    ``until`` is the deadline after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
     """
 
     request: RemovalRequest
@@ -70,11 +114,15 @@ class ReportCase:
     lineage_svg: str
     methods: tuple[MethodNote, ...]
     residuals: tuple[str, ...]
-    subjects: Mapping[str, str]
+    compositions: Mapping[str, Composition]
+    recipes: tuple[RecipeNote, ...]
+    shards: tuple[RetainedShard, ...]
     facts: tuple[Mapping[str, Json], ...]
+    proved: Proved
     issued: dt.datetime
     samples: Mapping[str, tuple["Array", "Array"]] | None = None
     until: dt.date | None = None
+    attached: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.certificate is None) == (not self.refusal):
@@ -88,6 +136,11 @@ class ReportCase:
     def verdict(self) -> str:
         """``certified`` or ``refused``."""
         return "certified" if self.certificate else "refused"
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """What the statement is about, by name and SHA-256."""
+        return subjects_of(self.plan, self.compositions, certified=self.certificate is not None)
 
     @property
     def deadline(self) -> dt.date | None:
@@ -104,56 +157,49 @@ class ReportCase:
     def not_promised(self) -> tuple[str, ...]:
         """Every sentence about what is not claimed: of the methods, of the steps, of this case, of every report."""
         said = [sentence for note in self.methods for sentence in note.promises_not]
-        said += [step.caveat for step in remedy_steps(self.plan) if step.caveat]
-        return tuple(dict.fromkeys((*self.residuals, *said, *ALWAYS_NOT_PROMISED)))
+        return tuple(dict.fromkeys((*self.residuals, *said, *always_not_promised(self.plan))))
+
+    @property
+    def not_shown(self) -> tuple[str, ...]:
+        """Every sentence about what the evidence leaves open."""
+        return not_shown(self.evidence)
 
 
-def remedy_steps(plan: Plan) -> tuple[Step, ...]:
-    """Return the steps that do something to a component or a release."""
-    return tuple(step for step in plan.steps if step.action.value in {remedy.value for remedy in Remedy})
+def always_not_promised(plan: Plan) -> tuple[str, ...]:
+    """Return the sentences that no report under this plan may leave out."""
+    caveats = [step.caveat for step in remedy_steps(plan) if step.caveat]
+    return tuple(dict.fromkeys((*caveats, *ALWAYS_NOT_PROMISED)))
 
 
 def statement_of(case: ReportCase, files: Mapping[str, str]) -> dict[str, Json]:
-    """Return the statement; ``files`` maps every other file of the bundle to its SHA-256."""
-    artefacts = case.subjects if case.certificate else {}
-    subjects = artefacts or {f"plan of request {case.request.id}": case.plan.digest}
+    """Return the statement; ``files`` maps every file of the bundle that it covers to its SHA-256."""
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())],
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(case.subjects.items())],
         "predicateType": PREDICATE_TYPE,
-        "predicate": _predicate(case, files),
+        "predicate": plain(_predicate(case, files)),
     }
 
 
-def _predicate(case: ReportCase, files: Mapping[str, str]) -> dict[str, Json]:
+def _predicate(case: ReportCase, files: Mapping[str, str]) -> Predicate:
     guarantee = case.certificate.guarantee if case.certificate else None
-    return {
-        "verdict": case.verdict,
-        "issued": case.issued.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        "by": {"name": "disgorge", "version": disgorge.__version__},
-        "request": {"id": case.request.id, "digest": case.request.digest},
-        "decision": case.decision.digest,
-        "plan": case.plan.digest,
-        "evidence": digest_of(case.evidence),
-        "guarantee": {"label": guarantee.label, "words": guarantee.words} if guarantee is not None else None,
-        "certificate": plain(case.certificate),
-        "refusal": case.refusal,
-        "remedies": [_remedy(step, case) for step in remedy_steps(case.plan)],
-        "full_cost": plain(case.plan.full_cost),
-        "not_promised": list(case.not_promised),
-        "methods": [{"name": note.name, "version": note.version, "citation": note.citation} for note in case.methods],
-        "files": dict(files),
-    }
-
-
-def _remedy(step: Step, case: ReportCase) -> dict[str, Json]:
-    actual = case.costs.get(step.id)
-    return {
-        "step": step.id,
-        "subject": step.subject,
-        "release": step.release,
-        "remedy": step.action.value,
-        "guarantee": step.guarantee.label,
-        "expected": plain(step.cost),
-        "actual": plain(actual) if actual is not None else None,
-    }
+    return Predicate(
+        verdict="certified" if case.certificate else "refused",
+        issued=case.issued.astimezone(dt.UTC).isoformat(timespec="seconds"),
+        by=By("disgorge", disgorge.__version__),
+        request=Named(case.request.id, case.request.digest),
+        decision=case.decision.digest,
+        plan=case.plan.digest,
+        evidence=digest_of(case.evidence),
+        guarantee=Promise(guarantee.label, guarantee.words) if guarantee is not None else None,
+        certificate=case.certificate,
+        refusal=case.refusal,
+        remedies=tuple(RemedyDone.of(step, case.costs.get(step.id)) for step in remedy_steps(case.plan)),
+        full_cost=case.plan.full_cost,
+        not_promised=case.not_promised,
+        not_shown=case.not_shown,
+        methods=tuple(MethodUsed(note.name, note.version, note.citation, note.tolerance) for note in case.methods),
+        environment=case.evidence.environment,
+        ledger=case.proved.head,
+        files=dict(files),
+    )

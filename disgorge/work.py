@@ -39,7 +39,9 @@ def main(workspace: str) -> None:
                 say(done=done, total=total)
 
         try:
-            digest = ledger.objects.put(carry_out(ledger, job["recipe"], progress=progress))
+            digest = ledger.objects.put(
+                carry_out(ledger, job["recipe"], progress=progress, any_libraries=job["any_libraries"])
+            )
         except (DisgorgeError, LineageError, OSError) as error:
             say(error=str(error), machine=isinstance(error, OSError) or isinstance(error.__cause__, OSError))
         else:

@@ -125,7 +125,7 @@ def _converse(
         except Empty:
             return
         try:
-            process.stdin.write(json.dumps({"recipe": job.recipe}) + "\n")
+            process.stdin.write(json.dumps({"recipe": job.recipe, "any_libraries": job.any_libraries}) + "\n")
             process.stdin.flush()
             for line in process.stdout:
                 message = json.loads(line)

@@ -5,7 +5,6 @@ when anything required is missing; a refusal is written up and signed just the s
 """
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from disgorge.certificate import Certificate, issue
 from disgorge.docket import Case
-from disgorge.errors import CertificateRefused, DisgorgeError
+from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
-from disgorge.method import library_versions, methods
+from disgorge.inclusion import prove
+from disgorge.machine import environment
+from disgorge.made import Made, made_by, weights_and_inputs
+from disgorge.method import methods
 from disgorge.plan import Action, Plan
-from disgorge.report import MethodNote, ReportCase, write_bundle
+from disgorge.report import MethodNote, ReportCase, write_bundle, write_zip
 from disgorge.requests import impact_as_planned
 from disgorge.signing import public_pem, read_or_make_key
-from lineage.catalog import Catalog
+from disgorge.tolerance import tolerance_of
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, write_atomically
@@ -49,9 +51,33 @@ def evidence_of(ledger: Ledger, digest: str) -> Evidence:
 
 def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
     """Gather the evidence, ask for a certificate unless ``refusal`` says why there can be none, and sign the bundle."""
+    report = report_case(ledger, plan, case, gather(ledger, plan, case), refusal=refusal)
+    bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
+    return Written(bundle, report.evidence, report.verdict, report.refusal)
+
+
+def write_with_inputs(ledger: Ledger, plan: Plan, case: Case) -> Path:
+    """Write the closed request's bundle once more, with inputs and weights, as ``reports/<request>-with-inputs.zip``.
+
+    What the retained shards hold leaves the workspace with it, and no later removal reaches a copy. The evidence is
+    that of the report, not measured again. Raises :class:`DisgorgeError` if no report was written yet.
+    """
+    if not case.report:
+        raise DisgorgeError(f"request {plan.request} has no report yet; carry it out first")
+    evidence = evidence_of(ledger, case.report["evidence"])
+    report = report_case(ledger, plan, case, evidence)
+    attached = weights_and_inputs(ledger, Made(report.compositions, report.recipes, report.shards))
+    path = ledger.workspace / "reports" / f"{plan.request}-with-inputs.zip"
+    return write_zip(path, replace(report, attached=attached), key=key_of(ledger))
+
+
+def report_case(
+    ledger: Ledger, plan: Plan, case: Case, evidence: Evidence, *, refusal: str | None = None
+) -> ReportCase:
+    """Return all that a report is written from, with the certificate if it can be issued."""
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
-    evidence, impact = gather(ledger, plan, case), impact_as_planned(ledger, plan)
+    impact, made = impact_as_planned(ledger, plan), made_by(ledger, evidence)
     done, samples = case.steps.get(plan.digest, {}), _samples(ledger, plan)
     certificate: Certificate | None = None
     if refusal is None:
@@ -59,7 +85,7 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
             certificate = issue(evidence, plan=plan, decision=case.decision, steps_done=done, guarantee=plan.guarantee)
         except CertificateRefused as refused:
             refusal = str(refused)
-    report = ReportCase(
+    return ReportCase(
         request=case.request,
         impact=impact,
         decision=case.decision,
@@ -71,14 +97,15 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
         lineage_svg=draw_impact(impact),
         methods=_methods(impact),
         residuals=_residuals(plan, done, drawn=bool(samples)),
-        subjects=_artefacts(ledger, evidence),
+        compositions=made.compositions,
+        recipes=made.recipes,
+        shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
+        proved=prove([link.digest for _, link in ledger.journal.lines()], [fact.seq for fact in case.facts]),
         issued=ledger.now(),
         samples=samples,
         until=case.until,
     )
-    bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
-    return Written(bundle, evidence, report.verdict, refusal)
 
 
 def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
@@ -93,9 +120,24 @@ def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
 
 
 def key_of(ledger: Ledger) -> "Key":
-    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``."""
-    key = read_or_make_key(ledger.home / "private" / "signing.pem")
-    write_atomically(ledger.home / "public.pem", public_pem(key))
+    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
+
+    Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
+    reports that nobody who has the old public key can verify.
+    """
+    private, public = ledger.home / "private" / "signing.pem", ledger.home / "public.pem"
+    if public.exists() and not private.exists():
+        raise KeyMismatch(
+            f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
+            f"resume, or move {public.name} away to have a new key made (RECOVERY.md says what that costs)"
+        )
+    key = read_or_make_key(private)
+    if public.exists() and public.read_bytes() != public_pem(key):
+        raise KeyMismatch(
+            f"{public}: is not the public half of {private.name}; restore it, or delete it to have it written again, "
+            "and resume"
+        )
+    write_atomically(public, public_pem(key))
     return key
 
 
@@ -127,12 +169,7 @@ def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
         utility=tuple(utility),
         before=before,
         after=after,
-        environment={
-            "libraries": library_versions(),
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "system": platform.system(),
-        },
+        environment=environment(),
     )
 
 
@@ -163,7 +200,7 @@ def _methods(impact: Impact) -> tuple[MethodNote, ...]:
     known = methods()
     names = dict.fromkeys(hit.composition.method for hit in impact.releases)
     found = [known[name] for name in names if name in known]
-    return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not) for m in found)
+    return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not, tolerance_of(m)) for m in found)
 
 
 def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
@@ -178,16 +215,6 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
             "report holds what the old generator drew."
         )
     return tuple(dict.fromkeys(said))
-
-
-def _artefacts(ledger: Ledger, evidence: Evidence) -> dict[str, str]:
-    """Return the new artefacts by name: each release's composition and its members."""
-    found: dict[str, str] = {}
-    with Catalog.of(ledger) as catalog:
-        for release, digest in evidence.after.items():
-            found[release] = digest
-            found |= {member.name: member.component for member in catalog.composition(digest).members}
-    return found
 
 
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":

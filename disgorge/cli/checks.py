@@ -1,6 +1,7 @@
 """``disgorge audit`` and ``disgorge verify``: what CI gates on, and what an outsider checks."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,19 @@ from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
-    from disgorge.report import Verified
+    from disgorge.verification import Verified
+
+
+WITHIN_TOLERANCE = 4
+"""Exit code where re-executing elsewhere gave other bits, all of them within the declared tolerance."""
+
+
+class Level(StrEnum):
+    """How far a report is verified; each level includes the one before."""
+
+    DIGESTS = "digests"
+    LEDGER = "ledger"
+    REEXECUTE = "reexecute"
 
 
 def audit(
@@ -53,17 +66,38 @@ def audit(
 
 
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a report.", metavar="BUNDLE")],
+    bundle: Annotated[Path, typer.Argument(help="Zip of a report, or its folder.", metavar="BUNDLE")],
+    level: Annotated[
+        Level,
+        typer.Option("--level", help="How far: signatures and files; proofs of the ledger too; training again too."),
+    ] = Level.DIGESTS,
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", help="Workspace whose ledger to compare, and to read retained data from."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a report without trusting its maker. Exit 1 if it does not hold, or says that a certificate was refused."""
-    from disgorge.report import verify_bundle
+    """Check a report without trusting its maker, by its bytes, its ledger's proofs, or by training again.
 
-    for path, what in ((bundle, "folder of a report"), (key, "file with the public key")):
+    Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
+    holds only within the declared tolerance because this is another type of machine.
+    """
+    from disgorge.cli.progress import shown
+    from disgorge.verification import verify_bundle
+
+    if workspace is not None and level is Level.DIGESTS:
+        raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")
+    asked = (
+        (bundle, "zip or folder of a report"),
+        (key, "file with the public key"),
+        (workspace, "workspace's folder"),
+    )
+    for path, what in asked:
         if path is not None and not path.exists():
             raise WrongUse(f"{path}: no such file or folder; give the {what}")
-    found = verify_bundle(bundle, public_key=key)
+    with shown(quiet=as_json) as display:
+        found = verify_bundle(bundle, public_key=key, level=level.value, workspace=workspace, on_progress=display.job)
     if found.warning:
         show.warn(found.warning)
     if as_json:
@@ -76,10 +110,12 @@ def verify(
             show.line(f"checked: {words}")
     if found.verdict != "certified":
         raise typer.Exit(1)
+    if found.reexecution is not None and found.reexecution.outcome == "within tolerance":
+        raise typer.Exit(WITHIN_TOLERANCE)
 
 
 def found_as_json(found: "Verified") -> dict[str, Any]:
     """Return what a bundle says as plain values."""
     from lineage.records import plain
 
-    return {**plain(found), "folder": str(found.folder), "warning": found.warning}
+    return {**plain(found), "bundle": str(found.bundle), "warning": found.warning}

@@ -49,6 +49,9 @@ def resume(request: Id, references: References = None, as_json: AsJson = False) 
 def report(
     request: Id,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    with_inputs: Annotated[
+        bool, typer.Option("--with-inputs", help="Also write a zip with the retained data and weights, to hand over.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
@@ -62,10 +65,20 @@ def report(
     bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
     if open_:
         typer.launch(str(bundle / "report.html"))
+    handed: Path | None = None
+    if with_inputs:
+        from disgorge.docket import plan_of
+        from disgorge.write_up import write_with_inputs
+
+        handed = write_with_inputs(ledger, plan_of(ledger, case), case)
     if as_json:
-        show.write_json({"request": request, "bundle": str(bundle), "verdict": verdict, "fact": case.report})
+        told = {"request": request, "bundle": str(bundle), "verdict": verdict, "fact": case.report}
+        show.write_json(told | ({"with_inputs": str(handed)} if handed else {}))
     else:
-        show.line(f"{verdict}: {bundle}")
+        show.line(f"{verdict}: {bundle}, to hand over: {bundle}.zip")
+        if handed:
+            show.line(f"with inputs and weights: {handed}; it holds the retained data, and no later removal reaches it")
+        _say_pdf(bundle)
     if verdict != "certified":
         raise typer.Exit(1)
 
@@ -178,10 +191,19 @@ def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: 
         }
         show.write_json(value)
     else:
-        show.line(f"{executed.verdict}; the report is {executed.bundle}")
+        show.line(f"{executed.verdict}; the report is {executed.bundle}, to hand over: {executed.bundle}.zip")
+        _say_pdf(executed.bundle)
         show.line(f"took {show.cost(cost)}, checks included; training everything again: {_share(cost, full)}")
     if executed.verdict != "certified":
         raise Refused(f"the certificate for {executed.request} was refused; why is in {executed.bundle}")
+
+
+def _say_pdf(bundle: Path) -> None:
+    """Say what to install where the report has no PDF."""
+    from disgorge.certificate_pdf import MISSING
+
+    if bundle.is_dir() and not (bundle / "certificate.pdf").exists():
+        show.warn(MISSING)
 
 
 def _share(cost: "Cost", full: "Cost") -> str:

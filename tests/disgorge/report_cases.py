@@ -9,8 +9,9 @@ import numpy as np
 
 from disgorge.certificate import issue
 from disgorge.evidence import Check, Control, Evidence, Utility, Verdict
+from disgorge.inclusion import prove
 from disgorge.plan import Action, Alternative, Plan, Step
-from disgorge.statement import MethodNote, ReportCase
+from disgorge.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
 from lineage.chain import Fact, next_fact
 from lineage.records import (
     Affected,
@@ -204,6 +205,27 @@ def check(name: str, subject: str, **changes: Any) -> Check:
 RELEASES = ("digits-maker", "digits-reader")
 
 
+KEPT = RetainedShard(hexadecimal("bob"), "bob", 140, None)
+RECIPES = tuple(
+    sorted(
+        (
+            RecipeNote(
+                hexadecimal(f"{release} part"),
+                f"{release}/node/bob",
+                "node",
+                {"method": "toy", "uses": [{"of": "shard", "digest": KEPT.digest, "role": "train"}]},
+            )
+            for release in RELEASES
+        ),
+        key=lambda note: note.component,
+    )
+)
+COMPOSITIONS = {
+    release: Composition("toy", {}, (Member(f"{release}/node/bob", hexadecimal(f"{release} part")),))
+    for release in RELEASES
+}
+
+
 def evidence(planned: Plan, **changes: Any) -> Evidence:
     """Every required check for both releases, passed."""
     names = dict.fromkeys((*planned.required, "membership", "utility"))
@@ -219,7 +241,7 @@ def evidence(planned: Plan, **changes: Any) -> Evidence:
             Utility("digits-reader", "retained", "accuracy", 1050, 0.9914, 0.9905),
         ),
         before={release: hexadecimal(f"{release} before") for release in RELEASES},
-        after={release: hexadecimal(f"{release} after") for release in RELEASES},
+        after={release: COMPOSITIONS[release].digest for release in RELEASES},
         environment={"libraries": {"numpy": "2.4.6"}, "python": "3.11.9"},
     )
     return replace(made, **changes)
@@ -259,7 +281,7 @@ def facts_of(planned: Plan, decided: Decision, asked: RemovalRequest, *, steps: 
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("request", {"request": plain(asked)}),
         ("decision", {"request": asked.id, "decision": plain(decided)}),
-        ("plan", {"request": asked.id, "plan": planned.digest}),
+        ("plan", {"request": asked.id, "plan": planned.digest, "impact": digest_of(impact())}),
         ("approval", {"plan": planned.digest, "by": hexadecimal("ann")}),
         *(("step", {"plan": planned.digest, "step": done, "result": {}, "seconds": 0.5}) for done in steps),
     ]
@@ -283,6 +305,7 @@ def case(**changes: Any) -> ReportCase:
     generator = np.random.default_rng(5)
     shape = np.hypot(*np.mgrid[-1:1:8j, -1:1:8j])
     pictures = np.clip(1 - np.abs(shape - generator.uniform(0.2, 0.9, (32, 1, 1))) * 2, 0, 1)
+    facts = changes.get("facts") or [plain(fact) for fact in facts_of(planned, decided, asked, steps=steps)]
     made: dict[str, Any] = {
         "request": asked,
         "impact": impact(),
@@ -304,8 +327,11 @@ def case(**changes: Any) -> ReportCase:
             MethodNote("shard_graph", "1", "Dukler et al., “SAFE”, arXiv:2304.13169", ()),
         ),
         "residuals": ("Git history keeps the names and MD5 digests of removed DVC outputs.",),
-        "subjects": {f"{release} composition": hexadecimal(f"{release} after") for release in RELEASES},
-        "facts": tuple(plain(fact) for fact in facts_of(planned, decided, asked, steps=steps)),
+        "compositions": {release: COMPOSITIONS[release] for release in found.after},
+        "recipes": RECIPES if found.after else (),
+        "shards": (KEPT,) if found.after else (),
+        "facts": tuple(plain(fact) for fact in facts),
+        "proved": prove([fact["digest"] for fact in facts], [fact["seq"] for fact in facts]),
         "issued": dt.datetime(2026, 11, 20, 14, 30, tzinfo=dt.UTC),
         "samples": {"digits-maker": (pictures, pictures[::-1])},
     }

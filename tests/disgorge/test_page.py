@@ -11,7 +11,7 @@ from disgorge.evidence import Utility, Verdict
 from disgorge.page import render
 from disgorge.statement import ALWAYS_NOT_PROMISED, MethodNote, ReportCase
 from lineage.records import Selector
-from tests.disgorge.report_cases import case, decision, evidence, plan, request
+from tests.disgorge.report_cases import COMPOSITIONS, case, decision, evidence, plan, request
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 
@@ -145,7 +145,7 @@ def test_hostile_names_are_text() -> None:
         residuals=(HOSTILE,),
         lineage_svg=f'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script>{HOSTILE}</svg>',
         samples={HOSTILE: pictures["digits-maker"]},
-        subjects={HOSTILE: "0" * 64},
+        compositions={HOSTILE: COMPOSITIONS["digits-maker"]},
     )
     source, words = read(made)
     page = Page(source)

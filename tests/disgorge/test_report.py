@@ -22,11 +22,11 @@ from disgorge.report import ReportCase, verify_bundle, write_bundle
 from disgorge.signing import new_key, open_envelope, public_pem, sign
 from disgorge.statement import statement_of
 from lineage.records import canonical, digest_of, plain
-from tests.disgorge.report_cases import case, decision, evidence, facts_of, plan, request, without
+from tests.disgorge.report_cases import RELEASES, case, decision, evidence, facts_of, plan, request, without
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
-SCHEMA = json.loads((Path(disgorge.__file__).parent / "schemas" / "removal-v1.json").read_text())
+SCHEMA = json.loads((Path(disgorge.__file__).parent / "schemas" / "removal-v2.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,8 @@ def test_a_certified_bundle_verifies(pristine: Path) -> None:
     assert found.key_source == "given"
     assert found.warning == ""
     assert found.statement == sha256((pristine / "statement.json").read_bytes()).hexdigest()
-    assert set(found.subjects) == {"digits-maker composition", "digits-reader composition"}
+    parts = {f"{release}/node/bob" for release in RELEASES}
+    assert set(found.subjects) == {*RELEASES, *parts}
 
 
 def test_the_key_can_be_a_file(pristine: Path, tmp_path: Path) -> None:
@@ -109,6 +110,7 @@ def test_it_verifies_with_public_libraries_alone(pristine: Path) -> None:
     """What an auditor without our code does: DSSE by securesystemslib, then sha256 of each file."""
     script = """
 import hashlib, json, pathlib, sys
+sys.modules.update(dict.fromkeys(("disgorge", "lineage", "policies")))  # to import one of these is an error
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
@@ -122,8 +124,20 @@ assert statement["_type"] == "https://in-toto.io/Statement/v1"
 files = statement["predicate"]["files"]
 for name, digest in files.items():
     assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
-assert set(files) == {path.name for path in folder.iterdir()} - {"statement.json"}
-assert not [name for name in sys.modules if name.split(".")[0] in ("disgorge", "lineage", "policies")]
+summary = Envelope.from_dict(json.loads((folder / "svr.json").read_bytes()))
+summary.verify([key], 1)
+svr = json.loads(summary.payload)
+assert svr["predicateType"] == "https://in-toto.io/attestation/svr/v0.1"
+assert "DISGORGE_GUARANTEE_EXACT" in svr["predicate"]["properties"]
+named = {each["name"]: each["digest"]["sha256"] for each in svr["subject"]}
+for name in ("statement.json", "certificate.pdf"):
+    assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == named[name], name
+assert set(files) | {"statement.json", "svr.json", "certificate.pdf"} == {path.name for path in folder.iterdir()}
+try:
+    import disgorge
+    raise SystemExit("disgorge can be imported")
+except ImportError:
+    pass
 print(statement["predicate"]["verdict"])
 """
     result = subprocess.run([sys.executable, "-c", script, str(pristine)], capture_output=True, text=True, check=True)
@@ -190,7 +204,7 @@ def test_a_link_or_folder_inside_is_refused(bundle: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleBroken, match="is not a directory"):
+    with pytest.raises(BundleBroken, match="is no report"):
         verify_bundle(tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleBroken, match=r"statement\.json is missing"):
@@ -198,14 +212,20 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def signed_anew(folder: Path, change: Callable[[dict[str, Any], dict[str, bytes]], None]) -> None:
-    """What a dishonest maker does: edit records or claims, hash again, sign again with the real key."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "statement.json"}
+    """What a dishonest maker does: edit records or claims, hash again, sign both statements again with the real key."""
+    beside = {"statement.json", "svr.json", "certificate.pdf"}
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in beside}
     statement = open_envelope((folder / "statement.json").read_bytes(), public=PUBLIC).statement
+    summary = open_envelope((folder / "svr.json").read_bytes(), public=PUBLIC).statement
     change(statement["predicate"], files)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in files.items()}
     (folder / "statement.json").write_bytes(sign(statement, key=KEY))
+    for subject in summary["subject"]:
+        if subject["name"] == "statement.json":
+            subject["digest"]["sha256"] = sha256((folder / "statement.json").read_bytes()).hexdigest()
+    (folder / "svr.json").write_bytes(sign(summary, key=KEY))
 
 
 def edit_json(files: dict[str, bytes], name: str, change: Callable[[Any], None]) -> str:
@@ -313,7 +333,7 @@ FORGERIES = {
     reorder_facts: "out of order",
     no_facts: "no fact that records this request",
     nonsense_facts: "line 1 is not a fact",
-    certificate_without_guarantee: "no certificate that can be read",
+    certificate_without_guarantee: "lacks what a removal statement must say",
     refusal_with_certificate: "lacks what a removal statement must say",
     no_predicate_to_speak_of: "lacks what a removal statement must say",
     other_request: "is not the request the statement names",
@@ -379,7 +399,7 @@ def test_another_report_is_replaced_only_on_request(bundle: Path) -> None:
     assert verify_bundle(bundle).verdict == "certified"
     write_bundle(bundle, refused(), key=KEY, replace=True)
     assert verify_bundle(bundle).verdict == "refused"
-    assert [path.name for path in bundle.parent.iterdir()] == ["R-7"]
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["R-7", "R-7.zip"]
 
 
 def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
@@ -387,7 +407,7 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
     stale.mkdir()
     (stale / "plan.json").write_text("half")
     write_bundle(tmp_path / "R-7", case(), key=KEY)
-    assert [path.name for path in tmp_path.iterdir()] == ["R-7"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["R-7", "R-7.zip"]
 
 
 def test_a_plan_that_needs_two_needs_two_different_people(tmp_path: Path) -> None:
@@ -408,9 +428,7 @@ def test_a_destroyed_release_is_reported_on_the_plan(tmp_path: Path) -> None:
     planned = replace(old, steps=(*withdrawals, *kept), required=("lineage-closure", "residue"))
     found = evidence(planned)
     checks = tuple(each for each in found.checks if each.name in ("lineage-closure", "residue"))
-    made = case(
-        decision=decided, plan=planned, evidence=replace(found, checks=checks, after={}), subjects={}, samples=None
-    )
+    made = case(decision=decided, plan=planned, evidence=replace(found, checks=checks, after={}), samples=None)
     verified = verify_bundle(write_bundle(tmp_path / "R-7", made, key=KEY), public_key=PUBLIC)
     assert verified.verdict == "certified"
     assert set(verified.subjects) == {"plan of request R-7"}

@@ -1,0 +1,66 @@
+"""The ledger's facts in a bundle: each hashed again, and what they must have recorded. Pure."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from disgorge.errors import BundleBroken
+from disgorge.one_form import AGAIN, value_of
+from disgorge.plan import Plan
+from lineage.records import Impact, Json, canonical, digest_of, plain
+from policies.decision import Decision
+from policies.request import RemovalRequest
+
+SLICE = "ledger-slice.jsonl"
+_TYPES = {"seq": int, "at": str, "kind": str, "body": dict, "previous": str, "digest": str}
+
+
+def facts_of_slice(data: bytes) -> list[dict[str, Json]]:
+    """Return the facts of the slice, each hashed again, and in the chain's order."""
+    facts: list[dict[str, Json]] = []
+    lines = data.split(b"\n")
+    if lines.pop() != b"":
+        raise BundleBroken(f"{SLICE} is cut off; {AGAIN}")
+    for number, line in enumerate(lines, start=1):
+        where = f"{SLICE} line {number}"
+        fact = value_of(line, where)
+        if not isinstance(fact, dict) or {name: type(value) for name, value in fact.items()} != _TYPES:
+            raise BundleBroken(f"{where} is not a fact; {AGAIN}")
+        rest = canonical({name: value for name, value in fact.items() if name != "digest"})
+        if sha256(rest).hexdigest() != fact["digest"]:
+            raise BundleBroken(f"{where} does not match its digest in the chain; {AGAIN}")
+        before = facts[-1] if facts else None
+        if fact["seq"] < 1 or (before is not None and fact["seq"] <= before["seq"]):
+            raise BundleBroken(f"{where} is out of order; {AGAIN}")
+        if before is not None and fact["seq"] == before["seq"] + 1 and fact["previous"] != before["digest"]:
+            raise BundleBroken(f"{where} does not follow the line before it; {AGAIN}")
+        facts.append(fact)
+    return facts
+
+
+def check_facts(
+    facts: Sequence[Mapping[str, Json]],
+    request: RemovalRequest,
+    decision: Decision,
+    plan: Plan,
+    impact: Impact,
+    *,
+    certified: bool,
+) -> None:
+    """Check that the ledger recorded this request, decision, plan and impact, and that enough people approved."""
+    recorded: dict[str, list[Json]] = {}
+    for fact in facts:
+        recorded.setdefault(fact["kind"], []).append(fact["body"])
+    wanted = (
+        ("request", "request", {"request": plain(request)}),
+        ("decision", "decision", {"request": request.id, "decision": plain(decision)}),
+        ("plan", "plan", {"request": request.id, "plan": plan.digest}),
+        ("plan", "impact", {"plan": plan.digest, "impact": digest_of(impact)}),
+    )
+    for kind, called, body in wanted:
+        if not any(all(found.get(key) == value for key, value in body.items()) for found in recorded.get(kind, ())):
+            raise BundleBroken(f"{SLICE} has no fact that records this {called}; {AGAIN}")
+    approvers = {str(body.get("by")) for body in recorded.get("approval", ()) if body.get("plan") == plan.digest}
+    if certified and len(approvers) < max(plan.approvals, 1):
+        raise BundleBroken(
+            f"{SLICE} shows {len(approvers)} approvals of the plan and it needs {plan.approvals}; {AGAIN}"
+        )

@@ -1,0 +1,53 @@
+"""What the evidence of a report does not show, in words: a function of the evidence, so that nobody can leave it out.
+
+Verification writes these sentences again from the evidence in the bundle and refuses a statement that has others.
+"""
+
+from collections.abc import Iterator
+
+from disgorge.evidence import Evidence, Verdict
+
+HONEST_OPERATOR = (
+    "Nobody but its maker had re-executed this removal when the report was signed. That the measurements were made as "
+    "they are reported, on the models and data they name, rests on the assumption that the operator is honest, until "
+    "somebody else runs “disgorge verify --level reexecute”."
+)
+ALWAYS_NOT_SHOWN = (
+    HONEST_OPERATOR,
+    "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
+    "The proofs of inclusion show that the facts told here are in the ledger, not that no other facts concern the "
+    "request.",
+    "That a published model is the release named here is not shown: compare the SHA-256 of what you were given.",
+)
+"""What no report's evidence shows."""
+
+
+def not_shown(evidence: Evidence) -> tuple[str, ...]:
+    """Return, in sentences, what this evidence leaves open."""
+    return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, *_of_this(evidence))))
+
+
+def _of_this(evidence: Evidence) -> Iterator[str]:
+    compared = sorted({check.subject for check in evidence.checks if check.name == "never-trained"})
+    if compared:
+        where = evidence.environment.get("machine")
+        named = f" ({where})" if where else ""
+        yield (
+            f"Equality with training without the data was looked at on the operator's own machine{named} and for the "
+            f"recorded recipes of {', '.join(compared)} only."
+        )
+    attacked = [check for check in evidence.checks if check.name == "membership"]
+    if not any(check.verdict is Verdict.PASS for check in attacked):
+        yield "Whether an attacker could tell that the removed items were used was not shown by any attack that passed."
+    for check in attacked:
+        if check.verdict is Verdict.PASS:
+            yield (
+                f"The attack on {check.subject} looked at {check.n:,} items with one kind of attacker; a smaller "
+                "difference than it can detect, or a better attacker, is not excluded."
+            )
+    for check in evidence.checks:
+        if check.verdict is Verdict.INCONCLUSIVE:
+            yield f"Check “{check.name}” of {check.subject} gave no answer either way; nothing is claimed from it."
+    gone = sorted(set(evidence.subjects) - set(evidence.after))
+    if gone:
+        yield f"Nothing can be measured any more about {', '.join(gone)}: no model is left of it here."

@@ -1,0 +1,185 @@
+"""Verifying a report's bundle, at three levels, each of which includes the one before.
+
+    digests     signatures, every file, canonical records, the certificate issued again
+    ledger      the facts' proofs of inclusion; with a workspace, that they are in its ledger and that no other is
+    reexecute   the recorded recipes run again in fresh processes, and reach the same digests
+
+The first two trust nothing that can be derived again and need neither torch nor the ledger. What they cannot see:
+whether the measurements were made, and whether the ledger was the only one. The third sees what was made, not who says
+so: for that the public key has to come from elsewhere than the bundle. The pages for people (report.html, the PDF) are
+signed as they are; their words are not compared with the evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from disgorge import inclusion
+from disgorge.archive import read_members
+from disgorge.bundle_check import STATEMENT, SVR, Found, check_bundle
+from disgorge.errors import BundleBroken
+from disgorge.one_form import AGAIN
+from disgorge.signing import Opened, open_envelope
+
+if TYPE_CHECKING:
+    from disgorge.jobs import OnProgress
+    from disgorge.reexecution import Reexecution
+
+Level = Literal["digests", "ledger", "reexecute"]
+
+GIVEN = "given"
+SELF_ASSERTED = "self-asserted key"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A bundle that holds together.
+
+    ``key_source`` is ``given`` when the caller brought the public key, else ``self-asserted key``: then the bundle is
+    only consistent with itself, and anybody could have signed it. ``warning`` says so in words, "" otherwise.
+    ``level`` is how far it was verified; ``reexecution`` what came of that, where it was asked for.
+    """
+
+    bundle: Path
+    verdict: str
+    request: str
+    plan: str
+    guarantee: str | None
+    words: str
+    subjects: Mapping[str, str]
+    statement: str
+    key_id: str
+    key_source: str
+    checked: tuple[str, ...]
+    level: Level = "digests"
+    reexecution: "Reexecution | None" = None
+
+    @property
+    def warning(self) -> str:
+        """What a reader must be told before the verdict."""
+        if self.key_source == GIVEN:
+            return ""
+        return (
+            "SELF-ASSERTED KEY: the signature was checked with the key that lies in the bundle, which proves nothing "
+            "about who signed it; get the public key from whoever vouches for the report and verify again with it"
+        )
+
+
+def verify_bundle(
+    bundle: Path,
+    *,
+    public_key: Path | bytes | None = None,
+    level: Level = "digests",
+    workspace: Path | None = None,
+    on_progress: "OnProgress | None" = None,
+) -> Verified:
+    """Check a bundle, its zip or its folder, and return what it says.
+
+    Without ``public_key`` the bundle's own is taken, and the result says so. ``workspace`` is where the ledger, and
+    what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong with
+    it; :class:`~disgorge.errors.InputsMissing` what re-executing lacks.
+    """
+    return verify_members(
+        read_members(bundle),
+        bundle,
+        public_key=public_key,
+        level=level,
+        workspace=workspace,
+        on_progress=on_progress,
+    )
+
+
+def verify_members(
+    members: Mapping[str, bytes],
+    bundle: Path,
+    *,
+    public_key: Path | bytes | None = None,
+    level: Level = "digests",
+    workspace: Path | None = None,
+    on_progress: "OnProgress | None" = None,
+) -> Verified:
+    """Check the members of a bundle; see :func:`verify_bundle`."""
+    public = _key(public_key)
+    for name in (STATEMENT, SVR, "public.pem"):
+        if name not in members:
+            raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
+    trusted = members["public.pem"] if public is None else public
+    opened = open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
+    summary = open_envelope(members[SVR], public=trusted, name=SVR)
+    found = _checked(opened, summary, members)
+    checked = [*found.checked]
+    if level != "digests":
+        checked += _check_ledger(found, members, workspace)
+    again = None
+    if level == "reexecute":
+        from disgorge.jobs import unseen
+        from disgorge.reexecution import reexecute
+
+        again = reexecute(found, workspace=workspace, on_progress=on_progress or unseen)
+        checked.append(again.words)
+    return Verified(
+        bundle=bundle,
+        verdict=found.predicate.verdict,
+        request=found.request.id,
+        plan=found.plan.digest,
+        guarantee=found.certificate.guarantee.label if found.certificate else None,
+        words=found.words,
+        subjects=found.subjects,
+        statement=sha256(members[STATEMENT]).hexdigest(),
+        key_id=opened.key_id,
+        key_source=SELF_ASSERTED if public is None else GIVEN,
+        checked=tuple(checked),
+        level=level,
+        reexecution=again,
+    )
+
+
+def _checked(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
+    try:
+        return check_bundle(opened, summary, members)
+    except BundleBroken:
+        raise
+    except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
+        raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
+
+
+def _key(public_key: Path | bytes | None) -> bytes | None:
+    if not isinstance(public_key, Path):
+        return public_key
+    try:
+        return public_key.read_bytes()
+    except OSError as error:
+        raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
+
+
+def _check_ledger(found: Found, members: Mapping[str, bytes], workspace: Path | None) -> list[str]:
+    """Check the proofs of inclusion, and the live ledger where there is one; return what was checked."""
+    head = found.predicate.ledger
+    places = {fact["seq"]: fact["digest"] for fact in found.facts}
+    inclusion.check(members["ledger-proofs.json"], places, head)
+    told = [
+        f"{len(places)} proofs that these facts are in the ledger of {head.size} facts with head {head.digest[:16]}"
+    ]
+    if workspace is not None:
+        told.append(_check_live(found, workspace))
+    return told
+
+
+def _check_live(found: Found, workspace: Path) -> str:
+    """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
+    from disgorge.docket import docket
+    from lineage.ledger import Ledger
+
+    ledger, head = Ledger.open(workspace), found.predicate.ledger
+    digests = [link.digest for _, link in ledger.journal.lines()]
+    if len(digests) < head.size or digests[head.size - 1] != head.digest:
+        raise BundleBroken(f"the ledger in {workspace} is not the one this report was written from; ask which it was")
+    if inclusion.root_of(digests[: head.size]) != head.root:
+        raise BundleBroken(f"the ledger in {workspace} has another Merkle root than the statement names; {AGAIN}")
+    case = docket(ledger).get(found.request.id)
+    known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
+    if known != [fact["digest"] for fact in found.facts]:
+        raise BundleBroken(f"the ledger in {workspace} has other facts about the request than the report; {AGAIN}")
+    return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
