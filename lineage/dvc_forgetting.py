@@ -121,7 +121,7 @@ class Forgetting:
             self._rewrite_lock(lock)
         for run in self.runs:
             try:
-                run.place.store.fs.remove(run.path)
+                run.delete()
                 deleted.append(f"remembered run {run.name}")
             except Exception as problem:  # each kind of remote has errors of its own
                 left.append(f"{run.place.name}: run {run.name} could not be deleted ({reason(problem)})")

@@ -59,6 +59,12 @@ class RunFile:
         """Whether one of these hashes stands in it."""
         return any(md5.encode() in self.text for md5 in hashes)
 
+    def delete(self) -> None:
+        """Delete it, and its folder if nothing is left there: DVC fails on an empty one."""
+        self.place.store.fs.remove(self.path)
+        if self.place.is_local and not any(Path(self.path).parent.iterdir()):
+            Path(self.path).parent.rmdir()
+
 
 class Stores:
     """The stores of an opened repository."""

@@ -1,0 +1,268 @@
+"""After a purge no verb of DVC brings an old component back, not even when the erased data themselves are put back.
+
+DVC is the real one, its stages really run: each leaves a line in a log that DVC does not know. The pipeline read
+alice's shard (a model, and a score of the model) and bob's, and made a folder in which only one file is alice's.
+"""
+
+import copy
+import os
+import shutil
+import sys
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.dvc_hashes import dvc_hashes
+from disgorge.evidence import Verdict
+from disgorge.purge import purge, purge_plan
+from lineage import forget_dvc
+from lineage.dvc_stores import md5_of
+from lineage.ledger import Ledger
+from tests.disgorge.test_purge import Removal, dvc_template, quiet_dvc, traces
+
+__all__ = ["dvc_template"]  # a fixture
+
+PYTHON = Path(sys.executable).as_posix()
+TRAIN = """import hashlib, pathlib, sys
+log, source, *outs = map(pathlib.Path, sys.argv[1:])
+before = log.read_text() if log.exists() else ""
+log.write_text(before + outs[0].name + "\\n")
+learned = hashlib.sha256(source.read_bytes()).hexdigest()
+for number, out in enumerate(outs):
+    out.write_text("the same for everybody" if number else f"{learned} in run {before.count(outs[0].name)}")
+"""
+SPLIT = """import pathlib, shutil, sys
+log, source, folder = map(pathlib.Path, sys.argv[1:])
+log.write_text((log.read_text() if log.exists() else "") + "split\\n")
+folder.mkdir(exist_ok=True)
+shutil.copy(source.read_text().strip(), folder / "alice.parquet")
+(folder / "note.txt").write_text("a retained sibling")
+"""
+SIBLINGS = {"bob.model", "bob.score", "labels.txt", "constant.txt", "parts/note.txt"}
+OLD = ("model.bin", "score.bin")
+
+
+class Pipeline:
+    """A removal in a workspace whose DVC pipeline learned from what is removed; everything is pushed."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.removal = removal = Removal(Ledger.init(workspace))
+        bob = removal.ledger.content_path(removal.bob.digest).relative_to(workspace).as_posix()
+        shard = self.alice.relative_to(workspace).as_posix()
+        (workspace / "train.py").write_text(TRAIN)
+        (workspace / "split.py").write_text(SPLIT)
+        (workspace / "where.txt").write_text(shard)
+        (workspace / "labels.txt").write_text("the same for everybody")
+        stages = {
+            "train": ("train.py", shard, ["model.bin"]),
+            "score": ("train.py", "model.bin", ["score.bin", "constant.txt"]),
+            "other": ("train.py", bob, ["bob.model", "bob.constant"]),
+            "rate": ("train.py", "bob.model", ["bob.score"]),
+            "split": ("split.py", "where.txt", ["parts"]),
+        }
+        text = "stages:\n"
+        for name, (program, source, outs) in stages.items():
+            cmd = f"{PYTHON} {program} ../ran.log {source} {' '.join(outs)}"
+            text += f"  {name}:\n    cmd: {cmd}\n    deps: [{program}, {source}]\n    outs: [{', '.join(outs)}]\n"
+        (workspace / "dvc.yaml").write_text(text)
+        weights = removal.ledger.objects.path(removal.head.digest)
+        shutil.copy(weights, workspace / "head.safetensors")
+        self.do("add", ["labels.txt", "head.safetensors"])
+        self.do("reproduce")
+        self.do("push", run_cache=True)
+        self.old = {name: md5_of(workspace / name) for name in OLD} | {"head.safetensors": md5_of(weights)}
+        self.twin = self.alice.read_bytes()
+        self.siblings = {name: (workspace / name).read_bytes() for name in SIBLINGS}
+        removal.withdraw()
+
+    def copied_to(self, folder: Path) -> "Pipeline":
+        """Return the same, elsewhere."""
+        shutil.copytree(self.workspace.parent, folder, symlinks=True)
+        other = copy.copy(self)
+        other.workspace = folder / self.workspace.name
+        other.removal = copy.copy(self.removal)
+        other.removal.ledger = Ledger.open(other.workspace)
+        return other
+
+    @property
+    def log(self) -> Path:
+        """What ran, a line each."""
+        return self.workspace.parent / "ran.log"
+
+    @property
+    def alice(self) -> Path:
+        """Where the erased shard's content lay."""
+        return self.removal.ledger.content_path(self.removal.alice.digest)
+
+    def do(self, verb: str, *given: Any, **named: Any) -> Any:
+        """Let DVC do something here."""
+        with quiet_dvc(), chdir(self.workspace):
+            from dvc.repo import Repo
+
+            with Repo(str(self.workspace)) as repo:
+                return getattr(repo, verb)(*given, **named)
+
+    def ran(self) -> list[str]:
+        """Return which stages really ran, by their first output."""
+        return self.log.read_text().split()
+
+    def files(self) -> set[Path]:
+        """Return every file of the workspace and of the remote, but what DVC keeps for itself while it works."""
+        kept = (path for path in self.workspace.parent.rglob("*") if path.is_file() or path.is_symlink())
+        return {path for path in kept if ".dvc/tmp" not in path.as_posix()}
+
+    def old_places(self) -> list[str]:
+        """Return where old bytes are, or old hashes are named, except in what disgorge keeps in private."""
+        return [place for md5 in self.old.values() for place in traces(self.workspace, md5) if "private" not in place]
+
+    def back(self) -> set[str]:
+        """Return which old components are on disk in the workspace, whatever they are called."""
+        here = {md5_of(path) for path in self.files()}
+        return {name for name, md5 in self.old.items() if md5 in here}
+
+
+@pytest.fixture(scope="module")
+def made_once(dvc_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Return the pipeline before its purge, to be copied."""
+    folder = tmp_path_factory.mktemp("pipeline") / "made"
+    shutil.copytree(dvc_template, folder / "workspace")
+    return Pipeline(folder / "workspace")
+
+
+@pytest.fixture
+def pipeline(made_once: Pipeline, tmp_path: Path) -> Pipeline:
+    """Return a copy of the pipeline, with its remote and its log."""
+    return made_once.copied_to(tmp_path / "copy")
+
+
+def put_twin_back(pipeline: Pipeline) -> None:
+    """Let the erased shard lie where it was, byte for byte, and DVC keep it."""
+    pipeline.alice.write_bytes(pipeline.twin)
+    pipeline.do("add", [str(pipeline.alice)])
+
+
+def test_without_a_purge_dvc_brings_the_old_component_back(pipeline: Pipeline) -> None:
+    """The control: what the other tests rule out does happen."""
+    for name in OLD:
+        (pipeline.workspace / name).unlink()
+    ran = pipeline.ran()
+    (pipeline.workspace / "dvc.lock").unlink()
+    pipeline.do("reproduce")
+    assert pipeline.ran() == ran, "taken from the run-cache"
+    assert pipeline.back() == set(pipeline.old)
+
+
+def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
+    """Its hash is nowhere, so checkout and pull cannot; nor is its run, so repro trains, and something else."""
+    removal = pipeline.removal
+    before = removal.before()
+    purged = purge(removal.ledger, **removal.targets)
+    assert pipeline.old_places() == []
+    assert pipeline.back() == set()
+    check = removal.check(before)
+    assert check.verdict is Verdict.PASS, check.detail
+    assert {name: (pipeline.workspace / name).read_bytes() for name in SIBLINGS} == pipeline.siblings
+    assert not any("could not" in words for words in purged.residuals)
+    lock = (pipeline.workspace / "dvc.lock").read_text()
+    assert "  train:" not in lock
+    assert "  score:" not in lock
+    assert "  split:" in lock
+    assert "  other:" in lock
+    put_twin_back(pipeline)
+    for verb in ("checkout", "pull"):
+        pipeline.do(verb, allow_missing=True, **({"run_cache": True} if verb == "pull" else {}))
+        assert pipeline.back() == set(), verb
+    ran = pipeline.ran()
+    pipeline.do("reproduce")
+    assert pipeline.ran()[len(ran) :] == ["model.bin", "score.bin"], "trained, not remembered; the siblings were not"
+    assert pipeline.back() == set()
+    assert pipeline.old_places() == []
+    again = removal.check(before)
+    assert again.verdict is Verdict.FAIL, "the erased shard is back, and that is seen"
+
+
+def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:
+    """Nothing retained is lost: with cache and workspace gone, the remote still has every sibling."""
+    purge(pipeline.removal.ledger, **pipeline.removal.targets)
+    shutil.rmtree(pipeline.workspace / ".dvc" / "cache")
+    targets = ["bob.model", "bob.score", "labels.txt", "parts"]
+    for name in SIBLINGS - {"constant.txt"}:
+        (pipeline.workspace / name).unlink()
+    pipeline.do("pull", targets)
+    for name in SIBLINGS - {"constant.txt"}:
+        assert (pipeline.workspace / name).read_bytes() == pipeline.siblings[name], name
+    assert not (pipeline.workspace / "parts" / "alice.parquet").exists()
+
+
+def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
+    """Every path a purge deletes stands in its dry run, with DVC too, and the reverse."""
+    removal = pipeline.removal
+    listed = purge_plan(removal.ledger, **removal.targets)
+    hashes = listed.hashes
+    before = pipeline.files()
+    said = forget_dvc.listing(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+    assert pipeline.files() == before, "it only reads"
+    purge(removal.ledger, **removal.targets)
+    said_paths = {Path(os.path.realpath(each)) for each in said if each.startswith("/")} | set(listed.files)
+    assert before - pipeline.files() == {path for path in said_paths if path in before}
+    assert said_paths <= before
+    records = [each for each in said if not each.startswith("/")]
+    assert {"dvc.lock: stage train is forgotten", "dvc.lock: stage score is forgotten"} <= set(records)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool) -> None:
+    """What stages made is remembered before it is deleted: without lock and runs the rest still goes."""
+    removal = pipeline.removal
+    before = removal.before()
+    hashes = dvc_hashes(removal.ledger, shards=removal.targets["shards"], objects=removal.targets["objects"])
+    if kept:
+
+        class Killed(BaseException):
+            """Stands for a kill right after it was remembered."""
+
+        def remember(made: Any) -> None:
+            hashes.remember(made)
+            raise Killed
+
+        with pytest.raises(Killed):
+            forget_dvc.forget(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=remember)
+        (pipeline.workspace / "dvc.lock").unlink()
+        for runs in (pipeline.workspace / ".dvc" / "cache" / "runs", pipeline.workspace / "store" / "runs"):
+            shutil.rmtree(runs)
+    purge(removal.ledger, **removal.targets)
+    purge(removal.ledger, **removal.targets)
+    assert pipeline.old_places() == []
+    assert removal.check(before).verdict is Verdict.PASS
+
+
+def test_an_old_output_put_back_in_a_store_is_found(pipeline: Pipeline) -> None:
+    """The search knows it by the hash that the purge kept, though nothing in DVC names it any more."""
+    removal = pipeline.removal
+    before = removal.before()
+    old = (pipeline.workspace / "model.bin").read_bytes()
+    purge(removal.ledger, **removal.targets)
+    assert removal.check(before).verdict is Verdict.PASS
+    md5 = pipeline.old["model.bin"]
+    place = pipeline.workspace / "store" / "files" / "md5" / md5[:2] / md5[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(old)
+    assert removal.check(before).verdict is Verdict.FAIL
+
+
+def test_what_a_live_component_equals_stays(pipeline: Pipeline) -> None:
+    """A stage may have made of erased data the very bytes that something live is."""
+    removal = pipeline.removal
+    ledger = removal.ledger
+    live = ledger.objects.put((pipeline.workspace / "model.bin").read_bytes())
+    from lineage.records import Component, plain
+
+    ledger.append("component", {"component": plain(Component(live, "equal", "toy", ()))})
+    purge(ledger, **removal.targets)
+    md5 = pipeline.old["model.bin"]
+    assert (pipeline.workspace / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]).is_file()
+    assert (pipeline.workspace / "model.bin").is_file()
+    assert (pipeline.workspace / "score.bin").is_file(), "of it alone the score was made"
