@@ -151,7 +151,15 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         plan=plan.digest,
         subject=step.subject,
     )
-    kept = ledger.objects.put(canonical(found))
+    try:
+        record = canonical(found)
+    except ValueError as error:  # NaN or infinity: broken weights answer so
+        refuse_adoption(plan, step.subject, found.checks)
+        raise CertificateRefused(
+            f"release {step.subject} of request {plan.request} is not adopted: a value that was measured is no number "
+            f"({error}); look at the weights that were trained, then plan the request again"
+        ) from error
+    kept = ledger.objects.put(record)
     ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
     refuse_adoption(plan, step.subject, found.checks)
     return Acted({"release": step.subject, "examination": kept, "after": result["after"]})
