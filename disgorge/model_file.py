@@ -31,6 +31,8 @@ from policies.yaml_text import read_yaml
 MOST_THREADS = 256
 """More than any one machine this trains on has."""
 
+_SHOWN = 5
+"""Problems that an error names."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _VERSION_LIKE = re.compile(r"v\d+|latest", re.IGNORECASE)
 
@@ -144,4 +146,5 @@ def _problems(error: ValidationError) -> str:
         elif problem["type"] == "missing":
             words = "is missing"
         said.append(f"{where}: {words}" if where else words)
-    return "; ".join(said)
+    more = [f"and {len(said) - _SHOWN:,} more"] if len(said) > _SHOWN else []
+    return "; ".join([*said[:_SHOWN], *more])

@@ -28,6 +28,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 USAGE: Any = typer.BadParameter.__base__  # typer's own UsageError, which it has no public name for
 
 
+_LONGEST, _ENDING = 2_000, 400
+"""Characters of an error's line, and of its end, which says what to do; names that were typed may be of any length."""
 _AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
 
 
@@ -89,8 +91,15 @@ def failed(words: str, code: int) -> typer.Exit:
     from disgorge.findings import printable
 
     sys.stdout.flush()
-    typer.echo(f"error: {printable(words)}", err=True)
+    typer.echo(f"error: {brief(printable(words))}", err=True)
     return typer.Exit(code)
+
+
+def brief(words: str) -> str:
+    """Return words that somebody reads to their end: of more than a page's, the beginning and the way out."""
+    if len(words) <= _LONGEST:
+        return words
+    return f"{words[: _LONGEST - _ENDING]} ... {words[-_ENDING:]}"
 
 
 def _misused(error: Any) -> Exception:

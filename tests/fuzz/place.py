@@ -131,10 +131,15 @@ class Place:
         assert len(errors) <= 1, f"{shown} said {len(errors)} errors"
         assert code != 2 or errors, f"{shown} said nothing of why it was refused"
         for line in errors:
-            assert len(line) <= LONGEST, f"{shown}: an error of {len(line)} characters"
-            assert ";" in line, f"{shown}: no way out in {line[:300]!r}"
-            assert names in line, f"{shown}: {names!r} is not named in {line[:300]!r}"
+            self.refusal(line, names=names)
         return ran
+
+    def refusal(self, line: str, *, names: str = "") -> None:
+        """Hold an error to its rules: one line that is not endless, with the name of what it is about and a way out."""
+        assert len(line) <= LONGEST, f"an error of {len(line)} characters: {line[:100]!r}"
+        assert any(mark in line for mark in (";", ":", " or ")), f"no way out in {line[:300]!r}"
+        assert names in line, f"{names!r} is not named in {line[:300]!r}"
+        assert "\n" not in line, f"an error of several lines: {line[:300]!r}"
 
     def _make_templates(self) -> None:
         Ledger.init(self._templates / "empty")

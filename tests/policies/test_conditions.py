@@ -60,3 +60,22 @@ def test_any_text_parses_or_is_refused_in_one_line(text):
         holds(text, CONTEXT)
     except CannotEvaluate:
         pass
+
+
+def test_lists_are_gone_through_at_most_two_deep() -> None:
+    parse("impact.shards.all(a, impact.shards.exists(b, a == b))", facts=())
+    parse("impact.shards.all(a, true) && impact.shards.all(b, true) && impact.shards.all(c, true)", facts=())
+    with pytest.raises(BadPack, match="goes through lists 3 deep, at most 2"):
+        parse("impact.shards.all(a, impact.shards.all(b, impact.shards.all(c, true)))", facts=())
+    with pytest.raises(BadPack, match="3 deep"):
+        parse("[1].map(a, [1].// )\n map (b, [1] . filter(c, true)))", facts=())
+
+
+@pytest.mark.parametrize("text", ["r'\\'", "R'\\'", "br'\\'", "r'''\\'''"])
+def test_raw_text_hides_nothing(text: str) -> None:
+    with pytest.raises(BadPack, match="reads the fact undeclared"):
+        parse(f"{text} == '' || request.facts.undeclared == ''", facts=())
+
+
+def test_a_comment_is_no_code() -> None:
+    parse("true // request.facts.undeclared", facts=())
