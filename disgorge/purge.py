@@ -96,6 +96,7 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
         if not path.parent.resolve().is_relative_to(ledger.workspace.resolve()):
             residuals.append(f"{name} lies outside the workspace by way of a link and was left; delete it there")
             continue
+        residuals += _elsewhere(ledger, path, name)
         try:
             path.unlink(missing_ok=True)
             deleted.append(name)
@@ -109,6 +110,14 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
     if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):
         residuals.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
     return Purged(tuple(deleted), listed.kept, tuple(residuals))
+
+
+def _elsewhere(ledger: Ledger, path: Path, name: str) -> Iterator[str]:
+    """Yield in words that a file about to be deleted has its bytes somewhere else too, which is left."""
+    if path.is_symlink() and not path.resolve().is_relative_to(ledger.workspace.resolve()):
+        yield f"{name} was a link out of the workspace; what it pointed at was left, delete it there"
+    elif path.is_file() and path.stat().st_nlink > 1:
+        yield f"{name} has another name somewhere (a hard link), under which its bytes are left; delete it there"
 
 
 def _left_aside(ledger: Ledger) -> Iterator[Path]:

@@ -4,8 +4,10 @@ A component that was retired and is served all the same is not deleted either, a
 kept apart, in :attr:`Needs.served`, so that a purge spares it and the search for residue reports it.
 """
 
+import json
 from dataclasses import dataclass, field
 
+from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
@@ -37,7 +39,19 @@ def needs_of(ledger: Ledger) -> Needs:
             for member in composition.members:
                 needs.served[member.component] = f"release {release.record.name} serves it"
     for fact in facts:
-        for kind in ("plan", "evidence", "examination", "validation"):
+        for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
-                needs.objects[digest] = f"it records a {kind}"
+                needs.objects[digest] = f"a fact names it as {kind}"
+                if kind == "examination" and (samples := _samples_of(ledger, digest)):
+                    needs.objects[samples] = "an examination shows it"
     return needs
+
+
+def _samples_of(ledger: Ledger, examination: str) -> str | None:
+    """Return the object with the samples that an examination shows; None where there is none or it cannot be read."""
+    try:
+        told = json.loads(ledger.objects.get(examination))
+    except (LineageError, ValueError):
+        return None  # whoever checks digests reports it
+    samples = told.get("samples") if isinstance(told, dict) else None
+    return samples if isinstance(samples, str) else None

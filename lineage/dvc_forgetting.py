@@ -133,6 +133,8 @@ class Forgetting:
         if not lies_within(path, Path(self.repo.root_dir)):
             left.append(f"{name} lies outside the repository by way of a link and was left; delete it there")
             return
+        if path.is_symlink() and not lies_within(path.resolve(), Path(self.repo.root_dir)):
+            left.append(f"{name} was a link out of the repository; what it pointed at was left, delete it there")
         try:
             path.unlink(missing_ok=True)
             deleted.append(name)
