@@ -10,7 +10,7 @@ from disgorge.cli.failures import Interrupted, Refused, WrongUse, exit_code_of, 
 from lineage import errors as recording
 from policies import errors as judging
 
-ONE = {"CertificateRefused", "BundleBroken", "LedgerBroken", "ExpectationsFailed"}
+ONE = {"CertificateRefused", "BundleBroken", "DigestMismatch", "ExpectationsFailed", "KeyMismatch", "LedgerBroken"}
 THREE = {"TrackingFailed"}
 
 
