@@ -46,12 +46,11 @@ _FUNCTIONS = {
 }  # fmt: skip
 MOST_NESTED = 2
 """Lists gone through within one another: of hundreds of entries each, two take a second."""
-_QUOTED = re.compile(  # a backslash means nothing in raw text, which must not hide what stands behind it
-    r"""[bB]?[rR](?:\"{3}.*?\"{3}|\'{3}.*?\'{3}|"[^"]*"|'[^']*')"""
+_SAID = re.compile(  # text and comments, whichever begins first; a backslash means nothing in raw text, which must not hide what stands behind it
+    r"""//[^\n]*|[bB]?[rR](?:\"{3}.*?\"{3}|\'{3}.*?\'{3}|"[^"]*"|'[^']*')"""
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|\'{3}(?:[^\\]|\\.)*?\'{3}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""",
     re.DOTALL,
 )
-_COMMENT = re.compile(r"//[^\n]*")
 _MACRO_OR_BRACKET = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(|\(|\)")
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _MEMBER = re.compile(r"(?<![\w.])(request|impact)\s*\.\s*(\w+)")
@@ -81,11 +80,9 @@ def parse(text: str, *, facts: Collection[str]) -> None:
         program = _program(text)
     except Exception as problem:
         raise BadPack(f"condition does not parse: {_short(problem)}") from None
-    bare = _COMMENT.sub(" ", _QUOTED.sub("''", text))
-    if _nested(bare) > MOST_NESTED:
-        raise BadPack(
-            f"condition goes through lists {_nested(bare)} deep, at most {MOST_NESTED}; make it several rules"
-        )
+    bare = _SAID.sub(lambda found: " " if found[0].startswith("//") else "''", text)
+    if (deep := _nested(bare)) > MOST_NESTED:
+        raise BadPack(f"condition goes through lists {deep} deep, at most {MOST_NESTED}; make it several rules")
     unknown = set(program.variables()) - _ROOTS - set(_BOUND.findall(bare))
     if unknown:
         raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_ROOTS)}")

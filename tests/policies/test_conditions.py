@@ -79,3 +79,6 @@ def test_raw_text_hides_nothing(text: str) -> None:
 
 def test_a_comment_is_no_code() -> None:
     parse("true // request.facts.undeclared", facts=())
+    for text in ("true // it's\n|| request.facts.undeclared == 'x'", "'//' == '' || request.facts.undeclared == ''"):
+        with pytest.raises(BadPack, match="reads the fact undeclared"):
+            parse(text, facts=())
