@@ -46,7 +46,8 @@ _FUNCTIONS = {
 }  # fmt: skip
 MOST_NESTED = 2
 """Lists gone through within one another: of hundreds of entries each, two take a second."""
-_SAID = re.compile(  # text and comments, whichever begins first; a backslash means nothing in raw text, which must not hide what stands behind it
+# Text and comments, whichever begins first. A backslash means nothing in raw text, which must not hide what follows.
+_SAID = re.compile(
     r"""//[^\n]*|[bB]?[rR](?:\"{3}.*?\"{3}|\'{3}.*?\'{3}|"[^"]*"|'[^']*')"""
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|\'{3}(?:[^\\]|\\.)*?\'{3}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""",
     re.DOTALL,
