@@ -6,8 +6,9 @@ one the statement names. So the operator is not believed: whoever runs this has 
 
 Where bits differ, they differ for a reason that is said aloud. On a machine like the recorded one there is none, and
 the report is refused. On another type of machine, or under other versions of libraries, weights are compared with those
-recorded under the tolerance the statement declares, at most the installed method's, and the result is *within tolerance*, never *re-executed*. A
-component that reads another one is then trained from the recorded other one, which was compared by itself.
+recorded under the tolerance the statement declares, at most the installed method's, and the result is *within
+tolerance*, never *re-executed*. A component that reads another one is then trained from the recorded other one, which
+was compared by itself.
 
 Not shown: what is not trained (routing rules and code of a method are this installation's), and data nobody recorded.
 A recipe is a program of a kind: re-executing one takes as long as the training its maker says it took.
@@ -176,7 +177,7 @@ class _Trial:
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
         own = tolerance_of(method_named(note.recipe["method"]))  # a maker may declare less, never more
-        bound = Tolerance(min(allowed.relative, own.relative), min(allowed.absolute, own.absolute))
+        bound = Tolerance(min(allowed.whole, own.whole), min(allowed.tensor, own.tensor))
         return apart(recorded, again, bound)
 
 

@@ -78,8 +78,8 @@ def verify_bundle(
     """Check a bundle, its zip or its folder, and return what it says.
 
     Without ``public_key`` the bundle's own is taken, and the result says so. ``workspace`` is where the ledger, and
-    what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong with
-    it; :class:`~disgorge.errors.InputsMissing` what re-executing lacks.
+    what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong
+    with it; :class:`~disgorge.errors.InputsMissing` what re-executing lacks.
     """
     return verify_members(
         read_members(bundle),

@@ -104,7 +104,15 @@ def verify(
         show.write_json(found_as_json(found))
     else:
         show.line(f"{found.verdict}: {found.words}")
-        show.pairs([("request", found.request), ("plan", found.plan), ("guarantee", found.guarantee)])
+        reached = found.reexecution.outcome if found.reexecution else found.level
+        show.pairs(
+            [
+                ("verified", f"{reached}, not bit for bit" if reached == "within tolerance" else reached),
+                ("request", found.request),
+                ("plan", found.plan),
+                ("guarantee", found.guarantee),
+            ]
+        )
         show.table(("stated about", "sha256"), found.subjects.items())
         for words in found.checked:
             show.line(f"checked: {words}")

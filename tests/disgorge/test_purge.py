@@ -377,6 +377,6 @@ def test_a_fact_that_names_a_wrong_hash_deletes_nothing_else(tracked: Removal, n
 def test_an_exported_bundle_is_named(removal: Removal) -> None:
     """Whoever has it has what is in it."""
     (removal.ledger.workspace / "reports").mkdir()
-    (removal.ledger.workspace / "reports" / "R-0.zip").write_bytes(b"PK")
+    (removal.ledger.workspace / "reports" / "R-0-with-inputs.zip").write_bytes(b"PK")
     residuals = purge(removal.ledger, **removal.targets).residuals
-    assert "reports/R-0.zip was exported, perhaps with its inputs" in residuals
+    assert "reports/R-0-with-inputs.zip was exported with its inputs" in residuals

@@ -52,6 +52,9 @@ class CompartmentalDiffusion:
         "A. Golatkar, A. Achille, A. Swaminathan, S. Soatto, Training Data Protection with Compositional Diffusion"
         " Models, arXiv:2308.01937"
     )
+    tolerance = (1e-2, 1.0)
+    """Re-executed without vector instructions, the toy's backbone moved by 3e-3 as a whole and biases before a group
+    norm by up to 0.3: these have no gradient of their own, and Adam moves them by rounding alone."""
     promises_not = (
         "Nothing is promised about the public core: it stays in the backbone and in every sample.",
         "Exact means equal bits in the same environment; with other library versions or thread counts bits may differ.",
