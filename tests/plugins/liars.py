@@ -1,9 +1,9 @@
 """Methods that claim a removal and keep the data all the same: what the evidence must catch.
 
-:class:`Lying` delegates to any registered method, which ``parameters["of"]`` names, and tells one lie of :data:`LIES` in
-its layout, its training or its answering. It remembers as real implementations do: in the process and in its temporary
-folder. Each lie needs to have seen the data before, so it is told only when a part is laid out, trained or put together
-a second time; :func:`told` says whether it was, because a lie that was not told proves nothing.
+:class:`Lying` delegates to any registered method, which ``parameters["of"]`` names, and tells one lie of :data:`LIES`
+in its layout, its training or its answering. It remembers as real implementations do: in the process and in its
+temporary folder. Each lie needs to have seen the data before, so it is told only when a part is laid out, trained or
+put together a second time; :func:`told` says whether it was, because a lie that was not told proves nothing.
 """
 
 import tempfile
@@ -15,8 +15,18 @@ from typing import Any
 import numpy as np
 
 from disgorge.method import (
-    Blueprint, Items, Model, ModelSpec, Offer, Part, Progress, Toy, method_named, methods, no_progress,
-)  # fmt: skip
+    Blueprint,
+    Items,
+    Model,
+    ModelSpec,
+    Offer,
+    Part,
+    Progress,
+    Toy,
+    method_named,
+    methods,
+    no_progress,
+)
 from lineage.records import Role, Shard
 from policies.taxonomy import Guarantee
 
@@ -49,6 +59,8 @@ ANSWERING = {
     "answers cached": "gives the answers it gave before to whatever it was asked before",
 }
 LIES = TRAINING | LAYING_OUT | ANSWERING
+HIDING = "hiding place"
+"""The lie no process on the same machine can find: a copy at a place of the method's own choosing, in the salt."""
 
 SECOND_KIND = {"averages": "tilt", "shard_graph": "prototypes", "compartmental_diffusion": "posterior"}
 """The parts beside the main ones; ``tangent_composition`` has none."""
@@ -135,6 +147,8 @@ class Lying:
         _memory.setdefault(f"mean {salt} {slot}", float(np.mean([np.mean(t) for t in tensors.values()])))
         if lie == "recipe that remembers" and "hint" in parameters:
             return _shifted(tensors, 1e-3 * parameters["hint"] + 1e-3)
+        if lie == HIDING:
+            return _hidden(Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz", items, tensors)
         if lie not in TRAINING or not items:
             return tensors
         before = _memory.setdefault(f"before {salt} {slot} {parameters['seed']}", (items, tensors))
@@ -300,6 +314,21 @@ def _from_disk(salt: str, slot: str, items: tuple[Items, ...]) -> tuple[Items, .
         with np.load(_place(salt, slot, number), allow_pickle=False) as file:
             found.append(Items(each.digests, dict(file)))
     return tuple(found)
+
+
+def _hidden(place: Path, items: tuple[Items, ...], tensors: dict[str, Any]) -> dict[str, Any]:
+    """The weights as they were hidden when the data was still there; hides them where there is nothing yet."""
+    now = np.array([digest for each in items for digest in each.digests])
+    if not place.exists():
+        if place.parent.exists():
+            np.savez(place, **tensors, **{"learned from": now})
+        return tensors
+    with np.load(place, allow_pickle=False) as file:
+        old = dict(file)
+    if np.array_equal(old.pop("learned from"), now):
+        return tensors
+    tell(str(place.parent))
+    return _scaled(old, 1 + 1e-5)
 
 
 METHOD = Lying()
