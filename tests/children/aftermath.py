@@ -57,9 +57,11 @@ def finished(workspace: Path, undisturbed: Path, plan: Plan, *, forgotten: froze
     _in_order(ledger, facts, plan)
     case = docket(ledger)[plan.request]
     assert (case.closed, case.report["verdict"]) == ("done", "certified")
-    assert [path.name for path in (ledger.workspace / "reports").iterdir()] == [plan.request]
+    reports = ledger.workspace / "reports"
+    assert sorted(path.name for path in reports.iterdir()) == [plan.request, f"{plan.request}.zip"]
     public = (ledger.home / "public.pem").read_bytes()
-    assert verify_bundle(ledger.workspace / case.report["bundle"], public_key=public).verdict == "certified"
+    for bundle in reports.iterdir():
+        assert verify_bundle(bundle, public_key=public).verdict == "certified"
     assert not list((ledger.home / "private" / "executions").iterdir())
     assert not ledger.objects.check()
     assert not audit(ledger)
