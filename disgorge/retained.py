@@ -26,6 +26,9 @@ def check_recipes(artefacts: Artefacts) -> None:
             f"{', '.join(foreign)}: no recipe was recorded that can be carried out again, so the removal can be "
             "verified at level ledger only; ask how these were trained"
         )
+    for note in artefacts.recipes:
+        if note.recipe["kind"] != note.kind or not isinstance(note.recipe["libraries"], dict):
+            raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
     for name, version in sorted(
         {(str(note.recipe["method"]), str(note.recipe["version"])) for note in artefacts.recipes}
     ):

@@ -145,12 +145,12 @@ print(statement["predicate"]["verdict"])
 
 
 def test_any_flipped_byte_is_refused(bundle: Path) -> None:
-    """Every file, its first and last bytes and a hundred places between; a random bit of each."""
+    """Of the folder: every file's first and last bytes and some between; test_bundle_bytes has all of the zip."""
     generator = np.random.default_rng(7)
     tried = 0
     for path in sorted(bundle.iterdir()):
         whole = path.read_bytes()
-        places = {0, len(whole) - 1, *generator.integers(len(whole), size=100).tolist()}
+        places = {0, len(whole) - 1, *generator.integers(len(whole), size=12).tolist()}
         for place in sorted(places):
             flipped = bytearray(whole)
             flipped[place] ^= 1 << int(generator.integers(8))

@@ -1,0 +1,385 @@
+"""Re-executing a report: the same bits, or within tolerance and said so, or refused; and what it lacks is named.
+
+Removals are real and small. The other type of machine is real as well: torch held to a processor without vector
+instructions, which gives other bits here as another processor would.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from disgorge.archive import pack, read_members
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import BundleBroken, InputsMissing
+from disgorge.execute import Executed
+from disgorge.signing import open_envelope, read_key, sign
+from disgorge.tolerance import DEFAULT, apart
+from disgorge.verification import Verified, verify_bundle
+from disgorge.write_up import evidence_of, gather, key_of, report_case, write_with_inputs
+from lineage.errors import DigestMismatch
+from lineage.ledger import Ledger
+from lineage.objects import load_tensors, save_tensors
+from lineage.records import canonical
+from tests.disgorge.test_bundle_bytes import put
+from tests.toys import person, populate, remove, toy_of, train
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A workspace with one certified removal, its bundle, and the bundle with inputs and weights."""
+
+    ledger: Ledger
+    executed: Executed
+    handed: Path
+
+    @property
+    def plain(self) -> Path:
+        """The zip without inputs."""
+        return self.executed.bundle.with_name("R-1.zip")
+
+
+def removal_of(method: str, folder: Path) -> Removal:
+    """Train a toy, remove a person, write the bundle with inputs."""
+    ledger = Ledger.init(folder)
+    toy = toy_of(method, 0)
+    populate(ledger, toy, folder / "source")
+    train(ledger, toy)
+    executed = remove(ledger, [person(ledger, toy.spec.shards[0], 0)])
+    case = case_of(ledger, "R-1")
+    return Removal(ledger, executed, write_with_inputs(ledger, plan_of(ledger, case), case))
+
+
+@pytest.fixture(scope="module")
+def averages(tmp_path_factory: pytest.TempPathFactory) -> Removal:
+    """Without torch in its recipes."""
+    return removal_of("averages", tmp_path_factory.mktemp("averages"))
+
+
+@pytest.fixture(scope="module")
+def tangents(tmp_path_factory: pytest.TempPathFactory) -> Removal:
+    """With torch."""
+    return removal_of("tangent_composition", tmp_path_factory.mktemp("tangents"))
+
+
+def verified(removal: Removal, bundle: Path, **more: Any) -> Verified:
+    """Verify by re-executing, with the key of the workspace."""
+    return verify_bundle(bundle, public_key=removal.ledger.home / "public.pem", level="reexecute", **more)
+
+
+def test_the_bundle_alone_is_enough(averages: Removal) -> None:
+    found = verified(averages, averages.handed).reexecution
+    assert found is not None
+    assert (found.outcome, found.elsewhere, found.within) == ("re-executed", (), {})
+    assert found.equal == found.components > 1
+
+
+def test_the_retained_data_may_come_from_the_workspace(averages: Removal) -> None:
+    found = verified(averages, averages.plain, workspace=averages.ledger.workspace)
+    assert found.reexecution is not None
+    assert found.reexecution.outcome == "re-executed"
+    assert "has no other about the request" in " ".join(found.checked)
+
+
+def test_without_inputs_it_says_what_is_missing_and_where_it_may_be(averages: Removal) -> None:
+    with pytest.raises(InputsMissing, match=r"shards/[0-9a-f]{64}\.parquet.*--with-inputs.*--workspace"):
+        verified(averages, averages.plain)
+
+
+def test_the_ledger_a_report_was_written_from_is_told_from_others(averages: Removal, tmp_path: Path) -> None:
+    other = Ledger.init(tmp_path / "other")
+    with pytest.raises(BundleBroken, match="is not the one this report was written from"):
+        verify_bundle(averages.plain, level="ledger", workspace=other.workspace)
+
+
+def test_a_longer_ledger_still_begins_with_it(averages: Removal, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(averages.ledger.workspace, copy)
+    Ledger.open(copy).append("release", {"name": "x", "alias": "y", "composition": "0" * 64})
+    found = verify_bundle(averages.plain, level="ledger", workspace=copy)
+    assert "it begins with those facts" in found.checked[-1]
+
+
+def resigned(removal: Removal, changes: Callable[[dict[str, Any], dict[str, bytes]], None]) -> dict[str, bytes]:
+    """What a dishonest operator does: change members and claims, and sign again with the real key."""
+    key, public = read_key(removal.ledger.home / "private" / "signing.pem"), removal.ledger.home / "public.pem"
+    members = read_members(removal.handed)
+    statement = open_envelope(members["statement.json"], public=public.read_bytes()).statement
+    summary = open_envelope(members["svr.json"], public=public.read_bytes()).statement
+    changes(statement, members)
+    members.pop("certificate.pdf", None)
+    for name in statement["predicate"]["files"]:
+        statement["predicate"]["files"][name] = sha256(members[name]).hexdigest()
+    members["statement.json"] = sign(statement, key=key)
+    summary["subject"] = sorted(
+        [
+            *statement["subject"],
+            {"name": "statement.json", "digest": {"sha256": sha256(members["statement.json"]).hexdigest()}},
+        ],
+        key=lambda subject: subject["name"],
+    )
+    members["svr.json"] = sign(summary, key=key)
+    return members
+
+
+def with_environment(**values: Any) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
+    """Let the evidence, and so the certificate, name another machine."""
+
+    def change(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+        evidence = json.loads(members["evidence.json"])
+        evidence["environment"] |= values
+        members["evidence.json"] = canonical(evidence)
+        predicate, digest = statement["predicate"], sha256(members["evidence.json"]).hexdigest()
+        predicate["environment"] = evidence["environment"]
+        predicate["evidence"] = predicate["certificate"]["evidence"] = digest
+
+    return change
+
+
+def test_equal_bits_on_another_machine_are_equal_bits(averages: Removal, tmp_path: Path) -> None:
+    path = tmp_path / "R-1.zip"
+    path.write_bytes(pack(resigned(averages, with_environment(capability="NEON"))))
+    found = verified(averages, path).reexecution
+    assert found is not None
+    assert found.outcome == "re-executed"
+    assert "capability was NEON" in found.words
+
+
+def test_other_data_under_a_shards_name_is_refused(averages: Removal, tmp_path: Path) -> None:
+    def swap(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+        one, other = sorted(name for name in members if name.startswith("inputs/"))[:2]
+        members[one] = members[other]
+
+    path = tmp_path / "R-1.zip"
+    path.write_bytes(pack(resigned(averages, swap)))
+    with pytest.raises(BundleBroken, match="is not what its digest says"):
+        verified(averages, path)
+
+
+def test_data_changed_in_the_workspace_is_named(averages: Removal, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(averages.ledger.workspace, copy)
+    shards = sorted((copy / "shards").glob("*.parquet"))
+    shutil.copy(shards[0], shards[1])
+    with pytest.raises(DigestMismatch, match="was changed in the workspace"):
+        verify_bundle(averages.plain, level="reexecute", workspace=copy)
+
+
+def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> Path:
+    """A removal whose report names weights that no recipe makes, everything else derived from them and signed."""
+    ledger = removal.ledger
+    case = case_of(ledger, "R-1")
+    plan = plan_of(ledger, case)
+    report = report_case(ledger, plan, case, gather(ledger, plan, case))
+    ((release, composition),) = report.compositions.items()
+    victim = next(member for member in composition.members if "/mean/" in member.name or "/tangent/" in member.name)
+    tensors = load_tensors(ledger.objects.get(victim.component))
+    name = next(name for name in sorted(tensors) if tensors[name].dtype.kind == "f")
+    moved = {**tensors, name: (tensors[name] * (1 + shift)).astype(tensors[name].dtype)}
+    weights = save_tensors(moved)
+    digest = sha256(weights).hexdigest()
+    members = tuple(
+        sorted(
+            (replace(m, component=digest) if m.name == victim.name else m for m in composition.members),
+            key=lambda m: (m.component, m.name),
+        )
+    )
+    changed = replace(composition, members=members)
+    recipes = tuple(
+        sorted(
+            (replace(n, component=digest) if n.component == victim.component else n for n in report.recipes),
+            key=lambda n: n.component,
+        )
+    )
+    evidence = replace(
+        report.evidence,
+        after={release: changed.digest},
+        environment={**report.evidence.environment, **environment},
+    )
+    from disgorge.certificate import issue
+    from disgorge.report import write_zip
+
+    certificate = issue(
+        evidence, plan=plan, decision=report.decision, steps_done=case.steps[plan.digest], guarantee=plan.guarantee
+    )
+    attached = {
+        name: data for name, data in read_members(removal.handed).items() if name.startswith(("inputs/", "weights/"))
+    }
+    del attached[f"weights/{victim.component}.safetensors"]
+    attached[f"weights/{digest}.safetensors"] = weights
+    lie = replace(
+        report, evidence=evidence, certificate=certificate, compositions={release: changed}, recipes=recipes,
+        attached=attached,
+    )  # fmt: skip
+    return write_zip(path, lie, key=key_of(ledger))
+
+
+def test_weights_no_recipe_makes_hold_on_paper_and_not_in_re_execution(averages: Removal, tmp_path: Path) -> None:
+    """The honest-operator assumption, shown: everything signed fits together, and the model is another one."""
+    path = lying(averages, tmp_path / "R-1.zip", shift=1e-6)
+    assert verify_bundle(path, level="ledger").verdict == "certified"
+    with pytest.raises(BundleBroken, match="is not what its recipe makes: re-executed on a machine like the recorded"):
+        verified(averages, path)
+
+
+def test_a_claim_of_another_machine_does_not_excuse_other_weights(averages: Removal, tmp_path: Path) -> None:
+    path = lying(averages, tmp_path / "R-1.zip", shift=0.05, capability="NEON", machine="aarch64")
+    with pytest.raises(BundleBroken, match=r"on another machine type \(machine was aarch64.*times the tolerance away"):
+        verified(averages, path)
+    near = lying(averages, tmp_path / "R-2.zip", shift=1e-5, capability="NEON")
+    found = verified(averages, near).reexecution
+    assert found is not None
+    assert found.outcome == "within tolerance"
+    assert found.equal == found.components - 1
+    assert "within tolerance only" in found.words
+
+
+def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages: Removal, tmp_path: Path) -> None:
+    path = lying(averages, tmp_path / "R-1.zip", shift=1e-5, capability="NEON")
+    members = {name: data for name, data in read_members(path).items() if not name.startswith("weights/")}
+    members.pop("certificate.pdf")
+    # an operator who hands no weights over signs a statement without them
+    key = read_key(averages.ledger.home / "private" / "signing.pem")
+    public = (averages.ledger.home / "public.pem").read_bytes()
+    statement = open_envelope(members["statement.json"], public=public).statement
+    files = statement["predicate"]["files"]
+    statement["predicate"]["files"] = {name: files[name] for name in files if name in members}
+    members["statement.json"] = sign(statement, key=key)
+    summary = open_envelope(members["svr.json"], public=public).statement
+    digest = {"sha256": sha256(members["statement.json"]).hexdigest()}
+    summary["subject"] = [
+        each | {"digest": digest} if each["name"] == "statement.json" else each
+        for each in summary["subject"]
+        if each["name"] != "certificate.pdf"
+    ]
+    members["svr.json"] = sign(summary, key=key)
+    path.write_bytes(pack(members))
+    with pytest.raises(InputsMissing, match="without its recorded weights"):
+        verified(averages, path)
+
+
+HOSTILE: list[tuple[tuple[Any, ...], Any]] = [
+    (("method",), "no such method"), (("method",), []), (("version",), "0"), (("version",), None),
+    (("parameters",), []), (("threads",), "many"), (("libraries",), None), (("kind",), {}), (("question",), {"a": 1}),
+    (("uses", 0, "digest"), "../x"), (("uses", 0, "of"), "secret"), (("uses",), {}), (("uses",), 7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value"), HOSTILE, ids=repr)
+def test_a_hostile_recipe_ends_in_one_line(
+    averages: Removal, tmp_path: Path, place: tuple[Any, ...], value: Any
+) -> None:
+    def change(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+        recipes = json.loads(members["recipes.json"])
+        recipes[0]["recipe"].setdefault(place[0], None)
+        recipes[0]["recipe"] = put(recipes[0]["recipe"], place, value)
+        members["recipes.json"] = canonical(recipes)
+
+    path = tmp_path / "R-1.zip"
+    path.write_bytes(pack(resigned(averages, change)))
+    with pytest.raises((BundleBroken, InputsMissing)) as told:
+        verified(averages, path)
+    assert "\n" not in str(told.value)
+
+
+def disgorge(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command as a user does."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("disgorge")), *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_another_processor_gives_other_bits_and_is_told_so(tangents: Removal) -> None:
+    """For real: trained with the vector instructions there are, re-executed with none."""
+    if evidence_of(tangents.ledger, case_of(tangents.ledger, "R-1").report["evidence"]).environment["capability"] in (
+        "DEFAULT",
+        "none",
+    ):
+        pytest.skip("this processor has no vector instructions to do without")
+    key = str(tangents.ledger.home / "public.pem")
+    asked = ("verify", str(tangents.handed), "--level", "reexecute", "--key", key)
+    same = disgorge(*asked)
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "are equal bit for bit" in same.stdout
+    other = disgorge(*asked, ATEN_CPU_CAPABILITY="default")
+    assert other.returncode == 4, other.stderr
+    assert "within tolerance, not bit for bit" in other.stdout
+    assert "capability was" in other.stdout
+    nothing = disgorge("verify", str(tangents.plain), "--level", "reexecute", "--key", key)
+    assert nothing.returncode == 2
+    assert nothing.stderr.startswith("error: the retained data to train from is not in the bundle")
+
+
+def test_the_default_tolerance_is_far_from_rounding_and_far_from_a_removal(tangents: Removal, tmp_path: Path) -> None:
+    """A component trained with three of twelve items more is tens of times beyond it."""
+    ledger = Ledger.init(tmp_path / "whole")
+    toy = toy_of("tangent_composition", 0)
+    populate(ledger, toy, tmp_path / "source")
+    before = {component.name: component.digest for component in train(ledger, toy).components}
+    (after,) = report_compositions(tangents)
+    moved = [
+        apart(
+            load_tensors(tangents.ledger.objects.get(m.component)),
+            load_tensors(ledger.objects.get(before[m.name])),
+            DEFAULT,
+        )
+        for m in after
+        if before[m.name] != m.component
+    ]
+    assert moved
+    assert min(moved) > 10
+
+
+def report_compositions(removal: Removal) -> list[Any]:
+    """The members of the new compositions."""
+    found = json.loads(read_members(removal.plain)["compositions.json"])
+    return [
+        [_Member(member["name"], member["component"]) for member in composition["members"]]
+        for composition in found.values()
+    ]
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    component: str
+
+
+@pytest.mark.parametrize(
+    ("again", "beyond"),
+    [
+        ({"w": np.ones(3, np.float32)}, False),
+        ({"w": np.ones(3, np.float32) * np.float32(1.0005)}, False),
+        ({"w": np.ones(3, np.float32) * np.float32(1.1)}, True),
+        ({"w": np.array([1, 1, np.nan], np.float32)}, True),
+        ({"w": np.ones(4, np.float32)}, True),
+        ({"w": np.ones(3, np.float64)}, True),
+        ({"v": np.ones(3, np.float32)}, True),
+        ({}, True),
+    ],
+)
+def test_tolerance_looks_at_names_shapes_types_and_values(again: dict[str, Any], beyond: bool) -> None:
+    assert (apart({"w": np.ones(3, np.float32)}, again, DEFAULT) > 1) is beyond
+
+
+def test_whole_numbers_are_equal_or_not() -> None:
+    one, two = {"n": np.array([1, 2])}, {"n": np.array([1, 3])}
+    assert apart(one, one, DEFAULT) == 0
+    assert apart(one, two, DEFAULT) == float("inf")
+
+
+def test_a_small_tensor_cannot_hide_among_large_ones() -> None:
+    old = {"large": np.ones(10_000, np.float32), "small": np.full(2, 1e-3, np.float32)}
+    assert apart(old, {**old, "small": old["small"] * 2}, DEFAULT) > 1
