@@ -35,8 +35,9 @@ def tracked_hash(path: Path) -> str | None:
         lock = folder / "dvc.lock"
         if lock.is_file():
             name = path.absolute().relative_to(folder).as_posix()
-            stages = _loaded(lock).get("stages") or {}
-            hashes = (_hash_in(stage.get("outs"), name) for stage in stages.values() if isinstance(stage, dict))
+            stages = _loaded(lock).get("stages")
+            listed = stages.values() if isinstance(stages, dict) else ()
+            hashes = (_hash_in(stage.get("outs"), name) for stage in listed if isinstance(stage, dict))
             return next((found for found in hashes if found), None)
     return None
 

@@ -116,6 +116,9 @@ def settle(columns: Columns) -> Intake:
     for role, values in columns.text.items():
         if len(values) != items:
             raise BadInput(f"{columns.origin}: {len(values)} values of {role} for {items} items; give one an item")
+        for row, value in enumerate(values):
+            if isinstance(value, str) and not is_unicode(value):
+                raise BadInput(f"{columns.origin}: {columns.where(row)}: the {role} is not Unicode; write it as UTF-8")
     for name, array in content.items():
         if array.dtype.kind == "f":
             finite = np.isfinite(array).reshape(items, -1).all(axis=1)
@@ -138,3 +141,11 @@ def settle(columns: Columns) -> Intake:
         licenses=columns.text.get("license", nothing),
         rows=tuple(columns.where(row) for row in range(items)),
     )
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether text can be written at all: half a character, as names of files may hold, cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from lineage.errors import LineageError
+from lineage.errors import BadInput, LineageError
 from lineage.objects import write_atomically
 
 _KEY_BYTES = 32  # as long as the hash
@@ -73,7 +73,11 @@ class Private:
         return self._marks
 
     def _mark(self, key: str, text: str) -> str:
-        return hmac.new(self._key(key), text.encode(), hashlib.sha256).hexdigest()
+        try:
+            told = text.encode()
+        except UnicodeEncodeError as problem:
+            raise BadInput(f"{text[:40]!r} is not Unicode, so nobody is recorded by it; write it in UTF-8") from problem
+        return hmac.new(self._key(key), told, hashlib.sha256).hexdigest()
 
     def _key(self, name: str) -> bytes:
         if name not in self._keys:

@@ -30,7 +30,7 @@ from lineage.columns import LIMIT
 from lineage.content import item_digests, item_sizes, write_content
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord, WorkspaceBusy
 from lineage.expectations import validate
-from lineage.intake import Intake, read_file
+from lineage.intake import Intake, is_unicode, read_file
 from lineage.ledger import Ledger
 from lineage.likeness import THRESHOLDS, likenesses
 from lineage.manifest import in_manifest_order, read_digests, write_manifest
@@ -145,6 +145,7 @@ def add_items(
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
     _check_terms(name, legal_basis, core=core)
+    _check_words(source=source, license=license, legal_basis=legal_basis)
     items, digests = _items(ledger, intake, source=source, license=license, likeness=likeness)
     shard = Shard(
         digest=shard_digest(digests),
@@ -246,6 +247,12 @@ def _check_terms(name: str, legal_basis: str | None, *, core: bool) -> None:
         raise BadInput(f"shard name '{name}': reads as a digest; give a name that says what the shard is")
     if core and not legal_basis:
         raise BadInput(f"shard '{name}': a core needs a legal basis, such as 'public domain' (--legal-basis)")
+
+
+def _check_words(**given: str | None) -> None:
+    for term, words in given.items():
+        if words is not None and not is_unicode(words):
+            raise BadInput(f"the {term.replace('_', ' ')} {words[:40]!r} is not Unicode; write it in UTF-8")
 
 
 def _refuse_withdrawn(ledger: Ledger, intake: Intake, digests: Sequence[str]) -> None:

@@ -7,8 +7,10 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Generic
+from dataclasses import dataclass, field, is_dataclass, replace
+from functools import cache
+from types import UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lineage.chain import Fact
 from lineage.errors import LedgerBroken
@@ -63,7 +65,7 @@ class State:
                 composition = composition_of(body["composition"])
                 self.compositions[composition.digest] = composition
             case "release":
-                release = Release(body["name"], body["alias"], body["composition"])
+                release = release_of(body)
                 self._enter(self.releases, (release.name, release.alias), Entry(seq, release))
             case "release-contained":
                 if (held := self.releases.get((body["name"], body["alias"]))) is not None:
@@ -111,22 +113,65 @@ _ROLES = frozenset(role.value for role in Role)
 
 def shard_of(body: dict[str, Json]) -> Shard:
     """Return the shard that :func:`~lineage.records.plain` wrote."""
-    return Shard(**{**body, "fields": tuple(body.get("fields", ()))})
+    return _fitting(Shard(**{**body, "fields": tuple(body.get("fields", ()))}))
 
 
 def component_of(body: dict[str, Json]) -> Component:
     """Return the component that :func:`~lineage.records.plain` wrote."""
-    return Component(
-        digest=body["digest"],
-        name=body["name"],
-        kind=body["kind"],
-        uses=tuple(Use(use["digest"], Role(use["role"])) for use in body["uses"]),
-        recipe=body.get("recipe", {}),
-        cost=Cost(**body.get("cost", {})),
-        locations=tuple(body.get("locations", ())),
+    return _fitting(
+        Component(
+            digest=body["digest"],
+            name=body["name"],
+            kind=body["kind"],
+            uses=tuple(Use(use["digest"], Role(use["role"])) for use in body["uses"]),
+            recipe=body.get("recipe", {}),
+            cost=Cost(**body.get("cost", {})),
+            locations=tuple(body.get("locations", ())),
+        )
     )
 
 
 def composition_of(body: dict[str, Json]) -> Composition:
     """Return the composition that :func:`~lineage.records.plain` wrote."""
-    return Composition(body["method"], body["spec"], tuple(Member(**member) for member in body["members"]))
+    return _fitting(Composition(body["method"], body["spec"], tuple(Member(**member) for member in body["members"])))
+
+
+def release_of(body: dict[str, Json]) -> Release:
+    """Return the release that a fact names."""
+    return _fitting(Release(body["name"], body["alias"], body["composition"]))
+
+
+Fitting = TypeVar("Fitting")
+
+
+def _fitting(record: Fitting) -> Fitting:
+    """Return a record whose every field is of its type; TypeError for another, which would fail far from here."""
+    for name, kind, inner in _kinds(type(record)):  # type: ignore[arg-type] # mypy holds a type for unhashable
+        value = getattr(record, name)
+        values = value if inner is not object else ()
+        if not _is(value, kind) or not all(_is(each, inner) for each in values):
+            raise TypeError(f"{name} is {value!r:.60}")
+        for each in values if is_dataclass(inner) else ():
+            _fitting(each)
+        if is_dataclass(value):
+            _fitting(value)
+    return record
+
+
+def _is(value: object, kind: Any) -> bool:
+    if isinstance(value, bool):
+        return kind is object or kind is bool
+    return isinstance(value, int) if kind is float and isinstance(value, int) else isinstance(value, kind)
+
+
+@cache
+def _kinds(record: Any) -> tuple[tuple[str, Any, Any], ...]:
+    """Return a record's fields: name, type, and the type of what it is a tuple of."""
+    found = []
+    for name, hint in get_type_hints(record).items():
+        kind = get_origin(hint) or hint
+        if kind is Union or kind is UnionType:
+            kind = hint
+        inner = get_args(hint)[0] if kind is tuple else object
+        found.append((name, object if kind is Any else kind, inner))
+    return tuple(found)

@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fuzz import conditions, csv_cases, documents, folder_cases, npz_cases, parquet_cases
+from tests.fuzz import (
+    bundles,
+    conditions,
+    csv_cases,
+    documents,
+    drawn,
+    folder_cases,
+    npz_cases,
+    parquet_cases,
+    stored,
+    words,
+)
 from tests.fuzz.place import Place
 
 Case = Callable[[Place, int], str]
@@ -24,16 +35,28 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("csv", csv_cases.case, share=50, full=900),
-        Kind("npz", npz_cases.case, share=60, full=900),
+        Kind("csv", csv_cases.case, share=45, full=1_200),
+        Kind("npz", npz_cases.case, share=60, full=1_200),
         Kind("parquet", parquet_cases.case, share=45, full=2_000),
         Kind("folder", folder_cases.case, share=50, full=700),
-        Kind("request", documents.request, share=60, full=900),
-        Kind("pack", documents.pack, share=60, full=800),
+        Kind("request", documents.request, share=45, full=300),
+        Kind("pack", documents.pack, share=45, full=300),
         Kind("condition", conditions.case, share=80, full=1_500, outcomes=BOTH | {"unclear"}),
-        Kind("policy-case", documents.policy_case, share=55, full=600),
-        Kind("model", documents.model, share=55, full=700),
+        Kind("policy-case", documents.policy_case, share=45, full=300),
+        Kind("model", documents.model, share=45, full=400),
         Kind("rules", documents.rules, share=55, full=500),
         Kind("settings", documents.settings, share=55, full=300),
+        Kind("words", words.case, share=70, full=500),
+        Kind("ledger", stored.ledger, share=10, full=200),
+        Kind("facts", stored.facts, share=10, full=200),
+        Kind("tables", stored.tables, share=10, full=250),
+        Kind("weights", stored.weights, share=10, full=100),
+        Kind("tensors", stored.tensors, share=30, full=500),
+        Kind("dvc", stored.dvc, share=60, full=500, outcomes=BOTH | {"found"}),
+        Kind("page", drawn.page, share=10, full=200, outcomes=frozenset({"taken"})),
+        Kind("findings", drawn.findings, share=50, full=500, outcomes=frozenset({"taken"})),
+        Kind("drawing", drawn.drawing, share=50, full=600, outcomes=frozenset({"taken"})),
+        Kind("terminal", drawn.terminal, share=15, full=200),
+        Kind("bundle", bundles.case, share=30, full=300),
     )
 }

@@ -121,11 +121,10 @@ class Place:
         shown = [argument[:60] for argument in arguments]
         assert ran.code in (0, 1, 2, 3), f"exit {ran.code} of {shown}"
         for text in (ran.out, ran.err):
-            odd = [char for char in text if char != "\n" and category(char) in _MOVES]
-            assert not odd, f"{shown} printed {odd[:5]!r}"
-            assert "Traceback" not in text, f"{shown} printed a traceback"
+            self.check_printed(text, str(shown))
         errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
         others = [line for line in ran.err.splitlines() if not line.startswith(("error: ", "warning: "))]
+        others = [line for line in others if line.strip() or not terminal]  # where a bar was
         assert not others, f"{shown} said beside errors and warnings: {others[0][:200]!r}"
         assert "nobody thought of" not in ran.err, f"{shown}: {ran.err[:600]}"
         assert len(errors) <= 1, f"{shown} said {len(errors)} errors"
@@ -133,6 +132,12 @@ class Place:
         for line in errors:
             self.refusal(line, names=names)
         return ran
+
+    def check_printed(self, text: str, what: str) -> None:
+        """Hold that what was printed moves no cursor and holds no traceback."""
+        odd = [char for char in text if char != "\n" and category(char) in _MOVES]
+        assert not odd, f"{what} printed {odd[:5]!r}"
+        assert "Traceback" not in text, f"{what} printed a traceback"
 
     def refusal(self, line: str, *, names: str = "") -> None:
         """Hold an error to its rules: one line that is not endless, with the name of what it is about and a way out."""
@@ -142,7 +147,13 @@ class Place:
         assert "\n" not in line, f"an error of several lines: {line[:300]!r}"
 
     def _make_templates(self) -> None:
+        from disgorge.report import write_zip
+        from disgorge.signing import new_key
+        from tests.disgorge.report_cases import case
+
         Ledger.init(self._templates / "empty")
+        Ledger.init(self._templates / "report")
+        write_zip(self._templates / "report" / "R-7.zip", case(), key=new_key())
         ledger = Ledger.init(self._templates / "trained")
         toy = toy_of("averages", 3)
         populate(ledger, toy, self._templates / "sources")

@@ -100,3 +100,9 @@ def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
 def test_a_missing_file_cannot_be_tracked(repo: Path) -> None:
     with pytest.raises(LineageError, match="DVC cannot track it"):
         track(repo / "shards" / "nowhere")
+
+
+@pytest.mark.parametrize("stages", ["x", "[1]", "{make: [1]}", "{make: {outs: x}}", "{make: {outs: [{path: 1}]}}"])
+def test_a_lock_of_another_form_names_no_hash(tmp_path: Path, stages: str) -> None:
+    (tmp_path / "dvc.lock").write_text(f"stages: {stages}\n")
+    assert tracked_hash(tmp_path / "data.csv") is None

@@ -436,3 +436,9 @@ def test_a_few_bytes_do_not_claim_millions_of_items(tmp_path: Path) -> None:
     assert "the limit has room for 2,000" in refused(npz_file(tmp_path, x=np.zeros(2_001, np.int8)), **few)
     assert "the limit has room for 2,000" in refused(parquet_file(tmp_path, {"x": [0] * 2_001}), **few)
     assert len(read_file(npz_file(tmp_path, x=np.zeros(2_000, np.int8)), **few)) == 2_000
+
+
+@pytest.mark.parametrize("role", ["keys", "subjects", "sources", "licenses"])
+def test_half_a_character_is_no_text(role: str) -> None:
+    with pytest.raises(BadInput, match="is not Unicode"):
+        from_arrays({"x": [1]}, **{role: ["a\ud800"]})
