@@ -7,21 +7,26 @@ removed.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from disgorge.answers import Question, check_answers
+from disgorge.canaries import canaries_among
 from disgorge.closure import by_digest, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
-from disgorge.method import Items, Model, ModelSpec, seed_of
+from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
-from disgorge.training import assemble, make, reference_release, spec_of
+from disgorge.training import assemble, blueprint_name, make, reference_release, spec_of
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.objects import save_tensors
+from lineage.objects import load_tensors, save_tensors
 from lineage.records import Component, Composition, Shard
+
+if TYPE_CHECKING:
+    from disgorge.method import Array, Tensors
 
 _SEED_STEP = 7919
 """How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
@@ -79,9 +84,8 @@ class Examiner:
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
         members = members_of(after, known)
-        closure = lineage_closure(
-            title, before=members_of(before, known), after=members, known=known, withdrawn=withdrawn, shards=recorded
-        )
+        were = members_of(before, known)
+        closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         old, new = assemble(self.ledger, before), assemble(self.ledger, after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
@@ -90,16 +94,35 @@ class Examiner:
         question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
         apart = self.independent()
         try:
-            reexecution = self._reexecute(title, members, apart)
+            reexecution = self._reexecute(title, after, members, held_out, apart, were={each.digest for each in were})
             answered = check_answers(self.ledger, title, question, new, members, apart=apart)
         finally:
             apart.close()
-        statistics = self._statistics(title, spec, old, new, shards, removed, retained, held_out, plan)
+        planted = canaries_among(self.ledger, withdrawn, removed)
+        looked_at = ProbeCase(title, old, new, (), removed, retained, held_out, seed_of(plan, title), planted)
+        statistics = self._statistics(looked_at, spec, shards)
         return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
 
-    def _reexecute(self, release: str, components: tuple[Component, ...], apart: Runner) -> Check:
-        """Re-execute what was not re-executed before, in fresh processes, and record what was reached."""
-        proved = {fact.body["recipe"]: fact.body["component"] for fact in self.ledger.facts("reexecuted")}
+    def _reexecute(
+        self,
+        release: str,
+        composition: Composition,
+        components: tuple[Component, ...],
+        held_out: Items,
+        apart: Runner,
+        *,
+        were: Collection[str],
+    ) -> Check:
+        """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
+
+        An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
+        made is executed again in any case, whatever a fact says of it.
+        """
+        proved = {
+            fact.body["recipe"]: fact.body["component"]
+            for fact in self.ledger.facts("reexecuted")
+            if fact.body["component"] in were
+        }
         jobs = [
             Job(component.name, component.recipe, component.cost.steps)
             for component in components
@@ -109,7 +132,15 @@ class Examiner:
         reached: dict[str, str] = {}
         for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
             reached[done.job.name] = done.digest
-        case = ReexecutionCase(release, components, lambda component: reached[component.name], proved)
+        kinds = {component.name: component.kind for component in components}
+        case = ReexecutionCase(
+            release,
+            components,
+            lambda component: reached[component.name],
+            proved,
+            tensors=self._tensors,
+            outputs=lambda digests: self._scores_of(composition, kinds, digests, held_out),
+        )
         check = never_trained(case)
         by_name = {component.name: component for component in components}
         for name, digest in reached.items():
@@ -117,42 +148,58 @@ class Examiner:
                 self.ledger.append("reexecuted", {"recipe": by_name[name].recipe_digest, "component": digest})
         return replace(check, seconds=time.perf_counter() - start)
 
-    def _statistics(
-        self,
-        title: str,
-        spec: ModelSpec,
-        old: Model,
-        new: Model,
-        shards: Mapping[str, Shard],
-        removed: Items,
-        retained: Items,
-        held_out: Items,
-        plan: str,
-    ) -> list[Check]:
-        """Train the references and run every registered probe."""
+    def _tensors(self, digest: str) -> "Tensors | None":
+        """Return what a digest names, None if it is not in the store."""
+        return load_tensors(self.ledger.objects.get(digest)) if self.ledger.objects.exists(digest) else None
+
+    def _scores_of(
+        self, composition: Composition, kinds: Mapping[str, str], digests: Mapping[str, str], items: Items
+    ) -> "Array | None":
+        """Return the scores of a composition whose members are those digests instead, None if it cannot be made."""
+        tensors = {name: self._tensors(digest) for name, digest in digests.items()}
+        if not len(items):
+            return None
+        spec, parts = spec_of(composition), []
+        for member in composition.members:
+            found = tensors[member.name]
+            if found is None:
+                return None
+            name = blueprint_name(spec.release, member.name)
+            parts.append(Part(name, kinds[member.name], member.weight, found))
+        return method_named(composition.method).assemble(spec, tuple(parts)).scores(items)
+
+    def _statistics(self, case: ProbeCase, spec: ModelSpec, shards: Mapping[str, Shard]) -> list[Check]:
+        """Train the references, unless they are recorded already, and run every registered probe that applies."""
         start = time.perf_counter()
-        references = []
-        for number in range(1, self.references + 1):
+        references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
+        trained = 0
+        for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
             made = make(
                 self.ledger,
                 spec,
                 self.runner,
                 shards=shards,
-                shift=number * _SEED_STEP,
+                shift=shift,
                 recorded_as=reference,
                 on_progress=self.on_progress,
             )
+            trained += len(made.trained)
             references.append(assemble(self.ledger, made.composition, title=reference))
-        training = time.perf_counter() - start
-        case = ProbeCase(title, old, new, tuple(references), removed, retained, held_out, seed_of(plan, title))
+        about = {
+            "reference_seconds": round(time.perf_counter() - start, 3),
+            "reference_seeds": [spec.seed + shift for shift in shifts],
+            "reference_components_trained": trained,
+        }
+        case = replace(case, references=tuple(references))
         checks = []
         for probe in probes().values():
             start = time.perf_counter()
             check = probe.run(case)
             seconds = time.perf_counter() - start
-            detail = check.detail | {"probe_version": probe.version, "reference_seconds": round(training, 3)}
-            checks.append(replace(check, seconds=seconds, detail=detail))
+            if check is not None:
+                told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}
+                checks.append(replace(check, seconds=seconds, detail=check.detail | told))
         return checks
 
     def _together(self, shards: list[Shard]) -> Items:

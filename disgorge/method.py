@@ -153,7 +153,7 @@ class Relearnable(Protocol):
     """What a model can do besides, if a removal from it is to be audited by relearning."""
 
     def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
-        """Return the mean score on ``items`` before and after each of ``steps`` steps of training on them, (steps + 1,).
+        """Mean score on ``items`` before and after each of ``steps`` steps of training on them: (steps + 1,).
 
         Higher is better, as in :meth:`Model.scores`, though a cheaper score may stand in for it. It is a copy that
         trains: the model itself stays as it was, bit for bit. Equal arguments give equal bits; ``seed`` decides

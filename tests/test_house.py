@@ -59,7 +59,8 @@ def allowed(path: Path) -> tuple[str, ...] | None:
             own = f"disgorge.{kind}.{rest[0]}" if rest else "disgorge"
             shared = ("disgorge.method", "disgorge.evidence", "disgorge.errors", "lineage.records", "policies.taxonomy")
             shared += ("disgorge.parameters", "disgorge.tensors") if kind == "methods" else ()
-            return (own, *shared, "disgorge.probes.attack") if kind == "probes" else (own, *shared)
+            shared += ("disgorge.probes.attack", "disgorge.probes.band") if kind == "probes" else ()
+            return (own, *shared)
         case ("disgorge", "method" | "plan" | "planning" | "evidence" | "certificate" | "errors"):
             return ("disgorge", "policies", "lineage.records")
         case _:

@@ -138,10 +138,12 @@ class TangentComposition:
         """Return the classifier these parts make, each tangent weighing the same."""
         from disgorge.methods.tangent_composition.answering import classifier
 
+        settings = read_settings(spec.parameters, seed=spec.seed)
         return classifier(
-            read_settings(spec.parameters, seed=spec.seed).answer,
+            settings.answer,
             [part.tensors for part in parts if part.kind == BACKBONE],
             [part.tensors for part in parts if part.kind == TANGENT],
+            settings.tangent,
         )
 
     def toy(self, seed: int) -> Toy:

@@ -10,7 +10,8 @@ from torch import Tensor
 from disgorge.errors import BadModel
 from disgorge.method import Items
 from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.settings import AnswerSettings
+from disgorge.methods.tangent_composition.relearning import relearned
+from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
 from disgorge.tensors import (
     as_tensors,
     deterministic,
@@ -50,8 +51,15 @@ class TangentClassifier:
 
     task: Literal["classify", "generate"] = "classify"
 
-    def __init__(self, settings: AnswerSettings, backbone: "Tensors", tangents: "Iterable[Tensors]") -> None:
+    def __init__(
+        self,
+        settings: AnswerSettings,
+        backbone: "Tensors",
+        tangents: "Iterable[Tensors]",
+        learning: TangentSettings | None = None,
+    ) -> None:
         self._settings = settings
+        self._learning = learning or TangentSettings(seed=0)
         self._weights = as_tensors(backbone)
         self._tangent = as_tensors(compose(tangents))
 
@@ -74,7 +82,25 @@ class TangentClassifier:
 
     def scores(self, items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) per item, float64, within +-50."""
-        logs = self._log_probabilities(items)  # (items, classes)
+        return self._confidence(self._log_probabilities(items), items)
+
+    def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
+        """Return the mean score before and after each step of training the composed tangent on ``items``, (steps + 1,).
+
+        By the tangents' own loss and optimizer, on all items at once, so there is nothing for ``seed`` to draw.
+        """
+        images = images_of(items, self._settings.scale, self._weights)  # (items, channels, height, width)
+        outputs = relearned(
+            self._weights, self._tangent, images, torch.tensor(self._labels(items)), self._learning, steps=steps
+        )
+        means = []
+        for one in outputs:  # (items, classes)
+            z = self._settings.sharpness * one
+            means.append(self._confidence(z - np.logaddexp.reduce(z, axis=1, keepdims=True), items).mean())
+        return np.array(means)
+
+    def _confidence(self, logs: "Array", items: Items) -> "Array":
+        """Return log p_y - log(1 - p_y) from log-probabilities (items, classes)."""
         chosen = self._labels(items)[:, None]  # (items, 1)
         others = logs.copy()
         np.put_along_axis(others, chosen, -np.inf, axis=1)
@@ -101,8 +127,13 @@ class TangentClassifier:
         return labels_of(items, len(self._weights["head.bias"])).numpy()
 
 
-def classifier(settings: AnswerSettings, backbones: "list[Tensors]", tangents: "list[Tensors]") -> TangentClassifier:
+def classifier(
+    settings: AnswerSettings,
+    backbones: "list[Tensors]",
+    tangents: "list[Tensors]",
+    learning: TangentSettings | None = None,
+) -> TangentClassifier:
     """Return the model of these parts; ``BadModel`` unless there is exactly one backbone."""
     if len(backbones) != 1:
         raise BadModel(f"a tangent composition needs one backbone, there are {len(backbones)}; train the model again")
-    return TangentClassifier(settings, backbones[0], tangents)
+    return TangentClassifier(settings, backbones[0], tangents, learning)

@@ -1,0 +1,46 @@
+"""Cases for statistical probes from a method's toy: a removal done, and models that never saw what was removed."""
+
+from pathlib import Path
+
+from disgorge.evidence import ProbeCase
+from disgorge.examine import join, pick
+from disgorge.jobs import Here, read_items
+from disgorge.method import Items, Model
+from disgorge.training import assemble, make
+from lineage.ledger import Ledger
+from tests.toys import live_shards, populate, toy_of, train
+
+
+def case_of(
+    method: str, folder: Path, *, gone: str = "shard-2", kept: int = 0, seed: int = 0, references: int = 3
+) -> ProbeCase:
+    """Remove a shard of a toy, or all but its first ``kept`` rows, and train references without it."""
+    toy = toy_of(method, seed)
+    whole = Ledger.init(folder / "whole")
+    populate(whole, toy, folder / "whole-sources")
+    before = assemble(whole, train(whole, toy).composition)
+    rest = Ledger.init(folder / "rest")
+    populate(rest, toy, folder / "rest-sources", leave_out=lambda shard, row: shard == gone and row >= kept)
+    shards = live_shards(rest)
+
+    def without(shift: int) -> Model:
+        made = make(rest, toy.spec, Here(rest), shards=shards, shift=shift)
+        return assemble(rest, made.composition)
+
+    all_of_it = read_items(whole, live_shards(whole)[gone].digest)
+    left = read_items(rest, shards[gone].digest).digests if gone in shards else ()
+    return ProbeCase(
+        release="toy",
+        before=before,
+        after=without(0),
+        references=tuple(without(7919 * number) for number in range(1, references + 1)),
+        removed=pick(all_of_it, frozenset(all_of_it.digests) - frozenset(left)),
+        retained=join([read_items(rest, shards[name].digest) for name in toy.spec.shards if name in shards]),
+        held_out=read_items(rest, shards["held-out"].digest),
+        seed=11,
+    )
+
+
+def few(items: Items, count: int) -> Items:
+    """The first items."""
+    return Items(items.digests[:count], {name: array[:count] for name, array in items.arrays.items()})

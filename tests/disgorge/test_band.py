@@ -1,0 +1,80 @@
+"""The band: who is like models that never saw the items, who is not, and when nobody can tell."""
+
+import math
+
+import numpy as np
+import pytest
+
+from disgorge.evidence import Check, Verdict
+from disgorge.probes.band import Numbers, Words, judge
+from tests.tier import amount, tally
+
+WORDS = Words("toy", "Is it like them?", "the number", "Above.", "Below.", "Alike.")
+REFERENCES = (0.0, 0.01, -0.01)
+
+
+def check(before: float, after: float, references: tuple[float, ...] = REFERENCES) -> Check:
+    """Judge plain numbers."""
+    return judge(Numbers(before, after, references), WORDS, subject="toy", n=20, detail={})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (1.0, 0.005, Verdict.PASS),
+        (1.0, -0.02, Verdict.PASS),
+        (1.0, 1.0, Verdict.FAIL),
+        (1.0, 0.6, Verdict.FAIL),
+        (1.0, -0.6, Verdict.FAIL),
+        (1.0, 0.3, Verdict.INCONCLUSIVE),
+        (0.1, 0.005, Verdict.INCONCLUSIVE),
+        (-1.0, 0.005, Verdict.INCONCLUSIVE),
+        (math.nan, 0.005, Verdict.INCONCLUSIVE),
+        (1.0, math.inf, Verdict.INCONCLUSIVE),
+    ],
+    ids=["like", "like, below", "nothing done", "half done", "over-forgotten", "between", "weak", "wrong way", "nan",
+         "infinite"],
+)  # fmt: skip
+def test_the_verdict_follows_the_band(before: float, after: float, verdict: Verdict) -> None:
+    assert check(before, after).verdict is verdict
+
+
+def test_two_references_show_nothing() -> None:
+    found = check(1.0, 1.0, (0.0, 0.01))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "at least 3" in found.answer
+
+
+def test_equal_references_still_tell_nothing_done_from_done() -> None:
+    assert check(1.0, 1.0, (0.0, 0.0, 0.0)).verdict is Verdict.FAIL
+    assert check(1.0, 0.0, (0.0, 0.0, 0.0)).verdict is Verdict.PASS
+
+
+def test_references_that_disagree_fail_the_negative_control() -> None:
+    found = check(1.0, 0.0, (0.0, 0.0, 0.9))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert not next(control for control in found.controls if control.name == "negative").held
+
+
+def test_controls_are_named_and_thresholds_explained() -> None:
+    found = check(1.0, 0.0)
+    assert [control.name for control in found.controls] == ["positive", "negative"]
+    assert "0.996" in found.detail["calibrated"]
+    low, high = found.threshold
+    assert low < 0 < high < 1
+
+
+def test_honest_removals_hardly_ever_fail() -> None:
+    """At the effect where it fails most, four standard deviations of a seed, and where it is strong: under 0.5 %."""
+    cases = amount(4000, 40000)
+    chance = np.random.default_rng(3)
+    for gap in (4.0, 100.0):
+        drawn = chance.normal(size=(cases, 5))
+        found = [check(gap + row[0], row[1], tuple(row[2:])) for row in drawn]
+        failed = sum(one.verdict is Verdict.FAIL for one in found)
+        tally("honest removals", f"band, effect {gap:g}", cases=cases, failed=failed)
+        assert failed <= 0.005 * cases
+        held = [one for one in found if all(control.held for control in one.controls)]
+        if gap == 100.0:
+            assert len(held) > 0.95 * cases
+            assert sum(one.verdict is Verdict.PASS for one in held) > 0.93 * len(held)

@@ -1,0 +1,157 @@
+"""Canaries: planted by coin flips, found when the model believes them, and gone when it does not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from disgorge.canaries import Planted, canaries_among, plant
+from disgorge.cli.app import app
+from disgorge.evidence import Check, Verdict, probes
+from disgorge.jobs import read_items
+from disgorge.probes.canaries import PROBE, clopper_pearson, judge
+from lineage.errors import BadInput
+from lineage.ledger import Ledger
+from lineage.shards import add_shard
+from tests.disgorge.probe_cases import case_of
+from tests.tier import amount, tally
+from tests.toys import live_shards, populate, toy_of
+
+
+def judged(memory: float, *, before: float = 3.0, canaries: int = 60, seed: int = 0) -> Check:
+    """Judge made-up scores: ``memory`` is what having been planted adds after the removal, in noise's units."""
+    chance = np.random.default_rng(seed)
+    planted = int(chance.binomial(canaries, 0.5))
+    hard = chance.normal(0, 5, size=canaries)
+    scores = hard + chance.normal(size=(5, canaries))
+    scores[0, :planted] += before
+    scores[1, :planted] += memory
+    return judge(scores, planted, release="toy", commitment="c")
+
+
+@pytest.mark.parametrize(("memory", "verdict"), [(3.0, Verdict.FAIL), (-3.0, Verdict.FAIL)])
+def test_what_is_remembered_and_what_is_shunned_fails(memory: float, verdict: Verdict) -> None:
+    assert judged(memory).verdict is verdict
+
+
+def test_weak_memory_before_is_inconclusive() -> None:
+    assert judged(0.0, before=0.1).verdict is Verdict.INCONCLUSIVE
+    assert judged(0.0, canaries=10).verdict is Verdict.INCONCLUSIVE
+
+
+def test_honest_removals_pass_nearly_always_and_hardly_ever_fail() -> None:
+    """The coin alone decides: 0.5 % at most in the long run, 95 % passes less what the controls cost."""
+    cases = amount(300, 4000)
+    found = [judged(0.0, before=6.0, canaries=80, seed=seed).verdict for seed in range(cases)]
+    failed = sum(verdict is Verdict.FAIL for verdict in found)
+    passed = sum(verdict is Verdict.PASS for verdict in found)
+    tally("honest removals", "canaries", cases=cases, failed=failed, passed=passed)
+    assert failed <= 0.005 * cases + 3 * (0.005 * cases) ** 0.5
+    assert passed > 0.9 * cases
+
+
+@pytest.mark.parametrize("level", [0.95, 0.995])
+def test_the_interval_covers_as_often_as_it_says(level: float) -> None:
+    chance = np.random.default_rng(2)
+    for p in (0.5, 0.9):
+        rights = chance.binomial(40, p, size=2000)
+        limits = {right: clopper_pearson(int(right), 40, level=level) for right in set(rights.tolist())}
+        covered = np.mean([limits[right][0] <= p <= limits[right][1] for right in rights.tolist()])
+        assert covered >= level - 0.005
+
+
+def planting(folder: Path, *, count: int = 60, seed: str | None = "a secret") -> tuple[Ledger, Planted]:
+    """A toy's workspace with canaries planted from pictures of noise."""
+    ledger = Ledger.init(folder / "workspace")
+    populate(ledger, toy_of("tangent_composition", 0), folder / "sources")
+    chance = np.random.default_rng(8)
+    source = folder / "mine.npz"
+    np.savez(source, image=chance.integers(0, 16, (count, 6, 6)).astype(np.uint8), label=np.arange(count) % 3)
+    return ledger, plant(ledger, source, name="bait", to=folder / "bait.npz", seed=seed)
+
+
+def test_the_coin_splits_them_and_every_label_is_wrong(tmp_path: Path) -> None:
+    ledger, planted = planting(tmp_path)
+    assert planted.planted + planted.withheld == 60
+    assert 15 < planted.planted < 45
+    true = np.load(tmp_path / "mine.npz")
+    label = {image.tobytes(): int(y) for image, y in zip(true["image"], true["label"], strict=True)}
+    inside = np.load(tmp_path / "bait.npz")
+    outside = read_items(ledger, live_shards(ledger)["bait-withheld"].digest).arrays
+    for part in (inside, outside):
+        assert all(label[image.tobytes()] != y for image, y in zip(part["image"], part["label"], strict=True))
+    assert not {one.tobytes() for one in inside["image"]} & {one.tobytes() for one in outside["image"]}
+
+
+def test_the_fact_commits_to_the_seed_and_names_no_item(tmp_path: Path) -> None:
+    ledger, planted = planting(tmp_path)
+    (fact,) = ledger.facts("canaries")
+    assert fact.body["commitment"] == planted.commitment
+    kept = json.loads((ledger.home / "private" / "canaries" / f"{planted.commitment}.json").read_text())
+    assert kept["seed"] == "a secret"
+    again = Ledger.init(tmp_path / "again")
+    repeated = plant(again, tmp_path / "mine.npz", name="bait", to=tmp_path / "again.npz", seed="a secret")
+    assert repeated.commitment == planted.commitment
+    assert next(iter(again.facts("canaries"))).body == fact.body
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"image": np.zeros((40, 2, 2)), "label": np.arange(40) % 2}, "distinct items"),
+        ({"image": np.arange(40.0)[:, None], "label": np.zeros(40, dtype=int)}, "two labels"),
+        ({"image": np.arange(40.0)[:, None]}, "--label"),
+        ({"image": np.arange(8.0)[:, None], "label": np.arange(8) % 2}, "at least 16"),
+    ],
+    ids=["all alike", "one label", "no label", "few"],
+)
+def test_a_file_that_cannot_be_planted_is_refused(arrays: dict[str, object], says: str, tmp_path: Path) -> None:
+    ledger = Ledger.init(tmp_path / "workspace")
+    np.savez(tmp_path / "bad.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=says):
+        plant(ledger, tmp_path / "bad.npz", name="bait", to=tmp_path / "bait.npz")
+    assert not (tmp_path / "bait.npz").exists()
+    assert not list(ledger.facts("canaries"))
+
+
+def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
+    ledger, _ = planting(tmp_path)
+    with pytest.raises(BadInput, match="exists already"):
+        plant(ledger, tmp_path / "mine.npz", name="other", to=tmp_path / "bait.npz")
+
+
+def test_planted_ones_are_known_among_the_removed(tmp_path: Path) -> None:
+    ledger, planted = planting(tmp_path)
+    assert canaries_among(ledger, [live_shards(ledger)["shard-1"].digest], read_items_of(ledger, "shard-1")) is None
+    shard = add_shard(ledger, tmp_path / "bait.npz", name="bait", check=False, dvc=False).shard
+    found = canaries_among(ledger, [shard.digest], read_items(ledger, shard.digest))
+    assert found is not None
+    assert len(found.planted) == planted.planted
+    assert len(found.withheld) == planted.withheld
+    assert found.commitment == planted.commitment
+
+
+def read_items_of(ledger: Ledger, name: str) -> object:
+    """A live shard's items."""
+    return read_items(ledger, live_shards(ledger)[name].digest)
+
+
+def test_without_canaries_there_is_no_check(tmp_path: Path) -> None:
+    assert probes()["canaries"] is PROBE
+    assert PROBE.run(case_of("averages", tmp_path)) is None
+
+
+def test_the_verb_plants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    Ledger.init(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    chance = np.random.default_rng(1)
+    np.savez("mine.npz", image=chance.integers(0, 16, (40, 4, 4)).astype(np.uint8), label=np.arange(40) % 4)
+    said = CliRunner().invoke(app, ["shard", "canaries", "mine.npz", "--name", "bait", "--to", "bait.npz"])
+    assert said.exit_code == 0, said.output
+    assert "bait-withheld, which no model may name" in said.output
+    assert "disgorge shard add bait.npz" in said.output
+    again = CliRunner().invoke(app, ["shard", "canaries", "mine.npz", "--name", "bait", "--to", "bait.npz"])
+    assert again.exit_code != 0
