@@ -1,8 +1,8 @@
-"""The process in which cases run, and the batch of them as its parent sees it.
+"""The process in which cases run, and the batches of them as its parent sees them.
 
-``python -m tests.fuzz.child KIND FIRST COUNT FOLDER`` runs cases one after the other and writes a line to
+``python -m tests.fuzz.child FOLDER KIND:FIRST:COUNT ...`` runs cases one after the other and writes a line to
 ``FOLDER/log.jsonl`` before and after each, so that the parent knows which case a dead or silent process was in, and
-goes on with the next one in a new process.
+goes on with the next one in a new process. All kinds share a process, because starting one takes seconds.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ SECONDS = 5.0
 """Processor time that a case may take: what is refused is refused at once."""
 SILENCE = 60.0
 """Seconds without a word after which the process is stuck, however busy the machine is."""
+MOST_PROCESSES = 40
 MEMORY = 9 * 2**29
 """Bytes of address space: 4.5 GiB, of which the libraries reserve 2.1 before anything is read."""
 
@@ -33,31 +35,36 @@ class Batch:
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    seconds: float = 0.0
 
 
-def run_batch(kind: str, count: int, folder: Path) -> Batch:
-    """Run cases 0 to ``count`` of a kind in child processes and return what became of them."""
-    batch, first, turn = Batch(), 0, 0
-    while first < count:
-        place = folder / f"{kind}-{turn}"
+Job = tuple[str, int, int]
+"""A kind, the number of its first case, and the number after its last."""
+
+
+def run_batches(counts: Mapping[str, int], folder: Path) -> dict[str, Batch]:
+    """Run cases from 0 of each kind, as many as ``counts`` says, in child processes; return what became of them."""
+    batches = {kind: Batch() for kind in counts}
+    jobs: list[Job] = [(kind, 0, count) for kind, count in counts.items()]
+    for turn in range(MOST_PROCESSES):
+        if not jobs:
+            return batches
+        place = folder / f"process-{turn}"
         place.mkdir(parents=True)
-        first = _one_process(batch, kind, first, count - first, place)
-        turn += 1
-        if turn > 40:
-            batch.failures.append(f"{kind}: gave up after {turn} dead processes, {count - first} cases not run")
-            break
-    return batch
+        jobs = _one_process(batches, jobs, place)
+    for kind, first, last in jobs:
+        batches[kind].failures.append(f"{kind}: {last - first} cases not run, {MOST_PROCESSES} processes died before")
+    return batches
 
 
-def _one_process(batch: Batch, kind: str, first: int, count: int, place: Path) -> int:
-    """Run cases in one process until they are done or it dies; return the number of the first case not run."""
+def _one_process(batches: dict[str, Batch], jobs: list[Job], place: Path) -> list[Job]:
+    """Run jobs in one process until they are done or it dies; return those that are left."""
     log = place / "log.jsonl"
     log.touch()
     with (place / "said.txt").open("wb") as said:
-        command = [sys.executable, "-m", "tests.fuzz.child", kind, str(first), str(count), str(place)]
+        command = [sys.executable, "-m", "tests.fuzz.child", str(place), *(f"{k}:{a}:{b}" for k, a, b in jobs)]
         process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
-        stuck = False
-        heard, at = log.stat().st_size, time.monotonic()
+        heard, at, stuck = 0, time.monotonic(), False
         while process.poll() is None:
             time.sleep(0.05)
             if log.stat().st_size != heard:
@@ -66,40 +73,44 @@ def _one_process(batch: Batch, kind: str, first: int, count: int, place: Path) -
                 stuck = True
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    return _account(batch, kind, first, count, log, process.returncode, stuck=stuck)
+    return _account(batches, jobs, log, process.returncode, stuck=stuck)
 
 
-def _account(batch: Batch, kind: str, first: int, count: int, log: Path, code: int, *, stuck: bool) -> int:
-    begun = first - 1
-    ended = first - 1
+def _account(batches: dict[str, Batch], jobs: list[Job], log: Path, code: int, *, stuck: bool) -> list[Job]:
+    """Take what a process wrote into the batches; a case that began and never ended is one that killed it."""
+    begun: tuple[str, int] | None = None
+    following = {kind: first for kind, first, _ in jobs}
     for line in log.read_text().splitlines():
         said = json.loads(line)
-        if "begin" in said:
-            begun = said["begin"]
+        kind, number = said["kind"], said["number"]
+        following[kind] = number + 1
+        if "outcome" not in said:
+            begun = (kind, number)
             continue
-        ended = said["end"]
+        begun, batch = None, batches[kind]
         batch.cases += 1
         batch.outcomes[said["outcome"]] += 1
         batch.slowest = max(batch.slowest, said["seconds"])
-        if said.get("failure"):
-            batch.failures.append(f"{kind} {ended}: {said['failure']}")
-    if ended == first + count - 1 and code == 0:
-        return first + count
-    if begun == ended:
+        batch.seconds += said["seconds"]
+        if said["failure"]:
+            batch.failures.append(f"{kind} {number}: {said['failure']}")
+    left = [(kind, following[kind], last) for kind, _, last in jobs if following[kind] < last]
+    if begun is not None:
+        kind, number = begun
+        how = f"said nothing for {SILENCE:g} s" if stuck else f"killed the process ({_signal(code)})"
+        batches[kind].cases += 1
+        batches[kind].failures.append(f"{kind} {number}: {how}")
+    elif left:
         words = log.with_name("said.txt").read_text(errors="replace").strip()[-500:]
-        batch.failures.append(f"{kind}: the process ended with {code} between cases: {words}")
-        return first + count if ended < first else ended + 1
-    batch.cases += 1
-    how = f"said nothing for {SILENCE:g} s" if stuck else f"killed the process ({_signal(code)})"
-    batch.failures.append(f"{kind} {begun}: {how}")
-    return begun + 1
+        batches[left[0][0]].failures.append(f"the process ended between cases ({_signal(code)}): {words}")
+    return left
 
 
 def _signal(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
-def main(kind: str, first: int, count: int, folder: Path) -> None:
+def main(folder: Path, *jobs: str) -> None:
     """Run cases in this process."""
     import resource
 
@@ -108,27 +119,29 @@ def main(kind: str, first: int, count: int, folder: Path) -> None:
     from tests.fuzz.place import Place
 
     place = Place(folder)
-    run = misbehaved.case if kind == "misbehaved" else KINDS[kind].case
     log = os.open(folder / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def say(**line: Any) -> None:
         os.write(log, json.dumps(line).encode() + b"\n")
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for number in range(first, first + count):
-        say(begin=number)
-        started, failure, outcome = time.process_time(), "", ""
-        try:
-            outcome = run(place, number)
-            place.check_outside()
-        except BaseException as problem:  # SystemExit and KeyboardInterrupt too: a case must not end the run
-            where = traceback.extract_tb(problem.__traceback__)[-1]
-            failure = f"{type(problem).__name__}: {problem} ({where.filename}:{where.lineno})"[:1500]
-        seconds = time.process_time() - started
-        if seconds > SECONDS:
-            failure = failure or f"took {seconds:.1f} s"
-        say(end=number, outcome=outcome, failure=failure, seconds=round(seconds, 3))
+    for job in jobs:
+        kind, first, last = job.split(":")
+        run = misbehaved.case if kind == misbehaved.NAME else KINDS[kind].case
+        for number in range(int(first), int(last)):
+            say(kind=kind, number=number)
+            started, failure, outcome = time.process_time(), "", ""
+            try:
+                outcome = run(place, number)
+                place.check_outside()
+            except BaseException as problem:  # SystemExit and KeyboardInterrupt too: a case must not end the run
+                where = traceback.extract_tb(problem.__traceback__)[-1]
+                failure = f"{type(problem).__name__}: {problem} ({where.filename}:{where.lineno})"[:1500]
+            seconds = time.process_time() - started
+            if seconds > SECONDS:
+                failure = failure or f"took {seconds:.1f} s"
+            say(kind=kind, number=number, outcome=outcome, failure=failure, seconds=round(seconds, 3))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -7,6 +7,8 @@ import typer
 
 from tests.fuzz.place import Place
 
+NAME = "misbehaved"
+
 
 def case(place: Place, number: int) -> str:
     """Crash, run planted code, fail, move a cursor, write elsewhere; the last case is fine."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from lineage.errors import LineageError
 from tests.fuzz import hostile
-from tests.fuzz.documents import TRAPS
+from tests.fuzz.documents import trap
 from tests.fuzz.mutation import changed, damaged
 from tests.fuzz.place import Place
 from tests.fuzz.taking import incoming
@@ -100,16 +100,15 @@ def dvc(place: Place, number: int) -> str:
     path.write_text("x\n1\n")
     beside = rng.random() < 0.5
     target = incoming(place, "data.csv.dvc" if beside else "dvc.lock")
-    if number < len(TRAPS):
-        made = TRAPS[number]()
-        target.write_bytes(made if isinstance(made, bytes) else made.encode("utf-8", "surrogatepass"))
+    if (trapped := trap(number)) is not None:
+        target.write_bytes(trapped)
     else:
         outs = [{"md5": "d8e8fca2dc0f896fd7cb4cb0031ba249", "size": 4, "hash": "md5", "path": "data.csv"}]
         valid = (
             {"outs": outs} if beside else {"schema": "2.0", "stages": {"make": {"cmd": "touch CANARY", "outs": outs}}}
         )
-        _write_yaml(target, valid if number % 4 == 0 else changed(valid, rng))
-        if number % 4 == 1:
+        _write_yaml(target, valid if rng.random() < 0.3 else changed(valid, rng))
+        if rng.random() < 0.25:
             target.write_bytes(damaged(target.read_bytes(), rng))
     try:
         found = tracked_hash(path)
