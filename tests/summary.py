@@ -6,8 +6,9 @@ Figures are never typed: a test notes them while it runs (:func:`tests.tier.tall
 holds the README to the file. Refused, in one line, with nothing written: a tally of a run that was not whole (a test
 failed, or the run was cut short) and one that lacks a kind which the table must have.
 
-A kind's lines are added up by figure: true and false and counts are summed, times and shares are not, of those the
-largest is kept. A figure means the same in every line of its kind.
+A kind's lines are added up by figure, in all and by the ``where`` or ``method`` they name, else by their names. Counts,
+and what is true, are summed; of times and shares the middle one is told, and the largest as ``most ...``. A figure
+means the same in every line of its kind. The cost: which of many cases took longest is in the tally, not in the file.
 """
 
 import datetime as dt
@@ -15,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import statistics
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,7 +32,8 @@ WORDS = {
     "eight writers": "eight processes filing and reading at once",
     "fuzz": "hostile inputs answered in one line",
     "bytes flipped": "flipped bytes detected",
-    "damage": "damage to stored files named, with a way out",
+    "damages": "damage on disk named, and repaired as documented",
+    "offline": "the whole demo without a network",
 }
 """The kinds that a whole run must have, in the table's order, and how the README puts each."""
 
@@ -39,14 +42,13 @@ RUN = "run"
 
 LIBRARIES = ("torch", "numpy", "pyarrow", "duckdb", "mlflow", "dvc", "safetensors", "cryptography")
 
-_SINGLE = ("seconds", "share", "p50", "p99", "slowest", "max", "least", "most", "auc")
-"""Beginnings or ends of figures that are not summed; of several, the largest is told."""
+_SINGLE = ("seconds", "share", "p50", "p99", "slowest", "max")
+"""Beginnings of figures that are not summed."""
 
 _OF = {
-    "caught": ("planted",), "certified": ("removals", "honest"), "survived": ("kills",),
-    "detected": ("flipped", "damaged", "planted", "cases"), "named": ("cases", "damaged"), "refused": ("planted",),
+    "caught": "planted", "certified": "removals", "survived": "kills", "detected": "flipped", "recovered": "damaged",
 }  # fmt: skip
-"""Figures that are a part, and the ones they may be a part of; with none of these in a line, the line counts one."""
+"""Figures that are a part, and of which one; a line that has no such figure counts one."""
 
 
 class NotWhole(Exception):  # noqa: N818 (the name says what is the matter)
@@ -74,13 +76,16 @@ def summary(lines: Lines, *, date: str, machine: Mapping[str, Any]) -> dict[str,
         cases: dict[str, Lines] = {}
         for line in lines:
             if line["kind"] == kind:
-                figures = {name: value for name, value in line.items() if name not in ("kind", "name")}
-                cases.setdefault(line["name"], []).append(figures)
+                cases.setdefault(_group(line), []).append(line)
         kinds[kind] = {
-            "total": added(figures for several in cases.values() for figures in several),
-            "cases": {name: added(several) for name, several in sorted(cases.items())},
+            "total": added(line for several in cases.values() for line in several),
+            "by": {name: added(several) for name, several in sorted(cases.items())},
         }
     return {"date": date, **machine, "seconds": run["seconds"], "tests": run["passed"], "kinds": kinds}
+
+
+def _group(line: Mapping[str, Any]) -> str:
+    return str(line.get("where") or line.get("method") or line["name"])
 
 
 def _whole_run(lines: Lines) -> dict[str, Any]:
@@ -96,81 +101,67 @@ def _whole_run(lines: Lines) -> dict[str, Any]:
     return runs[0]
 
 
-def added(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return figures added up, and as ``lines`` how many lines there were; words that differ are left out."""
-    total: dict[str, Any] = {"lines": 0}
-    for figures in several:
-        total["lines"] += 1
-        for name, value in figures.items():
-            if name not in total:
-                total[name] = int(value) if isinstance(value, bool) else value
-            elif isinstance(value, str) or isinstance(total[name], str):
-                total[name] = value if value == total[name] else "several"
-            elif name.startswith(_SINGLE) or name.endswith(_SINGLE):
-                total[name] = max(total[name], value)
-            else:
-                total[name] += value
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in total.items()}
+def added(several: Iterable[Mapping[str, Any]]) -> dict[str, int | float]:
+    """Return figures added up, and as ``lines`` how many lines there were; words are left out."""
+    found: dict[str, list[int | float]] = {}
+    count = 0
+    for line in several:
+        count += 1
+        for name, value in line.items():
+            if isinstance(value, bool | int | float):
+                found.setdefault(name, []).append(value)
+    total: dict[str, int | float] = {"lines": count}
+    for name, values in found.items():
+        if not name.startswith(_SINGLE):
+            total[name] = sum(values)
+            continue
+        total[name] = round(statistics.median(values), 4)
+        if len(values) > 1:
+            total[f"most {name}"] = max(values)
+    return total
 
 
-def told(figures: Mapping[str, Any]) -> str:
+def told(figures: Mapping[str, int | float]) -> str:
     """Return figures in words: parts as "12 of 12", the rest by name.
 
     >>> told({"lines": 2, "caught": 2})
     '2 of 2 caught'
-    >>> told({"lines": 1, "flipped": 900, "detected": 900, "seconds": 3.25})
-    '900 of 900 detected, seconds 3.25'
+    >>> told({"lines": 9, "flipped": 900, "detected": 900, "p50_ms": 3.25, "most share": 0.5})
+    '900 of 900 detected, p50 ms 3.25, most share 50.0%'
     """
     rest = {name: value for name, value in figures.items() if name != "lines"}
     said = []
-    for part, wholes in _OF.items():
+    for part, whole in _OF.items():
         if part in rest:
-            whole = next((name for name in wholes if name in rest), None)
-            said.append(f"{rest.pop(part):,} of {rest.pop(whole) if whole else figures['lines']:,} {part}")
-    said += [f"{name.replace('_', ' ')} {_number(name, value)}" for name, value in sorted(rest.items())]
+            said.append(f"{rest.pop(part):,} of {rest.pop(whole, figures['lines']):,} {part}")
+    said += [f"{name.replace('_', ' ')} {_number(name, value)}" for name, value in rest.items()]
     return ", ".join(said)
 
 
-def _number(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
+def _number(name: str, value: float) -> str:
     if "share" in name:
         return f"{value:.1%}"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
+MOST = 12
+"""Groups that a row of the table names; of more it says only how many there are."""
+
+
 def markdown(full: Mapping[str, Any]) -> str:
     """Return the README's table, and the line below it that says on what and when it was counted."""
-    rows = [("counted", "in all", "by kind"), ("---", "---", "---")]
-    for kind, words in {**WORDS, **{kind: kind for kind in full["kinds"] if kind not in WORDS}}.items():
-        cases = full["kinds"][kind]["cases"]
-        by_name = "; ".join(f"{name}: {told(figures)}" for name, figures in _grouped(cases).items())
-        rows.append((words, told(full["kinds"][kind]["total"]), by_name if len(cases) > 1 else ""))
+    rows = [("counted", "in all", "of these"), ("---", "---", "---")]
+    for kind, counted in full["kinds"].items():
+        groups = counted["by"]
+        named = "; ".join(f"{name}: {told(figures)}" for name, figures in groups.items())
+        of_these = "" if len(groups) == 1 else named if len(groups) <= MOST else f"{len(groups)} kinds"
+        rows.append((WORDS.get(kind, kind), told(counted["total"]), of_these))
     table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
     versions = ", ".join(f"{name} {version}" for name, version in full["libraries"].items())
     return (
         f"{table}\n\n{full['tests']:,} tests in {full['seconds'] / 60:.0f} min on {full['date']}, {full['machine']}, "
         f"Python {full['python']}, {versions}."
     )
-
-
-MOST = 12
-"""Cases that the table names; more are told by what their names begin with, up to the first slash or colon."""
-
-
-def _grouped(cases: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    if len(cases) <= MOST:
-        return dict(cases)
-    groups: dict[str, Lines] = {}
-    for name, figures in cases.items():
-        groups.setdefault(name.replace("/", ":").partition(":")[0].strip(), []).append(figures)
-    if len(groups) > MOST:
-        return {}
-    grouped = {}
-    for name, several in groups.items():
-        grouped[name] = added([{k: v for k, v in figures.items() if k != "lines"} for figures in several])
-        grouped[name]["lines"] = sum(figures["lines"] for figures in several)
-    return grouped
 
 
 def into(readme: str, full: Mapping[str, Any]) -> str:

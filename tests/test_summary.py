@@ -13,18 +13,20 @@ from tests.summary import FULL, README, WORDS, NotWhole, added, into, markdown, 
 MACHINE = {"machine": "a machine, 2 cores", "python": "3.11", "libraries": {"numpy": "2.0"}}
 RUN = {"kind": "run", "name": "pytest", "exit": 0, "seconds": 1800.0, "passed": 1200}
 LINES: list[dict[str, Any]] = [
-    {"kind": "liars", "name": "tangent: nothing done", "caught": True},
-    {"kind": "liars", "name": "tangent: router kept", "caught": True},
-    {"kind": "honest", "name": "tangent", "certified": True, "seconds": 2.5},
-    {"kind": "honest", "name": "tangent", "certified": False, "seconds": 1.5},
-    {"kind": "evidence cost", "name": "tangent", "seconds": 4.0, "share": 0.125},
+    {"kind": "liars", "name": "nothing done - tangent", "where": "training", "caught": True},
+    {"kind": "liars", "name": "router kept - tangent", "where": "training", "caught": True},
+    {"kind": "liars", "name": "evidence copied", "where": "evidence", "caught": True},
+    {"kind": "honest", "name": "tangent 1", "method": "tangent", "certified": True, "check a": "pass", "seconds": 2.5},
+    {"kind": "honest", "name": "tangent 2", "method": "tangent", "certified": False, "check a": "fail", "seconds": 1.5},
+    {"kind": "evidence cost", "name": "tangent 1", "method": "tangent", "seconds": 4.0, "share_of_full_retrain": 0.125},
     {"kind": "kills", "name": "random", "kills": 150, "survived": 150},
-    {"kind": "kills", "name": "boundaries", "kills": 60, "survived": 60},
-    {"kind": "eight writers", "name": "filing", "p50": 0.01, "p99": 0.125},
-    {"kind": "fuzz", "name": "csv", "cases": 900, "crashes": 0},
-    {"kind": "fuzz", "name": "npz", "cases": 1100, "crashes": 0},
+    {"kind": "kills", "name": "random", "kills": 60, "survived": 60},
+    {"kind": "eight writers", "name": "filing", "requests": 500, "p50_ms": 10.0, "p99_ms": 125.5},
+    {"kind": "fuzz", "name": "csv", "cases": 900, "crashes": 0, "slowest": 0.5},
+    {"kind": "fuzz", "name": "npz", "cases": 1100, "crashes": 0, "slowest": 0.25},
     {"kind": "bytes flipped", "name": "statement", "flipped": 900, "detected": 899},
-    {"kind": "damage", "name": "torn line", "detected": True},
+    {"kind": "damages", "name": "torn line", "detected": 1, "recovered": 1},
+    {"kind": "offline", "name": "demo", "seconds": 100, "no_interface": True, "attempts": 0},
     RUN,
 ]
 README_TEXT = "before\n<!-- full: counted by make test-full -->\nold\n<!-- /full -->\nafter\n"
@@ -35,37 +37,40 @@ def full(lines: list[dict[str, Any]] = LINES) -> dict[str, Any]:
     return summary(lines, date="2026-11-24", machine=MACHINE)
 
 
-def test_figures_add_up_by_kind_and_case() -> None:
+def test_figures_add_up_in_all_and_by_group() -> None:
     kinds = full()["kinds"]
     assert list(kinds) == list(WORDS)
-    assert kinds["fuzz"]["total"] == {"lines": 2, "cases": 2000, "crashes": 0}
-    assert kinds["fuzz"]["cases"]["csv"] == {"lines": 1, "cases": 900, "crashes": 0}
-    assert kinds["honest"]["cases"]["tangent"] == {"lines": 2, "certified": 1, "seconds": 2.5}
+    assert kinds["liars"]["total"] == {"lines": 3, "caught": 3}
+    assert kinds["liars"]["by"] == {"evidence": {"lines": 1, "caught": 1}, "training": {"lines": 2, "caught": 2}}
+    assert kinds["honest"]["by"] == {"tangent": {"lines": 2, "certified": 1, "seconds": 2.0, "most seconds": 2.5}}
+    assert kinds["kills"]["total"] == {"lines": 2, "kills": 210, "survived": 210}
 
 
 def test_times_are_not_summed() -> None:
-    assert added([{"p99": 0.5, "cases": 3}, {"p99": 0.25, "cases": 4}]) == {"lines": 2, "p99": 0.5, "cases": 7}
+    lines = [{"p99": 0.5, "cases": 3}, {"p99": 0.25, "cases": 4}, {"p99": 0.125, "cases": 1}]
+    assert added(lines) == {"lines": 3, "p99": 0.25, "most p99": 0.5, "cases": 8}
 
 
 def test_a_kind_that_nobody_foresaw_is_told_too() -> None:
-    table = markdown(full([*LINES, {"kind": "likeness", "name": "images", "found": 40, "planted": 40}]))
-    assert "| likeness | found 40, planted 40 |  |" in table
+    table = markdown(full([*LINES, {"kind": "likeness", "name": "images", "found": 40, "sought": 40}]))
+    assert "| likeness | found 40, sought 40 |  |" in table
 
 
 def test_the_table_says_what_was_counted_and_on_what() -> None:
     table = markdown(full())
-    assert "| false removals refused | 2 of 2 caught |" in table
-    assert "| honest removals certified | 1 of 2 certified, seconds 2.5 |" in table
+    assert "| false removals refused | 3 of 3 caught | evidence: 1 of 1 caught; training: 2 of 2 caught |" in table
+    assert "| honest removals certified | 1 of 2 certified, seconds 2, most seconds 2.5 |" in table
     assert "210 of 210 survived" in table
     assert "899 of 900 detected" in table
-    assert "share 12.5%" in table
-    assert "csv: cases 900, crashes 0; npz: cases 1,100, crashes 0" in table
+    assert "share of full retrain 12.5%" in table
+    assert "requests 500, p50 ms 10, p99 ms 126" in table
+    assert "csv: cases 900, crashes 0, slowest 0.5; npz: cases 1,100, crashes 0, slowest 0.25" in table
     assert "1,200 tests in 30 min on 2026-11-24, a machine, 2 cores, Python 3.11, numpy 2.0." in table
 
 
-def test_many_cases_are_told_by_what_their_names_begin_with() -> None:
-    more = [{"kind": "liars", "name": f"graph: liar {number}", "caught": number != 3} for number in range(20)]
-    assert "graph: 19 of 20 caught; tangent: 2 of 2 caught" in markdown(full([*LINES, *more]))
+def test_many_groups_are_counted() -> None:
+    more = [{"kind": "fuzz", "name": f"kind {number}", "cases": 1, "crashes": 0} for number in range(20)]
+    assert "| 22 kinds |" in markdown(full([*LINES, *more]))
 
 
 @pytest.mark.parametrize("kind", WORDS)
