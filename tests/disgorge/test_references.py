@@ -1,0 +1,89 @@
+"""References are components: trained once, used again while nothing reached them, purged when their data goes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from disgorge.actions import examination_of
+from disgorge.canaries import plant
+from disgorge.evidence import Check, Verdict
+from disgorge.training import of_reference
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import add_shard
+from tests.toys import carry, granted_plan, person, populate, toy_of, train
+
+
+def workspace(folder: Path) -> Ledger:
+    """The averages, trained and released."""
+    ledger = Ledger.init(folder / "workspace")
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    return ledger
+
+
+def checks(ledger: Ledger) -> dict[str, Check]:
+    """What the last probe step found, by name."""
+    (*_, last) = ledger.facts("examination")
+    return {check.name: check for check in examination_of(ledger, last.body["examination"]).checks}
+
+
+def references(ledger: Ledger) -> dict[str, str]:
+    """Digests of the live components of references, by name."""
+    with Catalog.of(ledger) as catalog:
+        return {c.name: c.digest for c in catalog.components() if of_reference(c.name)}
+
+
+def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(tmp_path: Path) -> None:
+    ledger = workspace(tmp_path)
+    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    assert carry(ledger, references=3).verdict == "certified"
+    first, about = references(ledger), checks(ledger)["relearning"].detail
+    assert about["reference_components_trained"] == 12  # a mean for each of four shards, three times; the scale is core
+    assert len(set(about["reference_seeds"])) == 3
+
+    granted_plan(ledger, [person(ledger, "shard-1", 1)], request_id="R-2")
+    assert carry(ledger, "R-2", references=3).verdict == "certified"
+    second = references(ledger)
+    assert checks(ledger)["relearning"].detail["reference_components_trained"] == 3
+    reached = {name for name in first if name.endswith("mean/shard-1")}
+    assert len(reached) == 3
+    for name, digest in first.items():
+        assert (second[name] == digest) == (name not in reached)
+        assert ledger.objects.exists(digest) == (name not in reached)
+
+
+def test_every_probe_says_its_seconds_its_references_and_its_version(tmp_path: Path) -> None:
+    ledger = workspace(tmp_path)
+    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    carry(ledger, references=3)
+    for name in ("membership", "relearning"):
+        detail = checks(ledger)[name].detail
+        assert detail["probe_seconds"] >= 0
+        assert len(detail["reference_seeds"]) == 3
+        assert detail["probe_version"]
+    assert not {"canaries", "memorization"} & checks(ledger).keys()
+
+
+def test_planted_canaries_are_found_before_and_gone_after_through_the_whole_pass(tmp_path: Path) -> None:
+    ledger = Ledger.init(tmp_path / "workspace")
+    toy = toy_of("tangent_composition", 0)
+    populate(ledger, toy, tmp_path / "sources")
+    chance = np.random.default_rng(8)
+    mine = tmp_path / "mine.npz"
+    np.savez(mine, image=chance.integers(0, 16, (80, 6, 6)).astype(np.uint8), label=np.arange(80) % 3)
+    plant(ledger, mine, name="bait", to=tmp_path / "bait.npz", seed="a secret")
+    add_shard(ledger, tmp_path / "bait.npz", name="bait", check=False, dvc=False)
+    hungry = toy.spec.parameters | {"epochs": 200}  # enough to believe wrong labels
+    spec = replace(toy.spec, shards=("shard-1", "bait"), parameters=hungry)
+    train(ledger, replace(toy, spec=spec))
+    granted_plan(ledger, [Selector("shard", "bait")])
+    assert carry(ledger, references=3).verdict == "certified"
+    check = checks(ledger)["canaries"]
+    assert check.verdict is Verdict.PASS, check.answer
+    assert check.n == 80
+    assert [control.held for control in check.controls] == [True, True]
+    assert check.detail["before"]["least_epsilon"] > 0.3
