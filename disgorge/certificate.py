@@ -141,8 +141,8 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
         against.append("the plan requires no check at all")
     if against:
         raise CertificateRefused(
-            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; put that right and resume, "
-            f"or have it destroyed with `disgorge request plan {plan.request} --withdraw {release}`"
+            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; put that right and "
+            f"resume, or have it destroyed with `disgorge request plan {plan.request} --withdraw {release}`"
         )
 
 
