@@ -39,7 +39,7 @@ def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
         raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
     if not files:
         raise BadInput(f"{origin}: holds no file; put images, .npy or .txt files in it")
-    kind = _kind(files, path)
+    kind = _kind(files)
     keys = [file.relative_to(path).as_posix() for file in files]
     labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
     settled = choice.settle(["key", kind, *(["label"] if any(labels) else [])], origin)
@@ -57,9 +57,12 @@ def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
 
 
 def _files(path: Path, root: Path) -> Iterator[Path]:
-    """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end."""
+    """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end.
+
+    The first file of no known kind ends it: ``/`` given by mistake is not walked to its end.
+    """
     with os.scandir(path) as entries:
-        for entry in entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
             if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
@@ -69,6 +72,9 @@ def _files(path: Path, root: Path) -> Iterator[Path]:
             elif entry.is_file():
                 if entry.is_symlink() and _leads_out(Path(entry.path), root):
                     raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
+                if Path(entry.name).suffix.lower() not in _SUFFIXES:
+                    known = ", ".join(_SUFFIXES)
+                    raise BadInput(f"{entry.path}: of no known kind; move it out, {root} may hold {known} files")
                 yield Path(entry.path)
             else:
                 raise BadInput(f"{entry.path}: neither a file nor a folder of its own; copy in what it stands for")
@@ -79,18 +85,15 @@ def _leads_out(link: Path, root: Path) -> bool:
     return not target.is_relative_to(root) and ("files", "md5") not in pairwise(target.parts)
 
 
-def _kind(files: list[Path], path: Path) -> str:
-    first = None
+def _kind(files: list[Path]) -> str:
+    first = _SUFFIXES[files[0].suffix.lower()]
     for file in files:
-        kind = _SUFFIXES.get(file.suffix.lower())
-        if kind is None:
-            raise BadInput(f"{file}: of no known kind; move it out, {path} may hold {', '.join(_SUFFIXES)} files")
-        first = first or kind
+        kind = _SUFFIXES[file.suffix.lower()]
         if kind != first:
             raise BadInput(
                 f"{file}: is {kind} where {files[0].name} is {first}; put each kind into a folder of its own"
             )
-    return first or ""
+    return first
 
 
 def _stacked(files: list[Path], keys: list[str], kind: str, limit: int) -> NDArray[Any]:
