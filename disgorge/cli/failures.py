@@ -135,7 +135,7 @@ def words_of(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; what was recorded stands, put that right and run the command again"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":  # the latter is DuckDB's
         return "not enough memory; what was recorded stands, close something and run the command again"
     if _expected(error):
         return str(error)

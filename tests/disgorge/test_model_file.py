@@ -141,3 +141,9 @@ def test_whatever_a_file_says_it_is_a_model_or_one_line(value: dict[str, object]
         said = str(problem)
     assert "\n" not in said
     assert bool(said) == (spec is None)
+
+
+def test_of_a_thousand_problems_a_few_are_named() -> None:
+    with pytest.raises(BadModel, match=r"k0: unknown.*; and 995 more$") as refused:
+        model_spec(LEAST | {f"k{number}": 1 for number in range(1000)}, name="m.yaml")
+    assert len(str(refused.value)) < 2_000

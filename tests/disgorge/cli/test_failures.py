@@ -2,11 +2,12 @@
 
 import errno
 
+import duckdb
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from disgorge import errors as doing
-from disgorge.cli.failures import Interrupted, Refused, WrongUse, exit_code_of, going_on, words_of
+from disgorge.cli.failures import Interrupted, Refused, WrongUse, brief, exit_code_of, going_on, words_of
 from lineage import errors as recording
 from policies import errors as judging
 
@@ -47,6 +48,7 @@ def test_input_that_could_not_be_read_is_the_users() -> None:
         (OSError(errno.ENOSPC, "No space left on device", "x.svg"), 3, "x.svg: No space left on device"),
         (PermissionError(errno.EACCES, "Permission denied", "x.svg"), 3, "x.svg: Permission denied"),
         (MemoryError(), 3, "not enough memory"),
+        (duckdb.OutOfMemoryException("failed to allocate"), 3, "not enough memory"),
         (ZeroDivisionError("division by zero"), 3, "ZeroDivisionError: division by zero"),
         (Refused("it is contained"), 1, "it is contained"),
         (WrongUse("give one"), 2, "give one"),
@@ -77,3 +79,12 @@ def test_ctrl_c_is_said_with_what_stands(interrupt: BaseException) -> None:
 def test_another_error_is_no_interruption() -> None:
     with pytest.raises(RuntimeError, match="something else"), going_on(lambda: "go on"):
         raise RuntimeError("something else")
+
+
+def test_an_error_about_something_endless_ends() -> None:
+    """Its beginning says what, its end what to do."""
+    said = brief(f"no shard {'a' * 100_000} is recorded; correct the name")
+    assert len(said) < 2_100
+    assert said.startswith("no shard aaa")
+    assert said.endswith("aaa is recorded; correct the name")
+    assert brief("a" * 2_000) == "a" * 2_000
