@@ -162,7 +162,7 @@ def test_any_flipped_byte_is_refused(bundle: Path) -> None:
             tried += 1
         path.write_bytes(whole)
     verify_bundle(bundle, public_key=PUBLIC)
-    assert tried > 700
+    assert tried >= 10 * len(list(bundle.iterdir()))
 
 
 def test_the_error_names_the_file(bundle: Path) -> None:

@@ -332,7 +332,7 @@ def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
 
 
 def test_a_report_that_is_none(tmp_path: Path) -> None:
-    assert "gone: no such file or folder; give the folder of a report" in refused(
+    assert "gone: no such file or folder; give the zip or folder of a report" in refused(
         "verify", str(tmp_path / "gone"), code=2
     )
     assert "no.pem: no such file or folder; give the file with the public key" in refused(
