@@ -14,8 +14,9 @@ from tests.children.alone import Ran, namespaces, run_alone, whole_pass
 from tests.tier import FULL, tally
 
 ONLY_WITH_NAMESPACES = pytest.mark.skipif(not namespaces(), reason="no network namespaces for this user")
-PROGRAMS = {"git", "uname", "python"}
-"""What the pass may start: git and this Python, and uname, which Python's own ``platform`` asks."""
+PROGRAMS = {"git", "uname", "python", "gcc", "ld", "ldconfig", "objdump"}
+"""What the pass may start: git and this Python; uname, which Python's own ``platform`` asks; and the last four, which
+Python's own ``ctypes.util`` asks where Pango lies, for the PDF."""
 
 FETCH = "import urllib.request; urllib.request.urlopen('http://{}/')"
 CONNECT = "import socket; socket.socket().connect(('192.0.2.1', 9))"
