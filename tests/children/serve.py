@@ -5,6 +5,7 @@ child is a process of its own that shares nothing with the one before but what w
 :mod:`tests.children.nursery` for the other side.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -29,6 +30,7 @@ def main() -> None:
     """Serve orders until standard input closes."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
+    gc.freeze()  # else every child looks through all that was imported, and copies the pages, whenever it collects
     for line in sys.stdin:
         pids = [_child(order) for order in json.loads(line)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
