@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass, field, replace
 
 from disgorge.plan import Plan
-from lineage.errors import UnknownRecord
-from lineage.ledger import Ledger
+from lineage.errors import LedgerBroken, UnknownRecord
+from lineage.ledger import Fact, Ledger
 from lineage.records import Json, restore
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -87,48 +87,62 @@ class Case:
 
 
 def docket(ledger: Ledger) -> dict[str, Case]:
-    """Return every case by request id, in the order in which requests were filed."""
+    """Return every case by request id, in the order in which requests were filed.
+
+    Raises :class:`~lineage.errors.LedgerBroken` for a fact that another program wrote in a form of its own.
+    """
     cases: dict[str, Case] = {}
     by_plan: dict[str, Case] = {}
     for fact in ledger.facts():
-        body = fact.body
-        if fact.kind == "request":
-            request = restore(RemovalRequest, body["request"])
-            cases.setdefault(request.id, Case(request))
-            case = cases[request.id]
-        else:
-            found = by_plan.get(body.get("plan", "")) or cases.get(body.get("request", ""))
-            if found is None:
-                continue
-            case = found
-        case.facts.append(fact)
-        if fact.kind == "decision":
-            case.take(restore(Decision, body["decision"]))
-        elif fact.kind == "plan":
-            case.plan = body["plan"]
-            by_plan[body["plan"]] = case
-        elif fact.kind == "approval":
-            case.approvals.setdefault(body["plan"], []).append(body["by"])
-            if body.get("accepts_utility_loss"):
-                case.accepts_loss.add(body["plan"])
-        elif fact.kind == "step":
-            case.steps.setdefault(body["plan"], {})[body["step"]] = body["result"]
-            case.seconds.setdefault(body["plan"], {})[body["step"]] = body["seconds"]
-        elif fact.kind == "shard-withdrawn":
-            case.withdrawn[body["shard"]] = body["name"]
-        elif fact.kind == "hold":
-            case.hold = body["reason"] if body["on"] else None
-            case.lifted = not body["on"]
-        elif fact.kind == "deadline-extended":
-            case.until = dt.date.fromisoformat(body["until"])
-        elif fact.kind == "purge-held":
-            case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
-            case.purge_reason = body["because"]
-        elif fact.kind == "report":
-            case.report = body
-        elif fact.kind == "request-closed":
-            case.closed = body["outcome"]
+        try:
+            _take(fact, cases, by_plan)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise LedgerBroken(
+                f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({type(problem).__name__}); "
+                "it was appended by a program that does not know this format: restore the file as it was before"
+            ) from problem
     return cases
+
+
+def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
+    """Take a fact to the case it is about; the records in it are checked, the other values as they are used."""
+    body = fact.body
+    if fact.kind == "request":
+        request = restore(RemovalRequest, body["request"])
+        cases.setdefault(request.id, Case(request))
+        case = cases[request.id]
+    else:
+        found = by_plan.get(body.get("plan", "")) or cases.get(body.get("request", ""))
+        if found is None:
+            return
+        case = found
+    case.facts.append(fact)
+    if fact.kind == "decision":
+        case.take(restore(Decision, body["decision"]))
+    elif fact.kind == "plan":
+        case.plan = body["plan"]
+        by_plan[body["plan"]] = case
+    elif fact.kind == "approval":
+        case.approvals.setdefault(body["plan"], []).append(body["by"])
+        if body.get("accepts_utility_loss"):
+            case.accepts_loss.add(body["plan"])
+    elif fact.kind == "step":
+        case.steps.setdefault(body["plan"], {})[body["step"]] = body["result"]
+        case.seconds.setdefault(body["plan"], {})[body["step"]] = body["seconds"]
+    elif fact.kind == "shard-withdrawn":
+        case.withdrawn[body["shard"]] = body["name"]
+    elif fact.kind == "hold":
+        case.hold = body["reason"] if body["on"] else None
+        case.lifted = not body["on"]
+    elif fact.kind == "deadline-extended":
+        case.until = dt.date.fromisoformat(body["until"])
+    elif fact.kind == "purge-held":
+        case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
+        case.purge_reason = body["because"]
+    elif fact.kind == "report":
+        case.report = body
+    elif fact.kind == "request-closed":
+        case.closed = body["outcome"]
 
 
 def case_of(ledger: Ledger, request: str) -> Case:

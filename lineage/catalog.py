@@ -35,6 +35,7 @@ from lineage.records import (
     Selector,
     Shard,
     digest_of,
+    is_unicode,
 )
 from lineage.state import component_of, composition_of, shard_of
 from lineage.trace import Trace
@@ -200,6 +201,7 @@ class Catalog:
         what once was if nothing is. Downwards, what is retired or
         withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
+        _require_unicode(start)
         found = trace_of(self._connection, start, up=up, down=down)
         if found is None:
             raise UnknownRecord(f"nothing named {start!r} is recorded{_near(start, self._names())}")
@@ -208,6 +210,8 @@ class Catalog:
     # How it is asked ---------------------------------------------------------------------------------------------
 
     def _ask(self, sql: str, *values: Any) -> list[Any]:
+        for value in values:
+            _require_unicode(value)
         return self._connection.execute(sql, list(values)).fetchall()
 
     def _records(self, table: str, live: bool) -> list[Any]:
@@ -260,3 +264,8 @@ class Catalog:
 def _near(named: str, names: Sequence[str]) -> str:
     close = get_close_matches(named, names, n=3)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
+
+def _require_unicode(value: Any) -> None:
+    if isinstance(value, str) and not is_unicode(value):
+        raise UnknownRecord(f"nothing is recorded under {value[:40]!r}, which is not Unicode; write it in UTF-8")

@@ -28,6 +28,7 @@ from lineage.intake_csv import read_csv
 from lineage.intake_folder import read_folder
 from lineage.intake_npz import read_npz
 from lineage.intake_parquet import read_parquet
+from lineage.records import is_unicode
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,3 @@ def settle(columns: Columns) -> Intake:
         licenses=columns.text.get("license", nothing),
         rows=tuple(columns.where(row) for row in range(items)),
     )
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether text can be written at all: half a character, as names of files may hold, cannot."""
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False

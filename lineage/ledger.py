@@ -53,6 +53,8 @@ LINEAGE_KINDS = (
 
 Clock = Callable[[], dt.datetime]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_MOST_LOCK_SECONDS = 86_400
+"""Seconds of a day: who waits longer waits for something that will not come."""
 _IGNORED = "private/\ncatalog-*\n*.lock\n"
 _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
@@ -217,8 +219,11 @@ def _lock_seconds(config: Path) -> float:
         raise BadInput(
             f"{config}: cannot be read ({problem}); correct it, or delete it to use the defaults"
         ) from problem
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise BadInput(f"{config}: lock_seconds must be a number of seconds, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_LOCK_SECONDS:
+        most = f"{_MOST_LOCK_SECONDS:,}"
+        raise BadInput(
+            f"{config}: lock_seconds must be a number of seconds up to {most}, not {value!r:.40}; correct it"
+        )
     return float(value)
 
 

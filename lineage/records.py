@@ -288,6 +288,14 @@ def _adapter(record: type[Any]) -> "TypeAdapter[Any]":
     return TypeAdapter(record)
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether text can be written at all: half a character, as names of files may hold, cannot."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def shard_digest(item_digests: Iterable[str]) -> str:
     """Return the digest of the shard that holds these items, in any order, repeats counted."""
     body = hashlib.sha256()

@@ -30,11 +30,11 @@ from lineage.columns import LIMIT
 from lineage.content import item_digests, item_sizes, write_content
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord, WorkspaceBusy
 from lineage.expectations import validate
-from lineage.intake import Intake, is_unicode, read_file
+from lineage.intake import Intake, read_file
 from lineage.ledger import Ledger
 from lineage.likeness import THRESHOLDS, likenesses
 from lineage.manifest import in_manifest_order, read_digests, write_manifest
-from lineage.records import Item, Shard, ShardChange, canonical, plain, shard_digest
+from lineage.records import Item, Shard, ShardChange, canonical, is_unicode, plain, shard_digest
 from lineage.rules import Rules
 from lineage.shard_files import (
     live_shards,

@@ -28,6 +28,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 USAGE: Any = typer.BadParameter.__base__  # typer's own UsageError, which it has no public name for
 
 
+_TYPED = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a path that no machine could open: it was typed wrong."""
 _LONGEST, _ENDING = 2_000, 400
 """Characters of an error's line, and of its end, which says what to do; names that were typed may be of any length."""
 _AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
@@ -121,6 +123,8 @@ def exit_code_of(error: Exception) -> int:
     damaged = (BundleBroken, DigestMismatch, KeyMismatch, LedgerBroken)
     if isinstance(error, (Refused, CertificateRefused, ExpectationsFailed, *damaged)):
         return 1
+    if isinstance(error, OSError) and error.errno in _TYPED:
+        return 2
     if not _expected(error) or _machine(error):
         return 3
     return 2

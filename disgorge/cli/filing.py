@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from disgorge.cli.failures import WrongUse
-from lineage.records import Json
+from lineage.records import Json, is_unicode
 from policies.request import REGIMES, RemovalRequest, Standing
 from policies.taxonomy import Defect
 
@@ -82,6 +82,8 @@ def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> Re
         raise WrongUse(f"{draft.id!r} is no id for a request; use up to 80 letters, digits, dots, hyphens, underscores")
     _require_line("regime", draft.regime)
     for name, value in draft.particulars.items():
+        if not is_unicode(name + value):
+            raise WrongUse(f"{name!r} of the particulars is not Unicode; write it in UTF-8")
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
     selectors = _selectors(ledger, draft.selectors)

@@ -417,3 +417,11 @@ def test_what_was_checked_before_is_noticed_when_it_is_edited(tmp_path: Path) ->
     file.write_bytes(file.read_bytes().replace(b"R-7", b"R-2"))
     ledger.append("hold", {"request": "R-9", "on": True, "reason": "x"})
     assert ledger.verify() == 7
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1" + "0" * 400, "true", "'30'", "1e9"])
+def test_a_time_to_wait_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+    Ledger.init(tmp_path)
+    (tmp_path / ".disgorge" / "config.toml").write_text(f"lock_seconds = {value}\n")
+    with pytest.raises(BadInput, match=r"config\.toml: lock_seconds must be a number of seconds up to 86,400"):
+        Ledger.open(tmp_path)

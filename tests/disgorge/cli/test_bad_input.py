@@ -376,3 +376,24 @@ def test_wrong_use_is_one_line_that_names_the_help(empty: Path, arguments: tuple
     with untouched(empty):
         said = refused(*arguments, code=2)
     assert said.endswith("--help` says what there is")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("release", "predict", RELEASE), ("shard", "show"), ("trace",), ("trace", "--subject")]
+)
+def test_half_a_character_names_nothing(workspace: Path, arguments: tuple[str, ...]) -> None:
+    with untouched(workspace):
+        assert "write it in UTF-8" in refused(*arguments, "a\udc80", code=2)
+
+
+def test_particulars_are_text(workspace: Path) -> None:
+    Path("r.yaml").write_text(
+        "{standing: customer, ground: privacy, regime: gdpr, selectors: {shard: shard-1}, "
+        'particulars: {name: "\\ud800"}}\n'
+    )
+    with untouched(workspace):
+        assert "'name' of the particulars is not Unicode" in refused("request", "file", "--from", "r.yaml", code=2)
+
+
+def test_a_path_longer_than_there_can_be_is_wrong_use(workspace: Path) -> None:
+    assert "File name too long" in refused("verify", "a" * 5_000, code=2)

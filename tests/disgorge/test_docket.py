@@ -1,0 +1,34 @@
+"""A docket is read from facts of the known form; another is named, with its line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.docket import docket
+from lineage.errors import LedgerBroken
+from lineage.ledger import Ledger
+from lineage.records import plain
+from tests.disgorge.report_cases import request
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("request", {}),
+        ("request", {"request": {"id": "R-2"}}),
+        ("decision", {"request": "R-7"}),
+        ("plan", {"request": "R-7"}),
+        ("plan", {"request": "R-7", "plan": ["a"]}),
+        ("approval", {"request": "R-7"}),
+        ("deadline-extended", {"request": "R-7", "until": "soon"}),
+        ("hold", {"request": ["R-7"]}),
+    ],
+)
+def test_a_fact_of_another_form_is_named(tmp_path: Path, kind: str, body: dict[str, Any]) -> None:
+    ledger = Ledger.init(tmp_path)
+    ledger.append("request", {"request": plain(request())})
+    assert list(docket(ledger)) == ["R-7"]
+    ledger.append(kind, body)
+    with pytest.raises(LedgerBroken, match=f"line 3 of the ledger, a '{kind}', has not the form of one"):
+        docket(ledger)
