@@ -33,9 +33,7 @@ AGAIN = re.compile(
 )
 
 
-MOMENTS = {"filing": 5.0, "reading": 5.0}
-"""Seconds that 99 of 100 take less than, on a machine of two cores that does other work as well; tens of times what it
-takes alone. Who files waits for up to seven others, who reads for nobody."""
+MOMENT = 1.0  # seconds; eight processes share two cores with whatever else the machine does
 
 
 def start(workspace: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -113,14 +111,14 @@ def test_eight_processes_file_and_read_at_once(tmp_path: Path) -> None:
     filed = list(docket(ledger))
     assert [[request for request in filed if request in some] for some in map(set, ids)] == ids
     assert len(list((ledger.home / "private" / "requests").iterdir())) == 8 * each
-    for what, moment in MOMENTS.items():
+    for what in ("filing", "reading"):
         took = sorted(seconds for one in ended for seconds in json.loads(one.out)[what])
         p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))
         tally(
             "eight writers", what, requests=len(took), p50_ms=round(p50 * 1000, 1), p99_ms=round(p99 * 1000, 1),
             max_ms=round(took[-1] * 1000, 1),
         )  # fmt: skip
-        assert p99 < moment, (what, p99)
+        assert p99 < MOMENT, (what, p99)
 
 
 def test_an_id_is_given_to_one_of_several_who_ask_at_the_same_time(tmp_path: Path) -> None:
