@@ -62,13 +62,16 @@ def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = 
     for stale in folder.parent.glob(f".{folder.name}.partial-*"):  # left by a process that was killed
         shutil.rmtree(stale)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    inside, packed = partial / folder.name, partial / zip_of(folder).name  # all that a kill leaves lies in one folder
     try:
+        inside.mkdir()
         for name, data in members.items():
-            _write(partial / name, data)
-        write_atomically(zip_of(folder), pack(members))
-        os.chmod(partial, 0o755)
-        _sync(partial)
-        _put(partial, folder)
+            _write(inside / name, data)
+        _write(packed, pack(members))
+        os.chmod(inside, 0o755)
+        _sync(inside)
+        os.replace(packed, zip_of(folder))
+        _put(inside, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _sync(folder.parent)
