@@ -31,8 +31,8 @@ from policies.yaml_text import read_yaml
 MOST_THREADS = 256
 """More than any one machine this trains on has."""
 
-_SHOWN = 5
-"""Problems that an error names."""
+_SHOWN, _LETTERS = 5, 80
+"""Problems that an error names, and letters of each name in it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _VERSION_LIKE = re.compile(r"v\d+|latest", re.IGNORECASE)
 
@@ -56,7 +56,9 @@ class _ModelFile(BaseModel):
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
-            raise ValueError(f"{value!r} is no name for it; use letters, digits, dots, hyphens and underscores")
+            raise ValueError(
+                f"{value[:_LETTERS]!r} is no name for it; use letters, digits, dots, hyphens and underscores"
+            )
         return value
 
     @field_validator("alias")
@@ -74,7 +76,9 @@ class _ModelFile(BaseModel):
                 _require_json(inner)
                 canonical(inner)
             except ValueError as problem:  # which rfc8785's errors are
-                raise ValueError(f"{name}: {problem}; write numbers, words, lists and mappings of them") from None
+                raise ValueError(
+                    f"{_named(name)}: {problem}; write numbers, words, lists and mappings of them"
+                ) from None
         return value
 
     @model_validator(mode="after")
@@ -84,7 +88,7 @@ class _ModelFile(BaseModel):
             for name in getattr(self, field):
                 if name in seen:
                     where = f"twice in {field}" if seen[name] == field else f"in {seen[name]} and in {field}"
-                    raise ValueError(f"shard {name!r} is named {where}; name it once")
+                    raise ValueError(f"shard {name[:_LETTERS]!r} is named {where}; name it once")
                 seen[name] = field
         return self
 
@@ -132,14 +136,14 @@ def _require_json(value: Any) -> None:
         for inner in value:
             _require_json(inner)
     elif not (value is None or isinstance(value, bool | int | float | str)):
-        raise ValueError(f"{value} is a {type(value).__name__}, which JSON has not")
+        raise ValueError(f"{str(value)[:_LETTERS]} is a {type(value).__name__}, which JSON has not")
 
 
 def _problems(error: ValidationError) -> str:
     """Return validation errors on one line: each field and what is wrong with it."""
     said = []
     for problem in error.errors(include_url=False, include_context=False):
-        where = ".".join(str(part) for part in problem["loc"])
+        where = ".".join(_named(str(part)) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             words = f"unknown; take it out or correct its name (known are {', '.join(_ModelFile.model_fields)})"
@@ -148,3 +152,7 @@ def _problems(error: ValidationError) -> str:
         said.append(f"{where}: {words}" if where else words)
     more = [f"and {len(said) - _SHOWN:,} more"] if len(said) > _SHOWN else []
     return "; ".join([*said[:_SHOWN], *more])
+
+
+def _named(part: str) -> str:
+    return part[:_LETTERS] if part.isprintable() else repr(part[:_LETTERS])

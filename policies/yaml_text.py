@@ -1,7 +1,8 @@
-"""Reads the YAML that people write rules and cases in, without YAML's surprises.
+r"""Reads the YAML that people write rules and cases in, without YAML's surprises.
 
 - only ``true`` and ``false`` are booleans, as in YAML 1.2: ``on``, ``off``, ``yes`` and ``no`` stay words;
 - a key written twice is an error, not a silent overwrite: in a rule the lost half could be a legal hold;
+- half a character (``"\ud800"``), which no UTF-8 can hold, is no text;
 - aliases are refused, so a small file cannot expand into a huge one;
 - nothing but plain values is built (a subclass of ``yaml.SafeLoader``).
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from lineage.records import is_unicode
 from policies.errors import PolicyError
 
 MAX_BYTES = 1_000_000
@@ -24,7 +26,11 @@ class _Strict(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed, write the value out", mark)
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode) and not is_unicode(node.value):
+            problem = "text with half a character, which nothing can record; write it out"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

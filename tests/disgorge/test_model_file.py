@@ -147,3 +147,11 @@ def test_of_a_thousand_problems_a_few_are_named() -> None:
     with pytest.raises(BadModel, match=r"k0: unknown.*; and 995 more$") as refused:
         model_spec(LEAST | {f"k{number}": 1 for number in range(1000)}, name="m.yaml")
     assert len(str(refused.value)) < 2_000
+
+
+def test_endless_names_are_cut_and_odd_ones_quoted() -> None:
+    for spoiled in ({"release": "a" * 100_000}, {"b" * 100_000: 1}, {"shards": ["c" * 100_000] * 2}, {"x\ny": 1}):
+        with pytest.raises(BadModel) as refused:
+            model_spec(LEAST | spoiled, name="m.yaml")
+        assert len(str(refused.value)) < 500
+        assert "\n" not in str(refused.value)

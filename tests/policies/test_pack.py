@@ -205,3 +205,9 @@ def test_importing_packs_loads_nothing_heavy():
         "print(sorted({'cel', 'holidays', 'pydantic', 'dateutil', 'torch', 'duckdb'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_half_a_character_is_no_text(tmp_path):
+    (tmp_path / "mine.yaml").write_text('pack: "a\\ud800"\n')
+    with pytest.raises(BadPack, match=r"mine\.yaml: line 1, column 7: text with half a character"):
+        load_pack(tmp_path / "mine.yaml")
