@@ -13,7 +13,7 @@ a shift by the seed of all removed items at once, the references show. With t' =
 and standard deviation over the D_r,
 
 (2)  passes = min( max( critical(0.05),   mean + t'(0.95) sd ),  D(before) / 2 )
-(3)  flags  = max( critical(0.004),  mean + t'(0.996) sd,  2 max D_r,  D(before) / 2 ),   critical(a) = sqrt(-ln(a/2)/n)
+(3)  flags  = max( critical(0.002),  mean + t'(0.998) sd,  2 max D_r,  D(before) / 2 ),   critical(a) = sqrt(-ln(a/2)/n)
 
 - D(after) above (3) fails, on either side: the distance has no sign, and over-forgetting makes it large as well;
 - positive control: D(before) lies above (3). Negative: the first reference does not lie above (3) as the others make
@@ -37,13 +37,14 @@ import numpy as np
 
 from disgorge.evidence import Check, Control, ProbeCase, Verdict
 from disgorge.method import Progress, no_progress
-from disgorge.probes.band import FAIL_LEVEL, MATTERS, MIN_REFERENCES, student
+from disgorge.probes.band import MATTERS, MIN_REFERENCES, student
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 MIN_REMOVED = 8
 """With fewer, the critical value is near or above 1, which no distance reaches."""
-PASS_LEVEL = 0.95
+PASS_LEVEL, FLAG_LEVEL = 0.95, 0.998
+"""The levels of (2) and (3); the second so that at most one honest removal in two hundred is accused."""
 POWER_QUANTILE = 0.8416
 """The normal quantile of a power of 0.8."""
 DIGITS = 9
@@ -52,7 +53,7 @@ DIGITS = 9
 QUESTION = "Are the scores of the removed items distributed as those of a model that never saw them?"
 CALIBRATED = (
     f"references against references: a pass within Student's {PASS_LEVEL:g} interval or the test's own critical value, "
-    f"a failure beyond {FAIL_LEVEL:g}, twice the largest distance between references and {MATTERS:g} of the distance "
+    f"a failure beyond {FLAG_LEVEL:g}, twice the largest distance between references and {MATTERS:g} of the distance "
     f"before removal; false accusations simulated by benchmarks/calibrate_probes.py"
 )
 
@@ -78,8 +79,8 @@ def gap(target: Vector, pool: Vector) -> float:
 def critical(n: int, level: float) -> float:
     """Return the distance that two independent samples of n exceed with probability 1 - ``level``, asymptotically.
 
-    >>> round(critical(100, 0.95), 3), round(critical(100, 0.996), 3)
-    (0.192, 0.249)
+    >>> round(critical(100, 0.95), 3), round(critical(100, 0.998), 3)
+    (0.192, 0.263)
     """
     return math.sqrt(-math.log((1 - level) / 2) / n)
 
@@ -103,7 +104,7 @@ def limits_of(references: tuple[Vector, ...], before: float) -> Limits:
     distances = [abs(gap(reference, others_of(references, place))) for place, reference in enumerate(references)]
     mean, spread = float(np.mean(distances)), float(np.std(distances, ddof=1)) * math.sqrt(1 + 1 / count)
     wide = max(critical(n, PASS_LEVEL), mean + student(count - 1, PASS_LEVEL) * spread)
-    far = max(critical(n, FAIL_LEVEL), mean + student(count - 1, FAIL_LEVEL) * spread, 2 * max(distances))
+    far = max(critical(n, FLAG_LEVEL), mean + student(count - 1, FLAG_LEVEL) * spread, 2 * max(distances))
     return Limits(min(wide, MATTERS * before), max(far, MATTERS * before), tuple(distances))
 
 
@@ -157,7 +158,7 @@ def judge(before: Vector, after: Vector, references: tuple[Vector, ...], *, rele
             "side": "above" if signed > 0 else "below" if signed < 0 else "neither",
             "reference_distances": list(limits.distances),
             "passes": limits.passes,
-            "critical": critical(n, FAIL_LEVEL),
+            "critical": critical(n, FLAG_LEVEL),
             "least_detectable": least,
             "power": 0.8,
         },

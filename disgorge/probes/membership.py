@@ -37,9 +37,9 @@ from disgorge.evidence import Check, ProbeCase, Verdict
 from disgorge.method import Items, Model, Progress, no_progress
 from disgorge.probes.attack import likelihood, rmia
 from disgorge.probes.attack.curve import LEVEL, RESAMPLES, Pair, Vector
-from disgorge.probes.attack.standing import Scores, Standing
+from disgorge.probes.attack.standing import FLAG_LEVEL, Scores, Standing
 from disgorge.probes.attack.three import attacks
-from disgorge.probes.band import FAIL_LEVEL, MATTERS, MIN_REFERENCES
+from disgorge.probes.band import MATTERS, MIN_REFERENCES
 
 MIN_REMOVED = 5
 """With fewer, even perfect separation lies inside the band of sampling noise."""
@@ -49,7 +49,7 @@ MIN_HELD_OUT = 20
 QUESTION = "Can somebody who attacks the model still tell that the removed items were used to train it?"
 CALIBRATED = (
     f"references against references, each attack on its own: a pass within Student's {LEVEL:g} interval, a failure "
-    f"beyond its {FAIL_LEVEL:g} and {MATTERS:g} of what there is to forget; false accusations by all attacks together "
+    f"beyond its {FLAG_LEVEL:g} and {MATTERS:g} of what there is to forget; false accusations by all attacks together "
     f"simulated by benchmarks/calibrate_probes.py"
 )
 

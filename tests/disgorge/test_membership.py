@@ -126,12 +126,12 @@ def test_a_model_that_remembers_is_flagged_and_an_honest_one_passes(task: Litera
 
 @pytest.mark.parametrize(
     ("shift", "references", "least"),
-    [(0.0, 4, 0.8), (0.5, 8, 0.35), (0.5, 3, 0.0)],
+    [(0.0, 4, 0.8), (0.5, 8, 0.4), (0.5, 3, 0.0)],
     ids=["4", "8 shifted", "3 shifted"],
 )
 def test_honest_removals_are_not_accused(shift: float, references: int, least: float) -> None:
     """With and without a shift that the whole cohort shares, for which a band from items alone would be too narrow."""
-    count = amount(20, 300)
+    count = amount(20, 150)
     checks = [PROBE.run(case(seed, shift=shift, references=references)) for seed in range(count)]
     found = Counter(check.verdict.value for check in checks)
     inside = sum(check.threshold[0] <= check.value <= check.threshold[1] for check in checks)
@@ -142,7 +142,7 @@ def test_honest_removals_are_not_accused(shift: float, references: int, least: f
 
 
 def test_seven_items_pass_or_stay_open_but_are_not_accused() -> None:
-    found = verdicts(amount(15, 200), removed=7, references=8)
+    found = verdicts(amount(15, 100), removed=7, references=8)
     assert found["fail"] <= 1, found
 
 
@@ -157,7 +157,7 @@ def test_a_liar_who_did_nothing_is_failed() -> None:
 @pytest.mark.parametrize("references", [1, 3, 8])
 def test_who_did_nothing_fails_wherever_a_control_holds(references: int) -> None:
     """Whether the model before removal is adopted as it is, or trained again with the items still there."""
-    count, able, failed = amount(8, 150), 0, 0
+    count, able, failed = amount(8, 50), 0, 0
     for seed in range(count):
         done = case(seed, references=references, after=6.0, shift=0.1)
         for after in (done.before, done.after):
@@ -181,14 +181,14 @@ def test_a_liar_who_hides_outputs_is_failed() -> None:
 @pytest.mark.parametrize(("removed", "least"), [(7, 0.0), (120, 0.95)])
 @pytest.mark.parametrize("after", [6.0, -15.0])
 def test_liars_never_pass(removed: int, least: float, after: float) -> None:
-    count = amount(10, 100)
+    count = amount(10, 50)
     found = verdicts(count, removed=removed, references=8, after=after)
     assert found["pass"] == 0, found
     assert found["fail"] >= least * count, found
 
 
 def test_half_forgotten_does_not_pass_and_the_degree_says_how_much() -> None:
-    checks = [PROBE.run(case(seed, references=8, after=3.0)) for seed in range(amount(10, 100))]
+    checks = [PROBE.run(case(seed, references=8, after=3.0)) for seed in range(amount(10, 50))]
     degrees = [check.detail["attacks"]["IAM"]["degree"] for check in checks]
     assert 0.35 < np.median(degrees) < 0.75
     assert not [check.answer for check in checks if check.verdict is Verdict.PASS]

@@ -6,18 +6,20 @@ references' mean, s their spread as it holds for one more such model (R - 1 degr
 alone and g the distance from m to the model before removal, what there is to forget,
 
 (1)  passes = max( t(R - 1, 0.95) s,  z(0.95) sqrt(u) )
-(2)  flags  = max( t(R - 1, 0.996) s,  z(0.996) sqrt(u),  g / 2,  passes )
+(2)  flags  = max( t(R - 1, 0.99) s,  z(0.99) sqrt(u),  g / 2,  passes )
 
 - *inside* is a reading within ``passes`` of m. *Flagged* is a reading further than ``flags`` from m whose interval,
   too, lies wholly beyond ``passes``: too far for seeds, too far for the draw of items, and enough to matter;
 - positive control: the model before removal is flagged, above. Negative: the first reference, judged by (1) as the
   others make it, has an interval that touches the band; and each reference, judged so, lies within g / 2 of the middle.
 
-The levels are those of :mod:`disgorge.probes.band`, without its nine standard deviations, with which even eight
-references would recognize next to nothing; instead, all three attacks together are simulated by
-``python -m benchmarks.calibrate_probes``. The price of (2): a reading between the two distances says nothing, so a
-model that kept less than half is not failed, only not passed; and where seeds shift all removed items at once, three
-references recognize little. We prefer that to an accusation.
+The level of (2) is less strict than that of :mod:`disgorge.probes.band`, and there are no nine standard deviations,
+with which even eight references would recognize next to nothing: here the draw of items and the negative control
+guard too, and all three attacks together are simulated by ``python -m benchmarks.calibrate_probes``.
+
+The price of (2): a reading between the two distances says nothing, so a model that kept less than half is not failed,
+only not passed; and where seeds shift all removed items at once, three references recognize little. We prefer that to
+an accusation.
 """
 
 import math
@@ -29,7 +31,10 @@ import numpy as np
 
 from disgorge.evidence import Control
 from disgorge.probes.attack.curve import LEVEL, Curve, Pair, normal_quantile
-from disgorge.probes.band import FAIL_LEVEL, MATTERS, student
+from disgorge.probes.band import MATTERS, student
+
+FLAG_LEVEL = 0.99
+"""The level of (2): calibrated so that three attacks together accuse at most one honest removal in a hundred."""
 
 Task = Literal["classify", "generate"]
 
@@ -137,7 +142,7 @@ def band_of(values: Sequence[float], spread: float, variance: float, gap: float)
     """Return equations (1) and (2) for the values of at least two references, given their spread for one more model."""
     freedom, noise = len(values) - 1, math.sqrt(variance)
     passes = max(student(freedom, LEVEL) * spread, normal_quantile(LEVEL) * noise)
-    far = max(student(freedom, FAIL_LEVEL) * spread, normal_quantile(FAIL_LEVEL) * noise)
+    far = max(student(freedom, FLAG_LEVEL) * spread, normal_quantile(FLAG_LEVEL) * noise)
     flags = max(far, MATTERS * max(gap, 0.0), passes)
     return Band(math.fsum(values) / len(values), passes, flags, flags)
 
