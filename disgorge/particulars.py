@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from disgorge.errors import DisgorgeError
 from lineage.errors import WorkspaceBusy
-from lineage.journal import POLL_SECONDS
+from lineage.journal import acquire_in_turn
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
 from lineage.records import Selector
@@ -36,10 +36,13 @@ _PATIENCE = 60.0
 def filing(ledger: Ledger) -> Iterator[None]:
     """Let one at a time file or erase: an id that was free stays free, and what lies half-written is nobody's."""
     try:
-        with FileLock(ledger.home / "filing.lock", timeout=_PATIENCE, poll_interval=POLL_SECONDS):
-            yield
+        acquire_in_turn(lock := FileLock(ledger.home / "filing.lock"), _PATIENCE)
     except Timeout as error:
         raise WorkspaceBusy("others are filing requests in this workspace; do it again in a moment") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
