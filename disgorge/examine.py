@@ -86,18 +86,19 @@ class Examiner:
         members = members_of(after, known)
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
-        old, new = assemble(self.ledger, before), assemble(self.ledger, after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
-        kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
         apart = self.independent()
         try:
             reexecution = self._reexecute(title, after, members, held_out, apart, were={each.digest for each in were})
+            # only now, because re-execution puts back the bytes of a part that somebody swapped
+            old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             answered = check_answers(self.ledger, title, question, new, members, apart=apart)
         finally:
             apart.close()
+        utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
+        kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         planted = canaries_among(self.ledger, withdrawn, removed)
         looked_at = ProbeCase(title, old, new, (), removed, retained, held_out, seed_of(plan, title), planted)
         statistics = self._statistics(looked_at, spec, shards)

@@ -21,8 +21,11 @@ OLD, NEW = b"the old weights", b"the weights that stay"
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an MLflow database with its tables and nothing in it."""
     folder = tmp_path_factory.mktemp("mlflow")
-    with Store(folder).client() as client:
-        client.search_experiments()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):  # MLflow sets them for whoever chose a store before
+            patch.delenv(name, raising=False)
+        with Store(folder).client() as client:
+            client.search_experiments()
     return folder / "mlflow.db"
 
 
