@@ -94,10 +94,11 @@ class Examiner:
             reexecution = self._reexecute(title, after, members, held_out, apart, were={each.digest for each in were})
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
+            # the old model answers first: what a method remembers of that must be there when the new one is asked
+            utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
             answered = check_answers(self.ledger, title, question, new, members, apart=apart)
         finally:
             apart.close()
-        utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         planted = canaries_among(self.ledger, withdrawn, removed)
         looked_at = ProbeCase(title, old, new, (), removed, retained, held_out, seed_of(plan, title), planted)
