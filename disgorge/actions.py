@@ -8,23 +8,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from disgorge import purge as purging
 from disgorge.barriers import require_unchanged
 from disgorge.certificate import refuse_adoption
-from disgorge.closure import by_digest, influences, lineage_closure, members_of
+from disgorge.closure import by_digest, influences, members_of
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.evidence import Check, Verdict
 from disgorge.examine import Examination, Examiner, join, pick
-from disgorge.forget_list import ForgetList, forgotten
+from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.jobs import OnProgress, Runner, read_items
+from disgorge.near import look, recorded_likenesses, require_judged
+from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.never_trained import NAME as NEVER_TRAINED
-from disgorge.probes.residue import residue as judge
+from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
-from disgorge.requests import impact_as_planned
-from disgorge.residue_search import case_after, search
 from disgorge.still_so import require_still_so
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
@@ -76,9 +74,11 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     changes = plan.shard_changes
     require_unchanged(ledger, case, plan)
     with Catalog.anew(ledger) as catalog:
-        selected = catalog.selected(selectors_of(ledger, case.request))
+        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
     forget = sorted(forgotten(ledger, case).union(*selected.values()))
-    ForgetList(ledger, plan.digest).remember(forget)
+    likenesses = forgotten_likenesses(ledger, case) | recorded_likenesses(ledger, selected)
+    require_judged(look(ledger, case, likenesses), case)
+    ForgetList(ledger, plan.digest).remember(forget, likenesses)
     ledger.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
@@ -241,69 +241,8 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 
 def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    """Delete what was retired and look for it; the search is run before as well, to show that it can find it.
-
-    Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
-    """
-    ledger = workshop.ledger
-    forget = forgotten(ledger, case)
-    targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
-    closures = _closures(ledger, plan, case)
-    listed = ForgetList(ledger, plan.digest)
-    found_before = listed.found_before
-    if found_before is None:
-        found_before = len(search(ledger, item_digests=forget, **targets).found)
-        listed.note_found(found_before)
-    purged = purging.purge(ledger, item_digests=forget, **targets)
-    residue = judge(case_after(ledger, plan.request, found_before=found_before, item_digests=forget, **targets))
-    if residue.verdict is not Verdict.PASS:
-        raise CertificateRefused(
-            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "
-            f"that right and resume, or plan the request again"
-        )
-    fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
-    result = {
-        "deleted": len(purged.deleted),
-        "kept": list(purged.kept),
-        "residuals": list(purged.residuals),
-        "residue": plain(residue),
-        "closures": plain(closures),
-    }
+    fact, result = purge_and_look(workshop.ledger, plan, step, case)
     return Acted(result, [("purged", fact)])
-
-
-def _first(residue: Check) -> str:
-    """Say where the first trace is, or why nobody could look."""
-    return next(iter([*residue.detail.get("left", []), *residue.detail.get("not searched", [])]), "no place named")
-
-
-def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
-    """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
-
-    Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
-    only now. Raises :class:`CertificateRefused` if something did.
-    """
-    with Catalog.anew(ledger) as catalog:
-        known = by_digest(catalog.components(live=False))
-        live = list(catalog.components())
-        for release in catalog.releases():
-            live += members_of(catalog.composition(release.composition), known)
-        taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
-        about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
-    affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
-    if affected:
-        about[plan.request] = affected
-    withdrawn = frozenset(case.withdrawn)
-    left = sorted({component.name for component in live if influences([component], known) & withdrawn})
-    if left:
-        raise CertificateRefused(
-            f"{', '.join(left)} learned from the withdrawn data and is live, and no step of the plan takes it away; "
-            f"plan the request again with `disgorge request plan {plan.request}`"
-        )
-    return [
-        lineage_closure(subject, before=before, after=live, known=known, withdrawn=withdrawn)
-        for subject, before in about.items()
-    ]
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -314,6 +253,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         raise CertificateRefused(written.refusal)
     for digest in case.steps:
         ForgetList(ledger, digest).erase()
+    forget_included(ledger, case)
     report = report_fact(ledger, written)
     closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)

@@ -49,6 +49,12 @@ class Case:
 
     withdrawn: dict[str, str] = field(default_factory=dict)
     """Digests of the shards withdrawn for the request, by any of its plans, to their names."""
+    distinct: set[str] = field(default_factory=set)
+    """Keyed marks of near-duplicates that a person found to be other items; see :mod:`disgorge.near`."""
+    included: list[str] = field(default_factory=list)
+    """Keyed marks of near-duplicates that a person added to what is removed."""
+    rescoped: bool = False
+    """Whether something was added since the decision, which has to be made again."""
 
     def take(self, decision: Decision) -> None:
         """Let a decision hold from now on; an extension of another deadline than its own ends."""
@@ -56,6 +62,7 @@ class Case:
         if before != now:
             self.until = None
         self.decision = decision
+        self.rescoped = False
 
     @property
     def judged(self) -> RemovalRequest:
@@ -139,6 +146,11 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     elif fact.kind == "purge-held":
         case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
         case.purge_reason = body["because"]
+    elif fact.kind == "near-review" and body["same"]:
+        case.included += body["marks"]
+        case.plan, case.rescoped = None, True
+    elif fact.kind == "near-review":
+        case.distinct.update(body["marks"])
     elif fact.kind == "report":
         case.report = body
     elif fact.kind == "request-closed":

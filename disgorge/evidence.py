@@ -144,11 +144,47 @@ class ReexecutionCase:
 
 
 @dataclass(frozen=True, slots=True)
+class NearItem:
+    """A live item that is near removed ones: its shard's name, its digest, theirs, nearest first, and bits to that."""
+
+    shard: str
+    digest: str
+    near: tuple[str, ...]
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """What a search by likeness came to.
+
+    ``unjudged`` are near-duplicates nobody has looked at, ``distinct`` those that a person found to be other items.
+    ``sought`` is how many removed items have a likeness; ``unseen`` are names of live shards with an item without one.
+    """
+
+    sought: int
+    unjudged: tuple[NearItem, ...] = ()
+    distinct: tuple[NearItem, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What nobody has looked at, in words, "" if there is nothing."""
+        if not self.unjudged:
+            return ""
+        shards = sorted({item.shard for item in self.unjudged})
+        count = "1 item" if len(self.unjudged) == 1 else f"{len(self.unjudged):,} items"
+        return f"{count} of {', '.join(shards)} look like what it removes"
+
+
+@dataclass(frozen=True, slots=True)
 class ResidueCase:
     """What the residue check judges: traces found before a purge and left after it, and how far the search reached.
 
     ``before`` is how many traces the same search found before the purge, ``left`` where it finds one now, ``places``
     how many places it looked at, ``blind`` those it could not look into, ``seconds`` how long it took.
+
+    ``items`` is how many items were removed, ``near`` what a search by likeness for their near-duplicates came to, and
+    ``recognized`` how many of those sought it found in their own shards before the purge.
     """
 
     request: str
@@ -157,6 +193,9 @@ class ResidueCase:
     places: int
     blind: tuple[str, ...]
     seconds: float
+    items: int = 0
+    near: Near = Near(0)
+    recognized: int = 0
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ whoever loses the private folder half-way cannot finish.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from disgorge.docket import Case
 from disgorge.errors import ExecutionFailed
@@ -21,9 +21,9 @@ class ForgetList:
     def __init__(self, ledger: Ledger, plan: str) -> None:
         self.path = ledger.home / "private" / "executions" / f"{plan}.json"
 
-    def remember(self, items: Iterable[str]) -> None:
-        """Keep these item digests."""
-        self._write({"items": sorted(items)})
+    def remember(self, items: Iterable[str], likenesses: Mapping[str, str]) -> None:
+        """Keep these item digests, and of those that have one the likeness by which near-duplicates are known."""
+        self._write({"items": sorted(items), "likenesses": dict(likenesses)})
 
     @property
     def items(self) -> frozenset[str]:
@@ -31,13 +31,23 @@ class ForgetList:
         return frozenset(self._read().get("items", []))
 
     @property
+    def likenesses(self) -> dict[str, str]:
+        """Likenesses by item digest."""
+        return dict(self._read().get("likenesses", {}))
+
+    @property
     def found_before(self) -> int | None:
         """How many traces the search found before anything was purged, once that was noted."""
         return self._read().get("found_before")
 
-    def note_found(self, traces: int) -> None:
-        """Keep what the search found before the purge: the control of the search afterwards."""
-        self._write(self._read() | {"found_before": traces})
+    @property
+    def recognized(self) -> frozenset[str]:
+        """The items that the search by likeness found in their own shards, before the purge."""
+        return frozenset(self._read().get("recognized", []))
+
+    def note_found(self, traces: int, recognized: Iterable[str]) -> None:
+        """Keep what the searches found before the purge: the controls of the searches afterwards."""
+        self._write(self._read() | {"found_before": traces, "recognized": sorted(recognized)})
 
     def erase(self) -> None:
         """Delete the file, and what a killed execution left half-written beside it; the caller holds the turn."""
@@ -57,6 +67,16 @@ def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
 
     Raises :class:`ExecutionFailed` if items were withdrawn and their list is gone.
     """
+    return frozenset(item for each in lists_of(ledger, case) for item in each.items)
+
+
+def forgotten_likenesses(ledger: Ledger, case: Case) -> dict[str, str]:
+    """Return the likenesses, by item digest, of what was withdrawn so far. Errors as of :func:`forgotten`."""
+    return {item: likeness for each in lists_of(ledger, case) for item, likeness in each.likenesses.items()}
+
+
+def lists_of(ledger: Ledger, case: Case) -> list[ForgetList]:
+    """Return the lists of a request's plans, in the order of the plans. Errors as of :func:`forgotten`."""
     plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
     lists = [ForgetList(ledger, digest) for digest in plans]
     if case.withdrawn and not any(each.path.exists() for each in lists):
@@ -64,4 +84,4 @@ def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
             f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
             f"longer be searched for; restore the private folder and resume"
         )
-    return frozenset(item for each in lists for item in each.items)
+    return lists

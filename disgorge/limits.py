@@ -48,6 +48,28 @@ def _of_this(evidence: Evidence) -> Iterator[str]:
     for check in evidence.checks:
         if check.verdict is Verdict.INCONCLUSIVE:
             yield f"Check “{check.name}” of {check.subject} gave no answer either way; nothing is claimed from it."
+    yield from _of_near_duplicates(evidence)
     gone = sorted(set(evidence.subjects) - set(evidence.after))
     if gone:
         yield f"Nothing can be measured any more about {', '.join(gone)}: no model is left of it here."
+
+
+def _of_near_duplicates(evidence: Evidence) -> Iterator[str]:
+    """Yield what the search by likeness left open; every residue check tells of the same search."""
+    told = [check.detail.get("near-duplicates") for check in evidence.checks if check.name == "residue"]
+    if not told or not isinstance(near := told[0], dict):
+        return
+    items, sought = near["removed items"], near["of these with a likeness"]
+    if sought < items:
+        yield (
+            f"Copies of the removed items that were changed (recompressed, cropped, reworded) were not looked for with "
+            f"{items - sought:,} of {items:,} of them: no likeness was recorded."
+        )
+    if sought and near["shards without likenesses"]:
+        where = ", ".join(near["shards without likenesses"])
+        yield f"Changed copies were not looked for in {where}: no likeness was recorded there for every item."
+    if near["judged to be other items"]:
+        yield (
+            f"{near['judged to be other items']:,} items that look like removed ones stay: a person found them to be "
+            f"other items."
+        )

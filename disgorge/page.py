@@ -32,15 +32,16 @@ from lineage.records import Cost, digest_of
 
 def render(case: ReportCase) -> str:
     """Return the page. Takes no clock and no file: the same case gives the same bytes."""
-    return _rendered("report.html.j2", _view(case))
+    return rendered("report.html.j2", _view(case))
 
 
 def render_certificate(case: ReportCase) -> str:
     """Return the page that ``certificate.pdf`` is drawn from: one or two sheets of paper, words only."""
-    return _rendered("certificate.html.j2", _view(case) | {"brief": _brief(case)})
+    return rendered("certificate.html.j2", _view(case) | {"brief": _brief(case)})
 
 
-def _rendered(template: str, view: dict[str, Any]) -> str:
+def rendered(template: str, view: dict[str, Any]) -> str:
+    """Return a template of this package filled in, whatever comes from somebody escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

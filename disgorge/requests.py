@@ -14,6 +14,8 @@ from typing import Any
 from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
 from disgorge.method import methods
+from disgorge.near import near_now, require_judged
+from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
@@ -80,9 +82,10 @@ def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
     """
     case = docket(ledger).get(request.id)
     withdrawn = case.withdrawn if case else ()
+    also = included_items(ledger, case) if case else ()
     with Catalog.anew(ledger) as catalog:
         check_manifests(ledger, catalog.shards())
-        return catalog.impact(selectors_of(ledger, request), withdrawn=withdrawn)
+        return catalog.impact(selectors_of(ledger, request), withdrawn=withdrawn, also=also)
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
@@ -107,6 +110,11 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
     case = _open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
+    if case.rescoped:
+        raise DisgorgeError(
+            f"near-duplicates were added to request {request_id} since it was decided; run `disgorge request decide "
+            f"{request_id}` again"
+        )
     if case.hold is not None:
         raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
     if case.decision.outcome is Outcome.NEEDS_REVIEW:
@@ -127,6 +135,7 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
+    require_judged(near_now(ledger, case, [change.before for change in impact.shards]), case)
     unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
     plan = make_plan(
         case.decision,
@@ -228,6 +237,7 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
+        forget_included(ledger, case)
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:

@@ -9,12 +9,12 @@ backups, clones and third parties, and the files that shards were once read from
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from disgorge import mlflow_forget
 from disgorge.dvc_hashes import dvc_hashes
-from disgorge.evidence import ResidueCase
+from disgorge.evidence import Near, ResidueCase
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.ledger import Ledger
@@ -74,12 +74,27 @@ def case_after(
     shards: Collection[str],
     objects: Collection[str],
     item_digests: Collection[str],
+    near: Callable[[], Near] = lambda: Near(0),
+    recognized: int = 0,
 ) -> ResidueCase:
-    """Search again after a purge; ``found_before`` is how much :func:`search` found before it."""
+    """Search again after a purge; ``found_before`` is how much :func:`search` found before it.
+
+    ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before.
+    """
     start = time.perf_counter()
     looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests)
-    seconds = time.perf_counter() - start
-    return ResidueCase(request, found_before, tuple(looked.found), looked.places, tuple(looked.blind), seconds)
+    alike = near()
+    return ResidueCase(
+        request=request,
+        before=found_before,
+        left=tuple(looked.found),
+        places=looked.places,
+        blind=tuple(looked.blind),
+        seconds=time.perf_counter() - start,
+        items=len(item_digests),
+        near=alike,
+        recognized=recognized,
+    )
 
 
 def tables_of(ledger: Ledger) -> list[Path]:

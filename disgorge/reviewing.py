@@ -18,7 +18,7 @@ def grant_request(ledger: Ledger, request_id: str, *, by: str, reason: str) -> D
         raise AlreadyExecuted(
             f"request {request_id} is closed ({case.closed}); file a new request if more must be done"
         )
-    if case.decision is None:
+    if case.decision is None or case.rescoped:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.now().date())
     ledger.append("decision", {"request": request_id, "decision": plain(granted)})

@@ -9,7 +9,8 @@ before the removal. Negative consequence: the evidence in the report is still th
 
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused
-from disgorge.forget_list import ForgetList, forgotten
+from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
+from disgorge.near import look
 from disgorge.plan import Action, Plan
 from disgorge.registry import Registrar
 from disgorge.residue_search import search
@@ -51,6 +52,9 @@ def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
     """
     listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
     items = forgotten(ledger, case) if listed else frozenset()
+    near = look(ledger, case, forgotten_likenesses(ledger, case) if listed else {})
+    if near.unjudged:
+        return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
     for step in plan.steps:
         if step.action is Action.PURGE:
             shards, objects = tuple(step.detail["shards"]), tuple(step.detail["objects"])

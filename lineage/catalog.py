@@ -142,16 +142,19 @@ class Catalog:
 
     # What a removal touches --------------------------------------------------------------------------------------
 
-    def selected(self, selectors: Sequence[Selector]) -> dict[str, tuple[str, ...]]:
+    def selected(self, selectors: Sequence[Selector], *, also: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
         """Return the item digests of the forget set, for every live shard that holds one, by shard digest.
 
         Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every
-        row with the same bytes counts, in whatever live shard. One entry a row, sorted.
+        row with the same bytes counts, in whatever live shard. One entry a row, sorted. ``also`` are items by digest
+        that count whatever the selectors say.
         """
-        return ForgetSet(self._connection, selectors).items()
+        return ForgetSet(self._connection, selectors, also).items()
 
-    def impact(self, selectors: Sequence[Selector], *, withdrawn: Collection[str] = ()) -> Impact:
-        """Return what removing the selected items touches; nothing at all is an empty impact, not an error.
+    def impact(
+        self, selectors: Sequence[Selector], *, withdrawn: Collection[str] = (), also: Collection[str] = ()
+    ) -> Impact:
+        """Return what removing the selected items, and ``also`` by digest, touches; nothing at all is an empty impact.
 
         ``withdrawn`` are shards, by digest, that held selected items and are withdrawn already: what learned from them
         and is still there counts too.
@@ -162,7 +165,7 @@ class Catalog:
         because then nobody knows what is in it.
         """
         self._refuse_unknown_releases()
-        forget = ForgetSet(self._connection, selectors)
+        forget = ForgetSet(self._connection, selectors, also)
         changes = forget.changes()
         rows = self._ask(REACHED, sorted({*withdrawn, *(change.before.digest for change in changes)}))
         steps = [(source, target, Role(role)) for source, target, role, _ in rows if role != "member"]

@@ -1,11 +1,12 @@
 """The forget set: the rows of live shards that selectors pick, and what becomes of the shards without them.
 
 Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every row with
-the same bytes counts, in whatever live shard, because a copy left behind would still be the withdrawn item.
+the same bytes counts, in whatever live shard, because a copy left behind would still be the withdrawn item. Items that
+a person added by digest, near-duplicates, are in it beside what selectors pick.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import duckdb
@@ -27,7 +28,9 @@ _MATCHES = {
 class ForgetSet:
     """The forget set of some selectors, held in the connection's temporary table ``forget``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, selectors: Sequence[Selector]):
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, selectors: Sequence[Selector], also: Collection[str] = ()
+    ):
         self._connection = connection
         if not selectors:
             raise BadInput(f"nothing selected: give at least one of {', '.join(SELECTABLE)}")
@@ -52,12 +55,13 @@ class ForgetSet:
             create or replace temp table forget as
             with direct as (
                 select distinct i.rowid as row, i.digest
-                from item i join shard s on s.digest = i.shard and s.live where {" and ".join(conditions)}
+                from item i join shard s on s.digest = i.shard and s.live
+                where ({" and ".join(conditions)}) or i.digest in (select unnest(?::varchar[]))
             )
             select shard, digest, subject, rowid in (select row from direct) as direct
             from item where digest in (select digest from direct)
             """,
-            values,
+            [*values, sorted(also)],
         )
 
     def items(self) -> dict[str, tuple[str, ...]]:

@@ -24,9 +24,11 @@ from disgorge.docket import case_of, plan_of
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
 from disgorge.execute import execute
 from disgorge.jobs import Here
+from disgorge.near_review import judge_same
 from disgorge.plan import Action, Step
 from disgorge.registry import Unregistered
 from disgorge.report import verify_bundle
+from disgorge.requests import approve_plan, decide_request, plan_request
 from disgorge.tracking import Untracked
 from lineage.catalog import Catalog
 from lineage.errors import LineageError
@@ -34,8 +36,22 @@ from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import in_member_order, plain
 from lineage.shards import add_shard
+from policies.pack import load_packs
+from tests import lookalikes
 from tests.tier import tally
-from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, remove, served, toy_of, train
+from tests.toys import (
+    bytes_by_name,
+    carry,
+    filed_and_decided,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    served,
+    toy_of,
+    train,
+)
 
 RELEASE = "toy-averages"
 PART = f"{RELEASE}/mean/shard-3"
@@ -247,6 +263,44 @@ def again(ledger: Ledger, folder: Path, name: str, *, people: str, rows: int = 1
         ledger, folder / f"{name}.npz", name=name, key="key", subject="subject", source="elsewhere", license="MIT",
         legal_basis="consent", check=False, dvc=False,
     )  # fmt: skip
+
+
+def alike(folder: Path) -> Ledger:
+    """A trained workspace with likenesses, and in another shard a near-duplicate of an item that is to go."""
+    ledger = Ledger.init(folder / "workspace")
+    train(ledger, lookalikes.populate(ledger, folder / "sources"))
+    filed_and_decided(ledger, [person(ledger, *WHO)])
+    return ledger
+
+
+def test_a_near_duplicate_left_in_another_shard(tmp_path: Path) -> None:
+    """It has another digest, so no search by digest finds it; what it looks like stops the plan."""
+    ledger = alike(tmp_path)
+    with pytest.raises(DisgorgeError, match="1 item of shard-2 look"):
+        plan_request(ledger, "R-1")
+    assert is_open(ledger)
+    tally("liars", "near-duplicate left, from the start", where="data", caught=True)
+
+
+@pytest.mark.parametrize(
+    "moment", [Action.WITHDRAW_ITEMS, Action.PURGE, Action.REPORT], ids=lambda action: action.value
+)
+def test_a_near_duplicate_put_into_another_shard_meanwhile(tmp_path: Path, moment: Action) -> None:
+    ledger = alike(tmp_path)
+    case, picture = case_of(ledger, "R-1"), lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
+    copy = lookalikes.digest_at(ledger, lookalikes.SHARD, lookalikes.ROW)
+    judge_same(ledger, case, [copy], by="ann", because="the same")
+    decide_request(ledger, "R-1", load_packs())
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+
+    def put_in() -> None:
+        lookalikes.add_copies(ledger, tmp_path, "shard-9", [lookalikes.noisy(picture)])
+
+    with pytest.raises(DisgorgeError, match=r"1 item of shard-9 look"):
+        carry_doing(ledger, put_in, moment)
+    assert is_open(ledger)
+    tally("liars", f"near-duplicate left, before {moment.value}", where="data", caught=True)
 
 
 # Borrowed and forged evidence -----------------------------------------------------------------------------------------

@@ -77,13 +77,18 @@ def person(ledger: Ledger, shard: str, number: int) -> Selector:
     return Selector("subject", ledger.pseudonym(f"{shard}-person-{number}"))
 
 
-def granted_plan(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Plan:
-    """File, decide, plan and approve a withdrawal that the contract pack grants."""
+def filed_and_decided(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> None:
+    """File and decide a withdrawal that the contract pack grants."""
     file_request(
         ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
         received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id,
     )  # fmt: skip
     decide_request(ledger, request_id, load_packs())
+
+
+def granted_plan(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Plan:
+    """File, decide, plan and approve a withdrawal that the contract pack grants."""
+    filed_and_decided(ledger, selectors, request_id=request_id)
     plan = plan_request(ledger, request_id)
     approve_plan(ledger, request_id, plan.digest, approver="ann")
     return plan

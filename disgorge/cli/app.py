@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from disgorge.cli import checks, demo, execution, ledger, policy, purge, release, request, shard, train, workspace
+from disgorge.cli import checks, demo, execution, ledger, near, policy, purge, release, request, shard, train, workspace
 from disgorge.cli.failures import INTERRUPTED, Verbs
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
+request.app.command("near")(near.near)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)
 request.app.command("report")(execution.report)

@@ -52,7 +52,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return None
     if case.hold is not None:
         return f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
-    if decision is None:
+    if decision is None or case.rescoped:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW:
         return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"

@@ -153,11 +153,13 @@ def impact(
 ) -> None:
     """Show what a request touches: items, shards, components with the paths that lead there, releases."""
     from disgorge.docket import case_of
+    from disgorge.near import near_now
     from disgorge.requests import impact_of
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
-    found = impact_of(ledger, case_of(ledger, request).request)
+    case = case_of(ledger, request)
+    found = impact_of(ledger, case.request)
     if svg is not None:
         from lineage.drawing import draw_impact
 
@@ -166,6 +168,9 @@ def impact(
         show.write_json(found)
         return
     print_impact(found, every=every)
+    near = near_now(ledger, case, [change.before for change in found.shards])
+    if near.unjudged:
+        show.warn(f"{near.words}; see them with `disgorge request near {request}`")
 
 
 @app.command()
@@ -200,8 +205,8 @@ def grant(
     from disgorge.reviewing import grant_request
     from lineage.ledger import Ledger
 
-    _require_name(by, "grants it")
-    _require_reason(reason)
+    require_name(by, "grants it")
+    require_reason(reason)
     ledger = Ledger.open()
     decision = grant_request(ledger, request, by=by.strip(), reason=reason)
     if as_json:
@@ -249,7 +254,7 @@ def approve(
     from disgorge.requests import approve_plan
     from lineage.ledger import Ledger
 
-    _require_name(by, "approves")
+    require_name(by, "approves")
     ledger = Ledger.open()
     approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
     have, need = len(set(case_of(ledger, request).approvals[approved.digest])), max(approved.approvals, 1)
@@ -286,7 +291,7 @@ def hold(
     from disgorge.requests import hold_request
     from lineage.ledger import Ledger
 
-    _require_reason(reason)
+    require_reason(reason)
     ledger = Ledger.open()
     hold_request(ledger, request, on=not lift, reason=reason)
     words = f"the hold on {request} is lifted" if lift else f"{request} is on hold: {reason}"
@@ -307,7 +312,7 @@ def extend(
     from lineage.ledger import Ledger
     from policies.pack import load_packs
 
-    _require_reason(reason)
+    require_reason(reason)
     until = extend_deadline(Ledger.open(), request, load_packs(packs), reason=reason)
     _said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
 
@@ -332,12 +337,14 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     _said(as_json, f"{request}: {words}", request=request, erased=erased)
 
 
-def _require_name(by: str, does: str) -> None:
+def require_name(by: str, does: str) -> None:
+    """Raise :class:`WrongUse` unless somebody is named on one line; ``does`` says what they do."""
     if not by.strip() or not by.isprintable():
         raise WrongUse(f"--by must be a name on one line; say who {does}")
 
 
-def _require_reason(reason: str) -> None:
+def require_reason(reason: str) -> None:
+    """Raise :class:`WrongUse` unless a reason is given on one line."""
     if not reason.strip() or not reason.isprintable():
         raise WrongUse("--reason must be one line of words; say why")
 

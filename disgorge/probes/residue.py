@@ -2,9 +2,11 @@
 
 A search that finds nothing shows nothing unless it could have found something: the same search, run before the purge,
 has to find what is there then. That is the positive control; without it, or where a place could not be looked into,
-the verdict is inconclusive.
+the verdict is inconclusive. Near-duplicates have a control of their own: the search by likeness has to find the removed
+items where they were.
 
-What it rests on: the search, which is :mod:`disgorge.residue_search` and says itself what it does not reach.
+What it rests on: the searches, :mod:`disgorge.residue_search` and :mod:`disgorge.near`, which say themselves what they
+do not reach. Where a removed item, or a live shard, has no likeness, the check says so and judges by the rest.
 """
 
 from disgorge.evidence import Check, Control, ResidueCase, Verdict
@@ -17,14 +19,20 @@ _SHOWN = 20
 
 def residue(case: ResidueCase) -> Check:
     """Return the check over one request: fails on any trace, and names the first of them."""
-    control = Control(
-        "positive", "the same search, before the purge, finds what is there", case.before, case.before > 0
-    )
+    near = case.near
+    controls = [
+        Control("positive", "the same search, before the purge, finds what is there", case.before, case.before > 0)
+    ]
+    if near.sought:
+        what = "the search by likeness finds removed items in the shards they were in"
+        controls.append(Control("positive", what, case.recognized, case.recognized == near.sought))
     if case.left:
         verdict, answer = Verdict.FAIL, f"{len(case.left)} traces of what was removed are left"
+    elif near.unjudged:
+        verdict, answer = Verdict.FAIL, f"{near.words}, and nobody looked whether it is the same"
     elif case.blind:
         verdict, answer = Verdict.INCONCLUSIVE, f"not every place could be searched: {'; '.join(case.blind)}"
-    elif not control.held:
+    elif not all(control.held for control in controls):
         verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before the purge either, so it shows nothing"
     else:
         verdict, answer = Verdict.PASS, "nothing of what was removed is left in the places searched"
@@ -33,11 +41,21 @@ def residue(case: ResidueCase) -> Check:
         subject=case.request,
         question=QUESTION,
         answer=answer,
-        value=len(case.left),
+        value=len(case.left) + len(near.unjudged),
         threshold=0,
         n=case.places,
         verdict=verdict,
-        controls=(control,),
+        controls=tuple(controls),
         seconds=case.seconds,
-        detail={"left": list(case.left[:_SHOWN]), "not searched": list(case.blind)},
+        detail={
+            "left": list(case.left[:_SHOWN]),
+            "not searched": list(case.blind),
+            "near-duplicates": {
+                "removed items": case.items,
+                "of these with a likeness": near.sought,
+                "not judged": len(near.unjudged),
+                "judged to be other items": len(near.distinct),
+                "shards without likenesses": list(near.unseen),
+            },
+        },
     )

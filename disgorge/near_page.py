@@ -1,0 +1,77 @@
+"""A page that shows near-duplicates beside the removed items they look like, for the person who judges them.
+
+It shows content that is to be removed, so whoever has it written deletes it afterwards; no purge knows of it. It refers
+to nothing outside itself.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from disgorge.evidence import NearItem
+from disgorge.jobs import read_items
+from disgorge.page import rendered
+from disgorge.pictures import sample_grid
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SHOWN = 200
+"""Pairs on a page; how many more there are is said."""
+
+
+def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> str:
+    """Return the page: each item with the removed one nearest to it, as pictures where a field is one."""
+    shown = items[:SHOWN]
+    content = _content(ledger, {digest for item in shown for digest in (item.digest, item.near[0])})
+    pairs = [
+        {"item": item, "live": _views(content, item.digest), "removed": _views(content, item.near[0])} for item in shown
+    ]
+    return rendered("near.html.j2", {"request": request, "pairs": pairs, "left_out": len(items) - len(shown)})
+
+
+def _content(ledger: Ledger, wanted: set[str]) -> dict[str, dict[str, Array]]:
+    """Return the fields of live items by digest; what was withdrawn already is not shown."""
+    with Catalog.of(ledger) as catalog:
+        shards = [shard.digest for shard, digests in _holding(ledger, catalog, wanted) if digests]
+    found: dict[str, dict[str, Array]] = {}
+    for shard in shards:
+        items = read_items(ledger, shard)
+        for row, digest in enumerate(items.digests):
+            if digest in wanted:
+                found[digest] = {name: np.asarray(array[row]) for name, array in items.arrays.items()}
+    return found
+
+
+def _holding(ledger: Ledger, catalog: Catalog, wanted: set[str]) -> Iterator[tuple[Any, set[str]]]:
+    from lineage.manifest import read_digests
+
+    for shard in catalog.shards():
+        yield shard, wanted.intersection(read_digests(ledger.manifest_path(shard.digest)).to_pylist())
+
+
+def _views(content: dict[str, dict[str, Array]], digest: str) -> list[tuple[str, str, str]]:
+    """Return each field as its name, the data URI of a picture or "", and words."""
+    if digest not in content:
+        return [("", "", "withdrawn already, so it cannot be shown")]
+    return [_view(name, value) for name, value in sorted(content[digest].items())]
+
+
+def _view(name: str, value: Array) -> tuple[str, str, str]:
+    if value.dtype.kind in "biuf" and value.ndim in (2, 3) and min(value.shape[-2:]) > 1:
+        low, high = float(np.nanmin(value)), float(np.nanmax(value))
+        return name, sample_grid((value.astype(np.float64)[None] - low) / ((high - low) or 1.0)), ""
+    return name, "", _told(value.tolist())
+
+
+def _told(value: Any) -> str:
+    words = ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in _flat(value))
+    return words if len(words) <= 2000 else f"{words[:2000]} ..."
+
+
+def _flat(value: Any) -> Iterable[Any]:
+    if not isinstance(value, list):
+        return (value,)
+    return (inner for each in value for inner in _flat(each))

@@ -1,0 +1,95 @@
+"""The step that deletes: old weights and withdrawn items go, and then they are looked for, everywhere.
+
+Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
+"""
+
+from disgorge.closure import by_digest, influences, lineage_closure, members_of
+from disgorge.docket import Case
+from disgorge.errors import CertificateRefused
+from disgorge.evidence import Check, Verdict
+from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
+from disgorge.near import look, recognized
+from disgorge.plan import Action, Plan, Step
+from disgorge.probes.residue import residue as judge
+from disgorge.purge import purge
+from disgorge.requests import impact_as_planned
+from disgorge.residue_search import case_after, search
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Json, plain
+
+
+def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
+
+    The searches are run before as well, to show that they can find. Raises :class:`CertificateRefused` where something
+    live learned from it, or something of it is left.
+    """
+    forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
+    targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
+    closures = _closures(ledger, plan, case)
+    listed = ForgetList(ledger, plan.digest)
+    found_before = listed.found_before
+    if found_before is None:
+        found_before = len(search(ledger, item_digests=forget, **targets).found)
+        listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
+    purged = purge(ledger, item_digests=forget, **targets)
+    residue = judge(
+        case_after(
+            ledger,
+            plan.request,
+            found_before=found_before,
+            item_digests=forget,
+            near=lambda: look(ledger, case, likenesses),
+            recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
+            **targets,
+        )
+    )
+    if residue.verdict is not Verdict.PASS:
+        raise CertificateRefused(
+            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "
+            f"that right and resume, or plan the request again"
+        )
+    fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
+    result = {
+        "deleted": len(purged.deleted),
+        "kept": list(purged.kept),
+        "residuals": list(purged.residuals),
+        "residue": plain(residue),
+        "closures": plain(closures),
+    }
+    return fact, result
+
+
+def _first(residue: Check) -> str:
+    """Say where the first trace is, or why nobody could look."""
+    return next(iter([*residue.detail.get("left", []), *residue.detail.get("not searched", [])]), "no place named")
+
+
+def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
+    """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
+
+    Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
+    only now. Raises :class:`CertificateRefused` if something did.
+    """
+    with Catalog.anew(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+        live = list(catalog.components())
+        for release in catalog.releases():
+            live += members_of(catalog.composition(release.composition), known)
+        taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
+        about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
+    affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
+    if affected:
+        about[plan.request] = affected
+    withdrawn = frozenset(case.withdrawn)
+    left = sorted({component.name for component in live if influences([component], known) & withdrawn})
+    if left:
+        raise CertificateRefused(
+            f"{', '.join(left)} learned from the withdrawn data and is live, and no step of the plan takes it away; "
+            f"plan the request again with `disgorge request plan {plan.request}`"
+        )
+    return [
+        lineage_closure(subject, before=before, after=live, known=known, withdrawn=withdrawn)
+        for subject, before in about.items()
+    ]
