@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from disgorge.adoption import refuse_borrowed, refuse_what_went_since
 from disgorge.barriers import require_unchanged
 from disgorge.certificate import refuse_adoption
-from disgorge.closure import by_digest, influences, members_of
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.examine import Examination, Examiner, join, pick
@@ -20,7 +20,6 @@ from disgorge.near import look, recorded_likenesses, require_judged
 from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
-from disgorge.probes.never_trained import NAME as NEVER_TRAINED
 from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
 from disgorge.still_so import require_still_so
@@ -173,42 +172,13 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     refuse_adoption(plan, step.subject, examination.checks)
     name, alias = step.detail["name"], step.detail["alias"]
     composition = _composition(ledger, probed["after"])
-    _refuse_borrowed(step.subject, examination, composition)
-    _refuse_what_went_since(ledger, step.subject, composition)
+    refuse_borrowed(step.subject, examination, composition)
+    refuse_what_went_since(ledger, step.subject, composition)
     for member in composition.members:
         ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
     workshop.registrar.adopt(name, alias, composition)
     fact = {"name": name, "alias": alias, "composition": composition.digest}
     return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
-
-
-def _refuse_borrowed(subject: str, examination: Examination, composition: Composition) -> None:
-    """Raise :class:`CertificateRefused` if an examination is not about the parts that are to be served."""
-    members = {(member.name, member.component) for member in composition.members}
-    for check in examination.checks:
-        if check.name == NEVER_TRAINED:
-            about = {(part["name"], part["recorded"]) for part in check.detail["components"]}
-            if about != members:
-                raise CertificateRefused(
-                    f"release {subject} is not adopted: its examination is about other parts than those composed; plan "
-                    f"the request again"
-                )
-
-
-def _refuse_what_went_since(ledger: Ledger, subject: str, composition: Composition) -> None:
-    """Raise :class:`CertificateRefused` if a member was retired, or learned from any shard that is withdrawn by now."""
-    with Catalog.anew(ledger) as catalog:
-        known = by_digest(catalog.components(live=False))
-        live = {(component.name, component.digest) for component in catalog.components()}
-        still = {shard.digest for shard in catalog.shards()}
-        gone = {shard.digest: shard.name for shard in catalog.shards(live=False) if shard.digest not in still}
-    reached = sorted({gone[digest] for digest in influences(members_of(composition, known), known) & gone.keys()})
-    retired = sorted(m.name for m in composition.members if (m.name, m.component) not in live)
-    if reached or retired:
-        why = (
-            f"learned from withdrawn data of {', '.join(reached)}" if reached else f"has {', '.join(retired)}, retired"
-        )
-        raise CertificateRefused(f"release {subject} is not adopted: it {why} since; plan the request again")
 
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:

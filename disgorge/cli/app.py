@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from disgorge.cli import checks, demo, execution, ledger, near, policy, purge, release, request, shard, train, workspace
+from disgorge.cli import (
+    checks,
+    deciding,
+    demo,
+    execution,
+    ledger,
+    near,
+    policy,
+    purge,
+    release,
+    request,
+    shard,
+    train,
+    workspace,
+)
 from disgorge.cli.failures import INTERRUPTED, Verbs
 
 app = typer.Typer(
@@ -16,7 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 findings or a refused check, 2 wrong use or bad input, 3 the machine failed.",
+    epilog="Exit codes: 0 fine, 1 findings or a refused check, 2 wrong use or bad input, 3 the machine failed, 4 "
+    "verified within a tolerance only.",
 )
 
 app.command("init")(workspace.init)
@@ -32,6 +47,9 @@ app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 request.app.command("near")(near.near)
+for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny, deciding.hold):
+    request.app.command(verb.__name__)(verb)
+request.app.command("extend")(deciding.extend)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)
 request.app.command("report")(execution.report)

@@ -7,8 +7,9 @@ import typer
 
 from disgorge.cli import show
 from disgorge.cli.case_views import print_next
+from disgorge.cli.deciding import require_name, require_reason
 from disgorge.cli.failures import WrongUse
-from disgorge.cli.request import Id, require_name, require_reason
+from disgorge.cli.request import Id
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:

@@ -1,0 +1,161 @@
+"""``disgorge request``: decisions about a request, by the packs and by people, up to an approved plan."""
+
+from typing import Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.case_views import paragraphs, print_next, print_plan
+from disgorge.cli.failures import WrongUse
+from disgorge.cli.request import Id, Packs, said
+from disgorge.cli.show import AsJson
+from policies.taxonomy import Refusal
+
+
+def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
+    """Judge a request by the policy packs and record the decision with its reasons."""
+    from disgorge.docket import case_of
+    from disgorge.requests import decide_request
+    from lineage.ledger import Ledger
+    from policies.explain import explain
+    from policies.pack import load_packs
+
+    ledger = Ledger.open()
+    judged = load_packs(packs)
+    decision = decide_request(ledger, request, judged)
+    if as_json:
+        show.write_json(decision)
+        return
+    case = case_of(ledger, request)
+    paragraphs(explain(decision, case.request))
+    print_next(case)
+
+
+def grant(
+    request: Id,
+    by: Annotated[str, typer.Option("--by", help="Who grants it; kept as a pseudonym.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    as_json: AsJson = False,
+) -> None:
+    """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it."""
+    from disgorge.docket import case_of
+    from disgorge.reviewing import grant_request
+    from lineage.ledger import Ledger
+
+    require_name(by, "grants it")
+    require_reason(reason)
+    ledger = Ledger.open()
+    decision = grant_request(ledger, request, by=by.strip(), reason=reason)
+    if as_json:
+        show.write_json(decision)
+        return
+    show.line(f"{request} is granted: {decision.reasons[-1].words}")
+    print_next(case_of(ledger, request))
+
+
+def plan(
+    request: Id,
+    withdraw: Annotated[
+        list[str] | None, typer.Option("--withdraw", help="Destroy this release, whatever else could be done.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs."""
+    from disgorge.requests import plan_request
+    from lineage.ledger import Ledger
+    from lineage.records import plain
+
+    made = plan_request(Ledger.open(), request, withdraw=withdraw or ())
+    if as_json:
+        show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
+        return
+    print_plan(made, done={})
+    show.line(f"next: disgorge request approve {made.request} {show.short(made.digest)} --by NAME")
+
+
+def approve(
+    request: Id,
+    digest: Annotated[
+        str, typer.Argument(help="Digest of the plan that was read, or its first 12 characters.", metavar="DIGEST")
+    ],
+    by: Annotated[str, typer.Option("--by", help="Who approves; kept as a pseudonym.")],
+    accept_utility_loss: Annotated[
+        bool, typer.Option("--accept-utility-loss", help="Release it even if it falls below the utility floor.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve exactly one plan, by its digest."""
+    from disgorge.docket import case_of
+    from disgorge.requests import approve_plan
+    from lineage.ledger import Ledger
+
+    require_name(by, "approves")
+    ledger = Ledger.open()
+    approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
+    have, need = len(set(case_of(ledger, request).approvals[approved.digest])), max(approved.approvals, 1)
+    if as_json:
+        show.write_json({"request": request, "plan": approved.digest, "approvals": have, "needed": need})
+        return
+    rest = "carry it out with" if have >= need else f"{need - have} more must approve before"
+    show.line(f"approved, {have} of {need}; {rest} `disgorge request execute {request}`")
+
+
+def deny(
+    request: Id,
+    reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
+    as_json: AsJson = False,
+) -> None:
+    """Close a request without doing anything."""
+    from disgorge.requests import deny_request
+    from lineage.ledger import Ledger
+
+    deny_request(Ledger.open(), request, reason=reason.value)
+    said(as_json, f"{request} is denied: {reason.value}", request=request, state="denied", reason=reason.value)
+
+
+def hold(
+    request: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the hold.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a request on hold, or lift the hold; a running execution stops before its next step."""
+    from disgorge.docket import case_of
+    from disgorge.requests import hold_request
+    from lineage.ledger import Ledger
+
+    require_reason(reason)
+    ledger = Ledger.open()
+    hold_request(ledger, request, on=not lift, reason=reason)
+    words = f"the hold on {request} is lifted" if lift else f"{request} is on hold: {reason}"
+    said(as_json, words, request=request, on_hold=not lift, reason=reason)
+    if lift and not as_json:
+        print_next(case_of(ledger, request))
+
+
+def extend(
+    request: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; whoever asked must be told it.")],
+    packs: Packs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Extend the deadline as far as the rules allow."""
+    from disgorge.requests import extend_deadline
+    from lineage.ledger import Ledger
+    from policies.pack import load_packs
+
+    require_reason(reason)
+    until = extend_deadline(Ledger.open(), request, load_packs(packs), reason=reason)
+    said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
+
+
+def require_name(by: str, does: str) -> None:
+    """Raise :class:`WrongUse` unless somebody is named on one line; ``does`` says what they do."""
+    if not by.strip() or not by.isprintable():
+        raise WrongUse(f"--by must be a name on one line; say who {does}")
+
+
+def require_reason(reason: str) -> None:
+    """Raise :class:`WrongUse` unless a reason is given on one line."""
+    if not reason.strip() or not reason.isprintable():
+        raise WrongUse("--reason must be one line of words; say why")
