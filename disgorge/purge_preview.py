@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge import mlflow_forget
+from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.forget_list import ForgetList, forgotten
 from disgorge.plan import Action
@@ -39,7 +39,7 @@ def preview(ledger: Ledger, request: str) -> Preview:
     tracked = forget_dvc.listing(
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
     )
-    logged = mlflow_forget.traces(ledger.workspace, wanted_of(ledger, listed.objects, items))
+    logged = mlflow_traces.traces(ledger.workspace, wanted_of(ledger, listed.objects, items))
     paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from disgorge import mlflow_forget
+from disgorge import mlflow_traces
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
 from disgorge.still_needed import needs_of
@@ -51,19 +51,19 @@ def search(
             looked.found.append(f"object {digest} is there")
         elif _text_names(ledger.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
-    artifacts = mlflow_forget.search(ledger.workspace, wanted_of(ledger, weights, items))
+    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items))
     looked.places += artifacts.places
     looked.found += artifacts.found
     looked.blind += artifacts.blind
     return looked
 
 
-def wanted_of(ledger: Ledger, weights: Collection[str], items: Collection[str]) -> mlflow_forget.Wanted:
+def wanted_of(ledger: Ledger, weights: Collection[str], items: Collection[str]) -> mlflow_traces.Wanted:
     """Return what MLflow is to be asked for: weights, items, and each composition that had one of these weights."""
     gone = frozenset(weights)
     compositions = state_of(ledger.facts()).compositions.values()
     touched = {each.digest for each in compositions if any(member.component in gone for member in each.members)}
-    return mlflow_forget.Wanted(gone, frozenset(items), frozenset(touched))
+    return mlflow_traces.Wanted(gone, frozenset(items), frozenset(touched))
 
 
 def case_after(

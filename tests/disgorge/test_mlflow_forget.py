@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from disgorge.mlflow_forget import Wanted, forget, has_store, search
+from disgorge.mlflow_forget import forget
 from disgorge.mlflow_store import Store
+from disgorge.mlflow_traces import Wanted, has_store, search
 from disgorge.registry import Registry
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of

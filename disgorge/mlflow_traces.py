@@ -1,0 +1,248 @@
+"""Looking for what was removed in MLflow: artifacts, logged models and registered versions.
+
+Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
+file on this file system is looked into, in the location of any experiment, deleted ones included. A file is a trace if
+its bytes are purged weights, or if it is Parquet with a withdrawn item. So is a logged model that holds such a file,
+and a registered version that points there or describes a composition with a purged member.
+
+Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
+another workspace (a copied workspace points into the original), and weights in a format of their own (pickles, zips).
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from disgorge.errors import DisgorgeError
+from disgorge.mlflow_store import Store, installed, without_secrets
+from lineage.forget_dvc import Looked, holds
+from lineage.objects import sha256_of
+
+_OURS = ("mlartifacts", "mlruns")
+"""Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to go: weights by the SHA-256 of their bytes, items by digest, compositions that had such weights."""
+
+    weights: frozenset[str] = frozenset()
+    items: frozenset[str] = frozenset()
+    compositions: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Traces:
+    """What a look found, and where nobody could look. ``models`` are logged models by id, ``versions`` (name, number).
+
+    ``runs`` hold the description of a release and nothing else.
+    """
+
+    files: dict[Path, str] = field(default_factory=dict)
+    models: dict[str, Path] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    runs: dict[str, Path] = field(default_factory=dict)
+    places: int = 0
+    beyond: list[str] = field(default_factory=list)
+
+    def going(self) -> list[Path]:
+        """Return every file that goes: those found, and all that belong to a logged model or run that goes whole."""
+        whole = [path for root in (*self.models.values(), *self.runs.values()) for path in _files(root)]
+        return list(dict.fromkeys((*self.files, *whole)))
+
+    def records(self) -> list[str]:
+        """Return every record that goes, in words."""
+        return [
+            *(f"MLflow model version {name}/{number}" for name, number in self.versions),
+            *(f"MLflow logged model {model}" for model in self.models),
+            *(f"MLflow run {run}, which described the release" for run in self.runs),
+        ]
+
+    def words(self) -> list[str]:
+        """Return what was found, one line each."""
+        return [
+            *(f"MLflow artifact {path.name} {why}" for path, why in self.files.items()),
+            *(f"MLflow logged model {model} holds it" for model in self.models),
+            *(f"MLflow model version {name}/{number} {why}" for (name, number), why in self.versions.items()),
+        ]
+
+
+def has_store(workspace: Path) -> bool:
+    """Whether there is anything of MLflow to look into; imports nothing."""
+    return _has_records(workspace) or any((workspace / name).is_dir() for name in _OURS)
+
+
+def traces(workspace: Path, wanted: Wanted) -> Traces:
+    """Look for all of it and change nothing. Raises :class:`DisgorgeError` if the store cannot be read."""
+    found = Traces()
+    if not has_store(workspace):
+        return found
+    if not _has_records(workspace):
+        _look_into(found, _folders(workspace, ()), wanted)
+    elif not installed():
+        found.beyond.append("MLflow is not installed, so its models and versions were not looked at")
+        _look_into(found, _folders(workspace, ()), wanted)
+    else:
+        with Store(workspace).client() as client:
+            places = [_local(uri, found) for uri in _locations(client)]
+            roots = _folders(workspace, [place for place in places if place is not None])
+            _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
+            _models(client, found)
+            _releases(client, found, wanted)
+            found.runs = {run: where for run, where in found.runs.items() if _is_ours(where, workspace, found)}
+    return found
+
+
+def search(workspace: Path, wanted: Wanted) -> Looked:
+    """Return what is left of it, in words. A store that cannot be read is one nobody could look into."""
+    looked = Looked()
+    try:
+        found = traces(workspace, wanted)
+    except DisgorgeError as error:
+        looked.blind.append(str(error))
+        return looked
+    looked.found, looked.places = found.words(), found.places
+    return looked
+
+
+def _has_records(workspace: Path) -> bool:
+    return "MLFLOW_TRACKING_URI" in os.environ or (workspace / "mlflow.db").is_file()
+
+
+def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
+    """Return the folders to look into, none inside another."""
+    every = {path.absolute() for path in (*(workspace / name for name in _OURS), *located) if path.is_dir()}
+    return sorted(path for path in every if not any(other in path.parents for other in every))
+
+
+def _is_ours(root: Path, workspace: Path, found: Traces) -> bool:
+    """Whether a folder may be searched and cleared: in this workspace in truth, or in none."""
+    real = root.resolve()
+    inside = workspace.resolve()
+    if real.is_relative_to(inside):
+        return True
+    other = next((folder for folder in (real, *real.parents) if (folder / ".disgorge").is_dir()), None)
+    linked = root.is_relative_to(workspace.absolute())
+    if other is None and not linked:
+        return True
+    found.beyond.append(f"MLflow artifacts in {root} are outside this workspace and were left there")
+    return False
+
+
+def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
+    for path in (path for root in roots for path in _files(root)):
+        found.places += 1
+        if path.is_symlink():
+            continue
+        if sha256_of(path) in wanted.weights:
+            found.files[path] = "is one of the weights"
+        elif wanted.items and holds(path, wanted.items):
+            found.files[path] = "holds withdrawn items"
+
+
+def _models(client: Any, found: Traces) -> None:
+    """Find the logged models that hold the files found."""
+    from mlflow.exceptions import MlflowException
+
+    for path in found.files:
+        for folder in path.parents:
+            if folder.name.startswith("m-") and folder.parent.name == "models":
+                with contextlib.suppress(MlflowException):  # deleted before: only the file is left of it
+                    client.get_logged_model(folder.name)
+                    found.models[folder.name] = folder
+
+
+def _releases(client: Any, found: Traces, wanted: Wanted) -> None:
+    """Find versions that describe what is purged, or point at a file found."""
+    for version in _versions(client):
+        found.places += 1
+        key = (version.name, str(version.version))
+        if version.tags.get("disgorge.composition", "") in wanted.compositions:
+            found.versions[key] = "describes what was purged"
+            if version.run_id and (where := _release_run(client, version.run_id)) is not None:
+                found.runs[version.run_id] = where
+        elif (why := _points(client, version, found)) is not None:
+            found.versions[key] = why
+
+
+def _points(client: Any, version: Any, found: Traces) -> str | None:
+    """Return in words that a version points at a logged model or folder with a file found, or None."""
+    if any(version.source == f"models:/{model}" or version.model_id == model for model in found.models):
+        return "is a logged model that holds it"
+    source = str(version.source or "")
+    if source.startswith("runs:/"):
+        run, _, inner = source.removeprefix("runs:/").partition("/")
+        source = f"{_artifacts_of(client, run)}/{inner}".rstrip("/")
+    place = _path_of(source)
+    holds_one = place is not None and any(place == path or place in path.parents for path in found.files)
+    return "points at a file that holds it" if holds_one else None
+
+
+def _artifacts_of(client: Any, run: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_run(run).info.artifact_uri)
+    except MlflowException:
+        return ""
+
+
+def _release_run(client: Any, run: str) -> Path | None:
+    """Return the artifacts' folder of a run that only describes a release, made by :mod:`disgorge.registry`."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        known = client.get_run(run)
+    except MlflowException:
+        return None
+    ours = known.data.tags.get("disgorge.kind") == "release"
+    return _path_of(known.info.artifact_uri) if ours else None
+
+
+def _locations(client: Any) -> Iterator[str]:
+    """Yield the artifact location of every experiment, deleted ones too."""
+    from mlflow.entities import ViewType
+
+    token = None
+    while True:
+        page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
+        yield from (str(experiment.artifact_location) for experiment in page)
+        token = page.token
+        if not token:
+            return
+
+
+def _versions(client: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = client.search_model_versions(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _local(uri: str, found: Traces) -> Path | None:
+    path = _path_of(uri)
+    if path is None:
+        place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"
+        words = f"MLflow artifacts at {place} are out of reach and were not searched"
+        found.beyond += [words] * (words not in found.beyond)
+    return path
+
+
+def _path_of(uri: str) -> Path | None:
+    """Return the path of an artifact URI on this file system, or None."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if not parsed.scheme and uri.startswith("/") else None
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files below a folder; links to folders are not followed."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
