@@ -45,6 +45,15 @@ class ForgetList:
         """The items that the search by likeness found in their own shards, before the purge."""
         return frozenset(self._read().get("recognized", []))
 
+    @property
+    def tensors(self) -> frozenset[str]:
+        """Digests of single tensors of the weights that go, noted before the purge."""
+        return frozenset(self._read().get("tensors", []))
+
+    def note_tensors(self, tensors: Iterable[str]) -> None:
+        """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
+        self._write(self._read() | {"tensors": sorted(tensors)})
+
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""
         self._write(self._read() | {"found_before": traces, "recognized": sorted(recognized)})

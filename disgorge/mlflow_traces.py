@@ -2,8 +2,9 @@
 
 Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
 file on this file system is looked into, in the location of any experiment, deleted ones included. A file is a trace if
-its bytes are purged weights, or if it is Parquet with a withdrawn item. So is a logged model that holds such a file,
-and a registered version that points there or describes a composition with a purged member.
+its bytes are purged weights, if it is safetensors with a tensor of them, or Parquet with a withdrawn item. So is a
+logged model that holds such a file, and a registered version that points there or describes a composition with a purged
+member.
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
 another workspace (a copied workspace points into the original), and weights in a format of their own (pickles, zips).
@@ -19,6 +20,7 @@ from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import Store, installed, without_secrets
+from disgorge.same_weights import holds_any
 from lineage.forget_dvc import Looked, holds
 from lineage.objects import sha256_of
 
@@ -28,11 +30,15 @@ _OURS = ("mlartifacts", "mlruns")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to go: weights by the SHA-256 of their bytes, items by digest, compositions that had such weights."""
+    """What is to go: weights by the SHA-256 of their bytes, items by digest, compositions that had such weights.
+
+    ``tensors`` are single tensors of the weights, by the digest of their bytes.
+    """
 
     weights: frozenset[str] = frozenset()
     items: frozenset[str] = frozenset()
     compositions: frozenset[str] = frozenset()
+    tensors: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -140,6 +146,8 @@ def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
             continue
         if sha256_of(path) in wanted.weights:
             found.files[path] = "is one of the weights"
+        elif holds_any(path, wanted.tensors):
+            found.files[path] = "holds some of the weights"
         elif wanted.items and holds(path, wanted.items):
             found.files[path] = "holds withdrawn items"
 

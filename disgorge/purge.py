@@ -73,19 +73,25 @@ def purge_plan(
 
 
 def purge(
-    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str] = ()
+    ledger: Ledger,
+    *,
+    shards: Collection[str],
+    objects: Collection[str],
+    item_digests: Collection[str] = (),
+    tensors: Collection[str] = (),
 ) -> Purged:
     """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once.
 
+    Artifacts in MLflow that hold one of ``tensors``, by digest, go too.
     Nobody adds a shard meanwhile, so whatever lies written aside there was left by somebody who was killed.
     """
     with adding_alone(ledger):
         listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests)
-        return _purge(ledger, listed, frozenset(item_digests))
+        return _purge(ledger, listed, frozenset(item_digests), tensors)
 
 
-def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str]) -> Purged:
-    unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items))
+def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Collection[str]) -> Purged:
+    unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items, tensors))
     hashes = listed.hashes
     forgotten = forget_dvc.forget(
         ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=hashes.remember

@@ -10,6 +10,7 @@ from disgorge.forget_list import ForgetList, forgotten
 from disgorge.plan import Action
 from disgorge.purge import purge_plan
 from disgorge.residue_search import wanted_of
+from disgorge.same_weights import tensors_that_go
 from lineage import forget_dvc
 from lineage.ledger import Ledger
 
@@ -39,7 +40,8 @@ def preview(ledger: Ledger, request: str) -> Preview:
     tracked = forget_dvc.listing(
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
     )
-    logged = mlflow_traces.traces(ledger.workspace, wanted_of(ledger, listed.objects, items))
+    wanted = wanted_of(ledger, listed.objects, items, tensors_that_go(ledger, objects))
+    logged = mlflow_traces.traces(ledger.workspace, wanted)
     paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept)

@@ -14,6 +14,7 @@ from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
+from disgorge.same_weights import tensors_that_go
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Json, plain
@@ -31,15 +32,17 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     listed = ForgetList(ledger, plan.digest)
     found_before = listed.found_before
     if found_before is None:
-        found_before = len(search(ledger, item_digests=forget, **targets).found)
+        listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
+        found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
-    purged = purge(ledger, item_digests=forget, **targets)
+    purged = purge(ledger, item_digests=forget, tensors=listed.tensors, **targets)
     residue = judge(
         case_after(
             ledger,
             plan.request,
             found_before=found_before,
             item_digests=forget,
+            tensors=listed.tensors,
             near=lambda: look(ledger, case, likenesses),
             recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
             **targets,

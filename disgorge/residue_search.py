@@ -15,6 +15,7 @@ from pathlib import Path
 from disgorge import mlflow_traces
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
+from disgorge.same_weights import holds_any
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.ledger import Ledger
@@ -25,9 +26,14 @@ DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 def search(
-    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str]
+    ledger: Ledger,
+    *,
+    shards: Collection[str],
+    objects: Collection[str],
+    item_digests: Collection[str],
+    tensors: Collection[str] = (),
 ) -> forget_dvc.Looked:
-    """Look for shards, weights and withdrawn items in every store.
+    """Look for shards, weights, withdrawn items and, by digest, tensors of the weights in every store.
 
     What could not be looked into stands in ``blind``; reading the ledger may raise.
     """
@@ -51,19 +57,23 @@ def search(
             looked.found.append(f"object {digest} is there")
         elif _text_names(ledger.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
-    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items))
+        elif digest not in needs.objects and holds_any(ledger.objects.path(digest), tensors):
+            looked.found.append(f"object {digest} holds removed weights under another name")
+    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors))
     looked.places += artifacts.places
     looked.found += artifacts.found
     looked.blind += artifacts.blind
     return looked
 
 
-def wanted_of(ledger: Ledger, weights: Collection[str], items: Collection[str]) -> mlflow_traces.Wanted:
+def wanted_of(
+    ledger: Ledger, weights: Collection[str], items: Collection[str], tensors: Collection[str] = ()
+) -> mlflow_traces.Wanted:
     """Return what MLflow is to be asked for: weights, items, and each composition that had one of these weights."""
     gone = frozenset(weights)
     compositions = state_of(ledger.facts()).compositions.values()
     touched = {each.digest for each in compositions if any(member.component in gone for member in each.members)}
-    return mlflow_traces.Wanted(gone, frozenset(items), frozenset(touched))
+    return mlflow_traces.Wanted(gone, frozenset(items), frozenset(touched), frozenset(tensors))
 
 
 def case_after(
@@ -74,6 +84,7 @@ def case_after(
     shards: Collection[str],
     objects: Collection[str],
     item_digests: Collection[str],
+    tensors: Collection[str] = (),
     near: Callable[[], Near] = lambda: Near(0),
     recognized: int = 0,
 ) -> ResidueCase:
@@ -82,7 +93,7 @@ def case_after(
     ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before.
     """
     start = time.perf_counter()
-    looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests)
+    looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
     alike = near()
     return ResidueCase(
         request=request,

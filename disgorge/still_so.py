@@ -52,12 +52,13 @@ def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
     """
     listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
     items = forgotten(ledger, case) if listed else frozenset()
+    tensors = ForgetList(ledger, plan.digest).tensors
     near = look(ledger, case, forgotten_likenesses(ledger, case) if listed else {})
     if near.unjudged:
         return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
     for step in plan.steps:
         if step.action is Action.PURGE:
             shards, objects = tuple(step.detail["shards"]), tuple(step.detail["objects"])
-            looked = search(ledger, shards=shards, objects=objects, item_digests=items)
+            looked = search(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
             return [f"what was purged is back: {looked.found[0]}"] if looked.found else looked.blind[:1]
     return []

@@ -209,6 +209,20 @@ def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger) -> None:
     tally("liars", "old weights under the new name", where="stores", caught=True)
 
 
+def test_old_weights_in_the_store_under_another_digest(ledger: Ledger) -> None:
+    """They are saved again under other names, young enough that a training might be about to record them."""
+    old = tensors_of(ledger, bytes_by_name(ledger, RELEASE)[PART])
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def save_again() -> None:
+        ledger.objects.put(save_tensors({f"my-{name}": tensor for name, tensor in old.items()}))
+
+    with pytest.raises(CertificateRefused, match="holds removed weights under another name"):
+        carry_doing(ledger, save_again, Action.PURGE)
+    assert is_open(ledger)
+    tally("liars", "old weights under another digest", where="stores", caught=True)
+
+
 class Idle(Unregistered):
     """A registry that says it moved the alias and serves what it served."""
 

@@ -2,17 +2,20 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from disgorge.mlflow_forget import forget
 from disgorge.mlflow_store import Store
 from disgorge.mlflow_traces import Wanted, has_store, search
 from disgorge.registry import Registry
+from disgorge.same_weights import tensor_digests
 from lineage.ledger import Ledger
-from lineage.objects import sha256_of
+from lineage.objects import save_tensors, sha256_of
 from lineage.records import Composition, Member
 
 OLD, NEW = b"the old weights", b"the weights that stay"
@@ -103,6 +106,23 @@ def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -
     again = search(logged.workspace, logged.wanted)
     assert (again.found, again.blind) == ([], [])
     assert forget(logged.workspace, logged.wanted).deleted == []
+
+
+def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Logged, tmp_path: Path) -> None:
+    """The digest of the file is one that nobody knows; that of a tensor in it is the removed one's."""
+    kept, gone = np.arange(40.0) * 7, np.arange(40.0)
+    (tmp_path / "again.safetensors").write_bytes(save_tensors({"mine": gone, "more": kept}))
+    (tmp_path / "kept.safetensors").write_bytes(save_tensors({"more": kept}))
+    with logged.store.client() as client:
+        for name in ("again", "kept"):
+            client.log_artifact(logged.run, str(tmp_path / f"{name}.safetensors"), name)
+    (tmp_path / "removed").write_bytes(save_tensors({"w": gone}))
+    wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
+    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.workspace, wanted).found
+    forget(logged.workspace, wanted)
+    left = {path.name for path in logged.workspace.rglob("*.safetensors")}
+    assert "kept.safetensors" in left
+    assert "again.safetensors" not in left
 
 
 def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
