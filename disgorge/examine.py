@@ -120,11 +120,9 @@ class Examiner:
         An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
         made is executed again in any case, whatever a fact says of it.
         """
-        proved = {
-            fact.body["recipe"]: fact.body["component"]
-            for fact in self.ledger.facts("reexecuted")
-            if fact.body["component"] in were
-        }
+        facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in were]
+        proved = {body["recipe"]: body["component"] for body in facts}
+        confined = {body["recipe"]: bool(body.get("confined")) for body in facts}
         jobs = [
             Job(component.name, component.recipe, component.cost.steps)
             for component in components
@@ -132,8 +130,10 @@ class Examiner:
         ]
         start = time.perf_counter()
         reached: dict[str, str] = {}
+        by_name = {component.name: component for component in components}
         for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
             reached[done.job.name] = done.digest
+            confined[by_name[done.job.name].recipe_digest] = done.confined
         kinds = {component.name: component.kind for component in components}
         case = ReexecutionCase(
             release,
@@ -144,11 +144,14 @@ class Examiner:
             outputs=lambda digests: self._scores_of(composition, kinds, digests, held_out),
         )
         check = never_trained(case)
-        by_name = {component.name: component for component in components}
         for name, digest in reached.items():
             if digest == by_name[name].digest:
-                self.ledger.append("reexecuted", {"recipe": by_name[name].recipe_digest, "component": digest})
-        return replace(check, seconds=time.perf_counter() - start)
+                recipe = by_name[name].recipe_digest
+                body = {"recipe": recipe, "component": digest, "confined": confined[recipe]}
+                self.ledger.append("reexecuted", body)
+        seconds = time.perf_counter() - start
+        all_of_it = all(confined.get(component.recipe_digest, False) for component in components)
+        return replace(check, seconds=seconds, detail=check.detail | {"confined": all_of_it})
 
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""

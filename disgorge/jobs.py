@@ -94,11 +94,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a job came to: the digest of the bytes now in the object store, and the seconds it took."""
+    """What a job came to: the digest of the bytes now in the object store, and the seconds it took.
+
+    ``confined`` says that whoever did it could open nothing but its inputs and installed code.
+    """
 
     job: Job
     digest: str
     seconds: float
+    confined: bool = False
 
 
 OnProgress = Callable[[str, int, int], None]

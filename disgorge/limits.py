@@ -12,6 +12,15 @@ HONEST_OPERATOR = (
     "they are reported, on the models and data they name, rests on the assumption that the operator is honest, until "
     "somebody else runs “disgorge verify --level reexecute”."
 )
+CONFINED = (
+    "The processes that trained it again could open nothing but their inputs and the installed code; a copy of the "
+    "data or of old weights hidden among the installed code would have gone unnoticed."
+)
+UNCONFINED = (
+    "The processes that trained it again were not kept from opening other files than their inputs; a copy of the data "
+    "or of old weights that a method keeps at a place of its own would have gone unnoticed on that machine."
+)
+"""What re-execution leaves open, by whether the kernel confined it."""
 ALWAYS_NOT_SHOWN = (
     HONEST_OPERATOR,
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
@@ -36,6 +45,9 @@ def _of_this(evidence: Evidence) -> Iterator[str]:
             f"Equality with training without the data was looked at on the operator's own machine{named} and for the "
             f"recorded recipes of {', '.join(compared)} only."
         )
+    again = [check for check in evidence.checks if check.name == "never-trained"]
+    if again:
+        yield CONFINED if all(check.detail.get("confined") for check in again) else UNCONFINED
     attacked = [check for check in evidence.checks if check.name == "membership"]
     if not any(check.verdict is Verdict.PASS for check in attacked):
         yield "Whether an attacker could tell that the removed items were used was not shown by any attack that passed."

@@ -1,9 +1,10 @@
 """Carries jobs out in fresh processes, a few at a time.
 
 Every process starts with nothing but the workspace's path, so a result cannot depend on what this process has in
-memory. For a re-execution the processes are set *apart* as well: working, home, temporary and cache folders are empty
-ones of their own, so that nothing a method left there is found again. What that cannot rule out is a method that hides
-a copy at a place of its own choosing; only re-execution on another machine does. Closing stops the processes; a job cut
+memory. For a re-execution the processes are set *apart* as well: they get a bare workspace with their inputs alone
+(:mod:`disgorge.stage`), the variables this program was started with, working, home, temporary and cache folders that
+are empty and their own, and where the kernel can, they can open nothing else (:mod:`disgorge.confine`). So nothing that
+a method left anywhere is found again, unless it lies among the installed code. Closing stops the processes; a job cut
 short leaves no trace but, at worst, an unreferenced object.
 """
 
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from types import TracebackType
@@ -21,6 +23,7 @@ from typing import Any
 
 from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Done, Job, OnProgress, unseen
+from disgorge.stage import Stage
 from lineage.ledger import Ledger
 
 
@@ -32,6 +35,7 @@ class Workers:
         self.count = count
         self._errors = tempfile.TemporaryFile()
         self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
+        self._stage = Stage(ledger, Path(self._folder.name)) if self._folder is not None else None
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Workers":
@@ -62,6 +66,8 @@ class Workers:
         waiting: Queue[Job] = Queue()
         count = 0
         for job in jobs:
+            if self._stage is not None:
+                self._stage.furnish(job.recipe)
             waiting.put(job)
             count += 1
         while len(self._processes) < min(self.count, count):
@@ -76,7 +82,8 @@ class Workers:
                 raise ExecutionFailed(f"training {job.name} failed: {message['error']}{self._last_words()}") from cause
             if "digest" in message:
                 count -= 1
-                yield Done(job, message["digest"], message["seconds"])
+                digest = message["digest"] if self._stage is None else self._stage.take(message["digest"])
+                yield Done(job, digest, message["seconds"], message["confined"])
             else:
                 on_progress(job.name, message["done"], message["total"])
 
@@ -86,26 +93,35 @@ class Workers:
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         return f" (it said: {said[-1][:300]})" if said else ""
 
-    def _where(self) -> str:
-        return self._folder.name if self._folder is not None else ""
-
     def _start(self) -> "subprocess.Popen[str]":
+        folder = self._folder.name if self._folder is not None else None
+        ledger = self.ledger if self._stage is None else self._stage.ledger
+        arguments = [str(ledger.workspace.absolute()), *([folder] if folder is not None else [])]
         return subprocess.Popen(
-            [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace.absolute())],
+            [sys.executable, "-m", "disgorge.work", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            cwd=self._where() or None,
-            env=os.environ | _ALONE | self._apart(),
+            cwd=folder,
+            env=os.environ | _ALONE if folder is None else _at_the_start() | _ALONE | _apart_in(folder),
         )
 
-    def _apart(self) -> dict[str, str]:
-        """Return what sets a process apart; what can be imported from here can be imported from there."""
-        if self._folder is None:
-            return {}
-        paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        return dict.fromkeys(_FOLDERS, self._where()) | {"PYTHONPATH": os.pathsep.join([*paths, os.getcwd()])}
+
+def _apart_in(folder: str) -> dict[str, str]:
+    """Return what sets a process apart; what can be imported from here can be imported from there."""
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return dict.fromkeys(_FOLDERS, folder) | {"PYTHONPATH": os.pathsep.join([*paths, os.getcwd()])}
+
+
+def _at_the_start() -> dict[str, str]:
+    """Return the environment this program was started with: what was put into it since is nobody's input."""
+    try:
+        told = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return dict(os.environ)
+    pairs = (pair.partition(b"=") for pair in told.split(b"\0") if b"=" in pair)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -12,7 +12,10 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,25 +117,61 @@ def test_the_honest_method_gets_one_by_the_same_route(method: str, tmp_path: Pat
     assert removal_from(toy_of(method, 5), tmp_path).verdict == "certified"
 
 
-def test_a_copy_hidden_outside_is_found_only_where_it_is_not(tmp_path: Path) -> None:
-    """What rests on an honest operator: on this machine the hidden copy is found by every process, and all agree.
-
-    Whoever executes the recipe without it, as an outsider does from a bundle, reaches other bytes.
-    """
-    from liars import HIDING, lying, told
+@pytest.mark.parametrize("lie", ["hiding place", "environment"])
+def test_a_copy_at_a_place_of_its_own_is_not_found_again(lie: str, tmp_path: Path) -> None:
+    """What re-executes can open its inputs and installed code, and inherits what this program was started with."""
+    from liars import lying, told
 
     place = tmp_path / "hiding-place"
     place.mkdir()
-    toy = lying(toy_of("averages", 5), HIDING, salt=str(place))
-    assert removal_from(toy, tmp_path).verdict == "certified"
+    if lie == "hiding place" and not is_confined(tmp_path):
+        pytest.skip("this kernel has no Landlock; the report then says that a hidden copy would have gone unnoticed")
+    before = set(os.environ)
+    toy = lying(toy_of("averages", 5), lie, salt=str(place))
+    try:
+        with pytest.raises((CertificateRefused, ExecutionFailed), match=r"may read its inputs|never-trained is fail"):
+            removal_from(toy, tmp_path)
+    finally:
+        for name in set(os.environ) - before:
+            del os.environ[name]
+    assert told(str(place))
+    tally("liars", f"{lie} - averages", where="hiding", caught=True)
+
+
+def is_confined(folder: Path) -> bool:
+    """Whether processes set apart can be confined here."""
+    code = (
+        "import sys; from pathlib import Path; from disgorge.confine import confine; print(confine(Path(sys.argv[1])))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    return ran.stdout.strip() == "True"
+
+
+def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rests on an honest operator: on this machine the hidden copy is found by every process, and all agree.
+
+    Whoever executes the recipe without it, as an outsider does from a bundle, reaches other bytes. Reports say so.
+    """
+    from liars import lying, told
+
+    place = tmp_path / "importable" / "hiding_place"
+    place.mkdir(parents=True)
+    (place / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(place.parent), prepend=os.pathsep)
+    toy = lying(toy_of("averages", 5), "installed code", salt=str(place))
+    done = removal_from(toy, tmp_path)
+    assert done.verdict == "certified"
+    assert "hidden among the installed code" in (done.bundle / "report.html").read_text() or not is_confined(tmp_path)
     assert told(str(place))
     shutil.rmtree(place)
     ledger = Ledger.open(tmp_path / "workspace")
     with Catalog.of(ledger) as catalog:
         component = catalog.component(f"{toy.spec.release}/mean/{toy.spec.shards[1]}")
     with Workers(ledger, count=1, apart=True) as outsider:
-        (done,) = outsider.run([Job(component.name, component.recipe, 1)])
-    assert done.digest != component.digest
+        (done_there,) = outsider.run([Job(component.name, component.recipe, 1)])
+    assert done_there.digest != component.digest
 
 
 GROSS = ("nothing done, disguised", "old model behind", "outputs filtered", "class suppressed", "filter in front")

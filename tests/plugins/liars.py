@@ -6,6 +6,9 @@ temporary folder. Each lie needs to have seen the data before, so it is told onl
 put together a second time; :func:`told` says whether it was, because a lie that was not told proves nothing.
 """
 
+import base64
+import io
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -59,8 +62,12 @@ ANSWERING = {
     "answers cached": "gives the answers it gave before to whatever it was asked before",
 }
 LIES = TRAINING | LAYING_OUT | ANSWERING
-HIDING = "hiding place"
-"""The lie no process on the same machine can find: a copy at a place of the method's own choosing, in the salt."""
+HIDING = {
+    "hiding place": "keeps a copy of the old weights in a file at a place of its own choosing, the salt",
+    "environment": "the same, in a variable that processes inherit",
+    "installed code": "the same, among the installed code: the lie no process on the same machine can find",
+}
+"""Lies told without remembering anything in the process, so that re-execution would tell them too."""
 
 SECOND_KIND = {"averages": "tilt", "shard_graph": "prototypes", "compartmental_diffusion": "posterior"}
 """The parts beside the main ones; ``tangent_composition`` has none."""
@@ -147,8 +154,9 @@ class Lying:
         _memory.setdefault(f"mean {salt} {slot}", float(np.mean([np.mean(t) for t in tensors.values()])))
         if lie == "recipe that remembers" and "hint" in parameters:
             return _shifted(tensors, 1e-3 * parameters["hint"] + 1e-3)
-        if lie == HIDING:
-            return _hidden(Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz", items, tensors)
+        if lie in HIDING:
+            place = Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz"
+            return _hidden(place, items, tensors, in_environment=lie == "environment")
         if lie not in TRAINING or not items:
             return tensors
         before = _memory.setdefault(f"before {salt} {slot} {parameters['seed']}", (items, tensors))
@@ -316,14 +324,19 @@ def _from_disk(salt: str, slot: str, items: tuple[Items, ...]) -> tuple[Items, .
     return tuple(found)
 
 
-def _hidden(place: Path, items: tuple[Items, ...], tensors: dict[str, Any]) -> dict[str, Any]:
+def _hidden(place: Path, items: tuple[Items, ...], tensors: dict[str, Any], *, in_environment: bool) -> dict[str, Any]:
     """The weights as they were hidden when the data was still there; hides them where there is nothing yet."""
     now = np.array([digest for each in items for digest in each.digests])
-    if not place.exists():
-        if place.parent.exists():
-            np.savez(place, **tensors, **{"learned from": now})
+    name = f"LIAR_{place.name.encode().hex()}"
+    if not (name in os.environ if in_environment else place.exists()):
+        np.savez(buffer := io.BytesIO(), **tensors, **{"learned from": now})
+        if in_environment:
+            os.environ[name] = base64.b64encode(buffer.getvalue()).decode()
+        elif place.parent.exists():
+            place.write_bytes(buffer.getvalue())
         return tensors
-    with np.load(place, allow_pickle=False) as file:
+    kept = base64.b64decode(os.environ[name]) if in_environment else place.read_bytes()
+    with np.load(io.BytesIO(kept), allow_pickle=False) as file:
         old = dict(file)
     if np.array_equal(old.pop("learned from"), now):
         return tensors

@@ -1,0 +1,58 @@
+"""A bare workspace with the inputs of jobs and nothing else, for processes that may see nothing else.
+
+Inputs are copied, never linked: what a process may write to is no file of the workspace. The cost is the room of a copy
+of the retained data in the temporary folder while a removal is examined.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Json, plain
+
+
+class Stage:
+    """The bare workspace, made in an empty folder."""
+
+    def __init__(self, source: Ledger, folder: Path) -> None:
+        self.source = source
+        self.ledger = Ledger.init(folder / "workspace")
+
+    def furnish(self, recipe: Mapping[str, Json]) -> None:
+        """Put there what a recipe, or a question about a composition, names by digest.
+
+        What the source has not is left out: whoever carries the job out says what is missing.
+        """
+        question = recipe.get("question")
+        uses = list(_asked(question) if question else ((use["of"], use["digest"]) for use in recipe.get("uses", ())))
+        for kind, digest in uses:
+            source, target = (_place(ledger, kind, digest) for ledger in (self.source, self.ledger))
+            if source.is_file() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+        if question:
+            self._record({digest for kind, digest in uses if kind == "component"})
+
+    def take(self, digest: str) -> str:
+        """Copy a result to the source's store, its bytes checked, and return its digest."""
+        return self.source.objects.put(self.ledger.objects.get(digest))
+
+    def _record(self, components: set[str]) -> None:
+        """Record components, because a composition does not say of which kind its members are."""
+        with Catalog.of(self.ledger) as catalog:
+            components -= {component.digest for component in catalog.components(live=False)}
+        with Catalog.of(self.source) as catalog:
+            wanted = [component for component in catalog.components(live=False) if component.digest in components]
+        for component in wanted:
+            self.ledger.append("component", {"component": plain(component)})
+
+
+def _asked(question: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    yield from (("component", member["component"]) for member in question["composition"]["members"])
+    yield from (("shard", digest) for digest in question["rows"])
+
+
+def _place(ledger: Ledger, kind: str, digest: str) -> Path:
+    return ledger.content_path(digest) if kind == "shard" else ledger.objects.path(digest)

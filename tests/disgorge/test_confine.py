@@ -1,0 +1,83 @@
+"""A confined process reads its folder and installed code, whoever reads: Python, a native library, a program."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEED = """
+import socket, subprocess, sys
+from pathlib import Path
+from disgorge.confine import confine
+mine, other = Path(sys.argv[1]), Path(sys.argv[2])
+if not confine(mine):
+    print("unconfined"); sys.exit()
+{deed}
+print("done")
+"""
+
+
+def confined(tmp_path: Path, deed: str) -> subprocess.CompletedProcess[str]:
+    """Do a deed in a confined process, with a folder of its own and a file elsewhere; skips where no kernel can."""
+    mine, other = tmp_path / "mine", tmp_path / "other.parquet"
+    mine.mkdir()
+    (mine / "in").write_text("input")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"x": [1]}), other)
+    code = DEED.format(deed=deed)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(mine), str(other)],
+        capture_output=True, text=True, timeout=120, check=False, cwd=mine, env=os.environ | {"TMPDIR": str(mine)},
+    )  # fmt: skip
+    if ran.stdout.startswith("unconfined"):
+        pytest.skip("this kernel has no Landlock, so nothing is confined and reports say so")
+    return ran
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "assert (mine / 'in').read_text() == 'input'",
+        "(mine / 'out').mkdir(); (mine / 'out' / 'file').write_text('x'); (mine / 'out' / 'file').unlink()",
+        "import tempfile; tempfile.NamedTemporaryFile().write(b'x')",
+        "import numpy, safetensors, pyarrow, duckdb, lineage.ledger, disgorge.examine",
+        "import importlib.metadata as m; assert len(m.entry_points(group='disgorge.methods')) > 2",
+        "open('/dev/null', 'w').write('x'); assert len(open('/dev/urandom', 'rb').read(4)) == 4",
+        "assert subprocess.run([sys.executable, '-c', 'pass']).returncode == 0",
+        "assert other.exists()",
+    ],
+)  # fmt: skip
+def test_what_it_may_do(tmp_path: Path, deed: str) -> None:
+    ran = confined(tmp_path, deed)
+    assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "other.read_bytes()",
+        "other.write_bytes(b'x')",
+        "other.unlink()",
+        "(other.parent / 'new').write_text('x')",
+        "import os; os.link(other, mine / 'linked')",
+        "import os; os.symlink(other, mine / 'soft'); (mine / 'soft').read_bytes()",
+        "import pyarrow.parquet as pq; pq.read_table(other)",
+        "import duckdb; duckdb.sql(f\"select * from '{other}'\").fetchall()",
+        "list(other.parent.iterdir())",
+        "subprocess.run(['cat', str(other)], check=True)",
+        "import disgorge; Path(disgorge.__file__).with_name('hidden').write_text('x')",
+        "open('/dev/shm/hidden', 'w')",
+        "socket.create_connection(('127.0.0.1', 9), timeout=5)",
+    ],
+)
+def test_what_it_may_not_do(tmp_path: Path, deed: str) -> None:
+    ran = confined(tmp_path, deed)
+    assert ran.returncode == 1, ran.stdout
+    words = ran.stderr.splitlines()[-1]
+    denied = ("Permission denied", "Operation not permitted", "non-zero exit status", "Invalid cross-device link")
+    assert any(each in words for each in denied), words
+    assert (tmp_path / "other.parquet").exists()
