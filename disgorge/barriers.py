@@ -11,6 +11,7 @@ from typing import Any
 from disgorge.docket import Case, begun_plan, docket
 from disgorge.errors import ExecutionFailed, StalePlan
 from disgorge.plan import Action, Plan
+from disgorge.purge_hold import is_kept
 from disgorge.requests import impact_as_planned, impact_of
 from lineage.ledger import Ledger
 from lineage.records import Impact
@@ -41,11 +42,12 @@ def require_unchanged(ledger: Ledger, case: Case, plan: Plan) -> None:
 def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
     """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
 
-    What that one composed before this one's removal it would adopt after it.
+    What that one composed before this one's removal it would adopt after it. One that waits for the day of its purge
+    has adopted what it composed, and is in nobody's way.
     """
     shards, releases = _touched([plan])
     for other in docket(ledger).values():
-        if other.closed or other.request.id == case.request.id or not is_begun(ledger, other):
+        if other.closed or other.request.id == case.request.id or not is_begun(ledger, other) or is_kept(ledger, other):
             continue
         others = _touched(begun_plan(ledger, digest) for digest in other.steps)
         shared = sorted((shards & others[0]) | (releases & others[1]))

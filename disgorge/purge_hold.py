@@ -4,16 +4,22 @@ A hold is one fact, ``purge-held``: the request, the day, the reason, and the ps
 replaces it, and one without a day releases it. While it holds, an execution stops before its purge, so there is no
 certificate either: what is kept is not gone. The day itself is the first on which the purge may be carried out.
 
-Negative consequences: a request on such a hold stays open and can miss its deadline, which the audit says; and other
-removals that touch the same shards or releases wait for it.
+Other removals from the same releases go on meanwhile. Only where what is kept still holds their items, or learned from
+them, does their purge wait too: an old shard with the items of both, an old part that saw both.
+
+Negative consequence: a request on such a hold, or kept by one, stays open and can miss its deadline, which the audit
+says.
 """
 
 import datetime as dt
 
+from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
 from disgorge.plan import Action
 from disgorge.turn import turn
+from lineage.catalog import Catalog
+from lineage.forget_dvc import holds
 from lineage.ledger import Ledger
 
 
@@ -30,7 +36,7 @@ def hold_purge(ledger: Ledger, request: str, *, until: dt.date, because: str, by
 def release_purge(ledger: Ledger, request: str, *, because: str, by: str) -> Case:
     """End the hold on a request's purge at once; :class:`DisgorgeError` if there is none."""
     if case_of(ledger, request).purge_held is None:
-        raise DisgorgeError(f"the purge of {request} is not on hold; carry it out with `disgorge purge {request}`")
+        raise DisgorgeError(f"the purge of {request} is not on hold; carry it out with `disgorge purge run {request}`")
     return _record(ledger, request, until=None, because=because, by=by)
 
 
@@ -50,8 +56,41 @@ def require_purge_due(case: Case, today: dt.date) -> None:
         raise PurgeHeld(
             f"request {case.request.id}: everything is done but the purge, which is on hold until {case.purge_held} "
             f"({case.purge_reason}); the old weights and items are kept until then, nothing is certified before, go on "
-            f"with `disgorge purge {case.request.id}`"
+            f"with `disgorge purge run {case.request.id}`"
         )
+
+
+def is_kept(ledger: Ledger, case: Case) -> bool:
+    """Whether all but the purge of a request is done, and the purge waits for a day to come."""
+    return case.purge_held is not None and ledger.now().date() < case.purge_held and is_unpurged(ledger, case)
+
+
+def is_unpurged(ledger: Ledger, case: Case) -> bool:
+    """Whether a request is open and comes to its purge next, on hold or not."""
+    return not case.closed and bool(case.steps.get(case.plan or "")) and _next(ledger, case) is Action.PURGE
+
+
+def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them."""
+    for other in docket(ledger).values():
+        if other.request.id == case.request.id or not is_unpurged(ledger, other):
+            continue
+        purges = [s.detail for s in begun_plan(ledger, str(other.plan)).steps if s.action is Action.PURGE]
+        shards = [shard for detail in purges for shard in detail["shards"]]
+        objects = [digest for detail in purges for digest in detail["objects"]]
+        tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
+        with Catalog.of(ledger) as catalog:
+            known = by_digest(catalog.components(live=False))
+        retired = [component for digest in objects for component in known.get(digest, ())]
+        learned = influences(retired, known) & case.withdrawn.keys()
+        if learned or any(path.is_file() and holds(path, items) for path in tables):
+            what = "old weights that learned from" if learned else "old shards that hold"
+            until = f" until {other.purge_held} ({other.purge_reason})" if other.purge_held else ""
+            raise PurgeHeld(
+                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what} its "
+                f"items{until}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
+                f"then `disgorge purge run {case.request.id}`"
+            )
 
 
 def is_purged(ledger: Ledger, case: Case) -> bool:

@@ -12,6 +12,7 @@ from disgorge.near import look, recognized
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
+from disgorge.purge_hold import require_nothing_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import tensors_that_go
@@ -24,9 +25,11 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
 
     The searches are run before as well, to show that they can find. Raises :class:`CertificateRefused` where something
-    live learned from it, or something of it is left.
+    live learned from it, or something of it is left, :class:`~disgorge.errors.PurgeHeld` where another request's hold
+    keeps some of it.
     """
     forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
+    require_nothing_kept(ledger, case, forget)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     closures = _closures(ledger, plan, case)
     listed = ForgetList(ledger, plan.digest)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from disgorge.docket import case_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
 from disgorge.purge_hold import due, hold_purge, release_purge, waiting
 from disgorge.purge_preview import preview
+from disgorge.report import verify_bundle
 from lineage.ledger import Ledger
 from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
 
@@ -80,6 +82,44 @@ def test_the_audit_names_a_purge_that_is_kept_and_one_that_is_late(ledger: Ledge
     for day, level in ((NOW.date(), "note"), (UNTIL, "error")):
         found = [finding for finding in audit(ledger, today=day) if finding.id == "DSG010"]
         assert [finding.level.value for finding in found] == [level]
+
+
+def test_another_removal_from_the_release_goes_on_meanwhile(ledger: Ledger) -> None:
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [person(ledger, "shard-1", 0)], request_id="R-2")
+    other = carry(ledger, "R-2")
+    assert other.verdict == verify_bundle(other.bundle).verdict == "certified"
+    own = carry(later(ledger, UNTIL))
+    assert own.verdict == verify_bundle(own.bundle).verdict == "certified"
+
+
+@pytest.mark.parametrize("shard", ["shard-3", "shard-4"])
+def test_where_what_is_kept_has_their_items_too_their_purge_waits(ledger: Ledger, shard: str, tmp_path: Path) -> None:
+    """The old shard has the items of both people; or an old part learned from both shards."""
+    if shard == "shard-4":
+        ledger = both_in_one_part(tmp_path / "joint")
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [person(ledger, shard, 2)], request_id="R-2")
+    there = later(ledger, UNTIL)
+    for day in (ledger, there):
+        with pytest.raises(PurgeHeld, match=r"R-1 keeps old .* until 2026-12-24"):
+            carry(day, "R-2")
+    assert case_of(ledger, "R-2").report is None
+    assert carry(there).verdict == "certified"
+    assert carry(there, "R-2").verdict == "certified"
+
+
+def both_in_one_part(folder: Path) -> Ledger:
+    """A release with a part that learned from every shard, and R-1 on hold."""
+    made = Ledger.init(folder / "workspace", clock=lambda: NOW)
+    toy = toy_of("averages", 3)
+    populate(made, toy, folder / "sources")
+    train(made, replace(toy, spec=replace(toy.spec, parameters={"joint": True})))
+    granted_plan(made, [person(made, "shard-3", 1)])
+    hold_purge(made, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    return made
 
 
 def test_a_day_that_is_past_is_no_hold(ledger: Ledger) -> None:
