@@ -57,9 +57,13 @@ def _of_this(evidence: Evidence) -> Iterator[str]:
                 f"The attack on {check.subject} looked at {check.n:,} items with one kind of attacker; a smaller "
                 "difference than it can detect, or a better attacker, is not excluded."
             )
+    open_ones: dict[str, list[str]] = {}
     for check in evidence.checks:
         if check.verdict is Verdict.INCONCLUSIVE:
-            yield f"Check “{check.name}” of {check.subject} gave no answer either way; nothing is claimed from it."
+            open_ones.setdefault(check.name, []).append(check.subject)
+    if open_ones:
+        named = "; ".join(f"“{name}” of {', '.join(subjects)}" for name, subjects in open_ones.items())
+        yield f"These checks gave no answer either way, and nothing is claimed from them: {named}."
     yield from _of_near_duplicates(evidence)
     gone = sorted(set(evidence.subjects) - set(evidence.after))
     if gone:
