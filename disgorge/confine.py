@@ -29,7 +29,9 @@ _ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _NETWORK = 0b11  # to bind and to connect over TCP, from version 4 on
 _NETWORK_SINCE = 4
 
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys")
+_SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys")
+_OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
+"""What is code below /usr and Python's prefixes; people keep other things there as well."""
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 
 
@@ -42,12 +44,13 @@ class _Rule(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
-def confine(folder: Path) -> bool:
+def confine(folder: Path, *, hidden: Path) -> bool:
     """Allow this process, from now on, to read installed code and ``folder``, and to write to ``folder`` alone.
 
-    Returns whether that holds. It is for good, for whatever this process starts too.
+    Returns whether that holds, and hides ``hidden`` but for what of it is ``folder`` or code: it does not where a whole
+    installation lies above it. It is for good, for whatever this process starts too.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or any(hidden.resolve().is_relative_to(path.resolve()) for path in _code()):
         return False
     kernel = ctypes.CDLL(None, use_errno=True)
     version = kernel.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
@@ -87,7 +90,9 @@ def _allow(kernel: ctypes.CDLL, rules: int, path: Path, access: int, every: int)
 
 def _code() -> Iterator[Path]:
     """Yield what Python may import or load: whole installations, and of other folders nothing but code."""
-    yield from map(Path, (*_SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix))
+    yield from map(Path, _SYSTEM)
+    for prefix in {"/usr", "/usr/local", sys.prefix, sys.base_prefix, sys.exec_prefix}:
+        yield from (Path(prefix) / name for name in _OF_AN_INSTALLATION)
     yield from (Path(path) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path)
     for finder in sys.meta_path:  # of packages that are installed to be edited
         mapped = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", {})

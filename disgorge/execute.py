@@ -24,6 +24,7 @@ from disgorge.plan import Action, Step
 from disgorge.purge_hold import require_purge_due
 from disgorge.registry import Registrar
 from disgorge.requests import require_approved, require_fresh
+from disgorge.stage import clear_stages
 from disgorge.tracking import Observer
 from disgorge.turn import turn
 from disgorge.write_up import evidence_of, report_fact, write_up
@@ -62,6 +63,7 @@ def execute(
     check does not pass: then a signed report says so and the request stays open.
     """
     with turn(ledger, then=f"run `disgorge request resume {request}`"):
+        clear_stages(ledger)
         workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
         return _execute(ledger, request, workshop, observer, on_step)
 

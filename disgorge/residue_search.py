@@ -16,6 +16,7 @@ from disgorge import mlflow_traces
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
 from disgorge.same_weights import holds_any
+from disgorge.stage import stages_of
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.ledger import Ledger
@@ -49,7 +50,8 @@ def search(
             looked.found += [f"{path.relative_to(ledger.workspace).as_posix()} is there"] * path.is_file()
     for path in tables_of(ledger):
         looked.places += 1
-        if path.stem not in gone and forget_dvc.holds(path, items):
+        named = path.stem in gone and path in (ledger.manifest_path(path.stem), ledger.content_path(path.stem))
+        if not named and forget_dvc.holds(path, items):
             looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
     for digest in ledger.objects.digests():
         looked.places += 1
@@ -109,8 +111,10 @@ def case_after(
 
 
 def tables_of(ledger: Ledger) -> list[Path]:
-    """Return every manifest and content there is, live or not."""
-    return sorted([*(ledger.home / "manifests").glob("*.parquet"), *(ledger.workspace / "shards").glob("*.parquet")])
+    """Return every manifest and content there is, live or not, and the copies that a killed re-execution left."""
+    folders = (ledger.home / "manifests", ledger.workspace / "shards")
+    copies = (path for stage in stages_of(ledger) for path in stage.rglob("*.parquet"))
+    return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
 
 
 def is_text(path: Path) -> bool:

@@ -1,10 +1,12 @@
 """A bare workspace with the inputs of jobs and nothing else, for processes that may see nothing else.
 
-Inputs are copied, never linked: what a process may write to is no file of the workspace. The cost is the room of a copy
-of the retained data in the temporary folder while a removal is examined.
+Inputs are copied, never linked: what a process may write to is no file of the workspace. The copies lie in a folder
+inside the workspace's own, so that what a killed execution leaves of them is found and goes with the next one. The cost
+is the room of a copy of the retained data while a removal is examined.
 """
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,13 +14,32 @@ from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Json, plain
 
+_PREFIX = "apart-"
+
+
+def stages_of(ledger: Ledger) -> list[Path]:
+    """Return the folders of stages there are, those in use and those that killed executions left."""
+    return sorted(ledger.home.glob(f"{_PREFIX}*"))
+
+
+def clear_stages(ledger: Ledger) -> None:
+    """Delete what killed executions left. Only for whoever holds the workspace's turn."""
+    for folder in stages_of(ledger):
+        shutil.rmtree(folder, ignore_errors=True)
+
 
 class Stage:
-    """The bare workspace, made in an empty folder."""
+    """The bare workspace, in a folder of its own that nobody else may look into."""
 
-    def __init__(self, source: Ledger, folder: Path) -> None:
+    def __init__(self, source: Ledger) -> None:
         self.source = source
-        self.ledger = Ledger.init(folder / "workspace")
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=source.home, ignore_cleanup_errors=True)
+        self.folder = Path(self._folder.name)
+        self.ledger = Ledger.init(self.folder / "workspace")
+
+    def close(self) -> None:
+        """Delete it."""
+        self._folder.cleanup()
 
     def furnish(self, recipe: Mapping[str, Json]) -> None:
         """Put there what a recipe, or a question about a composition, names by digest.

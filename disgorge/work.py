@@ -1,8 +1,9 @@
 """A worker process: reads jobs as JSON lines, carries each out, answers in JSON lines.
 
-Started by :mod:`disgorge.workers` as ``python -m disgorge.work WORKSPACE [FOLDER]``. Opens the workspace only to read
-shards and components by digest and to put the result into the object store; it never writes to the ledger. Where a
-folder is given, the workspace is one in it, and the process confines itself to that folder before it does anything.
+Started by :mod:`disgorge.workers` as ``python -m disgorge.work WORKSPACE [FOLDER HIDDEN]``. Opens the workspace only to
+read shards and components by digest and to put the result into the object store; it never writes to the ledger. Where a
+folder is given, the workspace is one in it, and the process confines itself to that folder before it does anything:
+HIDDEN is the workspace whose data it must not see.
 """
 
 import json
@@ -21,9 +22,9 @@ _SECONDS_BETWEEN_REPORTS = 0.1
 _ALLOWED = "what is re-executed may read its inputs and installed code, and nothing else"
 
 
-def main(workspace: str, folder: str | None = None) -> None:
+def main(workspace: str, folder: str | None = None, hidden: str | None = None) -> None:
     """Serve jobs from standard input until it closes."""
-    confined = folder is not None and confine(Path(folder))
+    confined = folder is not None and hidden is not None and confine(Path(folder), hidden=Path(hidden))
     ledger = Ledger.open(Path(workspace))
     answer, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not be read as an answer
 

@@ -34,8 +34,7 @@ class Workers:
         self.ledger = ledger
         self.count = count
         self._errors = tempfile.TemporaryFile()
-        self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
-        self._stage = Stage(ledger, Path(self._folder.name)) if self._folder is not None else None
+        self._stage = Stage(ledger) if apart else None
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Workers":
@@ -57,8 +56,8 @@ class Workers:
                     with contextlib.suppress(BrokenPipeError):  # a job that a dead process never took is still in it
                         pipe.close()
         self._processes.clear()
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._stage is not None:
+            self._stage.close()
         self._errors.close()
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
@@ -94,11 +93,11 @@ class Workers:
         return f" (it said: {said[-1][:300]})" if said else ""
 
     def _start(self) -> "subprocess.Popen[str]":
-        folder = self._folder.name if self._folder is not None else None
+        folder = None if self._stage is None else str(self._stage.folder)
         ledger = self.ledger if self._stage is None else self._stage.ledger
-        arguments = [str(ledger.workspace.absolute()), *([folder] if folder is not None else [])]
+        apart = [] if folder is None else [folder, str(self.ledger.workspace)]
         return subprocess.Popen(
-            [sys.executable, "-m", "disgorge.work", *arguments],
+            [sys.executable, "-m", "disgorge.work", str(ledger.workspace.absolute()), *apart],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -55,7 +55,7 @@ Clock = Callable[[], dt.datetime]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_LOCK_SECONDS = 86_400
 """Seconds of a day: who waits longer waits for something that will not come."""
-_IGNORED = "private/\ncatalog-*\n*.lock\n"
+_IGNORED = "private/\ncatalog-*\napart-*\n*.lock\n"
 _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
 format = 1

@@ -140,9 +140,8 @@ def test_a_copy_at_a_place_of_its_own_is_not_found_again(lie: str, tmp_path: Pat
 
 def is_confined(folder: Path) -> bool:
     """Whether processes set apart can be confined here."""
-    code = (
-        "import sys; from pathlib import Path; from disgorge.confine import confine; print(confine(Path(sys.argv[1])))"
-    )
+    code = "import sys; from pathlib import Path; from disgorge.confine import confine; here = Path(sys.argv[1]); "
+    code += "print(confine(here / 'mine', hidden=here))"
     ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     return ran.stdout.strip() == "True"
 

@@ -12,7 +12,7 @@ import socket, subprocess, sys
 from pathlib import Path
 from disgorge.confine import confine
 mine, other = Path(sys.argv[1]), Path(sys.argv[2])
-if not confine(mine):
+if not confine(mine, hidden=other):
     print("unconfined"); sys.exit()
 {deed}
 print("done")
@@ -81,3 +81,13 @@ def test_what_it_may_not_do(tmp_path: Path, deed: str) -> None:
     denied = ("Permission denied", "Operation not permitted", "non-zero exit status", "Invalid cross-device link")
     assert any(each in words for each in denied), words
     assert (tmp_path / "other.parquet").exists()
+
+
+def test_where_an_installation_lies_above_what_is_to_be_hidden_nothing_is_claimed(tmp_path: Path) -> None:
+    """A workspace among the libraries could be read by whatever reads libraries."""
+    code = (
+        "import sys; from pathlib import Path; from disgorge.confine import confine\n"
+        "print(confine(Path(sys.argv[1]), hidden=Path(sys.prefix) / 'lib' / 'workspace'))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

@@ -5,6 +5,7 @@ DVC is the real one, with a cache, a remote, a folder object, a pipeline and its
 
 import os
 import shutil
+import stat
 import time
 import warnings
 from dataclasses import replace
@@ -18,6 +19,7 @@ from disgorge.evidence import Verdict
 from disgorge.probes.residue import residue
 from disgorge.purge import purge, purge_plan
 from disgorge.residue_search import case_after, search
+from disgorge.stage import Stage, clear_stages
 from lineage import forget_dvc
 from lineage.catalog import Catalog
 from lineage.from_dvc import root_of
@@ -102,6 +104,22 @@ def removal(tmp_path: Path) -> Removal:
     made = Removal(Ledger.init(tmp_path / "workspace"))
     made.withdraw()
     return made
+
+
+def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal) -> None:
+    """It was asked about the removed items, so the old shard was copied into its bare workspace."""
+    stage = Stage(removal.ledger)
+    stage.furnish({"question": {"composition": {"members": []}, "rows": {removal.alice.digest: [0]}}})
+    copy = stage.ledger.content_path(removal.alice.digest)
+    assert copy.is_file()
+    assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700
+    removal.withdraw()
+    left = f"{copy.relative_to(removal.ledger.workspace).as_posix()} holds withdrawn items"
+    assert left in search(removal.ledger, item_digests=removal.items, **removal.targets).found
+    clear_stages(removal.ledger)
+    assert left not in search(removal.ledger, item_digests=removal.items, **removal.targets).found
+    assert not copy.exists()
+    stage.close()
 
 
 def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
