@@ -32,7 +32,8 @@ _NETWORK_SINCE = 4
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys")
 _OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
 """What is code below /usr and Python's prefixes; people keep other things there as well."""
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "nvidia-caps/*", "dri/*", "kfd")
+"""Below ``/dev``. Not shared memory, where a copy could lie: whoever loads data in processes of its own, beware."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -65,7 +66,8 @@ def confine(folder: Path, *, hidden: Path) -> bool:
         return False
     try:
         read = _EXECUTE | _READ_FILE | _READ_DIR
-        allowed = [*((path, read) for path in _code()), *((Path(path), read | _WRITE_FILE) for path in _DEVICES)]
+        allowed = [(path, read) for path in _code()]
+        allowed += [(path, read | _WRITE_FILE) for name in _DEVICES for path in Path("/dev").glob(name)]
         allowed += [(path, _READ_DIR) for path in _searched()]
         if not all(_allow(kernel, rules, *each, every) for each in (*allowed, (folder, every))):
             return False
