@@ -78,9 +78,11 @@ def _of_near_duplicates(evidence: Evidence) -> Iterator[str]:
     items, sought = near["removed items"], near["of these with a likeness"]
     if sought < items:
         yield (
-            f"Copies of the removed items that were changed (recompressed, cropped, reworded) were not looked for with "
+            f"Copies of the removed items that were changed (recompressed, reworded) were not looked for with "
             f"{items - sought:,} of {items:,} of them: no likeness was recorded."
         )
+    if sought:
+        yield "Changed copies were looked for by likeness, which survives no crop, turn, mirroring or translation."
     if sought and near["shards without likenesses"]:
         where = ", ".join(near["shards without likenesses"])
         yield f"Changed copies were not looked for in {where}: no likeness was recorded there for every item."

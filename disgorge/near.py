@@ -1,6 +1,6 @@
 """Near-duplicates of what a request removes: found in every live shard by likeness, and judged by a person.
 
-A copy that was cropped, recompressed or reworded has another digest, so no selector and no search by digest finds it.
+A copy that was recompressed or reworded has another digest, so no selector and no search by digest finds it.
 Where likenesses were recorded (``disgorge shard add --likeness``) it is found by them. But different items may look
 alike, so nothing is taken away for its looks alone: a request with near-duplicates that nobody has looked at is not
 planned, no item is withdrawn for it and no certificate issued, until a person says of each whether it is the same
