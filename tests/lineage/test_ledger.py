@@ -64,7 +64,7 @@ def test_a_new_workspace_holds_one_fact_and_private_keys(ledger: Ledger) -> None
     assert stat.S_IMODE((ledger.home / "private").stat().st_mode) == 0o700
     for key in ("pseudonym.key", "withdrawn.key"):
         assert stat.S_IMODE((ledger.home / "private" / key).stat().st_mode) == 0o600
-    assert (ledger.home / ".gitignore").read_text().split() == ["private/", "catalog-*", "*.lock"]
+    assert (ledger.home / ".gitignore").read_text().split() == ["private/", "catalog-*", "apart-*", "*.lock"]
     assert sorted(path.name for path in ledger.home.iterdir()) == [
         ".gitignore", "config.toml", "head.json", "ledger.jsonl", "private",
     ]  # fmt: skip
