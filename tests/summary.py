@@ -28,6 +28,8 @@ WORDS = {
     "liars": "false removals refused",
     "honest": "honest removals certified",
     "evidence cost": "evidence, as a share of a full retraining",
+    "probes, honest": "statistical checks of honest removals, most of them simulated",
+    "probes, nothing done": "statistical checks where nothing was done",
     "kills": "executions killed and resumed to the same bits",
     "eight writers": "eight processes filing and reading at once",
     "fuzz": "hostile inputs answered in one line",

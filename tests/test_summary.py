@@ -19,6 +19,8 @@ LINES: list[dict[str, Any]] = [
     {"kind": "honest", "name": "tangent 1", "method": "tangent", "certified": True, "check a": "pass", "seconds": 2.5},
     {"kind": "honest", "name": "tangent 2", "method": "tangent", "certified": False, "check a": "fail", "seconds": 1.5},
     {"kind": "evidence cost", "name": "tangent 1", "method": "tangent", "seconds": 4.0, "share_of_full_retrain": 0.125},
+    {"kind": "probes, honest", "name": "band", "cases": 400, "passed": 380, "accused": 1},
+    {"kind": "probes, nothing done", "name": "membership", "cases": 40, "controls_held": 30, "seen": 30},
     {"kind": "kills", "name": "random", "kills": 150, "survived": 150},
     {"kind": "kills", "name": "random", "kills": 60, "survived": 60},
     {"kind": "eight writers", "name": "filing", "requests": 500, "p50_ms": 10.0, "p99_ms": 125.5},

@@ -72,7 +72,7 @@ def test_honest_removals_hardly_ever_fail() -> None:
         drawn = chance.normal(size=(cases, 5))
         found = [check(gap + row[0], row[1], tuple(row[2:])) for row in drawn]
         failed = sum(one.verdict is Verdict.FAIL for one in found)
-        tally("probes", f"band, honest, effect {gap:g}", cases=cases, failed=failed)
+        tally("probes, honest", f"band, effect {gap:g}", cases=cases, accused=failed)
         assert failed <= 0.005 * cases
         held = [one for one in found if all(control.held for control in one.controls)]
         if gap == 100.0:

@@ -46,7 +46,7 @@ def test_honest_removals_pass_nearly_always_and_hardly_ever_fail() -> None:
     found = [judged(0.0, before=6.0, canaries=80, seed=seed).verdict for seed in range(cases)]
     failed = sum(verdict is Verdict.FAIL for verdict in found)
     passed = sum(verdict is Verdict.PASS for verdict in found)
-    tally("probes", "canaries, honest", cases=cases, failed=failed, passed=passed)
+    tally("probes, honest", "canaries", cases=cases, passed=passed, accused=failed)
     assert failed <= 0.005 * cases + 3 * (0.005 * cases) ** 0.5
     assert passed > 0.9 * cases
 

@@ -89,7 +89,8 @@ def test_honest_removals_are_not_accused(references: int, shift: float) -> None:
     """At most one in two hundred, give or take sampling."""
     count = amount(200, 2000)
     found = Counter(run(seed, references=references, shift=shift).verdict.value for seed in range(count))
-    tally("probes", f"forget-quality, honest, {references} references, shift {shift:g}", cases=count, **found)
+    name = f"forget-quality, {references} references, shift {shift:g}"
+    tally("probes, honest", name, cases=count, passed=found["pass"], accused=found["fail"])
     assert found["fail"] <= max(1, 0.005 * count + 3 * (0.005 * count) ** 0.5), found
     if shift == 0:
         assert found["pass"] >= 0.9 * count, found

@@ -135,7 +135,8 @@ def test_honest_removals_are_not_accused(shift: float, references: int, least: f
     checks = [PROBE.run(case(seed, shift=shift, references=references)) for seed in range(count)]
     found = Counter(check.verdict.value for check in checks)
     inside = sum(check.threshold[0] <= check.value <= check.threshold[1] for check in checks)
-    tally("probes", f"membership, honest, {references} references, shift {shift:g}", cases=count, **found)
+    name = f"membership, {references} references, shift {shift:g}"
+    tally("probes, honest", name, cases=count, passed=found["pass"], accused=found["fail"])
     assert inside >= 0.9 * count - 1
     assert found["pass"] >= least * count, found
     assert found["fail"] <= 0.01 * count + 1, found
@@ -166,7 +167,8 @@ def test_who_did_nothing_fails_wherever_a_control_holds(references: int) -> None
             able += any(trusted)
             failed += check.verdict is Verdict.FAIL
             assert check.verdict is not Verdict.PASS
-    tally("probes", f"membership, nothing done, {references} references", cases=2 * count, able=able, failed=failed)
+    name = f"membership, {references} references"
+    tally("probes, nothing done", name, cases=2 * count, controls_held=able, seen=failed)
     assert able >= {1: 0, 3: 0.3, 8: 0.9}[references] * 2 * count
     assert failed >= 0.97 * able
 

@@ -71,8 +71,8 @@ def test_an_honest_removal_passes_and_nothing_done_fails(tmp_path: Path) -> None
         able += all(control.held for control in check.controls)
         passed += check.verdict is Verdict.PASS
         caught += lying.verdict is Verdict.FAIL
-    tally("probes", "relearning, averages, honest", cases=seeds, able=able, passed=passed, failed=0)
-    tally("probes", "relearning, averages, nothing done", cases=seeds, able=able, failed=caught)
+    tally("probes, honest", "relearning, averages", cases=seeds, passed=passed, accused=0)
+    tally("probes, nothing done", "relearning, averages", cases=seeds, controls_held=able, seen=caught)
     assert able >= seeds / 2
     assert passed >= 0.95 * able
     assert caught == able
