@@ -18,7 +18,7 @@ from disgorge.training import assemble
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Selector
-from tests.tier import amount
+from tests.tier import FULL, amount
 from tests.toys import (
     bytes_by_name,
     carry,
@@ -135,6 +135,8 @@ def test_4_removing_twice_is_removing_once(trained: Trained) -> None:
 
 
 def test_5_two_removals_commute(trained: Trained) -> None:
+    if not FULL and trained.toy.spec.method == "compartmental_diffusion":
+        pytest.skip("four removals of the slowest method: in the second tier")
     first, second = trained.toy.spec.shards[:2]
     one, other = trained.copy("law-5-ab"), trained.copy("law-5-ba")
     for ledger, order in ((one, (0, 1)), (other, (1, 0))):
