@@ -51,7 +51,8 @@ def confine(folder: Path, *, hidden: Path) -> bool:
     Returns whether that holds, and hides ``hidden`` but for what of it is ``folder`` or code: it does not where a whole
     installation lies above it. It is for good, for whatever this process starts too.
     """
-    if sys.platform != "linux" or any(hidden.resolve().is_relative_to(path.resolve()) for path in _code()):
+    code = list(_code())
+    if sys.platform != "linux" or any(hidden.resolve().is_relative_to(path.resolve()) for path in code):
         return False
     kernel = ctypes.CDLL(None, use_errno=True)
     version = kernel.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
@@ -66,7 +67,7 @@ def confine(folder: Path, *, hidden: Path) -> bool:
         return False
     try:
         read = _EXECUTE | _READ_FILE | _READ_DIR
-        allowed = [(path, read) for path in _code()]
+        allowed = [(path, read) for path in code]
         allowed += [(path, read | _WRITE_FILE) for name in _DEVICES for path in Path("/dev").glob(name)]
         allowed += [(path, _READ_DIR) for path in _searched()]
         if not all(_allow(kernel, rules, *each, every) for each in (*allowed, (folder, every))):

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from dataclasses import dataclass, field, replace
 
+from disgorge.errors import AlreadyExecuted
 from disgorge.plan import Plan
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
@@ -163,6 +164,14 @@ def case_of(ledger: Ledger, request: str) -> Case:
     if request not in cases:
         raise UnknownRecord(f"no request {request!r}; `disgorge request list` shows those there are")
     return cases[request]
+
+
+def open_case(ledger: Ledger, request: str) -> Case:
+    """Return one case; :class:`AlreadyExecuted` if it is closed. Errors as of :func:`case_of`."""
+    case = case_of(ledger, request)
+    if case.closed:
+        raise AlreadyExecuted(f"request {request} is closed ({case.closed}); file a new request if more must be done")
+    return case
 
 
 def plan_of(ledger: Ledger, case: Case) -> Plan:

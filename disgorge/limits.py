@@ -37,16 +37,14 @@ def not_shown(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _of_this(evidence: Evidence) -> Iterator[str]:
-    compared = sorted({check.subject for check in evidence.checks if check.name == "never-trained"})
-    if compared:
+    again = [check for check in evidence.checks if check.name == "never-trained"]
+    if again:
         where = evidence.environment.get("machine")
         named = f" ({where})" if where else ""
         yield (
             f"Equality with training without the data was looked at on the operator's own machine{named} and for the "
-            f"recorded recipes of {', '.join(compared)} only."
+            f"recorded recipes of {', '.join(sorted({check.subject for check in again}))} only."
         )
-    again = [check for check in evidence.checks if check.name == "never-trained"]
-    if again:
         yield CONFINED if all(check.detail.get("confined") for check in again) else UNCONFINED
     attacked = [check for check in evidence.checks if check.name == "membership"]
     if not any(check.verdict is Verdict.PASS for check in attacked):

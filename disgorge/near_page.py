@@ -4,7 +4,7 @@ It shows content that is to be removed, so whoever has it written deletes it aft
 to nothing outside itself.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from disgorge.page import rendered
 from disgorge.pictures import sample_grid
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
+from lineage.manifest import read_digests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,21 +36,16 @@ def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> str:
 def _content(ledger: Ledger, wanted: set[str]) -> dict[str, dict[str, Array]]:
     """Return the fields of live items by digest; what was withdrawn already is not shown."""
     with Catalog.of(ledger) as catalog:
-        shards = [shard.digest for shard, digests in _holding(ledger, catalog, wanted) if digests]
+        shards = [shard.digest for shard in catalog.shards()]
     found: dict[str, dict[str, Array]] = {}
     for shard in shards:
+        if wanted.isdisjoint(read_digests(ledger.manifest_path(shard)).to_pylist()):
+            continue
         items = read_items(ledger, shard)
         for row, digest in enumerate(items.digests):
             if digest in wanted:
                 found[digest] = {name: np.asarray(array[row]) for name, array in items.arrays.items()}
     return found
-
-
-def _holding(ledger: Ledger, catalog: Catalog, wanted: set[str]) -> Iterator[tuple[Any, set[str]]]:
-    from lineage.manifest import read_digests
-
-    for shard in catalog.shards():
-        yield shard, wanted.intersection(read_digests(ledger.manifest_path(shard.digest)).to_pylist())
 
 
 def _views(content: dict[str, dict[str, Array]], digest: str) -> list[tuple[str, str, str]]:

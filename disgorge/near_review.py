@@ -5,13 +5,13 @@ near: a later near-duplicate, or one of other items, is not covered by it. Which
 per request, like selectors that identify content; it is erased when the request is closed.
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
+from disgorge.particulars import private_file
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
 
@@ -77,8 +77,7 @@ def _included_mark(ledger: Ledger, case: Case, item: str) -> str:
 
 
 def _private_file(ledger: Ledger, case: Case) -> Path:
-    name = hashlib.sha256(case.request.id.encode()).hexdigest()[:32]
-    return ledger.home / "private" / "near" / f"{name}.json"
+    return private_file(ledger, "near", case.request.id)
 
 
 def _record(ledger: Ledger, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:

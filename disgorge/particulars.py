@@ -85,8 +85,13 @@ def erase_particulars(ledger: Ledger, request_id: str) -> bool:
     return True
 
 
+def private_file(ledger: Ledger, folder: str, request_id: str) -> Path:
+    """Return where something private about a request lies, in a folder of ``private``; the name says no id."""
+    return ledger.home / "private" / folder / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
+
+
 def _private_file(ledger: Ledger, request_id: str) -> Path:
-    return ledger.home / "private" / "requests" / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
+    return private_file(ledger, "requests", request_id)
 
 
 def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any]) -> str:

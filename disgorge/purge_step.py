@@ -38,14 +38,15 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
-    purged = purge(ledger, item_digests=forget, tensors=listed.tensors, **targets)
+    tensors = listed.tensors
+    purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
         case_after(
             ledger,
             plan.request,
             found_before=found_before,
             item_digests=forget,
-            tensors=listed.tensors,
+            tensors=tensors,
             near=lambda: look(ledger, case, likenesses),
             recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
             **targets,
@@ -68,8 +69,10 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
 
 
 def _first(residue: Check) -> str:
-    """Say where the first trace is, or why nobody could look."""
-    return next(iter([*residue.detail.get("left", []), *residue.detail.get("not searched", [])]), "no place named")
+    """Say where the first trace is, what shows those nobody judged, or why nobody could look."""
+    unjudged = residue.detail["near-duplicates"]["not judged"]
+    shown = [f"`disgorge request near {residue.subject}` shows them"] if unjudged else []
+    return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
 
 
 def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:

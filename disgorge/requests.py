@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from disgorge.docket import Case, begun_plan, case_of, docket, plan_of
-from disgorge.errors import AlreadyExecuted, DisgorgeError, NotApproved, StalePlan
+from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
+from disgorge.errors import DisgorgeError, NotApproved, StalePlan
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import forget_included, included_items
@@ -92,7 +92,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     """Decide a request by the packs and record the decision with its reasons."""
     from policies.pack import decide
 
-    case = _open_case(ledger, request_id)
+    case = open_case(ledger, request_id)
     if case.withdrawn:
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
@@ -107,7 +107,7 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
 
     ``withdraw`` are releases to destroy whatever else could be done: the way out where a check of one does not pass.
     """
-    case = _open_case(ledger, request_id)
+    case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     if case.rescoped:
@@ -179,7 +179,7 @@ def approve_plan(
 
     Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
     """
-    case = _open_case(ledger, request_id)
+    case = open_case(ledger, request_id)
     plan = plan_of(ledger, case)
     if len(digest) < 12 or not plan.digest.startswith(digest):
         raise StalePlan(
@@ -226,14 +226,14 @@ def require_approved(case: Case, plan: Plan) -> None:
 
 def hold_request(ledger: Ledger, request_id: str, *, on: bool, reason: str) -> None:
     """Put a request on hold, or lift the hold; an execution stops before its next step."""
-    _open_case(ledger, request_id)
+    open_case(ledger, request_id)
     ledger.append("hold", {"request": request_id, "on": on, "reason": reason})
 
 
 def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
     """Close a request without doing anything, with a reason from the fixed list."""
     with turn(ledger, then="deny it again"):
-        case = _open_case(ledger, request_id)
+        case = open_case(ledger, request_id)
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
@@ -244,18 +244,9 @@ def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, r
     """Extend a request's deadline as far as its regime allows, record why, and return the new one."""
     from policies.deadlines import extend
 
-    case = _open_case(ledger, request_id)
+    case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     until = extend(case.decision, case.request, packs, reason=reason, today=ledger.now().date())
     ledger.append("deadline-extended", {"request": request_id, "until": until.isoformat(), "reason": reason})
     return until
-
-
-def _open_case(ledger: Ledger, request_id: str) -> Case:
-    case = case_of(ledger, request_id)
-    if case.closed:
-        raise AlreadyExecuted(
-            f"request {request_id} is closed ({case.closed}); file a new request if more must be done"
-        )
-    return case

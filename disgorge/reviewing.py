@@ -1,7 +1,7 @@
 """What a person grants, recorded with who they are and why; what the packs decided stays in the ledger before it."""
 
-from disgorge.docket import case_of
-from disgorge.errors import AlreadyExecuted, DisgorgeError
+from disgorge.docket import open_case
+from disgorge.errors import DisgorgeError
 from lineage.ledger import Ledger
 from lineage.records import plain
 from policies.decision import Decision
@@ -13,11 +13,7 @@ def grant_request(ledger: Ledger, request_id: str, *, by: str, reason: str) -> D
 
     Raises :class:`~policies.errors.BadRequest` for a request that does not need review.
     """
-    case = case_of(ledger, request_id)
-    if case.closed:
-        raise AlreadyExecuted(
-            f"request {request_id} is closed ({case.closed}); file a new request if more must be done"
-        )
+    case = open_case(ledger, request_id)
     if case.decision is None or case.rescoped:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.now().date())

@@ -35,7 +35,7 @@ def near(
     as_json: AsJson = False,
 ) -> None:
     """List near-duplicates of what a request removes that nobody has judged; judge them with --same or --distinct."""
-    from disgorge.docket import case_of
+    from disgorge.docket import case_of, open_case
     from disgorge.near import near_now
     from disgorge.near_review import judge_distinct, judge_same
     from disgorge.requests import impact_of
@@ -62,6 +62,7 @@ def near(
         if not chosen:
             raise WrongUse(f"request {request} has no near-duplicate that nobody has judged")
         with turn(ledger, then="say it again"):
+            case = open_case(ledger, request)  # as it is now that nobody else changes it
             if same:
                 judge_same(ledger, case, [each.digest for each in chosen], by=str(by).strip(), because=str(reason))
             else:
