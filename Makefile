@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 READY := $(VENV)/.ready
 
 .PHONY: setup demo test test-full check clean
@@ -23,11 +24,11 @@ demo: $(READY)
 	$(BIN)/disgorge demo
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+	$(PYTEST)
 
 test-full: $(READY)
 	rm -f full-tally.jsonl
-	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
+	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(PYTEST)
 	$(BIN)/python -m tests.summary full-tally.jsonl
 
 check: $(READY)

@@ -172,8 +172,9 @@ class Near:
         if not self.unjudged:
             return ""
         shards = sorted({item.shard for item in self.unjudged})
-        count = "1 item" if len(self.unjudged) == 1 else f"{len(self.unjudged):,} items"
-        return f"{count} of {', '.join(shards)} look like what it removes"
+        number = len(self.unjudged)
+        count, look = ("1 item", "looks") if number == 1 else (f"{number:,} items", "look")
+        return f"{count} of {', '.join(shards)} {look} like what it removes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ def _of_near_duplicates(evidence: Evidence) -> Iterator[str]:
     if sought and near["shards without likenesses"]:
         where = ", ".join(near["shards without likenesses"])
         yield f"Changed copies were not looked for in {where}: no likeness was recorded there for every item."
-    if near["judged to be other items"]:
-        yield (
-            f"{near['judged to be other items']:,} items that look like removed ones stay: a person found them to be "
-            f"other items."
-        )
+    distinct = near["judged to be other items"]
+    if distinct == 1:
+        yield "1 item that looks like a removed one stays: a person found it to be another item."
+    elif distinct:
+        yield f"{distinct:,} items that look like removed ones stay: a person found them to be other items."

@@ -1,24 +1,31 @@
 """``disgorge shard``: record data, list it, look at it, check that it is still what it was."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from disgorge.cli import show
+from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
     from lineage.ledger import Ledger
     from lineage.records import Shard
+    from lineage.shards import Added
 
 app = typer.Typer(help="Data, as named sets of items: add | list | show | check | canaries.", no_args_is_help=True)
 
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="A Parquet, CSV or NPZ file, or a folder of files.", metavar="PATH")],
-    name: Annotated[str, typer.Option("--name", help="What the shard is called from now on.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Parquet, CSV or NPZ files, or folders; a shard each.", metavar="PATHS")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the shard is called from now on; by default as its file is.")
+    ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Column with each item's key.")] = None,
     subject: Annotated[
         str | None, typer.Option("--subject", help="Column that names a person; only a pseudonym is kept.")
@@ -46,15 +53,16 @@ def add(
     encoding: Annotated[str, typer.Option("--encoding", help="How a CSV file is encoded.")] = "utf-8",
     as_json: AsJson = False,
 ) -> None:
-    """Read a file or folder and record it as a shard, if it passes its checks. Nothing is taken in part."""
+    """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part."""
     from lineage.ledger import Ledger
     from lineage.rules import Rules
     from lineage.shards import add_shard
 
-    added = add_shard(
-        Ledger.open(),
-        path,
-        name=name,
+    ledger = Ledger.open()
+    checked = Rules.read(rules) if rules else None
+    record = partial(
+        add_shard,
+        ledger,
         key=key,
         subject=subject,
         source_column=source_column,
@@ -65,22 +73,20 @@ def add(
         legal_basis=basis,
         core=core,
         check=not no_check,
-        rules=Rules.read(rules) if rules else None,
+        rules=checked,
         dvc=False if no_dvc else None,
         likeness=likeness,
         encoding=encoding,
     )
+    recorded = []
+    for called, path in _named(paths, name).items():
+        if recorded and not as_json:
+            show.line("")
+        recorded.append(record(path, name=called))
+        if not as_json:
+            _say_added(recorded[-1])
     if as_json:
-        show.write_json(added)
-        return
-    shard = added.shard
-    show.line(f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {show.count(shard.count, 'item')}")
-    show.pairs(_about(shard))
-    show.line(f"duplicates: {added.duplicates_within} within, {added.duplicates_across} across other shards")
-    if added.shared_with:
-        show.line(f"shared with: {', '.join(added.shared_with)}")
-    for words in added.warnings:
-        show.warn(words)
+        show.write_json(recorded if len(paths) > 1 else recorded[0])
 
 
 @app.command("list")
@@ -195,6 +201,32 @@ def canaries(
     show.line(f"withheld: {planted.withheld} in shard {planted.withheld_shard}, which no model may name")
     show.pairs([("commitment", planted.commitment)])
     show.line(f"next: disgorge shard add {planted.file} --name {name}, and name it under shards in a model")
+
+
+def _named(paths: list[Path], name: str | None) -> dict[str, Path]:
+    """Return the files to read by what their shards are to be called."""
+    if name is not None:
+        if len(paths) > 1:
+            raise WrongUse(f"--name names one shard, and {len(paths)} paths are given; leave it out, or add one path")
+        return {name: paths[0]}
+    named: dict[str, Path] = {}
+    for path in paths:
+        called = path.name if path.is_dir() else path.stem
+        if called in named:
+            raise WrongUse(f"{named[called]} and {path} would both be called '{called}'; add one alone, with --name")
+        named[called] = path
+    return named
+
+
+def _say_added(added: "Added") -> None:
+    shard = added.shard
+    show.line(f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {show.count(shard.count, 'item')}")
+    show.pairs(_about(shard))
+    show.line(f"duplicates: {added.duplicates_within} within, {added.duplicates_across} across other shards")
+    if added.shared_with:
+        show.line(f"shared with: {', '.join(added.shared_with)}")
+    for words in added.warnings:
+        show.warn(words)
 
 
 def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:

@@ -136,7 +136,7 @@ def test_other_items_stay_and_the_report_says_so(ledger: Ledger) -> None:
     done = carry(ledger)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
     assert live_shards(ledger)[SHARD].count == 12
-    assert "1 items that look like removed ones stay" in (done.bundle / "report.html").read_text()
+    assert "1 item that looks like a removed one stays" in (done.bundle / "report.html").read_text()
     (check,) = [c for c in json.loads((done.bundle / "evidence.json").read_text())["checks"] if c["name"] == "residue"]
     assert check["detail"]["near-duplicates"]["judged to be other items"] == 1
     assert [(control["value"], control["held"]) for control in check["controls"]][1] == (3, True)

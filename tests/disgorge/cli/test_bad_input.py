@@ -51,6 +51,34 @@ def test_without_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ar
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("a.csv", "b.csv", "--name", "both"), "--name names one shard, and 2 paths are given"),
+        (("a.csv", "more/a.csv"), "a.csv and more/a.csv would both be called 'a'"),
+        (("more.csv", "a.csv", "more"), "more.csv and more would both be called 'more'"),
+    ],
+)
+def test_shards_of_which_one_name_is_told(empty: Path, arguments: tuple[str, ...], said: str) -> None:
+    (empty / "more").mkdir()
+    for name in ("a", "b", "more", "more/a"):
+        (empty / f"{name}.csv").write_text(CSV)
+    with untouched(empty):
+        assert said in refused(*ADD, *arguments, "--key", "key", "--no-check", "--no-dvc", code=2)
+
+
+def test_of_several_files_those_before_the_bad_one_are_recorded_and_it_can_be_said_again(empty: Path) -> None:
+    for name in ("a", "c"):
+        (empty / f"{name}.csv").write_text(CSV.replace("1", str(ord(name))))
+    (empty / "b.csv").write_text("key,who\na\n")
+    told = (*ADD, "a.csv", "b.csv", "c.csv", "--key", "key", "--no-check", "--no-dvc")
+    assert "b.csv" in run(*told).err
+    assert [shard["name"] for shard in fine("shard", "list", "--json").json] == ["a"]
+    (empty / "b.csv").write_text(CSV)
+    assert [added["new"] for added in fine(*told, "--json").json] == [False, True, True]
+    assert sorted(shard["name"] for shard in fine("shard", "list", "--json").json) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (("shard", "show", "shard-9"), "no shard 'shard-9' is recorded; did you mean"),
         (("shard", "check", "shard-9"), "no shard 'shard-9'"),
         (("trace", "toy-averages/mean/shard-9"), "nothing named"),

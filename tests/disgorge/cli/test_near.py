@@ -28,7 +28,7 @@ def asked(empty: Path) -> Path:
 
 def test_a_person_sees_it_and_judges_it(asked: Path) -> None:
     warned = run("request", "impact", "R-1")
-    assert "1 item of shard-2 look like what it removes; see them with `disgorge request near R-1`" in warned.err
+    assert "1 item of shard-2 looks like what it removes; see them with `disgorge request near R-1`" in warned.err
     assert "--distinct" in refused("request", "plan", "R-1", code=2)
     digest = lookalikes.digest_at(Ledger.open(), "shard-2", lookalikes.ROW)
     shown = fine("request", "near", "R-1", "--pictures", "near.html").out
