@@ -78,7 +78,7 @@ def add(
         likeness=likeness,
         encoding=encoding,
     )
-    recorded = []
+    recorded: list[Added] = []
     for called, path in _named(paths, name).items():
         if recorded and not as_json:
             show.line("")
