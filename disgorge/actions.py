@@ -78,7 +78,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     likenesses = forgotten_likenesses(ledger, case) | recorded_likenesses(ledger, selected)
     require_judged(look(ledger, case, likenesses), case)
     ForgetList(ledger, plan.digest).remember(forget, likenesses)
-    ledger.mark_withdrawn(forget)
+    marks = ledger.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
         after = cut_shard(ledger, change, selected[change.before.digest])
@@ -92,12 +92,14 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
                     "name": change.before.name,
                     "after": after.digest if after else None,
                     "removed": change.removed,
+                    "marks": marks,
                     "request": plan.request,
                     "plan": plan.digest,
                 },
             )
         )
-    return Acted({"shards": len(changes), "rows": sum(change.removed for change in changes)}, facts)
+    rows = sum(change.removed for change in changes)
+    return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
 
 
 def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:

@@ -3,6 +3,9 @@
 Digests of withdrawn items are in no fact and in no plan, yet an execution that is killed after the items went still has
 to probe with them and to search for them. So they lie in ``private/executions/`` until the report is signed. The cost:
 whoever loses the private folder half-way cannot finish.
+
+A list that was emptied would let every search find nothing. So it is sealed with the workspace's key, for its plan, and
+the fact of the step that withdrew the items counts them.
 """
 
 import json
@@ -19,6 +22,7 @@ class ForgetList:
     """The file of one plan, by the plan's digest. Writing it again is writing it once."""
 
     def __init__(self, ledger: Ledger, plan: str) -> None:
+        self._private = ledger.private
         self.path = ledger.home / "private" / "executions" / f"{plan}.json"
 
     def remember(self, items: Iterable[str], likenesses: Mapping[str, str]) -> None:
@@ -64,11 +68,30 @@ class ForgetList:
         remove_asides(self.path.parent)
 
     def _read(self) -> dict[str, Json]:
-        return dict(json.loads(self.path.read_text(encoding="utf-8"))) if self.path.exists() else {}
+        if not self.path.exists():
+            return {}
+        try:
+            told = json.loads(self.path.read_bytes())
+            text, seal = str(told["list"]), str(told["seal"])
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise self._damaged("cannot be read") from problem
+        if seal != self._seal(text):
+            raise self._damaged("was changed, or withdrawn.key was")
+        return dict(json.loads(text))
 
     def _write(self, body: dict[str, Json]) -> None:
+        text = json.dumps(body)
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_atomically(self.path, json.dumps(body).encode(), mode=0o600)
+        write_atomically(self.path, json.dumps({"list": text, "seal": self._seal(text)}).encode(), mode=0o600)
+
+    def _seal(self, text: str) -> str:
+        return self._private.seal(f"{self.path.stem} {text}")
+
+    def _damaged(self, how: str) -> ExecutionFailed:
+        return ExecutionFailed(
+            f"{self.path}: {how}, so what was withdrawn can no longer be searched for; restore the private folder and "
+            f"resume"
+        )
 
 
 def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
@@ -87,10 +110,13 @@ def forgotten_likenesses(ledger: Ledger, case: Case) -> dict[str, str]:
 def lists_of(ledger: Ledger, case: Case) -> list[ForgetList]:
     """Return the lists of a request's plans, in the order of the plans. Errors as of :func:`forgotten`."""
     plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
-    lists = [ForgetList(ledger, digest) for digest in plans]
-    if case.withdrawn and not any(each.path.exists() for each in lists):
+    lists = {digest: ForgetList(ledger, digest) for digest in plans}
+    counted = {plan: done["items"] for plan, steps in case.steps.items() for done in steps.values() if "items" in done}
+    last = next(reversed(counted), None)  # it lists what went by earlier plans as well
+    lost = last is not None and len(lists[last].items) != counted[last]
+    if lost or (case.withdrawn and not any(each.path.exists() for each in lists.values())):
         raise ExecutionFailed(
             f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
             f"longer be searched for; restore the private folder and resume"
         )
-    return lists
+    return list(lists.values())

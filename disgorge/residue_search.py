@@ -3,7 +3,8 @@
 Looks and changes nothing, names no item. It is run before a purge too: a search that finds nothing then could not have
 found anything, and :mod:`disgorge.probes.residue`, which judges, lets it prove nothing.
 
-What a live component or shard still needs is not looked for; it was never to be deleted. Not reached: git history,
+What a live component or shard still needs is not looked for; it was never to be deleted. But it has to be what its name
+says, or old weights could lie there under a new name. Not reached: git history,
 backups, clones and third parties, and the files that shards were once read from.
 """
 
@@ -20,6 +21,7 @@ from disgorge.stage import stages_of
 from disgorge.still_needed import needs_of
 from lineage import forget_dvc
 from lineage.ledger import Ledger
+from lineage.objects import sha256_of
 from lineage.state import state_of
 
 DIGEST = re.compile(rb"[0-9a-f]{64}")
@@ -59,6 +61,8 @@ def search(
             looked.found.append(f"object {digest} is there")
         elif _text_names(ledger.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
+        elif sha256_of(ledger.objects.path(digest)) != digest:
+            looked.found.append(f"object {digest} is not what its name says")
         elif digest not in needs.objects and holds_any(ledger.objects.path(digest), tensors):
             looked.found.append(f"object {digest} holds removed weights under another name")
     artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors))

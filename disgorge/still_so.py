@@ -14,6 +14,7 @@ from disgorge.near import look
 from disgorge.plan import Action, Plan
 from disgorge.registry import Registrar
 from disgorge.residue_search import search
+from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
@@ -39,10 +40,22 @@ def _aliases(ledger: Ledger, plan: Plan, case: Case, registrar: Registrar) -> li
         live = entry.record.composition if entry is not None and entry.live else None
         if live == step.detail["before"]:
             against.append(f"{name}@{alias} serves the old release again")
+        if live is not None and live == done[step.id]["composition"]:
+            against += _changed(ledger, name, live)
         served = registrar.served(name).get(alias)
         if served is not None and served not in (live, done[step.id]["composition"]):
             against.append(f"{name}@{alias} in MLflow is not what was adopted")
     return against
+
+
+def _changed(ledger: Ledger, release: str, composition: str) -> list[str]:
+    """Return what is the matter with the bytes that a release serves."""
+    try:
+        for member in state_of(ledger.facts()).compositions[composition].members:
+            ledger.objects.get(member.component)
+    except LineageError as error:
+        return [f"release {release} lost what was adopted: {error}"]
+    return []
 
 
 def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
@@ -51,6 +64,8 @@ def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
     The list of items is erased with the report, so a report that was killed after that is written by digests alone.
     """
     listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
+    if not listed and not (ledger.workspace / "reports" / plan.request).exists():
+        forgotten(ledger, case)  # raises: without a report nobody but a stranger can have erased the list
     items = forgotten(ledger, case) if listed else frozenset()
     tensors = ForgetList(ledger, plan.digest).tensors
     near = look(ledger, case, forgotten_likenesses(ledger, case) if listed else {})

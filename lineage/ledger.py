@@ -134,10 +134,19 @@ class Ledger:
         """Return the keyed mark under which a withdrawn item's digest is remembered."""
         return self.private.withdrawn_mark(item)
 
-    def mark_withdrawn(self, items: Iterable[str]) -> None:
-        """Remember that these items, by digest, must not come back."""
+    def mark_withdrawn(self, items: Iterable[str]) -> int:
+        """Remember that these items, by digest, must not come back; return how many items that is said of by now."""
         with self.journal.writing():
-            self.private.mark_withdrawn(items)
+            return self.private.mark_withdrawn(items)
+
+    def require_marks(self) -> None:
+        """Raise :class:`LineageError` unless as many withdrawn items are remembered as the facts count."""
+        counted = max((fact.body.get("marks", 0) for fact in self.facts("shard-withdrawn")), default=0)
+        if (there := len(self.private.marks())) < counted:
+            raise LineageError(
+                f"{self.private.marks_file}: remembers {there} withdrawn items and {counted} were withdrawn; copy it "
+                f"with withdrawn.key from where requests are carried out, or restore the newest backup"
+            )
 
     def is_withdrawn(self, item: str) -> bool:
         """Return whether the item with that digest was withdrawn once."""

@@ -3,6 +3,9 @@
 A digest of known content identifies it, so the ledger does not name what was removed. That a withdrawn item must not
 come back is remembered as a keyed mark (HMAC-SHA256) in ``private/withdrawn.txt``; a person appears as a keyed
 pseudonym. Without ``private/`` neither can be computed, so the folder is to be backed up, and apart from the rest.
+
+The list ends with a seal, keyed too: a list that was emptied, edited or is read with another key is refused. That it is
+not an older one is for the ledger to say, which counts the marks (:meth:`lineage.ledger.Ledger.require_marks`).
 """
 
 import hashlib
@@ -16,6 +19,7 @@ from lineage.errors import BadInput, LineageError
 from lineage.objects import write_atomically
 
 _KEY_BYTES = 32  # as long as the hash
+_SEAL = "seal "
 
 
 class Private:
@@ -29,7 +33,7 @@ class Private:
 
     @property
     def marks_file(self) -> Path:
-        """The list of keyed marks, one a line, sorted."""
+        """The list of keyed marks, one a line, sorted, and their seal."""
         return self.folder / "withdrawn.txt"
 
     def create(self) -> None:
@@ -47,24 +51,36 @@ class Private:
         """Return the mark of an item's digest."""
         return self._mark("withdrawn.key", item)
 
-    def mark_withdrawn(self, items: Iterable[str]) -> None:
-        """Add the marks of these item digests to the list. The caller holds the workspace's lock."""
-        known = self._known()
+    def seal(self, text: str) -> str:
+        """Return a keyed seal of a text that is kept here; whoever changes the text cannot make another."""
+        return self._mark("withdrawn.key", f"{_SEAL}{text}")
+
+    def mark_withdrawn(self, items: Iterable[str]) -> int:
+        """Add the marks of these item digests to the list and return how many it has; the caller holds the lock."""
+        known = self.marks()
         marks = known.union(self.withdrawn_mark(item) for item in items)
         if marks != known:
             text = "".join(f"{mark}\n" for mark in sorted(marks))
-            write_atomically(self.marks_file, text.encode(), mode=0o600)
+            write_atomically(self.marks_file, f"{text}{_SEAL}{self.seal(text)}\n".encode(), mode=0o600)
+        return len(marks)
 
     def is_withdrawn(self, item: str) -> bool:
         """Return whether this item digest is on the list."""
-        known = self._known()
+        known = self.marks()
         return bool(known) and self.withdrawn_mark(item) in known
 
-    def _known(self) -> frozenset[str]:
+    def marks(self) -> frozenset[str]:
+        """Return every mark on the list; :class:`LineageError` for a list that is not as it was written."""
         try:
             stat = self.marks_file.stat()
             if (as_of := (stat.st_mtime_ns, stat.st_ino)) != self._marks_as_of:
-                self._marks = frozenset(self.marks_file.read_text(encoding="ascii").split())
+                text, _, seal = self.marks_file.read_text(encoding="ascii").rpartition(_SEAL)
+                if not hmac.compare_digest(seal.rstrip("\n"), self.seal(text)):
+                    raise LineageError(
+                        f"{self.marks_file}: was changed, or withdrawn.key was; restore both from a backup, or "
+                        "withdrawn items could come back unseen"
+                    )
+                self._marks = frozenset(text.split())
                 self._marks_as_of = as_of
         except FileNotFoundError:
             return frozenset()

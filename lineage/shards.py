@@ -256,6 +256,7 @@ def _check_words(**given: str | None) -> None:
 
 
 def _refuse_withdrawn(ledger: Ledger, intake: Intake, digests: Sequence[str]) -> None:
+    ledger.require_marks()
     back = [intake.rows[row] for row, digest in enumerate(digests) if ledger.is_withdrawn(digest)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")

@@ -23,6 +23,7 @@ from disgorge.audit import audit
 from disgorge.docket import case_of, plan_of
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
 from disgorge.execute import execute
+from disgorge.forget_list import ForgetList
 from disgorge.jobs import Here
 from disgorge.near_review import judge_same
 from disgorge.plan import Action, Step
@@ -34,7 +35,7 @@ from lineage.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
-from lineage.records import in_member_order, plain
+from lineage.records import canonical, in_member_order, plain
 from lineage.shards import add_shard
 from policies.pack import load_packs
 from tests import lookalikes
@@ -191,8 +192,9 @@ def test_old_weights_put_back_between_purge_and_report(ledger: Ledger) -> None:
     tally("liars", "old weights put back", where="stores", caught=True)
 
 
-def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger) -> None:
-    """The object of the new part holds the old bytes when the alias is to move."""
+@pytest.mark.parametrize("moment", [Action.ADOPT, Action.PURGE, Action.REPORT], ids=lambda action: action.value)
+def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger, moment: Action) -> None:
+    """The object of the new part holds the old bytes when the alias is to move, or after it did."""
     old = ledger.objects.get(bytes_by_name(ledger, RELEASE)[PART])
     granted_plan(ledger, [person(ledger, *WHO)])
 
@@ -203,10 +205,50 @@ def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger) -> None:
         path.chmod(0o644)
         path.write_bytes(old)
 
-    with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed"):
-        carry_doing(ledger, swap, Action.ADOPT)
+    with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed|not what its name says"):
+        carry_doing(ledger, swap, moment)
     assert is_open(ledger)
-    tally("liars", "old weights under the new name", where="stores", caught=True)
+    tally("liars", f"old weights under the new name, before {moment.value}", where="stores", caught=True)
+
+
+@pytest.mark.parametrize(
+    "moment", [Action.PURGE, Action.REPORT, Action.PROBE][: amount(1, 3)], ids=lambda action: action.value
+)
+@pytest.mark.parametrize("damage", ["emptied", "another plan's", "gone"])
+def test_a_list_of_what_was_withdrawn_that_was_tampered_with(ledger: Ledger, moment: Action, damage: str) -> None:
+    """With an empty list every search would find nothing; what it would have found is put there."""
+    with Catalog.of(ledger) as catalog:
+        (items,) = catalog.selected([person(ledger, *WHO)]).values()
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def tamper() -> None:
+        ledger.objects.put(canonical({"failing": list(items)}))
+        (file,) = (ledger.home / "private" / "executions").iterdir()
+        if damage == "gone":
+            file.unlink()
+        elif damage == "emptied":
+            file.write_text("{}")
+        else:
+            ForgetList(ledger, "0" * 64).remember([], {})
+            file.with_name(f"{'0' * 64}.json").replace(file)
+
+    with pytest.raises(DisgorgeError, match="restore the private folder"):
+        carry_doing(ledger, tamper, moment)
+    assert is_open(ledger)
+    tally("liars", f"list of items {damage}, before {moment.value}", where="side tables", caught=True)
+
+
+def test_an_adopted_component_that_is_lost_before_the_report(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def lose() -> None:
+        with Catalog.of(ledger) as catalog:
+            digest = catalog.component(PART).digest
+        ledger.objects.path(digest).unlink()
+
+    with pytest.raises(CertificateRefused, match="lost what was adopted"):
+        carry_doing(ledger, lose, Action.REPORT)
+    assert is_open(ledger)
 
 
 def test_old_weights_in_the_store_under_another_digest(ledger: Ledger) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from disgorge.audit.look import Look
-from disgorge.findings import MISSING_LICENSE, REINTRODUCED, Finding, Level
+from disgorge.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
 from lineage.errors import LineageError
 
 
@@ -12,6 +12,17 @@ def reintroduced(look: Look) -> Iterator[Finding]:
     if not look.withdrawals:
         return
     private = look.ledger.private
+    if private.folder.is_dir():
+        try:
+            look.ledger.require_marks()
+        except LineageError as error:
+            yield Finding(
+                DIGEST_MISMATCH,
+                "workspace",
+                f"whether a withdrawn item came back cannot be checked: {error}",
+                "restore private/withdrawn.txt and private/withdrawn.key as they were after the last withdrawal",
+            )
+            return
     if not private.marks_file.is_file():
         yield Finding(
             REINTRODUCED,
