@@ -17,6 +17,7 @@ for residue will find its likeness there.
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ def plant(
 
     if to.exists() or to.suffix != ".npz":
         raise BadInput(f"{to}: " + ("exists already; give a new file" if to.exists() else "must end in .npz"))
+    if not os.access(to.parent, os.W_OK):
+        raise BadInput(f"{to}: cannot be written; give a file in a folder that is there")
     intake = read_file(source, encoding=encoding)
     seed = secrets.token_hex(32) if seed is None else seed
     commitment = hashlib.sha256(seed.encode()).hexdigest()
@@ -89,16 +92,24 @@ def plant(
     kept = json.dumps({"seed": seed, "source": source.name, "label": label, "candidates": len(coin)})
     private = ledger.home / "private" / "canaries"
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomically(private / f"{commitment}.json", kept.encode(), mode=0o600)
-    recorded = add_items(
-        ledger,
-        from_arrays(withheld, keys=keys[~coin].tolist(), origin=str(source)),
-        name=f"{name}-withheld",
-        source=_SOURCE,
-        legal_basis="audit: never to be trained on",
-        check=False,
-        dvc=False,
-    )
+    secret = private / f"{commitment}.json"
+    columns: dict[str, Any] = planted | {"key": keys[coin], "source": np.full(int(coin.sum()), _SOURCE)}
+    try:
+        write_atomically(secret, kept.encode(), mode=0o600)
+        np.savez(to, **columns)
+        recorded = add_items(
+            ledger,
+            from_arrays(withheld, keys=keys[~coin].tolist(), origin=str(source)),
+            name=f"{name}-withheld",
+            source=_SOURCE,
+            legal_basis="audit: never to be trained on",
+            check=False,
+            dvc=False,
+        )
+    except BaseException:
+        for path in (secret, to):
+            path.unlink(missing_ok=True)
+        raise
     fact = {
         "planted": shard_digest(item_digests(planted)),
         "withheld": recorded.shard.digest,
@@ -107,8 +118,6 @@ def plant(
     }
     if fact not in [known.body for known in ledger.facts("canaries")]:
         ledger.append("canaries", fact)
-    columns: dict[str, Any] = planted | {"key": keys[coin], "source": np.full(int(coin.sum()), _SOURCE)}
-    np.savez(to, **columns)
     return Planted(str(to), recorded.shard.name, int(coin.sum()), int((~coin).sum()), commitment)
 
 

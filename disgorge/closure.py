@@ -21,13 +21,13 @@ def influences(components: Iterable[Component], known: Mapping[str, Sequence[Com
     count.
     """
     seen: set[str] = set()
-    waiting = [use.digest for component in components for use in _all_uses(component)]
+    waiting = [use.digest for component in components for use in influences_of(component)]
     while waiting:
         digest = waiting.pop()
         if digest in seen:
             continue
         seen.add(digest)
-        waiting.extend(use.digest for component in known.get(digest, ()) for use in _all_uses(component))
+        waiting.extend(use.digest for component in known.get(digest, ()) for use in influences_of(component))
     return frozenset(seen)
 
 
@@ -102,10 +102,6 @@ def lineage_closure(
         controls=(control,),
         detail={"reached": sorted(reached), "disagreeing": crooked},
     )
-
-
-def _all_uses(component: Component) -> set[Use]:
-    return {*component.uses, *_recipe_uses(component)}
 
 
 def _recipe_uses(component: Component) -> set[Use]:

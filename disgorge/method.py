@@ -233,8 +233,17 @@ def method_named(name: str) -> Method:
 
 
 def offers_for(method: Method, kind: str) -> tuple[Offer, ...]:
-    """Return what ``method`` offers for a kind of component, in the method's order."""
-    return tuple(offer for offer in method.offers if offer.kind == kind)
+    """Return what ``method`` offers for a kind of component, in the method's order.
+
+    Raises :class:`BadModel` for an offer to do what is not done to a component alone.
+    """
+    offers = tuple(offer for offer in method.offers if offer.kind == kind)
+    for offer in offers:
+        if offer.remedy not in (Remedy.DROP, Remedy.RETRAIN, Remedy.SUBTRACT):
+            raise BadModel(
+                f"method {method.name} offers {offer.remedy.value} for a {kind}; it may drop, retrain or subtract"
+            )
+    return offers
 
 
 def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:

@@ -27,7 +27,7 @@ from lineage.shard_files import check_manifests
 
 
 def near_now(ledger: Ledger, case: Case, shards: Collection[Shard]) -> Near:
-    """Look for near-duplicates of what a request selects now, in ``shards``, and of what it withdrew before."""
+    """Look for near-duplicates of what a request selects in the live ``shards``, and of what it withdrew before."""
     likenesses = forgotten_likenesses(ledger, case)
     if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
         with Catalog.anew(ledger) as catalog:

@@ -58,7 +58,8 @@ def _views(content: dict[str, dict[str, Array]], digest: str) -> list[tuple[str,
 def _view(name: str, value: Array) -> tuple[str, str, str]:
     if value.dtype.kind in "biuf" and value.ndim in (2, 3) and min(value.shape[-2:]) > 1:
         low, high = float(np.nanmin(value)), float(np.nanmax(value))
-        return name, sample_grid((value.astype(np.float64)[None] - low) / ((high - low) or 1.0)), ""
+        if picture := sample_grid((value.astype(np.float64)[None] - low) / ((high - low) or 1.0)):
+            return name, picture, ""
     return name, "", _told(value.tolist())
 
 

@@ -78,7 +78,7 @@ def _view(case: ReportCase) -> dict[str, Any]:
         "samples": [
             {"release": name, "count": len(after), "before": sample_grid(before), "after": sample_grid(after)}
             for name, (before, after) in sorted(samples.items())
-            if len(before) and len(after)
+            if sample_grid(before) and sample_grid(after)
         ],
         "bars": bars(case.evidence.utility),
         "utility": case.evidence.utility,

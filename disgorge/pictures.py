@@ -44,11 +44,13 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def sample_grid(samples: Array) -> str:
-    """Return samples as the data URI of one PNG.
+    """Return samples as the data URI of one PNG, "" for what is no picture.
 
     Shape (n, h, w), (n, 1, h, w), (n, 3, h, w) or (n, h, w, 3), values in [0, 1]; what is not a number becomes black.
     """
     tiles = _channels_last(np.asarray(samples))  # (n, h, w, channels)
+    if tiles.ndim != 4 or tiles.shape[-1] not in (1, 3) or not tiles.size or tiles.dtype.kind not in "biuf":
+        return ""
     count, height, width, channels = tiles.shape
     eight_bit = np.clip(np.nan_to_num(tiles, nan=0.0) * 255.0 + 0.5, 0, 255).astype(np.uint8)
     factor = max(1, -(-TILE // min(height, width)))

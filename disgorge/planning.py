@@ -190,7 +190,7 @@ def _unfit(offer: Offer, blueprint: Blueprint | None, owed: Owed) -> str:
     """Say why an offer cannot be used here, or nothing."""
     if offer.guarantee < owed.guarantee:
         return f"its guarantee is {offer.guarantee.label}, owed is {owed.guarantee.label}"
-    if owed.families and offer.family not in owed.families:
+    if offer.family not in owed.families:
         return f"the decision does not admit {offer.family.value}"
     if blueprint is None and offer.remedy is Remedy.RETRAIN:
         return "nothing is left to train it on"

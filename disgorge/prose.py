@@ -71,8 +71,9 @@ def done(case: ReportCase) -> Iterator[str]:
     if any(step.action.value == "withdraw-items" for step in finished):
         changes = case.plan.shard_changes
         gone = [change.before.name for change in changes if change.after is None]
+        rows = sum(change.removed for change in changes)
         yield (
-            f"{_count(sum(change.removed for change in changes), 'row')} were taken out of "
+            f"{_count(rows, 'row')} {'was' if rows == 1 else 'were'} taken out of "
             f"{_count(len(changes), 'shard')}."
             + (f" Nothing is left of {_all(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )

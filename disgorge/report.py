@@ -33,7 +33,7 @@ from disgorge.signing import public_pem, sign
 from disgorge.statement import MethodNote, ReportCase, statement_of
 from disgorge.svr import svr_of
 from disgorge.verification import Verified, verify_bundle, verify_members
-from lineage.objects import write_atomically
+from lineage.objects import sync_folder, write_atomically
 from lineage.records import canonical, plain, restore
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = 
             _write(inside / name, data)
         _write(packed, pack(members))
         os.chmod(inside, 0o755)
-        _sync(inside)
+        sync_folder(inside)
         os.replace(packed, zip_of(folder))
         _put(inside, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
     return folder
 
 
@@ -167,12 +167,3 @@ def _put(partial: Path, folder: Path) -> None:
             aside.rename(folder)
         raise
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make a directory's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

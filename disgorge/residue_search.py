@@ -4,8 +4,8 @@ Looks and changes nothing, names no item. It is run before a purge too: a search
 found anything, and :mod:`disgorge.probes.residue`, which judges, lets it prove nothing.
 
 What a live component or shard still needs is not looked for; it was never to be deleted. But it has to be what its name
-says, or old weights could lie there under a new name. Not reached: git history,
-backups, clones and third parties, and the files that shards were once read from.
+says, or old weights could lie there under a new name. Not reached: git history, backups, clones and third parties, and
+the files that shards were once read from.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The catalog: what was trained on what, asked in SQL. Together with its projection the only SQL there is.
+"""The catalog: what was trained on what, asked in SQL, with the help of its projection, forget_set.py and tracing.py.
 
 ::
 

@@ -152,7 +152,7 @@ def read_content(path: Path) -> tuple[tuple[str, ...], Arrays]:
     """Return digests and arrays, shape (items, ...), in digest order; fields are sorted by name.
 
     Raises ``UnknownRecord`` if there is no such file and ``DigestMismatch`` if it is damaged. That the digests are
-    still those of the arrays is for :func:`lineage.shards.shard_items` to check.
+    still those of the arrays is for :func:`lineage.shard_files.shard_items` to check.
     """
     table = read_table(path, "content of the shard")
     try:
@@ -207,7 +207,7 @@ def _from_arrow(column: Any, dtype: str, shape: list[int]) -> NDArray[Any]:
     if dtype == "str":
         return np.array(column.to_pylist(), dtype=TEXT)
     whole = column.combine_chunks()
-    if dtype == "bool" or pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
+    if pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
         return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)
     width = whole.type.bit_width // 8  # read from the buffer: Arrow's own conversion imports pandas where there is one
     data = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint8)[whole.offset * width :][: len(whole) * width]

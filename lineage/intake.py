@@ -23,7 +23,7 @@ import numpy as np
 
 from lineage.columns import LIMIT, Choice, Columns
 from lineage.content import Arrays, as_arrays
-from lineage.errors import BadInput, LineageError
+from lineage.errors import BadInput
 from lineage.intake_csv import read_csv
 from lineage.intake_folder import read_folder
 from lineage.intake_npz import read_npz
@@ -82,8 +82,6 @@ def read_file(
                 return settle(read_npz(path, choice, limit=limit))
             case ".parquet" | ".pq":
                 return settle(read_parquet(path, choice, limit=limit))
-    except LineageError:
-        raise
     except (OSError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or "not enough memory"
         raise BadInput(f"{path}: cannot be read ({reason}); check its rights, or split it") from problem

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lineage.errors import DigestMismatch, LineageError
+from lineage.objects import sha256_of
 from lineage.records import plain, shard_digest
 from lineage.state import State, state_of
 
@@ -70,7 +71,11 @@ def in_memory(facts: "Sequence[Fact]", manifests: ManifestPath) -> duckdb.DuckDB
     ``manifests`` says where the manifest of a shard is, by digest. Errors as :func:`open_projection`.
     """
     connection = duckdb.connect(":memory:", config=_SETTINGS)
-    _build(connection, facts, manifests)
+    try:
+        _build(connection, facts, manifests)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -81,13 +86,12 @@ def _path(home: Path, head: str) -> Path:
 def _existing(path: Path, head: str) -> duckdb.DuckDBPyConnection | None:
     if not path.exists():
         return None
-    try:
+    with suppress(duckdb.Error):  # damaged, or removed a moment ago: it is built again
         connection = duckdb.connect(str(path), read_only=True, config=_SETTINGS)
-        if connection.execute("select lineage_head, schema from made").fetchall() == [(head, _schema())]:
-            return connection
+        with suppress(duckdb.Error):
+            if connection.execute("select lineage_head, schema from made").fetchall() == [(head, _schema())]:
+                return connection
         connection.close()
-    except duckdb.Error:
-        pass  # damaged, or removed a moment ago: it is built again
     return None
 
 
@@ -110,7 +114,7 @@ def _build(connection: duckdb.DuckDBPyConnection, facts: "Sequence[Fact]", manif
     state = state_of(facts)
     _insert(connection, "fact", (_fact_row(fact) for fact in facts))
     _insert_state(connection, state)
-    _load_items(connection, manifests)
+    _load_items(connection, state, manifests)
     _insert(connection, "made", [(facts[-1].digest if facts else "", _schema())])
     connection.execute("commit")
 
@@ -144,8 +148,8 @@ def _insert_state(connection: duckdb.DuckDBPyConnection, state: State) -> None:
     )
 
 
-def _load_items(connection: duckdb.DuckDBPyConnection, manifests: ManifestPath) -> None:
-    """Read the manifests of live shards; each must hold exactly the items its shard's digest was made from."""
+def _load_items(connection: duckdb.DuckDBPyConnection, state: State, manifests: ManifestPath) -> None:
+    """Read the manifests of live shards; each must be what was recorded, and hold the items of its shard's digest."""
     live = connection.execute("select distinct digest, name from shard where live order by name").fetchall()
     paths = {}
     for digest, name in live:
@@ -173,6 +177,10 @@ def _load_items(connection: duckdb.DuckDBPyConnection, manifests: ManifestPath) 
     for digest, name in live:
         if (digest,) not in right and digest != shard_digest([]):
             raise _damaged(paths[digest], name)
+    for entry in state.shards.values():
+        shard = entry.record
+        if entry.live and shard.manifest is not None and sha256_of(paths[shard.digest]) != shard.manifest:
+            raise _damaged(paths[shard.digest], shard.name)  # the same items, and other keys or people
 
 
 def _first_unreadable(paths: dict[str, Path], live: list[tuple[str, str]]) -> LineageError:

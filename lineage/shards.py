@@ -34,6 +34,7 @@ from lineage.intake import Intake, read_file
 from lineage.ledger import Ledger
 from lineage.likeness import THRESHOLDS, likenesses
 from lineage.manifest import in_manifest_order, read_digests, write_manifest
+from lineage.objects import sha256_of
 from lineage.records import Item, Shard, ShardChange, canonical, is_unicode, plain, shard_digest
 from lineage.rules import Rules
 from lineage.shard_files import (
@@ -164,7 +165,7 @@ def add_items(
         live = live_shards(ledger)
         known = _known(ledger, shard, items, live, intake.origin)
         if known is not None:
-            _mend(ledger, shard.digest, items, digests, intake)
+            _mend(ledger, known, items, digests, intake)
         within = len(digests) - len(set(digests))
         across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
         if known is not None:
@@ -309,14 +310,25 @@ def _rows(ledger: Ledger, digest: str) -> tuple[Item, ...] | None:
         return None
 
 
-def _mend(ledger: Ledger, digest: str, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
-    """Write those files of a recorded shard again that are missing or damaged."""
-    if _rows(ledger, digest) is None:
-        write_manifest(ledger.manifest_path(digest), items)
+def _mend(ledger: Ledger, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
+    """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had."""
+    if _rows(ledger, shard.digest) is None:
+        path = ledger.manifest_path(shard.digest)
+        aside = path.with_suffix(".mended")
+        try:
+            write_manifest(aside, items)
+            if shard.manifest is not None and sha256_of(aside) != shard.manifest:
+                raise BadInput(
+                    f"{intake.origin}: {path} is missing or damaged, and these rows are not what it said (other keys, "
+                    "subjects, sources or licenses, or another version wrote it); restore it from a copy"
+                )
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     try:
-        shard_items(ledger, digest)
+        shard_items(ledger, shard.digest)
     except (UnknownRecord, DigestMismatch):
-        write_content(ledger.content_path(digest), digests, intake.content)
+        write_content(ledger.content_path(shard.digest), digests, intake.content)
 
 
 def _terms(shard: Shard) -> str:

@@ -41,7 +41,7 @@ def run_cases(folder: Path, packs: Sequence[Pack]) -> tuple[CaseResult, ...]:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"})
     results = [_run(case, path.name, packs) for path in paths for case in load_cases(path)]
     if not results:
-        raise PolicyError(f"{folder}: no case here; write one into a .yaml file (see policies/cases.py)")
+        raise PolicyError(f"{folder}: no case here; write one into a .yaml file (see policies/case_files.py)")
     return tuple(results)
 
 

@@ -1,4 +1,4 @@
-"""From a request, an impact and the packs to a decision, with every rule that fired kept as a reason."""
+"""What a decision is: the outcome, what is owed, and every rule that fired as a reason."""
 
 import datetime as dt
 from dataclasses import dataclass

@@ -163,8 +163,10 @@ class Pack:
     facts: dict[str, FactSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.pack) or self.pack == "house":
-            raise ValueError(f"{self.pack!r} is no name for a pack; use lower case, digits and hyphens, not `house`")
+        if not _NAME.fullmatch(self.pack) or self.pack in RESERVED_PACKS:
+            raise ValueError(
+                f"{self.pack!r} is no name for a pack; use lower case, digits and hyphens, not `house`, not `review`"
+            )
         if not self.rules:
             raise ValueError("a pack without a rule decides nothing; give it at least one")
         ids = [rule.id for rule in self.rules]
@@ -183,6 +185,8 @@ class Pack:
         return digest_of(self)
 
 
+RESERVED_PACKS = ("house", "review")
+"""What the reasons are filed under that no pack gives: the rules of the house, and what a person decided."""
 RESERVED_FACTS: dict[str, FactSpec] = {
     "legal_hold": FactSpec("bool", "the data must be preserved; nothing is removed until the hold is lifted"),
     "also_under": FactSpec("text", "other regimes the request falls under, separated by commas"),

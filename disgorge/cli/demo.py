@@ -12,7 +12,7 @@ from disgorge.cli.failures import WrongUse
 def demo(
     folder: Annotated[
         str, typer.Argument(help="The workspace to make; one of the demo's own is made anew.", metavar="FOLDER")
-    ] = ("demo-workspace"),
+    ] = "demo-workspace",
 ) -> None:
     """Make a workspace of real digits and take three removal requests all the way; run it in the repository."""
     sys.path.insert(0, os.getcwd())

@@ -7,6 +7,7 @@ code  means
 1     findings, or a refused check
 2     wrong use, or input that cannot be taken
 3     the machine failed: a disk, a permission, something nobody thought of
+4     verified within a tolerance only, on another type of machine
 130   interrupted from the keyboard
 ====  ==========================================================================
 

@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from disgorge.cli import show
+from disgorge.cli.deciding import require_name
 from disgorge.cli.execution import References, carry_through
 from disgorge.cli.failures import Refused, WrongUse
 from disgorge.cli.request import Id
@@ -71,8 +72,9 @@ def hold(
     from lineage.ledger import Ledger
 
     day = parse_date(until, option="--until")
-    if day is None or not because.strip() or not by.strip():
-        raise WrongUse("say until when, why and who: --until DATE --because WORDS --by NAME")
+    if day is None:
+        raise WrongUse("say until when: --until DATE")
+    _require_words(because, by, does="keeps it")
     case = hold_purge(Ledger.open(), request, until=day, because=because, by=by)
     if case.deadline is not None and case.deadline < day:
         show.warn(f"{request} must be done by {case.deadline}, before this hold ends")
@@ -85,8 +87,16 @@ def release(request: Id, because: Because, by: By, as_json: AsJson = False) -> N
     from disgorge.purge_hold import release_purge
     from lineage.ledger import Ledger
 
+    _require_words(because, by, does="ends the hold")
     release_purge(Ledger.open(), request, because=because, by=by)
     _said(f"the hold is ended; next: disgorge purge {request}", request, None, as_json=as_json)
+
+
+def _require_words(because: str, by: str, *, does: str) -> None:
+    """Raise :class:`WrongUse` unless it is said why, and who ``does`` it."""
+    if not because.strip():
+        raise WrongUse("--because must be one line of words; say why")
+    require_name(by, does)
 
 
 def _print_lists(ledger: Any, names: list[str], *, as_json: bool) -> None:

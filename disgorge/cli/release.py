@@ -192,12 +192,16 @@ def _measures(model: "Model", items: "Items") -> dict[str, float]:
 
 
 def _write_picture(samples: Any, out: Path) -> None:
-    """Write samples as one PNG, in the grid that reports show."""
+    """Write samples as one PNG, in the grid that reports show; :class:`Refused` for samples that are no pictures."""
     import base64
 
     from disgorge.pictures import sample_grid
 
-    out.write_bytes(base64.b64decode(sample_grid(samples).partition(",")[2]))
+    picture = sample_grid(samples)
+    if not picture:
+        shape = "x".join(map(str, getattr(samples, "shape", ())))
+        raise Refused(f"what it samples is no picture (shape {shape}), so nothing is written; read them from Python")
+    out.write_bytes(base64.b64decode(picture.partition(",")[2]))
 
 
 def _state(release: "Release", *, live: bool) -> str:

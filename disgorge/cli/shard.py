@@ -232,9 +232,11 @@ def _say_added(added: "Added") -> None:
 def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
     """Return what is wrong with a shard's files, or None."""
     from lineage.errors import LineageError
+    from lineage.shard_files import check_manifests
     from lineage.shards import shard_items, shard_rows
 
     try:
+        check_manifests(ledger, [shard])
         digests, _ = shard_items(ledger, shard.digest, verify=True)
         rows = shard_rows(ledger, shard.digest)
     except LineageError as problem:

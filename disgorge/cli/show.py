@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-"""The option every verb has."""
+"""The option every verb but the demo has."""
 
 SHORT = 12
 """How many characters of a digest a table shows; every command takes as few."""

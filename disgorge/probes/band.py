@@ -12,7 +12,7 @@ their seeds alone, with mean m and standard deviation s (R - 1 degrees). With g 
   within half of g of them, and the first is not flagged by theirs;
 - ``after`` flagged fails, above or below; within h(0.95) it passes; else inconclusive.
 
-As the positive control wants g above h', a pass lies within 0.31 g of the middle, however wide the band is. Without
+As the positive control wants g above h', a pass lies within 0.36 g of the middle, however wide the band is. Without
 both controls, with fewer than three references, or with a number that is not finite, nothing is shown. The price: a
 removal that left less than half of what there was is not failed by this, only not passed.
 

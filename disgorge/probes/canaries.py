@@ -41,7 +41,7 @@ FAIL_LEVEL, PASS_LEVEL = 0.995, 0.95
 MIN_REFERENCES = 2
 """One to calibrate by, one for the negative control."""
 MIN_CANARIES = 10
-"""With fewer, not even right guesses throughout would exclude luck at level 0.995."""
+"""With eight, not even right guesses throughout would exclude luck at level 0.995; this leaves room for one wrong."""
 NAME = "canaries"
 QUESTION = "Can the planted wrong labels still be told from those that a coin kept out of training?"
 

@@ -115,6 +115,17 @@ def test_a_file_that_cannot_be_planted_is_refused(arrays: dict[str, object], say
     assert not list(ledger.facts("canaries"))
 
 
+def test_a_place_that_is_none_is_refused_and_another_can_be_given(tmp_path: Path) -> None:
+    ledger, _ = planting(tmp_path)
+    known = sorted(ledger.workspace.rglob("*"))
+    with pytest.raises(BadInput, match="in a folder that is there"):
+        plant(ledger, tmp_path / "mine.npz", name="other", to=tmp_path / "missing" / "bait.npz")
+    with pytest.raises(BadInput, match="recorded with other items"):
+        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "more.npz")
+    assert not (tmp_path / "more.npz").exists()
+    assert sorted(ledger.workspace.rglob("*")) == known
+
+
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
     ledger, _ = planting(tmp_path)
     with pytest.raises(BadInput, match="exists already"):

@@ -35,6 +35,11 @@ def test_samples_of_every_shape_make_a_sheet(shape: tuple[int, ...]) -> None:
     assert sheet.shape[:2] == (rows * (tile + GAP) - GAP, columns * (tile + GAP) - GAP)
 
 
+@pytest.mark.parametrize("shape", [(6, 8), (6,), (5, 2, 8, 8), (5, 8, 8, 4), (2, 3, 4, 5, 6), (0, 8, 8)])
+def test_what_is_no_picture_makes_none(shape: tuple[int, ...]) -> None:
+    assert sample_grid(np.zeros(shape)) == ""
+
+
 def test_values_are_kept_and_what_is_no_number_is_black() -> None:
     sheet = pixels_of(base64.b64decode(sample_grid(np.array([[[0.0, 1.0], [np.nan, 7.0]]])).partition(",")[2]))
     assert [sheet[0, 0], sheet[0, -1], sheet[-1, 0], sheet[-1, -1]] == [0, 255, 0, 255]

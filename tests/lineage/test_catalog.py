@@ -508,6 +508,10 @@ def test_a_manifest_that_changed_or_is_gone_stops_the_question(world: World) -> 
     path.write_bytes(whole[:-20])
     with pytest.raises(DigestMismatch, match="manifest of shard 'alice' changed"):
         Catalog.of(ledger)
+    path.write_bytes(whole)
+    ledger.append("shard", {"shard": plain(replace(world.shards[0], name="more", manifest="0" * 64))})
+    with pytest.raises(DigestMismatch, match="manifest of shard 'more' changed"):  # other rows, of the same items
+        Catalog.of(ledger)
     path.unlink()
     with pytest.raises(LineageError, match="manifest of shard 'alice' is missing"):
         Catalog.of(ledger)

@@ -150,6 +150,19 @@ def test_adding_again_mends_files_that_are_missing_or_damaged(ledger: Ledger) ->
     assert len(list(ledger.facts("shard"))) == 1
 
 
+def test_what_is_mended_is_what_was_recorded(ledger: Ledger) -> None:
+    """With the manifest gone nobody can compare rows, only the digest of the file there was."""
+    told = add(ledger, [1, 2], subjects=["ann", None])
+    manifest = ledger.manifest_path(told.shard.digest)
+    whole = manifest.read_bytes()
+    manifest.unlink()
+    with pytest.raises(BadInput, match="these rows are not what it said"):
+        add(ledger, [1, 2], subjects=["bob", None])
+    assert list(manifest.parent.iterdir()) == []
+    assert not add(ledger, [1, 2], subjects=["ann", None]).new
+    assert manifest.read_bytes() == whole
+
+
 def test_one_set_of_items_may_have_two_names_if_the_manifests_agree(ledger: Ledger) -> None:
     add(ledger, [1, 2])
     assert add(ledger, [1, 2], name="b").shared_with == ("a",)

@@ -94,11 +94,6 @@ def reached_by(graph: Graph, shard: str) -> frozenset[str]:
     return frozenset(node for node in graph if shard in reads(graph, node))
 
 
-def training_size(graph: Graph, sizes: Mapping[str, int], node: str) -> int:
-    """Return M_i: how many items node ``node`` trains on."""
-    return sum(sizes[shard] for shard in reads(graph, node))
-
-
 def request_cost(graph: Graph, sizes: Mapping[str, int], shard: str, *, distinct: bool = False) -> int:
     """Return the items to process again when one item of ``shard`` goes: the sum over R(j) of (M_i - 1).
 

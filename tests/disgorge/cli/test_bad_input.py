@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from lineage.errors import BadInput
 from lineage.ledger import Ledger
+from lineage.manifest import read_manifest, write_manifest
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused, run, untouched
 
 CSV = "key,who,x\na,ann,1\nb,bob,2\n"
@@ -336,6 +338,17 @@ def test_a_shard_changed_on_disk(workspace: Path) -> None:
     assert "other items than its shard" in ran.out
 
 
+def test_people_edited_in_a_manifest_are_seen(workspace: Path) -> None:
+    """The same items under other people: a request would find none of them, or somebody else's."""
+    ledger = Ledger.open(workspace)
+    path = ledger.manifest_path(fine("shard", "show", "shard-1", "--json").json["shard"]["digest"])
+    whole = path.read_bytes()
+    write_manifest(path, [replace(item, subject="0" * 64) for item in read_manifest(path)])
+    assert "changed on disk" in run("shard", "check").out
+    path.write_bytes(whole)
+    assert run("shard", "check").code == 0
+
+
 @pytest.mark.parametrize("damage", ["cut", "edited", "reordered", "torn"])
 def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
     file = workspace / ".disgorge" / "ledger.jsonl"
@@ -380,6 +393,13 @@ def test_whatever_is_typed_it_is_answered_without_a_traceback(workspace: Path, v
         ran = run(*verb, *values, f"--reason={more}")
         assert ran.code == 2
         assert "\x1b" not in ran.err
+
+
+def test_a_hold_on_a_purge_says_why_and_who(workspace: Path) -> None:
+    for words in (("--because", " ", "--by", "ann"), ("--because", "appeal", "--by", "")):
+        with untouched(workspace):
+            assert "say w" in refused("purge", "release", "R-1", *words, code=2)
+            assert "say w" in refused("purge", "hold", "R-1", "--until", "2030-01-01", *words, code=2)
 
 
 def test_names_move_no_cursor(empty: Path) -> None:
