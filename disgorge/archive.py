@@ -12,6 +12,7 @@ one. The cost: a bundle is as large as its members, and a zip that some other to
 
 import io
 import re
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,7 +67,7 @@ def unpack(data: bytes, *, where: str) -> dict[str, bytes]:
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, *, where: str) -> None:
     if len(entries) > _MOST_MEMBERS or sum(entry.file_size for entry in entries) > size:
-        raise BundleBroken(f"{where} claims more than it holds (a zip bomb?); do not unpack it, {_AGAIN}")
+        raise BundleBroken(f"{where} claims more than it holds: a zip bomb, or packed again with compression; {_AGAIN}")
     if len({entry.filename for entry in entries}) != len(entries):
         raise BundleBroken(f"{where} holds a member twice; {_AGAIN}")
     for entry in entries:
@@ -74,7 +75,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, *, where: str) -> 
             raise BundleBroken(
                 f"{where} holds {entry.filename[:80]!r}, which no report has; do not unpack it, {_AGAIN}"
             )
-        if entry.compress_type != zipfile.ZIP_STORED or entry.external_attr != _MODE:
+        if entry.compress_type != zipfile.ZIP_STORED or not stat.S_ISREG(entry.external_attr >> 16):
             raise BundleBroken(f"{where}: {entry.filename} is compressed, a link or no plain file; {_AGAIN}")
 
 

@@ -108,11 +108,16 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
             f"{len(members)} files, every byte covered by a signature",
             "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
             f"{len(facts)} facts by their digests",
-            f"{len(artefacts.recipes)} components of {len(artefacts.compositions)} new compositions by their digests, "
-            "and that no recipe names a shard that was withdrawn",
+            f"{_number(len(artefacts.recipes), 'component')} of "
+            f"{_number(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
+            f"shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
         ),
     )
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _signed_files(opened: Opened, summary: Opened) -> tuple[dict[str, str], dict[str, str]]:

@@ -31,9 +31,11 @@ from lineage.content import item_digests
 from lineage.errors import BadInput
 from lineage.intake import from_arrays, read_file
 from lineage.ledger import Ledger
+from lineage.manifest import read_digests
 from lineage.objects import write_atomically
 from lineage.records import Json, shard_digest
-from lineage.shards import add_items, shard_rows
+from lineage.shard_files import live_shards, shard_rows
+from lineage.shards import add_items
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +81,7 @@ def plant(
     if not os.access(to.parent, os.W_OK):
         raise BadInput(f"{to}: cannot be written; give a file in a folder that is there")
     intake = read_file(source, encoding=encoding)
+    _refuse_known(ledger, item_digests(intake.content), str(source))
     seed = secrets.token_hex(32) if seed is None else seed
     commitment = hashlib.sha256(seed.encode()).hexdigest()
     chance = np.random.default_rng(int(hashlib.sha256(b"canaries" + seed.encode()).hexdigest(), 16))
@@ -119,6 +122,17 @@ def plant(
     if fact not in [known.body for known in ledger.facts("canaries")]:
         ledger.append("canaries", fact)
     return Planted(str(to), recorded.shard.name, int(coin.sum()), int((~coin).sum()), commitment)
+
+
+def _refuse_known(ledger: Ledger, digests: Iterable[str], source: str) -> None:
+    """Raise ``BadInput`` for items that were withdrawn, which must not come back, or that a shard holds."""
+    candidates = frozenset(digests)
+    ledger.require_marks()
+    if gone := sum(map(ledger.is_withdrawn, candidates)):
+        raise BadInput(f"{source}: {gone} of its items were withdrawn by request; give data that is yours to plant")
+    for shard in live_shards(ledger):
+        if held := len(candidates.intersection(read_digests(ledger.manifest_path(shard.digest)).to_pylist())):
+            raise BadInput(f"{source}: {held} of its items are in shard '{shard.name}'; give data that is in no shard")
 
 
 def _mislabeled(

@@ -16,6 +16,7 @@ from disgorge.plan import Step
 from disgorge.prose import (
     DOES,
     asked,
+    before,
     cost_words,
     day,
     deadlines,
@@ -64,12 +65,13 @@ def rendered(template: str, view: dict[str, Any]) -> str:
 def _view(case: ReportCase) -> dict[str, Any]:
     samples = case.samples or {}
     steps = remedy_steps(case.plan)
+    earlier = list(before(case))
     return {
         "case": case,
         "certified": case.certificate is not None,
-        "asked": list(asked(case.request, case.impact)),
+        "asked": list(asked(case.request, case.impact, again=bool(earlier))),
         "decided": list(decided(case.decision)),
-        "done": list(done(case)),
+        "done": [*earlier, *done(case)],
         "shown": list(shown(case)),
         "remedies": [_remedy(step, case) for step in steps],
         "total": _sum(case.costs.get(step.id) for step in steps),

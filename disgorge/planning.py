@@ -75,7 +75,9 @@ def make_plan(
     ]
     chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
     guarantee = min((step.guarantee for step in chosen), default=owed.guarantee)
-    remedied = [Remedy(step.action.value) for step in chosen if step.release is not None]
+    remedied = {Remedy(step.action.value) for step in chosen if step.release is not None}
+    if any(step.action is Action.ADOPT for step in endings):
+        remedied.add(Remedy.RETRAIN)  # an earlier plan may have done it, and only its examination is left
     required = required_checks(guarantee, remedied) if remedied else ALWAYS
     return Plan(
         request=decision.request,

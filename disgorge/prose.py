@@ -23,8 +23,8 @@ _MEANS = {
 }
 
 
-def asked(request: RemovalRequest, impact: Impact) -> Iterator[str]:
-    """Yield what was asked, in sentences."""
+def asked(request: RemovalRequest, impact: Impact, *, again: bool = False) -> Iterator[str]:
+    """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made."""
     who = {"internal": "Somebody inside the organization"}.get(
         request.standing.value, f"A {request.standing.value.replace('-', ' ')}"
     )
@@ -38,11 +38,23 @@ def asked(request: RemovalRequest, impact: Impact) -> Iterator[str]:
     people = f" of {_count(impact.subjects, 'person', 'people')}" if impact.subjects else ""
     extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
     releases = sorted({hit.release.name for hit in impact.releases})
+    served = {(m.name, m.component) for hit in impact.releases for m in hit.composition.members}
+    apart = [each for each in impact.affected if (each.component.name, each.component.digest) not in served]
+    learned = _count(len(impact.affected) - len(apart), "trained component")
     yield (
-        f"That is {_count(impact.items, 'item')}{people} in {_count(len(impact.shards), 'shard')}{extra}. "
-        f"{_count(len(impact.affected), 'trained component')} learned from them, "
-        + (f"in {_count(len(releases), 'live model')}: {_all(releases)}." if releases else "in no live model.")
+        f"{'That is' if not again else 'When it was planned again, that was'} {_count(impact.items, 'item')}{people} "
+        f"in {_count(len(impact.shards), 'shard')}{extra}. "
+        + (
+            f"{learned} of {_count(len(releases), 'live model')} learned from them: {_all(releases)}."
+            if releases
+            else "No live model learned from them."
+        )
     )
+    if apart:
+        yield (
+            f"{_count(len(apart), 'component')} of no live model learned from them as well: of former models, or of "
+            f"models that were trained to compare with."
+        )
 
 
 def decided(decision: Decision) -> Iterator[str]:
@@ -63,6 +75,21 @@ def decided(decision: Decision) -> Iterator[str]:
     yield f"The guarantee owed is {owed.guarantee.words}."
     if owed.utility_floor is not None:
         yield f"A model that keeps less than {owed.utility_floor:.0%} of its quality goes back to a person first."
+
+
+def before(case: ReportCase) -> Iterator[str]:
+    """Yield what earlier plans of the request had done when they were replaced, in sentences."""
+    told = [(fact["kind"], fact["body"]) for fact in case.facts if fact["body"].get("plan") != case.plan.digest]
+    cut = [body for kind, body in told if kind == "shard-withdrawn"]
+    retired = [str(body["name"]) for kind, body in told if kind == "component-retired"]
+    if cut:
+        rows = sum(int(body["removed"]) for body in cut)
+        yield (
+            f"An earlier plan of this request, begun and then replaced, took {_count(rows, 'row')} out of "
+            f"{_count(len(cut), 'shard')}: {_all(sorted({str(body['name']) for body in cut}))}."
+        )
+    if retired:
+        yield f"By then {_count(len(retired), 'component')} had been removed or trained again: {_all(sorted(retired))}."
 
 
 def done(case: ReportCase) -> Iterator[str]:

@@ -55,7 +55,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     if residue.verdict is not Verdict.PASS:
         raise CertificateRefused(
             f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "
-            f"that right and resume, or plan the request again"
+            f"that right and resume"
         )
     fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
     result = {

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import secrets
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
@@ -128,6 +128,8 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
             f"explain {request_id}` says why)"
         )
     impact = impact_of(ledger, case.request)
+    if case.withdrawn and not withdraw:
+        _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         components = {component.digest: component for component in catalog.components(live=False)}
@@ -151,6 +153,25 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
     return plan
+
+
+def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
+    """Raise :class:`DisgorgeError` where plans that were begun do all that a new one could, and say more of it."""
+    begun = [impact_as_planned(ledger, begun_plan(ledger, digest)) for digest in case.steps]
+    planned = {touched for each in begun for touched in _touched(each)}
+    if set(_touched(impact)) <= planned:
+        raise DisgorgeError(
+            f"request {case.request.id} is being carried out and touches nothing that was not planned; go on with "
+            f"`disgorge request resume {case.request.id}`, or have a release destroyed whose check does not pass with "
+            f"`disgorge request plan {case.request.id} --withdraw RELEASE`"
+        )
+
+
+def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
+    """Yield every shard, component and release that an impact is about."""
+    yield from (("shard", change.before.name, change.before.digest) for change in impact.shards)
+    yield from (("component", each.component.name, each.component.digest) for each in impact.affected)
+    yield from (("release", hit.release.name, hit.release.alias, hit.release.composition) for hit in impact.releases)
 
 
 def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component]]:

@@ -13,7 +13,7 @@ from disgorge.jobs import Job, OnProgress, Runner, unseen
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.objects import load_tensors
+from lineage.objects import load_tensors, sha256_of
 from lineage.records import (
     Component,
     Composition,
@@ -137,7 +137,7 @@ def _make(
             recipe = recipe_for(method, blueprint, digests, spec)
             name = component_name(title, blueprint.name)
             made = by_recipe.get(digest_of(recipe))
-            if made is not None:
+            if made is not None and (only is not None or is_whole(ledger, made.digest)):
                 keep(blueprint, replace(made, name=name))
             elif only is not None and name not in only:
                 raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
@@ -156,6 +156,11 @@ def _make(
     )
     composition = Composition(spec.method, plain(spec), members)
     return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
+
+
+def is_whole(ledger: Ledger, component: str) -> bool:
+    """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
+    return sha256_of(ledger.objects.path(component)) == component
 
 
 def remake(

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from lineage.records import Cost, Json, Shard
     from policies.request import RemovalRequest
 
+MOST_REFERENCES = 64
+"""Each takes as long as the whole model; no probe gains by more."""
+
 References = Annotated[
     int | None,
     typer.Option(
         "--references",
         min=0,
+        max=MOST_REFERENCES,
         help="How many never-trained models statistical probes compare with.",
         show_default="as many as the probes need",
     ),
@@ -96,7 +100,8 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
     ledger, count = Ledger.open(), worker_count()
     case = case_of(ledger, request)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
-        raise WrongUse(f"request {request} is {case.state}, nothing of it was begun; use `disgorge request execute`")
+        begun = "nothing of this plan" if case.steps else "nothing of it"
+        raise WrongUse(f"request {request} is {case.state}, {begun} was begun; use `disgorge request execute`")
     with (
         going_on(lambda: _interrupted(ledger, request)),
         shown(quiet=as_json) as display,

@@ -76,7 +76,7 @@ def _unknown(words: str, start: str, *, subject: bool) -> str:
 
 def _nothing(*, up: bool, down: bool) -> str:
     if up == down:
-        return "nothing is recorded that learned from it, or that it learned from"
+        return "nothing live is recorded that learned from it, or that it learned from"
     return "it learned from nothing that is recorded" if up else "nothing recorded learned from it"
 
 

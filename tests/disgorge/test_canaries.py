@@ -11,9 +11,11 @@ from disgorge.cli.app import app
 from disgorge.evidence import Check, Verdict, probes
 from disgorge.jobs import read_items
 from disgorge.probes.canaries import PROBE, clopper_pearson, judge
+from lineage.content import item_digests
 from lineage.errors import BadInput
+from lineage.intake import from_arrays
 from lineage.ledger import Ledger
-from lineage.shards import add_shard
+from lineage.shards import add_items, add_shard
 from tests.disgorge.probe_cases import case_of
 from tests.tier import amount, tally
 from tests.toys import live_shards, populate, toy_of
@@ -124,6 +126,21 @@ def test_a_place_that_is_none_is_refused_and_another_can_be_given(tmp_path: Path
         plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "more.npz")
     assert not (tmp_path / "more.npz").exists()
     assert sorted(ledger.workspace.rglob("*")) == known
+
+
+def test_what_was_withdrawn_or_is_in_a_shard_is_not_planted(tmp_path: Path) -> None:
+    """It would come back with another digest, and no list of what was withdrawn would know it."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    content = {"image": np.arange(40.0)[:, None], "label": np.arange(40) % 2}
+    np.savez(tmp_path / "mine.npz", **content)  # type: ignore[arg-type]
+    few = {field: array[:20] for field, array in content.items()}
+    add_items(ledger, from_arrays(few), name="few", check=False, dvc=False)
+    with pytest.raises(BadInput, match="20 of its items are in shard 'few'"):
+        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
+    ledger.mark_withdrawn(item_digests(content)[-3:])
+    with pytest.raises(BadInput, match="3 of its items were withdrawn by request"):
+        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
+    assert not (tmp_path / "bait.npz").exists()
 
 
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:

@@ -232,12 +232,20 @@ def test_what_is_being_carried_out_is_not_decided_again(ledger: Ledger) -> None:
 @pytest.mark.parametrize("before", [Action.RETRAIN, Action.RECOMPOSE, Action.ADOPT])
 def test_planned_again_halfway_nothing_of_the_first_plan_is_forgotten(ledger: Ledger, before: Action) -> None:
     """A second plan that saw only what is still selected would close the request over the steps of the first."""
-    old = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"]
+    old, shard = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(ledger)["shard-3"].digest
     granted_plan(ledger, [person(ledger, "shard-3", 1)])
     stopped(ledger, before)
+    with pytest.raises(DisgorgeError, match="touches nothing that was not planned"):
+        plan_request(ledger, "R-1")
+    with ledger.recording(kind="mean", name="late", uses=[(shard, "train")]) as late:
+        late.save({"weights": np.ones(2, np.float32)})
     plan = plan_request(ledger, "R-1")
+    assert set(plan.required) >= {"answers", "never-trained"}
     approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger).verdict == "certified"
+    done = carry(ledger)
+    assert done.verdict == "certified"
+    told = " ".join((done.bundle / "report.html").read_text().split())
+    assert "An earlier plan of this request, begun and then replaced, took 3 rows out of 1 shard: shard-3." in told
     assert bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"] != old
     assert not ledger.objects.exists(old)
     assert not list((ledger.home / "private" / "executions").iterdir())

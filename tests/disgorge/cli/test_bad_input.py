@@ -15,6 +15,7 @@ from lineage.errors import BadInput
 from lineage.ledger import Ledger
 from lineage.manifest import read_manifest, write_manifest
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused, run, untouched
+from tests.toys import toy_of
 
 CSV = "key,who,x\na,ann,1\nb,bob,2\n"
 ADD = ("shard", "add")
@@ -326,6 +327,21 @@ def test_a_weight_file_changed_on_disk(workspace: Path) -> None:
         ran = run("audit")
     assert ran.code == 1
     assert "DSG002" in ran.out
+
+
+def test_weights_changed_on_disk_are_trained_again_and_not_released(workspace: Path) -> None:
+    member = fine("release", "show", RELEASE, "--json").json["members"][0]
+    path = workspace / ".disgorge" / "objects" / member["component"][:2] / member["component"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"\x00")
+    toy = toy_of("averages", 3).spec
+    Path("other.yaml").write_text(
+        f"release: other\nmethod: averages\ncore: {list(toy.core)}\nshards: {list(toy.shards)}\nseed: {toy.seed}\n"
+        f"parameters: {dict(toy.parameters)}\n"
+    )
+    fine("train", "other.yaml")
+    assert path.read_bytes() == whole
+    assert run("audit").code == 0
 
 
 def test_a_shard_changed_on_disk(workspace: Path) -> None:
