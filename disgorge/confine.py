@@ -1,10 +1,11 @@
-"""Taking from this process the right to open files that are nobody's business, and to call anybody over TCP.
+"""Taking from this process the right to open files that are nobody's business, and to reach any other process.
 
 What is re-executed must come from its inputs. A copy of the old weights kept in a cache, a temporary folder or the
 object store would let a method reach the recorded bytes without the data, so a re-executing process may read installed
 code and one folder, in which its inputs were put, and may write to that folder alone. The kernel holds it to that,
 native libraries too: Landlock (Linux 5.13 and later; https://docs.kernel.org/userspace-api/landlock.html), which needs
-no privilege and cannot be undone.
+no privilege and cannot be undone. What files have no part in, memory shared with other processes and sockets, is
+refused by :mod:`disgorge.calls`.
 
 Where the kernel has none, nothing is confined and :func:`confine` says so. Not prevented anywhere: a copy among the
 installed code, and what the process was told when it began.
@@ -15,6 +16,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from disgorge.calls import refuse_calls
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # system calls, under the same numbers on every architecture
 _VERSION = 1
@@ -29,7 +32,10 @@ _ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _NETWORK = 0b11  # to bind and to connect over TCP, from version 4 on
 _NETWORK_SINCE = 4
 
-_SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys")
+_OF_THE_KERNEL = ("self", "cpuinfo", "meminfo", "stat", "version", "filesystems", "sys")
+"""Below ``/proc``. Not the folders of other processes, which tell what these were started with."""
+_KEPT = (".disgorge", "shards", "reports", "mlruns", "mlartifacts")
+_SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", *(f"/proc/{name}" for name in _OF_THE_KERNEL))
 _OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
 """What is code below /usr and Python's prefixes; people keep other things there as well."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "nvidia-caps/*", "dri/*", "kfd")
@@ -51,7 +57,7 @@ def confine(folder: Path, *, hidden: Path) -> bool:
     Returns whether that holds, and hides ``hidden`` but for what of it is ``folder`` or code: it does not where a whole
     installation lies above it. It is for good, for whatever this process starts too.
     """
-    code = list(_code())
+    code = list(_code(hidden))
     if sys.platform != "linux" or any(hidden.resolve().is_relative_to(path.resolve()) for path in code):
         return False
     kernel = ctypes.CDLL(None, use_errno=True)
@@ -73,7 +79,7 @@ def confine(folder: Path, *, hidden: Path) -> bool:
         if not all(_allow(kernel, rules, *each, every) for each in (*allowed, (folder, every))):
             return False
         alone = kernel.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
-        return bool(alone and kernel.syscall(_RESTRICT, rules, ctypes.c_uint32(0)) == 0)
+        return bool(alone and kernel.syscall(_RESTRICT, rules, ctypes.c_uint32(0)) == 0) and refuse_calls()
     finally:
         os.close(rules)
 
@@ -91,7 +97,7 @@ def _allow(kernel: ctypes.CDLL, rules: int, path: Path, access: int, every: int)
         os.close(opened)
 
 
-def _code() -> Iterator[Path]:
+def _code(hidden: Path) -> Iterator[Path]:
     """Yield what Python may import or load: whole installations, and of other folders nothing but code."""
     yield from map(Path, _SYSTEM)
     for prefix in {"/usr", "/usr/local", sys.prefix, sys.base_prefix, sys.exec_prefix}:
@@ -104,7 +110,12 @@ def _code() -> Iterator[Path]:
         if entry.name in ("site-packages", "dist-packages"):
             yield entry
         else:
-            yield from _modules(entry)
+            yield from (path for path in _modules(entry) if not _is_kept(path, hidden))
+
+
+def _is_kept(path: Path, workspace: Path) -> bool:
+    """Whether a path is one of the folders in which a workspace keeps things, whatever lies in them beside."""
+    return path.name in _KEPT and path.parent.resolve() == workspace.resolve()
 
 
 def _searched() -> Iterable[Path]:
@@ -118,7 +129,9 @@ def _modules(entry: Path) -> Iterator[Path]:
         yield entry
         return
     for path in entry.iterdir():
-        if path.suffix in (".py", ".pyc", ".so", ".dist-info", ".egg-info") or (path / "__init__.py").is_file():
+        if path.suffix in (".dist-info", ".egg-info") or (path / "__init__.py").is_file():
+            yield path
+        elif path.suffix in (".py", ".pyc", ".so") and path.is_file():
             yield path
         elif path.name == "__pycache__":
             yield path

@@ -121,6 +121,7 @@ class Examiner:
         made is executed again in any case, whatever a fact says of it.
         """
         facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in were]
+        facts = [body for body in facts if body.get("alone")]  # jobs of an older version shared a process and inputs
         proved = {body["recipe"]: body["component"] for body in facts}
         confined = {body["recipe"]: bool(body.get("confined")) for body in facts}
         jobs = [
@@ -147,7 +148,7 @@ class Examiner:
         for name, digest in reached.items():
             if digest == by_name[name].digest:
                 recipe = by_name[name].recipe_digest
-                body = {"recipe": recipe, "component": digest, "confined": confined[recipe]}
+                body = {"recipe": recipe, "component": digest, "confined": confined[recipe], "alone": True}
                 self.ledger.append("reexecuted", body)
         seconds = time.perf_counter() - start
         all_of_it = all(confined.get(component.recipe_digest, False) for component in components)

@@ -1,8 +1,9 @@
 """A bare workspace with the inputs of jobs and nothing else, for processes that may see nothing else.
 
-Inputs are copied, never linked: what a process may write to is no file of the workspace. The copies lie in a folder
-inside the workspace's own, so that what a killed execution leaves of them is found and goes with the next one. The cost
-is the room of a copy of the retained data while a removal is examined.
+Inputs are copied, never linked: what a process may write to is no file of the workspace. Items are written anew, field
+by field, so that nothing comes along that lay beside them in their file. The copies lie in a folder inside the
+workspace's own, so that what a killed execution leaves of them is found and goes with the next one. The cost is the
+room of a copy of what a job reads while it is re-executed.
 """
 
 import shutil
@@ -11,9 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lineage.catalog import Catalog
+from lineage.content import write_content
 from lineage.ledger import Ledger
 from lineage.records import Json, plain
+from lineage.shard_files import shard_items
 
+WORKSPACE = "workspace"
+"""What the bare workspace is called, in its folder."""
 _PREFIX = "apart-"
 
 
@@ -35,7 +40,7 @@ class Stage:
         self.source = source
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=source.home, ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
-        self.ledger = Ledger.init(self.folder / "workspace")
+        self.ledger = Ledger.init(self.folder / WORKSPACE)
 
     def close(self) -> None:
         """Delete it."""
@@ -52,7 +57,10 @@ class Stage:
             source, target = (_place(ledger, kind, digest) for ledger in (self.source, self.ledger))
             if source.is_file() and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+                if kind == "shard":
+                    write_content(target, *shard_items(self.source, digest, verify=False))
+                else:
+                    shutil.copyfile(source, target)
         if question:
             self._record({digest for kind, digest in uses if kind == "component"})
 

@@ -1,11 +1,11 @@
 """Carries jobs out in fresh processes, a few at a time.
 
 Every process starts with nothing but the workspace's path, so a result cannot depend on what this process has in
-memory. For a re-execution the processes are set *apart* as well: they get a bare workspace with their inputs alone
-(:mod:`disgorge.stage`), the variables this program was started with, working, home, temporary and cache folders that
-are empty and their own, and where the kernel can, they can open nothing else (:mod:`disgorge.confine`). So nothing that
-a method left anywhere is found again, unless it lies among the installed code. Closing stops the processes; a job cut
-short leaves no trace but, at worst, an unreferenced object.
+memory. For a re-execution the jobs are set *apart* as well: each gets a process of its own (:mod:`disgorge.alone`), a
+bare workspace with its inputs alone (:mod:`disgorge.stage`), the variables this program was started with, working,
+home, temporary and cache folders that are empty and its own, and where the kernel can, it can open nothing else
+(:mod:`disgorge.confine`). So nothing that a method left anywhere is found again, unless it lies among the installed
+code. Closing stops the processes; a job cut short leaves no trace but, at worst, an unreferenced object.
 """
 
 import contextlib
@@ -14,17 +14,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Queue
 from threading import Thread
 from types import TracebackType
 from typing import Any
 
+from disgorge.alone import FOLDERS
 from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Done, Job, OnProgress, unseen
 from disgorge.stage import Stage
 from lineage.ledger import Ledger
+from lineage.records import Json
 
 
 class Workers:
@@ -33,8 +36,11 @@ class Workers:
     def __init__(self, ledger: Ledger, *, count: int = 2, apart: bool = False) -> None:
         self.ledger = ledger
         self.count = count
-        self._errors = tempfile.TemporaryFile()
-        self._stage = Stage(ledger) if apart else None
+        self.apart = apart
+        self._errors = tempfile.NamedTemporaryFile(prefix="disgorge-said-")
+        self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
+        self._libraries: list[str] = []
+        self._stages: set[Stage] = set()
         self._processes: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Workers":
@@ -56,35 +62,63 @@ class Workers:
                     with contextlib.suppress(BrokenPipeError):  # a job that a dead process never took is still in it
                         pipe.close()
         self._processes.clear()
-        if self._stage is not None:
-            self._stage.close()
+        for stage in self._stages:
+            stage.close()
+        self._stages.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
         self._errors.close()
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words."""
-        waiting: Queue[Job] = Queue()
-        count = 0
-        for job in jobs:
-            if self._stage is not None:
-                self._stage.furnish(job.recipe)
-            waiting.put(job)
-            count += 1
-        while len(self._processes) < min(self.count, count):
+        todo = list(jobs)
+        while len(self._processes) < min(self.count, len(todo)):
             self._processes.append(self._start())
-        heard: Queue[tuple[Job, dict[str, Any]]] = Queue()
-        for process in self._processes:
-            Thread(target=_converse, args=(process, waiting, heard), daemon=True).start()
-        while count:
-            job, message = heard.get()
-            if "error" in message:
-                cause = OSError(message["error"]) if message.get("machine") else None
-                raise ExecutionFailed(f"training {job.name} failed: {message['error']}{self._last_words()}") from cause
-            if "digest" in message:
-                count -= 1
-                digest = message["digest"] if self._stage is None else self._stage.take(message["digest"])
-                yield Done(job, digest, message["seconds"], message["confined"])
-            else:
-                on_progress(job.name, message["done"], message["total"])
+        left, following = len(todo), iter(todo)
+        waiting: Queue[_Order | None] = Queue()
+        heard: Queue[tuple[_Order, dict[str, Any]]] = Queue()
+        try:
+            for process in self._processes:
+                Thread(target=_converse, args=(process, waiting, heard), daemon=True).start()
+                self._hand_out(following, waiting)
+            while left:
+                order, message = heard.get()
+                if "error" in message:
+                    cause = OSError(message["error"]) if message.get("machine") else None
+                    raise ExecutionFailed(
+                        f"training {order.job.name} failed: {message['error']}{self._last_words()}"
+                    ) from cause
+                if "digest" in message:
+                    left -= 1
+                    digest = self._taken(order, message)
+                    self._hand_out(following, waiting)
+                    yield Done(order.job, digest, message["seconds"], message["confined"])
+                else:
+                    on_progress(order.job.name, message["done"], message["total"])
+        finally:
+            for _ in self._processes:
+                waiting.put(None)
+
+    def _hand_out(self, jobs: "Iterator[Job]", waiting: "Queue[_Order | None]") -> None:
+        """Give the next job to whichever process is free; one that is set apart gets its inputs only now."""
+        job = next(jobs, None)
+        if job is None:
+            return
+        stage = Stage(self.ledger) if self.apart else None
+        if stage is not None:
+            self._stages.add(stage)
+            stage.furnish(job.recipe)
+        waiting.put(_Order(job, stage, tuple(self._libraries)))
+
+    def _taken(self, order: "_Order", message: Mapping[str, Any]) -> str:
+        """Return the digest of a result that is in the store by now; of a job set apart nothing else stays."""
+        if order.stage is None:
+            return str(message["digest"])
+        self._libraries = list(dict.fromkeys((*self._libraries, *message["libraries"])))
+        digest = order.stage.take(message["digest"])
+        order.stage.close()
+        self._stages.discard(order.stage)
+        return digest
 
     def _last_words(self) -> str:
         """Return what the processes last said on standard error, for whoever looks for the cause of a death."""
@@ -93,24 +127,42 @@ class Workers:
         return f" (it said: {said[-1][:300]})" if said else ""
 
     def _start(self) -> "subprocess.Popen[str]":
-        folder = None if self._stage is None else str(self._stage.folder)
-        ledger = self.ledger if self._stage is None else self._stage.ledger
-        apart = [] if folder is None else [folder, str(self.ledger.workspace)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "disgorge.work", str(ledger.workspace.absolute()), *apart],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=folder,
-            env=os.environ | _ALONE if folder is None else _at_the_start() | _ALONE | _apart_in(folder),
-        )
+        folder = None if self._folder is None else self._folder.name
+        words = [sys.executable, "-m", "disgorge.work", str(self.ledger.workspace.absolute())]
+        with open(self._errors.name, "ab") as errors:  # only to be written to: what one says is no other's to read
+            return subprocess.Popen(
+                [*words, "apart"] if self.apart else words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=folder,
+                env=os.environ | _ALONE if folder is None else _at_the_start() | _ALONE | _apart_in(folder),
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """A job on its way to a process; one that is set apart with the stage it is carried out in."""
+
+    job: Job
+    stage: Stage | None = None
+    libraries: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The order as a process reads it."""
+        told: dict[str, Json] = {"recipe": self.job.recipe, "any_libraries": self.job.any_libraries}
+        if self.stage is not None:
+            told |= {"folder": str(self.stage.folder), "libraries": list(self.libraries)}
+        return json.dumps(told) + "\n"
 
 
 def _apart_in(folder: str) -> dict[str, str]:
     """Return what sets a process apart; what can be imported from here can be imported from there."""
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return dict.fromkeys(_FOLDERS, folder) | {"PYTHONPATH": os.pathsep.join([*paths, os.getcwd()])}
+    there = [path for path in paths if os.path.exists(path)]  # nothing but folders is told by this variable
+    return dict.fromkeys(FOLDERS, folder) | {"PYTHONPATH": os.pathsep.join([*there, os.getcwd()])}
 
 
 def _at_the_start() -> dict[str, str]:
@@ -126,32 +178,26 @@ def _at_the_start() -> dict[str, str]:
 _ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 _ALONE |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1", "GX_ANALYTICS_ENABLED": "false"}
 """Threads beyond one only get in each other's way here; recipes set torch's own count. No library reports its use."""
-_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "TORCH_HOME")
-"""Where programs keep things between runs."""
 
 
 def _converse(
-    process: "subprocess.Popen[str]", waiting: "Queue[Job]", heard: "Queue[tuple[Job, dict[str, Any]]]"
+    process: "subprocess.Popen[str]", waiting: "Queue[_Order | None]", heard: "Queue[tuple[_Order, dict[str, Any]]]"
 ) -> None:
-    """Hand one process job after job and pass its answers on, until none is waiting."""
+    """Hand one process order after order and pass its answers on, until there is none any more."""
     assert process.stdin is not None
     assert process.stdout is not None
-    while True:
+    while (order := waiting.get()) is not None:
         try:
-            job = waiting.get_nowait()
-        except Empty:
-            return
-        try:
-            process.stdin.write(json.dumps({"recipe": job.recipe, "any_libraries": job.any_libraries}) + "\n")
+            process.stdin.write(order.line)
             process.stdin.flush()
             for line in process.stdout:
                 message = json.loads(line)
-                heard.put((job, message))
+                heard.put((order, message))
                 if "digest" in message or "error" in message:
                     break
             else:
-                heard.put((job, {"error": "the worker process ended; run the command again to go on"}))
+                heard.put((order, {"error": "the worker process ended; run the command again to go on"}))
                 return
         except (OSError, ValueError) as error:
-            heard.put((job, {"error": f"the worker process could not be reached ({error}); run the command again"}))
+            heard.put((order, {"error": f"the worker process could not be reached ({error}); run the command again"}))
             return

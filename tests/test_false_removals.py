@@ -417,7 +417,7 @@ def test_a_re_execution_entered_by_hand_is_not_believed(ledger: Ledger) -> None:
         ledger.append_all([
             ("component", {"component": plain(fake)}),
             ("composition", {"composition": plain(made)}),
-            ("reexecuted", {"recipe": fake.recipe_digest, "component": digest}),
+            ("reexecuted", {"recipe": fake.recipe_digest, "component": digest, "alone": True}),
             ("step", {"plan": plan.digest, "step": step.id, "result": result, "seconds": 1.0}),
         ])  # fmt: skip
         raise StoppedError

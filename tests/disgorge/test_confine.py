@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 DEED = """
-import socket, subprocess, sys
+import ctypes, os, socket, subprocess, sys
 from pathlib import Path
 from disgorge.confine import confine
 mine, other = Path(sys.argv[1]), Path(sys.argv[2])
+def called(name, *values):
+    kernel = ctypes.CDLL(None, use_errno=True)
+    if getattr(kernel, name)(*values) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 if not confine(mine, hidden=other):
     print("unconfined"); sys.exit()
 {deed}
@@ -28,7 +32,7 @@ def confined(tmp_path: Path, deed: str) -> subprocess.CompletedProcess[str]:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"x": [1]}), other)
-    code = DEED.format(deed=deed)
+    code = DEED.replace("{deed}", deed)
     ran = subprocess.run(
         [sys.executable, "-c", code, str(mine), str(other)],
         capture_output=True, text=True, timeout=120, check=False, cwd=mine, env=os.environ | {"TMPDIR": str(mine)},
@@ -49,6 +53,8 @@ def confined(tmp_path: Path, deed: str) -> subprocess.CompletedProcess[str]:
         "open('/dev/null', 'w').write('x'); assert len(open('/dev/urandom', 'rb').read(4)) == 4",
         "assert subprocess.run([sys.executable, '-c', 'pass']).returncode == 0",
         "assert other.exists()",
+        "one, two = socket.socketpair(); one.send(b'x'); assert two.recv(1) == b'x'",
+        "import torch; assert torch.ones(2).sum() == 2",
     ],
 )  # fmt: skip
 def test_what_it_may_do(tmp_path: Path, deed: str) -> None:
@@ -72,6 +78,13 @@ def test_what_it_may_do(tmp_path: Path, deed: str) -> None:
         "import disgorge; Path(disgorge.__file__).with_name('hidden').write_text('x')",
         "open('/dev/shm/hidden', 'w')",
         "socket.create_connection(('127.0.0.1', 9), timeout=5)",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
+        "socket.socket(socket.AF_UNIX).connect('\\0other')",
+        "open(f'/proc/{os.getppid()}/environ').read()",
+        "called('shmget', 0, 64, 0o1600)",
+        "called('msgget', 0, 0o1600)",
+        "called('syscall', {'x86_64': 250, 'aarch64': 219}[os.uname().machine], 0, -4, 1)",  # keyctl: a user's keyring
+        "called('syscall', 425, 1, 0)",  # io_uring_setup, which opens sockets by other calls
     ],
 )
 def test_what_it_may_not_do(tmp_path: Path, deed: str) -> None:
