@@ -13,8 +13,9 @@ HONEST_OPERATOR = (
     "somebody else runs “disgorge verify --level reexecute”."
 )
 CONFINED = (
-    "The processes that trained it again could open nothing but their inputs and the installed code; a copy of the "
-    "data or of old weights hidden among the installed code would have gone unnoticed."
+    "The processes that trained it again, one for each part, could open nothing but their inputs and the installed "
+    "code, and reach no other process; a copy of the data or of old weights hidden among the installed code would have "
+    "gone unnoticed."
 )
 UNCONFINED = (
     "The processes that trained it again were not kept from opening other files than their inputs; a copy of the data "

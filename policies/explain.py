@@ -100,7 +100,7 @@ def _how_far(day: dt.date, today: dt.date) -> str:
     days = (day - today).days
     if days < 0:
         return f" (OVERDUE by {-days} {'day' if days == -1 else 'days'} when decided)"
-    return f" ({days} {'day' if days == 1 else 'days'} after the decision)"
+    return f" ({days} {'day' if days == 1 else 'days'} were left when decided)"
 
 
 def _said(said: Reason) -> str:
