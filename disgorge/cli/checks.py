@@ -27,6 +27,13 @@ class Level(StrEnum):
     REEXECUTE = "reexecute"
 
 
+_NOT_CHECKED = {
+    Level.DIGESTS: "that the facts are in the ledger (--level ledger), and the training itself (--level reexecute)",
+    Level.LEDGER: "the training itself (--level reexecute)",
+}
+"""What a level leaves out."""
+
+
 def audit(
     sarif: Annotated[Path | None, typer.Option("--sarif", help="Also write the findings as SARIF 2.1.0.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Also write them as JUnit XML.")] = None,
@@ -116,6 +123,8 @@ def verify(
         show.table(("stated about", "sha256"), found.subjects.items())
         for words in found.checked:
             show.line(f"checked: {words}")
+        if not_checked := _NOT_CHECKED.get(level):
+            show.line(f"not checked: {not_checked}")
     if found.verdict != "certified":
         raise typer.Exit(1)
     if found.reexecution is not None and found.reexecution.outcome == "within tolerance":
