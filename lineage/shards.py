@@ -44,6 +44,7 @@ from lineage.shard_files import (
     store_shard,
     undone_on_failure,
 )
+from lineage.sources import remembered
 
 __all__ = ["Added", "add_items", "add_shard", "adding_alone", "cut_shard", "live_shards", "shard_items", "shard_rows"]
 
@@ -117,6 +118,7 @@ def add_shard(
         dvc=dvc,
         allow_withdrawn=allow_withdrawn,
         likeness=likeness,
+        read_from=Path(path),
     )
 
 
@@ -134,6 +136,7 @@ def add_items(
     dvc: bool | None = None,
     allow_withdrawn: bool = False,
     likeness: str | None = None,
+    read_from: Path | None = None,
 ) -> Added:
     """Record items as a shard: content, manifest, then one fact.
 
@@ -142,6 +145,7 @@ def add_items(
     when the workspace is a DVC repository, False never, True demands it. ``allow_withdrawn`` is dangerous: it lets in
     again what was removed by request, which only a demonstration of the audit wants. ``likeness`` is ``image:FIELD`` or
     ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see :mod:`lineage.likeness`.
+    ``read_from`` is the file or folder they were read from: a removal says whether it is still there.
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
@@ -169,9 +173,10 @@ def add_items(
         within = len(digests) - len(set(digests))
         across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
         if known is not None:
-            return Added(known, within, across, shared_with, new=False)
+            with remembered(ledger, shard.digest, read_from):
+                return Added(known, within, across, shared_with, new=False)
         validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
-        with undone_on_failure(ledger, shard.digest):
+        with undone_on_failure(ledger, shard.digest), remembered(ledger, shard.digest, read_from):
             shard = store_shard(ledger, shard, items, digests, intake.content, dvc=dvc)
             report = ledger.objects.put(canonical(validation)) if validation else None
             duplicates = {"within": within, "across": across}

@@ -1,0 +1,121 @@
+"""Where a shard was read from is remembered in private, and told as long as the bytes are there."""
+
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lineage.dvc_stores import md5_of
+from lineage.errors import BadInput, LineageError
+from lineage.ledger import Ledger
+from lineage.records import Shard, ShardChange, plain, shard_digest
+from lineage.shards import Added, add_shard, cut_shard, shard_rows
+from lineage.sources import Source, sources_of
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """An empty workspace."""
+    return Ledger.init(tmp_path / "work")
+
+
+def written(path: Path, values: list[float]) -> Path:
+    """A file of numbers."""
+    np.savez(path, key=np.array([str(value) for value in values]), x=np.array(values))
+    return path
+
+
+def add(ledger: Ledger, path: Path, name: str = "ada") -> Added:
+    """Record a file as a shard."""
+    return add_shard(ledger, path, name=name, key="key", license="MIT", check=False)
+
+
+def known(ledger: Ledger, added: Added) -> list[Source]:
+    """Return what is remembered of a shard."""
+    return [source for _, source in sources_of(ledger, [added.shard.digest])]
+
+
+def test_a_file_is_told_as_long_as_it_is_what_was_read(ledger: Ledger, tmp_path: Path) -> None:
+    path = written(tmp_path / "ada.npz", [1.0, 2.0])
+    (source,) = known(ledger, add(ledger, path))
+    assert (source.path, source.still(), source.is_tracked()) == (path, 1, False)
+    data = path.read_bytes()
+    for other in (data[:-1] + b"?", data + b"?"):
+        path.write_bytes(other)
+        assert source.still() == 0
+    path.unlink()
+    assert source.still() == 0
+
+
+def test_it_is_in_private_and_closed(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, written(tmp_path / "ada.npz", [1.0]))
+    private = ledger.home / "private"
+    for path in (private / "sources", *(private / "sources").iterdir()):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077
+    assert "ada.npz" not in (ledger.home / "ledger.jsonl").read_text()
+
+
+def test_the_same_shard_from_two_places_has_both(ledger: Ledger, tmp_path: Path) -> None:
+    first = written(tmp_path / "a.npz", [1.0])
+    second = Path(shutil.copy(first, tmp_path / "b.npz"))
+    for path in (first, second, first):
+        added = add(ledger, path)
+    assert sorted(source.path.name for source in known(ledger, added)) == ["a.npz", "b.npz"]
+
+
+def test_a_shard_that_is_not_recorded_is_remembered_nowhere(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, written(tmp_path / "a.npz", [1.0]))
+    files = sorted((ledger.home / "private").rglob("*"))
+    with pytest.raises(BadInput):
+        add(ledger, written(tmp_path / "b.npz", [1.0, 2.0]))
+    (ledger.home / "ledger.jsonl").chmod(0o444)
+    (ledger.home / "head.json").unlink()
+    with pytest.raises(LineageError):
+        add(ledger, written(tmp_path / "c.npz", [3.0]), name="bob")
+    assert sorted((ledger.home / "private").rglob("*")) == files
+
+
+def test_a_shard_that_was_cut_is_told_with_what_it_was_cut_from(ledger: Ledger, tmp_path: Path) -> None:
+    """A second person is removed later, and the file still holds both."""
+    path = written(tmp_path / "ada.npz", [1.0, 2.0, 3.0])
+    before = add(ledger, path).shard
+    gone, *left = [row.digest for row in shard_rows(ledger, before.digest)]
+    planned = Shard(shard_digest(left), "ada", None, "MIT", None, 2, False, before.digest, None, ("x",))
+    after = cut_shard(ledger, ShardChange(before, planned, 1), [gone])
+    assert after is not None
+    ledger.append("shard", {"shard": plain(after)})
+    ledger.append("shard-withdrawn", {"shard": before.digest, "name": "ada", "after": after.digest})
+    ((name, source),) = sources_of(ledger, [after.digest, before.digest])
+    assert (name, source.path) == ("ada", path)
+
+
+def test_a_folder_is_told_by_its_files(ledger: Ledger, tmp_path: Path) -> None:
+    folder = tmp_path / "arrays"
+    (folder / ".hidden").mkdir(parents=True)
+    for number in range(3):
+        np.save(folder / f"{number}.npy", np.full(2, float(number)))
+    (source,) = known(ledger, add_shard(ledger, folder, name="ada", check=False))
+    assert (len(source.files), source.still()) == (3, 3)
+    (folder / "1.npy").unlink()
+    assert source.still() == 2
+
+
+def test_what_dvc_tracks_is_told_though_the_file_is_gone(ledger: Ledger, tmp_path: Path) -> None:
+    path = written(tmp_path / "ada.npz", [1.0, 2.0])
+    (source,) = known(ledger, add(ledger, path))
+    tracked = path.with_name("ada.npz.dvc")
+    tracked.write_text(f"outs:\n- md5: {md5_of(path)}\n  hash: md5\n  path: ada.npz\n")
+    path.unlink()
+    assert (source.still(), source.is_tracked()) == (0, True)
+    tracked.write_text(f"outs:\n- md5: {'0' * 32}\n  hash: md5\n  path: ada.npz\n")
+    assert not source.is_tracked()
+
+
+def test_a_memory_that_cannot_be_read_is_said(ledger: Ledger, tmp_path: Path) -> None:
+    added = add(ledger, written(tmp_path / "ada.npz", [1.0]))
+    (file,) = (ledger.home / "private" / "sources").iterdir()
+    file.write_text("{")
+    with pytest.raises(LineageError, match="where a shard was read from is not known"):
+        known(ledger, added)
