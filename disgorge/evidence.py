@@ -186,6 +186,9 @@ class ResidueCase:
 
     ``items`` is how many items were removed, ``near`` what a search by likeness for their near-duplicates came to, and
     ``recognized`` how many of those sought it found in their own shards before the purge.
+
+    ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
+    were read from are there as well. Neither is a trace: it is for people to know.
     """
 
     request: str
@@ -197,6 +200,8 @@ class ResidueCase:
     items: int = 0
     near: Near = Near(0)
     recognized: int = 0
+    unread: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 @runtime_checkable

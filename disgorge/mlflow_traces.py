@@ -7,7 +7,7 @@ logged model that holds such a file, and a registered version that points there 
 member.
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
-another workspace (a copied workspace points into the original), and weights in a format of their own (pickles, zips).
+another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips).
 """
 
 import contextlib
@@ -22,9 +22,10 @@ from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import Store, installed, without_secrets
 from disgorge.same_weights import holds_any
 from lineage.forget_dvc import Looked, holds
+from lineage.legible import Reading
 from lineage.objects import sha256_of
 
-_OURS = ("mlartifacts", "mlruns")
+OURS = ("mlartifacts", "mlruns")
 """Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
 
 
@@ -45,7 +46,7 @@ class Wanted:
 class Traces:
     """What a look found, and where nobody could look. ``models`` are logged models by id, ``versions`` (name, number).
 
-    ``runs`` hold the description of a release and nothing else.
+    ``runs`` hold the description of a release and nothing else, ``unread`` are files that cannot be read as data.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Traces:
     runs: dict[str, Path] = field(default_factory=dict)
     places: int = 0
     beyond: list[str] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
 
     def going(self) -> list[Path]:
         """Return every file that goes: those found, and all that belong to a logged model or run that goes whole."""
@@ -79,7 +81,7 @@ class Traces:
 
 def has_store(workspace: Path) -> bool:
     """Whether there is anything of MLflow to look into; imports nothing."""
-    return _has_records(workspace) or any((workspace / name).is_dir() for name in _OURS)
+    return _has_records(workspace) or any((workspace / name).is_dir() for name in OURS)
 
 
 def traces(workspace: Path, wanted: Wanted) -> Traces:
@@ -111,7 +113,7 @@ def search(workspace: Path, wanted: Wanted) -> Looked:
     except DisgorgeError as error:
         looked.blind.append(str(error))
         return looked
-    looked.found, looked.places = found.words(), found.places
+    looked.found, looked.places, looked.unread = found.words(), found.places, found.unread
     return looked
 
 
@@ -121,7 +123,7 @@ def _has_records(workspace: Path) -> bool:
 
 def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
     """Return the folders to look into, none inside another."""
-    every = {path.absolute() for path in (*(workspace / name for name in _OURS), *located) if path.is_dir()}
+    every = {path.absolute() for path in (*(workspace / name for name in OURS), *located) if path.is_dir()}
     return sorted(path for path in every if not any(other in path.parents for other in every))
 
 
@@ -150,6 +152,8 @@ def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
             found.files[path] = "holds some of the weights"
         elif wanted.items and holds(path, wanted.items):
             found.files[path] = "holds withdrawn items"
+        elif Reading.of(path) is Reading.UNREAD:
+            found.unread.append(path)
 
 
 def _models(client: Any, found: Traces) -> None:

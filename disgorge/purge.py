@@ -3,9 +3,9 @@
 Deletes what it is told to and nothing that something live still needs: an object is named by its bytes, so a retained
 component elsewhere may rest on the very same one. :func:`purge_plan` says every path first.
 
-Not reached, and said each time: git history, backups, clones and third parties, and the files that shards were once
-read from. The ledger keeps digests of shards, which are over many items, and never of items; but a request that
-*selects* by an item's digest has written that digest down.
+Not reached, and said each time: git history, backups, clones and third parties, and the user's own files, those that
+shards were once read from among them. The ledger keeps digests of shards, which are over many items, and never of
+items; but a request that *selects* by an item's digest has written that digest down.
 """
 
 import time
@@ -16,7 +16,9 @@ from pathlib import Path
 from disgorge import mlflow_forget
 from disgorge.dvc_hashes import DvcHashes, dvc_hashes
 from disgorge.residue_search import DIGEST, is_text, tables_of, unique, wanted_of
+from disgorge.sought import Sought
 from disgorge.still_needed import needs_of
+from disgorge.sweep import shown, strays_of
 from lineage import forget_dvc
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
@@ -50,12 +52,18 @@ class Purged:
 
 
 def purge_plan(
-    ledger: Ledger, *, shards: Collection[str], objects: Collection[str], item_digests: Collection[str] = ()
+    ledger: Ledger,
+    *,
+    shards: Collection[str],
+    objects: Collection[str],
+    item_digests: Collection[str] = (),
+    tensors: Collection[str] = (),
 ) -> PurgeList:
     """Return what :func:`purge` would delete. Reads only; raises what reading the ledger raises.
 
     ``item_digests`` are withdrawn items: a manifest or content that holds one and is of no live shard was left by a
-    writer that was killed, and goes too.
+    writer that was killed, and goes too. So does what lies among manifests, contents and objects under a name of
+    nothing that belongs there, and holds one, or one of ``tensors``.
     """
     needs = needs_of(ledger)
     kept = [f"shard {digest} is kept: {needs.shards[digest]}" for digest in unique(shards) if digest in needs.shards]
@@ -67,9 +75,11 @@ def purge_plan(
     files += [ledger.objects.path(digest) for digest in weights]
     strays = [path for path in tables_of(ledger) if path.stem not in needs.shards]
     files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
+    files += strays_of(ledger, Sought(frozenset(weights), frozenset(item_digests), frozenset(tensors)))
     files += [*ledger.home.glob("catalog-*"), *_left_aside(ledger), *_strays(ledger)]
     hashes = dvc_hashes(ledger, shards=going, objects=weights)
-    return PurgeList(going, weights, tuple(path for path in files if path.is_file()), hashes, tuple(kept))
+    there = tuple(path for path in dict.fromkeys(files) if path.is_file())
+    return PurgeList(going, weights, there, hashes, tuple(kept))
 
 
 def purge(
@@ -82,11 +92,11 @@ def purge(
 ) -> Purged:
     """Delete manifests, contents, weights, projections and what DVC keeps. Doing it twice is doing it once.
 
-    Artifacts in MLflow that hold one of ``tensors``, by digest, go too.
+    What holds one of ``tensors``, by digest, goes too, in MLflow and among the workspace's own files.
     Nobody adds a shard meanwhile, so whatever lies written aside there was left by somebody who was killed.
     """
     with adding_alone(ledger):
-        listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests)
+        listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
         return _purge(ledger, listed, frozenset(item_digests), tensors)
 
 
@@ -98,7 +108,7 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Co
     )
     deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
-        name = path.relative_to(ledger.workspace).as_posix()
+        name = shown(path, ledger)
         if not path.parent.resolve().is_relative_to(ledger.workspace.resolve()):
             residuals.append(f"{name} lies outside the workspace by way of a link and was left; delete it there")
             continue
@@ -108,7 +118,7 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Co
             deleted.append(name)
         except OSError as problem:
             residuals.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
-    residuals.append("the files shards were read from, backups and copies elsewhere were not searched")
+    residuals.append("backups and copies outside the workspace, of what shards were read from too, were not searched")
     for bundle in sorted((ledger.workspace / "reports").rglob("*-with-inputs.zip")):
         residuals.append(f"{bundle.relative_to(ledger.workspace).as_posix()} was exported with its inputs")
     if root_of(ledger.workspace) is not None:

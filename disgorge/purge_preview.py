@@ -1,6 +1,6 @@
 """What a purge would delete, every path and store entry of it, said before it happens. Reads only."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +36,22 @@ def preview(ledger: Ledger, request: str) -> Preview:
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
     items = forgotten(ledger, case) if any(_lists(ledger, case)) else frozenset()
-    listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items)
+    tensors = _tensors(ledger, case, objects)
+    listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
     tracked = forget_dvc.listing(
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
     )
-    wanted = wanted_of(ledger, listed.objects, items, tensors_that_go(ledger, objects))
+    wanted = wanted_of(ledger, listed.objects, items, tensors)
     logged = mlflow_traces.traces(ledger.workspace, wanted)
     paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept)
+
+
+def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[str]:
+    """Return the tensors that go: as a purge noted that was killed, or as they lie there."""
+    noted = ForgetList(ledger, str(case.plan))
+    return noted.tensors if noted.found_before is not None else tensors_that_go(ledger, objects)
 
 
 def _lists(ledger: Ledger, case: Case) -> Iterator[bool]:

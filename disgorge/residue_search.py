@@ -1,11 +1,11 @@
-"""Looking for what was removed, in every store a workspace has: manifests, contents, objects, DVC, MLflow.
+"""Looking for what was removed, in every store a workspace has, and in its folder: contents, objects, DVC, MLflow.
 
 Looks and changes nothing, names no item. It is run before a purge too: a search that finds nothing then could not have
 found anything, and :mod:`disgorge.probes.residue`, which judges, lets it prove nothing.
 
 What a live component or shard still needs is not looked for; it was never to be deleted. But it has to be what its name
-says, or old weights could lie there under a new name. Not reached: git history, backups, clones and third parties, and
-the files that shards were once read from.
+says, or old weights could lie there under a new name. Not reached: git history, backups, clones and third parties; what
+cannot be read as data is named (:mod:`disgorge.unsearched`).
 """
 
 import re
@@ -17,8 +17,10 @@ from disgorge import mlflow_traces
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
 from disgorge.same_weights import holds_any
+from disgorge.sought import Sought
 from disgorge.stage import stages_of
 from disgorge.still_needed import needs_of
+from disgorge.sweep import is_of_a_report, shown, sweep
 from lineage import forget_dvc
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of
@@ -26,6 +28,8 @@ from lineage.state import state_of
 
 DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
+_STORED = re.compile(r"[0-9a-f]{30}")
+"""The last of an MD5, of which DVC makes a folder and a file."""
 
 
 def search(
@@ -45,7 +49,10 @@ def search(
     gone = [digest for digest in unique(shards) if digest not in needs.shards]
     weights = {digest for digest in objects if digest not in needs.objects}
     hashes = dvc_hashes(ledger, shards=gone, objects=sorted(weights))
-    looked = forget_dvc.search(ledger.workspace, hashes.erased, items, made=hashes.made, live=hashes.live)
+    sought = Sought(frozenset(weights), items, frozenset(tensors))
+    looked = forget_dvc.search(
+        ledger.workspace, hashes.erased, items, made=hashes.made, live=hashes.live, trace=sought.trace_in
+    )
     for digest in gone:
         for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
             looked.places += 1
@@ -69,6 +76,12 @@ def search(
     looked.places += artifacts.places
     looked.found += artifacts.found
     looked.blind += artifacts.blind
+    swept = sweep(ledger, sought)
+    looked.places += swept.places
+    looked.found += [f"{shown(path, ledger)} {words}" for path, words in swept.found.items()]
+    looked.found = list(unique(looked.found))
+    unread = (path for path in (*swept.unread, *artifacts.unread, *looked.unread) if not is_of_a_report(path))
+    looked.unread = sorted(dict.fromkeys(path.absolute() for path in unread), key=_is_hash)
     return looked
 
 
@@ -93,10 +106,12 @@ def case_after(
     tensors: Collection[str] = (),
     near: Callable[[], Near] = lambda: Near(0),
     recognized: int = 0,
+    sources: Collection[str] = (),
 ) -> ResidueCase:
     """Search again after a purge; ``found_before`` is how much :func:`search` found before it.
 
-    ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before.
+    ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before. ``sources`` says
+    which files that shards were read from are still there.
     """
     start = time.perf_counter()
     looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
@@ -111,6 +126,8 @@ def case_after(
         items=len(item_digests),
         near=alike,
         recognized=recognized,
+        unread=tuple(shown(path, ledger) for path in looked.unread),
+        sources=tuple(sources),
     )
 
 
@@ -119,6 +136,11 @@ def tables_of(ledger: Ledger) -> list[Path]:
     folders = (ledger.home / "manifests", ledger.workspace / "shards")
     copies = (path for stage in stages_of(ledger) for path in stage.rglob("*.parquet"))
     return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
+
+
+def _is_hash(path: Path) -> bool:
+    """Whether a file is called as DVC calls what it stores, which tells a reader less than a name somebody gave."""
+    return _STORED.fullmatch(path.name) is not None
 
 
 def is_text(path: Path) -> bool:

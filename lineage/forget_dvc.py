@@ -8,7 +8,8 @@ folder object that lists an erased file among others is written again without it
 What was found to go is told to ``remember`` before anything is deleted, because afterwards nobody can find it.
 
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
-looks for the items themselves, because the same item may lie there under a hash that nobody recorded.
+looks for the items themselves, because the same item may lie there under a hash that nobody recorded; what else is to
+be found in a file is the caller's to say. Files that cannot be read as data are returned, to be named.
 
 Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord, queued experiments.
 """
@@ -22,20 +23,29 @@ from lineage.dvc_forgetting import Forgetting
 from lineage.dvc_stores import Stores, files_of, md5_of, relative
 from lineage.errors import LineageError
 from lineage.from_dvc import opened, root_of
+from lineage.legible import Reading
 
-__all__ = ["Forgotten", "Live", "Looked", "forget", "holds", "listing", "md5_of", "search"]
+__all__ = ["Forgotten", "Live", "Looked", "Trace", "forget", "holds", "listing", "md5_of", "search"]
 
 Live = Callable[[], Collection[str]]
 """Tells the hashes of what is live, which is not deleted though a stage may have made the same of erased data."""
 
 
+Trace = Callable[[Path, Reading], str | None]
+"""Tells in words what of that which is sought a file holds, None for nothing."""
+
+
 @dataclass(slots=True)
 class Looked:
-    """What a search came to: what was found, how many places were looked at, and where nobody could look."""
+    """What a search came to: what was found, how many places were looked at, and where nobody could look.
+
+    ``unread`` are files that are there and cannot be read as data.
+    """
 
     found: list[str] = field(default_factory=list)
     places: int = 0
     blind: list[str] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -92,8 +102,12 @@ def search(
     *,
     made: Collection[str] = (),
     live: Live = tuple,
+    trace: Trace = lambda path, reading: None,
 ) -> Looked:
-    """Look for hashes, and what was made of them, in every store, and for items in every Parquet file. Only reads."""
+    """Look for hashes, and what was made of them, in every store, and for items in every Parquet file. Only reads.
+
+    ``trace`` looks into every file as well, for what is no item.
+    """
     looked = Looked()
     root = root_of(workspace)
     if root is None:
@@ -104,18 +118,27 @@ def search(
             planned = Forgetting.of(repo, stores, hashes, before=made, live=live)
             looked.places += len(planned.gone) * len(stores.places) + 1
             looked.found += planned.traces()
-            _search_files(repo, stores, items, looked)
+            _search_files(repo, stores, items, trace, looked)
     except LineageError as error:
         looked.blind.append(str(error))
     return looked
 
 
-def _search_files(repo: Any, stores: Stores, items: Collection[str], looked: Looked) -> None:
+def _search_files(repo: Any, stores: Stores, items: Collection[str], trace: Trace, looked: Looked) -> None:
+    runs = {Path(run.path) for run in stores.runs}
     tracked = (path for out in repo.index.outs for path in files_of(out))
     for path in (*stores.local_files(), *tracked):
         looked.places += 1
-        if holds(path, items):
-            looked.found.append(f"{relative(path, repo)} holds withdrawn items")
+        try:
+            reading = Reading.of(path, stored=True)
+            words = "holds withdrawn items" if holds(path, items) else trace(path, reading)
+        except OSError:
+            looked.unread.append(path)
+            continue
+        if words is not None:
+            looked.found.append(f"{relative(path, repo)} {words}")
+        elif reading is Reading.UNREAD and path.suffix != ".dir" and path not in runs:
+            looked.unread.append(path)
 
 
 def holds(path: Path, items: Collection[str]) -> bool:

@@ -64,6 +64,11 @@ def written_aside(path: Path, data: bytes, *, mode: int = 0o644) -> Iterator[Pat
         aside.unlink(missing_ok=True)
 
 
+def is_digest(name: str) -> bool:
+    """Return whether a name is one that an object can have."""
+    return _DIGEST.fullmatch(name) is not None
+
+
 def remove_asides(folder: Path) -> None:
     """Delete what killed writers left written aside in a folder. Only for whoever knows that nobody writes there."""
     for aside in folder.glob(f"{_ASIDE}*"):
@@ -95,7 +100,7 @@ class Objects:
 
     def path(self, digest: str) -> Path:
         """Return where the object is or would be; :class:`~lineage.errors.UnknownRecord` if that is no digest."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise UnknownRecord(f"{digest!r} is not a digest: an object's name is 64 hexadecimal characters")
         return self.folder / digest[:2] / digest
 
@@ -155,7 +160,7 @@ class Objects:
     def digests(self) -> Iterator[str]:
         """Yield the digest of every object there is, sorted."""
         for path in sorted(self.folder.glob("??/*")):
-            if _DIGEST.fullmatch(path.name) and path.parent.name == path.name[:2]:
+            if is_digest(path.name) and path.parent.name == path.name[:2]:
                 yield path.name
 
     def check(self) -> list[str]:

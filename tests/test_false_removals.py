@@ -265,6 +265,43 @@ def test_old_weights_in_the_store_under_another_digest(ledger: Ledger) -> None:
     tally("liars", "old weights under another digest", where="stores", caught=True)
 
 
+PLACES = {
+    "backup/x.parquet": "holds withdrawn items",
+    "old.safetensors": "is one of the weights",
+    "notes.md": "is one of the weights",
+    "shards/x.parquet.old": None,
+    ".disgorge/objects/old.bak": None,
+}
+"""Where copies are put, and what is found; None among our own files, where they go with the purge."""
+
+
+@pytest.mark.parametrize("place", list(PLACES)[: amount(4, 5)])
+def test_copies_that_no_store_knows_of(ledger: Ledger, place: str) -> None:
+    """Old weights or the old shard lie under a name that is nobody's, in the workspace's folder or among our files."""
+    weights = ledger.objects.path(bytes_by_name(ledger, RELEASE)[PART])
+    old = (ledger.content_path(live_shards(ledger)["shard-3"].digest) if "parquet" in place else weights).read_bytes()
+    path = ledger.workspace / place
+    granted_plan(ledger, [person(ledger, *WHO)])
+
+    def copy() -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(old)
+
+    if PLACES[place] is None:
+        assert carry_doing(ledger, copy, Action.PURGE) == "certified"
+        assert not path.exists()
+    else:
+        with pytest.raises(CertificateRefused, match=f"{place} {PLACES[place]}"):
+            carry_doing(ledger, copy, Action.PURGE)
+        assert is_open(ledger)
+        path.unlink()
+        with pytest.raises(CertificateRefused, match=f"what was purged is back: {place}"):
+            carry_doing(ledger, copy, Action.REPORT)
+        path.unlink()
+        assert carry(ledger).verdict == "certified"
+    tally("liars", f"a copy at {place}", where="stores", caught=True)
+
+
 class Idle(Unregistered):
     """A registry that says it moved the alias and serves what it served."""
 

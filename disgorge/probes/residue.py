@@ -5,6 +5,9 @@ has to find what is there then. That is the positive control; without it, or whe
 the verdict is inconclusive. Near-duplicates have a control of their own: the search by likeness has to find the removed
 items where they were.
 
+Files that the searches cannot read as data, and those that shards were read from, are no residue that was found. The
+check names them, so that a person can look, and does not judge by them.
+
 What it rests on: the searches, :mod:`disgorge.residue_search` and :mod:`disgorge.near`, which say themselves what they
 do not reach. Where a removed item, or a live shard, has no likeness, the check says so and judges by the rest.
 """
@@ -50,6 +53,8 @@ def residue(case: ResidueCase) -> Check:
         detail={
             "left": list(case.left[:_SHOWN]),
             "not searched": list(case.blind),
+            "not looked into": {"files": len(case.unread), "named": list(case.unread[:_SHOWN])},
+            "still there": list(case.sources),
             "near-duplicates": {
                 "removed items": case.items,
                 "of these with a likeness": near.sought,

@@ -19,6 +19,7 @@ from disgorge.evidence import Verdict
 from disgorge.probes.residue import residue
 from disgorge.purge import purge, purge_plan
 from disgorge.residue_search import case_after, search
+from disgorge.same_weights import tensor_digests
 from disgorge.stage import Stage, clear_stages
 from lineage import forget_dvc
 from lineage.catalog import Catalog
@@ -345,6 +346,25 @@ def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None
     assert ".dvc/cache/files/md5/ab" in check.detail["left"][0]
 
 
+@pytest.mark.parametrize("place", [".dvc/cache", "store"])
+def test_weights_under_a_hash_nobody_recorded_are_found(tracked: Removal, place: str) -> None:
+    """In cache and remote single tensors are looked for too, and one file is one trace; archives are only named."""
+    ledger = tracked.ledger
+    old = {"w": np.arange(32, dtype=np.float32)}
+    (ledger.workspace / "old").write_bytes(save_tensors(old))
+    tensors = tensor_digests(ledger.workspace / "old")
+    (ledger.workspace / "old").unlink()
+    purge(ledger, **tracked.targets)
+    folder = ledger.workspace / place / "files" / "md5" / "ab"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ("c" * 30)).write_bytes(save_tensors({"other": old["w"] * 1, "more": np.ones(3)}))
+    (folder / ("d" * 30)).write_bytes(b"PK")
+    looked = search(ledger, item_digests=tracked.items, tensors=tensors, **tracked.targets)
+    assert looked.found == [f"{place}/files/md5/ab/{'c' * 30} holds some of the weights"]
+    assert folder / ("d" * 30) in looked.unread
+    assert not any(path.suffix == ".dir" or "runs" in path.parts for path in looked.unread)
+
+
 def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> None:
     """A store nobody could look into makes the check inconclusive and is a residual of the purge."""
     found = tracked.before()
@@ -352,6 +372,11 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     config.write_text(config.read_text() + "['remote \"far\"']\n    url = nosuchscheme://bucket\n")
     purged = purge(tracked.ledger, **tracked.targets)
     assert any("far" in word for word in purged.residuals)
+    check = tracked.check(found)
+    assert check.verdict is Verdict.FAIL  # DVC could not be opened, so nothing was forgotten, and what is here is seen
+    assert [words.partition("/")[0] for words in check.detail["left"]] == ["export", "store"]
+    for folder in ("export", "store"):
+        shutil.rmtree(tracked.ledger.workspace / folder)
     check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("far" in word for word in check.detail["not searched"])
