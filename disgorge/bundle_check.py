@@ -16,7 +16,7 @@ from disgorge.certificate_pdf import carries
 from disgorge.errors import BundleBroken, CertificateRefused
 from disgorge.evidence import Evidence
 from disgorge.fact_check import check_facts, facts_of_slice
-from disgorge.limits import not_shown
+from disgorge.limits import not_reached, not_shown
 from disgorge.one_form import AGAIN, record
 from disgorge.plan import Plan
 from disgorge.predicate import PREDICATE_TYPE, STATEMENT_TYPE, Predicate, RemedyDone, remedy_steps
@@ -245,5 +245,5 @@ def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
         raise BundleBroken(f"{STATEMENT} names another machine than the evidence; {AGAIN}")
     if predicate.not_shown != not_shown(evidence):
         raise BundleBroken(f"{STATEMENT} does not say what its evidence leaves open; {AGAIN}")
-    if set(always_not_promised(plan)) - set(predicate.not_promised):
+    if {*always_not_promised(plan), *not_reached(evidence)} - set(predicate.not_promised):
         raise BundleBroken(f"{STATEMENT} leaves out what every report must say is not promised; {AGAIN}")

@@ -3,9 +3,10 @@
 Verification writes these sentences again from the evidence in the bundle and refuses a statement that has others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from disgorge.evidence import Evidence, Verdict
+from lineage.records import Json
 
 HONEST_OPERATOR = (
     "Nobody but its maker had re-executed this removal when the report was signed. That the measurements were made as "
@@ -35,6 +36,25 @@ ALWAYS_NOT_SHOWN = (
 def not_shown(evidence: Evidence) -> tuple[str, ...]:
     """Return, in sentences, what this evidence leaves open."""
     return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, *_of_this(evidence))))
+
+
+def not_reached(evidence: Evidence) -> tuple[str, ...]:
+    """Return, in sentences, which files the searches for residue left to people."""
+    told = [check.detail for check in evidence.checks if check.name == "residue" and "not looked into" in check.detail]
+    return tuple(dict.fromkeys(words for detail in told for words in _not_looked_into(detail)))
+
+
+def _not_looked_into(detail: Mapping[str, Json]) -> Iterator[str]:
+    count, named = detail["not looked into"]["files"], detail["not looked into"]["named"]
+    yield from (f"Shard {words}." for words in detail["still there"])
+    if count:
+        listed = f": {', '.join(named)}" if named else ""
+        more = f" and {count - len(named):,} more" if named and count > len(named) else ""
+        files = "1 file was" if count == 1 else f"{count:,} files were"
+        yield (
+            f"{files} not looked into, because only Parquet with digests and safetensors can be compared with what was "
+            f"removed{listed}{more}."
+        )
 
 
 def _of_this(evidence: Evidence) -> Iterator[str]:

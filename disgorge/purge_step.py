@@ -16,6 +16,7 @@ from disgorge.purge_hold import require_nothing_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import tensors_that_go
+from disgorge.unsearched import nameless, sources_still_there
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Json, plain
@@ -49,6 +50,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
             tensors=tensors,
             near=lambda: look(ledger, case, likenesses),
             recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
+            sources=tuple(sources_still_there(ledger, targets["shards"])),
             **targets,
         )
     )
@@ -62,7 +64,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         "deleted": len(purged.deleted),
         "kept": list(purged.kept),
         "residuals": list(purged.residuals),
-        "residue": plain(residue),
+        "residue": plain(nameless(ledger, plan.digest, residue)),
         "closures": plain(closures),
     }
     return fact, result

@@ -16,6 +16,7 @@ from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
 from disgorge.inclusion import prove
+from disgorge.limits import not_reached
 from disgorge.machine import environment
 from disgorge.made import Made, made_by, weights_and_inputs
 from disgorge.method import methods
@@ -24,6 +25,7 @@ from disgorge.report import MethodNote, ReportCase, write_bundle, write_zip
 from disgorge.requests import impact_as_planned
 from disgorge.signing import public_pem, read_or_make_key
 from disgorge.tolerance import tolerance_of
+from disgorge.unsearched import with_names
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, write_atomically
@@ -96,7 +98,7 @@ def report_case(
         costs=_costs(plan, case),
         lineage_svg=draw_impact(impact),
         methods=_methods(impact),
-        residuals=_residuals(plan, done, drawn=bool(samples)),
+        residuals=(*not_reached(evidence), *_residuals(plan, done, drawn=bool(samples))),
         compositions=made.compositions,
         recipes=made.recipes,
         shards=made.shards,
@@ -158,7 +160,7 @@ def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
             after[step.subject] = result["composition"]
         if step.action is Action.PURGE and result:
             closures = [restore(Check, found) for found in result["closures"]]
-            residue = restore(Check, result["residue"])
+            residue = with_names(ledger, plan.digest, restore(Check, result["residue"]))
             checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
     return Evidence(
         request=plan.request,

@@ -1,0 +1,59 @@
+"""What a search could not look into, by name: said in reports, kept out of the ledger.
+
+A path may name a person, and the ledger is for good. So the fact of a purge has numbers only; the names lie in
+``private/unsearched``, one file a plan, from where the evidence of the report takes them. Negative consequence: without
+that file a report written later says how many files there were, and not which.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from disgorge.errors import ExecutionFailed
+from disgorge.evidence import Check
+from disgorge.sweep import shown
+from lineage.ledger import Ledger
+from lineage.objects import write_atomically
+from lineage.records import Json
+from lineage.sources import sources_of
+
+
+def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str]:
+    """Yield in words which files that these shards were read from hold what they held, or are kept by DVC."""
+    for name, source in sources_of(ledger, shards):
+        where, still, tracked = shown(source.path, ledger), source.still(), source.is_tracked()
+        again = "DVC tracks it, and keeps it in its cache" if tracked else ""
+        if still and len(source.files) == 1:
+            yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if tracked else ''}"
+        elif still:
+            yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
+        elif tracked:
+            yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+
+
+def nameless(ledger: Ledger, plan: str, check: Check) -> Check:
+    """Keep a check's names in private, and return it without them, for the ledger."""
+    named = {"named": check.detail["not looked into"]["named"], "still there": check.detail["still there"]}
+    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(path, json.dumps(named).encode(), mode=0o600)
+    return _told(check, {"named": [], "still there": []})
+
+
+def with_names(ledger: Ledger, plan: str, check: Check) -> Check:
+    """Return the check that :func:`nameless` returned with its names again, as far as they are there."""
+    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    try:
+        return _told(check, dict(json.loads(path.read_bytes())))
+    except FileNotFoundError:
+        return check
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ExecutionFailed(
+            f"{path}: cannot be read, and the report names what it lists; restore the private folder, or delete the "
+            f"file to have it counted only, and resume"
+        ) from problem
+
+
+def _told(check: Check, names: dict[str, Json]) -> Check:
+    unread = {**check.detail["not looked into"], "named": names["named"]}
+    return replace(check, detail={**check.detail, "not looked into": unread, "still there": names["still there"]})
