@@ -1,8 +1,8 @@
 """What a search could not look into, by name: said in reports, kept out of the ledger.
 
 A path may name a person, and the ledger is for good. So the fact of a purge has numbers only; the names lie in
-``private/unsearched``, one file a plan, from where the evidence of the report takes them. Negative consequence: without
-that file a report written later says how many files there were, and not which.
+``private/unsearched``, one file a plan, from where the evidence takes them: that is an object and part of the report.
+Negative consequence: without that file a report written later says how many files there were, and not which.
 """
 
 import json

@@ -44,7 +44,7 @@ from lineage.shard_files import (
     store_shard,
     undone_on_failure,
 )
-from lineage.sources import remembered
+from lineage.sources import Source, remembered
 
 __all__ = ["Added", "add_items", "add_shard", "adding_alone", "cut_shard", "live_shards", "shard_items", "shard_rows"]
 
@@ -165,6 +165,7 @@ def add_items(
     if not allow_withdrawn:
         _refuse_withdrawn(ledger, intake, digests)
     checked = replace(intake, licenses=tuple(item.license for item in items))
+    place = Source.of(read_from) if read_from is not None else None
     with adding_alone(ledger):
         live = live_shards(ledger)
         known = _known(ledger, shard, items, live, intake.origin)
@@ -173,10 +174,10 @@ def add_items(
         within = len(digests) - len(set(digests))
         across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
         if known is not None:
-            with remembered(ledger, shard.digest, read_from):
+            with remembered(ledger, shard.digest, place):
                 return Added(known, within, across, shared_with, new=False)
         validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
-        with undone_on_failure(ledger, shard.digest), remembered(ledger, shard.digest, read_from):
+        with undone_on_failure(ledger, shard.digest), remembered(ledger, shard.digest, place):
             shard = store_shard(ledger, shard, items, digests, intake.content, dvc=dvc)
             report = ledger.objects.put(canonical(validation)) if validation else None
             duplicates = {"within": within, "across": across}

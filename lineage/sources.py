@@ -5,7 +5,8 @@ from the shard, and DVC may track it. So its path, its size and SHA-256 are kept
 name a person and a digest identifies content; both stay in ``private/sources``, one file a shard.
 
 A shard that was cut is read from nowhere: what it was cut from is asked. Negative consequences: a copy under another
-path is not known, nor is a file from which some of it was taken out; and a folder's files are hashed once more.
+path is not known, nor is a file from which some of it was taken out; what is read is hashed once more; and what is
+remembered stays until somebody clears the private folder.
 """
 
 import json
@@ -58,17 +59,16 @@ class Source:
 
 
 @contextmanager
-def remembered(ledger: Ledger, shard: str, path: Path | None) -> Iterator[None]:
+def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[None]:
     """Keep where a shard is read from, None for nowhere, unless the block that records it fails.
 
     Read from several places, one after the other, it has them all.
     """
-    if path is None:
+    if source is None:
         yield
         return
     file = _file(ledger, shard)
     fresh = not file.exists()
-    source = Source.of(path)
     known = [each for each in _read(ledger, shard) if each.path != source.path]
     told = [{"path": str(each.path), "files": each.files, "md5": each.md5} for each in (*known, source)]
     file.parent.mkdir(mode=0o700, exist_ok=True)
