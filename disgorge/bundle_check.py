@@ -243,7 +243,11 @@ def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
         raise BundleBroken(f"{STATEMENT} tells other remedies than the plan has; {AGAIN}")
     if plain(predicate.environment) != plain(evidence.environment):
         raise BundleBroken(f"{STATEMENT} names another machine than the evidence; {AGAIN}")
-    if predicate.not_shown != not_shown(evidence):
+    try:
+        left_open, unreached = not_shown(evidence), not_reached(evidence)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # signed nonsense is nonsense
+        raise BundleBroken(f"evidence.json tells of its checks in a form not known here; {AGAIN}") from error
+    if predicate.not_shown != left_open:
         raise BundleBroken(f"{STATEMENT} does not say what its evidence leaves open; {AGAIN}")
-    if {*always_not_promised(plan), *not_reached(evidence)} - set(predicate.not_promised):
+    if {*always_not_promised(plan), *unreached} - set(predicate.not_promised):
         raise BundleBroken(f"{STATEMENT} leaves out what every report must say is not promised; {AGAIN}")

@@ -40,13 +40,16 @@ def not_shown(evidence: Evidence) -> tuple[str, ...]:
 
 def not_reached(evidence: Evidence) -> tuple[str, ...]:
     """Return, in sentences, which files the searches for residue left to people."""
-    told = [check.detail for check in evidence.checks if check.name == "residue" and "not looked into" in check.detail]
+    told = [check.detail for check in evidence.checks if check.name == "residue"]
     return tuple(dict.fromkeys(words for detail in told for words in _not_looked_into(detail)))
 
 
 def _not_looked_into(detail: Mapping[str, Json]) -> Iterator[str]:
-    count, named = detail["not looked into"]["files"], detail["not looked into"]["named"]
-    yield from (f"Shard {words}." for words in detail["still there"])
+    unread, there = detail.get("not looked into"), detail.get("still there")
+    if not isinstance(unread, dict) or not isinstance(there, list):
+        return  # of a version that looked for neither
+    yield from (f"Shard {words}." for words in there)
+    count, named = int(unread["files"]), [str(name) for name in unread["named"]]
     if count:
         listed = f": {', '.join(named)}" if named else ""
         more = f" and {count - len(named):,} more" if named and count > len(named) else ""

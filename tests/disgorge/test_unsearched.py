@@ -98,3 +98,15 @@ def test_a_report_that_leaves_it_out_does_not_verify(ledger: Ledger, tmp_path: P
     report = report_case(ledger, plan_of(ledger, case), case, evidence_of(ledger, case.report["evidence"]))
     with pytest.raises(BundleBroken, match="leaves out what every report must say"):
         write_bundle(tmp_path / "R-1", replace(report, residuals=()), key=key_of(ledger))
+
+
+@pytest.mark.parametrize("told", [{"files": "many", "named": []}, {"files": 1}], ids=["no number", "no names"])
+def test_details_in_another_form_are_said_in_one_line(ledger: Ledger, tmp_path: Path, told: dict[str, Any]) -> None:
+    case = case_of(ledger, "R-1")
+    evidence = evidence_of(ledger, case.report["evidence"])
+    report = report_case(ledger, plan_of(ledger, case), case, evidence)
+    detail = {"not looked into": told, "still there": []}
+    checks = tuple(replace(check, detail=detail) if check.name == "residue" else check for check in evidence.checks)
+    odd = replace(report, evidence=replace(evidence, checks=checks), certificate=None, refusal="nobody asked")
+    with pytest.raises(BundleBroken, match="in a form not known here"):
+        write_bundle(tmp_path / "R-1", odd, key=key_of(ledger))
