@@ -4,7 +4,6 @@ Reads only what steps recorded. The certificate is issued by :func:`disgorge.cer
 when anything required is missing; a refusal is written up and signed just the same.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
 from disgorge.inclusion import prove
+from disgorge.kept_records import kept_record
 from disgorge.machine import environment
 from disgorge.made import Made, made_by, weights_and_inputs
 from disgorge.method import methods
@@ -46,7 +46,7 @@ class Written:
 
 def evidence_of(ledger: Ledger, digest: str) -> Evidence:
     """Return the evidence kept in the object store under a digest."""
-    return restore(Evidence, json.loads(ledger.objects.get(digest)))
+    return kept_record(ledger, Evidence, digest)
 
 
 def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
@@ -180,7 +180,7 @@ _ENDS = (Action.ADOPT, Action.WITHDRAW)
 def _examinations(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
     """Return the last examination of each release, also of those that were refused."""
     return {
-        fact.body["release"]: restore(Examination, json.loads(ledger.objects.get(fact.body["examination"])))
+        fact.body["release"]: kept_record(ledger, Examination, fact.body["examination"])
         for fact in ledger.facts("examination")
         if fact.body["plan"] == plan.digest
     }
