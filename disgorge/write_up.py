@@ -144,7 +144,7 @@ def key_of(ledger: Ledger) -> "Key":
 def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
     """Return everything that the steps of a plan measured so far."""
     results = case.steps.get(plan.digest, {})
-    examinations = _examinations(ledger, plan)
+    examinations = examinations_of(ledger, plan)
     subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
     checks: list[Check] = [check for found in examinations.values() for check in found.checks]
     utility: list[Utility] = [measure for found in examinations.values() for measure in found.utility]
@@ -177,7 +177,7 @@ _ENDS = (Action.ADOPT, Action.WITHDRAW)
 """The steps a release ends its removal with: one of them for each release hit."""
 
 
-def _examinations(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
+def examinations_of(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
     """Return the last examination of each release, also of those that were refused."""
     return {
         fact.body["release"]: kept_record(ledger, Examination, fact.body["examination"])
@@ -220,7 +220,7 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
     """Return what generators drew before and after, by release."""
     found = {}
-    for release, examination in _examinations(ledger, plan).items():
+    for release, examination in examinations_of(ledger, plan).items():
         if examination.samples is not None:
             pictures = load_tensors(ledger.objects.get(examination.samples))
             found[release] = (pictures["before"], pictures["after"])

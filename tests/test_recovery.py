@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.docket import case_of
 from disgorge.plan import Action
 from disgorge.signing import new_key, public_pem
 from lineage.catalog import Catalog
@@ -330,6 +331,17 @@ def test_what_the_document_says_is_seen_and_helps(name: str, tmp_path: Path) -> 
         wanted.resume(workspace)
         wanted.check(workspace)
     tally("damages", name, detected=1, recovered=1)
+
+
+def test_nothing_is_purged_while_what_the_report_is_written_from_is_lost(tmp_path: Path) -> None:
+    """The old model could not be examined again."""
+    workspace = Path(shutil.copytree(killed_before_purge(), tmp_path / "workspace"))
+    before = case_of(Ledger.open(workspace), "R-1").steps
+    at_record("examination")(workspace)
+    ended = run(workspace, ("request", "resume", "R-1", "--references", "0"))
+    assert ended.code == 2, ended
+    assert "the examination that a fact names is missing" in said(ended)
+    assert case_of(Ledger.open(workspace), "R-1").steps == before
 
 
 def mounts() -> bool:

@@ -49,7 +49,11 @@ def _objects(look: Look) -> Iterator[Finding]:
 
 
 def _restore(digest: str, plans: Collection[str]) -> str:
-    return f"{_RESTORE}, or plan the request again" if digest in plans else f"{_RESTORE}, or train it again"
+    return (
+        f"{_RESTORE}, or plan the request again if nothing was done yet"
+        if digest in plans
+        else f"{_RESTORE}, or train it again"
+    )
 
 
 def _records(look: Look) -> Iterator[Finding]:
