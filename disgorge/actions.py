@@ -4,7 +4,6 @@ An action changes the world only in ways that may be repeated, and returns the f
 :mod:`disgorge.execute` for why that is enough to survive being killed.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.examine import Examination, Examiner, join, pick
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.jobs import OnProgress, Runner, read_items
+from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged
 from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import selectors_of
@@ -27,7 +27,7 @@ from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.records import Composition, Json, canonical, plain, restore
+from lineage.records import Composition, Json, canonical, plain
 from lineage.shards import cut_shard
 
 
@@ -248,7 +248,7 @@ _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
 
 def examination_of(ledger: Ledger, digest: str) -> Examination:
     """Return an examination kept in the object store."""
-    return restore(Examination, json.loads(ledger.objects.get(digest)))
+    return kept_record(ledger, Examination, digest)
 
 
 def _composition(ledger: Ledger, digest: str) -> Composition:

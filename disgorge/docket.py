@@ -4,10 +4,10 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 """
 
 import datetime as dt
-import json
 from dataclasses import dataclass, field, replace
 
 from disgorge.errors import AlreadyExecuted
+from disgorge.kept_records import kept_record
 from disgorge.plan import Plan
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
@@ -183,4 +183,4 @@ def plan_of(ledger: Ledger, case: Case) -> Plan:
 
 def begun_plan(ledger: Ledger, digest: str) -> Plan:
     """Return the plan with this digest, read from the object store."""
-    return restore(Plan, json.loads(ledger.objects.get(digest)))
+    return kept_record(ledger, Plan, digest)

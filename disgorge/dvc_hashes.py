@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from disgorge.private_json import DvcKept, read_private
 from disgorge.still_needed import needs_of
 from lineage.dvc_stores import md5_of
 from lineage.from_dvc import root_of
@@ -89,7 +90,4 @@ def _file(ledger: Ledger) -> Path:
 
 
 def _read(path: Path) -> dict[str, dict[str, list[str]]]:
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return {}
+    return read_private(path, DvcKept) if path.exists() else {}

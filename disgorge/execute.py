@@ -27,7 +27,7 @@ from disgorge.requests import require_approved, require_fresh
 from disgorge.stage import clear_stages
 from disgorge.tracking import Observer
 from disgorge.turn import turn
-from disgorge.write_up import evidence_of, report_fact, write_up
+from disgorge.write_up import evidence_of, examinations_of, report_fact, write_up
 from lineage.ledger import Ledger
 from lineage.records import Cost
 
@@ -94,6 +94,7 @@ def _execute(
         require_no_hold(case, f"step {step.id}")
         if step.action is Action.PURGE:
             require_purge_due(case, ledger.now().date())
+            examinations_of(ledger, plan)  # once the old model is gone, nobody can examine it again
         on_step(step)
         start = time.perf_counter()
         try:

@@ -104,6 +104,12 @@ PURGE_OVERDUE = Rule(
     Level.ERROR,
     "Old weights and withdrawn items are still kept although the day until which they were to be has come.",
 )
+PRIVATE_LOST = Rule(
+    "DSG011",
+    "Private file lost",
+    Level.ERROR,
+    "A key or a file of the private folder that something recorded or under way needs is missing or damaged.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -116,6 +122,7 @@ RULES = (
     MISSING_LICENSE,
     ON_HOLD,
     PURGE_OVERDUE,
+    PRIVATE_LOST,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
 from disgorge.particulars import private_file
+from disgorge.private_json import Added, read_private
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
 
@@ -54,7 +55,7 @@ def included_items(ledger: Ledger, case: Case) -> tuple[str, ...]:
     if not case.included:
         return ()
     path = _private_file(ledger, case)
-    kept = json.loads(path.read_text(encoding="utf-8"))["items"] if path.exists() else []
+    kept = read_private(path, Added).items if path.exists() else []
     known = {_included_mark(ledger, case, item): item for item in kept}
     if missing := set(case.included) - known.keys():
         raise DisgorgeError(

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from disgorge.errors import DisgorgeError
+from disgorge.private_json import AskedFor, read_private
 from lineage.errors import WorkspaceBusy
 from lineage.journal import acquire_in_turn
 from lineage.ledger import Ledger
@@ -70,7 +71,11 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
         raise DisgorgeError(
             f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
         )
-    values = json.loads(path.read_text(encoding="utf-8"))["selectors"]
+    values = read_private(path, AskedFor).selectors
+    if any(s.value not in values for s in request.selectors if s.field in HIDDEN):
+        raise DisgorgeError(
+            f"{path}: is not the private file of request {request.id}; restore it from a backup of the private folder"
+        )
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
 
 

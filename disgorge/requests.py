@@ -5,7 +5,6 @@ folder, from where they can be erased without touching the chain; the ledger kee
 """
 
 import datetime as dt
-import json
 import secrets
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DisgorgeError, NotApproved, StalePlan
+from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import forget_included, included_items
@@ -23,7 +23,7 @@ from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.records import Component, Impact, Selector, canonical, plain, restore
+from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.pack import Pack
@@ -189,7 +189,7 @@ def impact_as_planned(ledger: Ledger, plan: Plan) -> Impact:
     """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for."""
     for fact in ledger.facts("plan"):
         if fact.body["plan"] == plan.digest:
-            return restore(Impact, json.loads(ledger.objects.get(fact.body["impact"])))
+            return kept_record(ledger, Impact, fact.body["impact"])
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
 
 

@@ -11,8 +11,9 @@ from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
 from disgorge.method import method_named
 from disgorge.one_form import AGAIN
 from disgorge.statement import RetainedShard
-from lineage.errors import DigestMismatch, LineageError
+from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.ledger import Ledger
+from lineage.room import LIMIT
 from lineage.shards import shard_items
 
 _RECIPE = {"method", "version", "kind", "parameters", "uses", "libraries", "threads", "deterministic"}
@@ -72,7 +73,12 @@ def furnish(ledger: Ledger, artefacts: Artefacts, workspace: Path | None) -> Non
 def _check_items(ledger: Ledger, shard: RetainedShard, *, signed: bool) -> None:
     """Check every item of a shard against its digest, and the shard against its own."""
     try:
-        digests, _ = shard_items(ledger, shard.digest, verify=True)
+        digests, _ = shard_items(ledger, shard.digest, verify=True, limit=LIMIT if signed else None)
+    except TooLarge as error:
+        raise BundleBroken(
+            f"inputs/{shard.digest}.parquet: unpacks to more than a shard may hold, {LIMIT >> 30} GiB (a bomb?); do "
+            f"not read it, {AGAIN}"
+        ) from error
     except LineageError as error:
         words = f"the retained data of {shard.name} is not what its digest says"
         if signed:

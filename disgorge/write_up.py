@@ -4,7 +4,6 @@ Reads only what steps recorded. The certificate is issued by :func:`disgorge.cer
 when anything required is missing; a refusal is written up and signed just the same.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
 from disgorge.inclusion import prove
+from disgorge.kept_records import kept_record
 from disgorge.limits import not_reached
 from disgorge.machine import environment
 from disgorge.made import Made, made_by, weights_and_inputs
@@ -48,7 +48,7 @@ class Written:
 
 def evidence_of(ledger: Ledger, digest: str) -> Evidence:
     """Return the evidence kept in the object store under a digest."""
-    return restore(Evidence, json.loads(ledger.objects.get(digest)))
+    return kept_record(ledger, Evidence, digest)
 
 
 def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
@@ -146,7 +146,7 @@ def key_of(ledger: Ledger) -> "Key":
 def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
     """Return everything that the steps of a plan measured so far."""
     results = case.steps.get(plan.digest, {})
-    examinations = _examinations(ledger, plan)
+    examinations = examinations_of(ledger, plan)
     subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
     checks: list[Check] = [check for found in examinations.values() for check in found.checks]
     utility: list[Utility] = [measure for found in examinations.values() for measure in found.utility]
@@ -179,10 +179,10 @@ _ENDS = (Action.ADOPT, Action.WITHDRAW)
 """The steps a release ends its removal with: one of them for each release hit."""
 
 
-def _examinations(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
+def examinations_of(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
     """Return the last examination of each release, also of those that were refused."""
     return {
-        fact.body["release"]: restore(Examination, json.loads(ledger.objects.get(fact.body["examination"])))
+        fact.body["release"]: kept_record(ledger, Examination, fact.body["examination"])
         for fact in ledger.facts("examination")
         if fact.body["plan"] == plan.digest
     }
@@ -222,7 +222,7 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
     """Return what generators drew before and after, by release."""
     found = {}
-    for release, examination in _examinations(ledger, plan).items():
+    for release, examination in examinations_of(ledger, plan).items():
         if examination.samples is not None:
             pictures = load_tensors(ledger.objects.get(examination.samples))
             found[release] = (pictures["before"], pictures["after"])

@@ -20,12 +20,6 @@ from lineage.errors import BadInput
 
 ROLES = ("key", "subject", "source", "license")
 
-LIMIT = 4 * 2**30
-"""Bytes a shard may take in memory unless the caller says otherwise: what a small machine still holds."""
-
-ITEM = 500
-"""Bytes that an item takes in memory at the least, beside its content: key, digests and a row of the manifest."""
-
 _SHOWN, _LETTERS = 20, 80
 """Names an error lists, and letters of each."""
 
@@ -105,17 +99,6 @@ class Columns:
     def where(self, row: int) -> str:
         """Return how to find an item in the file it came from."""
         return self.rows[row] if self.rows else f"row {row}"
-
-
-def check_items(origin: str, items: int, limit: int) -> None:
-    """Raise ``BadInput`` for more items than the limit has room for, whatever little each of them holds."""
-    if items * ITEM > limit:
-        raise BadInput(f"{origin}: holds {items:,} items, the limit has room for {limit // ITEM:,}; split it")
-
-
-def too_large(origin: str, needed: int, limit: int) -> BadInput:
-    """Return the error for a file that says it holds more than the limit."""
-    return BadInput(f"{origin}: unpacks to {needed:,} bytes, the limit is {limit:,}; split it or raise the limit")
 
 
 def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInput:

@@ -44,6 +44,8 @@ _KINDS = "biuf"  # bool, signed, unsigned, float: what torch and safetensors can
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
 _METADATA = b"lineage.content"
 _VERSION = b"lineage.item.v1\n"
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
+"""What a layout that is none, or not that of its columns, ends in."""
 
 
 def as_field(name: str, values: Any) -> NDArray[Any]:
@@ -148,18 +150,19 @@ def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any])
     write_table(path, table, dictionary=False)
 
 
-def read_content(path: Path) -> tuple[tuple[str, ...], Arrays]:
+def read_content(path: Path, *, limit: int | None = None) -> tuple[tuple[str, ...], Arrays]:
     """Return digests and arrays, shape (items, ...), in digest order; fields are sorted by name.
 
-    Raises ``UnknownRecord`` if there is no such file and ``DigestMismatch`` if it is damaged. That the digests are
-    still those of the arrays is for :func:`lineage.shard_files.shard_items` to check.
+    Raises ``UnknownRecord`` if there is no such file and ``DigestMismatch`` if it is damaged; with a ``limit``, in
+    bytes, ``TooLarge`` for more. That the digests are still those of the arrays is for
+    :func:`lineage.shard_files.shard_items` to check.
     """
-    table = read_table(path, "content of the shard")
+    table = read_table(path, "content of the shard", limit=limit)
     try:
         layout = json.loads(table.schema.metadata[_METADATA])
         digests = tuple(table.column("digest").to_pylist())
         arrays = {name: _from_arrow(table.column(name), told["dtype"], told["shape"]) for name, told in layout.items()}
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as problem:
+    except _MALFORMED as problem:
         raise broken(path, "content of the shard") from problem
     return digests, arrays
 

@@ -4,6 +4,7 @@ LineageError
 ├── NoWorkspace          there is no ``.disgorge`` here or above
 ├── UnknownRecord        a shard, component, composition or release nobody recorded
 ├── BadInput             a file or a value that cannot be taken in as items
+│   └── TooLarge         one that takes more memory than its limit
 ├── ExpectationsFailed   items that break the suite a shard must pass
 ├── LedgerBroken         a torn, edited or reordered ledger
 ├── DigestMismatch       bytes on disk that are not what their digest says
@@ -27,6 +28,10 @@ class UnknownRecord(LineageError):  # noqa: N818
 
 class BadInput(LineageError):  # noqa: N818
     """A file or value that cannot be read as items."""
+
+
+class TooLarge(BadInput):
+    """A file that would take more memory than its limit."""
 
 
 class ExpectationsFailed(LineageError):  # noqa: N818

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lineage.columns import LIMIT, Choice, Columns
+from lineage.columns import Choice, Columns
 from lineage.content import Arrays, as_arrays
 from lineage.errors import BadInput
 from lineage.intake_csv import read_csv
@@ -29,6 +29,7 @@ from lineage.intake_folder import read_folder
 from lineage.intake_npz import read_npz
 from lineage.intake_parquet import read_parquet
 from lineage.records import is_unicode
+from lineage.room import LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, check_items, too_large
+from lineage.columns import Choice, Columns
 from lineage.content import as_text
 from lineage.errors import BadInput
+from lineage.room import check_items, too_large
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, Text, too_large
+from lineage.columns import Choice, Columns, Text
 from lineage.content import as_text
 from lineage.errors import BadInput, LineageError
 from lineage.intake_npz import parse_npy
+from lineage.room import too_large
 
 _SUFFIXES = {
     ".png": "image", ".jpg": "image", ".jpeg": "image", ".bmp": "image", ".gif": "image", ".tif": "image",

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, Text, check_items, too_large
+from lineage.columns import Choice, Columns, Text
 from lineage.content import as_field
 from lineage.errors import BadInput
+from lineage.room import check_items, too_large
 
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, LZMAError, struct.error, EOFError, OSError, ValueError, NotImplementedError,

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lineage.columns import Choice, Columns, Text, check_items, too_large
+from lineage.columns import Choice, Columns, Text
 from lineage.content import as_text
 from lineage.errors import BadInput
+from lineage.room import check_items, too_large
 
 _BROKEN = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
 _WIDTH = 8

@@ -23,14 +23,17 @@ def live_shards(ledger: Ledger) -> tuple[Shard, ...]:
     return tuple(entry.record for entry in state.shards.values() if entry.live)
 
 
-def shard_items(ledger: Ledger, digest: str, *, verify: bool = True) -> tuple[tuple[str, ...], Arrays]:
+def shard_items(
+    ledger: Ledger, digest: str, *, verify: bool = True, limit: int | None = None
+) -> tuple[tuple[str, ...], Arrays]:
     """Return a shard's item digests and arrays, shape (items, ...), in digest order.
 
     Raises ``DigestMismatch`` if the digests on disk are not the shard's or, with ``verify``, if an item's bytes are not
-    what its digest says; ``UnknownRecord`` if the content is not there.
+    what its digest says; ``UnknownRecord`` if the content is not there. ``limit`` is for content that somebody else
+    wrote: above so many bytes it is ``TooLarge``.
     """
     path = ledger.content_path(digest)
-    digests, arrays = read_content(path)
+    digests, arrays = read_content(path, limit=limit)
     if shard_digest(digests) != digest:
         raise DigestMismatch(f"{path}: holds other items than its shard; restore the file, then repeat")
     if verify:

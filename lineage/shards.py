@@ -26,7 +26,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lineage.columns import LIMIT
 from lineage.content import item_digests, item_sizes, write_content
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord, WorkspaceBusy
 from lineage.expectations import validate
@@ -36,6 +35,7 @@ from lineage.likeness import THRESHOLDS, likenesses
 from lineage.manifest import in_manifest_order, read_digests, write_manifest
 from lineage.objects import sha256_of
 from lineage.records import Item, Shard, ShardChange, canonical, is_unicode, plain, shard_digest
+from lineage.room import LIMIT
 from lineage.rules import Rules
 from lineage.shard_files import (
     live_shards,

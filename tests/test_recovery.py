@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.docket import case_of
+from disgorge.plan import Action
 from disgorge.signing import new_key, public_pem
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -41,7 +43,7 @@ class Damage:
     """What is done to a workspace, which command meets it and how that ends, and which files a copy has to give back.
 
     ``after`` says that it happens to a workspace whose removal is finished; ``lent`` are files of such a one put in
-    first; ``deletes`` are those the row says may be deleted.
+    first; ``deletes`` are those the row says may be deleted; ``first`` brings the workspace to where it breaks.
     """
 
     do: Break
@@ -51,6 +53,7 @@ class Damage:
     after: bool = False
     lent: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
+    first: Break | None = None
 
 
 def lines(change: Callable[[list[bytes]], list[bytes]]) -> Break:
@@ -105,6 +108,75 @@ def items_from_before(workspace: Path) -> None:
     shutil.copyfile(old, ledger.content_path(live_shards(ledger)["shard-3"].digest))
 
 
+def cut_short(path: Path) -> None:
+    """Leave the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def at_weights(change: Break) -> Break:
+    """Do it to the file of a retained component."""
+
+    def do(workspace: Path) -> None:
+        ledger = Ledger.open(workspace)
+        with Catalog.of(ledger) as catalog:
+            change(ledger.objects.path(catalog.component("toy-averages/mean/shard-1").digest))
+
+    return do
+
+
+def at_record(kind: str) -> Break:
+    """Delete the record that the last fact naming one of this kind names."""
+
+    def do(workspace: Path) -> None:
+        ledger = Ledger.open(workspace)
+        named = [fact.body[kind] for fact in ledger.facts() if isinstance(fact.body.get(kind), str)]
+        ledger.objects.path(named[-1]).unlink()
+
+    return do
+
+
+def at_shard(change: Break, where: Callable[[Ledger, str], Path]) -> Break:
+    """Do it to a file of a shard."""
+
+    def do(workspace: Path) -> None:
+        ledger = Ledger.open(workspace)
+        change(where(ledger, live_shards(ledger)["shard-1"].digest))
+
+    return do
+
+
+def at_private(change: Break, folder: str) -> Break:
+    """Do it to the one file in a folder of ``private``; there is one, or this would prove nothing."""
+
+    def do(workspace: Path) -> None:
+        (path,) = (workspace / ".disgorge" / "private" / folder).iterdir()
+        change(path)
+
+    return do
+
+
+@cache
+def killed_before_purge() -> Path:
+    """Return a workspace whose items are gone, whose release has moved, and whose purge has not begun."""
+    workspace = retrain().copy("half-done")
+    purge = next(step.id for step in retrain().plan.steps if step.action is Action.PURGE)
+    assert the_nursery().run("carry", workspace, request="R-1", die_at_step=purge).killed
+    return workspace
+
+
+def half_done(workspace: Path) -> None:
+    """Go on from there."""
+    shutil.rmtree(workspace)
+    shutil.copytree(killed_before_purge(), workspace)
+
+
+def asked_by_key(workspace: Path) -> None:
+    """File another request, which selects by what only the private folder knows."""
+    arguments = [*FILE[:-3], "--id", "R-2", "--key", "shard-1-1"]
+    ended = run(workspace, arguments)
+    assert ended.code == 0, ended
+
+
 def clock_back(workspace: Path) -> None:
     """Append facts while the clock is years late."""
     ledger = Ledger.open(workspace, clock=lambda: dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
@@ -140,6 +212,15 @@ DAMAGES = {
     "settings unreadable": Damage(written("config.toml", b"lock_seconds = = \xff"), VERIFY, 2,
                                   deletes=(".disgorge/config.toml",)),
     "weights swapped": Damage(weights_swapped, AUDIT, 1, ("objects",)),
+    "weights missing": Damage(at_weights(Path.unlink), AUDIT, 1, ("objects",)),
+    "weights cut short": Damage(at_weights(cut_short), AUDIT, 1, ("objects",)),
+    "plan missing": Damage(at_record("plan"), AUDIT, 1, ("objects",)),
+    "impact missing": Damage(at_record("impact"), AUDIT, 1, ("objects",)),
+    "examination missing": Damage(at_record("examination"), AUDIT, 1, ("objects",), first=half_done),
+    "manifest missing": Damage(at_shard(Path.unlink, Ledger.manifest_path), AUDIT, 1, ("manifests",)),
+    "manifest cut short": Damage(at_shard(cut_short, Ledger.manifest_path), AUDIT, 1, ("manifests",)),
+    "items missing": Damage(at_shard(Path.unlink, Ledger.content_path), AUDIT, 1, ("shards",)),
+    "items cut short": Damage(at_shard(cut_short, Ledger.content_path), AUDIT, 1, ("shards",)),
     "manifest swapped": Damage(manifest_swapped, AUDIT, 1, ("manifests",)),
     "items replaced by older ones": Damage(items_from_before, AUDIT, 1, ("shards",), after=True),
     "signing key missing": Damage(gone("private/signing.pem"), EXECUTE, 1, (SIGNING,), lent=(SIGNING, PUBLIC)),
@@ -149,6 +230,22 @@ DAMAGES = {
     ),
     "pseudonym key missing": Damage(
         gone("private/pseudonym.key"), FILE, 3, (".disgorge/private/pseudonym.key",)
+    ),
+    "pseudonym key damaged": Damage(
+        written("private/pseudonym.key", b"no key"), AUDIT, 1, (".disgorge/private/pseudonym.key",)
+    ),
+    "what was asked for damaged": Damage(
+        at_private(cut_short, "requests"), ("request", "impact", "R-2"), 2, ("private",), after=True,
+        first=asked_by_key,
+    ),
+    "list of what goes missing": Damage(
+        at_private(Path.unlink, "executions"), AUDIT, 1, ("private",), first=half_done
+    ),
+    "list of what goes damaged": Damage(
+        at_private(cut_short, "executions"), AUDIT, 1, ("private",), first=half_done
+    ),
+    "what DVC kept damaged": Damage(
+        written("private/dvc.json", b"garbage"), AUDIT, 1, deletes=(".disgorge/private/dvc.json",)
     ),
 }  # fmt: skip
 MOUNTED = {"folder read-only", "disk full"}
@@ -195,7 +292,7 @@ def run(workspace: Path, arguments: tuple[str, ...] | list[str]) -> Ended:
 def put_back(workspace: Path, copy: Path, names: tuple[str, ...]) -> None:
     """Take files from the copy; a bare name means whatever lies in that folder of the store."""
     for name in names:
-        folder = {"objects": ".disgorge/objects", "manifests": ".disgorge/manifests"}.get(name, name)
+        folder = f".disgorge/{name}" if name in ("objects", "manifests", "private") else name
         if (copy / folder).is_dir():
             shutil.copytree(copy / folder, workspace / folder, dirs_exist_ok=True)
         else:
@@ -213,6 +310,8 @@ def test_what_the_document_says_is_seen_and_helps(name: str, tmp_path: Path) -> 
     workspace = tmp_path / "workspace"
     shutil.copytree(wanted.folder / ("undisturbed" if damage.after else "approved"), workspace)
     put_back(workspace, wanted.folder / "undisturbed", damage.lent)
+    if damage.first:
+        damage.first(workspace)
     copy = Path(shutil.copytree(workspace, tmp_path / "copy"))
     damage.do(workspace)
     ended = run(workspace, damage.verb)
@@ -228,10 +327,21 @@ def test_what_the_document_says_is_seen_and_helps(name: str, tmp_path: Path) -> 
         assert done.code == 0, (command, done)
     assert run(workspace, VERIFY).code == 0
     assert run(workspace, AUDIT).code == 0
-    if not damage.after and (FULL or damage.lent):
+    if not damage.after and (FULL or damage.lent or damage.first):
         wanted.resume(workspace)
         wanted.check(workspace)
     tally("damages", name, detected=1, recovered=1)
+
+
+def test_nothing_is_purged_while_what_the_report_is_written_from_is_lost(tmp_path: Path) -> None:
+    """The old model could not be examined again."""
+    workspace = Path(shutil.copytree(killed_before_purge(), tmp_path / "workspace"))
+    before = case_of(Ledger.open(workspace), "R-1").steps
+    at_record("examination")(workspace)
+    ended = run(workspace, ("request", "resume", "R-1", "--references", "0"))
+    assert ended.code == 2, ended
+    assert "the examination that a fact names is missing" in said(ended)
+    assert case_of(Ledger.open(workspace), "R-1").steps == before
 
 
 def mounts() -> bool:

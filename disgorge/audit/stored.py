@@ -1,6 +1,6 @@
 """Whether the bytes that live things rest on are there, and are what their digests say."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from disgorge.audit.look import Look
 from disgorge.findings import DIGEST_MISMATCH, Finding, Level
@@ -23,13 +23,14 @@ def _objects(look: Look) -> Iterator[Finding]:
     """Hash every object there is, and miss those that live components and open plans need."""
     objects = look.ledger.objects
     needed = {entry.record.digest: entry.record.name for entry in look.components()}
-    needed |= {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
+    plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
+    needed |= plans
     for digest in objects.check():
         yield Finding(
             DIGEST_MISMATCH,
             needed.get(digest, f"object {digest[:12]}"),
             f"the bytes stored under {digest} changed on disk",
-            f"{_RESTORE}, or train it again",
+            _restore(digest, plans),
         )
     located = {entry.record.digest: entry.record.locations for entry in look.components()}
     elsewhere = {digest for digest, places in located.items() if places and "objects" not in places}
@@ -41,8 +42,42 @@ def _objects(look: Look) -> Iterator[Finding]:
                 f"the bytes of {digest} are kept elsewhere and were not checked"
                 if digest in elsewhere
                 else f"the bytes of {digest} are missing",
-                "check them where they are" if digest in elsewhere else f"{_RESTORE}, or train it again",
+                "check them where they are" if digest in elsewhere else _restore(digest, plans),
                 Level.NOTE if digest in elsewhere else None,
+            )
+    yield from _records(look)
+
+
+def _restore(digest: str, plans: Collection[str]) -> str:
+    return (
+        f"{_RESTORE}, or plan the request again if nothing was done yet"
+        if digest in plans
+        else f"{_RESTORE}, or train it again"
+    )
+
+
+def _records(look: Look) -> Iterator[Finding]:
+    """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
+    owners: dict[str, str] = {}
+    for fact in look.ledger.facts("plan", "examination", "report"):
+        plan = str(fact.body.get("plan"))
+        if fact.kind == "plan":
+            owners[plan] = fact.body["request"]
+        case = look.cases.get(owners.get(plan, ""))
+        if case is None or plan not in (case.plan, *case.steps):
+            continue
+        for kind in ("plan", "impact", "examination", "evidence"):
+            digest = fact.body.get(kind)
+            told = kind == "plan" and (fact.kind != "plan" or (plan == case.plan and not case.closed))
+            if told or not isinstance(digest, str) or look.ledger.objects.exists(digest):
+                continue
+            yield Finding(
+                DIGEST_MISMATCH,
+                case.request.id,
+                f"the {kind} {digest} is missing, so "
+                + ("its report cannot be written again" if case.closed else "it cannot be resumed"),
+                f"{_RESTORE}; no training makes it again",
+                Level.WARNING if case.closed else None,
             )
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from disgorge.audit import audit
 from disgorge.findings import Finding, Level, exit_code
+from disgorge.forget_list import ForgetList
 from disgorge.plan import Action, Plan, Step
 from lineage.content import read_content, write_content
 from lineage.intake import Intake
@@ -132,6 +133,7 @@ def withdraw_alice(ledger: Ledger) -> Shard:
     ledger.objects.put(canonical(plan))
     ledger.append("plan", {"request": "R-1", "plan": plan.digest})
     ledger.append("release-contained", {"name": "digits", "alias": "live", "request": "R-1"})
+    ForgetList(ledger, plan.digest).remember([items[0].digest], {})
     cut = cut_shard(ledger, ShardChange(before, after, 1), [items[0].digest])
     assert cut is not None
     ledger.mark_withdrawn([items[0].digest])
@@ -463,3 +465,66 @@ def test_it_is_light_and_quick(ledger: Ledger) -> None:
     found, heavy, seconds = json.loads(done.stdout)
     assert (found, heavy) == (0, [])
     assert seconds < 10  # a busy machine is slow; usually it is half a second
+
+
+def lost(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return what an audit says is lost of the private folder: where, and what to do."""
+    return [(found.where, found.next) for found in audit(ledger, today=TODAY) if found.id == "DSG011"]
+
+
+def test_a_lost_key_of_pseudonyms_is_found_once_anything_was_recorded_by_it(ledger: Ledger) -> None:
+    key = ledger.home / "private" / "pseudonym.key"
+    key.unlink()
+    ledger = Ledger.open(ledger.workspace)
+    assert not lost(ledger)  # nobody is recorded
+    file_request(ledger)
+    assert [where for where, _ in lost(ledger)] == ["private/pseudonym.key"]
+    key.write_text("no key")
+    assert [where for where, _ in lost(Ledger.open(ledger.workspace))] == ["private/pseudonym.key"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"selectors": 1, "items": 1}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("name", ["requests/a.json", "near/b.json", "dvc.json"])
+def test_a_damaged_private_file_is_named_with_a_way_out(ledger: Ledger, name: str, data: bytes) -> None:
+    path = ledger.home / "private" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    ((where, remedy),) = lost(ledger)
+    assert where == f"private/{name}"
+    assert remedy.startswith("restore it from a backup of the private folder, or ")
+
+
+def test_without_the_private_folder_nothing_private_is_missed(ledger: Ledger) -> None:
+    """A copy that CI has never holds it."""
+    file_request(ledger)
+    shutil.rmtree(ledger.home / "private")
+    assert not lost(Ledger.open(ledger.workspace))
+
+
+def test_a_list_of_what_goes_is_missed_while_the_removal_is_under_way(ledger: Ledger) -> None:
+    file_request(ledger)
+    withdraw_alice(ledger)
+    assert not lost(ledger)
+    (kept,) = (ledger.home / "private" / "executions").iterdir()
+    kept.write_text("{}")
+    assert lost(ledger) == [("R-1", "restore the private folder and resume")]
+    kept.unlink()
+    assert lost(ledger) == [("R-1", "restore the private folder and resume")]
+
+
+def test_records_that_facts_name_are_missed(ledger: Ledger) -> None:
+    """Of an open request they are errors, of a closed one warnings: its report cannot be written again."""
+    file_request(ledger)
+    withdraw_alice(ledger)
+    plan = next(ledger.facts("plan")).body["plan"]
+    ledger.append("plan", {"request": "R-1", "plan": plan, "impact": "a" * 64})
+    ledger.append("examination", {"plan": plan, "release": "digits", "examination": "b" * 64})
+    ledger.append("examination", {"plan": "c" * 64, "release": "digits", "examination": "d" * 64})
+    found = [finding for finding in audit(ledger, today=TODAY) if finding.where == "R-1"]
+    assert [(f.id, f.level, f.words.split()[1], "resumed" in f.words) for f in found] == [
+        ("DSG002", Level.ERROR, "examination", True),
+        ("DSG002", Level.ERROR, "impact", True),
+    ]
+    ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
+    found = [finding for finding in audit(ledger, today=TODAY) if finding.where == "R-1"]
+    assert [(f.level, "written again" in f.words) for f in found] == [(Level.WARNING, True)] * 2

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from disgorge.archive import pack, read_members
@@ -162,6 +164,23 @@ def test_other_data_under_a_shards_name_is_refused(averages: Removal, tmp_path: 
     path = tmp_path / "R-1.zip"
     path.write_bytes(pack(resigned(averages, swap)))
     with pytest.raises(BundleBroken, match="is not what its digest says"):
+        verified(averages, path)
+
+
+def test_inputs_that_unpack_to_more_than_a_shard_may_hold_are_not_read(averages: Removal, tmp_path: Path) -> None:
+    """Some kilobytes, signed with the real key, that would take gigabytes of whoever verifies."""
+
+    def bomb(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+        zeros, text = pa.array(np.zeros(9_000_000, np.int8)), pa.array(["0" * 64])
+        repeated = pa.DictionaryArray.from_arrays(zeros, text)
+        stream = pa.BufferOutputStream()
+        pq.write_table(pa.table({"digest": repeated, "x": zeros}), stream, compression="zstd", store_schema=False)
+        members[min(name for name in members if name.startswith("inputs/"))] = stream.getvalue().to_pybytes()
+
+    path = tmp_path / "R-1.zip"
+    path.write_bytes(pack(resigned(averages, bomb)))
+    assert path.stat().st_size < 500_000
+    with pytest.raises(BundleBroken, match=r"inputs/[0-9a-f]{64}\.parquet: unpacks to more than a shard may hold"):
         verified(averages, path)
 
 

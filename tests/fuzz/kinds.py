@@ -10,6 +10,7 @@ from tests.fuzz import (
     documents,
     drawn,
     folder_cases,
+    handed,
     npz_cases,
     parquet_cases,
     stored,
@@ -58,5 +59,6 @@ KINDS = {
         Kind("drawing", drawn.drawing, share=50, full=600, outcomes=frozenset({"taken"})),
         Kind("terminal", drawn.terminal, share=15, full=200),
         Kind("bundle", bundles.case, share=30, full=300),
+        Kind("handed", handed.case, share=15, full=150),
     )
 }

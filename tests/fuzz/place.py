@@ -9,6 +9,7 @@ import io
 import os
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import category
@@ -77,6 +78,16 @@ class Place:
         os.chdir(self.workspace)
         self.rng = random.Random(f"{kind}-{number}")
         return self
+
+    def template(self, name: str, make: Callable[[Path], None]) -> str:
+        """Return the name of a template that only some kinds need; it is made on the first use."""
+        folder = self._templates / name
+        if not folder.exists():
+            made = self._templates / f"making-{name}"
+            made.mkdir()
+            make(made)
+            made.rename(folder)
+        return name
 
     @property
     def ledger(self) -> Ledger:

@@ -2,8 +2,10 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ from lineage.content import (
     read_content,
     write_content,
 )
-from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
+from lineage.errors import BadInput, DigestMismatch, LineageError, TooLarge, UnknownRecord
 from lineage.records import canonical
 
 DTYPES = ("|b1", "|u1", "|i1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f8")
@@ -166,6 +168,65 @@ def test_a_missing_or_damaged_file_is_told_apart(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(DigestMismatch, match="changed on disk"):
             read_content(path)
+
+
+BOMBS = {
+    "rows": {"x": pa.array(np.zeros(3_000_000, np.int8))},
+    "a repeated text": {"x": pa.array(["w" * 10_000]).take(pa.array([0] * 5_000))},
+    "a repeated block": {"x": pa.array([bytes(10_000)] * 5_000, pa.binary(10_000))},
+    "columns of nothing": {f"x{number}": pa.array(np.zeros(20_000)) for number in range(500)},
+}
+"""Columns that lie in some kilobytes and unpack to more than ten million bytes."""
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_somebody_else_wrote_is_measured_before_it_is_unpacked(bomb: str, tmp_path: Path) -> None:
+    path, columns = tmp_path / "x.parquet", BOMBS[bomb]
+    layout = {name: {"dtype": "|i1", "shape": []} for name in columns}
+    digests = pa.array(["0" * 64]).take(pa.array(np.zeros(len(next(iter(columns.values()))), np.int8)))
+    table = pa.table({"digest": digests, **columns})
+    pq.write_table(table.replace_schema_metadata({b"lineage.content": canonical(layout)}), path, compression="zstd")
+    assert path.stat().st_size < 500_000
+    usual = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(counted)
+    try:
+        with pytest.raises(TooLarge, match="the limit"):
+            read_content(path, limit=10_000_000)
+    finally:
+        pa.set_memory_pool(usual)
+    assert counted.max_memory() < 10_000_000
+
+
+def test_a_limit_lets_through_what_it_has_room_for_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    arrays = {"b": np.arange(70_000) % 2 == 0, "i": np.zeros((70_000, 2, 3), np.float16), "t": ["é", "a\0"] * 35_000}
+    write_content(path, item_digests(arrays), arrays)
+    (digests, free), (same, limited) = read_content(path), read_content(path, limit=40_000_000)
+    assert digests == same
+    assert item_digests(limited) == item_digests(free) == digests
+
+
+@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([b"x"]), pa.array(["x"], pa.large_string())])
+def test_under_a_limit_no_column_is_read_whose_size_only_its_pages_say(column: Any, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"digest": ["0" * 64], "x": column}), tmp_path / "x.parquet")
+    with pytest.raises(DigestMismatch, match="changed on disk"):
+        read_content(tmp_path / "x.parquet", limit=10_000_000)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        b"[" * 100_000, b"[]", b"null", b'{"x": null}', b'{"x": {"dtype": "O", "shape": []}}',
+        b'{"x": {"dtype": "<i8", "shape": [99999999999999999999]}}', b'{"x": {"dtype": "((((", "shape": []}}',
+        b'{"x": {"dtype": "<i8", "shape": {"a": 1}}}', b'{"y": {"dtype": "<i8", "shape": []}}', b"\xff",
+    ],
+)  # fmt: skip
+def test_a_layout_that_is_none_is_damage(layout: bytes, tmp_path: Path) -> None:
+    table = pa.table({"digest": ["0" * 64], "x": [1]}).replace_schema_metadata({b"lineage.content": layout})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DigestMismatch, match="changed on disk"):
+        read_content(tmp_path / "x.parquet")
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
