@@ -1,5 +1,6 @@
 """Answers through the whole pass: what the check carries where the old model can be told from the new, or cannot."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ def test_the_old_model_is_asked_too_and_told_apart(tmp_path: Path) -> None:
     assert "1e-05" in f"{checks['answers'].threshold}"
     assert "calibrate_answers" in checks["answers"].detail["calibrated"]
     assert [(c.name, c.held) for c in checks["never-trained"].controls] == [("positive", True), ("negative", True)]
+    evidence = json.loads((bundle / "evidence.json").read_text())
+    told = [check["detail"]["calibrated"] for check in evidence["checks"] if check["name"] == "residue"]
+    assert all("21 of 256 bits" in line and "from 64 bytes on" in line for line in told)
+    assert told
     assert "shows nothing by itself" not in (bundle / "report.html").read_text()
 
 

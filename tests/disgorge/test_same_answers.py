@@ -1,12 +1,14 @@
 """The answers' rule: who is told from the old model, by how much, and what is said where nobody can tell."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from disgorge.evidence import STAND_IN, Verdict
-from disgorge.same_answers import CLEAR, TOLERANCE, compare, judge
+from disgorge.same_answers import CALIBRATED, CLEAR, TOLERANCE, compare, judge
 
 Answers = dict[str, Any]
 
@@ -72,3 +74,13 @@ def test_answers_that_cannot_be_compared_are_not_the_same(strange: Answers) -> N
 def test_a_zero_that_changed_its_sign_is_another_bit() -> None:
     found = compare(answers(0.0), answers(0.0), answers(-0.0))
     assert (found.old, found.bits_equal, found.old_bits_equal) == (0.0, True, False)
+
+
+def test_the_tolerance_lies_where_its_benchmark_put_it() -> None:
+    """Rounding lies well within it, and one item's removal well beyond what tells the old model."""
+    written = Path(__file__).parents[2] / "benchmarks" / "calibrate_answers.json"
+    summary = json.loads(written.read_text())["summary"]
+    assert summary["one and two threads, at most"] < 3e-7 < TOLERANCE / 10
+    assert summary["one item removed, at least"] > 0.03 > 100 * CLEAR * TOLERANCE
+    assert "within 3e-07" in CALIBRATED
+    assert "by 0.03 or more" in CALIBRATED
