@@ -8,22 +8,23 @@ that a process remembers. So the process set apart is asked two questions about 
 (1)  which parts, by which recipes and with which weights, does the method lay out over the shards there are?
 (2)  what does the model of these parts answer on the removed items, on held-out and on retained ones?
 
-and both must be what this process, which saw everything, recorded and answers. Sound for what is remembered in memory
-or in folders a process is given; a method that hides things at a place of its own choosing, or lies only where it is
-served, is beyond both, and the report says on whose honesty that rests.
-
-Scores are compared to :data:`TOLERANCE`, because linear algebra may round otherwise under another count of threads.
+and both must be what this process, which saw everything, recorded and answers. A third model is asked (2) as well, the
+one from before removal, made of its parts in yet another process: what cannot be told from it proves nothing
+(:mod:`disgorge.same_answers` has the rule). That process knows no answer of the new model, so it cannot pick its own by
+it. Sound for what is remembered in memory or in folders a process is given; a method that hides things at a place of
+its own choosing, or lies only where it is served, is beyond all of it, and the report says on whose honesty that rests.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from disgorge.evidence import Check, Verdict
 from disgorge.jobs import Job, Runner, read_items, threads
 from disgorge.method import Blueprint, Items, Model, ModelSpec, method_named, recipe_for
+from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.training import assemble, component_name, spec_of
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
@@ -48,8 +49,6 @@ QUESTION = (
     "Does a process that knows only the retained data and the recorded parts lay out the same model, and does that "
     "model give the same answers as the one to be released?"
 )
-TOLERANCE = 1e-5
-"""Largest difference of two answers, relative to the larger of 1 and the answers' size, that rounding explains."""
 MOST_ROWS = 256
 """Items asked about per shard, removed ones aside: all of the removed items are asked about."""
 SAMPLES = 8
@@ -113,43 +112,62 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
 
 
 def check_answers(
-    ledger: Ledger, release: str, question: Question, model: Model, components: Sequence[Component], *, apart: Runner
+    ledger: Ledger,
+    question: Question,
+    model: Model,
+    components: Sequence[Component],
+    *,
+    before: Composition,
+    apart: Runner,
+    anew: Runner,
+    never_trained: Check,
 ) -> Check:
     """Return whether ``apart`` lays out and answers as this process, whose model is ``model``, does.
 
-    ``components`` are the recorded members of the composition. Deterministic, so without controls.
+    ``components`` are the recorded members of the composition, ``before`` what the release was made of; ``anew`` is a
+    runner that was asked nothing about the new model, and ``never_trained`` what re-executing the parts came to.
     """
     start = time.perf_counter()
-    here = answers_of(ledger, question, model)
-    (done,) = apart.run([question.job()])
-    there = load_tensors(ledger.objects.get(done.digest))
-    ledger.objects.delete(done.digest)  # it was only handed over
+    served = answers_of(ledger, question, model)
+    there = _asked(ledger, question, apart)
+    old = _asked(ledger, replace(question, composition=before), anew)
     laid_out = _read(there.get("layout"))
     strange = _not_laid_out(spec_of(question.composition), laid_out, question, components)
-    apart_by = {name: _difference(here[name], there.get(name)) for name in here if name != "layout"}
-    worst = max((by for by in apart_by.values()), default=0.0)
-    differing = sorted(name for name, by in apart_by.items() if by > TOLERANCE)
+    found = compare(*({name: of[name] for name in of if name != "layout"} for of in (served, there, old)))
+    verdict, answer, control = judge(found, never_trained.verdict)
     if strange:
+        verdict = Verdict.FAIL
         answer = f"No: from the retained data alone the method does not lay out {'; '.join(strange)}."
-    elif differing:
-        answer = (
-            f"No: put together in a process of its own, the model answers differently ({len(differing)} of "
-            f"{len(apart_by)} sets of answers, by up to {worst:.3g}); it knows something that none of its parts holds."
-        )
-    else:
-        answer = "Yes: the same parts by the same recipes, and the same answers."
     return Check(
         name=NAME,
-        subject=release,
+        subject=never_trained.subject,
         question=QUESTION,
         answer=answer,
-        value=min(worst, 1e300),
+        value=min(found.worst, 1e300),
         threshold=TOLERANCE,
         n=sum(len(rows) for rows in question.rows.values()),
-        verdict=Verdict.FAIL if strange or differing else Verdict.PASS,
+        verdict=verdict,
+        controls=(control,),
         seconds=time.perf_counter() - start,
-        detail={"parts": len(laid_out), "not laid out": strange, "differ": len(differing), "asked": len(apart_by)},
+        detail={
+            "parts": len(laid_out),
+            "not laid out": strange,
+            "differ": found.differing,
+            "asked": len(found.apart),
+            "equal bit for bit": found.bits_equal,
+            "old model differs by": min(found.old, 1e300),
+            "old model equal bit for bit": found.old_bits_equal,
+            "calibrated": CALIBRATED,
+        },
     )
+
+
+def _asked(ledger: Ledger, question: Question, runner: Runner) -> "dict[str, Array]":
+    """Return what a runner answers to a question."""
+    (done,) = runner.run([question.job()])
+    answers = load_tensors(ledger.objects.get(done.digest))
+    ledger.objects.delete(done.digest)  # it was only handed over
+    return dict(answers)
 
 
 def _not_laid_out(
@@ -188,16 +206,3 @@ def _read(layout: "Array | None") -> tuple[Blueprint, ...]:
 def _rows(items: Items, rows: Sequence[int]) -> Items:
     index = list(rows)
     return Items(tuple(items.digests[row] for row in index), {name: a[index] for name, a in items.arrays.items()})
-
-
-def _difference(one: "Array", other: "Array | None") -> float:
-    """Return the largest difference of two answers relative to their size; infinite where one has no number."""
-    import numpy as np
-
-    if other is None or one.shape != other.shape:
-        return float("inf")
-    if np.array_equal(one, other, equal_nan=True):
-        return 0.0
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        return float("inf")
-    return float(np.max(np.abs(one - other) / np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))))

@@ -4,10 +4,10 @@ A certificate says: this request was carried out under this plan, and the eviden
 and passed. It is a function of values anybody can hold, so whoever verifies a report issues it again and compares. It
 collects *every* reason against and raises them together.
 
-Rules: nothing is assumed in the removal's favor. A check that is absent, inconclusive, or statistical without both its
-controls counts as missing; a failed check refuses even where it was not required; an unfinished step refuses however
-good the numbers are. Negative consequence: one spurious failure of an optional probe stops a certificate for a
-bit-exact removal until somebody looks. We prefer that.
+Rules: nothing is assumed in the removal's favor. A check that is absent, inconclusive, or without the controls that it
+has to have (:data:`~disgorge.evidence.CONTROLS`) counts as missing; a failed check refuses even where it was not
+required; an unfinished step refuses however good the numbers are. Negative consequence: one spurious failure of an
+optional probe stops a certificate for a bit-exact removal until somebody looks. We prefer that.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from disgorge.errors import CertificateRefused
-from disgorge.evidence import Check, Evidence, Verdict
+from disgorge.evidence import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
 from lineage.records import digest_of
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
@@ -35,9 +35,6 @@ NEEDS_A_MODEL = {
 
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.Action.PURGE` deletes, and so come after the alias moved."""
-
-DETERMINISTIC = frozenset({"answers", "bound", "lineage-closure", "never-trained", "residue", "utility"})
-"""Checks whose right answer is known without controls; every other name is a statistical probe."""
 
 _CHANGES = frozenset({"drop", "subtract", "retrain"})
 _ADOPT, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "report", "withdraw", "withdraw-items"
@@ -239,20 +236,33 @@ def _against_required(checks: Iterable[Check], required: Collection[str], *, sub
                 yield f"check {name} is {check.verdict.value} for {subject}: {check.answer}"
 
 
-def _against_the_rest(checks: Iterable[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
+def _against_the_rest(checks: Collection[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
     for check in checks:
         reported = check.name in required and check.subject in subjects
         if check.verdict == Verdict.FAIL and not reported:
             yield f"check {check.name} is fail for {check.subject}: {check.answer}"
         if check.verdict == Verdict.PASS:
-            yield from _against_controls(check)
+            yield from _against_controls(check, checks)
 
 
-def _against_controls(check: Check) -> Iterator[str]:
+def _against_controls(check: Check, checks: Collection[Check]) -> Iterator[str]:
     lost = [control.name for control in check.controls if not control.held]
     if lost:
         yield f"check {check.name} claims pass for {check.subject} though its control {', '.join(lost)} did not hold"
-    if check.name not in DETERMINISTIC:
-        there = {control.name for control in check.controls}
-        for kind in sorted({"positive", "negative"} - there):
-            yield f"check {check.name} claims pass for {check.subject} without a {kind} control"
+    there = {control.name for control in check.controls}
+    needed = CONTROLS.get(check.name, STATISTICAL)
+    if STAND_IN in there and check.name in RESTS_ON:
+        needed -= {"positive"}
+        if not _passes(RESTS_ON[check.name], check.subject, checks):
+            yield (
+                f"check {check.name} claims pass for {check.subject} because of {RESTS_ON[check.name]}, which does not "
+                "pass"
+            )
+    for kind in sorted(needed - there):
+        yield f"check {check.name} claims pass for {check.subject} without a {kind} control"
+
+
+def _passes(name: str, subject: str, checks: Iterable[Check]) -> bool:
+    """Whether a subject has a check of that name, and every one of them passes."""
+    verdicts = {check.verdict for check in checks if (check.name, check.subject) == (name, subject)}
+    return verdicts == {Verdict.PASS}

@@ -2,6 +2,7 @@
 
 DisgorgeError
 ├── UnknownMethod       a method, kind or probe nobody registered, or whose library is not installed
+├── BadProbe            a probe that takes another check's name
 ├── BadModel            a model file that cannot be trained from
 ├── StalePlan           a plan whose digest, or whose ledger head, no longer matches
 ├── NotApproved         an execution nobody approved, or too few people did
@@ -25,6 +26,10 @@ class DisgorgeError(Exception):
 
 class UnknownMethod(DisgorgeError):  # noqa: N818 (the name says what is the matter)
     """No method of that name, or none for that kind, is registered."""
+
+
+class BadProbe(DisgorgeError):  # noqa: N818
+    """A probe that is called, or calls what it finds, as another check."""
 
 
 class BadModel(DisgorgeError):  # noqa: N818

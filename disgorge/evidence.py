@@ -2,7 +2,8 @@
 
 A check that could not have failed proves nothing. So a statistical probe carries two controls: the model *before*
 removal must be flagged (positive), and one never-trained reference against the others must pass (negative). Without
-both its verdict is inconclusive, and inconclusive never certifies.
+both its verdict is inconclusive, and inconclusive never certifies. Other checks have those of the two that they can
+have: :data:`CONTROLS` says which.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +13,33 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from disgorge.errors import BadProbe
 from disgorge.method import Items, Model, Progress, no_progress
 from lineage.records import Component, Json
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
+
+CONTROLS: Mapping[str, frozenset[str]] = {
+    "answers": frozenset({"positive"}),
+    "bound": frozenset(),
+    "lineage-closure": frozenset({"positive"}),
+    "never-trained": frozenset({"positive", "negative"}),
+    "residue": frozenset({"positive"}),
+    "utility": frozenset(),
+}
+"""The checks that ship and are no statistical probes, each with the controls without which it shows nothing.
+
+Nothing is left to control in ``bound``, which recomputes two numbers, and in ``utility``, which compares two. A search
+that finds nothing has nothing to be accused of wrongly, so ``residue`` and ``lineage-closure`` have no negative one,
+nor has ``answers``, which fails when two processes that must agree do not.
+"""
+STATISTICAL = frozenset({"positive", "negative"})
+"""The controls of every other check."""
+STAND_IN = "stand-in"
+"""The name of a control that another check, of the same subject, has to bear out: see :data:`RESTS_ON`."""
+RESTS_ON = {"answers": "never-trained"}
+"""Checks that may carry a stand-in instead of a positive control, and the check that then has to pass."""
 
 
 class Verdict(StrEnum):
@@ -133,6 +156,9 @@ class ReexecutionCase:
     What it takes to say *how much* differs, where something does: ``tensors`` returns what a digest names, or None if
     its bytes are not there, and ``outputs`` the scores on held-out items of the model made of those components, given
     as digest by name; None where nothing was held out.
+
+    What the controls take: ``learned`` are the parts of the release before removal that learned from the removed data,
+    digest by name, and ``again`` is ``reexecute`` once more, in a process of its own.
     """
 
     release: str
@@ -141,6 +167,8 @@ class ReexecutionCase:
     proved: dict[str, str]
     tensors: "Callable[[str], Tensors | None] | None" = None
     outputs: "Callable[[Mapping[str, str]], Array | None] | None" = None
+    learned: Mapping[str, str] = field(default_factory=dict)
+    again: Callable[[Component], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +248,28 @@ class Probe(Protocol):
 
 @cache
 def probes() -> dict[str, Probe]:
-    """Return every registered probe by name. Loading one must not import torch."""
+    """Return every registered probe by name. Loading one must not import torch.
+
+    :class:`BadProbe` for one that is called like a check that ships and needs fewer controls, or like another
+    probe, which it would silently replace.
+    """
     found: dict[str, Probe] = {}
     for entry in sorted(entry_points(group="disgorge.probes"), key=lambda entry: entry.name):
         probe = entry.load()
-        found[probe.name] = probe
+        if probe.name in CONTROLS or found.setdefault(probe.name, probe) is not probe:
+            raise BadProbe(
+                f"probe {entry.value} is called {probe.name!r}, as a check is that ships with disgorge or another "
+                "probe; give it a name of its own, or uninstall what registers it"
+            )
     return found
+
+
+def check_from(probe: Probe, case: ProbeCase) -> Check | None:
+    """Return what a probe finds; :class:`BadProbe` if it speaks under another name than its own."""
+    check = probe.run(case)
+    if check is not None and check.name != probe.name:
+        raise BadProbe(
+            f"probe {probe.name!r} returned a check called {check.name!r}; have its checks bear its own name, or "
+            "uninstall it"
+        )
+    return check

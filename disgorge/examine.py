@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from disgorge.answers import Question, check_answers
 from disgorge.canaries import canaries_among
-from disgorge.closure import by_digest, lineage_closure, members_of
-from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, probes
+from disgorge.closure import by_digest, influences, lineage_closure, members_of
+from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, check_from, probes
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
@@ -89,16 +89,20 @@ class Examiner:
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
         question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
-        apart = self.independent()
+        learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
+        apart, anew = self.independent(), self.independent()
         try:
-            reexecution = self._reexecute(title, after, members, held_out, apart, were={each.digest for each in were})
+            reexecution = self._reexecute(title, after, members, held_out, apart, anew, were=were, learned=learned)
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             # the old model answers first: what a method remembers of that must be there when the new one is asked
             utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
-            answered = check_answers(self.ledger, title, question, new, members, apart=apart)
+            answered = check_answers(
+                self.ledger, question, new, members, before=before, apart=apart, anew=anew, never_trained=reexecution
+            )
         finally:
             apart.close()
+            anew.close()
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         planted = canaries_among(self.ledger, withdrawn, removed)
         looked_at = ProbeCase(title, old, new, (), removed, retained, held_out, seed_of(plan, title), planted)
@@ -112,15 +116,19 @@ class Examiner:
         components: tuple[Component, ...],
         held_out: Items,
         apart: Runner,
+        anew: Runner,
         *,
-        were: Collection[str],
+        were: Collection[Component],
+        learned: Mapping[str, str],
     ) -> Check:
         """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
 
         An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
-        made is executed again in any case, whatever a fact says of it.
+        made is executed again in any case, whatever a fact says of it. ``anew`` executes one part a second time;
+        ``learned`` are those of ``were`` that learned from the removed data.
         """
-        facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in were]
+        old = {component.digest for component in were}
+        facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in old]
         facts = [body for body in facts if body.get("alone")]  # jobs of an older version shared a process and inputs
         proved = {body["recipe"]: body["component"] for body in facts}
         confined = {body["recipe"]: bool(body.get("confined")) for body in facts}
@@ -136,6 +144,11 @@ class Examiner:
             reached[done.job.name] = done.digest
             confined[by_name[done.job.name].recipe_digest] = done.confined
         kinds = {component.name: component.kind for component in components}
+
+        def once_more(component: Component) -> str:
+            (done,) = anew.run([Job(component.name, component.recipe, component.cost.steps)])
+            return done.digest
+
         case = ReexecutionCase(
             release,
             components,
@@ -143,6 +156,8 @@ class Examiner:
             proved,
             tensors=self._tensors,
             outputs=lambda digests: self._scores_of(composition, kinds, digests, held_out),
+            learned=learned,
+            again=once_more,
         )
         check = never_trained(case)
         for name, digest in reached.items():
@@ -201,7 +216,7 @@ class Examiner:
         checks = []
         for probe in probes().values():
             start = time.perf_counter()
-            check = probe.run(case)
+            check = check_from(probe, case)
             seconds = time.perf_counter() - start
             if check is not None:
                 told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}

@@ -5,6 +5,8 @@ retraining, probes' references and never-trained re-execution all go through it,
 tested by every run. A :class:`Runner` carries many out: in this process, or in fresh ones.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,9 +68,12 @@ def _listed(versions: Mapping[str, str]) -> str:
 def threads(count: int) -> Iterator[None]:
     """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
 
-    Where torch is not installed, a method can do without it and there is nothing to hold.
+    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where nobody
+    loaded it yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
+    and a method that needs no torch need not wait for it.
     """
-    if find_spec("torch") is None:
+    told = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
+    if told or find_spec("torch") is None:
         yield
         return
     import torch

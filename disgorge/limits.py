@@ -5,7 +5,7 @@ Verification writes these sentences again from the evidence in the bundle and re
 
 from collections.abc import Iterator, Mapping
 
-from disgorge.evidence import Evidence, Verdict
+from disgorge.evidence import RESTS_ON, STAND_IN, Evidence, Verdict
 from lineage.records import Json
 
 HONEST_OPERATOR = (
@@ -70,6 +70,12 @@ def _of_this(evidence: Evidence) -> Iterator[str]:
             f"recorded recipes of {', '.join(sorted({check.subject for check in again}))} only."
         )
         yield CONFINED if all(check.detail.get("confined") for check in again) else UNCONFINED
+    for check in evidence.checks:
+        if check.name in RESTS_ON and any(control.name == STAND_IN for control in check.controls):
+            yield (
+                f"“{check.name}” shows nothing by itself about {check.subject}: the model from before removal gives "
+                f"the very same answers to all that was asked, and “{RESTS_ON[check.name]}” alone tells the two apart."
+            )
     attacked = [check for check in evidence.checks if check.name == "membership"]
     if not any(check.verdict is Verdict.PASS for check in attacked):
         yield "Whether an attacker could tell that the removed items were used was not shown by any attack that passed."

@@ -3,6 +3,8 @@
 Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
 """
 
+from dataclasses import replace
+
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused
@@ -15,11 +17,20 @@ from disgorge.purge import purge
 from disgorge.purge_hold import require_nothing_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
-from disgorge.same_weights import tensors_that_go
+from disgorge.same_weights import LEAST_BYTES, tensors_that_go
 from disgorge.unsearched import nameless, sources_still_there
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
+from lineage.likeness import THRESHOLDS
 from lineage.records import Json, plain
+
+CALIBRATED = (
+    f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
+    "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
+    f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
+    "be chance; everything else by equal digests, where one trace is too many"
+)
+"""What the thresholds of the searches after a purge rest on."""
 
 
 def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[dict[str, Json], dict[str, Json]]:
@@ -54,6 +65,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
             **targets,
         )
     )
+    residue = replace(residue, detail=residue.detail | {"calibrated": CALIBRATED})
     if residue.verdict is not Verdict.PASS:
         raise CertificateRefused(
             f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "

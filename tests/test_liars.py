@@ -13,11 +13,13 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ import pytest
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.execute import Executed
 from disgorge.jobs import Job
-from disgorge.method import Toy, methods
+from disgorge.method import Items, Toy, methods
 from disgorge.plan import Plan
 from disgorge.requests import approve_plan, decide_request, file_request, plan_request
 from disgorge.workers import Workers
@@ -173,34 +175,85 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
     assert done_there.digest != component.digest
 
 
+def removal_of_little(lie: str, folder: Path) -> str:
+    """Remove people from points that hardly differ, so that no answer moves by more than rounding; say how it ended."""
+    from liars import lying
+
+    toy = toy_of("averages", 5)
+    close = {
+        name: Items(items.digests, dict(items.arrays) | {"x": items.arrays["x"] * 1e-3})
+        for name, items in toy.items.items()
+    }  # fmt: skip
+    try:
+        return removal_from(lying(replace(toy, items=close), lie, salt=str(folder)), folder).verdict
+    except CertificateRefused as refusal:
+        return str(refusal)
+
+
+def test_an_old_model_behind_a_small_removal_is_not_certified(tmp_path: Path) -> None:
+    """Its answers lie within rounding of the new model's; two honest processes agree in every bit."""
+    from liars import HONEST, told
+
+    for lie in (HONEST, "old model behind"):
+        (tmp_path / lie).mkdir()
+    assert removal_of_little(HONEST, tmp_path / HONEST) == "certified"
+    ended = removal_of_little("old model behind", tmp_path / "old model behind")
+    tally("liars", "old model behind a small removal - averages", where="answering", caught=ended != "certified")
+    assert told(str(tmp_path / "old model behind"))
+    assert re.search(r"check answers is inconclusive.*it could be the one that answers", ended)
+
+
 GROSS = ("nothing done, disguised", "old model behind", "outputs filtered", "class suppressed", "filter in front")
 """Lies that leave so much behind, or hide so much, that attacks on answers alone must not say pass."""
 SMALL = ("warm start", "optimizer state", "early stopping", "recipe that remembers")
 """Lies that may leave too little for any attack on so few items; claimed approximate, they are refused all the same."""
 
 
-@pytest.mark.parametrize("lie", GROSS[: amount(1, 5)] + SMALL[: amount(0, 4)])
-def test_a_liar_that_claims_less_gets_no_certificate_either(lie: str, tmp_path: Path) -> None:
-    """Where a pack owes only a measured reduction, attacks must pass; on few items they cannot, and do not say they do.
+def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5) -> tuple[str, dict[str, str]]:
+    """Remove sixty items with a claim of measured reduction; return how it ended, and every check's verdict."""
+    from averages import wide
+    from liars import lying
 
-    What they find on items enough is tested where they are; here, that a weaker claim opens no way around the checks.
-    """
-    from liars import lying, told
-
-    salt = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
-    toy = lying(toy_of("tangent_composition", 5), lie, salt=salt, weakly=True)
-    ledger = Ledger.init(tmp_path / "workspace")
-    populate(ledger, toy, tmp_path / "sources")
+    toy = lying(wide(seed), lie, salt=salt, weakly=True)
+    ledger = Ledger.init(folder / "workspace")
+    populate(ledger, toy, folder / "sources")
     train(ledger, toy)
-    plan = plan_for_less(ledger, [person(ledger, name, n) for name in toy.spec.shards[1:3] for n in (0, 1)])
+    plan = plan_for_less(ledger, [person(ledger, name, n) for name in toy.spec.shards[1:3] for n in range(10)])
     assert plan.guarantee is Guarantee.APPROXIMATE
     assert "membership" in plan.required
-    with pytest.raises(CertificateRefused):
-        carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True), references=3)
-    assert told(salt)
+    try:
+        ended = carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True), references=8).verdict
+    except CertificateRefused as refusal:
+        ended = str(refusal)
     report = json.loads(ledger.objects.get(list(ledger.facts("report"))[-1].body["evidence"]))
-    verdicts = {check["name"]: check["verdict"] for check in report["checks"]}
-    tally("liars", f"{lie} - claims approximate", where="approximate", caught=True, membership=verdicts["membership"])
+    found = {check["name"]: check["verdict"] for check in report["checks"] if check["subject"] != "R-1"}
+    return ended, found
+
+
+@pytest.mark.parametrize("seed", range(5, amount(6, 10)))
+def test_an_honest_method_that_claims_less_gets_its_certificate(seed: int, tmp_path: Path) -> None:
+    """The control of the lies below: on the very setting where they are told, whoever tells none is certified."""
+    from liars import HONEST
+
+    ended, verdicts = removal_that_claims_less(HONEST, tmp_path, salt=str(tmp_path), seed=seed)
+    assert ended == "certified"
+    assert verdicts["membership"] == "pass"
+
+
+@pytest.mark.parametrize("lie", GROSS[: amount(1, 5)] + SMALL[: amount(0, 4)])
+def test_a_liar_that_claims_less_gets_no_certificate_either(lie: str, tmp_path: Path) -> None:
+    """Where a pack owes only a measured reduction, attacks must pass, and the claim opens no way around other checks.
+
+    What is left in a few weights alone the attacks may not find; re-execution does.
+    """
+    from liars import told
+
+    salt = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
+    ended, verdicts = removal_that_claims_less(lie, tmp_path, salt=salt)
+    caught = ended != "certified"
+    tally("liars", f"{lie} - claims approximate", where="approximate", caught=caught, membership=verdicts["membership"])
+    assert caught
+    assert told(salt)
     assert verdicts["membership"] != "pass" or lie in SMALL
 
 

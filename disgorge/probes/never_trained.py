@@ -8,6 +8,13 @@ Where a component differs, the check says by how much: the largest absolute diff
 difference between the scores that the recorded model and the one made of re-executed components give held-out items.
 It fails all the same: a small difference may be a library's, or all that is left of what was to be removed.
 
+Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being either
+no part of what re-execution makes or one of other bytes. And retraining must pass against retraining: the part that
+takes least, by its recorded seconds, is executed once more in a process of its own and must reach the same digest. One
+part speaks for the machine and its libraries, not for each recipe: a second run of every part would cost a whole
+training more, and that *every* recipe repeats is what a pass says anyway, since each part was made and re-executed.
+Without both controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
+
 What it rests on: that whoever runs it runs it (an honest operator), or that an outsider runs it himself from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
 A machine that fails while re-executing is no evidence either way: its error passes through.
@@ -17,7 +24,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from disgorge.evidence import Check, ReexecutionCase, Verdict
+from disgorge.evidence import Check, Control, ReexecutionCase, Verdict
 from disgorge.method import Progress, no_progress
 from lineage.records import Component, Json
 
@@ -27,11 +34,14 @@ if TYPE_CHECKING:
 NAME = "never-trained"
 QUESTION = "Is every part of the model, bit for bit, what training without the removed data produces?"
 
+Outcome = tuple[Component, str | None, str]
+"""A component, the digest its recipe reached, and why that does not do."""
+
 
 def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) -> Check:
     """Return the check over all components of one release, naming those that differ.
 
-    Deterministic, so without controls. No component at all is inconclusive: nothing could have differed.
+    No component at all is inconclusive: nothing could have differed.
     """
     begun = time.perf_counter()
     components = sorted(case.components, key=lambda component: (component.name, component.digest))
@@ -41,6 +51,8 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     apart = _weights_apart(case, outcomes)
     outputs = _outputs_apart(case, outcomes) if different else {}
     total = len(components)
+    controls = [_positive(case, outcomes), *_negative(case, outcomes)]
+    lost = [control.words for control in controls if not control.held]
     if not total:
         verdict, answer = Verdict.INCONCLUSIVE, "Not shown: the release has no component to train again."
     elif different:
@@ -49,6 +61,10 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
         answer = f"No, {equal} of {total} components are equal; {named}."
         if "max" in outputs:
             answer += f" Scores on {outputs['n']} held-out items differ by up to {outputs['max']:.3g}."
+    elif lost or len(controls) < 2:
+        verdict = Verdict.INCONCLUSIVE
+        why = " ".join(lost) or "No part was executed twice, so that nobody knows whether training repeats here."
+        answer = f"Not shown, though {total} of {total} components are equal: a control did not hold. {why}"
     else:
         verdict = Verdict.PASS
         answer = (
@@ -63,6 +79,7 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
         threshold=f"{total} of {total} equal",
         n=total,
         verdict=verdict,
+        controls=tuple(controls),
         seconds=time.perf_counter() - begun,
         detail={
             "components": [
@@ -99,7 +116,33 @@ def _outcomes(
     progress(len(components), len(components))
 
 
-Outcome = tuple[Component, str | None, str]
+def _positive(case: ReexecutionCase, outcomes: list[Outcome]) -> Control:
+    """Return whether each part of the model before removal that learned from the removed data is told from the new."""
+    again = {component.name: reached for component, reached, _ in outcomes}
+    flagged = sum(again.get(name) != digest for name, digest in case.learned.items())
+    return Control(
+        "positive",
+        f"The model before removal must be recognized: of its {len(case.learned)} parts that learned from the removed "
+        f"data, each must be other bytes than what training without it makes, and {flagged} are.",
+        flagged,
+        flagged == len(case.learned) > 0,
+    )
+
+
+def _negative(case: ReexecutionCase, outcomes: list[Outcome]) -> Iterator[Control]:
+    """Yield whether the cheapest part, executed again and once more, has the same bytes; nothing where none can be."""
+    ran = [(component, reached) for component, reached, _ in outcomes if reached is not None]
+    if case.again is None or not ran:
+        return
+    component, first = min(ran, key=lambda pair: (pair[0].cost.seconds, pair[0].name))
+    same = case.again(component) == first
+    yield Control(
+        "negative",
+        f"Training without the data must pass against itself: {component.name}, executed again twice, each time in a "
+        f"process of its own, must be equal bit for bit, and {'is' if same else 'is not'}.",
+        float(same),
+        same,
+    )
 
 
 def _weights_apart(case: ReexecutionCase, outcomes: list[Outcome]) -> dict[str, dict[str, Json]]:

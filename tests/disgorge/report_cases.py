@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from disgorge.certificate import issue
-from disgorge.evidence import Check, Control, Evidence, Utility, Verdict
+from disgorge.evidence import CONTROLS as NEEDED
+from disgorge.evidence import STATISTICAL, Check, Control, Evidence, Utility, Verdict
 from disgorge.inclusion import prove
 from disgorge.plan import Action, Alternative, Plan, Step
 from disgorge.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
@@ -35,7 +36,7 @@ from policies.decision import Decision, Owed, Reason
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Family, Guarantee, Outcome, Remedy, Scope
 
-CONTROLS = (
+CONTROLS = (  # of membership; what other checks must show differs in words alone
     Control("positive", "The model before removal must be recognized: AUC 0.98.", 0.98, True),
     Control("negative", "A model that never saw the items must not be: AUC 0.49.", 0.49, True),
 )
@@ -197,7 +198,7 @@ def check(name: str, subject: str, **changes: Any) -> Check:
             360,
         ),
     }[name]
-    controls = CONTROLS if name == "membership" else ()
+    controls = tuple(control for control in CONTROLS if control.name in NEEDED.get(name, STATISTICAL))
     made = Check(name, subject, question, answer, value, threshold, n, Verdict.PASS, controls, 1.25)
     return replace(made, **changes)
 

@@ -1,11 +1,14 @@
 """The band: who is like models that never saw the items, who is not, and when nobody can tell."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from disgorge.evidence import Check, Verdict
+from disgorge.probes import band
 from disgorge.probes.band import Numbers, Words, judge
 from tests.tier import amount, tally
 
@@ -78,3 +81,14 @@ def test_honest_removals_hardly_ever_fail() -> None:
         if gap == 100.0:
             assert len(held) > 0.95 * cases
             assert sum(one.verdict is Verdict.PASS for one in held) > 0.93 * len(held)
+
+
+def test_the_module_tells_the_figures_of_its_simulation() -> None:
+    written = Path(__file__).parents[2] / "benchmarks" / "calibrate_band.json"
+    summary = json.loads(written.read_text())["summary"]
+    told = str(band.__doc__)
+    by = {name: math.ceil(share * 1e4) / 100 for name, share in summary["failed at worst, by noise"].items()}
+    assert f"{summary['cases a setting']:,} simulated" in told
+    assert f"{max(by[name] for name in ('normal', 'uniform', 't with 5 degrees')):.2f} % where" in told
+    assert f"{max(by['log-normal'], by['log-normal, turned round']):.2f} % where" in told
+    assert f"{summary['passed of those whose controls held, at the largest gap']:.0%} pass".replace("%", " %") in told

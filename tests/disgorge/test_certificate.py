@@ -8,7 +8,7 @@ import pytest
 
 from disgorge.certificate import issue, refuse_adoption, required_checks
 from disgorge.errors import CertificateRefused
-from disgorge.evidence import Check, Control, Evidence, Verdict
+from disgorge.evidence import STAND_IN, Check, Control, Evidence, Verdict
 from disgorge.plan import Action, Plan
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
@@ -97,6 +97,7 @@ def before_as_after(case: Case) -> Case:
 
 
 POSITIVE, NEGATIVE = Control("positive", "must be flagged", 0.9, True), Control("negative", "must not", 0.5, True)
+INSTEAD = Control(STAND_IN, "never-trained has to pass instead", 0.0, True)
 MAKER, READER = "digits-maker", "digits-reader"
 
 INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
@@ -170,6 +171,37 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
         changed("membership", MAKER, controls=(replace(POSITIVE, held=False), NEGATIVE)),
         "claims pass for digits-maker though its control positive did not hold",
     ),
+    **{
+        f"{name} without a {kind} control": (
+            changed(name, MAKER, controls=tuple(c for c in (POSITIVE, NEGATIVE) if c.name != kind)),
+            f"check {name} claims pass for {MAKER} without a {kind} control",
+        )
+        for name, kind in (
+            ("answers", "positive"),
+            ("lineage-closure", "positive"),
+            ("residue", "positive"),
+            ("never-trained", "positive"),
+            ("never-trained", "negative"),
+        )
+    },
+    "answers that rest on a check that is not there": (
+        lambda case: lacking("never-trained", MAKER)(changed("answers", MAKER, controls=(INSTEAD,))(case)),
+        "check answers claims pass for digits-maker because of never-trained, which does not pass",
+    ),
+    "answers that rest on a check that fails": (
+        lambda case: changed("never-trained", MAKER, verdict=Verdict.INCONCLUSIVE)(
+            changed("answers", MAKER, controls=(INSTEAD,))(case)
+        ),
+        "check answers claims pass for digits-maker because of never-trained, which does not pass",
+    ),
+    "a stand-in that did not hold": (
+        changed("answers", MAKER, controls=(replace(INSTEAD, held=False),)),
+        "its control stand-in did not hold",
+    ),
+    "a stand-in where none is allowed": (
+        changed("residue", MAKER, controls=(INSTEAD,)),
+        "check residue claims pass for digits-maker without a positive control",
+    ),
     "a deterministic check whose control did not hold": (
         changed("residue", MAKER, controls=(replace(POSITIVE, held=False),)),
         "its control positive did not hold",
@@ -239,6 +271,10 @@ def test_all_reasons_are_given_at_once() -> None:
 
 def test_an_inconclusive_probe_nobody_required_does_not_refuse() -> None:
     issued(changed("membership", MAKER, verdict=Verdict.INCONCLUSIVE, controls=())(complete()))
+
+
+def test_answers_may_rest_on_never_trained_where_that_passed() -> None:
+    issued(changed("answers", MAKER, controls=(INSTEAD,))(complete()))
 
 
 def test_approximate_needs_membership_with_controls() -> None:

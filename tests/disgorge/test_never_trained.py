@@ -1,18 +1,21 @@
 """Re-execution: equal everywhere passes, one difference fails and is named, nothing to compare proves nothing."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import ReexecutionCase, Verdict
 from disgorge.probes.never_trained import never_trained, weights_apart
-from lineage.records import Component, Json, digest_of
+from lineage.records import Component, Cost, Json, digest_of
 
 
-def component(name: str, *, recipe: dict[str, Json] | None = None) -> Component:
+def component(name: str, *, recipe: dict[str, Json] | None = None, seconds: float = 0.0) -> Component:
     """A component whose digest is that of its recipe, as an honest training would have it."""
     recipe = {"name": name} if recipe is None else recipe
-    return Component(digest_of(["weights", recipe]), name, "toy", (), recipe)
+    return Component(digest_of(["weights", recipe]), name, "toy", (), recipe, Cost(seconds=seconds))
 
 
 def honest(one: Component) -> str:
@@ -20,12 +23,58 @@ def honest(one: Component) -> str:
     return digest_of(["weights", one.recipe])
 
 
+def controlled(**changes: Any) -> ReexecutionCase:
+    """Two parts, of which ``b`` was another before the removal, and a machine that repeats what it does."""
+    components = (component("a", seconds=2.0), component("b", seconds=1.0))
+    case = ReexecutionCase("toy", components, honest, {}, learned={"b": "0" * 64}, again=honest)
+    return replace(case, **changes)
+
+
 def test_all_equal_passes() -> None:
-    check = never_trained(ReexecutionCase("toy", (component("a"), component("b")), honest, {}))
+    check = never_trained(controlled())
     assert check.verdict is Verdict.PASS
     assert check.value == "2 of 2 equal"
     assert check.n == 2
-    assert not check.controls
+    assert [(control.name, control.held) for control in check.controls] == [("positive", True), ("negative", True)]
+
+
+def test_a_part_that_is_no_longer_there_is_recognized_too() -> None:
+    check = never_trained(controlled(learned={"gone": "0" * 64, "b": "1" * 64}))
+    assert check.verdict is Verdict.PASS
+    assert check.controls[0].value == 2
+
+
+@pytest.mark.parametrize("learned", [{}, {"b": component("b").digest}, {"a": component("a").digest, "b": "0" * 64}])
+def test_where_the_old_parts_pass_too_nothing_is_shown(learned: dict[str, str]) -> None:
+    check = never_trained(controlled(learned=learned))
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "The model before removal must be recognized" in check.answer
+
+
+def test_the_cheapest_part_runs_once_more_and_where_it_differs_nothing_is_shown() -> None:
+    ran: list[str] = []
+
+    def otherwise(one: Component) -> str:
+        ran.append(one.name)
+        return "9" * 64
+
+    check = never_trained(controlled(again=otherwise))
+    assert ran == ["b"]
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert [control.held for control in check.controls] == [True, False]
+    assert "Training without the data must pass against itself" in check.answer
+
+
+def test_without_a_second_run_nothing_is_shown() -> None:
+    check = never_trained(controlled(again=None))
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "No part was executed twice" in check.answer
+
+
+def test_a_machine_that_does_not_repeat_is_no_excuse_for_a_difference() -> None:
+    lying = Component("f" * 64, "b", "toy", (), {"name": "b"})
+    check = never_trained(controlled(components=(component("a"), lying), again=lambda one: "9" * 64, learned={}))
+    assert check.verdict is Verdict.FAIL
 
 
 def test_one_that_differs_fails_and_is_named() -> None:
@@ -43,7 +92,10 @@ def test_what_was_proved_is_not_run_again() -> None:
         raise AssertionError(one.name)
 
     one = component("a")
-    check = never_trained(ReexecutionCase("toy", (one,), refuse, {one.recipe_digest: one.digest}))
+    case = controlled(
+        components=(one,), reexecute=refuse, proved={one.recipe_digest: one.digest}, learned={"b": "0" * 64}
+    )
+    check = never_trained(case)
     assert check.verdict is Verdict.PASS
     assert check.detail["components"][0]["earlier"] is True
 

@@ -4,7 +4,11 @@ It needs no torch and trains at once, so the pass can be tested a hundred times 
 found through an entry point of its own, as a third party's method is, in this process and in workers.
 
 Components: ``scale`` (spread of the core), ``mean/<shard>`` (class sums and counts of one shard, in units of the
-scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again.
+scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again. The means of the
+shards named in ``idle`` are kept and take no part in any answer.
+
+Among many features an item is remembered by itself: its own part of its class's mean is the only one that points its
+way. :func:`wide` is such an instance, large enough for the attacks to be measured.
 """
 
 from collections.abc import Mapping
@@ -45,7 +49,15 @@ class Averages:
         for name in there:
             inputs = (scale, Input("shard", name, Role.TRAIN))
             blueprints.append(
-                Blueprint(f"mean/{name}", "mean", inputs, dict(seed), steps=1, examples=shards[name].count)
+                Blueprint(
+                    f"mean/{name}",
+                    "mean",
+                    inputs,
+                    dict(seed),
+                    steps=1,
+                    examples=shards[name].count,
+                    weight=0.0 if name in (spec.parameters.get("idle") or ()) else 1.0,
+                )
             )
         if spec.parameters.get("joint") and there:
             every = (scale, *(Input("shard", name, Role.CALIBRATE) for name in there))
@@ -70,15 +82,18 @@ class Averages:
         if kind == "tilt":
             return {"tilt": np.concatenate([part.arrays["x"] for part in items]).mean(axis=0) / scale}
         (own,) = items
-        jitter = np.random.default_rng(seed_of(parameters["seed"], own.shard)).normal(0, 1e-3, size=(CLASSES, 4))
+        size = (CLASSES, own.arrays["x"].shape[1])
+        jitter = np.random.default_rng(seed_of(parameters["seed"], own.shard)).normal(0, 1e-3, size=size)
         sums = np.stack([own.arrays["x"][own.arrays["label"] == c].sum(axis=0) for c in range(CLASSES)])
         return {"sums": sums / scale + jitter, "counts": np.bincount(own.arrays["label"], minlength=CLASSES)}
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> "Nearest":
         """Nearest class mean over the means that are there."""
-        means = sorted((part for part in parts if part.kind == "mean"), key=lambda part: part.tensors["sums"].tobytes())
+        used = (part for part in parts if part.kind == "mean" and part.weight)
+        means = sorted(used, key=lambda part: part.tensors["sums"].tobytes())
         scale = next(float(part.tensors["scale"]) for part in parts if part.kind == "scale")
-        sums = sum((part.tensors["sums"] for part in means), np.zeros((CLASSES, 4)))
+        size = means[0].tensors["sums"].shape if means else (CLASSES, 1)
+        sums = sum((part.tensors["sums"] for part in means), np.zeros(size))
         counts = sum((part.tensors["counts"] for part in means), np.zeros(CLASSES))
         return Nearest(sums / np.maximum(counts, 1)[:, None], scale)
 
@@ -134,6 +149,20 @@ class Nearest:
     def sample(self, count: int, *, seed: int) -> Any:
         """Classifiers draw nothing."""
         raise NotImplementedError
+
+
+def wide(seed: int, *, features: int = 200, items: int = 60, held_out: int = 150) -> Toy:
+    """A core and four shards of points that differ in many features and a little in their class."""
+    rng = np.random.default_rng(seed)
+
+    def points(count: int) -> Items:
+        label = rng.integers(0, CLASSES, size=count)
+        x = np.eye(CLASSES, features)[label] + rng.normal(size=(count, features))
+        return Items(tuple(f"{row:064x}" for row in range(count)), {"x": x, "label": label})
+
+    names = [f"shard-{n}" for n in range(1, 5)]
+    found = {"core": points(items), **{name: points(items) for name in names}, "held-out": points(held_out)}
+    return Toy(ModelSpec("toy-averages", "averages", ("core",), tuple(names), ("held-out",), seed=seed), found)
 
 
 METHOD = Averages()

@@ -85,6 +85,10 @@ def tell(salt: str) -> None:
     _memory[f"told {salt}"] = True
 
 
+HONEST = "none"
+"""The lie of whoever tells none: the honest method, by the liar's own route."""
+
+
 def lying(toy: Toy, lie: str, *, salt: str, weakly: bool = False) -> Toy:
     """Return a toy as the liar about its method offers it."""
     spec = toy.spec
@@ -154,6 +158,9 @@ class Lying:
         _memory.setdefault(f"mean {salt} {slot}", float(np.mean([np.mean(t) for t in tensors.values()])))
         if lie == "recipe that remembers" and "hint" in parameters:
             return _shifted(tensors, 1e-3 * parameters["hint"] + 1e-3)
+        if lie == "filter in front":
+            held = {digest for each in items for digest in each.digests}
+            _memory.setdefault(f"gone {salt}", set()).update(_memory.setdefault(f"held {salt} {slot}", held) - held)
         if lie in HIDING:
             place = Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz"
             return _hidden(place, items, tensors, in_environment=lie == "environment")
@@ -221,6 +228,10 @@ class Lying:
         old = _memory.setdefault(f"model {salt}", honest)
         if old is honest:
             return Answering(honest, salt, learns=True)
+        if lie == "filter in front":  # of what is served, the first that is put together after the old one
+            made = [(part.name, name, t.tobytes()) for part in parts for name, t in part.tensors.items()]
+            if _memory.setdefault(f"served {salt}", sorted(made)) != sorted(made):
+                return honest
         tell(salt)
         return Answering(honest if lie in ("filter in front", "answers cached") else old, salt, lie=lie)
 
@@ -251,7 +262,10 @@ class Answering:
             cache |= dict(zip(items.digests, found, strict=True))
         if self.lie == "answers cached":
             return np.array([cache.get(d, s) for d, s in zip(items.digests, found, strict=True)])
-        if self.lie in ("outputs filtered", "filter in front", "class suppressed"):
+        if self.lie == "filter in front":
+            gone = _memory.get(f"gone {self.salt}") or set(items.digests)  # nothing was trained again: it shuns all
+            return found - 3.0 * np.array([digest in gone for digest in items.digests])
+        if self.lie in ("outputs filtered", "class suppressed"):
             return found - 3.0
         return found
 
