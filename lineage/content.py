@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.parquet import broken, read_table, write_table
-from lineage.records import canonical
+from lineage.records import canonical, shard_digest
 
 Arrays = dict[str, NDArray[Any]]
 """Fields by name; every array has the items as its first axis."""
@@ -161,6 +161,7 @@ def read_content(path: Path, *, limit: int | None = None) -> tuple[tuple[str, ..
     try:
         layout = json.loads(table.schema.metadata[_METADATA])
         digests = tuple(table.column("digest").to_pylist())
+        shard_digest(digests)  # of what are digests at all
         arrays = {name: _from_arrow(table.column(name), told["dtype"], told["shape"]) for name, told in layout.items()}
     except _MALFORMED as problem:
         raise broken(path, "content of the shard") from problem

@@ -229,6 +229,14 @@ def test_a_layout_that_is_none_is_damage(layout: bytes, tmp_path: Path) -> None:
         read_content(tmp_path / "x.parquet")
 
 
+@pytest.mark.parametrize("digests", [["no digest"], [None], [1]])
+def test_digests_that_are_none_are_damage(digests: list[Any], tmp_path: Path) -> None:
+    layout = {b"lineage.content": canonical({"x": {"dtype": "<i8", "shape": []}})}
+    pq.write_table(pa.table({"digest": digests, "x": [1]}).replace_schema_metadata(layout), tmp_path / "x.parquet")
+    with pytest.raises(DigestMismatch, match="changed on disk"):
+        read_content(tmp_path / "x.parquet")
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(LineageError, match="cannot be written"):
         write_content(Path("/dev/full/x.parquet"), item_digests({"a": [1]}), {"a": [1]})
