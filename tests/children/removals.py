@@ -108,7 +108,7 @@ def removal(kind: str, method: str = "averages") -> Removal:
     selectors = [person(ledger, "shard-3", 1) if kind == "retrain" else Selector("shard", "shard-2")]
     with Catalog.of(ledger) as catalog:
         forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
-    plan = _ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
+    plan = ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
     shutil.copytree(folder / "approved", folder / "undisturbed")
     record, start = folder / "changes.json", time.perf_counter()
     ended = the_nursery().run("carry", folder / "undisturbed", request="R-1", record=str(record))
@@ -118,7 +118,7 @@ def removal(kind: str, method: str = "averages") -> Removal:
     return Removal(folder, plan, forgotten, changes, seconds)
 
 
-def _ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
+def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
     """Have a regulator's order granted, planned and approved: everything built on the data goes."""
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
