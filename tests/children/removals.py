@@ -21,7 +21,7 @@ from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.children import aftermath
-from tests.children.nursery import the_nursery
+from tests.children.nursery import Ended, the_nursery
 from tests.tier import tally
 from tests.toys import granted_plan, person, populate, toy_of, train
 
@@ -51,16 +51,20 @@ class Removal:
         """Return a workspace in which the removal is approved and not begun."""
         return Path(shutil.copytree(self.folder / "approved", self.folder / name))
 
+    def carry(self, workspace: Path, **order: Any) -> Ended:
+        """Carry the removal out, or go on with it, in a process of its own."""
+        return the_nursery().run("carry", workspace, request="R-1", **order)
+
     def resume(self, workspace: Path, **order: Any) -> None:
         """Go on with the removal in a new process; it must be certified."""
         with aftermath.nothing_lost(workspace):
-            ended = the_nursery().run("carry", workspace, request="R-1", **order)
+            ended = self.carry(workspace, **order)
         assert (ended.code, ended.out) == (0, "certified"), ended
 
     def kill(self, workspace: Path, **order: Any) -> bool:
         """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
         with aftermath.nothing_lost(workspace):
-            ended = the_nursery().run("carry", workspace, request="R-1", **order)
+            ended = self.carry(workspace, **order)
         assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
         KILLED[workspace] += ended.killed
         aftermath.under_way(workspace, self.plan)
