@@ -4,15 +4,19 @@ Records stay where they can: a run keeps its metrics, parameters and tags, only 
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
 ``mlflow gc`` would: that command itself would take along whatever else waits in the user's bin.
 
+The order matters to who is killed half-way: what the rest is found by goes last. A logged model and what points at it
+are found by the file, so that file outlives them; a release's run and its description are found by the version.
+
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import Store
-from disgorge.mlflow_traces import Wanted, traces
+from disgorge.mlflow_traces import COMPOSITION, DESCRIBES, Wanted, traces
 from lineage.forget_dvc import Forgotten
 
 
@@ -22,30 +26,38 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
     try:
         found = traces(workspace, wanted)
         done.left += found.beyond
+        described = [key for key, why in found.versions.items() if why == DESCRIBES]
         if found.versions or found.models or found.runs:
             with Store(workspace).client() as client:
-                for name, number in found.versions:
-                    _forget_version(client, name, number)
-                    done.deleted.append(f"MLflow model version {name}/{number}")
+                _forget_versions(client, [key for key in found.versions if key not in described], done)
+                _unlink([path for path in found.going() if path not in found.files], workspace, done)
                 for model in found.models:
                     _forget_model(client, model, done)
                 for run in found.runs:
                     _forget_run(client, run, done)
-        for path in found.going():
-            if path.is_file() or path.is_symlink():
-                path.unlink()
-                done.deleted.append(f"MLflow artifact {_name(path, workspace)}")
+                _unlink(found.files, workspace, done)
+                _forget_versions(client, described, done)
+        _unlink(found.files, workspace, done)
         done.left += [f"{words}, and could not be deleted" for words in traces(workspace, wanted).words()]
     except (DisgorgeError, OSError) as error:
         done.left.append(f"MLflow: {error}")
     return done
 
 
-def _forget_version(client: Any, name: str, number: str) -> None:
-    """Delete a version with its tags, which MLflow would keep."""
-    for tag in client.get_model_version(name, number).tags:
-        client.delete_model_version_tag(name, number, tag)
-    client.delete_model_version(name, number)
+def _unlink(paths: Iterable[Path], workspace: Path, done: Forgotten) -> None:
+    for path in paths:
+        if path.is_file() or path.is_symlink():
+            path.unlink()
+            done.deleted.append(f"MLflow artifact {_name(path, workspace)}")
+
+
+def _forget_versions(client: Any, versions: Iterable[tuple[str, str]], done: Forgotten) -> None:
+    """Delete versions with their tags, which MLflow would keep; the tag by which one is found goes last."""
+    for name, number in versions:
+        for tag in sorted(client.get_model_version(name, number).tags, key=lambda tag: tag == COMPOSITION):
+            client.delete_model_version_tag(name, number, tag)
+        client.delete_model_version(name, number)
+        done.deleted.append(f"MLflow model version {name}/{number}")
 
 
 def _forget_model(client: Any, model: str, done: Forgotten) -> None:

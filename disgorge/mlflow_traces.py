@@ -27,6 +27,10 @@ from lineage.objects import sha256_of
 
 OURS = ("mlartifacts", "mlruns")
 """Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
+COMPOSITION = "disgorge.composition"
+"""The tag by which a version says what it describes."""
+DESCRIBES = "describes what was purged"
+"""Why such a version is a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ def _releases(client: Any, found: Traces, wanted: Wanted) -> None:
     for version in _versions(client):
         found.places += 1
         key = (version.name, str(version.version))
-        if version.tags.get("disgorge.composition", "") in wanted.compositions:
-            found.versions[key] = "describes what was purged"
+        if version.tags.get(COMPOSITION, "") in wanted.compositions:
+            found.versions[key] = DESCRIBES
             if version.run_id and (where := _release_run(client, version.run_id)) is not None:
                 found.runs[version.run_id] = where
         elif (why := _points(client, version, found)) is not None:

@@ -1,7 +1,7 @@
 """A page that shows near-duplicates beside the removed items they look like, for the person who judges them.
 
-It shows content that is to be removed, so whoever has it written deletes it afterwards; no purge knows of it. It refers
-to nothing outside itself.
+It shows content that is to be removed, so whoever has it written deletes it afterwards; no purge does, and
+:mod:`disgorge.handed_out` remembers that it was written. It refers to nothing outside itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +23,18 @@ SHOWN = 200
 """Pairs on a page; how many more there are is said."""
 
 
-def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> str:
-    """Return the page: each item with the removed one nearest to it, as pictures where a field is one."""
+def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> tuple[str, frozenset[str]]:
+    """Return the page, each item with the removed one nearest to it, as pictures where a field is one.
+
+    And the digests of the items that it shows.
+    """
     shown = items[:SHOWN]
     content = _content(ledger, {digest for item in shown for digest in (item.digest, item.near[0])})
     pairs = [
         {"item": item, "live": _views(content, item.digest), "removed": _views(content, item.near[0])} for item in shown
     ]
-    return rendered("near.html.j2", {"request": request, "pairs": pairs, "left_out": len(items) - len(shown)})
+    page = rendered("near.html.j2", {"request": request, "pairs": pairs, "left_out": len(items) - len(shown)})
+    return page, frozenset(content)
 
 
 def _content(ledger: Ledger, wanted: set[str]) -> dict[str, dict[str, Array]]:

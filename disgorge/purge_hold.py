@@ -110,6 +110,12 @@ def due(ledger: Ledger) -> dict[str, Case]:
     return {n: case for n, case in waiting(ledger).items() if case.purge_held is None or case.purge_held <= today}
 
 
+def is_ahead(ledger: Ledger, request: str) -> bool:
+    """Whether a request is open and planned, and its purge is still to come. Errors as of ``case_of``."""
+    case = case_of(ledger, request)
+    return not case.closed and bool(case.plan) and not is_purged(ledger, case)
+
+
 def _waits(ledger: Ledger, case: Case) -> bool:
     return bool(case.steps.get(case.plan or "")) and _next(ledger, case) in (Action.PURGE, Action.REPORT)
 

@@ -1,27 +1,41 @@
-"""What a purge would delete, every path and store entry of it, said before it happens. Reads only."""
+"""What a purge would delete, every path and store entry of it, said before it happens. Reads only.
 
-from collections.abc import Collection, Iterator
+Of a request that was not begun, or has not come to its purge, it is said by its plan and its selectors as if all the
+steps before were done (:mod:`disgorge.foreseen`). That holds as of now: what the execution itself writes, such as the
+shards that it cuts, is not in it, and other work in the workspace can change it.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
+from disgorge.foreseen import foreseen
 from disgorge.forget_list import ForgetList, forgotten
-from disgorge.plan import Action
+from disgorge.near_review import included_items
+from disgorge.particulars import selectors_of
+from disgorge.plan import Action, Plan
 from disgorge.purge import purge_plan
+from disgorge.requests import require_fresh
 from disgorge.residue_search import wanted_of
 from disgorge.same_weights import tensors_that_go
 from lineage import forget_dvc
+from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """``paths`` are the files that go, ``records`` entries of stores, ``kept`` what stays and why, in words."""
+    """``paths`` are the files that go, ``records`` entries of stores, ``kept`` what stays and why, in words.
+
+    ``ahead`` counts the steps that come before the purge and are not done yet.
+    """
 
     paths: tuple[Path, ...]
     records: tuple[str, ...]
     kept: tuple[str, ...]
+    ahead: int = 0
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -30,13 +44,22 @@ class Preview:
 
 
 def preview(ledger: Ledger, request: str) -> Preview:
-    """Return what the purge of a request's last plan would do at this moment."""
+    """Return what the purge of a request's last plan would do if it came to it at this moment.
+
+    Raises :class:`~lineage.errors.UnknownRecord` if there is no plan, and :class:`~disgorge.errors.StalePlan` for one
+    that would not be carried out any more.
+    """
     case = case_of(ledger, request)
-    targets = [step.detail for step in plan_of(ledger, case).steps if step.action is Action.PURGE]
+    plan = plan_of(ledger, case)
+    done = case.steps.get(plan.digest, {})
+    require_fresh(ledger, plan, started=bool(done))
+    targets = [step.detail for step in plan.steps if step.action is Action.PURGE]
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
-    items = forgotten(ledger, case) if any(_lists(ledger, case)) else frozenset()
+    items = _items(ledger, case, plan)
     tensors = _tensors(ledger, case, objects)
+    ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
+    ledger = foreseen(ledger, plan, done)
     listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
     tracked = forget_dvc.listing(
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
@@ -45,7 +68,7 @@ def preview(ledger: Ledger, request: str) -> Preview:
     logged = mlflow_traces.traces(ledger.workspace, wanted)
     paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
-    return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept)
+    return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept, ahead)
 
 
 def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[str]:
@@ -54,6 +77,13 @@ def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[
     return noted.tensors if noted.found_before is not None else tensors_that_go(ledger, objects)
 
 
-def _lists(ledger: Ledger, case: Case) -> Iterator[bool]:
-    """Yield whether the list of withdrawn items of each plan is there; the report erases it."""
-    yield from (ForgetList(ledger, digest).path.exists() for digest in case.steps)
+def _items(ledger: Ledger, case: Case, plan: Plan) -> frozenset[str]:
+    """Return the items that are withdrawn, and those that the plan will withdraw; the report erases what lists them."""
+    listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
+    items = forgotten(ledger, case) if listed else frozenset[str]()
+    done = case.steps.get(plan.digest, {})
+    if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
+        with Catalog.anew(ledger) as catalog:
+            selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+        items = items.union(*selected.values())
+    return items

@@ -10,6 +10,7 @@ from disgorge.docket import Case
 from disgorge.errors import CertificateRefused
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
+from disgorge.handed_out import bundles_with, pages_with
 from disgorge.near import look, recognized
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
@@ -75,7 +76,11 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     result = {
         "deleted": len(purged.deleted),
         "kept": list(purged.kept),
-        "residuals": list(purged.residuals),
+        "residuals": [
+            *purged.residuals,
+            *bundles_with(ledger, targets["shards"]),
+            *pages_with(ledger, forget),
+        ],
         "residue": plain(nameless(ledger, plan.digest, residue)),
         "closures": plain(closures),
     }

@@ -14,6 +14,7 @@ from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
+from disgorge.handed_out import note_bundle
 from disgorge.inclusion import prove
 from disgorge.kept_records import kept_record
 from disgorge.limits import not_reached
@@ -25,6 +26,7 @@ from disgorge.report import MethodNote, ReportCase, write_bundle, write_zip
 from disgorge.requests import impact_as_planned
 from disgorge.signing import public_pem, read_or_make_key
 from disgorge.tolerance import tolerance_of
+from disgorge.turn import turn
 from disgorge.unsearched import with_names
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
@@ -61,16 +63,19 @@ def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = No
 def write_with_inputs(ledger: Ledger, plan: Plan, case: Case) -> Path:
     """Write the closed request's bundle once more, with inputs and weights, as ``reports/<request>-with-inputs.zip``.
 
-    What the retained shards hold leaves the workspace with it, and no later removal reaches a copy. The evidence is
-    that of the report, not measured again. Raises :class:`DisgorgeError` if no report was written yet.
+    What the retained shards hold leaves the workspace with it, and no later removal reaches a copy: it names the bundle
+    (:mod:`disgorge.handed_out`), which is why none runs meanwhile. The evidence is that of the report, not measured
+    again. Raises :class:`DisgorgeError` if no report was written yet.
     """
     if not case.report:
         raise DisgorgeError(f"request {plan.request} has no report yet; carry it out first")
-    evidence = evidence_of(ledger, case.report["evidence"])
-    report = report_case(ledger, plan, case, evidence)
-    attached = weights_and_inputs(ledger, Made(report.compositions, report.recipes, report.shards))
-    path = ledger.workspace / "reports" / f"{plan.request}-with-inputs.zip"
-    return write_zip(path, replace(report, attached=attached), key=key_of(ledger))
+    with turn(ledger, then=f"run `disgorge request report {plan.request} --with-inputs`"):
+        evidence = evidence_of(ledger, case.report["evidence"])
+        report = report_case(ledger, plan, case, evidence)
+        attached = weights_and_inputs(ledger, Made(report.compositions, report.recipes, report.shards))
+        path = ledger.workspace / "reports" / f"{plan.request}-with-inputs.zip"
+        note_bundle(ledger, plan.request, path.name, [shard.digest for shard in report.shards])
+        return write_zip(path, replace(report, attached=attached), key=key_of(ledger))
 
 
 def report_case(

@@ -10,7 +10,7 @@ from disgorge.execute import Executed, execute
 from disgorge.jobs import Here, Runner
 from disgorge.method import Items, Toy, method_named
 from disgorge.plan import Plan
-from disgorge.registry import Unregistered
+from disgorge.registry import Registrar, Unregistered
 from disgorge.requests import approve_plan, decide_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from disgorge.training import Made, make
@@ -31,10 +31,18 @@ def toy_of(method: str, seed: int) -> Toy:
     return method_named(method).toy(seed)
 
 
-def populate(ledger: Ledger, toy: Toy, folder: Path, *, leave_out: Callable[[str, int], bool] | None = None) -> None:
+def populate(
+    ledger: Ledger,
+    toy: Toy,
+    folder: Path,
+    *,
+    leave_out: Callable[[str, int], bool] | None = None,
+    dvc: bool = False,
+) -> None:
     """Register a toy's shards; row r of shard s has key ``s-r``, and rows come from people in groups of three.
 
     ``leave_out(shard, row)`` says which rows were never there: that is how a never-trained workspace is made.
+    ``dvc`` tracks the shards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, items in toy.items.items():
@@ -45,7 +53,7 @@ def populate(ledger: Ledger, toy: Toy, folder: Path, *, leave_out: Callable[[str
             core = name in toy.spec.core
             add_shard(
                 ledger, source, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
-                legal_basis="public domain" if core else "consent", core=core, check=False, dvc=False,
+                legal_basis="public domain" if core else "consent", core=core, check=False, dvc=dvc,
             )  # fmt: skip
 
 
@@ -100,11 +108,12 @@ def carry(
     *,
     independent: Callable[[], Runner] | None = None,
     references: int = 0,
+    registrar: Registrar | None = None,
 ) -> Executed:
-    """Execute an approved request in this process; references are left out unless asked for."""
+    """Execute an approved request in this process; references and a registry are left out unless asked for."""
     return execute(
         ledger, request_id, runner=Here(ledger), independent=independent or (lambda: Here(ledger)),
-        references=references, registrar=Unregistered(), observer=Untracked(),
+        references=references, registrar=registrar or Unregistered(), observer=Untracked(),
     )  # fmt: skip
 
 

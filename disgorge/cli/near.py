@@ -52,10 +52,10 @@ def near(
     found = near_now(ledger, case, [change.before for change in impact.shards])
     chosen = _chosen(found.unjudged, item or [])
     if pictures is not None:
+        from disgorge.handed_out import write_page
         from disgorge.near_page import near_page
-        from lineage.objects import write_atomically
 
-        write_atomically(pictures, near_page(ledger, case.request.id, chosen).encode())
+        write_page(ledger, case.request.id, pictures, *near_page(ledger, case.request.id, chosen))
     if same or distinct:
         require_name(by or "", "says so")
         require_reason(reason or "")

@@ -35,12 +35,16 @@ def run(
     references: References = None,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out every purge that is due, and let those requests finish with their report."""
-    from disgorge.purge_hold import due, waiting
+    """Carry out every purge that is due, and let those requests finish with their report.
+
+    With --dry-run and a planned request, say before anything is done what its purge would delete.
+    """
+    from disgorge.purge_hold import due, is_ahead, waiting
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
-    if request is not None and request not in waiting(ledger):
+    foretold = dry_run and request is not None and is_ahead(ledger, request)
+    if request is not None and request not in waiting(ledger) and not foretold:
         raise WrongUse(f"no purge is next for {request}; `disgorge request show {request}` says where it stands")
     names = [request] if request is not None else list(waiting(ledger) if dry_run else due(ledger))
     if dry_run:
@@ -105,10 +109,17 @@ def _print_lists(ledger: Any, names: list[str], *, as_json: bool) -> None:
 
     found = {name: preview(ledger, name) for name in names}
     if as_json:
-        show.write_json({name: {"delete": list(each.entries), "kept": list(each.kept)} for name, each in found.items()})
+        told = {
+            name: {"delete": list(each.entries), "kept": list(each.kept), "steps_before": each.ahead}
+            for name, each in found.items()
+        }
+        show.write_json(told)
         return
     for name, each in found.items():
-        show.line(f"{name}: {len(each.entries)} to delete")
+        before = (
+            f"; a preview, as of now, with {show.count(each.ahead, 'step')} to be done before" if each.ahead else ""
+        )
+        show.line(f"{name}: {len(each.entries)} to delete{before}")
         for words in (*each.entries, *each.kept):
             show.line_with_indent("  ", show.clean(words))
     if not found:

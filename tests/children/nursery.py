@@ -24,6 +24,11 @@ PRELOADED = (
     "pydantic.json_schema", "dateutil.relativedelta", "dateutil.parser", "numpy.random", "numpy.ma", "torch",
 )  # fmt: skip
 
+STORES = (
+    "mlflow", "mlflow.pyfunc", "mlflow.tracking.client", "mlflow.store.tracking.sqlalchemy_store", "dvc.repo",
+    "dvc.stage", "dvc.fs",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -43,11 +48,11 @@ class Ended:
 class Nursery:
     """A process that forks children on order; see :mod:`tests.children.serve` for what can be ordered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *also: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nursery-"))
         self._count = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.children.serve", *PRELOADED],
+            [sys.executable, "-m", "tests.children.serve", *PRELOADED, *also],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
             env=os.environ | {"TMPDIR": str(self.folder)},  # who is killed leaves things there
         )  # fmt: skip
@@ -89,5 +94,13 @@ class Nursery:
 def the_nursery() -> Nursery:
     """Return the one nursery of this test session, started when it is first asked for."""
     nursery = Nursery()
+    atexit.register(nursery.close)
+    return nursery
+
+
+@cache
+def nursery_with_stores() -> Nursery:
+    """Return the one nursery of this test session whose children have MLflow and DVC at hand, which take seconds."""
+    nursery = Nursery(*STORES)
     atexit.register(nursery.close)
     return nursery

@@ -21,7 +21,7 @@ from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.children import aftermath
-from tests.children.nursery import the_nursery
+from tests.children.nursery import Ended, the_nursery
 from tests.tier import tally
 from tests.toys import granted_plan, person, populate, toy_of, train
 
@@ -51,16 +51,20 @@ class Removal:
         """Return a workspace in which the removal is approved and not begun."""
         return Path(shutil.copytree(self.folder / "approved", self.folder / name))
 
+    def carry(self, workspace: Path, **order: Any) -> Ended:
+        """Carry the removal out, or go on with it, in a process of its own."""
+        return the_nursery().run("carry", workspace, request="R-1", **order)
+
     def resume(self, workspace: Path, **order: Any) -> None:
         """Go on with the removal in a new process; it must be certified."""
         with aftermath.nothing_lost(workspace):
-            ended = the_nursery().run("carry", workspace, request="R-1", **order)
+            ended = self.carry(workspace, **order)
         assert (ended.code, ended.out) == (0, "certified"), ended
 
     def kill(self, workspace: Path, **order: Any) -> bool:
         """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
         with aftermath.nothing_lost(workspace):
-            ended = the_nursery().run("carry", workspace, request="R-1", **order)
+            ended = self.carry(workspace, **order)
         assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
         KILLED[workspace] += ended.killed
         aftermath.under_way(workspace, self.plan)
@@ -108,7 +112,7 @@ def removal(kind: str, method: str = "averages") -> Removal:
     selectors = [person(ledger, "shard-3", 1) if kind == "retrain" else Selector("shard", "shard-2")]
     with Catalog.of(ledger) as catalog:
         forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
-    plan = _ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
+    plan = ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
     shutil.copytree(folder / "approved", folder / "undisturbed")
     record, start = folder / "changes.json", time.perf_counter()
     ended = the_nursery().run("carry", folder / "undisturbed", request="R-1", record=str(record))
@@ -118,7 +122,7 @@ def removal(kind: str, method: str = "averages") -> Removal:
     return Removal(folder, plan, forgotten, changes, seconds)
 
 
-def _ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
+def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
     """Have a regulator's order granted, planned and approved: everything built on the data goes."""
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",

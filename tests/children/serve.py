@@ -77,12 +77,13 @@ def _carry(order: Order) -> int:
     """Execute, or go on with, a removal; say the verdict."""
     from disgorge.execute import execute
     from disgorge.jobs import Here
-    from disgorge.registry import Unregistered
-    from disgorge.tracking import Untracked
+    from disgorge.registry import Unregistered, registry_or_none
+    from disgorge.tracking import Untracked, tracking_or_none
     from disgorge.workers import Workers
     from lineage.ledger import Ledger
 
     ledger = Ledger.open(Path(order["workspace"]))
+    mlflow = order.get("mlflow", False)
     watch = Watch(ledger.workspace, order)
     with Workers(ledger, count=2) as workers:
         done = execute(
@@ -90,10 +91,24 @@ def _carry(order: Order) -> int:
             runner=workers if order.get("workers") else Here(ledger),
             independent=lambda: Workers(ledger, count=2, apart=True) if order.get("workers") else Here(ledger),
             references=order.get("references", 0),
-            registrar=Unregistered(), observer=Untracked(), on_step=watch.step,
+            registrar=registry_or_none(ledger) if mlflow else Unregistered(),
+            observer=tracking_or_none(ledger) if mlflow else Untracked(), on_step=watch.step,
         )  # fmt: skip
     watch.end()
     sys.stdout.write(done.verdict)
+    return 0
+
+
+def _store(order: Order) -> int:
+    """Train a toy in a workspace that has DVC and MLflow."""
+    from dataclasses import replace
+
+    from tests.stores import with_stores
+    from tests.toys import toy_of
+
+    toy = toy_of("averages", 3)
+    toy = replace(toy, spec=replace(toy.spec, parameters=order["parameters"]))
+    with_stores(Path(order["workspace"]).parent, toy, learned=order["learned"])
     return 0
 
 
@@ -172,6 +187,7 @@ _ORDERS: dict[str, Callable[[Order], int]] = {
     "cli": _cli,
     "file": _file,
     "file-and-read": _file_and_read,
+    "store": _store,
 }
 
 

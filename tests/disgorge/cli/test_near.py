@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.handed_out import pages_with
 from lineage.ledger import Ledger
 from tests import lookalikes
 from tests.disgorge.cli.conftest import filed, fine, refused, run, untouched
@@ -34,6 +35,7 @@ def test_a_person_sees_it_and_judges_it(asked: Path) -> None:
     shown = fine("request", "near", "R-1", "--pictures", "near.html").out
     assert f"shard-2  {digest[:12]}" in shown
     assert Path("near.html").read_text().count("data:image/png") == 2
+    assert "still there" in pages_with(Ledger.open(), [digest])[0], "a removal of what it shows will name the page"
     said = fine(
         "request", "near", "R-1", "--same", "--item", digest[:12], "--by", "Ann", "--reason", "the same picture"
     )

@@ -1,0 +1,110 @@
+"""What was handed out before a removal is named by it, wherever it was taken, and by no other."""
+
+import base64
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from disgorge.docket import case_of, plan_of
+from disgorge.execute import Executed
+from disgorge.handed_out import bundles_with, pages_with, write_page
+from disgorge.report import verify_bundle
+from disgorge.turn import turn
+from disgorge.write_up import write_with_inputs
+from lineage.errors import WorkspaceBusy
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import shard_rows
+from tests.toys import carry, granted_plan, live_shards, person, populate, remove, toy_of, train
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Return a trained toy."""
+    made = Ledger.init(tmp_path / "workspace")
+    toy = toy_of("averages", 3)
+    populate(made, toy, tmp_path / "sources")
+    train(made, toy)
+    return made
+
+
+def exported(ledger: Ledger, request: str) -> Path:
+    """Write a request's bundle with inputs, and take it away."""
+    case = case_of(ledger, request)
+    bundle = write_with_inputs(ledger, plan_of(ledger, case), case)
+    verify_bundle(bundle, public_key=ledger.home / "public.pem", level="ledger", workspace=ledger.workspace)
+    return bundle.rename(ledger.workspace.parent / f"taken-{request}.zip")
+
+
+def residuals(done: Executed) -> list[str]:
+    """Return what a report calls left, from its signed statement."""
+    assert verify_bundle(done.bundle).verdict == "certified"
+    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
+    return list(statement["predicate"]["not_promised"])
+
+
+def named(done: Executed) -> list[str]:
+    """Return the bundles that a report names."""
+    return [words.split()[2] for words in residuals(done) if words.startswith("exported bundle ")]
+
+
+def test_every_later_removal_names_the_bundles_that_held_its_items(ledger: Ledger) -> None:
+    remove(ledger, [person(ledger, "shard-3", 1)])
+    exported(ledger, "R-1")
+    second = remove(ledger, [person(ledger, "shard-3", 0)], request_id="R-2")
+    today = f"{ledger.now():%Y-%m-%d}"
+    words = f"exported bundle R-1-with-inputs.zip of request R-1 on {today} held them; ask whoever has it to delete it"
+    assert words in residuals(second)
+    exported(ledger, "R-2")
+    third = remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-3")
+    assert named(third) == ["R-1-with-inputs.zip", "R-2-with-inputs.zip"], "the shard of R-2 was cut from that of R-1"
+
+
+def test_a_bundle_without_the_items_is_not_named(ledger: Ledger) -> None:
+    remove(ledger, [Selector("shard", "shard-3")])
+    with ZipFile(exported(ledger, "R-1")) as bundle:
+        inputs = {Path(name).stem for name in bundle.namelist() if name.startswith("inputs/")}
+    shard = live_shards(ledger)["shard-1"].digest
+    assert bundles_with(ledger, [shard]) != []
+    assert bundles_with(ledger, ["0" * 64]) == []
+    (fact,) = ledger.facts("bundle-exported")
+    assert set(fact.body) == {"request", "name", "shards"}
+    assert set(fact.body["shards"]) == inputs
+
+
+def test_none_is_exported_while_something_is_removed(ledger: Ledger) -> None:
+    remove(ledger, [person(ledger, "shard-3", 1)])
+    with turn(ledger, then=""), pytest.raises(WorkspaceBusy, match="--with-inputs"):
+        exported(ledger, "R-1")
+    assert not list(ledger.facts("bundle-exported"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_page_with_pictures_is_named_and_its_path_is_not(ledger: Ledger, tmp_path: Path, *, there: bool) -> None:
+    rows = shard_rows(ledger, live_shards(ledger)["shard-3"].digest)
+    items = [row.digest for row in rows if row.subject == person(ledger, "shard-3", 1).value]
+    page = tmp_path / "of-ada-lovelace.html"
+    write_page(ledger, "R-0", page, "<html>", items)
+    (note,) = (ledger.home / "private" / "pages").iterdir()
+    assert json.loads(note.read_bytes())["path"] == str(page)
+    if not there:
+        page.unlink()
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    done = carry(ledger)
+    told = [words for words in residuals(done) if "a page with pictures" in words]
+    assert len(told) == 1
+    assert "for request R-0" in told[0]
+    assert (note.name in told[0]) == there
+    everything = [path for path in ledger.workspace.rglob("*") if path.is_file() and path != note]
+    assert not any(b"lovelace" in path.read_bytes() for path in everything)
+    assert not any(item.encode() in note.read_bytes() for item in items)
+
+
+def test_a_page_that_shows_other_items_is_not_named_and_a_damaged_note_is(ledger: Ledger, tmp_path: Path) -> None:
+    write_page(ledger, "R-0", tmp_path / "page.html", "<html>", ["a" * 64])
+    assert pages_with(ledger, ["b" * 64]) == []
+    (note,) = (ledger.home / "private" / "pages").iterdir()
+    note.write_bytes(note.read_bytes()[:30])
+    assert "cannot be read" in pages_with(ledger, ["b" * 64])[0]
