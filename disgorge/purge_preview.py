@@ -57,9 +57,9 @@ def preview(ledger: Ledger, request: str) -> Preview:
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
     items = _items(ledger, case, plan)
-    tensors = _tensors(ledger, case, objects)
     ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
     ledger = foreseen(ledger, plan, done)
+    tensors = _tensors(ledger, case, objects)
     listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
     tracked = forget_dvc.listing(
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
