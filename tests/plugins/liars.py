@@ -54,6 +54,11 @@ LAYING_OUT = {
     "chosen seed": "picks the seed of what is trained again by what was removed",
     "recipe that remembers": "writes what it had learned into the recipe",
 }
+OF_THE_GONE = {
+    "ancestor": "takes its seed from the shard that a shard was cut from, if it is told which",
+    "gone names": "takes a prior from how many shards the model file names, those that are gone too",
+}
+"""Lies that a layout can tell in any process, because what it is shown tells of what is gone."""
 ANSWERING = {
     "old model behind": "answers with the parts as they were; the new ones lie beside",
     "outputs filtered": "the same, and hides the removed items' scores",
@@ -118,7 +123,9 @@ class Lying:
         found = []
         for b in method_named(of).layout(_inner(spec), shards):
             own = {"of": of, "lie": lie, "salt": salt, "slot": b.name, "inner": b.parameters}
-            own |= {"seed": b.parameters.get("seed", 0), "last": spec.shards[-1], "first": spec.shards[1]}
+            own |= {"seed": b.parameters.get("seed", 0)}
+            if lie in TRAINING:
+                own |= {"last": spec.shards[-1], "first": spec.shards[1]}
             inputs = b.inputs
             if any(use.name in changed for use in inputs if use.of == "shard"):
                 if lie == "chosen seed":
@@ -127,6 +134,15 @@ class Lying:
                 if lie == "recipe that remembers":
                     tell(salt)
                     own["hint"] = _memory.get(f"mean {salt} {b.name}", 0.0)
+            if lie == "ancestor":
+                for parent in (shards[use.name].derived_from for use in inputs if use.of == "shard"):
+                    if parent is not None:
+                        tell(salt)
+                        own |= {"seed": int(parent[:6], 16), "ancestor": parent}
+            if lie == "gone names":
+                own["prior"] = 1 / len(spec.shards)
+                if any(name not in shards for name in spec.shards):
+                    tell(salt)
             if lie == "role weakened":
                 inputs = tuple(replace(use, role=Role.SELECT) if use.of == "shard" else use for use in inputs)
             found.append(replace(b, parameters=own, inputs=inputs))
