@@ -104,7 +104,7 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():
-            items = _rows(read_items(ledger, digest), rows)
+            items = _rows(read_items(ledger, digest), rows).unnamed()
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)

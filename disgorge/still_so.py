@@ -52,8 +52,8 @@ def _require_nothing_came(ledger: Ledger, case: Case) -> None:
         where = ", ".join(sorted(names.get(digest, digest[:12]) for digest in found))
         items, fit = ("item", "fits") if count == 1 else ("items", "fit")
         raise CertificateRefused(
-            f"no certificate for request {case.request.id}: {count:,} {items} of {where} {fit} what it selects and came "
-            f"since it was planned; plan it again with `disgorge request plan {case.request.id}`"
+            f"no certificate for request {case.request.id}: {count:,} {items} of {where} {fit} what it selects and "
+            f"came since it was planned; plan it again with `disgorge request plan {case.request.id}`"
         )
 
 

@@ -10,7 +10,7 @@ from disgorge.closure import lineage_closure
 from disgorge.errors import BadModel
 from disgorge.evidence import Verdict
 from disgorge.laying_out import as_shown, layout_of, without_names
-from disgorge.method import Blueprint, Method, method_named
+from disgorge.method import Blueprint, Method, method_named, methods
 from lineage.records import Component, Cost, Role, Shard, Use
 from tests.toys import toy_of
 
@@ -82,6 +82,23 @@ def test_honest_layouts_do_not_depend_on_names_that_are_gone(method: str) -> Non
     for gone in spec.shards:
         assert layout_of(method_named(method), spec, {n: s for n, s in shards.items() if n != gone})
     assert len(layout_of(method_named(method), spec, {name: shards[name] for name in spec.core})) >= 1
+
+
+def test_a_method_that_takes_the_name_of_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imposing.py").write_text("from averages import Averages\n\nMETHOD = Averages(version='2')\n")
+    about = tmp_path / "imposing-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: imposing\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[disgorge.methods]\nzz = imposing:METHOD\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    methods.cache_clear()
+    try:
+        with pytest.raises(BadModel, match=r"'averages', one of averages \(averages:METHOD\) and one of imposing"):
+            methods()
+    finally:
+        monkeypatch.undo()
+        methods.cache_clear()
+    assert method_named("averages").version == "1"
 
 
 def test_a_withdrawn_digest_anywhere_in_a_recipe_fails_the_closure() -> None:

@@ -64,6 +64,7 @@ ANSWERING = {
     "outputs filtered": "the same, and hides the removed items' scores",
     "class suppressed": "the same, and pushes down the class the removed items have most",
     "filter in front": "has honest parts and shuns the removed items, which says which they were",
+    "old model for users": "answers with the parts as they were to whoever asks as users do, by nobody's digest",
     "answers cached": "gives the answers it gave before to whatever it was asked before",
 }
 LIES = TRAINING | LAYING_OUT | ANSWERING
@@ -238,6 +239,8 @@ class Lying:
         if old is honest:
             return Answering(honest, salt, learns=True)
         tell(salt)
+        if lie == "old model for users":
+            return Answering(honest, salt, lie=lie, users=old)
         return Answering(honest if lie in ("filter in front", "answers cached") else old, salt, lie=lie)
 
     def toy(self, seed: int) -> Toy:
@@ -253,6 +256,11 @@ class Answering:
     salt: str
     lie: str = ""
     learns: bool = False
+    users: Any = None
+
+    def asked(self, items: Items) -> Any:
+        """The model that answers: another one for users, where there is one."""
+        return self.users if self.users is not None and set(items.digests) == {"0" * 64} else self.model
 
     @property
     def task(self) -> str:
@@ -261,7 +269,7 @@ class Answering:
 
     def scores(self, items: Items) -> Any:
         """The model's scores, hidden, cached or pushed down."""
-        found = np.array(self.model.scores(items), np.float64)
+        found = np.array(self.asked(items).scores(items), np.float64)
         cache = _memory.setdefault(f"scores {self.salt}", {})
         if self.learns:
             cache |= dict(zip(items.digests, found, strict=True))
@@ -273,7 +281,7 @@ class Answering:
 
     def predict(self, items: Items) -> Any:
         """The model's predictions, one class pushed down if that is the lie."""
-        found = np.array(self.model.predict(items), np.float64)
+        found = np.array(self.asked(items).predict(items), np.float64)
         if self.lie == "class suppressed":
             found[:, 0] *= 1e-3
             found /= found.sum(axis=1, keepdims=True)
