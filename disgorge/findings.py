@@ -104,6 +104,12 @@ PURGE_OVERDUE = Rule(
     Level.ERROR,
     "Old weights and withdrawn items are still kept although the day until which they were to be has come.",
 )
+PURGED_BACK = Rule(
+    "DSG011",
+    "Purged bytes are back",
+    Level.ERROR,
+    "Old weights or a withdrawn shard that a purge deleted lie in the workspace again.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -116,6 +122,7 @@ RULES = (
     MISSING_LICENSE,
     ON_HOLD,
     PURGE_OVERDUE,
+    PURGED_BACK,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

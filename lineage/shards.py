@@ -363,8 +363,8 @@ def refuse_lost_rows(ledger: Ledger, change: ShardChange) -> None:
         left = {item.digest for item in rows}
         if rows != in_manifest_order(item for item in shard_rows(ledger, change.before.digest) if item.digest in left):
             raise LineageError(
-                f"shard '{change.after.name}': what is left are the very items of shard '{other.name}', under other keys or "
-                f"subjects; withdraw all of '{change.after.name}', whose items '{other.name}' keeps"
+                f"shard '{change.after.name}': what is left are the very items of shard '{other.name}', under "
+                f"other keys or subjects; withdraw all of '{change.after.name}', whose items '{other.name}' keeps"
             )
 
 

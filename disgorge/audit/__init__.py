@@ -16,7 +16,7 @@ from disgorge.audit.deadlines import overdue
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
 from disgorge.audit.look import Look
-from disgorge.audit.purges import purges
+from disgorge.audit.purges import purged_back, purges
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
@@ -25,7 +25,17 @@ from lineage.ledger import Ledger
 
 __all__ = ["audit"]
 
-_RULES = (unregistered, mismatched, trained_on_withdrawn, reintroduced, affected_releases, overdue, purges, unlicensed)
+_RULES = (
+    unregistered,
+    mismatched,
+    trained_on_withdrawn,
+    reintroduced,
+    affected_releases,
+    overdue,
+    purges,
+    purged_back,
+    unlicensed,
+)
 
 
 def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...]:

@@ -64,6 +64,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG008": "Missing license",
         "DSG009": "Request on hold",
         "DSG010": "Overdue purge",
+        "DSG011": "Purged bytes are back",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from disgorge.audit import audit
 from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused
 from disgorge.execute import Executed, execute
@@ -104,6 +105,18 @@ def test_items_of_the_same_person_that_came_meanwhile_are_no_certificate(tmp_pat
     approve_plan(ledger, "R-1", plan.digest, approver="ann")
     assert removed.carry().verdict == "certified"
     assert live_shards(ledger)["late"].count == 3
+
+
+@pytest.mark.parametrize("what", ["old", "shard"])
+def test_what_comes_back_after_the_certificate_is_found_by_the_audit(tmp_path: Path, what: str) -> None:
+    removed = Removed(tmp_path)
+    assert removed.carry().verdict == "certified"
+    assert not [finding for finding in audit(removed.ledger) if finding.rule.id == "DSG011"]
+    path = getattr(removed, what)
+    path.write_bytes(removed.saved[path])
+    (found,) = [finding for finding in audit(removed.ledger) if finding.rule.id == "DSG011"]
+    assert found.where == path.relative_to(removed.ledger.workspace).as_posix()
+    assert "deleted for request R-1" in found.words
 
 
 def test_an_alias_that_was_moved_back_is_no_certificate(tmp_path: Path) -> None:
