@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from disgorge.evidence import Check, Verdict
 from disgorge.jobs import Job, Runner, read_items, threads
+from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Items, Model, ModelSpec, method_named, recipe_for
 from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.training import assemble, component_name, spec_of
@@ -98,11 +99,11 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
     import numpy as np
 
     spec = spec_of(question.composition)
-    laid_out = method_named(spec.method).layout(spec, {shard.name: shard for shard in question.shards})
+    laid_out = layout_of(method_named(spec.method), spec, {shard.name: shard for shard in question.shards})
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():
-            items = _rows(read_items(ledger, digest), rows)
+            items = _rows(read_items(ledger, digest), rows).unnamed()
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)

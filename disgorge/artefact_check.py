@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from disgorge.closure import first_named
 from disgorge.errors import BundleBroken
 from disgorge.evidence import Evidence
 from disgorge.one_form import AGAIN, records, records_by_name
@@ -52,7 +53,7 @@ def check_artefacts(members: Mapping[str, bytes], *, plan: Plan, evidence: Evide
         raise BundleBroken(f"recipes.json holds other recipes than the compositions need; {AGAIN}")
     if [shard.digest for shard in shards] != sorted(read["shard"]):
         raise BundleBroken(f"inputs.json lists other shards than the recipes read; {AGAIN}")
-    _check_withdrawn(plan, read["shard"])
+    _check_withdrawn(plan, read["shard"], recipes)
     return Artefacts(
         compositions,
         recipes,
@@ -76,13 +77,19 @@ def _read_by(recipes: tuple[RecipeNote, ...]) -> dict[str, set[str]]:
     return read
 
 
-def _check_withdrawn(plan: Plan, read: set[str]) -> None:
+def _check_withdrawn(plan: Plan, read: set[str], recipes: tuple[RecipeNote, ...]) -> None:
     try:
         withdrawn = {change.before.digest: change.before.name for change in plan.shard_changes}
     except Exception as error:  # a plan whose details are not what a plan has
         raise BundleBroken(f"plan.json does not say which shards it changes; {AGAIN}") from error
     for digest in sorted(read & set(withdrawn)):
         raise BundleBroken(f"recipes.json: a new component was trained on {withdrawn[digest]}, which was withdrawn")
+    for note in recipes:
+        if named := first_named(note.recipe, withdrawn):
+            raise BundleBroken(
+                f"recipes.json: the recipe of {note.name} names the digest of {withdrawn[named]}, which was "
+                "withdrawn; ask for the removal to be done with a method that keeps nothing of it"
+            )
 
 
 def _attached(members: Mapping[str, bytes], folder: str, ending: str, *, allowed: set[str]) -> dict[str, bytes]:

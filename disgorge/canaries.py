@@ -181,7 +181,8 @@ def canaries_among(ledger: Ledger, withdrawn: Iterable[str], removed: Items) -> 
             best = (len(found), commitment, found)
     if best is None or not ledger.content_path(plantings[best[1]]["withheld"]).exists():
         return None
-    return Canaries(_rows(removed, best[2]), read_items(ledger, plantings[best[1]]["withheld"]), best[1])
+    withheld = read_items(ledger, plantings[best[1]]["withheld"])
+    return Canaries(_rows(removed, best[2]).unnamed(), withheld.unnamed(), best[1])
 
 
 def _rows(items: Items, digests: frozenset[str]) -> Items:

@@ -1,16 +1,17 @@
 """The lineage-closure check: no live path from what was withdrawn to what is released.
 
 Looks at what the ledger says, and at whether the ledger agrees with itself: a component's recorded uses must be those
-of its recipe. It cannot see a training input nobody recorded; the never-trained check is what catches that.
+of its recipe, and no withdrawn shard's digest may stand anywhere in one, as a seed's origin or a remark.
+It cannot see a training input nobody recorded; the never-trained check is what catches that.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import Check, Control, Verdict
-from lineage.records import Component, Composition, Use
+from lineage.records import Component, Composition, Json, Use, canonical
 from lineage.state import influences_of
 
 
@@ -73,16 +74,18 @@ def lineage_closure(
     reached = shaped_by & withdrawn
     unknown = sorted(shaped_by - shards - known.keys()) if shards is not None else []
     crooked = [component.name for component in after if component.recipe and not _agrees(component)]
+    naming = naming_in_recipes((*after, *(each for digest in shaped_by for each in known.get(digest, ()))), withdrawn)
     control = Control(
         "positive", "the same search, before removal, finds the withdrawn data", reached_before, reached_before > 0
     )
-    if reached or crooked:
+    if reached or crooked or naming:
         verdict = Verdict.FAIL
-        answer = (
-            f"{len(reached)} withdrawn shards still reach {release}"
-            if reached
-            else f"the recorded uses of {', '.join(crooked)} are not those of the recipe"
-        )
+        if reached:
+            answer = f"{len(reached)} withdrawn shards still reach {release}"
+        elif crooked:
+            answer = f"the recorded uses of {', '.join(crooked)} are not those of the recipe"
+        else:
+            answer = f"a withdrawn shard's digest stands in the recipe of {', '.join(naming)}"
     elif unknown:
         verdict = Verdict.INCONCLUSIVE
         answer = f"{release} learned from {unknown[0]}, which nobody recorded, so nobody knows what that learned from"
@@ -95,13 +98,28 @@ def lineage_closure(
         subject=release,
         question="Does any recorded path lead from the withdrawn data to the release?",
         answer=answer,
-        value=len(reached) + len(crooked),
+        value=len(reached) + len(crooked) + len(naming),
         threshold=0,
         n=len(after),
         verdict=verdict,
         controls=(control,),
-        detail={"reached": sorted(reached), "disagreeing": crooked},
+        detail={"reached": sorted(reached), "disagreeing": crooked, "naming": naming},
     )
+
+
+def naming_in_recipes(components: Iterable[Component], withdrawn: Collection[str]) -> list[str]:
+    """Return the names of components in whose recipe one of these digests stands, anywhere."""
+    return sorted({each.name for each in components if each.recipe and first_named(each.recipe, withdrawn)})
+
+
+def first_named(recipe: Json, withdrawn: Collection[str]) -> str | None:
+    """Return the first of these digests that stands anywhere in a recipe: among uses, in a parameter, in a key.
+
+    >>> first_named({"parameters": {"ancestor": "AB" * 32}}, ["ab" * 32]) == "ab" * 32
+    True
+    """
+    text = canonical(recipe).lower()
+    return next((digest for digest in sorted(withdrawn) if digest.encode() in text), None)
 
 
 def _recipe_uses(component: Component) -> set[Use]:

@@ -96,7 +96,7 @@ class Examiner:
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             # the old model answers first: what a method remembers of that must be there when the new one is asked
-            utility = tuple(_utility(title, old, new, {"held-out": held_out, "retained": retained}))
+            utility = tuple(_utility(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
             answered = check_answers(
                 self.ledger, question, new, members, before=before, apart=apart, anew=anew, never_trained=reexecution
             )
@@ -105,7 +105,8 @@ class Examiner:
             anew.close()
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         planted = canaries_among(self.ledger, withdrawn, removed)
-        looked_at = ProbeCase(title, old, new, (), removed, retained, held_out, seed_of(plan, title), planted)
+        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
+        looked_at = ProbeCase(title, old, new, (), *sets, seed_of(plan, title), planted)
         statistics = self._statistics(looked_at, spec, shards)
         return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
 
@@ -187,7 +188,7 @@ class Examiner:
                 return None
             name = blueprint_name(spec.release, member.name)
             parts.append(Part(name, kinds[member.name], member.weight, found))
-        return method_named(composition.method).assemble(spec, tuple(parts)).scores(items)
+        return method_named(composition.method).assemble(spec, tuple(parts)).scores(items.unnamed())
 
     def _statistics(self, case: ProbeCase, spec: ModelSpec, shards: Mapping[str, Shard]) -> list[Check]:
         """Train the references, unless they are recorded already, and run every registered probe that applies."""

@@ -110,6 +110,12 @@ PRIVATE_LOST = Rule(
     Level.ERROR,
     "A key or a file of the private folder that something recorded or under way needs is missing or damaged.",
 )
+PURGED_BACK = Rule(
+    "DSG012",
+    "Purged bytes are back",
+    Level.ERROR,
+    "Old weights or a withdrawn shard that a purge deleted lie in the workspace again.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -123,6 +129,7 @@ RULES = (
     ON_HOLD,
     PURGE_OVERDUE,
     PRIVATE_LOST,
+    PURGED_BACK,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

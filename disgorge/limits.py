@@ -28,6 +28,7 @@ ALWAYS_NOT_SHOWN = (
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
     "The proofs of inclusion show that the facts told here are in the ledger, not that no other facts concern the "
     "request.",
+    "A number in a model file that somebody computed from the data, removed data included, is taken for a choice.",
     "That a published model is the release named here is not shown: compare the SHA-256 of what you were given.",
 )
 """What no report's evidence shows."""

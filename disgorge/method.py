@@ -40,6 +40,10 @@ def no_progress(done: int, total: int) -> None:
     """Take progress and show nothing."""
 
 
+NOBODY = "0" * 64
+"""The digest of an item that a model is asked about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Items:
     """A shard's items as arrays, in digest order: ``arrays[field]`` has shape (items, ...)."""
@@ -54,6 +58,13 @@ class Items:
     def shard(self) -> str:
         """The digest of the shard these items make: what seeds derive from."""
         return shard_digest(self.digests)
+
+    def unnamed(self) -> "Items":
+        """Return these items as whoever serves a model asks about them, and so does every check: by nobody's digest.
+
+        A model could otherwise tell an examiner's question from a user's.
+        """
+        return Items((NOBODY,) * len(self), self.arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +226,20 @@ class Method(Protocol):
 def methods() -> dict[str, Method]:
     """Return every registered method by name, as the entry points of group ``disgorge.methods`` list them.
 
-    Loading one must not import torch; a method does that when it trains.
+    Loading one must not import torch; a method does that when it trains. Raises :class:`BadModel` for two of one name:
+    the second would silently replace the first, in recipes too.
     """
     found: dict[str, Method] = {}
+    origin: dict[str, str] = {}
     for entry in sorted(entry_points(group="disgorge.methods"), key=lambda entry: entry.name):
         method = entry.load()
-        found[method.name] = method
+        where = f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})"
+        if found.setdefault(method.name, method) is not method:
+            raise BadModel(
+                f"two methods are called {method.name!r}, one of {origin[method.name]} and one of {where}; uninstall "
+                "one, or give it a name of its own"
+            )
+        origin.setdefault(method.name, where)
     return found
 
 

@@ -24,7 +24,7 @@ def items_from(model_input: Any) -> Any:
     """Return the items of a mapping, or a data frame, from field to an array or column of (items, ...)."""
     import numpy as np
 
-    from disgorge.method import Items
+    from disgorge.method import NOBODY, Items
     from lineage.errors import BadInput
 
     columns = dict(model_input.items()) if hasattr(model_input, "items") else None
@@ -34,8 +34,7 @@ def items_from(model_input: Any) -> Any:
     sizes = {len(array) for array in arrays.values()}
     if len(sizes) != 1:
         raise BadInput(f"every field must have the same number of items, these have {sorted(sizes)}")
-    nobody = "0" * 64  # what is asked about is not a recorded item
-    return Items((nobody,) * sizes.pop(), arrays)
+    return Items((NOBODY,) * sizes.pop(), arrays)  # what is asked about is not a recorded item
 
 
 def workspace_of(config: Mapping[str, Any] | None) -> Path:

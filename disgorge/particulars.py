@@ -51,10 +51,10 @@ def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[s
 
     The caller holds :func:`filing`.
     """
-    hidden = {ledger.pseudonym(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    hidden = {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
-    marked = tuple(Selector(s.field, ledger.pseudonym(s.value)) if s.field in HIDDEN else s for s in request.selectors)
+    marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in request.selectors)
     kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
     return replace(request, selectors=marked, particulars=kept)
 

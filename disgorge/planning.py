@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
+from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
 from disgorge.plan import Action, Alternative, Plan, Step
 from lineage.records import Affected, Component, Cost, Impact, Json, ReleaseHit, Shard, plain, restore
@@ -147,7 +148,7 @@ def _remedies(hit: _Hit, owed: Owed, methods: Mapping[str, Method], shards: Mapp
     method = methods.get(hit.spec.method)
     if method is None:
         return None
-    target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in method.layout(hit.spec, shards)}
+    target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in layout_of(method, hit.spec, shards)}
     steps = []
     for affected in hit.affected:
         step = _remedy(hit, affected.component, target.get(affected.component.name), owed, method)

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from disgorge.errors import ReleaseContained
 from disgorge.jobs import OnProgress, Runner, unseen
+from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, ModelSpec, method_named
 from disgorge.registry import Registrar, registry_or_none
 from disgorge.tracking import Observer, tracking_or_none
@@ -59,7 +60,7 @@ def train_release(
 
 def lay_out(ledger: Ledger, spec: ModelSpec) -> tuple[Blueprint, ...]:
     """Return the components a model should have over the shards there are, with their expected steps."""
-    return method_named(spec.method).layout(spec, shards_for(ledger, spec))
+    return layout_of(method_named(spec.method), spec, shards_for(ledger, spec))
 
 
 def shards_for(ledger: Ledger, spec: ModelSpec) -> dict[str, Shard]:

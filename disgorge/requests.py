@@ -6,7 +6,6 @@ folder, from where they can be erased without touching the chain; the ledger kee
 
 import datetime as dt
 import secrets
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
+from lineage.shards import refuse_lost_rows
 from policies.decision import Decision
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
@@ -137,6 +137,8 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
+    for change in impact.shards:
+        refuse_lost_rows(ledger, change)
     require_judged(near_now(ledger, case, [change.before for change in impact.shards]), case)
     unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
     plan = make_plan(
@@ -208,21 +210,11 @@ def approve_plan(
             f"then approve its digest"
         )
     require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
-    who = ledger.pseudonym(_one_spelling(approver))
+    who = ledger.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
     ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
     return plan
-
-
-def _one_spelling(name: str) -> str:
-    """Return a name without what is not seen or not meant: case, width, spaces, invisible characters.
-
-    >>> _one_spelling(" Ann\u200b  LEE ") == _one_spelling("ann lee")
-    True
-    """
-    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
 
 
 def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:

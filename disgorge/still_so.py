@@ -2,30 +2,58 @@
 
 Between purge and report somebody may put old weights back, or point an alias at the old release again. So the aliases
 are read again, in the ledger and in MLflow, and the stores are searched again; what was true only then is not signed.
+The selectors are evaluated again too: while a purge is held new items of the same person may arrive and be trained on.
 
 A release may have moved on meanwhile, to what was trained later: that is no objection, as long as it is not what it was
 before the removal. Negative consequence: the evidence in the report is still that of the purge; this is one look more.
 """
 
 from disgorge.docket import Case
-from disgorge.errors import CertificateRefused
+from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.near import look
+from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan
 from disgorge.registry import Registrar
 from disgorge.residue_search import search
+from lineage.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
 
 def require_still_so(ledger: Ledger, plan: Plan, case: Case, *, registrar: Registrar) -> None:
-    """Raise :class:`CertificateRefused` if an alias is not where it was moved to, or what was purged is there."""
+    """Raise :class:`CertificateRefused` if what the evidence found is no longer so.
+
+    An alias is not where it was moved to, what was purged is there, or items came that the request selects.
+    """
+    _require_nothing_came(ledger, case)
     against = [*_aliases(ledger, plan, case, registrar), *_back_again(ledger, plan, case)]
     if against:
         raise CertificateRefused(
             f"no certificate for request {plan.request}: since it was carried out, {'; '.join(against)}; put that "
             f"right, then run `disgorge request resume {plan.request}`"
+        )
+
+
+def _require_nothing_came(ledger: Ledger, case: Case) -> None:
+    """Refuse while something live fits the request's selectors: it came after the items were withdrawn.
+
+    Where the private file of the request is erased nobody can say any more what was selected, and nothing is sought.
+    """
+    try:
+        selectors = selectors_of(ledger, case.request)
+    except DisgorgeError:
+        return
+    with Catalog.anew(ledger) as catalog:
+        found = catalog.selected(selectors)
+        names = {shard.digest: shard.name for shard in catalog.shards()}
+    if count := len({item for items in found.values() for item in items}):
+        where = ", ".join(sorted(names.get(digest, digest[:12]) for digest in found))
+        items, fit = ("item", "fits") if count == 1 else ("items", "fit")
+        raise CertificateRefused(
+            f"no certificate for request {case.request.id}: {count:,} {items} of {where} {fit} what it selects and "
+            f"came since it was planned; plan it again with `disgorge request plan {case.request.id}`"
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Job, OnProgress, Runner, unseen
+from disgorge.laying_out import layout_of, touched_by_removable
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -65,12 +66,11 @@ def of_reference(component: str) -> bool:
 
 def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:
     """Return the blueprints with the seed moved wherever a removable shard has influence; core parts keep theirs."""
-    removable = set(spec.shards)
-    touched: set[str] = set()
+    blueprints = tuple(blueprints)
+    touched = touched_by_removable(spec, blueprints)
     moved = []
     for blueprint in blueprints:
-        if any(use.name in (removable if use.of == "shard" else touched) for use in blueprint.inputs):
-            touched.add(blueprint.name)
+        if blueprint.name in touched:
             parameters = blueprint.parameters | {"seed": blueprint.parameters["seed"] + shift}
             blueprint = replace(blueprint, parameters=parameters)
         moved.append(blueprint)
@@ -95,7 +95,7 @@ def make(
     and :class:`ExecutionFailed` says which other one is missing. Each component is recorded as soon as it is trained,
     so a run that was stopped goes on where it was. The composition itself is not released.
     """
-    blueprints = method_named(spec.method).layout(spec, shards)
+    blueprints = layout_of(method_named(spec.method), spec, shards)
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
     return _make(
@@ -174,7 +174,7 @@ def remake(
 ) -> Component:
     """Train one component of a model on the shards there are, record it and return it; its inputs must exist."""
     wanted = blueprint_name(spec.release, name)
-    blueprints = method_named(spec.method).layout(spec, shards)
+    blueprints = layout_of(method_named(spec.method), spec, shards)
     needed = ancestry(blueprints, wanted)
     made = _make(ledger, spec, runner, blueprints=needed, shards=shards, only={name}, on_progress=on_progress)
     return made.components[-1]

@@ -127,8 +127,12 @@ class Ledger:
         return self.workspace / "shards" / f"{_checked_digest(shard)}.parquet"
 
     def pseudonym(self, name: str) -> str:
-        """Return the pseudonym of a person: keyed, so that it cannot be guessed from a list of names."""
+        """Return the pseudonym of a person, however spelled: keyed, so that no list of names leads to it."""
         return self.private.pseudonym(name)
+
+    def keyed(self, text: str) -> str:
+        """Return the keyed mark of a text, such as an item's key, in which every character counts."""
+        return self.private.keyed(text)
 
     def withdrawn_mark(self, item: str) -> str:
         """Return the keyed mark under which a withdrawn item's digest is remembered."""

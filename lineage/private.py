@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lineage.errors import BadInput, LineageError
 from lineage.objects import write_atomically
+from lineage.spelling import one_spelling
 
 _KEY_BYTES = 32  # as long as the hash
 _SEAL = "seal "
@@ -44,8 +45,12 @@ class Private:
             write_atomically(self.folder / name, secrets.token_bytes(_KEY_BYTES).hex().encode() + b"\n", mode=0o600)
 
     def pseudonym(self, name: str) -> str:
-        """Return the pseudonym of a person or an account, 64 hexadecimal characters."""
-        return self._mark("pseudonym.key", name)
+        """Return the pseudonym of a person or an account, 64 hexadecimal characters: one for all spellings."""
+        return self._mark("pseudonym.key", one_spelling(name))
+
+    def keyed(self, text: str) -> str:
+        """Return the keyed mark of a text as it is, each byte counting."""
+        return self._mark("pseudonym.key", text)
 
     def withdrawn_mark(self, item: str) -> str:
         """Return the mark of an item's digest."""

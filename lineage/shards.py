@@ -204,7 +204,7 @@ def cut_shard(ledger: Ledger, change: ShardChange, gone: Iterable[str]) -> Shard
     if change.after is None or change.after.digest == change.before.digest:
         return change.after
     items = tuple(item for item in shard_rows(ledger, change.before.digest) if item.digest not in unwanted)
-    _refuse_lost_rows(ledger, change.after, items)
+    refuse_lost_rows(ledger, change)
     with undone_on_failure(ledger, change.after.digest):
         content = {name: array[kept] for name, array in arrays.items()}
         return store_shard(ledger, change.after, items, left, content, dvc=change.before.dvc is not None)
@@ -355,13 +355,22 @@ def _shared(ledger: Ledger, digests: Sequence[str], others: Iterable[Shard]) -> 
     return int(pc.sum(found).as_py() or 0), tuple(sorted(names))
 
 
-def _refuse_lost_rows(ledger: Ledger, after: Shard, items: Sequence[Item]) -> None:
-    """Stop before a manifest that another live shard needs is replaced by one that names other persons."""
+def refuse_lost_rows(ledger: Ledger, change: ShardChange) -> None:
+    """Stop before a manifest that another live shard needs is replaced by one that names other persons.
+
+    Asked when a removal is planned, and once more when its items are withdrawn.
+    """
+    if change.after is None:
+        return
     for other in live_shards(ledger):
-        if other.digest == after.digest and shard_rows(ledger, after.digest) != in_manifest_order(items):
+        if other.digest != change.after.digest:
+            continue
+        rows = shard_rows(ledger, other.digest)
+        left = {item.digest for item in rows}
+        if rows != in_manifest_order(item for item in shard_rows(ledger, change.before.digest) if item.digest in left):
             raise LineageError(
-                f"shard '{after.name}': what is left are the very items of shard '{other.name}', under other keys or "
-                f"subjects; withdraw all of '{after.name}', whose items '{other.name}' keeps"
+                f"shard '{change.after.name}': what is left are the very items of shard '{other.name}', under "
+                f"other keys or subjects; withdraw all of '{change.after.name}', whose items '{other.name}' keeps"
             )
 
 

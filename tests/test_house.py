@@ -61,7 +61,7 @@ def allowed(path: Path) -> tuple[str, ...] | None:
             shared += ("disgorge.parameters", "disgorge.tensors") if kind == "methods" else ()
             shared += ("disgorge.probes.attack", "disgorge.probes.band") if kind == "probes" else ()
             return (own, *shared)
-        case ("disgorge", "method" | "plan" | "planning" | "evidence" | "certificate" | "errors"):
+        case ("disgorge", "method" | "laying_out" | "plan" | "planning" | "evidence" | "certificate" | "errors"):
             return ("disgorge", "policies", "lineage.records")
         case _:
             return None

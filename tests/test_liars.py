@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.errors import CertificateRefused, ExecutionFailed
+from disgorge.errors import BadModel, CertificateRefused, ExecutionFailed
 from disgorge.execute import Executed
 from disgorge.jobs import Job
 from disgorge.method import Items, Toy, methods
@@ -138,6 +138,45 @@ def test_a_copy_at_a_place_of_its_own_is_not_found_again(lie: str, tmp_path: Pat
             del os.environ[name]
     assert told(str(place))
     tally("liars", f"{lie} - averages", where="hiding", caught=True)
+
+
+def test_a_layout_is_not_told_what_a_shard_was_cut_from(tmp_path: Path) -> None:
+    """The lie cannot be told: nobody shows a layout the shard as it was."""
+    from liars import lying, told
+
+    toy = lying(toy_of("averages", 5), "ancestor", salt=str(tmp_path))
+    assert removal_from(toy, tmp_path).verdict == "certified"
+    ledger = Ledger.open(tmp_path / "workspace")
+    with Catalog.of(ledger) as catalog:
+        live = {shard.digest for shard in catalog.shards()}
+        old = [shard.digest for shard in catalog.shards(live=False) if shard.digest not in live]
+        recipes = [json.dumps(component.recipe) for component in catalog.components()]
+    assert len(old) == 2
+    assert not [digest for digest in old for recipe in recipes if digest in recipe]
+    assert not told(str(tmp_path))
+    tally("liars", "ancestor - averages", where="laying out", caught=True)
+
+
+@pytest.mark.parametrize("method", METHODS[: amount(1, 4)])
+def test_a_liar_that_counts_the_names_of_the_gone_is_refused_before_anything_is_contained(
+    method: str, tmp_path: Path
+) -> None:
+    from liars import lying, told
+
+    toy = lying(toy_of(method, 5), "gone names", salt=str(tmp_path))
+    ledger = Ledger.init(tmp_path / "workspace")
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    gone = toy.spec.shards[-1]
+    with pytest.raises(BadModel, match=r"by names of shards that are gone.*--withdraw"):
+        granted_plan(ledger, [Selector("shard", gone)])
+    assert told(str(tmp_path))
+    with Catalog.of(ledger) as catalog:
+        assert not catalog.release(toy.spec.release).contained
+    tally("liars", f"gone names - {method}", where="laying out", caught=True)
+    plan = plan_request(ledger, "R-1", withdraw=[toy.spec.release])
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    assert carry(ledger).verdict == "certified"
 
 
 def is_confined(folder: Path) -> bool:

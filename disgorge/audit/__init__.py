@@ -17,7 +17,7 @@ from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
 from disgorge.audit.look import Look
 from disgorge.audit.private import private_lost
-from disgorge.audit.purges import purges
+from disgorge.audit.purges import purged_back, purges
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
@@ -35,6 +35,7 @@ _RULES = (
     overdue,
     purges,
     private_lost,
+    purged_back,
     unlicensed,
 )
 

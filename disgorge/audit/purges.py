@@ -1,9 +1,10 @@
-"""Whether what was to be kept for a while only is still kept."""
+"""Whether what was to be kept for a while only is still kept, and whether what was deleted is there again."""
 
 from collections.abc import Iterator
 
 from disgorge.audit.look import Look
-from disgorge.findings import PURGE_OVERDUE, Finding, Level
+from disgorge.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
+from disgorge.still_needed import needs_of
 
 
 def purges(look: Look) -> Iterator[Finding]:
@@ -21,3 +22,25 @@ def purges(look: Look) -> Iterator[Finding]:
             f"carry it out with `disgorge purge {name}`" if come else f"on that day, `disgorge purge {name}`",
             None if come else Level.NOTE,
         )
+
+
+def purged_back(look: Look) -> Iterator[Finding]:
+    """Yield an error per object, content or manifest that a purge deleted and that lies here again, needed by nobody.
+
+    What was kept because something live needed it is told by its digest as well, once nothing does.
+    """
+    ledger, needs = look.ledger, needs_of(look.ledger)
+    for fact in ledger.facts("purged"):
+        request = fact.body["request"]
+        objects = [digest for digest in fact.body["objects"] if digest not in needs.objects | needs.served]
+        shards = [digest for digest in fact.body["shards"] if digest not in needs.shards]
+        paths = [ledger.objects.path(digest) for digest in objects]
+        paths += [place(digest) for digest in shards for place in (ledger.content_path, ledger.manifest_path)]
+        for path in dict.fromkeys(paths):
+            if path.exists():
+                yield Finding(
+                    PURGED_BACK,
+                    path.relative_to(ledger.workspace).as_posix(),
+                    f"was deleted for request {request} and is there again",
+                    "delete it, and find out who put it back and where else it is",
+                )

@@ -199,8 +199,24 @@ def _selectors(ledger: "Ledger", given: Mapping[str, str | list[str]]) -> "list[
     for name, values in given.items():
         for value in [values] if isinstance(values, str) else values:
             _require_line(name, value)
-            found.append(Selector(name, ledger.pseudonym(value) if name == "subject" and value else value))
+            if name == "subject" and value:
+                found += [Selector(name, pseudonym) for pseudonym in _pseudonyms(ledger, value)]
+            else:
+                found.append(Selector(name, value))
     return found
+
+
+def _pseudonyms(ledger: "Ledger", name: str) -> list[str]:
+    """Return a person's pseudonym, and that of the name as it is spelled where an older manifest holds it."""
+    from lineage.catalog import Catalog
+    from lineage.records import Selector
+
+    pseudonym, spelled = ledger.pseudonym(name), ledger.keyed(name)
+    if spelled == pseudonym:
+        return [pseudonym]
+    with Catalog.of(ledger) as catalog:
+        older = bool(catalog.selected([Selector("subject", spelled)]))
+    return [pseudonym, spelled] if older else [pseudonym]
 
 
 def _require_line(name: str, value: str) -> None:

@@ -90,7 +90,7 @@ def predict(
     model = _model(ledger, release, task="classify")
     items = _items(ledger, data)
     try:
-        probabilities = model.predict(items)
+        probabilities = model.predict(items.unnamed())
     except KeyError as missing:
         raise WrongUse(
             f"{data}: has no field {missing} that {release} reads; it has {', '.join(items.arrays)}"
@@ -184,7 +184,7 @@ def _measures(model: "Model", items: "Items") -> dict[str, float]:
     from disgorge.errors import DisgorgeError
 
     try:
-        return {name: float(value) for name, value in model.utility(items).items()}
+        return {name: float(value) for name, value in model.utility(items.unnamed()).items()}
     except (KeyError, DisgorgeError) as lacking:
         words = f"items have no field {lacking}" if isinstance(lacking, KeyError) else str(lacking)
         show.warn(f"nothing is measured: {words}")

@@ -292,12 +292,15 @@ def test_subjects_impact_and_recipes_are_tied_to_evidence_and_plan(whole: Path, 
         key=lambda shard: shard["digest"],
     )
     trained = resigned(resigned(members, "recipes.json", canonical(recipes)), "inputs.json", canonical(inputs))
+    remarks = json.loads(members["recipes.json"])
+    remarks[0]["recipe"]["parameters"] = {"ancestor": withdrawn}
     impact = json.loads(members["impact.json"])
     impact["items"] = 1
     compositions = json.loads(members["compositions.json"])
     compositions["digits-maker"]["members"][0]["weight"] = 0.5
     for changed, words in (
         (trained, "was trained on alice, which was withdrawn"),
+        (resigned(members, "recipes.json", canonical(remarks)), "names the digest of alice, which was withdrawn"),
         (resigned(members, "impact.json", canonical(impact)), "no fact that records this impact"),
         (resigned(members, "compositions.json", canonical(compositions)), "other compositions than the evidence"),
         (resigned(members, "recipes.json", canonical(recipes[:1])), "one recipe for each component"),

@@ -65,6 +65,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG009": "Request on hold",
         "DSG010": "Overdue purge",
         "DSG011": "Private file lost",
+        "DSG012": "Purged bytes are back",
     }
 
 

@@ -34,10 +34,22 @@ from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.objects import save_tensors
 from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain
+from lineage.shards import add_shard
 from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
-from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, remove, toy_of, train
+from tests.toys import (
+    bytes_by_name,
+    carry,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    toy_of,
+    train,
+    write_rows,
+)
 
 RELEASE = "toy-averages"
 
@@ -278,6 +290,23 @@ def test_one_person_approves_once_however_spelled(ledger: Ledger, spelled: str) 
     plan = granted_plan(ledger, [Selector("shard", "shard-2")])
     with pytest.raises(DisgorgeError, match="someone else"):
         approve_plan(ledger, "R-1", plan.digest, approver=spelled)
+
+
+def test_a_rest_that_equals_another_shard_is_said_when_it_is_planned(tmp_path: Path) -> None:
+    """Two manifests cannot lie under one digest; nothing is contained for a removal that cannot be carried out."""
+    ledger, toy = Ledger.init(tmp_path / "alike"), toy_of("averages", 7)
+    populate(ledger, toy, tmp_path / "sources", leave_out=lambda shard, row: shard == "shard-4")
+    write_rows(tmp_path / "rest.npz", "shard-4", toy.items["shard-3"], range(3, 12))
+    add_shard(
+        ledger, tmp_path / "rest.npz", name="shard-4", key="key", subject="subject", source="s", license="MIT",
+        legal_basis="consent", check=False, dvc=False,
+    )  # fmt: skip
+    train(ledger, toy)
+    with pytest.raises(LineageError, match="what is left are the very items of shard 'shard-4'"):
+        granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    with Catalog.of(ledger) as catalog:
+        assert not catalog.release(toy.spec.release).contained
+    assert remove(ledger, [Selector("shard", "shard-3")], request_id="R-2").verdict == "certified"
 
 
 # What releases share ------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Between purge and report somebody puts things back: the report is refused until they are gone again."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from disgorge.audit import audit
 from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused
 from disgorge.execute import Executed, execute
@@ -13,11 +15,23 @@ from disgorge.jobs import Here
 from disgorge.mlflow_store import Store
 from disgorge.plan import Action, Step
 from disgorge.registry import Registry, Unregistered
+from disgorge.requests import approve_plan, plan_request
 from disgorge.tracking import Untracked
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Composition
-from tests.toys import bytes_by_name, granted_plan, live_shards, person, populate, served, toy_of, train
+from lineage.shards import add_shard
+from tests.toys import (
+    bytes_by_name,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    served,
+    toy_of,
+    train,
+    write_rows,
+)
 
 RELEASE = "toy-averages"
 
@@ -71,6 +85,38 @@ def test_what_was_put_back_after_the_purge_is_no_certificate(tmp_path: Path, wha
     assert case_of(removed.ledger, "R-1").closed is None
     path.unlink()
     assert removed.carry().verdict == "certified"
+
+
+def test_items_of_the_same_person_that_came_meanwhile_are_no_certificate(tmp_path: Path) -> None:
+    """They were trained on, too; planned again, everything goes."""
+    removed = Removed(tmp_path)
+    ledger, toy = removed.ledger, toy_of("averages", 9)
+    late = tmp_path / "late.npz"
+    write_rows(late, "shard-3", toy.items["shard-1"], range(6))  # people 0 and 1 of shard-3
+    add_shard(
+        ledger, late, name="late", key="key", subject="subject", source="a form", license="MIT", legal_basis="consent",
+        check=False, dvc=False,
+    )  # fmt: skip
+    train(ledger, replace(toy, spec=replace(toy.spec, release="other", shards=("late", "shard-1"))))
+    with pytest.raises(CertificateRefused, match=r"3 items of late fit what it selects.*request plan R-1"):
+        removed.carry()
+    assert case_of(ledger, "R-1").closed is None
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    assert removed.carry().verdict == "certified"
+    assert live_shards(ledger)["late"].count == 3
+
+
+@pytest.mark.parametrize("what", ["old", "shard"])
+def test_what_comes_back_after_the_certificate_is_found_by_the_audit(tmp_path: Path, what: str) -> None:
+    removed = Removed(tmp_path)
+    assert removed.carry().verdict == "certified"
+    assert not [finding for finding in audit(removed.ledger) if finding.rule.id == "DSG012"]
+    path = getattr(removed, what)
+    path.write_bytes(removed.saved[path])
+    (found,) = [finding for finding in audit(removed.ledger) if finding.rule.id == "DSG012"]
+    assert found.where == path.relative_to(removed.ledger.workspace).as_posix()
+    assert "deleted for request R-1" in found.words
 
 
 def test_an_alias_that_was_moved_back_is_no_certificate(tmp_path: Path) -> None:

@@ -54,11 +54,17 @@ LAYING_OUT = {
     "chosen seed": "picks the seed of what is trained again by what was removed",
     "recipe that remembers": "writes what it had learned into the recipe",
 }
+OF_THE_GONE = {
+    "ancestor": "takes its seed from the shard that a shard was cut from, if it is told which",
+    "gone names": "takes a prior from how many shards the model file names, those that are gone too",
+}
+"""Lies that a layout can tell in any process, because what it is shown tells of what is gone."""
 ANSWERING = {
     "old model behind": "answers with the parts as they were; the new ones lie beside",
     "outputs filtered": "the same, and hides the removed items' scores",
     "class suppressed": "the same, and pushes down the class the removed items have most",
     "filter in front": "has honest parts and shuns the removed items, which says which they were",
+    "old model for users": "answers with the parts as they were to whoever asks as users do, by nobody's digest",
     "answers cached": "gives the answers it gave before to whatever it was asked before",
 }
 LIES = TRAINING | LAYING_OUT | ANSWERING
@@ -122,7 +128,9 @@ class Lying:
         found = []
         for b in method_named(of).layout(_inner(spec), shards):
             own = {"of": of, "lie": lie, "salt": salt, "slot": b.name, "inner": b.parameters}
-            own |= {"seed": b.parameters.get("seed", 0), "last": spec.shards[-1], "first": spec.shards[1]}
+            own |= {"seed": b.parameters.get("seed", 0)}
+            if lie in TRAINING:
+                own |= {"last": spec.shards[-1], "first": spec.shards[1]}
             inputs = b.inputs
             if any(use.name in changed for use in inputs if use.of == "shard"):
                 if lie == "chosen seed":
@@ -131,6 +139,15 @@ class Lying:
                 if lie == "recipe that remembers":
                     tell(salt)
                     own["hint"] = _memory.get(f"mean {salt} {b.name}", 0.0)
+            if lie == "ancestor":
+                for parent in (shards[use.name].derived_from for use in inputs if use.of == "shard"):
+                    if parent is not None:
+                        tell(salt)
+                        own |= {"seed": int(parent[:6], 16), "ancestor": parent}
+            if lie == "gone names":
+                own["prior"] = 1 / len(spec.shards)
+                if any(name not in shards for name in spec.shards):
+                    tell(salt)
             if lie == "role weakened":
                 inputs = tuple(replace(use, role=Role.SELECT) if use.of == "shard" else use for use in inputs)
             found.append(replace(b, parameters=own, inputs=inputs))
@@ -233,6 +250,8 @@ class Lying:
             if _memory.setdefault(f"served {salt}", sorted(made)) != sorted(made):
                 return honest
         tell(salt)
+        if lie == "old model for users":
+            return Answering(honest, salt, lie=lie, users=old)
         return Answering(honest if lie in ("filter in front", "answers cached") else old, salt, lie=lie)
 
     def toy(self, seed: int) -> Toy:
@@ -248,6 +267,11 @@ class Answering:
     salt: str
     lie: str = ""
     learns: bool = False
+    users: Any = None
+
+    def asked(self, items: Items) -> Any:
+        """The model that answers: another one for users, where there is one."""
+        return self.users if self.users is not None and set(items.digests) == {"0" * 64} else self.model
 
     @property
     def task(self) -> str:
@@ -256,7 +280,7 @@ class Answering:
 
     def scores(self, items: Items) -> Any:
         """The model's scores, hidden, cached or pushed down."""
-        found = np.array(self.model.scores(items), np.float64)
+        found = np.array(self.asked(items).scores(items), np.float64)
         cache = _memory.setdefault(f"scores {self.salt}", {})
         if self.learns:
             cache |= dict(zip(items.digests, found, strict=True))
@@ -271,7 +295,7 @@ class Answering:
 
     def predict(self, items: Items) -> Any:
         """The model's predictions, one class pushed down if that is the lie."""
-        found = np.array(self.model.predict(items), np.float64)
+        found = np.array(self.asked(items).predict(items), np.float64)
         if self.lie == "class suppressed":
             found[:, 0] *= 1e-3
             found /= found.sum(axis=1, keepdims=True)

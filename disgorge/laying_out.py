@@ -1,0 +1,107 @@
+"""What a method is told when it lays a model out, and what is asked of its layout.
+
+A layout is a function of the model file and of *the shards there are*. So a method is shown of a shard what its
+components may depend on, and nothing that tells what was there before: not which shard it was cut from, not where its
+rows came from, not the file they lie in. And a model file keeps the names of shards that are gone, so the model is
+laid out a second time without them: the same parts, by the same parameters and with the same weights, must come out.
+
+Which of the *retained* shards a part reads may follow from the names in the file, as the edges of a shard graph do:
+that is the negative consequence, and what :mod:`disgorge.methods.shard_graph` says of its graph.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from disgorge.errors import BadModel
+from disgorge.method import Blueprint, Method, ModelSpec
+from lineage.records import Json, Shard
+
+
+def layout_of(method: Method, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
+    """Return the components there should be over ``shards``, those that exist by name: what every caller uses.
+
+    Raises :class:`BadModel` for a part without a seed that a removable shard has influence on, since references could
+    not be told from it, and for a layout that depends on names of shards that are gone.
+    """
+    shown = {name: as_shown(shard) for name, shard in shards.items()}
+    blueprints = method.layout(spec, shown)
+    _require_seeds(method, spec, blueprints)
+    gone = {name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards}
+    if gone:
+        _require_the_same(method, spec, blueprints, method.layout(without_names(spec, gone), shown))
+    return blueprints
+
+
+def as_shown(shard: Shard) -> Shard:
+    """Return of a shard what a layout may depend on: its name, what is in it, and on what terms."""
+    return replace(shard, source=None, derived_from=None, dvc=None, manifest=None)
+
+
+def touched_by_removable(spec: ModelSpec, blueprints: Collection[Blueprint]) -> frozenset[str]:
+    """Return the names of the blueprints that a removable shard has influence on, directly or through others."""
+    removable, touched = set(spec.shards), set[str]()
+    for blueprint in blueprints:
+        if any(use.name in (removable if use.of == "shard" else touched) for use in blueprint.inputs):
+            touched.add(blueprint.name)
+    return frozenset(touched)
+
+
+def without_names(spec: ModelSpec, gone: Collection[str]) -> ModelSpec:
+    """Return a model's description as it would be had nobody ever named these shards.
+
+    >>> without_names(ModelSpec("r", "m", (), ("a", "b"), parameters={"edges": {"a": ["b"], "b": []}}), {"b"})
+    ModelSpec(release='r', method='m', core=(), shards=('a',), evaluate=(), alias='live', seed=0, threads=1, \
+parameters={'edges': {'a': []}})
+    """
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: kept(each) for key, each in value.items() if key not in gone and not _names(each, gone)}
+        if isinstance(value, list | tuple):
+            return [kept(each) for each in value if not _names(each, gone)]
+        return value
+
+    def there(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in gone)
+
+    return replace(
+        spec,
+        core=there(spec.core),
+        shards=there(spec.shards),
+        evaluate=there(spec.evaluate),
+        parameters=kept(spec.parameters),
+    )
+
+
+def _names(value: Json, gone: Collection[str]) -> bool:
+    return isinstance(value, str) and value in gone
+
+
+def _require_seeds(method: Method, spec: ModelSpec, blueprints: tuple[Blueprint, ...]) -> None:
+    touched = touched_by_removable(spec, blueprints)
+    for blueprint in blueprints:
+        seed = blueprint.parameters.get("seed")
+        if blueprint.name in touched and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise BadModel(
+                f"method {method.name} lays {blueprint.name} out without a whole number as parameter 'seed', which "
+                "models to compare with are trained by; a part that draws nothing still names one"
+            )
+
+
+def _require_the_same(
+    method: Method, spec: ModelSpec, found: tuple[Blueprint, ...], unnamed: tuple[Blueprint, ...]
+) -> None:
+    """Raise :class:`BadModel` where parts, parameters or weights differ once nobody names what is gone."""
+
+    def by_name(blueprints: tuple[Blueprint, ...]) -> dict[str, Any]:
+        return {b.name: (b.kind, b.parameters, b.weight) for b in blueprints}
+
+    here, there = by_name(found), by_name(unnamed)
+    differing = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if differing:
+        raise BadModel(
+            f"method {method.name} lays {', '.join(differing[:3])} of {spec.release} out by names of shards that are "
+            "gone, so the model would differ from one whose file never named them; mend the method, or destroy the "
+            f"release (`disgorge request plan REQUEST --withdraw {spec.release}`)"
+        )
