@@ -52,3 +52,22 @@ def test_what_is_no_spelling_at_all_is_not_everybody(ledger: Ledger) -> None:
 
 def test_keys_that_differ_in_case_are_two(ledger: Ledger) -> None:
     assert ledger.keyed("A-1") != ledger.keyed("a-1")
+
+
+def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from disgorge.cli.filing import _selectors
+
+    np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
+    with monkeypatch.context() as older:
+        older.setattr("lineage.private.one_spelling", lambda name: name)
+        add_shard(
+            ledger, tmp_path / "a.npz", name="a", key="key", subject="subject", source="s", license="MIT",
+            legal_basis="consent", check=False, dvc=False,
+        )  # fmt: skip
+    with Catalog.of(ledger) as catalog:
+        (found,) = catalog.selected(_selectors(ledger, {"subject": "Ann Lee"})).values()
+        assert len(found) == 1
+        assert not catalog.selected(_selectors(ledger, {"subject": "ANN LEE"}))
+    assert len(_selectors(ledger, {"subject": "bob"})) == 1
