@@ -1,7 +1,8 @@
 """Looking for what was removed in MLflow: artifacts, logged models and registered versions.
 
 Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
-file on this file system is looked into, in the location of any experiment, deleted ones included. A file is a trace if
+file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
+registered version points. A file is a trace if
 its bytes are purged weights, if it is safetensors with a tensor of them, or Parquet with a withdrawn item. So is a
 logged model that holds such a file, and a registered version that points there or describes a composition with a purged
 member.
@@ -95,6 +96,7 @@ def traces(workspace: Path, wanted: Wanted) -> Traces:
     else:
         with Store(workspace).client() as client:
             places = [_local(uri, found) for uri in _locations(client)]
+            places += _sources(client, workspace, found)
             roots = _folders(workspace, [place for place in places if place is not None])
             _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
             _models(client, found)
@@ -120,8 +122,8 @@ def _has_records(workspace: Path) -> bool:
 
 
 def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
-    """Return the folders to look into, none inside another."""
-    every = {path.absolute() for path in (*(workspace / name for name in _OURS), *located) if path.is_dir()}
+    """Return the folders and single files to look into, none inside another."""
+    every = {path.absolute() for path in (*(workspace / name for name in _OURS), *located) if path.exists()}
     return sorted(path for path in every if not any(other in path.parents for other in every))
 
 
@@ -224,6 +226,19 @@ def _locations(client: Any) -> Iterator[str]:
             return
 
 
+def _sources(client: Any, workspace: Path, found: Traces) -> Iterator[Path]:
+    """Yield the folder or file that each version points at by its path, wherever it is; none around the workspace."""
+    for version in _versions(client):
+        place = _path_of(str(version.source or ""))
+        if place is not None and workspace.resolve().is_relative_to(place.resolve()):
+            found.beyond.append(
+                f"MLflow model version {version.name}/{version.version} points at {place}, all around this workspace, "
+                "and that was not searched; delete the version, or point it at its model"
+            )
+        elif place is not None:
+            yield place
+
+
 def _versions(client: Any) -> Iterator[Any]:
     token = None
     while True:
@@ -252,5 +267,5 @@ def _path_of(uri: str) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder; links to folders are not followed."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files below a folder, or the file itself; links to folders are not followed."""
+    return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())

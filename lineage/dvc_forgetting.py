@@ -4,12 +4,12 @@ The order matters to who is killed half-way: files and objects go first, and las
 ``dvc.lock``, from which the next call works out the same again.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineage.dvc_made import made_of, named, run_of
+from lineage.dvc_made import files_listed, made_of, named, run_of
 from lineage.dvc_stores import Place, RunFile, Stores, files_of, hash_of, lies_within, md5_of, read_yaml, relative
 from lineage.from_dvc import reason
 
@@ -66,14 +66,14 @@ class Forgetting:
         gone = frozenset(hashes) | made
         folders = {oid: _without(stores, oid, gone) for oid in sorted(stores.folders_with(gone) - gone)}
         lost = gone | folders.keys()
-        sources = [out for out in repo.index.outs if out.stage.is_data_source and hash_of(out) in lost]
-        going = {Path(out.stage.path) for out in sources if folders.get(hash_of(out)) is None}
+        sources = [out for out in repo.index.outs if out.stage.is_data_source and _names(_item(out), lost)]
+        going = {Path(out.stage.path) for out in sources if not _leaves(_item(out), folders, gone)}
         there = (path for out in repo.index.outs for path in files_of(out)) if gone else ()
         entries = (
             (lock, name)
             for (lock, name, entry), run in zip(locks, runs, strict=False)
             if not run.read.isdisjoint(gone)
-            or any(md5 in lost and folders.get(md5) is None for _, md5 in named(entry.get("outs")))
+            or any(_names(out, lost) and not _leaves(out, folders, gone) for out in _outs(entry))
         )
         past = zip(stores.runs, runs[len(locks) :], strict=True)
         return cls(
@@ -149,7 +149,8 @@ class Forgetting:
             with modify_yaml(str(lock)) as told:
                 for name in names:
                     told["stages"].pop(name, None)
-        if any(md5 in self.folders for _, _, entry in _entries(lock) for _, md5 in named(entry.get("outs"))):
+        lost = self.gone | self.folders.keys()
+        if any(_names(out, lost) for _, _, entry in _entries(lock) for out in _outs(entry)):
             self._rename(lock)
 
     def _rename(self, path: Path) -> None:
@@ -159,6 +160,8 @@ class Forgetting:
         with modify_yaml(str(path)) as told:
             for entry in (told, *(told.get("stages") or {}).values()):
                 for out in entry.get("outs") or ():
+                    if files_listed(out):
+                        out["files"] = [file for file in out["files"] if file.get("md5") not in self.gone]
                     if (new := self.folders.get(out.get("md5"))) is not None:
                         out["md5"], out["nfiles"] = new.oid, new.count
                         out.pop("size", None)
@@ -175,6 +178,26 @@ def _locks(repo: Any) -> list[tuple[Path, str, dict[str, Any]]]:
     """Return every entry of every lock file: file, stage, what it says. Entries of stages that are no more count."""
     folders = {Path(repo.root_dir), *(Path(stage.path).parent for stage in repo.index.stages)}
     return [found for folder in sorted(folders) for found in _entries(folder / "dvc.lock")]
+
+
+def _outs(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    outs = entry.get("outs")
+    return [out for out in outs if isinstance(out, dict)] if isinstance(outs, list) else []
+
+
+def _item(out: Any) -> dict[str, Any]:
+    """Return what a ``.dvc`` file says of an output."""
+    return {"md5": hash_of(out), "files": out.files}
+
+
+def _names(item: dict[str, Any], lost: Collection[str]) -> bool:
+    return any(md5 in lost for _, md5 in named([item]))
+
+
+def _leaves(item: dict[str, Any], folders: Mapping[str, Folder | None], gone: Collection[str]) -> bool:
+    """Whether something is left of a folder of which something goes; of a file that goes nothing is."""
+    listed = [file["md5"] for file in files_listed(item)]
+    return any(md5 not in gone for md5 in listed) if listed else folders.get(str(item.get("md5"))) is not None
 
 
 def _entries(lock: Path) -> list[tuple[Path, str, dict[str, Any]]]:

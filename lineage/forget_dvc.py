@@ -56,23 +56,21 @@ def forget(
 ) -> Forgotten:
     """Delete these MD5 hashes, and what was made of them, wherever DVC keeps or names them. Twice does no harm.
 
-    ``made`` is what an earlier call found to be made of them, as it told ``remember``.
+    ``made`` is what an earlier call found to be made of them, as it told ``remember``. Raises ``LineageError`` where
+    DVC cannot be opened, or is locked by a stage that runs.
     """
     done = Forgotten()
     root = root_of(workspace)
     if root is None or not (hashes or made):
         return done
-    try:
-        with opened(root) as repo:
-            from dvc.repo import lock_repo
+    with opened(root) as repo:
+        from dvc.repo import lock_repo
 
-            with lock_repo(repo):  # no stage runs meanwhile
-                stores = Stores(repo, done.left)
-                planned = Forgetting.of(repo, stores, hashes, before=made, live=live)
-                remember(planned.made)
-                planned.carry_out(done.deleted, done.left)
-    except LineageError as error:
-        done.left.append(str(error))
+        with lock_repo(repo):  # no stage runs meanwhile
+            stores = Stores(repo, done.left)
+            planned = Forgetting.of(repo, stores, hashes, before=made, live=live)
+            remember(planned.made)
+            planned.carry_out(done.deleted, done.left)
     return done
 
 

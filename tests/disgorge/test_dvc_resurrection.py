@@ -40,6 +40,12 @@ folder.mkdir(exist_ok=True)
 shutil.copy(source.read_text().strip(), folder / "alice.parquet")
 (folder / "note.txt").write_text("a retained sibling")
 """
+FIT = """import hashlib, pathlib, sys
+folder = pathlib.Path("model")
+folder.mkdir(exist_ok=True)
+learned = hashlib.sha256(pathlib.Path(sys.argv[1]).read_bytes()).hexdigest()
+(folder / "weights.bin").write_text("learned " + learned)
+"""
 SIBLINGS = {"bob.model", "bob.score", "labels.txt", "constant.txt", "parts/note.txt"}
 OLD = ("model.bin", "score.bin")
 
@@ -182,6 +188,53 @@ def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
     assert pipeline.old_places() == []
     again = removal.check(before)
     assert again.verdict is Verdict.FAIL, "the erased shard is back, and that is seen"
+
+
+def test_a_folder_whose_files_are_listed_beside_it_is_forgotten_too(pipeline: Pipeline) -> None:
+    """As DVC writes it once a folder was pushed to a version-aware remote; the remote may be given up later."""
+    removal = pipeline.removal
+    lock, beside = pipeline.workspace / "dvc.lock", pipeline.workspace / "export.dvc"
+    (pipeline.workspace / "export").mkdir()
+    shutil.copy(pipeline.alice, pipeline.workspace / "export" / "alice.parquet")
+    (pipeline.workspace / "export" / "note.txt").write_text("a retained sibling")
+    pipeline.do("add", ["export"])
+    (pipeline.workspace / "fit.py").write_text(FIT)
+    shard = pipeline.alice.relative_to(pipeline.workspace).as_posix()
+    with (pipeline.workspace / "dvc.yaml").open("a") as stages:
+        stages.write(f"  fit:\n    cmd: {PYTHON} fit.py {shard}\n    deps: [fit.py, {shard}]\n    outs: [model]\n")
+    pipeline.do("reproduce", ["fit"])
+    old = md5_of(pipeline.workspace / "model" / "weights.bin")
+    for path, out in ((lock, "model"), (lock, "parts"), (beside, "export")):
+        list_files(path, out, pipeline.workspace / out)
+    for store in (pipeline.workspace / ".dvc" / "cache", pipeline.workspace.parent / "store"):
+        shutil.rmtree(store / "runs", ignore_errors=True)
+        for listing in (store / "files").rglob("*.dir"):
+            listing.unlink()
+    before = removal.before()
+    purge(removal.ledger, **removal.targets)
+    for md5 in (old, str(removal.alice.dvc)):
+        assert [place for place in traces(pipeline.workspace, md5) if ".disgorge" not in place] == []
+    assert removal.check(before).verdict is Verdict.PASS
+    for folder in ("export", "parts"):
+        shutil.rmtree(pipeline.workspace / folder)
+    pipeline.do("checkout", ["export", "parts"], force=True)
+    for folder in ("export", "parts"):
+        assert [path.name for path in (pipeline.workspace / folder).iterdir()] == ["note.txt"]
+
+
+def list_files(path: Path, out: str, folder: Path) -> None:
+    """Let a lock file or ``.dvc`` file list an output's files beside it."""
+    from dvc.utils.serialize import modify_yaml
+
+    with modify_yaml(str(path)) as told:
+        entries = (told, *(told.get("stages") or {}).values())
+        item = next(item for entry in entries for item in entry.get("outs") or () if item["path"] == out)
+        item["files"] = [
+            {"relpath": each.name, "md5": md5_of(each), "size": each.stat().st_size}
+            for each in sorted(folder.iterdir())
+        ]
+        for name in ("md5", "nfiles", "size"):
+            item.pop(name, None)
 
 
 def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:

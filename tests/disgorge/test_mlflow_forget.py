@@ -125,6 +125,22 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
     assert "again.safetensors" not in left
 
 
+@pytest.mark.parametrize("source", ["exported", "exported/model.safetensors"])
+def test_a_version_that_points_at_a_path_of_its_own_is_followed(logged: Logged, source: str) -> None:
+    """What is served need not lie where an experiment keeps its artifacts."""
+    for name, data in (("model", OLD), ("other", NEW)):
+        path = logged.workspace / "exported" / f"{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    with logged.store.client() as client:
+        client.create_registered_model("prod")
+        client.create_model_version("prod", (logged.workspace / source).as_uri())
+    assert len(search(logged.workspace, logged.wanted).found) == 8
+    assert forget(logged.workspace, logged.wanted).left == []
+    assert logged.bytes() == [NEW, NEW, NEW]
+    assert logged.rows("select current_stage from model_versions where name = 'prod'") == [("Deleted_Internal",)]
+
+
 def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
     """What is in MLflow's bin is not gone, and is found there."""
     with logged.store.client() as client:

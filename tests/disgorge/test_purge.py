@@ -3,11 +3,13 @@
 DVC is the real one, with a cache, a remote, a folder object, a pipeline and its run-cache.
 """
 
+import contextlib
 import os
 import shutil
 import stat
 import time
 import warnings
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disgorge.errors import DisgorgeError
 from disgorge.evidence import Verdict
 from disgorge.probes.residue import residue
 from disgorge.purge import purge, purge_plan
@@ -22,6 +25,7 @@ from disgorge.residue_search import case_after, search
 from disgorge.stage import Stage, clear_stages
 from lineage import forget_dvc
 from lineage.catalog import Catalog
+from lineage.dvc_stores import md5_of
 from lineage.from_dvc import root_of
 from lineage.intake import Intake
 from lineage.ledger import Ledger
@@ -345,11 +349,47 @@ def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None
     assert ".dvc/cache/files/md5/ab" in check.detail["left"][0]
 
 
+@pytest.mark.parametrize("why", ["locked", "dvc.yaml", ".dvc/config"])
+def test_while_dvc_cannot_be_used_no_weights_or_items_go(tracked: Removal, why: str) -> None:
+    """Of weights that are gone nobody could compute DVC's hash, and then nobody would find them in its stores."""
+    ledger = tracked.ledger
+    export = ledger.workspace / "head.safetensors"
+    shutil.copy(ledger.objects.path(tracked.head.digest), export)
+    with quiet_dvc(), chdir(ledger.workspace):
+        from dvc.repo import Repo, lock_repo
+
+        with Repo(str(ledger.workspace)) as repo:
+            repo.add([str(export)])
+            md5 = str(md5_of(export))
+    found = tracked.before()
+    broken = ledger.workspace / why
+    good = broken.read_text() if broken.is_file() else ""
+    with contextlib.ExitStack() as stack:
+        if why == "locked":
+            running = stack.enter_context(Repo(str(ledger.workspace)))
+            running.lock._lock_timeout = 0
+            stack.enter_context(lock_repo(running))
+        else:
+            broken.write_text("stages: [")
+        with pytest.raises(DisgorgeError, match="no old weights or items were deleted"):
+            purge(ledger, **tracked.targets)
+    assert ledger.objects.exists(tracked.head.digest)
+    assert ledger.content_path(tracked.alice.digest).exists()
+    if good:
+        broken.write_text(good)
+    purge(ledger, **tracked.targets)
+    assert [place for place in traces(ledger.workspace, md5) if "private" not in place] == []
+    assert not export.exists()
+    assert tracked.check(found).verdict is Verdict.PASS
+
+
 def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> None:
     """A store nobody could look into makes the check inconclusive and is a residual of the purge."""
     found = tracked.before()
     config = tracked.ledger.workspace / ".dvc" / "config"
-    config.write_text(config.read_text() + "['remote \"far\"']\n    url = nosuchscheme://bucket\n")
+    config.write_text(
+        config.read_text() + "['remote \"far\"']\n    url = s3://bucket\n"
+    )  # which needs a package of its own
     purged = purge(tracked.ledger, **tracked.targets)
     assert any("far" in word for word in purged.residuals)
     check = tracked.check(found)
