@@ -89,7 +89,7 @@ def run_of(
 def named(listed: Any) -> Iterable[tuple[str, str]]:
     """Yield path and MD5 of what an entry lists; the MD5 is empty where DVC kept none.
 
-    Of a folder whose files are listed beside it, as DVC does once it was pushed to a version-aware remote, each file too.
+    Of a folder whose files are listed beside it, as once it was pushed to a version-aware remote, each file too.
     """
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict):

@@ -1,7 +1,8 @@
 """Where DVC keeps things: cache and remotes, in today's layout and in that of before DVC 3, and remembered runs.
 
 Everything is read once, when a :class:`Stores` is made, and looked up after that: a remote far away is listed once.
-A remote that cannot be reached is named in ``out_of_reach``, and whoever searches says so. Negative consequence: a
+A remote that cannot be reached, or whose folder is not there (it may be on a disk that is not mounted), is named in
+``out_of_reach``, and whoever searches says so. Negative consequence: a
 remote is listed whole, because a folder object does not say in its name what it lists.
 """
 
@@ -162,6 +163,8 @@ def _places(repo: Any, out_of_reach: list[str]) -> Iterator[Place]:
         try:
             store, old = (repo.cloud.get_remote_odb(name, hash_name=kind) for kind in ("md5", "md5-dos2unix"))
             store.exists("0" * 32)
+            if Place(place, old).is_local and not Path(old.path).is_dir():
+                raise FileNotFoundError(f"{old.path} is not there: mount it, make it, or take it out of .dvc/config")
         except Exception as problem:  # as above
             out_of_reach.append(f"{place}: could not be reached ({reason(problem)})")
             continue

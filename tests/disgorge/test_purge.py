@@ -397,6 +397,19 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     assert any("far" in word for word in check.detail["not searched"])
 
 
+def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
+    """A folder that is not there is no empty one."""
+    found = tracked.before()
+    store = tracked.ledger.workspace / "store"
+    store.rename(store.with_name("unplugged"))
+    assert any("store is not there" in words for words in purge(tracked.ledger, **tracked.targets).residuals)
+    assert tracked.check(found).verdict is Verdict.INCONCLUSIVE
+    store.with_name("unplugged").rename(store)
+    assert tracked.check(found).verdict is Verdict.FAIL
+    purge(tracked.ledger, **tracked.targets)
+    assert tracked.check(found).verdict is Verdict.PASS
+
+
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
     assert root_of(removal.ledger.workspace) is None

@@ -111,6 +111,20 @@ def test_where_what_is_kept_has_their_items_too_their_purge_waits(ledger: Ledger
     assert carry(there, "R-2").verdict == "certified"
 
 
+def test_who_asks_for_the_same_items_and_others_waits_too(ledger: Ledger) -> None:
+    """They are live nowhere any more, so no plan of the second request finds them; they are kept all the same."""
+    same, other = person(ledger, "shard-3", 1), person(ledger, "shard-1", 0)
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [same, other], request_id="R-2")
+    there = later(ledger, UNTIL)
+    for day in (ledger, there):
+        with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
+            carry(day, "R-2")
+    assert carry(there).verdict == "certified"
+    assert carry(there, "R-2").verdict == "certified"
+
+
 def both_in_one_part(folder: Path) -> Ledger:
     """A release with a part that learned from every shard, and R-1 on hold."""
     made = Ledger.init(folder / "workspace", clock=lambda: NOW)
