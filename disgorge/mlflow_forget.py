@@ -4,6 +4,8 @@ Records stay where they can: a run keeps its metrics, parameters and tags, only 
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
 ``mlflow gc`` would: that command itself would take along whatever else waits in the user's bin.
 
+A file with removed tensors beside others is left and named: it may be somebody else's model with the same public part.
+
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
 
@@ -21,7 +23,7 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
     done = Forgotten()
     try:
         found = traces(workspace, wanted)
-        done.left += found.beyond
+        done.left += [*found.beyond, *found.blind]
         if found.versions or found.models or found.runs:
             with Store(workspace).client() as client:
                 for name, number in found.versions:
@@ -35,7 +37,8 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
             if path.is_file() or path.is_symlink():
                 path.unlink()
                 done.deleted.append(f"MLflow artifact {_name(path, workspace)}")
-        done.left += [f"{words}, and could not be deleted" for words in traces(workspace, wanted).words()]
+        again = traces(workspace, wanted)
+        done.left += [*(f"{words}, and could not be deleted" for words in again.words()), *again.unjudged()]
     except (DisgorgeError, OSError) as error:
         done.left.append(f"MLflow: {error}")
     return done

@@ -15,7 +15,7 @@ from disgorge.purge import purge
 from disgorge.purge_hold import require_nothing_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
-from disgorge.same_weights import tensors_that_go
+from disgorge.same_weights import still_gone, tensors_that_go
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Json, plain
@@ -38,7 +38,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
-    tensors = listed.tensors
+    tensors = still_gone(ledger, listed.tensors)
     purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
         case_after(
