@@ -12,17 +12,18 @@ says.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
+from disgorge.dvc_hashes import dvc_hashes
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action
 from disgorge.turn import turn
 from lineage.catalog import Catalog
-from lineage.forget_dvc import holds
+from lineage.forget_dvc import holds, made
 from lineage.ledger import Ledger
 from lineage.records import Selector
 from lineage.shards import shard_rows
@@ -101,6 +102,28 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
                 f"items{until}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
                 f"then `disgorge purge run {case.request.id}`"
             )
+
+
+def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
+    held = [
+        other for other in docket(ledger).values() if other.request.id != case.request.id and is_kept(ledger, other)
+    ]
+    mine = _made(ledger, shards, objects) if held else frozenset()
+    for other in held if mine else ():
+        purges = [s.detail for s in begun_plan(ledger, str(other.plan)).steps if s.action is Action.PURGE]
+        theirs = [[digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects")]
+        if mine & _made(ledger, *theirs):
+            raise PurgeHeld(
+                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
+                f"of the items of both until {other.purge_held} ({other.purge_reason}); nothing is certified before, "
+                f"go on with `disgorge purge run {other.request.id}` and then `disgorge purge run {case.request.id}`"
+            )
+
+
+def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
+    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
+    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
 
 
 def _selects(ledger: Ledger, selectors: Sequence[Selector], shard: str) -> bool:

@@ -12,7 +12,7 @@ from disgorge.near import look, recognized
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
-from disgorge.purge_hold import require_nothing_kept
+from disgorge.purge_hold import require_nothing_kept, require_nothing_made_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import still_gone, tensors_that_go
@@ -31,6 +31,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
     require_nothing_kept(ledger, case, forget)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
+    require_nothing_made_kept(ledger, case, **targets)
     closures = _closures(ledger, plan, case)
     listed = ForgetList(ledger, plan.digest)
     found_before = listed.found_before

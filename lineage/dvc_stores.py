@@ -6,6 +6,7 @@ A remote that cannot be reached, or whose folder is not there (it may be on a di
 remote is listed whole, because a folder object does not say in its name what it lists.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,8 +63,9 @@ class RunFile:
 
     def delete(self) -> None:
         """Delete it, and its folder if nothing is left there: DVC fails on an empty one."""
-        self.place.store.fs.remove(self.path)
-        if self.place.is_local and not any(Path(self.path).parent.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # two remotes of one folder: gone by the other's name
+            self.place.store.fs.remove(self.path)
+        if self.place.is_local and Path(self.path).parent.is_dir() and not any(Path(self.path).parent.iterdir()):
             Path(self.path).parent.rmdir()
 
 

@@ -83,6 +83,15 @@ def listing(workspace: Path, hashes: Collection[str], *, made: Collection[str] =
         return Forgetting.of(repo, Stores(repo, []), hashes, before=made, live=live).listing()
 
 
+def made(workspace: Path, hashes: Collection[str], *, made: Collection[str] = (), live: Live = tuple) -> frozenset[str]:
+    """Return the hashes of what stages made of these, which :func:`forget` would delete too. Reads only."""
+    root = root_of(workspace)
+    if root is None or not (hashes or made):
+        return frozenset()
+    with opened(root) as repo:
+        return Forgetting.of(repo, Stores(repo, []), hashes, before=made, live=live).made
+
+
 def search(
     workspace: Path,
     hashes: Collection[str],

@@ -266,6 +266,15 @@ def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
     assert {"dvc.lock: stage train is forgotten", "dvc.lock: stage score is forgotten"} <= set(records)
 
 
+def test_two_remotes_of_one_folder_are_cleared_once(pipeline: Pipeline) -> None:
+    """What went by the name of the one is no failure by that of the other."""
+    config = pipeline.workspace / ".dvc" / "config"
+    config.write_text(config.read_text() + "['remote \"twin\"']\n    url = ../store\n")
+    purged = purge(pipeline.removal.ledger, **pipeline.removal.targets)
+    assert [words for words in purged.residuals if "could not" in words] == []
+    assert pipeline.old_places() == []
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool) -> None:
     """What stages made is remembered before it is deleted: without lock and runs the rest still goes."""

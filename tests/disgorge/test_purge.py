@@ -244,6 +244,20 @@ def test_projections_and_what_killed_writers_left_go_too(removal: Removal) -> No
     assert [path.name for path in old.glob(".aside-*")] == [".aside-new"]
 
 
+def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> None:
+    """The same bytes may lie there since long, of a training that was killed."""
+    ledger = removal.ledger
+    weights = save_tensors({"w": np.arange(9.0)})
+    path = ledger.objects.path(ledger.objects.put(weights))
+    os.utime(path, (time.time() - 3600,) * 2)
+    ledger.objects.put(weights)
+    purge(ledger, **removal.targets)
+    assert path.is_file()
+    os.utime(path, (time.time() - 3600,) * 2)
+    purge(ledger, **removal.targets)
+    assert not path.exists()
+
+
 @pytest.fixture(scope="module")
 def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an empty DVC repository with a remote, made once."""
