@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from lineage.dvc_made import files_listed, made_of, named, run_of
-from lineage.dvc_stores import Place, RunFile, Stores, files_of, hash_of, lies_within, md5_of, read_yaml, relative
+from lineage.dvc_stores import (
+    Place,
+    RunFile,
+    Stores,
+    experiments,
+    files_of,
+    hash_of,
+    lies_within,
+    md5_of,
+    read_yaml,
+    relative,
+)
 from lineage.from_dvc import reason
 
 
@@ -68,7 +79,8 @@ class Forgetting:
         lost = gone | folders.keys()
         sources = [out for out in repo.index.outs if out.stage.is_data_source and _names(_item(out), lost)]
         going = {Path(out.stage.path) for out in sources if not _leaves(_item(out), folders, gone)}
-        there = (path for out in repo.index.outs for path in files_of(out)) if gone else ()
+        outputs = (path for out in repo.index.outs for path in files_of(out))
+        there = (*outputs, *experiments(repo)) if gone else ()
         entries = (
             (lock, name)
             for (lock, name, entry), run in zip(locks, runs, strict=False)

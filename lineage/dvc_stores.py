@@ -136,6 +136,11 @@ def files_of(out: Any) -> list[Path]:
     return [path] if path.is_file() else files(path)
 
 
+def experiments(repo: Any) -> list[Path]:
+    """Return the files of experiments that ran in folders of their own and were killed, which DVC keeps in ``tmp``."""
+    return files(Path(repo.tmp_dir) / "exps") if repo.tmp_dir else []
+
+
 def md5_of(path: Path) -> str:
     """Return a file's MD5, the name DVC keeps it under; identity is always the SHA-256."""
     with path.open("rb") as file:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.dvc_forgetting import Forgetting
-from lineage.dvc_stores import Stores, files_of, md5_of, relative
+from lineage.dvc_stores import Stores, experiments, files_of, md5_of, relative
 from lineage.errors import LineageError
 from lineage.from_dvc import opened, root_of
 
@@ -119,7 +119,7 @@ def search(
 
 def _search_files(repo: Any, stores: Stores, items: Collection[str], looked: Looked) -> None:
     tracked = (path for out in repo.index.outs for path in files_of(out))
-    for path in (*stores.local_files(), *tracked):
+    for path in (*stores.local_files(), *tracked, *experiments(repo)):
         looked.places += 1
         if holds(path, items):
             looked.found.append(f"{relative(path, repo)} holds withdrawn items")

@@ -424,6 +424,18 @@ def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
     assert tracked.check(found).verdict is Verdict.PASS
 
 
+def test_what_a_killed_experiment_of_dvc_left_goes_too(tracked: Removal) -> None:
+    folder = tracked.ledger.workspace / ".dvc" / "tmp" / "exps" / "standalone" / "killed"
+    folder.mkdir(parents=True)
+    shutil.copy(tracked.ledger.objects.path(tracked.head.digest), folder / "head.safetensors")
+    shutil.copy(tracked.ledger.content_path(tracked.alice.digest), folder / "alice.parquet")
+    (folder / "params.yaml").write_text("kept: 1")
+    found = tracked.before()
+    purge(tracked.ledger, **tracked.targets)
+    assert [path.name for path in folder.iterdir()] == ["params.yaml"]
+    assert tracked.check(found).verdict is Verdict.PASS
+
+
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
     assert root_of(removal.ledger.workspace) is None

@@ -183,6 +183,9 @@ def test_a_day_that_is_past_is_no_hold(ledger: Ledger) -> None:
 def test_what_is_said_before_is_what_disappears(ledger: Ledger) -> None:
     with pytest.raises(PurgeHeld):
         carry(ledger)
+    killed = ledger.home / "apart-killed" / "workspace" / "shards"  # a re-execution's copies
+    killed.mkdir(parents=True)
+    (killed / "copy.parquet").write_bytes(b"PAR1")
     before = {path for path in ledger.workspace.rglob("*") if path.is_file()}
     said = preview(ledger, "R-1")
     assert {path for path in ledger.workspace.rglob("*") if path.is_file()} == before, "it only reads"
