@@ -107,7 +107,7 @@ class Forgetting:
         listed = [str(path) for path in (*self.files, *self.named) if lies_within(path, root)]
         listed += [place.path(oid) for place, oid in self.objects]
         listed += [run.path if run.place.is_local else f"{run.place.name}: run {run.name}" for run in self.runs]
-        return [*dict.fromkeys(listed), *self._rewritten()]
+        return [*dict.fromkeys(listed), *self._rewritten(), *self._shared()]
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""
@@ -121,10 +121,16 @@ class Forgetting:
 
     def carry_out(self, deleted: list[str], left: list[str]) -> None:
         """Do it; what could not be done is said in ``left``."""
+        links = {path: path.resolve() for path in (*self.files, *self.named) if path.is_symlink()}
         for path in self.files:
             self._unlink(path, deleted, left)
         for place, oid in self.objects:
             _delete(place, oid, self.folders.get(oid), deleted, left)
+        left += self._shared()
+        for path, target in links.items():
+            if target.exists() and not lies_within(target, Path(self.repo.root_dir)):
+                name = relative(path, self.repo)
+                left.append(f"{name} was a link out of the repository; what it pointed at was left, delete it there")
         for path in self.named:
             self._unlink(path, deleted, left)
         for path in self.renamed:
@@ -145,8 +151,6 @@ class Forgetting:
         if not lies_within(path, Path(self.repo.root_dir)):
             left.append(f"{name} lies outside the repository by way of a link and was left; delete it there")
             return
-        if path.is_symlink() and not lies_within(path.resolve(), Path(self.repo.root_dir)):
-            left.append(f"{name} was a link out of the repository; what it pointed at was left, delete it there")
         try:
             path.unlink(missing_ok=True)
             deleted.append(name)
@@ -177,6 +181,15 @@ class Forgetting:
                     if (new := self.folders.get(out.get("md5"))) is not None:
                         out["md5"], out["nfiles"] = new.oid, new.count
                         out.pop("size", None)
+
+    def _shared(self) -> list[str]:
+        """Say that a cache which something goes from lies where other projects may use it too."""
+        root = Path(self.repo.root_dir)
+        shared = any(
+            place.name.startswith("DVC cache") and not lies_within(Path(place.path(oid)), root)
+            for place, oid in self.objects
+        )
+        return ["DVC cache lies outside the repository: other projects may rest on what goes there"] if shared else []
 
     def _rewritten(self) -> list[str]:
         words = [f"{relative(path, self.repo)} names its folder without it" for path in self.renamed]

@@ -275,6 +275,25 @@ def test_two_remotes_of_one_folder_are_cleared_once(pipeline: Pipeline) -> None:
     assert pipeline.old_places() == []
 
 
+def test_a_cache_elsewhere_is_said_to_be_shared_and_its_links_are_not_said_to_be_left(pipeline: Pipeline) -> None:
+    """Others may use it; what a link from here pointed at went with it."""
+    elsewhere = pipeline.workspace.parent / "elsewhere"
+    (pipeline.workspace / ".dvc" / "cache").rename(elsewhere)
+    config = pipeline.workspace / ".dvc" / "config"
+    config.write_text(config.read_text() + f"[cache]\n    dir = {elsewhere}\n    type = symlink\n")
+    pipeline.do("checkout", relink=True, force=True)
+    assert (pipeline.workspace / "model.bin").is_symlink()
+    removal = pipeline.removal
+    hashes = purge_plan(removal.ledger, **removal.targets).hashes
+    said = forget_dvc.listing(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+    shared = "DVC cache lies outside the repository: other projects may rest on what goes there"
+    assert shared in said
+    purged = purge(removal.ledger, **removal.targets)
+    assert shared in purged.residuals
+    assert [words for words in purged.residuals if "was a link out" in words] == []
+    assert pipeline.back() == set()
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool) -> None:
     """What stages made is remembered before it is deleted: without lock and runs the rest still goes."""
