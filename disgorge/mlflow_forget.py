@@ -6,6 +6,7 @@ such a file goes whole. It, and the run that holds nothing but the description o
 
 The order matters to who is killed half-way: what the rest is found by goes last. A logged model and what points at it
 are found by the file, so that file outlives them; a release's run and its description are found by the version.
+A file with removed tensors beside others is left and named: it may be somebody else's model with the same public part.
 
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
@@ -25,7 +26,7 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
     done = Forgotten()
     try:
         found = traces(workspace, wanted)
-        done.left += found.beyond
+        done.left += [*found.beyond, *found.blind]
         described = [key for key, why in found.versions.items() if why == DESCRIBES]
         if found.versions or found.models or found.runs:
             with Store(workspace).client() as client:
@@ -38,7 +39,8 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
                 _unlink(found.files, workspace, done)
                 _forget_versions(client, described, done)
         _unlink(found.files, workspace, done)
-        done.left += [f"{words}, and could not be deleted" for words in traces(workspace, wanted).words()]
+        again = traces(workspace, wanted)
+        done.left += [*(f"{words}, and could not be deleted" for words in again.words()), *again.unjudged()]
     except (DisgorgeError, OSError) as error:
         done.left.append(f"MLflow: {error}")
     return done

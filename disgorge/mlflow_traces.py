@@ -1,10 +1,10 @@
 """Looking for what was removed in MLflow: artifacts, logged models and registered versions.
 
 Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
-file on this file system is looked into, in the location of any experiment, deleted ones included. A file is a trace if
-its bytes are purged weights, if it is safetensors with a tensor of them, or Parquet with a withdrawn item. So is a
-logged model that holds such a file, and a registered version that points there or describes a composition with a purged
-member.
+file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
+registered version points. A file is a trace if its bytes are purged weights, if it is safetensors with a tensor of
+them, or Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that
+points there or describes a composition with a purged member.
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
 another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips).
@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import Store, installed, without_secrets
-from disgorge.same_weights import holds_any
+from disgorge.same_weights import tensor_digests
 from lineage.forget_dvc import Looked, holds
 from lineage.legible import Reading
 from lineage.objects import sha256_of
@@ -51,15 +51,20 @@ class Traces:
     """What a look found, and where nobody could look. ``models`` are logged models by id, ``versions`` (name, number).
 
     ``runs`` hold the description of a release and nothing else, ``unread`` are files that cannot be read as data.
+    ``mixed`` are files with removed tensors and others:
+    they may be somebody else's model with the same public part, so a person judges them, and they do not go.
+    ``beyond`` is what belongs to another workspace and is left, ``blind`` what nobody could look into.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
+    mixed: list[Path] = field(default_factory=list)
     models: dict[str, Path] = field(default_factory=dict)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     runs: dict[str, Path] = field(default_factory=dict)
     places: int = 0
     beyond: list[str] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
+    blind: list[str] = field(default_factory=list)
 
     def going(self) -> list[Path]:
         """Return every file that goes: those found, and all that belong to a logged model or run that goes whole."""
@@ -82,6 +87,14 @@ class Traces:
             *(f"MLflow model version {name}/{number} {why}" for (name, number), why in self.versions.items()),
         ]
 
+    def unjudged(self) -> list[str]:
+        """Return what was found and is for a person to judge, one line each."""
+        return [
+            f"MLflow artifact {path} holds removed weights beside others and was left; delete it, or if they are "
+            "nobody's (a public part) record a live component that holds them, and resume"
+            for path in self.mixed
+        ]
+
 
 def has_store(workspace: Path) -> bool:
     """Whether there is anything of MLflow to look into; imports nothing."""
@@ -96,11 +109,12 @@ def traces(workspace: Path, wanted: Wanted) -> Traces:
     if not _has_records(workspace):
         _look_into(found, _folders(workspace, ()), wanted)
     elif not installed():
-        found.beyond.append("MLflow is not installed, so its models and versions were not looked at")
+        found.blind.append("MLflow is not installed, so its models and versions were not looked at")
         _look_into(found, _folders(workspace, ()), wanted)
     else:
         with Store(workspace).client() as client:
             places = [_local(uri, found) for uri in _locations(client)]
+            places += _sources(client, workspace, found)
             roots = _folders(workspace, [place for place in places if place is not None])
             _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
             _models(client, found)
@@ -118,6 +132,8 @@ def search(workspace: Path, wanted: Wanted) -> Looked:
         looked.blind.append(str(error))
         return looked
     looked.found, looked.places, looked.unread = found.words(), found.places, found.unread
+    looked.blind += found.blind
+    looked.found += found.unjudged()
     return looked
 
 
@@ -126,8 +142,8 @@ def _has_records(workspace: Path) -> bool:
 
 
 def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
-    """Return the folders to look into, none inside another."""
-    every = {path.absolute() for path in (*(workspace / name for name in OURS), *located) if path.is_dir()}
+    """Return the folders and single files to look into, none inside another."""
+    every = {path.absolute() for path in (*(workspace / name for name in OURS), *located) if path.exists()}
     return sorted(path for path in every if not any(other in path.parents for other in every))
 
 
@@ -141,19 +157,27 @@ def _is_ours(root: Path, workspace: Path, found: Traces) -> bool:
     linked = root.is_relative_to(workspace.absolute())
     if other is None and not linked:
         return True
-    found.beyond.append(f"MLflow artifacts in {root} are outside this workspace and were left there")
+    left = found.beyond if other is not None else found.blind
+    left.append(f"MLflow artifacts in {root} are outside this workspace and were left there")
     return False
 
 
 def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
+    for path in (path for root in roots for path in root.rglob("*") if path.is_symlink() and path.is_dir()):
+        if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
+            found.blind.append(f"MLflow artifacts in {path} are a link to {path.resolve()} and were not searched")
     for path in (path for root in roots for path in _files(root)):
         found.places += 1
         if path.is_symlink():
+            if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
+                found.blind.append(f"MLflow artifact {path} is a link to {path.resolve()}, which was not searched")
             continue
         if sha256_of(path) in wanted.weights:
             found.files[path] = "is one of the weights"
-        elif holds_any(path, wanted.tensors):
+        elif (held := tensor_digests(path) if wanted.tensors else frozenset()) and held <= wanted.tensors:
             found.files[path] = "holds some of the weights"
+        elif not held.isdisjoint(wanted.tensors):
+            found.mixed.append(path)
         elif wanted.items and holds(path, wanted.items):
             found.files[path] = "holds withdrawn items"
         elif Reading.of(path) is Reading.UNREAD:
@@ -194,6 +218,11 @@ def _points(client: Any, version: Any, found: Traces) -> str | None:
         run, _, inner = source.removeprefix("runs:/").partition("/")
         source = f"{_artifacts_of(client, run)}/{inner}".rstrip("/")
     place = _path_of(source)
+    if place is not None and not place.exists() and version.tags.get("disgorge.kind") != "release":
+        found.blind.append(
+            f"MLflow model version {version.name}/{version.version} points at {place}, which is not there; mount it, "
+            "or delete the version"
+        )
     holds_one = place is not None and any(place == path or place in path.parents for path in found.files)
     return "points at a file that holds it" if holds_one else None
 
@@ -232,6 +261,19 @@ def _locations(client: Any) -> Iterator[str]:
             return
 
 
+def _sources(client: Any, workspace: Path, found: Traces) -> Iterator[Path]:
+    """Yield the folder or file that each version points at by its path, wherever it is; none around the workspace."""
+    for version in _versions(client):
+        place = _path_of(str(version.source or ""))
+        if place is not None and workspace.resolve().is_relative_to(place.resolve()):
+            found.blind.append(
+                f"MLflow model version {version.name}/{version.version} points at {place}, all around this workspace, "
+                "and that was not searched; delete the version, or point it at its model"
+            )
+        elif place is not None:
+            yield place
+
+
 def _versions(client: Any) -> Iterator[Any]:
     token = None
     while True:
@@ -247,7 +289,8 @@ def _local(uri: str, found: Traces) -> Path | None:
     if path is None:
         place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"
         words = f"MLflow artifacts at {place} are out of reach and were not searched"
-        found.beyond += [words] * (words not in found.beyond)
+        found.blind += [words] * (words not in found.blind)
+
     return path
 
 
@@ -260,5 +303,5 @@ def _path_of(uri: str) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder; links to folders are not followed."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files below a folder, or the file itself; links to folders are not followed."""
+    return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())

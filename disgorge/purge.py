@@ -15,11 +15,13 @@ from pathlib import Path
 
 from disgorge import mlflow_forget
 from disgorge.dvc_hashes import DvcHashes, dvc_hashes
+from disgorge.errors import DisgorgeError
 from disgorge.residue_search import DIGEST, is_text, tables_of, unique, wanted_of
 from disgorge.sought import Sought
 from disgorge.still_needed import needs_of
 from disgorge.sweep import shown, strays_of
 from lineage import forget_dvc
+from lineage.errors import LineageError
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
 from lineage.shards import adding_alone
@@ -94,6 +96,7 @@ def purge(
 
     What holds one of ``tensors``, by digest, goes too, in MLflow and among the workspace's own files.
     Nobody adds a shard meanwhile, so whatever lies written aside there was left by somebody who was killed.
+    Raises :class:`DisgorgeError`, and deletes no weights or items, while DVC cannot be opened or is locked.
     """
     with adding_alone(ledger):
         listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
@@ -101,11 +104,8 @@ def purge(
 
 
 def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Collection[str]) -> Purged:
+    forgotten = _forgotten(ledger, listed.hashes)
     unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items, tensors))
-    hashes = listed.hashes
-    forgotten = forget_dvc.forget(
-        ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=hashes.remember
-    )
     deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
         name = shown(path, ledger)
@@ -126,6 +126,19 @@ def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Co
     if any((folder / ".git").exists() for folder in (ledger.workspace, *ledger.workspace.parents)):
         residuals.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
     return Purged(tuple(deleted), listed.kept, tuple(residuals))
+
+
+def _forgotten(ledger: Ledger, hashes: DvcHashes) -> forget_dvc.Forgotten:
+    """Let DVC forget, before anything else goes: of weights that are gone nobody can compute DVC's hash."""
+    hashes.remember(hashes.made)
+    try:
+        return forget_dvc.forget(
+            ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=hashes.remember
+        )
+    except LineageError as error:
+        raise DisgorgeError(
+            f"{error}; no old weights or items were deleted, let what runs in DVC end or mend what it names, and resume"
+        ) from error
 
 
 def _elsewhere(ledger: Ledger, path: Path, name: str) -> Iterator[str]:

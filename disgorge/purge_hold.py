@@ -12,15 +12,22 @@ says.
 """
 
 import datetime as dt
+from collections.abc import Collection, Sequence
+from functools import partial
 
 from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
+from disgorge.dvc_hashes import dvc_hashes
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
+from disgorge.particulars import selectors_of
 from disgorge.plan import Action
 from disgorge.turn import turn
 from lineage.catalog import Catalog
-from lineage.forget_dvc import holds
+from lineage.forget_dvc import holds, made
 from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import shard_rows
+from lineage.state import state_of
 
 
 def hold_purge(ledger: Ledger, request: str, *, until: dt.date, because: str, by: str) -> Case:
@@ -71,7 +78,10 @@ def is_unpurged(ledger: Ledger, case: Case) -> bool:
 
 
 def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> None:
-    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them."""
+    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them.
+
+    Items that this request selects as well, and the other withdrew before, count as these.
+    """
     for other in docket(ledger).values():
         if other.request.id == case.request.id or not is_unpurged(ledger, other):
             continue
@@ -83,7 +93,8 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
             known = by_digest(catalog.components(live=False))
         retired = [component for digest in objects for component in known.get(digest, ())]
         learned = influences(retired, known) & case.withdrawn.keys()
-        if learned or any(path.is_file() and holds(path, items) for path in tables):
+        asked = any(map(partial(_selects, ledger, selectors_of(ledger, case.request)), shards))
+        if learned or asked or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from" if learned else "old shards that hold"
             until = f" until {other.purge_held} ({other.purge_reason})" if other.purge_held else ""
             raise PurgeHeld(
@@ -91,6 +102,53 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
                 f"items{until}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
                 f"then `disgorge purge run {case.request.id}`"
             )
+
+
+def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
+    held = [
+        other for other in docket(ledger).values() if other.request.id != case.request.id and is_kept(ledger, other)
+    ]
+    mine = _made(ledger, shards, objects) if held else frozenset()
+    for other in held if mine else ():
+        purges = [s.detail for s in begun_plan(ledger, str(other.plan)).steps if s.action is Action.PURGE]
+        theirs = [[digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects")]
+        if mine & _made(ledger, *theirs):
+            raise PurgeHeld(
+                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
+                f"of the items of both until {other.purge_held} ({other.purge_reason}); nothing is certified before, "
+                f"go on with `disgorge purge run {other.request.id}` and then `disgorge purge run {case.request.id}`"
+            )
+
+
+def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
+    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
+    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+
+
+def _selects(ledger: Ledger, selectors: Sequence[Selector], shard: str) -> bool:
+    """Whether an old shard still has items that these select, though they may be live nowhere any more."""
+    if not ledger.manifest_path(shard).is_file():
+        return False
+    record = next(e.record for e in state_of(ledger.facts()).shards.values() if e.record.digest == shard)
+    wanted: dict[str, set[str]] = {}
+    for selector in selectors:
+        wanted.setdefault(selector.field, set()).add(selector.value)
+    if "shard" in wanted and wanted.pop("shard").isdisjoint({record.name, record.digest}):
+        return False
+    return any(
+        all(found[field] in values for field, values in wanted.items())
+        for found in (
+            {
+                "item": row.digest,
+                "key": row.key,
+                "subject": row.subject,
+                "source": row.source or record.source,
+                "license": row.license or record.license,
+            }
+            for row in shard_rows(ledger, shard)
+        )
+    )
 
 
 def is_purged(ledger: Ledger, case: Case) -> bool:

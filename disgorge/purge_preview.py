@@ -20,6 +20,7 @@ from disgorge.purge import purge_plan
 from disgorge.requests import require_fresh
 from disgorge.residue_search import wanted_of
 from disgorge.same_weights import tensors_that_go
+from disgorge.stage import stages_of
 from lineage import forget_dvc
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -66,7 +67,8 @@ def preview(ledger: Ledger, request: str) -> Preview:
     )
     wanted = wanted_of(ledger, listed.objects, items, tensors)
     logged = mlflow_traces.traces(ledger.workspace, wanted)
-    paths = [*listed.files, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
+    copies = (path for stage in stages_of(ledger) for path in stage.rglob("*") if path.is_file())  # cleared on the way
+    paths = [*listed.files, *copies, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
     records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept, ahead)
 

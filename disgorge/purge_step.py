@@ -15,10 +15,10 @@ from disgorge.near import look, recognized
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
-from disgorge.purge_hold import require_nothing_kept
+from disgorge.purge_hold import require_nothing_kept, require_nothing_made_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
-from disgorge.same_weights import LEAST_BYTES, tensors_that_go
+from disgorge.same_weights import LEAST_BYTES, still_gone, tensors_that_go
 from disgorge.unsearched import nameless, sources_still_there
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -44,6 +44,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
     require_nothing_kept(ledger, case, forget)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
+    require_nothing_made_kept(ledger, case, **targets)
     closures = _closures(ledger, plan, case)
     listed = ForgetList(ledger, plan.digest)
     found_before = listed.found_before
@@ -51,7 +52,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
-    tensors = listed.tensors
+    tensors = still_gone(ledger, listed.tensors)
     purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
         case_after(

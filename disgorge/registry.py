@@ -112,7 +112,9 @@ class Registry:
             }
 
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
-        """Delete versions, each one's run with its artifacts, and with the last the model; return what is left.
+        """Delete versions, each one's own run with its artifacts, and with the last the model; return what is left.
+
+        The run of a version that somebody registered there themselves is theirs, and stays.
 
         ``keep`` are the digests of compositions that other aliases serve.
         """
@@ -123,7 +125,7 @@ class Registry:
                 if version.tags.get("disgorge.composition") in keep:
                     kept += 1
                     continue
-                if version.run_id:
+                if version.run_id and _describes(client, version.run_id):
                     left += _destroy(self.store, client, version.run_id)
                 client.delete_model_version(release, version.version)
             if not kept and self._model(client, release) is not None:
@@ -187,6 +189,16 @@ def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
         pip_requirements=["disgorge"],
     )
     return folder / "model"
+
+
+def _describes(client: Any, run_id: str) -> bool:
+    """Whether a run holds the description of a release and nothing else; others are somebody's experiment."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).data.tags.get("disgorge.kind") == "release")
+    except MlflowException:
+        return False
 
 
 def _destroy(store: Store, client: Any, run_id: str) -> list[str]:

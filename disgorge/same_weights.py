@@ -29,6 +29,13 @@ def tensors_that_go(ledger: Ledger, objects: Collection[str]) -> frozenset[str]:
     return going - _tensors_of(map(ledger.objects.path, kept)) if going else going
 
 
+def still_gone(ledger: Ledger, tensors: Collection[str]) -> frozenset[str]:
+    """Return those of the tensors that nothing live holds by now: a public part may have been recorded since."""
+    needs = needs_of(ledger)
+    kept = needs.objects.keys() | needs.served.keys()
+    return frozenset(tensors) - _tensors_of(map(ledger.objects.path, kept)) if tensors else frozenset()
+
+
 def holds_any(path: Path, tensors: Collection[str]) -> bool:
     """Whether a file is safetensors with one of these tensors."""
     return bool(tensors) and not tensor_digests(path).isdisjoint(tensors)

@@ -113,7 +113,8 @@ def open_envelope(data: bytes, *, public: bytes, name: str = "statement.json") -
         ) from error
     if rewritten != data:
         raise BundleBroken(f"{name} was edited: it is not written as it was signed; ask for the report again")
-    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
+    unsigned = any(each.unrecognized_fields for each in envelope.signatures.values())
+    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1 or unsigned:
         raise BundleBroken(f"{name} is not an in-toto statement with one signature; ask for the report again")
     try:
         envelope.verify([key], 1)
@@ -143,6 +144,8 @@ def _public_key(public: bytes) -> Any:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # exported without __all__
 
+    if public.count(b"-----BEGIN") > 1:
+        raise BundleBroken("the public key's file has more than one key in it; keep the one that you were given")
     try:
         loaded = load_pem_public_key(public)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

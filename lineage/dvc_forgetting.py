@@ -4,13 +4,24 @@ The order matters to who is killed half-way: files and objects go first, and las
 ``dvc.lock``, from which the next call works out the same again.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineage.dvc_made import made_of, named, run_of
-from lineage.dvc_stores import Place, RunFile, Stores, files_of, hash_of, lies_within, md5_of, read_yaml, relative
+from lineage.dvc_made import files_listed, made_of, named, run_of
+from lineage.dvc_stores import (
+    Place,
+    RunFile,
+    Stores,
+    experiments,
+    files_of,
+    hash_of,
+    lies_within,
+    md5_of,
+    read_yaml,
+    relative,
+)
 from lineage.from_dvc import reason
 
 
@@ -66,14 +77,15 @@ class Forgetting:
         gone = frozenset(hashes) | made
         folders = {oid: _without(stores, oid, gone) for oid in sorted(stores.folders_with(gone) - gone)}
         lost = gone | folders.keys()
-        sources = [out for out in repo.index.outs if out.stage.is_data_source and hash_of(out) in lost]
-        going = {Path(out.stage.path) for out in sources if folders.get(hash_of(out)) is None}
-        there = (path for out in repo.index.outs for path in files_of(out)) if gone else ()
+        sources = [out for out in repo.index.outs if out.stage.is_data_source and _names(_item(out), lost)]
+        going = {Path(out.stage.path) for out in sources if not _leaves(_item(out), folders, gone)}
+        outputs = (path for out in repo.index.outs for path in files_of(out))
+        there = (*outputs, *experiments(repo)) if gone else ()
         entries = (
             (lock, name)
             for (lock, name, entry), run in zip(locks, runs, strict=False)
             if not run.read.isdisjoint(gone)
-            or any(md5 in lost and folders.get(md5) is None for _, md5 in named(entry.get("outs")))
+            or any(_names(out, lost) and not _leaves(out, folders, gone) for out in _outs(entry))
         )
         past = zip(stores.runs, runs[len(locks) :], strict=True)
         return cls(
@@ -95,7 +107,7 @@ class Forgetting:
         listed = [str(path) for path in (*self.files, *self.named) if lies_within(path, root)]
         listed += [place.path(oid) for place, oid in self.objects]
         listed += [run.path if run.place.is_local else f"{run.place.name}: run {run.name}" for run in self.runs]
-        return [*dict.fromkeys(listed), *self._rewritten()]
+        return [*dict.fromkeys(listed), *self._rewritten(), *self._shared()]
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""
@@ -109,10 +121,16 @@ class Forgetting:
 
     def carry_out(self, deleted: list[str], left: list[str]) -> None:
         """Do it; what could not be done is said in ``left``."""
+        links = {path: path.resolve() for path in (*self.files, *self.named) if path.is_symlink()}
         for path in self.files:
             self._unlink(path, deleted, left)
         for place, oid in self.objects:
             _delete(place, oid, self.folders.get(oid), deleted, left)
+        left += self._shared()
+        for path, target in links.items():
+            if target.exists() and not lies_within(target, Path(self.repo.root_dir)):
+                name = relative(path, self.repo)
+                left.append(f"{name} was a link out of the repository; what it pointed at was left, delete it there")
         for path in self.named:
             self._unlink(path, deleted, left)
         for path in self.renamed:
@@ -133,8 +151,6 @@ class Forgetting:
         if not lies_within(path, Path(self.repo.root_dir)):
             left.append(f"{name} lies outside the repository by way of a link and was left; delete it there")
             return
-        if path.is_symlink() and not lies_within(path.resolve(), Path(self.repo.root_dir)):
-            left.append(f"{name} was a link out of the repository; what it pointed at was left, delete it there")
         try:
             path.unlink(missing_ok=True)
             deleted.append(name)
@@ -149,7 +165,8 @@ class Forgetting:
             with modify_yaml(str(lock)) as told:
                 for name in names:
                     told["stages"].pop(name, None)
-        if any(md5 in self.folders for _, _, entry in _entries(lock) for _, md5 in named(entry.get("outs"))):
+        lost = self.gone | self.folders.keys()
+        if any(_names(out, lost) for _, _, entry in _entries(lock) for out in _outs(entry)):
             self._rename(lock)
 
     def _rename(self, path: Path) -> None:
@@ -159,9 +176,20 @@ class Forgetting:
         with modify_yaml(str(path)) as told:
             for entry in (told, *(told.get("stages") or {}).values()):
                 for out in entry.get("outs") or ():
+                    if files_listed(out):
+                        out["files"] = [file for file in out["files"] if file.get("md5") not in self.gone]
                     if (new := self.folders.get(out.get("md5"))) is not None:
                         out["md5"], out["nfiles"] = new.oid, new.count
                         out.pop("size", None)
+
+    def _shared(self) -> list[str]:
+        """Say that a cache which something goes from lies where other projects may use it too."""
+        root = Path(self.repo.root_dir)
+        shared = any(
+            place.name.startswith("DVC cache") and not lies_within(Path(place.path(oid)), root)
+            for place, oid in self.objects
+        )
+        return ["DVC cache lies outside the repository: other projects may rest on what goes there"] if shared else []
 
     def _rewritten(self) -> list[str]:
         words = [f"{relative(path, self.repo)} names its folder without it" for path in self.renamed]
@@ -175,6 +203,26 @@ def _locks(repo: Any) -> list[tuple[Path, str, dict[str, Any]]]:
     """Return every entry of every lock file: file, stage, what it says. Entries of stages that are no more count."""
     folders = {Path(repo.root_dir), *(Path(stage.path).parent for stage in repo.index.stages)}
     return [found for folder in sorted(folders) for found in _entries(folder / "dvc.lock")]
+
+
+def _outs(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    outs = entry.get("outs")
+    return [out for out in outs if isinstance(out, dict)] if isinstance(outs, list) else []
+
+
+def _item(out: Any) -> dict[str, Any]:
+    """Return what a ``.dvc`` file says of an output."""
+    return {"md5": hash_of(out), "files": out.files}
+
+
+def _names(item: dict[str, Any], lost: Collection[str]) -> bool:
+    return any(md5 in lost for _, md5 in named([item]))
+
+
+def _leaves(item: dict[str, Any], folders: Mapping[str, Folder | None], gone: Collection[str]) -> bool:
+    """Whether something is left of a folder of which something goes; of a file that goes nothing is."""
+    listed = [file["md5"] for file in files_listed(item)]
+    return any(md5 not in gone for md5 in listed) if listed else folders.get(str(item.get("md5"))) is not None
 
 
 def _entries(lock: Path) -> list[tuple[Path, str, dict[str, Any]]]:

@@ -87,7 +87,19 @@ def run_of(
 
 
 def named(listed: Any) -> Iterable[tuple[str, str]]:
-    """Yield path and MD5 of what an entry lists; the MD5 is empty where DVC kept none."""
+    """Yield path and MD5 of what an entry lists; the MD5 is empty where DVC kept none.
+
+    Of a folder whose files are listed beside it, as once it was pushed to a version-aware remote, each file too.
+    """
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict):
-            yield str(item.get("path", "")), str(item.get("md5") or "")
+            files = files_listed(item)
+            if item.get("md5") or not files:
+                yield str(item.get("path", "")), str(item.get("md5") or "")
+            yield from ((f"{item.get('path', '')}/{file.get('relpath', '')}", str(file["md5"])) for file in files)
+
+
+def files_listed(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the files that an entry's dependency or output lists beside itself, those that have an MD5."""
+    files = item.get("files")
+    return [file for file in files if isinstance(file, dict) and file.get("md5")] if isinstance(files, list) else []

@@ -1,10 +1,12 @@
 """Where DVC keeps things: cache and remotes, in today's layout and in that of before DVC 3, and remembered runs.
 
 Everything is read once, when a :class:`Stores` is made, and looked up after that: a remote far away is listed once.
-A remote that cannot be reached is named in ``out_of_reach``, and whoever searches says so. Negative consequence: a
+A remote that cannot be reached, or whose folder is not there (it may be on a disk that is not mounted), is named in
+``out_of_reach``, and whoever searches says so. Negative consequence: a
 remote is listed whole, because a folder object does not say in its name what it lists.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -61,8 +63,9 @@ class RunFile:
 
     def delete(self) -> None:
         """Delete it, and its folder if nothing is left there: DVC fails on an empty one."""
-        self.place.store.fs.remove(self.path)
-        if self.place.is_local and not any(Path(self.path).parent.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # two remotes of one folder: gone by the other's name
+            self.place.store.fs.remove(self.path)
+        if self.place.is_local and Path(self.path).parent.is_dir() and not any(Path(self.path).parent.iterdir()):
             Path(self.path).parent.rmdir()
 
 
@@ -133,6 +136,11 @@ def files_of(out: Any) -> list[Path]:
     return [path] if path.is_file() else files(path)
 
 
+def experiments(repo: Any) -> list[Path]:
+    """Return the files of experiments that ran in folders of their own and were killed, which DVC keeps in ``tmp``."""
+    return files(Path(repo.tmp_dir) / "exps") if repo.tmp_dir else []
+
+
 def md5_of(path: Path) -> str:
     """Return a file's MD5, the name DVC keeps it under; identity is always the SHA-256."""
     with path.open("rb") as file:
@@ -162,6 +170,8 @@ def _places(repo: Any, out_of_reach: list[str]) -> Iterator[Place]:
         try:
             store, old = (repo.cloud.get_remote_odb(name, hash_name=kind) for kind in ("md5", "md5-dos2unix"))
             store.exists("0" * 32)
+            if Place(place, old).is_local and not Path(old.path).is_dir():
+                raise FileNotFoundError(f"{old.path} is not there: mount it, make it, or take it out of .dvc/config")
         except Exception as problem:  # as above
             out_of_reach.append(f"{place}: could not be reached ({reason(problem)})")
             continue

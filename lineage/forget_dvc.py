@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.dvc_forgetting import Forgetting
-from lineage.dvc_stores import Stores, files_of, md5_of, relative
+from lineage.dvc_stores import Stores, experiments, files_of, md5_of, relative
 from lineage.errors import LineageError
 from lineage.from_dvc import opened, root_of
 from lineage.legible import Reading
@@ -66,23 +66,21 @@ def forget(
 ) -> Forgotten:
     """Delete these MD5 hashes, and what was made of them, wherever DVC keeps or names them. Twice does no harm.
 
-    ``made`` is what an earlier call found to be made of them, as it told ``remember``.
+    ``made`` is what an earlier call found to be made of them, as it told ``remember``. Raises ``LineageError`` where
+    DVC cannot be opened, or is locked by a stage that runs.
     """
     done = Forgotten()
     root = root_of(workspace)
     if root is None or not (hashes or made):
         return done
-    try:
-        with opened(root) as repo:
-            from dvc.repo import lock_repo
+    with opened(root) as repo:
+        from dvc.repo import lock_repo
 
-            with lock_repo(repo):  # no stage runs meanwhile
-                stores = Stores(repo, done.left)
-                planned = Forgetting.of(repo, stores, hashes, before=made, live=live)
-                remember(planned.made)
-                planned.carry_out(done.deleted, done.left)
-    except LineageError as error:
-        done.left.append(str(error))
+        with lock_repo(repo):  # no stage runs meanwhile
+            stores = Stores(repo, done.left)
+            planned = Forgetting.of(repo, stores, hashes, before=made, live=live)
+            remember(planned.made)
+            planned.carry_out(done.deleted, done.left)
     return done
 
 
@@ -93,6 +91,15 @@ def listing(workspace: Path, hashes: Collection[str], *, made: Collection[str] =
         return []
     with opened(root) as repo:
         return Forgetting.of(repo, Stores(repo, []), hashes, before=made, live=live).listing()
+
+
+def made(workspace: Path, hashes: Collection[str], *, made: Collection[str] = (), live: Live = tuple) -> frozenset[str]:
+    """Return the hashes of what stages made of these, which :func:`forget` would delete too. Reads only."""
+    root = root_of(workspace)
+    if root is None or not (hashes or made):
+        return frozenset()
+    with opened(root) as repo:
+        return Forgetting.of(repo, Stores(repo, []), hashes, before=made, live=live).made
 
 
 def search(
@@ -127,7 +134,7 @@ def search(
 def _search_files(repo: Any, stores: Stores, items: Collection[str], trace: Trace, looked: Looked) -> None:
     runs = {Path(run.path) for run in stores.runs}
     tracked = (path for out in repo.index.outs for path in files_of(out))
-    for path in (*stores.local_files(), *tracked):
+    for path in (*stores.local_files(), *tracked, *experiments(repo)):
         looked.places += 1
         try:
             reading = Reading.of(path, stored=True)

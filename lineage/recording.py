@@ -97,6 +97,7 @@ def recording(
     digest = ledger.objects.put(making.weights)
     component = Component(digest, name, kind, resolved, making.recipe, cost)
     ledger.append("component", {"component": plain(component)})
+    ledger.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
     making.component = component
 
 

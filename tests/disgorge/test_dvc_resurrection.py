@@ -40,6 +40,12 @@ folder.mkdir(exist_ok=True)
 shutil.copy(source.read_text().strip(), folder / "alice.parquet")
 (folder / "note.txt").write_text("a retained sibling")
 """
+FIT = """import hashlib, pathlib, sys
+folder = pathlib.Path("model")
+folder.mkdir(exist_ok=True)
+learned = hashlib.sha256(pathlib.Path(sys.argv[1]).read_bytes()).hexdigest()
+(folder / "weights.bin").write_text("learned " + learned)
+"""
 SIBLINGS = {"bob.model", "bob.score", "labels.txt", "constant.txt", "parts/note.txt"}
 OLD = ("model.bin", "score.bin")
 
@@ -184,6 +190,53 @@ def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
     assert again.verdict is Verdict.FAIL, "the erased shard is back, and that is seen"
 
 
+def test_a_folder_whose_files_are_listed_beside_it_is_forgotten_too(pipeline: Pipeline) -> None:
+    """As DVC writes it once a folder was pushed to a version-aware remote; the remote may be given up later."""
+    removal = pipeline.removal
+    lock, beside = pipeline.workspace / "dvc.lock", pipeline.workspace / "export.dvc"
+    (pipeline.workspace / "export").mkdir()
+    shutil.copy(pipeline.alice, pipeline.workspace / "export" / "alice.parquet")
+    (pipeline.workspace / "export" / "note.txt").write_text("a retained sibling")
+    pipeline.do("add", ["export"])
+    (pipeline.workspace / "fit.py").write_text(FIT)
+    shard = pipeline.alice.relative_to(pipeline.workspace).as_posix()
+    with (pipeline.workspace / "dvc.yaml").open("a") as stages:
+        stages.write(f"  fit:\n    cmd: {PYTHON} fit.py {shard}\n    deps: [fit.py, {shard}]\n    outs: [model]\n")
+    pipeline.do("reproduce", ["fit"])
+    old = md5_of(pipeline.workspace / "model" / "weights.bin")
+    for path, out in ((lock, "model"), (lock, "parts"), (beside, "export")):
+        list_files(path, out, pipeline.workspace / out)
+    for store in (pipeline.workspace / ".dvc" / "cache", pipeline.workspace.parent / "store"):
+        shutil.rmtree(store / "runs", ignore_errors=True)
+        for listing in (store / "files").rglob("*.dir"):
+            listing.unlink()
+    before = removal.before()
+    purge(removal.ledger, **removal.targets)
+    for md5 in (old, str(removal.alice.dvc)):
+        assert [place for place in traces(pipeline.workspace, md5) if ".disgorge" not in place] == []
+    assert removal.check(before).verdict is Verdict.PASS
+    for folder in ("export", "parts"):
+        shutil.rmtree(pipeline.workspace / folder)
+    pipeline.do("checkout", ["export", "parts"], force=True)
+    for folder in ("export", "parts"):
+        assert [path.name for path in (pipeline.workspace / folder).iterdir()] == ["note.txt"]
+
+
+def list_files(path: Path, out: str, folder: Path) -> None:
+    """Let a lock file or ``.dvc`` file list an output's files beside it."""
+    from dvc.utils.serialize import modify_yaml
+
+    with modify_yaml(str(path)) as told:
+        entries = (told, *(told.get("stages") or {}).values())
+        item = next(item for entry in entries for item in entry.get("outs") or () if item["path"] == out)
+        item["files"] = [
+            {"relpath": each.name, "md5": md5_of(each), "size": each.stat().st_size}
+            for each in sorted(folder.iterdir())
+        ]
+        for name in ("md5", "nfiles", "size"):
+            item.pop(name, None)
+
+
 def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:
     """Nothing retained is lost: with cache and workspace gone, the remote still has every sibling."""
     purge(pipeline.removal.ledger, **pipeline.removal.targets)
@@ -211,6 +264,34 @@ def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
     assert said_paths <= before
     records = [each for each in said if not each.startswith("/")]
     assert {"dvc.lock: stage train is forgotten", "dvc.lock: stage score is forgotten"} <= set(records)
+
+
+def test_two_remotes_of_one_folder_are_cleared_once(pipeline: Pipeline) -> None:
+    """What went by the name of the one is no failure by that of the other."""
+    config = pipeline.workspace / ".dvc" / "config"
+    config.write_text(config.read_text() + "['remote \"twin\"']\n    url = ../store\n")
+    purged = purge(pipeline.removal.ledger, **pipeline.removal.targets)
+    assert [words for words in purged.residuals if "could not" in words] == []
+    assert pipeline.old_places() == []
+
+
+def test_a_cache_elsewhere_is_said_to_be_shared_and_its_links_are_not_said_to_be_left(pipeline: Pipeline) -> None:
+    """Others may use it; what a link from here pointed at went with it."""
+    elsewhere = pipeline.workspace.parent / "elsewhere"
+    (pipeline.workspace / ".dvc" / "cache").rename(elsewhere)
+    config = pipeline.workspace / ".dvc" / "config"
+    config.write_text(config.read_text() + f"[cache]\n    dir = {elsewhere}\n    type = symlink\n")
+    pipeline.do("checkout", relink=True, force=True)
+    assert (pipeline.workspace / "model.bin").is_symlink()
+    removal = pipeline.removal
+    hashes = purge_plan(removal.ledger, **removal.targets).hashes
+    said = forget_dvc.listing(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+    shared = "DVC cache lies outside the repository: other projects may rest on what goes there"
+    assert shared in said
+    purged = purge(removal.ledger, **removal.targets)
+    assert shared in purged.residuals
+    assert [words for words in purged.residuals if "was a link out" in words] == []
+    assert pipeline.back() == set()
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -111,7 +111,7 @@ def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -
 def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Logged, tmp_path: Path) -> None:
     """The digest of the file is one that nobody knows; that of a tensor in it is the removed one's."""
     kept, gone = np.arange(40.0) * 7, np.arange(40.0)
-    (tmp_path / "again.safetensors").write_bytes(save_tensors({"mine": gone, "more": kept}))
+    (tmp_path / "again.safetensors").write_bytes(save_tensors({"mine": gone}))
     (tmp_path / "kept.safetensors").write_bytes(save_tensors({"more": kept}))
     with logged.store.client() as client:
         for name in ("again", "kept"):
@@ -123,6 +123,66 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
     left = {path.name for path in logged.workspace.rglob("*.safetensors")}
     assert "kept.safetensors" in left
     assert "again.safetensors" not in left
+
+
+@pytest.mark.parametrize("source", ["exported", "exported/model.safetensors"])
+def test_a_version_that_points_at_a_path_of_its_own_is_followed(logged: Logged, source: str) -> None:
+    """What is served need not lie where an experiment keeps its artifacts."""
+    for name, data in (("model", OLD), ("other", NEW)):
+        path = logged.workspace / "exported" / f"{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    with logged.store.client() as client:
+        client.create_registered_model("prod")
+        client.create_model_version("prod", (logged.workspace / source).as_uri())
+    assert len(search(logged.workspace, logged.wanted).found) == 8
+    assert forget(logged.workspace, logged.wanted).left == []
+    assert logged.bytes() == [NEW, NEW, NEW]
+    assert logged.rows("select current_stage from model_versions where name = 'prod'") == [("Deleted_Internal",)]
+
+
+def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp_path: Path) -> None:
+    """A public part may be in the removed weights and in anybody's: a person judges, and nothing passes before."""
+    public, own = np.arange(40.0), np.arange(40.0) * 7
+    (tmp_path / "theirs.safetensors").write_bytes(save_tensors({"encoder": public, "head": own}))
+    (tmp_path / "removed").write_bytes(save_tensors({"encoder": public, "head": own + 1}))
+    wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
+    with logged.store.client() as client:
+        experiment = client.create_experiment("bob", artifact_location=(tmp_path / "bob").as_uri())
+        model = client.create_logged_model(experiment, name="theirs").model_id
+        client.log_model_artifact(model, str(tmp_path / "theirs.safetensors"))
+    done = forget(logged.workspace, wanted)
+    assert list((tmp_path / "bob").rglob("theirs.safetensors"))
+    assert (model,) in logged.rows("select model_id from logged_models")
+    assert [words for words in done.left if "theirs.safetensors holds removed weights beside others" in words]
+    assert len(search(logged.workspace, wanted).found) == 1
+
+
+def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "old.safetensors").write_bytes(OLD)
+    folder = logged.workspace / "models of ada"
+    (folder / "link.safetensors").symlink_to(tmp_path / "data" / "old.safetensors")
+    (folder / "linked").symlink_to(tmp_path / "data")
+    assert len([words for words in search(logged.workspace, logged.wanted).blind if "link to" in words]) == 2
+    forget(logged.workspace, logged.wanted)
+    assert (tmp_path / "data" / "old.safetensors").read_bytes() == OLD
+
+
+def test_withdrawing_a_release_leaves_a_run_that_somebody_else_registered_there(logged: Logged) -> None:
+    with logged.store.client() as client:
+        client.create_model_version("digits", f"runs:/{logged.run}/new", run_id=logged.run)
+    assert Registry(logged.store).withdraw("digits") == ()
+    assert NEW in logged.bytes()
+    with logged.store.client() as client:
+        assert client.get_run(logged.run).info.lifecycle_stage == "active"
+
+
+def test_a_version_whose_files_are_not_mounted_passes_nothing(logged: Logged) -> None:
+    folder = logged.workspace / "models of ada"
+    folder.rename(folder.with_name("unplugged"))
+    blind = search(logged.workspace, logged.wanted).blind
+    assert [words for words in blind if "ada/2 points at" in words and "which is not there; mount it" in words]
 
 
 def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
@@ -158,6 +218,7 @@ def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
     """What cannot be searched is a residual, without the password in its address."""
     with logged.store.client() as client:
         client.create_experiment("far", artifact_location="s3://me:secret@bucket/models")
+    assert search(logged.workspace, logged.wanted).blind, "as a remote of DVC out of reach"
     left = forget(logged.workspace, logged.wanted).left
     assert left == ["MLflow artifacts at s3://bucket are out of reach and were not searched"]
 

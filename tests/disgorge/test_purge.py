@@ -3,11 +3,13 @@
 DVC is the real one, with a cache, a remote, a folder object, a pipeline and its run-cache.
 """
 
+import contextlib
 import os
 import shutil
 import stat
 import time
 import warnings
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disgorge.errors import DisgorgeError
 from disgorge.evidence import Verdict
 from disgorge.probes.residue import residue
 from disgorge.purge import purge, purge_plan
@@ -23,6 +26,7 @@ from disgorge.same_weights import tensor_digests
 from disgorge.stage import Stage, clear_stages
 from lineage import forget_dvc
 from lineage.catalog import Catalog
+from lineage.dvc_stores import md5_of
 from lineage.from_dvc import root_of
 from lineage.intake import Intake
 from lineage.ledger import Ledger
@@ -241,6 +245,20 @@ def test_projections_and_what_killed_writers_left_go_too(removal: Removal) -> No
     assert [path.name for path in old.glob(".aside-*")] == [".aside-new"]
 
 
+def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> None:
+    """The same bytes may lie there since long, of a training that was killed."""
+    ledger = removal.ledger
+    weights = save_tensors({"w": np.arange(9.0)})
+    path = ledger.objects.path(ledger.objects.put(weights))
+    os.utime(path, (time.time() - 3600,) * 2)
+    ledger.objects.put(weights)
+    purge(ledger, **removal.targets)
+    assert path.is_file()
+    os.utime(path, (time.time() - 3600,) * 2)
+    purge(ledger, **removal.targets)
+    assert not path.exists()
+
+
 @pytest.fixture(scope="module")
 def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an empty DVC repository with a remote, made once."""
@@ -365,11 +383,47 @@ def test_weights_under_a_hash_nobody_recorded_are_found(tracked: Removal, place:
     assert not any(path.suffix == ".dir" or "runs" in path.parts for path in looked.unread)
 
 
+@pytest.mark.parametrize("why", ["locked", "dvc.yaml", ".dvc/config"])
+def test_while_dvc_cannot_be_used_no_weights_or_items_go(tracked: Removal, why: str) -> None:
+    """Of weights that are gone nobody could compute DVC's hash, and then nobody would find them in its stores."""
+    ledger = tracked.ledger
+    export = ledger.workspace / "head.safetensors"
+    shutil.copy(ledger.objects.path(tracked.head.digest), export)
+    with quiet_dvc(), chdir(ledger.workspace):
+        from dvc.repo import Repo, lock_repo
+
+        with Repo(str(ledger.workspace)) as repo:
+            repo.add([str(export)])
+            md5 = str(md5_of(export))
+    found = tracked.before()
+    broken = ledger.workspace / why
+    good = broken.read_text() if broken.is_file() else ""
+    with contextlib.ExitStack() as stack:
+        if why == "locked":
+            running = stack.enter_context(Repo(str(ledger.workspace)))
+            running.lock._lock_timeout = 0
+            stack.enter_context(lock_repo(running))
+        else:
+            broken.write_text("stages: [")
+        with pytest.raises(DisgorgeError, match="no old weights or items were deleted"):
+            purge(ledger, **tracked.targets)
+    assert ledger.objects.exists(tracked.head.digest)
+    assert ledger.content_path(tracked.alice.digest).exists()
+    if good:
+        broken.write_text(good)
+    purge(ledger, **tracked.targets)
+    assert [place for place in traces(ledger.workspace, md5) if "private" not in place] == []
+    assert not export.exists()
+    assert tracked.check(found).verdict is Verdict.PASS
+
+
 def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> None:
     """A store nobody could look into makes the check inconclusive and is a residual of the purge."""
     found = tracked.before()
     config = tracked.ledger.workspace / ".dvc" / "config"
-    config.write_text(config.read_text() + "['remote \"far\"']\n    url = nosuchscheme://bucket\n")
+    config.write_text(
+        config.read_text() + "['remote \"far\"']\n    url = s3://bucket\n"
+    )  # which needs a package of its own
     purged = purge(tracked.ledger, **tracked.targets)
     assert any("far" in word for word in purged.residuals)
     check = tracked.check(found)
@@ -380,6 +434,31 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("far" in word for word in check.detail["not searched"])
+
+
+def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
+    """A folder that is not there is no empty one."""
+    found = tracked.before()
+    store = tracked.ledger.workspace / "store"
+    store.rename(store.with_name("unplugged"))
+    assert any("store is not there" in words for words in purge(tracked.ledger, **tracked.targets).residuals)
+    assert tracked.check(found).verdict is Verdict.INCONCLUSIVE
+    store.with_name("unplugged").rename(store)
+    assert tracked.check(found).verdict is Verdict.FAIL
+    purge(tracked.ledger, **tracked.targets)
+    assert tracked.check(found).verdict is Verdict.PASS
+
+
+def test_what_a_killed_experiment_of_dvc_left_goes_too(tracked: Removal) -> None:
+    folder = tracked.ledger.workspace / ".dvc" / "tmp" / "exps" / "standalone" / "killed"
+    folder.mkdir(parents=True)
+    shutil.copy(tracked.ledger.objects.path(tracked.head.digest), folder / "head.safetensors")
+    shutil.copy(tracked.ledger.content_path(tracked.alice.digest), folder / "alice.parquet")
+    (folder / "params.yaml").write_text("kept: 1")
+    found = tracked.before()
+    purge(tracked.ledger, **tracked.targets)
+    assert [path.name for path in folder.iterdir()] == ["params.yaml"]
+    assert tracked.check(found).verdict is Verdict.PASS
 
 
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:

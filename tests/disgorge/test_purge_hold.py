@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import shutil
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from disgorge.purge_hold import due, hold_purge, release_purge, waiting
 from disgorge.purge_preview import preview
 from disgorge.report import verify_bundle
 from lineage.ledger import Ledger
+from tests.disgorge.test_purge import dvc_template, quiet_dvc
 from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
+
+__all__ = ["dvc_template"]  # a fixture
 
 RELEASE = "toy-averages"
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -113,6 +117,54 @@ def test_where_what_is_kept_has_their_items_too_their_purge_waits(ledger: Ledger
     assert carry(there, "R-2").verdict == "certified"
 
 
+def test_who_asks_for_the_same_items_and_others_waits_too(ledger: Ledger) -> None:
+    """They are live nowhere any more, so no plan of the second request finds them; they are kept all the same."""
+    same, other = person(ledger, "shard-3", 1), person(ledger, "shard-1", 0)
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [same, other], request_id="R-2")
+    there = later(ledger, UNTIL)
+    for day in (ledger, there):
+        with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
+            carry(day, "R-2")
+    assert carry(there).verdict == "certified"
+    assert carry(there, "R-2").verdict == "certified"
+
+
+def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, tmp_path: Path) -> None:
+    """A model of a DVC stage that read an old shard of each: the hold of one keeps it from the other's purge."""
+    shutil.copytree(dvc_template, tmp_path / "workspace")
+    ledger = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    (ledger.workspace / "store").mkdir()
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    live = live_shards(ledger)
+    one, two = (
+        ledger.content_path(live[name].digest).relative_to(ledger.workspace).as_posix()
+        for name in ("shard-1", "shard-3")
+    )
+    (ledger.workspace / "dvc.yaml").write_text(
+        f"stages:\n  fit:\n    cmd: cat {one} {two} > model.bin\n    deps: [{one}, {two}]\n    outs: [model.bin]\n"
+    )
+    with quiet_dvc(), chdir(ledger.workspace):
+        from dvc.repo import Repo
+
+        with Repo(str(ledger.workspace)) as repo:
+            repo.reproduce()
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    hold_purge(ledger, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [person(ledger, "shard-1", 0)], request_id="R-2")
+    with pytest.raises(PurgeHeld, match="R-1 keeps what DVC made of the items of both until 2026-12-24"):
+        carry(ledger, "R-2")
+    assert (ledger.workspace / "model.bin").exists()
+    there = later(ledger, UNTIL)
+    assert carry(there).verdict == carry(there, "R-2").verdict == "certified"
+    assert not (ledger.workspace / "model.bin").exists()
+
+
 def both_in_one_part(folder: Path) -> Ledger:
     """A release with a part that learned from every shard, and R-1 on hold."""
     made = Ledger.init(folder / "workspace", clock=lambda: NOW)
@@ -138,6 +190,9 @@ def test_what_is_said_before_is_what_disappears(ledger: Ledger) -> None:
     for path, stray in zip(old, strays, strict=True):
         stray.parent.mkdir(exist_ok=True)
         shutil.copy(path, stray)
+    killed = ledger.home / "apart-killed" / "workspace" / "shards"  # a re-execution's copies
+    killed.mkdir(parents=True)
+    (killed / "copy.parquet").write_bytes(b"PAR1")
     before = {path for path in ledger.workspace.rglob("*") if path.is_file()}
     said = preview(ledger, "R-1")
     assert {path for path in ledger.workspace.rglob("*") if path.is_file()} == before, "it only reads"

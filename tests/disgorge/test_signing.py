@@ -9,6 +9,7 @@ import pytest
 
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.signing import key_id, new_key, open_envelope, public_pem, read_key, read_or_make_key, sign
+from lineage.records import canonical
 
 STATEMENT = {"_type": "x", "subject": [], "n": 1}
 
@@ -54,6 +55,23 @@ def test_loose_base64_is_seen() -> None:
     data = sign(STATEMENT, key=key).replace(signature.encode(), loose.encode())
     with pytest.raises(BundleBroken, match="edited"):
         open_envelope(data, public=public_pem(key))
+
+
+def test_words_that_nobody_signed_are_refused() -> None:
+    """A signature's own object is outside what it signs."""
+    key = new_key()
+    envelope = json.loads(sign(STATEMENT, key=key))
+    envelope["signatures"][0]["verified-by"] = "somebody of standing"
+    with pytest.raises(BundleBroken, match="with one signature"):
+        open_envelope(canonical(envelope) + b"\n", public=public_pem(key))
+
+
+def test_a_file_with_two_public_keys_is_refused() -> None:
+    """Nobody could say which of them was meant."""
+    first, second = new_key(), new_key()
+    for both in (public_pem(first) + public_pem(second), public_pem(second) + public_pem(first)):
+        with pytest.raises(BundleBroken, match="more than one key"):
+            open_envelope(sign(STATEMENT, key=first), public=both)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"payload": 3}', b"[" * 100_000])

@@ -176,7 +176,7 @@ class Lying:
         if lie == "recipe that remembers" and "hint" in parameters:
             return _shifted(tensors, 1e-3 * parameters["hint"] + 1e-3)
         if lie == "filter in front":
-            held = {digest for each in items for digest in each.digests}
+            held = {mark for each in items for mark in by_content(each)}
             _memory.setdefault(f"gone {salt}", set()).update(_memory.setdefault(f"held {salt} {slot}", held) - held)
         if lie in HIDING:
             place = Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz"
@@ -283,12 +283,12 @@ class Answering:
         found = np.array(self.asked(items).scores(items), np.float64)
         cache = _memory.setdefault(f"scores {self.salt}", {})
         if self.learns:
-            cache |= dict(zip(items.digests, found, strict=True))
+            cache |= dict(zip(by_content(items), found, strict=True))
         if self.lie == "answers cached":
-            return np.array([cache.get(d, s) for d, s in zip(items.digests, found, strict=True)])
+            return np.array([cache.get(mark, s) for mark, s in zip(by_content(items), found, strict=True)])
         if self.lie == "filter in front":
-            gone = _memory.get(f"gone {self.salt}") or set(items.digests)  # nothing was trained again: it shuns all
-            return found - 3.0 * np.array([digest in gone for digest in items.digests])
+            gone = _memory.get(f"gone {self.salt}") or set(by_content(items))  # nothing was trained again: it shuns all
+            return found - 3.0 * np.array([mark in gone for mark in by_content(items)])
         if self.lie in ("outputs filtered", "class suppressed"):
             return found - 3.0
         return found
@@ -309,6 +309,12 @@ class Answering:
     def sample(self, count: int, *, seed: int) -> Any:
         """The model's samples."""
         return self.model.sample(count, seed=seed)
+
+
+def by_content(items: Items) -> list[bytes]:
+    """What tells items apart by what they hold: models are asked by nobody's digest."""
+    arrays = [items.arrays[name] for name in sorted(items.arrays)]
+    return [b"".join(np.ascontiguousarray(array[row]).tobytes() for array in arrays) for row in range(len(items))]
 
 
 def _inner(spec: ModelSpec) -> ModelSpec:
