@@ -26,9 +26,9 @@ from disgorge.still_so import require_still_so
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
+from lineage.cutting import cut_shard
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, canonical, plain
-from lineage.shards import cut_shard
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from disgorge.planning import make_plan
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
+from lineage.cutting import refuse_lost_rows
 from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
-from lineage.shards import refuse_lost_rows
 from policies.decision import Decision
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing

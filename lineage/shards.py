@@ -1,4 +1,4 @@
-"""Recording shards, reading them back, and cutting items out of them.
+"""Recording shards: reading items in, checking them, and writing their files and their fact.
 
 A shard is a content file, a manifest and one fact, written in that order, so that a fact never names what is not there.
 Files that a crash left behind without a fact are harmless: they are written again under the same digest.
@@ -26,15 +26,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lineage.content import item_digests, item_sizes, write_content
-from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord, WorkspaceBusy
+from lineage.content import item_digests, item_sizes
+from lineage.errors import BadInput, WorkspaceBusy
 from lineage.expectations import validate
 from lineage.intake import Intake, read_file
+from lineage.known_shards import known_shard, mend
 from lineage.ledger import Ledger
 from lineage.likeness import THRESHOLDS, likenesses
-from lineage.manifest import in_manifest_order, read_digests, write_manifest
-from lineage.objects import sha256_of
-from lineage.records import Item, Shard, ShardChange, canonical, is_unicode, plain, shard_digest
+from lineage.manifest import read_digests
+from lineage.records import Item, Shard, canonical, is_unicode, plain, shard_digest
 from lineage.room import LIMIT
 from lineage.rules import Rules
 from lineage.shard_files import (
@@ -46,7 +46,7 @@ from lineage.shard_files import (
 )
 from lineage.sources import Source, remembered
 
-__all__ = ["Added", "add_items", "add_shard", "adding_alone", "cut_shard", "live_shards", "shard_items", "shard_rows"]
+__all__ = ["Added", "add_items", "add_shard", "adding_alone", "live_shards", "shard_items", "shard_rows"]
 
 _SHOWN = 5
 """Rows named in an error; the rest is a count."""
@@ -168,9 +168,9 @@ def add_items(
     place = Source.of(read_from) if read_from is not None else None
     with adding_alone(ledger):
         live = live_shards(ledger)
-        known = _known(ledger, shard, items, live, intake.origin)
+        known = known_shard(ledger, shard, items, live, intake.origin)
         if known is not None:
-            _mend(ledger, known, items, digests, intake)
+            mend(ledger, known, items, digests, intake)
         within = len(digests) - len(set(digests))
         across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
         if known is not None:
@@ -183,31 +183,6 @@ def add_items(
             duplicates = {"within": within, "across": across}
             ledger.append("shard", {"shard": plain(shard), "duplicates": duplicates, "validation": report})
     return Added(shard, within, across, shared_with, validation.warnings if validation else (), report)
-
-
-def cut_shard(ledger: Ledger, change: ShardChange, gone: Iterable[str]) -> Shard | None:
-    """Write content and manifest of ``change.before`` without the items of these digests; None if none is left.
-
-    The old files stay, for a purge to delete. No fact is written, and doing it twice is doing it once. Raises
-    ``DigestMismatch`` if what is left is not ``change.after``: then the shard or the plan changed meanwhile.
-    """
-    unwanted = frozenset(gone)
-    digests, arrays = shard_items(ledger, change.before.digest)
-    kept = [row for row, digest in enumerate(digests) if digest not in unwanted]
-    left = tuple(digests[row] for row in kept)
-    found, planned = shard_digest(left) if left else None, change.after.digest if change.after else None
-    if found != planned:
-        raise DigestMismatch(
-            f"shard '{change.before.name}': without these {len(unwanted)} items it would be {found}, "
-            f"not {planned}; plan the removal again"
-        )
-    if change.after is None or change.after.digest == change.before.digest:
-        return change.after
-    items = tuple(item for item in shard_rows(ledger, change.before.digest) if item.digest not in unwanted)
-    refuse_lost_rows(ledger, change)
-    with undone_on_failure(ledger, change.after.digest):
-        content = {name: array[kept] for name, array in arrays.items()}
-        return store_shard(ledger, change.after, items, left, content, dvc=change.before.dvc is not None)
 
 
 def _items(
@@ -271,77 +246,6 @@ def _refuse_withdrawn(ledger: Ledger, intake: Intake, digests: Sequence[str]) ->
         raise BadInput(f"{intake.origin}: {len(back)} {noun} withdrawn by request; remove them: {shown}")
 
 
-def _known(ledger: Ledger, shard: Shard, items: Sequence[Item], live: Iterable[Shard], origin: str) -> Shard | None:
-    """Return the same shard if it is recorded already; ``BadInput`` if something like it is."""
-    for other in live:
-        if other.name == shard.name and other.digest != shard.digest:
-            raise BadInput(
-                f"{origin}: shard '{shard.name}' is recorded with other items; record these under a new name, "
-                "or withdraw the old items by a request"
-            )
-    for other in live:
-        if other.digest != shard.digest:
-            continue
-        if (recorded := _rows(ledger, shard.digest)) is not None:
-            _refuse_other_rows(recorded, in_manifest_order(items), other, origin, same_name=other.name == shard.name)
-        if other.name == shard.name:
-            if (told := _terms(other)) != (asked := _terms(shard)):
-                raise BadInput(f"{origin}: shard '{shard.name}' is recorded as {told}, not {asked}; keep those terms")
-            return other
-    return None
-
-
-def _refuse_other_rows(
-    recorded: Sequence[Item], asked: Sequence[Item], other: Shard, origin: str, *, same_name: bool
-) -> None:
-    """Raise ``BadInput`` unless a manifest already says what is asked; a likeness not asked for again is kept."""
-    bare, bare_asked = (tuple(replace(item, likeness=None) for item in items) for items in (recorded, asked))
-    if bare != bare_asked:
-        raise BadInput(
-            f"{origin}: these very items are recorded as shard '{other.name}' with other keys, subjects, sources "
-            "or licenses; record each item once, or in a shard that differs"
-        )
-    if tuple(recorded) != tuple(asked) and not (same_name and asked == bare_asked):
-        raise BadInput(
-            f"{origin}: these very items are recorded as shard '{other.name}' with another likeness or none; a "
-            "likeness is given when items are first recorded"
-        )
-
-
-def _rows(ledger: Ledger, digest: str) -> tuple[Item, ...] | None:
-    """Return a manifest's rows; None if it is missing or damaged, and so to be written again from the data."""
-    try:
-        return shard_rows(ledger, digest)
-    except (UnknownRecord, DigestMismatch):
-        return None
-
-
-def _mend(ledger: Ledger, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
-    """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had."""
-    if _rows(ledger, shard.digest) is None:
-        path = ledger.manifest_path(shard.digest)
-        aside = path.with_suffix(".mended")
-        try:
-            write_manifest(aside, items)
-            if shard.manifest is not None and sha256_of(aside) != shard.manifest:
-                raise BadInput(
-                    f"{intake.origin}: {path} is missing or damaged, and these rows are not what it said (other keys, "
-                    "subjects, sources or licenses, or another version wrote it); restore it from a copy"
-                )
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    try:
-        shard_items(ledger, shard.digest)
-    except (UnknownRecord, DigestMismatch):
-        write_content(ledger.content_path(shard.digest), digests, intake.content)
-
-
-def _terms(shard: Shard) -> str:
-    basis = f"on the basis '{shard.legal_basis}'" if shard.legal_basis else "without a legal basis"
-    return f"{'core' if shard.core else 'removable'} {basis}, source {shard.source}, license {shard.license}"
-
-
 def _shared(ledger: Ledger, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
     """Return how many of these items other live shards hold too, and the names of those shards."""
     mine = pa.array(digests, pa.string())
@@ -353,25 +257,6 @@ def _shared(ledger: Ledger, digests: Sequence[str], others: Iterable[Shard]) -> 
             names.append(other.name)
             found = pc.or_(found, hit)
     return int(pc.sum(found).as_py() or 0), tuple(sorted(names))
-
-
-def refuse_lost_rows(ledger: Ledger, change: ShardChange) -> None:
-    """Stop before a manifest that another live shard needs is replaced by one that names other persons.
-
-    Asked when a removal is planned, and once more when its items are withdrawn.
-    """
-    if change.after is None:
-        return
-    for other in live_shards(ledger):
-        if other.digest != change.after.digest:
-            continue
-        rows = shard_rows(ledger, other.digest)
-        left = {item.digest for item in rows}
-        if rows != in_manifest_order(item for item in shard_rows(ledger, change.before.digest) if item.digest in left):
-            raise LineageError(
-                f"shard '{change.after.name}': what is left are the very items of shard '{other.name}', under "
-                f"other keys or subjects; withdraw all of '{change.after.name}', whose items '{other.name}' keeps"
-            )
 
 
 def _common(values: Iterable[str | None]) -> str | None:

@@ -17,6 +17,7 @@ from disgorge.findings import Finding, Level, exit_code
 from disgorge.forget_list import ForgetList
 from disgorge.plan import Action, Plan, Step
 from lineage.content import read_content, write_content
+from lineage.cutting import cut_shard
 from lineage.intake import Intake
 from lineage.ledger import Ledger
 from lineage.manifest import read_manifest, write_manifest
@@ -36,7 +37,7 @@ from lineage.records import (
     plain,
     shard_digest,
 )
-from lineage.shards import add_items, cut_shard, shard_rows
+from lineage.shards import add_items, shard_rows
 from policies.decision import Decision, Owed
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee, Outcome, Scope

@@ -26,6 +26,7 @@ from disgorge.same_weights import tensor_digests
 from disgorge.stage import Stage, clear_stages
 from lineage import forget_dvc
 from lineage.catalog import Catalog
+from lineage.cutting import cut_shard
 from lineage.dvc_stores import md5_of
 from lineage.from_dvc import root_of
 from lineage.intake import Intake
@@ -43,7 +44,7 @@ from lineage.records import (
     plain,
     shard_digest,
 )
-from lineage.shards import add_items, cut_shard, shard_rows
+from lineage.shards import add_items, shard_rows
 
 
 def shard(ledger: Ledger, name: str, values: list[float]) -> Shard:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lineage.catalog import Catalog
 from lineage.content import item_digests, write_content
+from lineage.cutting import cut_shard
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
 from lineage.forget_dvc import forget
 from lineage.intake import Intake, from_arrays
@@ -29,7 +30,6 @@ from lineage.shards import (
     Added,
     add_items,
     add_shard,
-    cut_shard,
     live_shards,
     shard_items,
     shard_rows,
