@@ -120,18 +120,17 @@ def check_answers(
     *,
     before: Composition,
     apart: Runner,
-    anew: Runner,
     never_trained: Check,
 ) -> Check:
     """Return whether ``apart`` lays out and answers as this process, whose model is ``model``, does.
 
-    ``components`` are the recorded members of the composition, ``before`` what the release was made of; ``anew`` is a
-    runner that was asked nothing about the new model, and ``never_trained`` what re-executing the parts came to.
+    ``components`` are the recorded members of the composition, ``before`` what the release was made of;
+    ``apart`` gives each job a process of its own, and ``never_trained`` is what re-executing the parts came to.
     """
     start = time.perf_counter()
     served = answers_of(ledger, question, model)
     there = _asked(ledger, question, apart)
-    old = _asked(ledger, replace(question, composition=before), anew)
+    old = _asked(ledger, replace(question, composition=before), apart)
     laid_out = _read(there.get("layout"))
     strange = _not_laid_out(spec_of(question.composition), laid_out, question, components)
     found = compare(*({name: of[name] for name in of if name != "layout"} for of in (served, there, old)))

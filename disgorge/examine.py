@@ -90,19 +90,18 @@ class Examiner:
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
         question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
-        apart, anew = self.independent(), self.independent()
+        apart = self.independent()
         try:
-            reexecution = self._reexecute(title, after, members, held_out, apart, anew, were=were, learned=learned)
+            reexecution = self._reexecute(title, after, members, held_out, apart, were=were, learned=learned)
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             # the old model answers first: what a method remembers of that must be there when the new one is asked
             utility = tuple(_utility(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
             answered = check_answers(
-                self.ledger, question, new, members, before=before, apart=apart, anew=anew, never_trained=reexecution
+                self.ledger, question, new, members, before=before, apart=apart, never_trained=reexecution
             )
         finally:
             apart.close()
-            anew.close()
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
         planted = canaries_among(self.ledger, withdrawn, removed)
         sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
@@ -117,7 +116,6 @@ class Examiner:
         components: tuple[Component, ...],
         held_out: Items,
         apart: Runner,
-        anew: Runner,
         *,
         were: Collection[Component],
         learned: Mapping[str, str],
@@ -125,8 +123,8 @@ class Examiner:
         """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
 
         An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
-        made is executed again in any case, whatever a fact says of it. ``anew`` executes one part a second time;
-        ``learned`` are those of ``were`` that learned from the removed data.
+        made is executed again in any case, whatever a fact says of it. ``learned`` are
+        those of ``were`` that learned from the removed data.
         """
         old = {component.digest for component in were}
         facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in old]
@@ -147,7 +145,7 @@ class Examiner:
         kinds = {component.name: component.kind for component in components}
 
         def once_more(component: Component) -> str:
-            (done,) = anew.run([Job(component.name, component.recipe, component.cost.steps)])
+            (done,) = apart.run([Job(component.name, component.recipe, component.cost.steps)])
             return done.digest
 
         case = ReexecutionCase(

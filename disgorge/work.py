@@ -46,10 +46,7 @@ def main(workspace: str, apart: str | None = None) -> None:
 
 
 def _serve_alone(job: Mapping[str, Json], say: Callable[..., None], confined: bool) -> None:
-    def say_all(**message: Any) -> None:
-        say(**message, **({"libraries": libraries_in_use()} if "digest" in message else {}))
-
-    serve(Path(job["folder"]) / WORKSPACE, job, say_all, confined=confined)
+    serve(Path(job["folder"]) / WORKSPACE, job, say, confined=confined)
 
 
 def serve(workspace: Path, job: Mapping[str, Json], say: Callable[..., None], *, confined: bool = False) -> None:
@@ -73,7 +70,7 @@ def serve(workspace: Path, job: Mapping[str, Json], say: Callable[..., None], *,
         else:
             say(error=str(error), machine=isinstance(error, OSError) or isinstance(error.__cause__, OSError))
     else:
-        say(digest=digest, seconds=time.perf_counter() - start, confined=confined)
+        say(digest=digest, seconds=time.perf_counter() - start, confined=confined, libraries=libraries_in_use())
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ class Workers:
         self.apart = apart
         self._errors = tempfile.NamedTemporaryFile(prefix="disgorge-said-")
         self._folder = tempfile.TemporaryDirectory(prefix="disgorge-apart-") if apart else None
-        self._libraries: list[str] = []
         self._stages: set[Stage] = set()
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -108,13 +107,13 @@ class Workers:
         if stage is not None:
             self._stages.add(stage)
             stage.furnish(job.recipe)
-        waiting.put(_Order(job, stage, tuple(self._libraries)))
+        waiting.put(_Order(job, stage, _used.get(_method_of(job), ())))
 
     def _taken(self, order: "_Order", message: Mapping[str, Any]) -> str:
         """Return the digest of a result that is in the store by now; of a job set apart nothing else stays."""
+        _used[_method_of(order.job)] = tuple(message["libraries"])
         if order.stage is None:
             return str(message["digest"])
-        self._libraries = list(dict.fromkeys((*self._libraries, *message["libraries"])))
         digest = order.stage.take(message["digest"])
         order.stage.close()
         self._stages.discard(order.stage)
@@ -139,6 +138,15 @@ class Workers:
                 cwd=folder,
                 env=os.environ | _ALONE if folder is None else _at_the_start() | _ALONE | _apart_in(folder),
             )
+
+
+_used: dict[str, tuple[str, ...]] = {}
+"""Which libraries jobs of a method turned out to use, in this program so far: kept in memory for those to come."""
+
+
+def _method_of(job: Job) -> str:
+    asked = job.recipe.get("question")
+    return str(asked["composition"]["method"] if asked else job.recipe["method"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

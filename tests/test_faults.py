@@ -23,7 +23,7 @@ from tests.children.removals import KILLED, removal
 from tests.tier import amount
 from tests.toys import toy_of, write_rows
 
-KILLS = amount(6, 80)
+KILLS = amount(4, 80)
 LATE = amount(2, 24)
 KINDS = ("retrain", "subtract", "withdraw")
 

@@ -182,7 +182,7 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
     aftermath.under_way(workspace, wanted.plan)
     with start(workspace, "request", "resume", "R-1", "--references", "0") as process:
         out, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, ""), err
     assert "certified" in out
     assert not aftermath.orphans(workspace)
     wanted.check(workspace)

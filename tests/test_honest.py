@@ -26,9 +26,9 @@ ASKED = ("a person", "two people", "a shard", "a source")
 
 
 def cases() -> list[tuple[str, int]]:
-    """Every method with its seeds, in this tier."""
+    """Every method with its seeds; in the first tier one of each but the slowest, whose whole pass the demo makes."""
     every = [(method, seed) for method, count in COUNTS.items() for seed in range(100, 100 + count)]
-    return every if FULL else [(method, 100 + place) for place, method in enumerate(COUNTS)]
+    return every if FULL else [(method, 100 + place) for place, method in enumerate(COUNTS)][:-1]
 
 
 def asked_of(ledger: Ledger, method: str, seed: int) -> tuple[str, list[Selector]]:

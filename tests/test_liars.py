@@ -41,10 +41,7 @@ from tests.tier import FULL, amount, tally
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
 METHODS = ("averages", "tangent_composition", "shard_graph", "compartmental_diffusion")
-TORCH_TOO = {
-    ("warm start", "tangent_composition"), ("second part", "shard_graph"), ("recipe that remembers", "shard_graph"),
-    ("outputs filtered", "tangent_composition"),
-}  # fmt: skip
+TORCH_TOO = {("warm start", "tangent_composition"), ("second part", "shard_graph")}
 """What the first tier tells beside every lie about averages."""
 
 WHY = {

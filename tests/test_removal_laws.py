@@ -32,11 +32,9 @@ from tests.toys import (
     train,
 )
 
-QUICK = {"averages"}
-"""Methods whose toy takes no time to train: one seed more in the first tier."""
 SEEDS = (1, 2, 3)
 
-CASES = [(name, seed) for name in sorted(methods()) for seed in SEEDS[: amount(2 if name in QUICK else 1, 3)]]
+CASES = [(name, seed) for name in sorted(methods()) for seed in SEEDS[: amount(1, 3)]]
 
 
 class Trained:

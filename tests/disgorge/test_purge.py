@@ -428,11 +428,6 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     purged = purge(tracked.ledger, **tracked.targets)
     assert any("far" in word for word in purged.residuals)
     check = tracked.check(found)
-    assert check.verdict is Verdict.FAIL  # DVC could not be opened, so nothing was forgotten, and what is here is seen
-    assert [words.partition("/")[0] for words in check.detail["left"]] == ["export", "store"]
-    for folder in ("export", "store"):
-        shutil.rmtree(tracked.ledger.workspace / folder)
-    check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("far" in word for word in check.detail["not searched"])
 
@@ -441,10 +436,10 @@ def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
     """A folder that is not there is no empty one."""
     found = tracked.before()
     store = tracked.ledger.workspace / "store"
-    store.rename(store.with_name("unplugged"))
+    unplugged = Path(shutil.move(store, tracked.ledger.workspace.parent / "unplugged"))
     assert any("store is not there" in words for words in purge(tracked.ledger, **tracked.targets).residuals)
     assert tracked.check(found).verdict is Verdict.INCONCLUSIVE
-    store.with_name("unplugged").rename(store)
+    shutil.move(unplugged, store)
     assert tracked.check(found).verdict is Verdict.FAIL
     purge(tracked.ledger, **tracked.targets)
     assert tracked.check(found).verdict is Verdict.PASS
