@@ -47,7 +47,7 @@ KINDS = {
         Kind("model", documents.model, share=24, full=400),
         Kind("rules", documents.rules, share=30, full=500),
         Kind("settings", documents.settings, share=30, full=300),
-        Kind("words", words.case, share=30, full=500),
+        Kind("words", words.case, share=50, full=500),
         Kind("ledger", stored.ledger, share=10, full=200, outcomes=frozenset({"refused"})),
         Kind("facts", stored.facts, share=10, full=200),
         Kind("tables", stored.tables, share=10, full=200),
