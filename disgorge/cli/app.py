@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -74,3 +75,10 @@ def run() -> None:
         app(prog_name="disgorge")
     except KeyboardInterrupt:  # before a verb began, or while Python was ending
         os._exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # at once: libraries complain of what was cut short in the middle of a call
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.flush()
+            os._exit(INTERRUPTED)
+        raise
