@@ -62,21 +62,29 @@ def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[s
 def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
     """Return a request's selectors as the catalog takes them, hidden values read from the private file.
 
-    Raises :class:`DisgorgeError` if that file was erased: then nobody can say any more what was asked for.
+    Raises :class:`DisgorgeError` if that file was erased, for then nobody can say any more what was asked for, if it is
+    damaged, or if it names others than the request's marks do.
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request.selectors
     path = _private_file(ledger, request.id)
-    if not path.exists():
+    if is_erased(ledger, request):
         raise DisgorgeError(
             f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
         )
     values = read_private(path, AskedFor).selectors
-    if any(s.value not in values for s in request.selectors if s.field in HIDDEN):
+    hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]
+    if any(mark not in values or ledger.keyed(values[mark]) != mark for mark in hidden):
         raise DisgorgeError(
             f"{path}: is not the private file of request {request.id}; restore it from a backup of the private folder"
         )
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
+
+
+def is_erased(ledger: Ledger, request: RemovalRequest) -> bool:
+    """Whether a request's hidden selectors are gone with its private file."""
+    hidden = any(selector.field in HIDDEN for selector in request.selectors)
+    return hidden and not _private_file(ledger, request.id).exists()
 
 
 def erase_particulars(ledger: Ledger, request_id: str) -> bool:

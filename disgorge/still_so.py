@@ -9,10 +9,10 @@ before the removal. Negative consequence: the evidence in the report is still th
 """
 
 from disgorge.docket import Case
-from disgorge.errors import CertificateRefused, DisgorgeError
+from disgorge.errors import CertificateRefused
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.near import look
-from disgorge.particulars import selectors_of
+from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action, Plan
 from disgorge.registry import Registrar
 from disgorge.residue_search import search
@@ -40,13 +40,12 @@ def _require_nothing_came(ledger: Ledger, case: Case) -> None:
     """Refuse while something live fits the request's selectors: it came after the items were withdrawn.
 
     Where the private file of the request is erased nobody can say any more what was selected, and nothing is sought.
+    A damaged one stops: what it says is not what was asked for.
     """
-    try:
-        selectors = selectors_of(ledger, case.request)
-    except DisgorgeError:
+    if is_erased(ledger, case.request):
         return
     with Catalog.anew(ledger) as catalog:
-        found = catalog.selected(selectors)
+        found = catalog.selected(selectors_of(ledger, case.request))
         names = {shard.digest: shard.name for shard in catalog.shards()}
     if count := len({item for items in found.values() for item in items}):
         where = ", ".join(sorted(names.get(digest, digest[:12]) for digest in found))

@@ -1,5 +1,6 @@
 """Between purge and report somebody puts things back: the report is refused until they are gone again."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from disgorge.audit import audit
 from disgorge.docket import case_of
-from disgorge.errors import CertificateRefused
+from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.execute import Executed, execute
 from disgorge.jobs import Here
 from disgorge.mlflow_store import Store
@@ -19,8 +20,8 @@ from disgorge.requests import approve_plan, plan_request
 from disgorge.tracking import Untracked
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.records import Composition
-from lineage.shards import add_shard
+from lineage.records import Composition, Selector
+from lineage.shards import add_shard, shard_rows
 from tests.toys import (
     bytes_by_name,
     granted_plan,
@@ -43,7 +44,7 @@ class Interrupted(Exception):  # noqa: N818 (says what is the matter)
 class Removed:
     """A removal done up to its report, and what was there before."""
 
-    def __init__(self, folder: Path, *, database: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, database: Path | None = None, by_key: bool = False) -> None:
         self.ledger = Ledger.init(folder / "workspace")
         self.registrar: Any = Unregistered()
         if database is not None:
@@ -56,7 +57,8 @@ class Removed:
         self.old = self.ledger.objects.path(bytes_by_name(self.ledger, RELEASE)[f"{RELEASE}/mean/shard-3"])
         self.shard = self.ledger.content_path(live_shards(self.ledger)["shard-3"].digest)
         self.saved = {path: path.read_bytes() for path in (self.old, self.shard)}
-        granted_plan(self.ledger, [person(self.ledger, "shard-3", 1)])
+        key = shard_rows(self.ledger, live_shards(self.ledger)["shard-3"].digest)[0].key
+        granted_plan(self.ledger, [Selector("key", key) if by_key else person(self.ledger, "shard-3", 1)])
         with pytest.raises(Interrupted):
             self.carry(stop=True)
 
@@ -105,6 +107,22 @@ def test_items_of_the_same_person_that_came_meanwhile_are_no_certificate(tmp_pat
     approve_plan(ledger, "R-1", plan.digest, approver="ann")
     assert removed.carry().verdict == "certified"
     assert live_shards(ledger)["late"].count == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "another key"])
+def test_while_nobody_can_read_what_was_asked_for_there_is_no_certificate(tmp_path: Path, damage: str) -> None:
+    """Items that came meanwhile cannot be looked for by what a damaged file says; only an erased one is let be."""
+    removed = Removed(tmp_path, by_key=True)
+    (file,) = (removed.ledger.home / "private" / "requests").iterdir()
+    whole = file.read_text()
+    told = json.loads(whole)
+    other = told | {"selectors": dict.fromkeys(told["selectors"], "somebody-else")}
+    file.write_text(whole[:-9] if damage == "cut" else json.dumps(other))
+    with pytest.raises(DisgorgeError, match=r"restore it from a backup"):
+        removed.carry()
+    assert case_of(removed.ledger, "R-1").closed is None
+    file.write_text(whole)
+    assert removed.carry().verdict == "certified"
 
 
 @pytest.mark.parametrize("what", ["old", "shard"])
