@@ -23,6 +23,7 @@ from disgorge.predicate import PREDICATE_TYPE, STATEMENT_TYPE, Predicate, Remedy
 from disgorge.signing import Opened, key_id
 from disgorge.statement import always_not_promised
 from disgorge.svr import svr_of
+from lineage.counted import counted
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -108,16 +109,12 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
             f"{len(members)} files, every byte covered by a signature",
             "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
             f"{len(facts)} facts by their digests",
-            f"{_number(len(artefacts.recipes), 'component')} of "
-            f"{_number(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
+            f"{counted(len(artefacts.recipes), 'component')} of "
+            f"{counted(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
             f"shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
         ),
     )
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _signed_files(opened: Opened, summary: Opened) -> tuple[dict[str, str], dict[str, str]]:

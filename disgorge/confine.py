@@ -35,6 +35,7 @@ _NETWORK_SINCE = 4
 _OF_THE_KERNEL = ("self", "cpuinfo", "meminfo", "stat", "version", "filesystems", "sys")
 """Below ``/proc``. Not the folders of other processes, which tell what these were started with."""
 _KEPT = (".disgorge", "shards", "reports", "mlruns", "mlartifacts")
+"""Folders in which a workspace keeps data, never code, though a file in one may make Python take it for a package."""
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", *(f"/proc/{name}" for name in _OF_THE_KERNEL))
 _OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
 """What is code below /usr and Python's prefixes; people keep other things there as well."""

@@ -123,12 +123,15 @@ class Examiner:
         """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
 
         An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
-        made is executed again in any case, whatever a fact says of it. ``learned`` are
-        those of ``were`` that learned from the removed data.
+        made is executed again in any case, whatever a fact says of it. ``learned`` are those of
+        ``were`` that learned from the removed data.
         """
         old = {component.digest for component in were}
-        facts = [fact.body for fact in self.ledger.facts("reexecuted") if fact.body["component"] in old]
-        facts = [body for body in facts if body.get("alone")]  # jobs of an older version shared a process and inputs
+        facts = [
+            fact.body
+            for fact in self.ledger.facts("reexecuted")
+            if fact.body["component"] in old and fact.body.get("alone")  # older jobs shared a process and inputs
+        ]
         proved = {body["recipe"]: body["component"] for body in facts}
         confined = {body["recipe"]: bool(body.get("confined")) for body in facts}
         jobs = [

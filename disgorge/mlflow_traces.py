@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlparse
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import Store, installed, without_secrets
 from disgorge.same_weights import tensor_digests
+from lineage.dvc_stores import files
 from lineage.forget_dvc import Looked, holds
 from lineage.legible import Reading
 from lineage.objects import sha256_of
@@ -51,8 +52,8 @@ class Traces:
     """What a look found, and where nobody could look. ``models`` are logged models by id, ``versions`` (name, number).
 
     ``runs`` hold the description of a release and nothing else, ``unread`` are files that cannot be read as data.
-    ``mixed`` are files with removed tensors and others:
-    they may be somebody else's model with the same public part, so a person judges them, and they do not go.
+    ``mixed`` are files with removed tensors and others: they may be somebody else's model with the same public part, so
+    a person judges them, and they do not go.
     ``beyond`` is what belongs to another workspace and is left, ``blind`` what nobody could look into.
     """
 
@@ -114,11 +115,12 @@ def traces(workspace: Path, wanted: Wanted) -> Traces:
     else:
         with Store(workspace).client() as client:
             places = [_local(uri, found) for uri in _locations(client)]
-            places += _sources(client, workspace, found)
+            versions = list(_versions(client))
+            places += _sources(versions, workspace, found)
             roots = _folders(workspace, [place for place in places if place is not None])
             _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
             _models(client, found)
-            _releases(client, found, wanted)
+            _releases(client, versions, found, wanted)
             found.runs = {run: where for run, where in found.runs.items() if _is_ours(where, workspace, found)}
     return found
 
@@ -196,9 +198,9 @@ def _models(client: Any, found: Traces) -> None:
                     found.models[folder.name] = folder
 
 
-def _releases(client: Any, found: Traces, wanted: Wanted) -> None:
+def _releases(client: Any, versions: Collection[Any], found: Traces, wanted: Wanted) -> None:
     """Find versions that describe what is purged, or point at a file found."""
-    for version in _versions(client):
+    for version in versions:
         found.places += 1
         key = (version.name, str(version.version))
         if version.tags.get(COMPOSITION, "") in wanted.compositions:
@@ -261,9 +263,9 @@ def _locations(client: Any) -> Iterator[str]:
             return
 
 
-def _sources(client: Any, workspace: Path, found: Traces) -> Iterator[Path]:
+def _sources(versions: Collection[Any], workspace: Path, found: Traces) -> Iterator[Path]:
     """Yield the folder or file that each version points at by its path, wherever it is; none around the workspace."""
-    for version in _versions(client):
+    for version in versions:
         place = _path_of(str(version.source or ""))
         if place is not None and workspace.resolve().is_relative_to(place.resolve()):
             found.blind.append(
@@ -290,7 +292,6 @@ def _local(uri: str, found: Traces) -> Path | None:
         place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"
         words = f"MLflow artifacts at {place} are out of reach and were not searched"
         found.blind += [words] * (words not in found.blind)
-
     return path
 
 
@@ -304,4 +305,4 @@ def _path_of(uri: str) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files below a folder, or the file itself; links to folders are not followed."""
-    return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    return [folder] if folder.is_file() else files(folder)

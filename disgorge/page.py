@@ -78,9 +78,9 @@ def _view(case: ReportCase) -> dict[str, Any]:
         "share": _share(_sum(case.costs.get(step.id) for step in steps), case.plan.full_cost),
         "lineage": data_uri(case.lineage_svg.encode(), "image/svg+xml") if case.lineage_svg else "",
         "samples": [
-            {"release": name, "count": len(after), "before": sample_grid(before), "after": sample_grid(after)}
+            {"release": name, "count": len(after), "before": old, "after": new}
             for name, (before, after) in sorted(samples.items())
-            if sample_grid(before) and sample_grid(after)
+            if (old := sample_grid(before)) and (new := sample_grid(after))
         ],
         "bars": bars(case.evidence.utility),
         "utility": case.evidence.utility,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sized
 
 from disgorge.evidence import Verdict
 from disgorge.statement import ReportCase
+from lineage.counted import counted
 from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -35,24 +36,24 @@ def asked(request: RemovalRequest, impact: Impact, *, again: bool = False) -> It
         f"The requester's identity {verified} verified."
     )
     yield f"The request selects by {_all(_selector(selector) for selector in request.selectors)}."
-    people = f" of {_count(impact.subjects, 'person', 'people')}" if impact.subjects else ""
+    people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects else ""
     extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
     releases = sorted({hit.release.name for hit in impact.releases})
     served = {(m.name, m.component) for hit in impact.releases for m in hit.composition.members}
     apart = [each for each in impact.affected if (each.component.name, each.component.digest) not in served]
-    learned = _count(len(impact.affected) - len(apart), "trained component")
+    learned = counted(len(impact.affected) - len(apart), "trained component")
     yield (
-        f"{'That is' if not again else 'When it was planned again, that was'} {_count(impact.items, 'item')}{people} "
-        f"in {_count(len(impact.shards), 'shard')}{extra}. "
+        f"{'That is' if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
+        f"in {counted(len(impact.shards), 'shard')}{extra}. "
         + (
-            f"{learned} of {_count(len(releases), 'live model')} learned from them: {_all(releases)}."
+            f"{learned} of {counted(len(releases), 'live model')} learned from them: {_all(releases)}."
             if releases
             else "No live model learned from them."
         )
     )
     if apart:
         yield (
-            f"{_count(len(apart), 'component')} of no live model learned from them as well: of former models, or of "
+            f"{counted(len(apart), 'component')} of no live model learned from them as well: of former models, or of "
             f"models that were trained to compare with."
         )
 
@@ -85,11 +86,12 @@ def before(case: ReportCase) -> Iterator[str]:
     if cut:
         rows = sum(int(body["removed"]) for body in cut)
         yield (
-            f"An earlier plan of this request, begun and then replaced, took {_count(rows, 'row')} out of "
-            f"{_count(len(cut), 'shard')}: {_all(sorted({str(body['name']) for body in cut}))}."
+            f"An earlier plan of this request, begun and then replaced, took {counted(rows, 'row')} out of "
+            f"{counted(len(cut), 'shard')}: {_all(sorted({str(body['name']) for body in cut}))}."
         )
     if retired:
-        yield f"By then {_count(len(retired), 'component')} had been removed or trained again: {_all(sorted(retired))}."
+        parts = counted(len(retired), "component")
+        yield f"By then {parts} had been removed or trained again: {_all(sorted(retired))}."
 
 
 def done(case: ReportCase) -> Iterator[str]:
@@ -100,24 +102,24 @@ def done(case: ReportCase) -> Iterator[str]:
         gone = [change.before.name for change in changes if change.after is None]
         rows = sum(change.removed for change in changes)
         yield (
-            f"{_count(rows, 'row')} {'was' if rows == 1 else 'were'} taken out of "
-            f"{_count(len(changes), 'shard')}."
+            f"{counted(rows, 'row')} {'was' if rows == 1 else 'were'} taken out of "
+            f"{counted(len(changes), 'shard')}."
             + (f" Nothing is left of {_all(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )
     for action, words in DOES.items():
         steps = [step for step in finished if step.action.value == action]
         if steps and action == "withdraw":
-            yield f"{_count(len(steps), 'release')} {_plural('was', steps)} {words}. {_MEANS[action]}"
+            yield f"{counted(len(steps), 'release')} {_plural('was', steps)} {words}. {_MEANS[action]}"
         elif steps:
             named = [name for step in steps for name in step.detail.get("components", [step.subject])]
-            yield f"{_count(len(named), 'component')} {_plural('was', named)} {words}. {_MEANS[action]}"
+            yield f"{counted(len(named), 'component')} {_plural('was', named)} {words}. {_MEANS[action]}"
     retained = case.impact.retained
     if retained and case.impact.affected:
-        yield f"{_count(len(retained), 'other component')} of the same models did not learn from the data."
+        yield f"{counted(len(retained), 'other component')} of the same models did not learn from the data."
     if case.certificate is None:
         undone = [step for step in case.plan.steps if step.id not in case.steps_done and step.action.value != "report"]
         yield (
-            f"The execution was stopped with {_count(len(undone), 'step')} of the plan not done; "
+            f"The execution was stopped with {counted(len(undone), 'step')} of the plan not done; "
             "models that were not checked stay out of service until this is resolved."
             if undone
             else "Every step was done, and the certificate was refused all the same."
@@ -130,7 +132,7 @@ def shown(case: ReportCase) -> Iterator[str]:
     required = set(case.certificate.required if case.certificate else evidence.required)
     mandatory = [check for check in evidence.checks if check.name in required]
     passed = sum(check.verdict is Verdict.PASS for check in mandatory)
-    yield f"{passed} of the {_count(len(mandatory), 'required check')} made passed."
+    yield f"{passed} of the {counted(len(mandatory), 'required check')} made passed."
     questions = dict.fromkeys(check.question for check in mandatory if check.name in ("never-trained", "membership"))
     for question in questions:
         answers = [f"{check.subject}: {check.answer}" for check in mandatory if check.question == question]
@@ -139,7 +141,7 @@ def shown(case: ReportCase) -> Iterator[str]:
     if unclear:
         names = sorted({check.name for check in unclear})
         yield (
-            f"{_count(len(unclear), 'check')} gave no answer either way ({_all(names)}); "
+            f"{counted(len(unclear), 'check')} gave no answer either way ({_all(names)}); "
             "the evidence below says why. Nothing rests on them."
         )
 
@@ -152,7 +154,7 @@ def deadlines(case: ReportCase) -> Iterator[tuple[str, str]]:
         yield "Acknowledge by", day(owed.acknowledge_by)
     if case.deadline:
         left = (case.deadline - issued).days
-        late = f"{_count(-left, 'day')} late" if left < 0 else f"{_count(left, 'day')} before it"
+        late = f"{counted(-left, 'day')} late" if left < 0 else f"{counted(left, 'day')} before it"
         extended = " (extended)" if case.until else ""
         yield "Complete by", f"{day(case.deadline)}{extended}; this report is of {day(issued)}, {late}"
     for notice in owed.notices if owed else ():
@@ -189,7 +191,7 @@ def cost_words(cost: Cost | None) -> str:
         return "not recorded"
     if cost == Cost():
         return "nothing to train"
-    steps = _count(cost.steps, "training step") if cost.steps else "no training"
+    steps = counted(cost.steps, "training step") if cost.steps else "no training"
     return f"{steps}, {_seconds(cost.seconds)}"
 
 
@@ -234,10 +236,6 @@ def _selector(selector: Selector) -> str:
     value = selector.value
     hexadecimal = len(value) == 64 and all(character in "0123456789abcdef" for character in value)
     return f"{named.get(selector.field, selector.field)} {'beginning ' + short(value) if hexadecimal else f'“{value}”'}"
-
-
-def _count(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _plural(verb: str, of: Sized) -> str:

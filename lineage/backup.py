@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.chain import Link, check_line
+from lineage.counted import counted
 from lineage.errors import BadInput, LedgerBroken
 
 
@@ -35,9 +36,9 @@ class Comparison:
     @property
     def words(self) -> str:
         """The comparison in words."""
-        whole = f"the copy is whole, {_counted(self.copied, 'fact')}"
+        whole = f"the copy is whole, {counted(self.copied, 'fact')}"
         lost = self.here - self.shared
-        more = f"{_counted(lost, 'later line')} here {'is' if lost == 1 else 'are'} not in the copy"
+        more = f"{counted(lost, 'later line')} here {'is' if lost == 1 else 'are'} not in the copy"
         if self.is_prefix:
             return (
                 f"{whole}, and the ledger goes on from it: {more}" if lost else f"{whole}, and the ledger is the same"
@@ -78,7 +79,3 @@ def copy_of(path: Path) -> bytes:
         return found.read_bytes()
     except OSError as problem:
         raise BadInput(f"{found}: cannot be read ({problem.strerror}); give a copy of ledger.jsonl") from problem
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

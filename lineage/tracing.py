@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from lineage.counted import counted
 from lineage.influence import in_order
 from lineage.records import Role
 from lineage.trace import Edge, Node, Trace
@@ -94,7 +95,7 @@ def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[No
         edges[Edge(digest, shard, "in")] = None
     held = _ask(connection, "select shard, count(*) from item where subject = ? group by shard order by shard", start)
     if held:
-        nodes.append(Node(start, "subject", start[:10], "live", _counted(sum(n for _, n in held), "item")))
+        nodes.append(Node(start, "subject", start[:10], "live", counted(sum(n for _, n in held), "item")))
         edges.update((Edge(start, shard, "in"), None) for shard, _ in held)
     return tuple(nodes), tuple(edges)
 
@@ -108,7 +109,7 @@ def _nodes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, No
         from shard where digest in (select unnest(?::varchar[])) group by digest
     """
     for digest, names, live, count, core in _ask(connection, shards, wanted):
-        detail = _counted(count, "item") + (", core" if core else "")
+        detail = counted(count, "item") + (", core" if core else "")
         name, *also = dict.fromkeys(names)
         found[digest] = Node(digest, "shard", name, "live" if live else "withdrawn", detail, tuple(also))
     components = """
@@ -128,7 +129,3 @@ def _nodes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, No
 
 def _ask(connection: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> list[Any]:
     return connection.execute(sql, list(values)).fetchall()
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

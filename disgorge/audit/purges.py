@@ -30,9 +30,10 @@ def purged_back(look: Look) -> Iterator[Finding]:
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """
     ledger, needs = look.ledger, needs_of(look.ledger)
+    needed = needs.objects.keys() | needs.served.keys()
     for fact in ledger.facts("purged"):
         request = fact.body["request"]
-        objects = [digest for digest in fact.body["objects"] if digest not in needs.objects | needs.served]
+        objects = [digest for digest in fact.body["objects"] if digest not in needed]
         shards = [digest for digest in fact.body["shards"] if digest not in needs.shards]
         paths = [ledger.objects.path(digest) for digest in objects]
         paths += [place(digest) for digest in shards for place in (ledger.content_path, ledger.manifest_path)]

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from disgorge.docket import Case
@@ -87,9 +88,9 @@ def print_impact(found: "Impact", *, every: bool) -> None:
     from disgorge.training import of_reference
 
     show.line(
-        show.count(found.items, "item")
-        + (f" of {show.count(found.subjects, 'person')}" if found.subjects else "")
-        + (f", {show.count(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
+        counted(found.items, "item")
+        + (f" of {counted(found.subjects, 'person')}" if found.subjects else "")
+        + (f", {counted(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
         + ("; some are declared not removable" if found.hits_core else "")
     )
     shards = [
@@ -112,7 +113,7 @@ def print_impact(found: "Impact", *, every: bool) -> None:
         for hit in found.releases
     ]
     show.table(("release", "components", "contained"), releases, empty="no live release is touched")
-    show.line(f"kept as they are: {show.count(len(found.retained), 'component')}")
+    show.line(f"kept as they are: {counted(len(found.retained), 'component')}")
 
 
 def _way(path: Any, names: dict[str, str]) -> str:
@@ -154,7 +155,7 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             rejected.setdefault(row, []).append(step.subject)
     if rejected:
         grouped = [
-            (subjects[0] if len(subjects) == 1 else f"{row[0]}: {show.count(len(subjects), 'component')}", *row[1:])
+            (subjects[0] if len(subjects) == 1 else f"{row[0]}: {counted(len(subjects), 'component')}", *row[1:])
             for row, subjects in rejected.items()
         ]
         show.table(("component", "not", "guarantee", "would take", "because"), grouped)

@@ -155,7 +155,7 @@ def require_name(by: str, does: str) -> None:
         raise WrongUse(f"--by must be a name on one line; say who {does}")
 
 
-def require_reason(reason: str) -> None:
+def require_reason(reason: str, *, option: str = "--reason") -> None:
     """Raise :class:`WrongUse` unless a reason is given on one line."""
     if not reason.strip() or not reason.isprintable():
-        raise WrongUse("--reason must be one line of words; say why")
+        raise WrongUse(f"{option} must be one line of words; say why")

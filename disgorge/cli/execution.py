@@ -12,6 +12,7 @@ from disgorge.cli.progress import Display, Watched, shown
 from disgorge.cli.request import Id
 from disgorge.cli.show import AsJson
 from disgorge.cli.train import worker_count
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from disgorge.evidence import Evidence
@@ -132,7 +133,7 @@ def _interrupted(ledger: "Ledger", request: str) -> str:
     done = len(case.steps.get(case.plan or "", {}))
     if not done:
         return f"interrupted before a step was done; begin again with `disgorge request execute {request}`"
-    return f"interrupted; {show.count(done, 'step')} done, go on with `disgorge request resume {request}`"
+    return f"interrupted; {counted(done, 'step')} done, go on with `disgorge request resume {request}`"
 
 
 def _in_brief(step: "Step") -> str:

@@ -9,6 +9,7 @@ import typer
 from disgorge.cli import show
 from disgorge.cli.failures import Refused
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from lineage.ledger import Fact, Ledger
@@ -40,7 +41,7 @@ def verify(
         return
     if aside is not None:
         show.line(f"a torn last line was moved to {aside}; nobody was told that it was recorded")
-    show.line(f"the chain holds: {show.count(facts, 'fact')}, head {head}")
+    show.line(f"the chain holds: {counted(facts, 'fact')}, head {head}")
     if back:
         show.line(
             f"the clock went back before line {', '.join(map(str, back[:5]))}{', ...' if back[5:] else ''}; facts "
@@ -114,6 +115,6 @@ def rebuild(as_json: AsJson = False) -> None:
         show.write_json({"deleted": deleted, "shards": shards, "components": components, "releases": releases})
         return
     show.line(
-        f"the catalog is made again: {show.count(shards, 'live shard')}, {show.count(components, 'live component')}, "
-        f"{show.count(releases, 'live release')}"
+        f"the catalog is made again: {counted(shards, 'live shard')}, {counted(components, 'live component')}, "
+        f"{counted(releases, 'live release')}"
     )

@@ -8,6 +8,7 @@ answer. JSON has them all; so does ``--all``.
 from typing import TYPE_CHECKING
 
 from disgorge.cli import show
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from lineage.trace import Node, Trace
@@ -57,7 +58,7 @@ def print_trace(trace: "Trace", *, left_out: int, empty: str) -> None:
 def say_left_out(number: int) -> None:
     """Print how many components were left out, if any were."""
     if number:
-        show.line(f"and {show.count(number, 'component')} of references that probes compare with (--all lists them)")
+        show.line(f"and {counted(number, 'component')} of references that probes compare with (--all lists them)")
 
 
 def _is(node: "Node") -> str:

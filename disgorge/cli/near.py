@@ -11,6 +11,7 @@ from disgorge.cli.deciding import require_name, require_reason
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def near(
     _print(chosen, sought=found.sought, unseen=found.unseen)
     if same or distinct:
         words = "are removed too" if same else "stay, as other items"
-        show.line(f"{show.count(len(chosen), 'item')} {words}")
+        show.line(f"{counted(len(chosen), 'item')} {words}")
         print_next(case_of(ledger, request))
 
 

@@ -9,6 +9,7 @@ from disgorge.cli import show
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 app = typer.Typer(help="Rules, as data: list | explain | test.", no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
     rows = [(pack.pack, rule.id, _effect(rule.then.outcome), rule.dated, rule.citation) for pack in loaded
             for rule in pack.rules]  # fmt: skip
     show.table(("pack", "rule", "alone", "dated", "source"), rows)
-    show.line(f"{show.count(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
+    show.line(f"{counted(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
 
 
 @app.command()
@@ -74,7 +75,7 @@ def run(
     else:
         for result in failed:
             show.line(f"{result.file}: {result.name}: {'; '.join(result.problems)}")
-        show.line(f"{show.count(len(results), 'case')}, {len(failed)} failed")
+        show.line(f"{counted(len(results), 'case')}, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
 

@@ -6,11 +6,12 @@ import typer
 from typer.core import TyperGroup
 
 from disgorge.cli import show
-from disgorge.cli.deciding import require_name
+from disgorge.cli.deciding import require_name, require_reason
 from disgorge.cli.execution import References, carry_through
 from disgorge.cli.failures import Refused, WrongUse
 from disgorge.cli.request import Id
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 
 class Purges(TyperGroup):
@@ -98,8 +99,7 @@ def release(request: Id, because: Because, by: By, as_json: AsJson = False) -> N
 
 def _require_words(because: str, by: str, *, does: str) -> None:
     """Raise :class:`WrongUse` unless it is said why, and who ``does`` it."""
-    if not because.strip():
-        raise WrongUse("--because must be one line of words; say why")
+    require_reason(because, option="--because")
     require_name(by, does)
 
 
@@ -116,9 +116,7 @@ def _print_lists(ledger: Any, names: list[str], *, as_json: bool) -> None:
         show.write_json(told)
         return
     for name, each in found.items():
-        before = (
-            f"; a preview, as of now, with {show.count(each.ahead, 'step')} to be done before" if each.ahead else ""
-        )
+        before = f"; a preview, as of now, with {counted(each.ahead, 'step')} to be done before" if each.ahead else ""
         show.line(f"{name}: {len(each.entries)} to delete{before}")
         for words in (*each.entries, *each.kept):
             show.line_with_indent("  ", show.clean(words))

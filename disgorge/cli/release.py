@@ -8,6 +8,7 @@ import typer
 from disgorge.cli import show
 from disgorge.cli.failures import Refused, WrongUse
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from disgorge.method import Items, Model
@@ -109,7 +110,7 @@ def predict(
         show.write_json(answer)
         return
     for name, value in measures.items():
-        show.line(f"{name} {value:.4f} on {show.count(len(items), 'item')}")
+        show.line(f"{name} {value:.4f} on {counted(len(items), 'item')}")
     rows = [
         (show.short(digest), int(best), f"{row.max():.3f}")
         for digest, best, row in zip(items.digests, classes, probabilities, strict=True)
@@ -137,7 +138,7 @@ def sample(
     if as_json:
         show.write_json({"release": release, "count": count, "seed": seed, "file": str(out)})
     else:
-        show.line(f"drew {show.count(count, 'sample')} into {out}")
+        show.line(f"drew {counted(count, 'sample')} into {out}")
 
 
 def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":

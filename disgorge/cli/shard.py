@@ -9,6 +9,7 @@ import typer
 from disgorge.cli import show
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
+from lineage.counted import counted
 
 if TYPE_CHECKING:
     from lineage.ledger import Ledger
@@ -144,7 +145,7 @@ def show_(
         facts = [{"seq": fact.seq, "at": fact.at, "kind": fact.kind} for fact in history]
         show.write_json({"shard": plain(shard), "people": people, "learned": plain(learned), "history": facts})
         return
-    show.line(f"{shard.name}: {show.count(shard.count, 'item')}")
+    show.line(f"{shard.name}: {counted(shard.count, 'item')}")
     show.pairs([*_about(shard), ("people", people)])
     rows = [(node.name, node.kind, node.state, node.detail) for node in learned]
     show.table(
@@ -197,7 +198,7 @@ def canaries(
     if as_json:
         show.write_json(plain(planted))
         return
-    show.line(f"planted: {show.count(planted.planted, 'item')} with a wrong label in {planted.file}, to be trained on")
+    show.line(f"planted: {counted(planted.planted, 'item')} with a wrong label in {planted.file}, to be trained on")
     show.line(f"withheld: {planted.withheld} in shard {planted.withheld_shard}, which no model may name")
     show.pairs([("commitment", planted.commitment)])
     show.line(f"next: disgorge shard add {planted.file} --name {name}, and name it under shards in a model")
@@ -220,7 +221,7 @@ def _named(paths: list[Path], name: str | None) -> dict[str, Path]:
 
 def _say_added(added: "Added") -> None:
     shard = added.shard
-    show.line(f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {show.count(shard.count, 'item')}")
+    show.line(f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {counted(shard.count, 'item')}")
     show.pairs(_about(shard))
     show.line(f"duplicates: {added.duplicates_within} within, {added.duplicates_across} across other shards")
     if added.shared_with:

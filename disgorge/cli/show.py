@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lineage.counted import counted
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 """The option every verb but the demo has."""
 
@@ -63,16 +65,7 @@ def seconds(value: float) -> str:
 
 def cost(value: Any) -> str:
     """Return a :class:`~lineage.records.Cost` in words."""
-    return f"{count(value.steps, 'step')}, {seconds(value.seconds)}"
-
-
-def count(number: int, thing: str) -> str:
-    """Return a number with its noun.
-
-    >>> count(1, "item"), count(1200, "item")
-    ('1 item', '1,200 items')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    return f"{counted(value.steps, 'step')}, {seconds(value.seconds)}"
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> None:

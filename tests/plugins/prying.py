@@ -1,9 +1,9 @@
 """A method that looks around where it is re-executed, and learns from whatever lies about: what must find nothing.
 
 ``train`` returns what it can see beside its inputs: how many other shards and objects lie below its working folder,
-whether its process has trained before, and whether something was kept with a shard's file; beside that the sum of its
-items, so that it is a method. It keeps nothing that a removal would not reach; an implementation that resumes from
-checkpoints, or caches by module, does all of this in good faith.
+whether its process has trained before, and whether something was kept with a shard's file; beside that what the
+averages learn, so that it is a method. It keeps nothing that a removal would not reach; an implementation that resumes
+from checkpoints, or caches by module, does all of this in good faith.
 """
 
 import os
@@ -14,30 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from averages import Averages
 
-from disgorge.method import Blueprint, Items, Model, ModelSpec, Offer, Part, Progress, Toy, method_named, no_progress
-from lineage.records import Shard
+from disgorge.method import Items, Progress, Toy, no_progress
 
 _trained: list[str] = []
 
 
 @dataclass(frozen=True)
-class Prying:
+class Prying(Averages):
     """See the module."""
 
     name: str = "prying"
-    version: str = "1"
-    citation: str = "none: a method for tests"
-    promises_not: tuple[str, ...] = ("Anything.",)
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """Those of the averages."""
-        return method_named("averages").offers
-
-    def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
-        """The averages'."""
-        return method_named("averages").layout(replace(spec, method="averages"), shards)
 
     def train(
         self,
@@ -58,17 +46,13 @@ class Prying:
         objects = sorted(Path().rglob("objects/??/*"))
         seen = {"shards": len(files), "objects": len(objects), "jobs": len(_trained), "kept": len(kept)}
         _trained.append(kind)
-        honest = method_named("averages").train(kind, parameters, items, parts, progress=progress)
-        return dict(honest) | {name: np.array(count) for name, count in seen.items()}
-
-    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
-        """The averages'."""
-        return method_named("averages").assemble(replace(spec, method="averages"), parts)
+        honest = super().train(kind, parameters, items, parts, progress=progress)
+        return honest | {name: np.array(count) for name, count in seen.items()}
 
     def toy(self, seed: int) -> Toy:
         """The averages', of this method."""
-        toy = method_named("averages").toy(seed)
-        return replace(toy, spec=replace(toy.spec, method="prying", release="toy-prying"))
+        toy = super().toy(seed)
+        return replace(toy, spec=replace(toy.spec, method=self.name, release="toy-prying"))
 
 
 METHOD = Prying()
