@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lineage.ledger import Ledger
 from lineage.objects import write_atomically
-from lineage.state import state_of
+from lineage.state import cut_from, state_of
 
 
 def note_bundle(ledger: Ledger, request: str, name: str, shards: Collection[str]) -> None:
@@ -28,15 +28,7 @@ def note_bundle(ledger: Ledger, request: str, name: str, shards: Collection[str]
 def bundles_with(ledger: Ledger, shards: Collection[str]) -> list[str]:
     """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
     facts = list(ledger.facts())
-    origins: dict[str, set[str]] = {}
-    for entry in state_of(facts).shards.values():
-        if entry.record.derived_from is not None:
-            origins.setdefault(entry.record.digest, set()).add(entry.record.derived_from)
-    held, waiting = set[str](), list(shards)
-    while waiting:
-        if (digest := waiting.pop()) not in held:
-            held.add(digest)
-            waiting += origins.get(digest, ())
+    held = frozenset(cut_from((entry.record for entry in state_of(facts).shards.values()), shards))
     told = [
         f"exported bundle {fact.body['name']} of request {fact.body['request']} on {fact.at[:10]} held them; ask "
         f"whoever has it to delete it"

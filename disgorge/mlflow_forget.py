@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError
-from disgorge.mlflow_store import Store
-from disgorge.mlflow_traces import COMPOSITION, DESCRIBES, Wanted, traces
+from disgorge.mlflow_store import COMPOSITION, Store
+from disgorge.mlflow_traces import DESCRIBES, Wanted, traces
 from lineage.forget_dvc import Forgotten
 
 

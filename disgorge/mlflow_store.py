@@ -23,6 +23,10 @@ from disgorge.errors import DisgorgeError, TrackingFailed, UnknownMethod
 EXPERIMENT = "disgorge"
 """The experiment that every run goes into."""
 
+COMPOSITION = "disgorge.composition"
+"""The tag by which a version says what it describes."""
+KIND, RELEASE = "disgorge.kind", "release"
+"""The tag of what we made ourselves, and its value where that is the description of a release."""
 _BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 """MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
 
@@ -130,6 +134,20 @@ class Store:
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         runs = client.search_runs([self.experiment(client)], query, max_results=1, order_by=["attributes.start_time"])
         return str(runs[0].info.run_id) if runs else None
+
+
+def run_of_release(client: Any, run_id: str) -> Any | None:
+    """Return a run that holds the description of a release and nothing else, None for one of anybody else's.
+
+    :class:`disgorge.registry.Registry` makes such runs; others are experiments, whatever release names them.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        return None
+    return run if run.data.tags.get(KIND) == RELEASE else None
 
 
 def metric_name(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
-from disgorge.mlflow_store import Store, installed, without_secrets
+from disgorge.mlflow_store import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, without_secrets
 from disgorge.same_weights import tensor_digests
 from lineage.dvc_stores import files
 from lineage.forget_dvc import Looked, holds
@@ -28,8 +28,6 @@ from lineage.objects import sha256_of
 
 OURS = ("mlartifacts", "mlruns")
 """Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
-COMPOSITION = "disgorge.composition"
-"""The tag by which a version says what it describes."""
 DESCRIBES = "describes what was purged"
 """Why such a version is a trace."""
 
@@ -220,7 +218,7 @@ def _points(client: Any, version: Any, found: Traces) -> str | None:
         run, _, inner = source.removeprefix("runs:/").partition("/")
         source = f"{_artifacts_of(client, run)}/{inner}".rstrip("/")
     place = _path_of(source)
-    if place is not None and not place.exists() and version.tags.get("disgorge.kind") != "release":
+    if place is not None and not place.exists() and version.tags.get(KIND) != RELEASE:
         found.blind.append(
             f"MLflow model version {version.name}/{version.version} points at {place}, which is not there; mount it, "
             "or delete the version"
@@ -238,16 +236,10 @@ def _artifacts_of(client: Any, run: str) -> str:
         return ""
 
 
-def _release_run(client: Any, run: str) -> Path | None:
-    """Return the artifacts' folder of a run that only describes a release, made by :mod:`disgorge.registry`."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        known = client.get_run(run)
-    except MlflowException:
-        return None
-    ours = known.data.tags.get("disgorge.kind") == "release"
-    return _path_of(known.info.artifact_uri) if ours else None
+def _release_run(client: Any, run_id: str) -> Path | None:
+    """Return the artifacts' folder of a run that only describes a release."""
+    run = run_of_release(client, run_id)
+    return _path_of(run.info.artifact_uri) if run is not None else None
 
 
 def _locations(client: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from disgorge.mlflow_store import Store, installed
+from disgorge.mlflow_store import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release
 from lineage.ledger import Ledger
 from lineage.records import Composition, canonical
 
@@ -107,7 +107,7 @@ class Registry:
         """Return the digest of the composition served under each alias; empty for a model nobody registered."""
         with self.store.client() as client:
             return {
-                alias: str(client.get_model_version(release, version).tags.get("disgorge.composition", ""))
+                alias: str(client.get_model_version(release, version).tags.get(COMPOSITION, ""))
                 for alias, version in self._aliases(client, release).items()
             }
 
@@ -122,10 +122,10 @@ class Registry:
         with self.store.client() as client:
             kept = 0
             for version in list(self._versions(client, release)):
-                if version.tags.get("disgorge.composition") in keep:
+                if version.tags.get(COMPOSITION) in keep:
                     kept += 1
                     continue
-                if version.run_id and _describes(client, version.run_id):
+                if version.run_id and run_of_release(client, version.run_id) is not None:
                     left += _destroy(self.store, client, version.run_id)
                 client.delete_model_version(release, version.version)
             if not kept and self._model(client, release) is not None:
@@ -134,11 +134,11 @@ class Registry:
 
     def _version(self, client: Any, release: str, composition: Composition) -> str:
         for version in self._versions(client, release):
-            if version.tags.get("disgorge.composition") == composition.digest:
+            if version.tags.get(COMPOSITION) == composition.digest:
                 return str(version.version)
         if self._model(client, release) is None:
             client.create_registered_model(release)
-        tags = {"disgorge.composition": composition.digest, "disgorge.kind": "release", "disgorge.release": release}
+        tags = {COMPOSITION: composition.digest, KIND: RELEASE, "disgorge.release": release}
         run = client.create_run(self.store.experiment(client), run_name=f"release {release}"[:200], tags=tags)
         run_id = run.info.run_id
         with tempfile.TemporaryDirectory() as folder:
@@ -189,16 +189,6 @@ def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
         pip_requirements=["disgorge"],
     )
     return folder / "model"
-
-
-def _describes(client: Any, run_id: str) -> bool:
-    """Whether a run holds the description of a release and nothing else; others are somebody's experiment."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return bool(client.get_run(run_id).data.tags.get("disgorge.kind") == "release")
-    except MlflowException:
-        return False
 
 
 def _destroy(store: Store, client: Any, run_id: str) -> list[str]:

@@ -20,7 +20,7 @@ from lineage.errors import BadInput, LineageError
 from lineage.from_dvc import tracked_hash
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of, write_atomically
-from lineage.state import state_of
+from lineage.state import cut_from, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,10 @@ def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[No
 def sources_of(ledger: Ledger, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
     """Yield name and source of these shards, and of those they were cut from; each source once."""
     entries = state_of(ledger.facts("shard", "shard-withdrawn")).shards.values()
-    records = {entry.record.digest: entry.record for entry in entries}
-    waiting, seen = list(shards), set[str]()
-    while waiting:
-        record = records.get(waiting.pop(0))
-        if record is None or record.digest in seen:
-            continue
-        seen.add(record.digest)
-        yield from ((record.name, source) for source in _read(ledger, record.digest))
-        if record.derived_from:
-            waiting.append(record.derived_from)
+    names = {entry.record.digest: entry.record.name for entry in entries}
+    for digest in cut_from((entry.record for entry in entries), shards):
+        if digest in names:
+            yield from ((names[digest], source) for source in _read(ledger, digest))
 
 
 def _names(folder: Path) -> Iterator[str]:

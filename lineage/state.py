@@ -94,6 +94,21 @@ def state_of(facts: Iterable[Fact]) -> State:
     return state
 
 
+def cut_from(shards: Iterable[Shard], digests: Iterable[str]) -> tuple[str, ...]:
+    """Return these shards, by digest, and whatever of ``shards`` each was cut from, nearest first."""
+    origins: dict[str, list[str]] = {}
+    for shard in shards:
+        if shard.derived_from is not None:
+            origins.setdefault(shard.digest, []).append(shard.derived_from)
+    found: dict[str, None] = {}
+    waiting = list(digests)
+    while waiting:
+        if (digest := waiting.pop(0)) not in found:
+            found[digest] = None
+            waiting += origins.get(digest, ())
+    return tuple(found)
+
+
 def influences_of(component: Component) -> tuple[Use, ...]:
     """Return what shaped a component: its recorded uses, and those its recipe names, should the two disagree.
 
