@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ _BEGAN = time.monotonic()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files in front; processes take files in this order (``--no-loadscope-reorder``)."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def _no_store_elsewhere() -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        os.environ.pop(name, None)
+
+
+_no_store_elsewhere()
+
+
+@pytest.fixture(autouse=True)
+def no_store_elsewhere() -> Iterator[None]:
+    """Take away, after each test, what MLflow puts into the environment for whoever chose a store.
+
+    A store that is named there is looked into by every removal, and where nobody can there is no certificate.
+    """
+    yield
+    _no_store_elsewhere()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

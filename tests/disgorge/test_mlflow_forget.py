@@ -83,10 +83,8 @@ class Logged:
 
 
 @pytest.fixture
-def logged(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Logged:
+def logged(tmp_path: Path, database: Path) -> Logged:
     """Return a workspace with old and new weights in MLflow."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
-        monkeypatch.delenv(name, raising=False)
     return Logged(tmp_path, database)
 
 

@@ -149,10 +149,8 @@ def test_an_alias_that_was_moved_back_is_no_certificate(tmp_path: Path) -> None:
 
 
 def test_an_alias_that_never_moved_in_mlflow_is_no_certificate(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path_factory.mktemp("mlflow")
     with Store(folder).client() as client:
         client.search_experiments()

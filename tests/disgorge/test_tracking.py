@@ -50,8 +50,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ledger(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """Return an empty workspace with a migrated MLflow database."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DISGORGE_WORKSPACE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DISGORGE_WORKSPACE", raising=False)
     made = Ledger.init(tmp_path / "workspace")
     shutil.copy(database, made.workspace / "mlflow.db")
     return made
