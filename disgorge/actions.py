@@ -29,6 +29,7 @@ from lineage.catalog import Catalog
 from lineage.cutting import cut_shard
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, canonical, plain
+from lineage.state import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,20 @@ def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     name, alias = step.detail["name"], step.detail["alias"]
+    entry = state_of(workshop.ledger.facts()).releases[name, alias]
     workshop.registrar.contain(name, alias)
+    stopped = _stopped(workshop, entry.record.composition)
     fact = {"name": name, "alias": alias, "request": plan.request}
-    return Acted({"release": name, "alias": alias}, [("release-contained", fact)])
+    return Acted({"release": name, "alias": alias, "residuals": stopped}, [("release-contained", fact)])
+
+
+def _stopped(workshop: Workshop, composition: str) -> list[str]:
+    """Take away what else serves a composition in MLflow, and say so: nobody sets these aliases anew but a person."""
+    return [
+        f"MLflow's alias {alias} served the old release as well and was taken away; set it on the new one if it is "
+        f"needed"
+        for alias in workshop.registrar.stop(composition)
+    ]
 
 
 def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -179,8 +191,11 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     for member in composition.members:
         ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
     workshop.registrar.adopt(name, alias, composition)
+    old = step.detail["before"]
+    stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
     fact = {"name": name, "alias": alias, "composition": composition.digest}
-    return Acted({"release": step.subject, "composition": composition.digest}, [("release", fact)])
+    result = {"release": step.subject, "composition": composition.digest, "residuals": stopped}
+    return Acted(result, [("release", fact)])
 
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:

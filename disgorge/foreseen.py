@@ -61,7 +61,7 @@ def _coming(plan: Plan, steps: Iterable[Step], state: State) -> Iterator[Fact]:
         for change in plan.shard_changes:
             if change.after is not None:
                 yield _fact("shard", {"shard": plain(change.after)})
-            yield _fact("shard-withdrawn", {"shard": change.before.digest})
+            yield _fact("shard-withdrawn", {"shard": change.before.digest, "request": plan.request})
     for step in ahead:
         if step.action is Action.WITHDRAW:
             retired |= _components(step) - staying

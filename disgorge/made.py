@@ -49,8 +49,10 @@ def made_by(ledger: Ledger, evidence: Evidence) -> Made:
 def weights_and_inputs(ledger: Ledger, made: Made) -> dict[str, bytes]:
     """Return the shards that recipes read and the weights they made, by their names in a bundle, each checked.
 
-    Raises :class:`DisgorgeError` where a file changed between checking and reading, and what reading raises.
+    Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
+    what reading raises.
     """
+    _refuse_purged(ledger, made)
     attached = {f"{WEIGHTS}{note.component}.safetensors": ledger.objects.get(note.component) for note in made.recipes}
     for shard in made.shards:
         path = ledger.content_path(shard.digest)
@@ -60,3 +62,16 @@ def weights_and_inputs(ledger: Ledger, made: Made) -> dict[str, bytes]:
             raise DisgorgeError(f"{path}: changed while it was read; write the report again")
         attached[f"{INPUTS}{shard.digest}.parquet"] = path.read_bytes()
     return attached
+
+
+def _refuse_purged(ledger: Ledger, made: Made) -> None:
+    """Refuse to export what a removal has deleted since: no copy shall bring it back."""
+    places = {note.component: ledger.objects.path(note.component) for note in made.recipes}
+    places |= {shard.digest: ledger.content_path(shard.digest) for shard in made.shards}
+    for fact in ledger.facts("purged"):
+        for digest in (*fact.body["objects"], *fact.body["shards"]):
+            if digest in places and not places[digest].exists():
+                raise DisgorgeError(
+                    f"{digest[:12]}, which this report is about, was deleted for request {fact.body['request']} since; "
+                    f"no bundle with inputs can be written any more, and one written before holds what was removed"
+                )

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge import mlflow_forget
+from disgorge.drawn import outlived
 from disgorge.dvc_hashes import DvcHashes, dvc_hashes
 from disgorge.errors import DisgorgeError
-from disgorge.residue_search import DIGEST, is_text, tables_of, unique, wanted_of
+from disgorge.residue_search import SETTLED_SECONDS, tables_of, unique, unnamed, wanted_of
 from disgorge.sought import Sought
 from disgorge.still_needed import needs_of
 from disgorge.sweep import shown, strays_of
@@ -25,9 +26,6 @@ from lineage.errors import LineageError
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
 from lineage.shards import adding_alone
-
-_SETTLED_SECONDS = 60.0
-"""Age after which a file written aside belongs to no writer any more: writers take seconds, and touch it as they go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,9 @@ def purge_plan(
     """Return what :func:`purge` would delete. Reads only; raises what reading the ledger raises.
 
     ``item_digests`` are withdrawn items: a manifest or content that holds one and is of no live shard was left by a
-    writer that was killed, and goes too. So does what lies among manifests, contents and objects under a name of
-    nothing that belongs there, and holds one, or one of ``tensors``.
+    writer that was killed, and goes too. So do pictures that no report may show any more (:mod:`disgorge.drawn`), and
+    what lies among manifests, contents and objects under a name of nothing that belongs there, and holds one, or one of
+    ``tensors``.
     """
     needs = needs_of(ledger)
     kept = [f"shard {digest} is kept: {needs.shards[digest]}" for digest in unique(shards) if digest in needs.shards]
@@ -74,7 +73,7 @@ def purge_plan(
     going = tuple(digest for digest in unique(shards) if digest not in needs.shards)
     weights = tuple(digest for digest in unique(objects) if digest not in needed)
     files = [path for digest in going for path in (ledger.manifest_path(digest), ledger.content_path(digest))]
-    files += [ledger.objects.path(digest) for digest in weights]
+    files += [ledger.objects.path(digest) for digest in (*weights, *sorted(outlived(ledger) - needed.keys()))]
     strays = [path for path in tables_of(ledger) if path.stem not in needs.shards]
     files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
     files += strays_of(ledger, Sought(frozenset(weights), frozenset(item_digests), frozenset(tensors)))
@@ -158,7 +157,7 @@ def _left_aside(ledger: Ledger) -> Iterator[Path]:
         yield from folder.rglob(".aside-*")
     now = time.time()
     for path in (ledger.home / "objects").rglob(".aside-*"):
-        if now - path.stat().st_mtime > _SETTLED_SECONDS:
+        if now - path.stat().st_mtime > SETTLED_SECONDS:
             yield path
 
 
@@ -167,9 +166,5 @@ def _strays(ledger: Ledger) -> list[Path]:
 
     Nobody knows what they learned from. Young ones may be about to be recorded by a training that takes no turn.
     """
-    named = {digest.decode() for digest in DIGEST.findall((ledger.home / "ledger.jsonl").read_bytes())}
-    paths = {digest: ledger.objects.path(digest) for digest in ledger.objects.digests()}
-    texts = {digest for digest, path in paths.items() if is_text(path)}
-    named |= {found.decode() for digest in texts & named for found in DIGEST.findall(paths[digest].read_bytes())}
-    oldest = time.time() - _SETTLED_SECONDS
-    return [path for d, path in paths.items() if d not in texts | named and path.stat().st_mtime < oldest]
+    oldest = time.time() - SETTLED_SECONDS
+    return [path for path in unnamed(ledger) if path.stat().st_mtime < oldest]

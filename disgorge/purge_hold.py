@@ -13,13 +13,12 @@ says.
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from functools import partial
 
 from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
-from disgorge.particulars import selectors_of
+from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action
 from disgorge.turn import turn
 from lineage.catalog import Catalog
@@ -85,23 +84,39 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
     for other in docket(ledger).values():
         if other.request.id == case.request.id or not is_unpurged(ledger, other):
             continue
-        purges = [s.detail for s in begun_plan(ledger, str(other.plan)).steps if s.action is Action.PURGE]
-        shards = [shard for detail in purges for shard in detail["shards"]]
-        objects = [digest for detail in purges for digest in detail["objects"]]
+        shards, objects = _targets(ledger, other)
         tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
         with Catalog.of(ledger) as catalog:
             known = by_digest(catalog.components(live=False))
         retired = [component for digest in objects for component in known.get(digest, ())]
         learned = influences(retired, known) & case.withdrawn.keys()
-        asked = any(map(partial(_selects, ledger, selectors_of(ledger, case.request)), shards))
-        if learned or asked or any(path.is_file() and holds(path, items) for path in tables):
-            what = "old weights that learned from" if learned else "old shards that hold"
-            until = f" until {other.purge_held} ({other.purge_reason})" if other.purge_held else ""
-            raise PurgeHeld(
-                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what} its "
-                f"items{until}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
-                f"then `disgorge purge run {case.request.id}`"
-            )
+        if learned or any(path.is_file() and holds(path, items) for path in tables):
+            what = "old weights that learned from its items" if learned else "old shards that hold its items"
+        elif is_erased(ledger, case.request):
+            what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
+        elif _select_any(ledger, selectors_of(ledger, case.request), shards):
+            what = "old shards that hold its items"
+        else:
+            continue
+        raise PurgeHeld(
+            f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what}"
+            f"{_until(other)}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
+            f"then `disgorge purge run {case.request.id}`"
+        )
+
+
+def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
+    """Return in words which open requests have yet to purge old shards that hold items that these select.
+
+    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same.
+    """
+    others = [other for other in docket(ledger).values() if is_unpurged(ledger, other)]
+    return tuple(
+        f"old shards that request {other.request.id} keeps{_until(other)} hold items that it selects; "
+        f"`disgorge purge run {other.request.id}` deletes them"
+        for other in others
+        if _select_any(ledger, selectors, _targets(ledger, other)[0])
+    )
 
 
 def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
@@ -111,19 +126,32 @@ def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[
     ]
     mine = _made(ledger, shards, objects) if held else frozenset()
     for other in held if mine else ():
-        purges = [s.detail for s in begun_plan(ledger, str(other.plan)).steps if s.action is Action.PURGE]
-        theirs = [[digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects")]
-        if mine & _made(ledger, *theirs):
+        if mine & _made(ledger, *_targets(ledger, other)):
             raise PurgeHeld(
                 f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
-                f"of the items of both until {other.purge_held} ({other.purge_reason}); nothing is certified before, "
-                f"go on with `disgorge purge run {other.request.id}` and then `disgorge purge run {case.request.id}`"
+                f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
+                f"{other.request.id}` and then `disgorge purge run {case.request.id}`"
             )
+
+
+def _targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
+    """Return the shards and the objects, by digest, that a case's last plan purges."""
+    purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
+    shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
+    return shards, objects
+
+
+def _until(case: Case) -> str:
+    return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
 
 
 def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
     hashes = dvc_hashes(ledger, shards=shards, objects=objects)
     return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+
+
+def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
+    return any(_selects(ledger, selectors, shard) for shard in shards)
 
 
 def _selects(ledger: Ledger, selectors: Sequence[Selector], shard: str) -> bool:

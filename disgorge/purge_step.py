@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.docket import Case
+from disgorge.drawn import reports_showing
 from disgorge.errors import CertificateRefused
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
@@ -19,7 +20,7 @@ from disgorge.purge_hold import require_nothing_kept, require_nothing_made_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import LEAST_BYTES, still_gone, tensors_that_go
-from disgorge.unsearched import nameless, sources_still_there
+from disgorge.unsearched import nameless, nobody_named, sources_still_there
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.likeness import THRESHOLDS
@@ -81,6 +82,8 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
             *purged.residuals,
             *bundles_with(ledger, targets["shards"]),
             *pages_with(ledger, forget),
+            *reports_showing(ledger, plan.request),
+            *nobody_named(ledger, case.request),
         ],
         "residue": plain(nameless(ledger, plan.digest, residue)),
         "closures": plain(closures),

@@ -5,8 +5,9 @@ weights stay in the workspace's object store, so that there is one place to purg
 outlives a removal. The negative consequence: a version answers only where the workspace is, and once its components
 are purged an old version no longer loads, which is the point.
 
-An alias is what people serve. Containing a release takes the alias away, adopting sets it on the new version, and
-withdrawing destroys versions, model and artifacts. Each does nothing when it was done before.
+An alias is what people serve. Containing a release takes the alias away, with those that people set by hand on the same
+version or on copies of it; adopting sets it on the new version, and withdrawing destroys versions, model and artifacts.
+Each does nothing when it was done before. Whoever loads a version by its number gets it until the purge.
 """
 
 import tempfile
@@ -37,6 +38,9 @@ class Registrar(Protocol):
     def contain(self, release: str, alias: str) -> None:
         """Take the alias away, so that nothing is served under it."""
 
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Take every alias away that serves this composition, by digest, of copies too; return them as model@alias."""
+
     def served(self, release: str) -> dict[str, str]:
         """Return the digest of the composition served under each alias."""
 
@@ -62,6 +66,10 @@ class Unregistered:
 
     def contain(self, release: str, alias: str) -> None:
         """Do nothing."""
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Return no alias."""
+        return ()
 
     def served(self, release: str) -> dict[str, str]:
         """Return no alias."""
@@ -102,6 +110,20 @@ class Registry:
         with self.store.client() as client:
             if alias in self._aliases(client, release):
                 client.delete_registered_model_alias(release, alias)
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Take away the aliases that people set themselves, and those of versions copied to other models."""
+        with self.store.client() as client:
+            copies = list(_pages(client, f"tags.`{COMPOSITION}` = '{composition}'"))
+            stopped = [
+                (name, alias)
+                for name in dict.fromkeys(version.name for version in copies)
+                for alias, number in self._aliases(client, name).items()
+                if number in {str(version.version) for version in copies if version.name == name}
+            ]
+            for name, alias in stopped:
+                client.delete_registered_model_alias(name, alias)
+            return tuple(f"{name}@{alias}" for name, alias in stopped)
 
     def served(self, release: str) -> dict[str, str]:
         """Return the digest of the composition served under each alias; empty for a model nobody registered."""
@@ -150,13 +172,8 @@ class Registry:
     def _versions(self, client: Any, release: str) -> Iterator[Any]:
         if self._model(client, release) is None:
             return
-        quote, token = '"' if "'" in release else "'", None
-        while True:
-            page = client.search_model_versions(f"name = {quote}{release}{quote}", page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
+        quote = '"' if "'" in release else "'"
+        yield from _pages(client, f"name = {quote}{release}{quote}")
 
     def _aliases(self, client: Any, release: str) -> dict[str, str]:
         model = self._model(client, release)
@@ -171,6 +188,17 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+
+
+def _pages(client: Any, query: str) -> Iterator[Any]:
+    """Yield every version that a query finds."""
+    token = None
+    while True:
+        page = client.search_model_versions(query, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _described(folder: Path, composition: Composition, workspace: Path) -> Path:

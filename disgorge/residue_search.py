@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from disgorge import mlflow_traces
+from disgorge.drawn import outlived
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
 from disgorge.same_weights import holds_any
@@ -26,7 +27,9 @@ from lineage.ledger import Ledger
 from lineage.objects import sha256_of
 from lineage.state import state_of
 
-DIGEST = re.compile(rb"[0-9a-f]{64}")
+SETTLED_SECONDS = 60.0
+"""Age after which a file written aside belongs to no writer any more: writers take seconds, and touch it as they go."""
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
 _STORED = re.compile(r"[0-9a-f]{30}")
 """The last of an MD5, of which DVC makes a folder and a file."""
@@ -62,9 +65,12 @@ def search(
         named = path.stem in gone and path in (ledger.manifest_path(path.stem), ledger.content_path(path.stem))
         if not named and forget_dvc.holds(path, items):
             looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
+    pictures = outlived(ledger) - needs.objects.keys()
     for digest in ledger.objects.digests():
         looked.places += 1
-        if digest in weights:
+        if digest in pictures:
+            looked.found.append(f"object {digest} holds pictures by a model that learned from withdrawn items")
+        elif digest in weights:
             looked.found.append(f"object {digest} is there")
         elif _text_names(ledger.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
@@ -72,6 +78,7 @@ def search(
             looked.found.append(f"object {digest} is not what its name says")
         elif digest not in needs.objects and holds_any(ledger.objects.path(digest), tensors):
             looked.found.append(f"object {digest} holds removed weights under another name")
+    looked.blind += _unsettled(ledger)
     artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors))
     looked.places += artifacts.places
     looked.found += artifacts.found
@@ -138,6 +145,26 @@ def tables_of(ledger: Ledger) -> list[Path]:
     return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
 
 
+def unnamed(ledger: Ledger) -> list[Path]:
+    """Return the objects that are no text and that no fact names, nor a text that a fact names."""
+    named = {digest.decode() for digest in _DIGEST.findall((ledger.home / "ledger.jsonl").read_bytes())}
+    paths = {digest: ledger.objects.path(digest) for digest in ledger.objects.digests()}
+    texts = {digest for digest, path in paths.items() if is_text(path)}
+    named |= {found.decode() for digest in texts & named for found in _DIGEST.findall(paths[digest].read_bytes())}
+    return [path for digest, path in paths.items() if digest not in texts | named]
+
+
+def _unsettled(ledger: Ledger) -> list[str]:
+    """Say which objects nobody has recorded and a purge spares, because a training may be about to record them."""
+    youngest = time.time() - SETTLED_SECONDS
+    young = (path for path in unnamed(ledger) if path.stat().st_mtime >= youngest)
+    return [
+        f"object {path.name} was written less than a minute ago and nobody recorded it yet, so nobody knows what is in "
+        f"it; let the training that wrote it end, or wait a minute"
+        for path in young
+    ]
+
+
 def _is_hash(path: Path) -> bool:
     """Whether a file is called as DVC calls what it stores, which tells a reader less than a name somebody gave."""
     return _STORED.fullmatch(path.name) is not None
@@ -151,7 +178,7 @@ def is_text(path: Path) -> bool:
 
 def _text_names(path: Path, items: frozenset[str]) -> bool:
     """Whether an object is a JSON text that names one of these items. Weights are no text and are not read."""
-    return is_text(path) and any(found.decode() in items for found in DIGEST.findall(path.read_bytes()))
+    return is_text(path) and any(found.decode() in items for found in _DIGEST.findall(path.read_bytes()))
 
 
 def unique(digests: Collection[str]) -> tuple[str, ...]:

@@ -4,10 +4,9 @@ A component that was retired and is served all the same is not deleted either, a
 kept apart, in :attr:`Needs.served`, so that a purge spares it and the search for residue reports it.
 """
 
-import json
 from dataclasses import dataclass, field
 
-from lineage.errors import LineageError
+from disgorge.drawn import drawings
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
@@ -42,16 +41,7 @@ def needs_of(ledger: Ledger) -> Needs:
         for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
                 needs.objects[digest] = f"a fact names it as {kind}"
-                if kind == "examination" and (samples := _samples_of(ledger, digest)):
-                    needs.objects[samples] = "an examination shows it"
+    for drawing in drawings(ledger):
+        if not drawing.outlived:
+            needs.objects[drawing.samples] = "an examination shows it"
     return needs
-
-
-def _samples_of(ledger: Ledger, examination: str) -> str | None:
-    """Return the object with the samples that an examination shows; None where there is none or it cannot be read."""
-    try:
-        told = json.loads(ledger.objects.get(examination))
-    except (LineageError, ValueError):
-        return None  # whoever checks digests reports it
-    samples = told.get("samples") if isinstance(told, dict) else None
-    return samples if isinstance(samples, str) else None

@@ -12,10 +12,15 @@ from dataclasses import replace
 from disgorge.errors import ExecutionFailed
 from disgorge.evidence import Check
 from disgorge.sweep import shown
+from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import write_atomically
 from lineage.records import Json
 from lineage.sources import sources_of
+from policies.request import RemovalRequest
+
+_NAMED = 10
+"""Shards told by name in one sentence."""
 
 
 def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str]:
@@ -29,6 +34,18 @@ def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str
             yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
         elif tracked:
             yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+
+
+def nobody_named(ledger: Ledger, request: RemovalRequest) -> Iterator[str]:
+    """Yield in words where a request that selects by person could find nobody: items that were recorded without one."""
+    if not any(selector.field == "subject" for selector in request.selectors):
+        return
+    with Catalog.of(ledger) as catalog:
+        unnamed = catalog.without_subject()
+    if unnamed:
+        first = ", ".join(f"{count:,} of {name}" for name, count in list(unnamed.items())[:_NAMED])
+        more = f" and of {len(unnamed) - _NAMED:,} more shards" if len(unnamed) > _NAMED else ""
+        yield f"items that name no person were not searched for the person asked for: {first}{more}"
 
 
 def nameless(ledger: Ledger, plan: str, check: Check) -> Check:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from disgorge.certificate import Certificate, issue
 from disgorge.docket import Case
+from disgorge.drawn import outlived
 from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
@@ -225,10 +226,10 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
 
 
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
-    """Return what generators drew before and after, by release."""
-    found = {}
+    """Return what generators drew before and after, by release; not what a later removal has deleted."""
+    found, gone = {}, outlived(ledger)
     for release, examination in examinations_of(ledger, plan).items():
-        if examination.samples is not None:
+        if examination.samples is not None and examination.samples not in gone:
             pictures = load_tensors(ledger.objects.get(examination.samples))
             found[release] = (pictures["before"], pictures["after"])
     return found

@@ -140,6 +140,17 @@ class Catalog:
         )
         return tuple(Fact(seq, at, kind, json.loads(body), prev, digest) for seq, at, kind, body, prev, digest in rows)
 
+    def without_subject(self) -> dict[str, int]:
+        """Return how many items of each live shard name no person, by the shard's name, where there are any."""
+        return dict(
+            self._ask(
+                """
+                select s.name, count(*) from item i join shard s on s.digest = i.shard and s.live
+                where i.subject is null group by s.seq, s.name order by s.seq
+                """
+            )
+        )
+
     # What a removal touches --------------------------------------------------------------------------------------
 
     def selected(self, selectors: Sequence[Selector], *, also: Collection[str] = ()) -> dict[str, tuple[str, ...]]:

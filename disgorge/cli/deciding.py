@@ -15,6 +15,8 @@ from policies.taxonomy import Refusal
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """Judge a request by the policy packs and record the decision with its reasons."""
     from disgorge.docket import case_of
+    from disgorge.particulars import is_erased, selectors_of
+    from disgorge.purge_hold import keepers
     from disgorge.requests import decide_request
     from lineage.ledger import Ledger
     from policies.explain import explain
@@ -28,6 +30,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
         return
     case = case_of(ledger, request)
     paragraphs(explain(decision, case.request))
+    if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
+        for words in keepers(ledger, selectors_of(ledger, case.request)):
+            show.line(f"note: {words}")
     print_next(case)
 
 

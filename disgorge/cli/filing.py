@@ -106,6 +106,7 @@ def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> Re
 
 
 def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
+    from disgorge.purge_hold import keepers
     from lineage.catalog import Catalog
 
     if not selectors or not all(selector.value for selector in selectors):
@@ -114,15 +115,17 @@ def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
         if catalog.selected(selectors):
             return
     asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
+    kept = "".join(f"; {words}" for words in keepers(ledger, selectors))
     raise WrongUse(
         f"no item is selected by {asked}; correct it, or record the request all the same with --unmatched, to be "
-        f"denied as no-match"
+        f"denied as no-match{kept}"
     )
 
 
 def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what looks mistaken about a recorded request: selectors without items, its regime."""
     from disgorge.particulars import selectors_of
+    from disgorge.purge_hold import keepers
     from lineage.catalog import Catalog
 
     selectors = selectors_of(ledger, request)
@@ -134,6 +137,7 @@ def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
         found.append("no item has all that is selected by together; selectors of different fields must all hold")
     if nothing:
         found[-1] += "; the request is recorded and will be denied as no-match"
+        found += keepers(ledger, selectors)
     if request.regime not in REGIMES:
         known = ", ".join(REGIMES)
         found.append(

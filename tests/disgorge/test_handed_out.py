@@ -8,6 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 from disgorge.docket import case_of, plan_of
+from disgorge.errors import DisgorgeError
 from disgorge.execute import Executed
 from disgorge.handed_out import bundles_with, pages_with, write_page
 from disgorge.report import verify_bundle
@@ -60,6 +61,16 @@ def test_every_later_removal_names_the_bundles_that_held_its_items(ledger: Ledge
     exported(ledger, "R-2")
     third = remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-3")
     assert named(third) == ["R-1-with-inputs.zip", "R-2-with-inputs.zip"], "the shard of R-2 was cut from that of R-1"
+
+
+def test_what_a_later_removal_deleted_is_not_exported_any_more(ledger: Ledger) -> None:
+    remove(ledger, [person(ledger, "shard-3", 1)])
+    remove(ledger, [person(ledger, "shard-3", 0)], request_id="R-2")
+    told = r"was deleted for request R-2 since; no bundle with inputs can be written any more"
+    with pytest.raises(DisgorgeError, match=told):
+        exported(ledger, "R-1")
+    assert not [fact for fact in ledger.facts("bundle-exported")]
+    assert not list((ledger.workspace / "reports").glob("*with-inputs*"))
 
 
 def test_a_bundle_without_the_items_is_not_named(ledger: Ledger) -> None:

@@ -335,6 +335,13 @@ class Noted:
         """Serve nothing under an alias."""
         self.aliases.pop((release, alias), None)
 
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Serve a version nowhere."""
+        stopped = [place for place, served in self.aliases.items() if served == composition]
+        for place in stopped:
+            del self.aliases[place]
+        return tuple("@".join(place) for place in stopped)
+
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Destroy versions."""
         self.versions[release] = self.versions.get(release, set()) & set(keep)

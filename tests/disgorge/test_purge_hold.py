@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import shutil
 from contextlib import chdir
 from dataclasses import replace
@@ -14,11 +15,13 @@ from disgorge.audit import audit
 from disgorge.cli.app import app
 from disgorge.docket import case_of, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
+from disgorge.particulars import erase_particulars
 from disgorge.plan import Action
-from disgorge.purge_hold import due, hold_purge, release_purge, waiting
+from disgorge.purge_hold import due, hold_purge, keepers, release_purge, waiting
 from disgorge.purge_preview import preview
 from disgorge.report import verify_bundle
 from lineage.ledger import Ledger
+from lineage.records import Selector
 from tests.disgorge.test_purge import dvc_template, quiet_dvc
 from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
 
@@ -127,6 +130,59 @@ def test_who_asks_for_the_same_items_and_others_waits_too(ledger: Ledger) -> Non
     for day in (ledger, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
             carry(day, "R-2")
+    assert carry(there).verdict == "certified"
+    assert carry(there, "R-2").verdict == "certified"
+
+
+def test_who_asks_for_them_again_is_told_that_they_are_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are live nowhere, so a second request for them alone is denied: not without a word of where they are."""
+    monkeypatch.chdir(ledger.workspace)
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    kept = r"old shards that request R-1 keeps until 2026-12-24 \(the court may ask for it\) hold items that it selects"
+    asked = [
+        "request",
+        "file",
+        "--id",
+        "R-2",
+        "--standing",
+        "contributor",
+        "--ground",
+        "contract",
+        "--regime",
+        "contract",
+    ]
+    asked += ["--verified", "--subject", "shard-3-person-1"]
+    refused = CliRunner().invoke(app, asked)
+    assert refused.exit_code == 2
+    assert re.search(kept, one_line(refused.output))
+    filed = CliRunner().invoke(app, [*asked, "--unmatched"])
+    assert filed.exit_code == 0, filed.output
+    assert re.search(kept, one_line(filed.output))
+    decided = CliRunner().invoke(app, ["request", "decide", "R-2"])
+    assert re.search(kept, one_line(decided.output))
+    assert not keepers(ledger, [person(ledger, "shard-1", 0)]), "of somebody else nothing is kept"
+    assert carry(later(ledger, UNTIL)).verdict == "certified"
+    assert not keepers(ledger, [person(ledger, "shard-3", 1)])
+
+
+def one_line(text: str) -> str:
+    """Return what was printed without its line breaks."""
+    return " ".join(text.split())
+
+
+def test_who_erased_what_was_asked_for_waits_and_is_told_why(ledger: Ledger) -> None:
+    """Nobody can say any more whether what another request keeps was meant too; so that one goes first."""
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    granted_plan(ledger, [Selector("key", "shard-1-0")], request_id="R-2")
+    hold_purge(ledger, "R-2", until=UNTIL, because="the same", by="Ann")
+    with pytest.raises(PurgeHeld):
+        carry(ledger, "R-2")
+    assert erase_particulars(ledger, "R-2")
+    there = later(ledger, UNTIL)
+    with pytest.raises(PurgeHeld, match="R-1 keeps old shards, and what it selected is erased"):
+        carry(there, "R-2")
     assert carry(there).verdict == "certified"
     assert carry(there, "R-2").verdict == "certified"
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import numpy as np
 import pytest
 
 from disgorge.docket import case_of, plan_of
-from disgorge.errors import DisgorgeError, TrackingFailed
+from disgorge.errors import DisgorgeError, PurgeHeld, TrackingFailed
 from disgorge.evidence import Check, Evidence, Utility, Verdict
 from disgorge.execute import execute
 from disgorge.jobs import Here
 from disgorge.mlflow_release import items_from, workspace_of
 from disgorge.mlflow_store import Store, quiet, tracking_uri
 from disgorge.plan import Action, Plan, Step
+from disgorge.purge_hold import hold_purge, release_purge
 from disgorge.registry import Registry, Unregistered, registry_or_none
 from disgorge.tracking import Tracking, Untracked, tracking_or_none
 from disgorge.training import assemble
@@ -33,7 +35,7 @@ from lineage.ledger import Ledger
 from lineage.records import Composition, Cost, Member, Selector, Shard
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee
-from tests.toys import granted_plan, live_shards, populate, toy_of, train
+from tests.toys import carry, granted_plan, live_shards, populate, toy_of, train
 
 RELEASE = "toy-averages"
 
@@ -278,6 +280,29 @@ def test_the_life_of_an_alias(trained: Ledger) -> None:
         assert registry.served(RELEASE) == {}
     assert [path for path in (trained.workspace / "mlartifacts").rglob("*") if path.is_file()] == []
     assert runs(trained, kind="release") == []
+
+
+def test_every_alias_that_serves_the_old_release_goes(trained: Ledger) -> None:
+    """One that somebody set by hand, and one of a copy in another model; before and while the removal runs."""
+    registry = Registry(Store(trained.workspace))
+    old = composition_of(trained)
+    version = registry.adopt(RELEASE, "live", old)
+    registry.adopt("another", "live", Composition(old.method, old.spec, old.members[:-1]))
+    with registry.store.client() as client:
+        client.set_registered_model_alias(RELEASE, "champion", version)
+        copy = client.copy_model_version(f"models:/{RELEASE}/{version}", "a copy")
+        client.set_registered_model_alias("a copy", "best", copy.version)
+    granted_plan(trained, [Selector("shard", "shard-2")])
+    hold_purge(trained, "R-1", until=dt.date(2999, 1, 1), because="trial", by="Ann")
+    with pytest.raises(PurgeHeld):
+        carry(trained, registrar=registry)
+    assert registry.served("a copy") == {}
+    assert registry.served(RELEASE) == {"live": composition_of(trained).digest}
+    assert registry.served("another").keys() == {"live"}, "it never served what is removed"
+    release_purge(trained, "R-1", because="settled", by="Ann")
+    page = (carry(trained, registrar=registry).bundle / "report.html").read_text()
+    for alias in (f"{RELEASE}@champion", "a copy@best"):
+        assert f"MLflow's alias {alias} served the old release as well and was taken away" in unescape(page)
 
 
 def test_what_mlflow_refuses_is_one_line(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from disgorge.docket import case_of, plan_of
@@ -16,6 +17,8 @@ from disgorge.report import verify_bundle, write_bundle
 from disgorge.write_up import evidence_of, gather, key_of, report_case, write_with_inputs
 from lineage.dvc_stores import md5_of
 from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import add_shard
 from tests.toys import person, populate, remove, toy_of, train
 
 
@@ -64,6 +67,20 @@ def test_the_report_names_what_was_not_looked_into(ledger: Ledger) -> None:
     page = (ledger.workspace / "reports" / "R-1" / "report.html").read_text()
     assert "mlartifacts/run/model.pt" in page
     assert source in re.sub(r"\s+", " ", page)
+
+
+def test_items_that_name_no_person_are_told_where_one_was_asked_for(ledger: Ledger) -> None:
+    """A request by person cannot find what was recorded without one; one by shard does not look for persons."""
+    assert "name no person" not in (ledger.workspace / "reports" / "R-1" / "report.html").read_text()
+    for name, count in (("crawl", 3), ("more", 2)):
+        source = ledger.workspace.parent / f"{name}.npz"
+        np.savez(source, x=np.arange(count * 4.0).reshape(count, 4) + count, label=np.zeros(count, int))
+        add_shard(ledger, source, name=name, license="MIT", check=False)
+    by_person = remove(ledger, [person(ledger, "shard-1", 1)], request_id="R-2")
+    told = "Items that name no person were not searched for the person asked for: 3 of crawl, 2 of more"
+    assert told in re.sub(r"\s+", " ", (by_person.bundle / "report.html").read_text())
+    by_shard = remove(ledger, [Selector("shard", "shard-2")], request_id="R-3")
+    assert "name no person" not in (by_shard.bundle / "report.html").read_text()
 
 
 def test_the_ledger_has_numbers_only(ledger: Ledger) -> None:
