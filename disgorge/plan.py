@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from disgorge.errors import DisgorgeError
 from lineage.records import Cost, Json, ShardChange, digest_of, restore
@@ -53,7 +54,7 @@ class Step:
     detail: dict[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its digest is kept once it is known
 class Plan:
     """What will be done about one request, bound to the lineage it was made from.
 
@@ -71,7 +72,7 @@ class Plan:
     utility_floor: float | None
     full_cost: Cost
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What a person approves."""
         return digest_of(self)

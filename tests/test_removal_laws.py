@@ -1,17 +1,22 @@
 """The laws of removal, which every registered method must pass on its toy; a new method needs no new test.
 
 Each case takes a seed, assigns people to shards by the toy, removes something through the whole pass (request to signed
-report) and compares with a workspace that never held it. Exact means bit for bit: digests, not tolerances.
+report) and compares with a workspace that never held it. Exact means bit for bit: digests, not tolerances. Laws about
+one and the same removal look at one workspace.
 """
 
+import json
 import random
 import shutil
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
+from disgorge.docket import case_of, plan_of
 from disgorge.examine import join
+from disgorge.execute import Executed
 from disgorge.jobs import read_items
 from disgorge.method import Toy, methods
 from disgorge.training import assemble
@@ -21,8 +26,6 @@ from lineage.records import Selector
 from tests.tier import FULL, amount
 from tests.toys import (
     bytes_by_name,
-    carry,
-    granted_plan,
     live_shards,
     person,
     populate,
@@ -69,6 +72,23 @@ class Trained:
         rows = range(len(self.toy.items[shard]))
         return {(shard, row) for row in rows if person_number is None or row // 3 == person_number}
 
+    @cached_property
+    def untouched(self) -> Ledger:
+        """The trained workspace itself, to look at."""
+        return Ledger.open(self.folder / "trained")
+
+    @cached_property
+    def without_shard(self) -> tuple[Ledger, Executed]:
+        """A workspace after the removal of a shard, and how that ended; to look at."""
+        ledger = self.copy("without-shard")
+        return ledger, remove(ledger, [Selector("shard", self.some_shard())])
+
+    @cached_property
+    def without_person(self) -> tuple[Ledger, Executed]:
+        """A workspace after the removal of one person, and how that ended; to look at."""
+        ledger = self.copy("without-person")
+        return ledger, remove(ledger, [person(ledger, self.some_shard(), 1)])
+
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
@@ -80,27 +100,23 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_1_removing_a_shard_equals_never_having_had_it(trained: Trained) -> None:
-    shard = trained.some_shard()
-    ledger = trained.copy("law-1-shard")
-    assert remove(ledger, [Selector("shard", shard)]).verdict == "certified"
-    oracle = trained.never("oracle-1-shard", trained.rows_of(shard))
+    ledger, done = trained.without_shard
+    assert done.verdict == "certified"
+    oracle = trained.never("oracle-1-shard", trained.rows_of(trained.some_shard()))
     assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
     assert served(ledger, trained.release) == served(oracle, trained.release)
 
 
 def test_1_removing_a_person_equals_never_having_had_them(trained: Trained) -> None:
-    shard = trained.some_shard()
-    ledger = trained.copy("law-1-person")
-    assert remove(ledger, [person(ledger, shard, 1)]).verdict == "certified"
-    oracle = trained.never("oracle-1-person", trained.rows_of(shard, 1))
+    ledger, done = trained.without_person
+    assert done.verdict == "certified"
+    oracle = trained.never("oracle-1-person", trained.rows_of(trained.some_shard(), 1))
     assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
 
 
 def test_2_no_live_path_is_left(trained: Trained) -> None:
-    shard = trained.some_shard()
-    ledger = trained.copy("law-2")
-    before = live_shards(ledger)[shard].digest
-    remove(ledger, [person(ledger, shard, 1)])
+    before = live_shards(trained.untouched)[trained.some_shard()].digest
+    ledger, _ = trained.without_person
     with Catalog.of(ledger) as catalog:
         live = {component.digest for component in catalog.components()}
         reached = {edge.target for edge in catalog.trace(before, up=False, down=True).edges}
@@ -108,25 +124,20 @@ def test_2_no_live_path_is_left(trained: Trained) -> None:
 
 
 def test_3_what_is_retained_keeps_its_bytes(trained: Trained) -> None:
-    shard = trained.some_shard()
-    ledger = trained.copy("law-3")
-    before = bytes_by_name(ledger, trained.release)
-    plan = granted_plan(ledger, [person(ledger, shard, 1)])
+    before = bytes_by_name(trained.untouched, trained.release)
+    ledger, _ = trained.without_person
+    plan = plan_of(ledger, case_of(ledger, "R-1"))
     touched = {step.subject for step in plan.steps if step.release == trained.release}
-    carry(ledger)
     after = bytes_by_name(ledger, trained.release)
     assert {name for name in before if before[name] != after.get(name)} <= touched
     assert len(touched & set(before)) < len(before)
 
 
 def test_4_removing_twice_is_removing_once(trained: Trained) -> None:
-    shard = trained.some_shard()
-    ledger = trained.copy("law-4")
-    who = person(ledger, shard, 1)
-    remove(ledger, [who])
+    ledger, _ = trained.without_person
     once = served(ledger, trained.release)
     with Catalog.of(ledger) as catalog:
-        again = catalog.impact([who])
+        again = catalog.impact([person(ledger, trained.some_shard(), 1)])
     assert again.items == 0
     assert not again.affected
     assert served(ledger, trained.release) == once
@@ -168,11 +179,7 @@ def test_7_removing_everything_leaves_the_base(trained: Trained) -> None:
 
 def test_8_the_search_finds_the_data_before_removal(trained: Trained) -> None:
     """The positive control of the certificate's checks: before removal, each of them finds what must go."""
-    import json
-
-    shard = trained.some_shard()
-    ledger = trained.copy("law-8")
-    remove(ledger, [person(ledger, shard, 1)])
+    ledger, _ = trained.without_person
     evidence = next(fact for fact in ledger.facts("report")).body["evidence"]
     checks = json.loads(ledger.objects.get(evidence))["checks"]
     for name in ("lineage-closure", "residue"):
@@ -185,8 +192,7 @@ def test_8_the_search_finds_the_data_before_removal(trained: Trained) -> None:
 def test_9_a_model_before_and_after_answers(trained: Trained) -> None:
     """Utility is measured on both; a model that cannot be assembled after a removal would be no remedy."""
     shard = trained.some_shard()
-    ledger = trained.copy("law-9")
-    remove(ledger, [Selector("shard", shard)])
+    ledger, _ = trained.without_shard
     with Catalog.of(ledger) as catalog:
         composition = catalog.composition(catalog.release(trained.release).composition)
     model = assemble(ledger, composition)
