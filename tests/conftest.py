@@ -20,8 +20,15 @@ sys.path.insert(0, PLUGINS)
 settings.register_profile("patient", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # a busy machine draws slowly; that says nothing about what is tested
 
-LONGEST = ("test_removal_laws.py", "test_readme.py", "test_liars.py", "test_faults.py", "test_fuzz.py")
-"""Files that take a minute or so: they begin first, so that no process waits for another at the end."""
+LONGEST = (
+    "test_removal_laws.py",
+    "test_readme.py",
+    "test_liars.py",
+    "test_faults.py",
+    "test_fuzz.py",
+    "test_offline.py",
+)
+"""Files that take a minute or so, or whose work others look at: they begin first, so that nobody waits at the end."""
 
 _BEGAN = time.monotonic()
 

@@ -24,9 +24,9 @@ DVC_AS_IT_COMES = "from dvc.cli import main; main(['version', '-q']); import tim
 
 
 @pytest.fixture(scope="module")
-def ran() -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The whole pass, as heard."""
-    return whole_pass()[1]
+    return whole_pass(tmp_path_factory.getbasetemp())[1]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])

@@ -34,9 +34,9 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def workspace() -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which somebody's removal was carried out."""
-    folder, ran = whole_pass()
+    folder, ran = whole_pass(tmp_path_factory.getbasetemp())
     assert ran.code == 0, ran.said
     return folder / "workspace"
 

@@ -4,16 +4,16 @@ Where the system allows it they get a network namespace of their own, in which t
 who looks for one. That hears native code as well, which Python's audit hooks do not.
 """
 
-import atexit
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+
+from filelock import FileLock
 
 from tests.children.nursery import ROOT
 
@@ -69,9 +69,15 @@ def no_routes(counts: str) -> int:
     return found + sum(int(line[1]) for line in lines if line and line[0] == "Ip6OutNoRoutes")
 
 
-@cache
-def whole_pass() -> tuple[Path, Ran]:
-    """Go through :mod:`tests.children.whole_pass` once a session and return where, and what was heard of it."""
-    folder = Path(tempfile.mkdtemp(prefix="whole-pass-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder, run_alone("-m", "tests.children.whole_pass", str(folder))
+def whole_pass(temporary: Path) -> tuple[Path, Ran]:
+    """Go through :mod:`tests.children.whole_pass` once a session and return where, and what was heard of it.
+
+    ``temporary`` is where pytest keeps this process's temporary folders; whoever comes second waits for the first.
+    """
+    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    folder, told = shared / "whole-pass", shared / "whole-pass.json"
+    with FileLock(shared / "whole-pass.lock"):
+        if not told.exists():
+            folder.mkdir()
+            told.write_text(json.dumps(asdict(run_alone("-m", "tests.children.whole_pass", str(folder)))))
+    return folder, Ran(**json.loads(told.read_text()))

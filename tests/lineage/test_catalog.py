@@ -36,6 +36,7 @@ from lineage.records import (
     plain,
     shard_digest,
 )
+from tests.tier import amount
 
 
 def hexed(*parts: object) -> str:
@@ -264,7 +265,7 @@ def world(tmp_path: File) -> World:
     return World(tmp_path)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=amount(25, 80), deadline=None)
 @given(steps=worlds(), questions=st.lists(SELECTORS, min_size=4, max_size=4))
 def test_impact_equals_the_slow_reference(
     steps: list[tuple[object, ...]], questions: list[list[Selector]], tmp_path_factory: pytest.TempPathFactory

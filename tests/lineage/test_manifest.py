@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.manifest import in_manifest_order, read_digests, read_likenesses, read_manifest, write_manifest
 from lineage.records import Item
+from tests.tier import amount
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 ITEMS = st.builds(
@@ -27,7 +28,7 @@ ITEMS = st.builds(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=amount(150, 1000), deadline=None)
 @given(items=st.lists(ITEMS, max_size=8), data=st.data())
 def test_any_items_round_trip_sorted(
     items: list[Item], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

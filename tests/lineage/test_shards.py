@@ -34,6 +34,7 @@ from lineage.shards import (
     shard_items,
     shard_rows,
 )
+from tests.tier import amount
 
 
 @pytest.fixture
@@ -316,7 +317,7 @@ def test_an_edited_subject_in_a_manifest_is_noticed(ledger: Ledger) -> None:
 # Cutting
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=amount(40, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.integers(0, 9), min_size=1, max_size=8), gone=st.sets(st.integers(0, 9)), data=st.data())
 def test_cutting_agrees_with_adding_what_is_left(
     values: list[int], gone: set[int], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

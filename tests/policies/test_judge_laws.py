@@ -17,6 +17,7 @@ from policies.pack import decide, load_packs, pack_of
 from policies.request import REGIMES, RemovalRequest, Standing
 from policies.rules import RESERVED_FACTS
 from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
+from tests.tier import amount
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine drawing is slow, which is no fault of the rules."""
@@ -146,7 +147,7 @@ def judged(request, impact, packs, *, later: int = 1) -> Decision:
         raise
 
 
-@settings(PATIENT, max_examples=1000)
+@settings(PATIENT, max_examples=amount(250, 1000))
 @given(requests(wild=True, dates=st.dates()), impacts(), st.dates(), st.one_of(st.none(), packs()))
 def test_nothing_but_a_policy_error_is_ever_raised(request, impact, today, pack):
     judges = SHIPPED if pack is None else (*SHIPPED, pack)
@@ -165,7 +166,7 @@ def test_nothing_but_a_policy_error_is_ever_raised(request, impact, today, pack)
     assert until > decision.owed.deadline
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=amount(60, 200))
 @given(requests(), impacts(), packs(), st.randoms(use_true_random=False))
 def test_a_decision_is_a_function_and_forgets_the_order_of_packs(request, impact, pack, random):
     shuffled = [*SHIPPED, pack]
@@ -173,7 +174,7 @@ def test_a_decision_is_a_function_and_forgets_the_order_of_packs(request, impact
     assert judged(request, impact, (*SHIPPED, pack)) == judged(request, impact, shuffled)
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=amount(60, 200))
 @given(requests(wild=True), impacts(), packs())
 def test_a_hold_always_wins_and_shows(request, impact, pack):
     decision = judged(replace(request, legal_hold=True), impact, (*SHIPPED, pack))
@@ -182,7 +183,7 @@ def test_a_hold_always_wins_and_shows(request, impact, pack):
     assert "beats every removal" in explain(decision, request)
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=amount(80, 300))
 @given(requests(), impacts(), packs())
 def test_adding_a_pack_never_weakens_what_is_owed(request, impact, pack):
     before, after = judged(request, impact, SHIPPED), judged(request, impact, (*SHIPPED, pack))
@@ -201,7 +202,7 @@ def test_adding_a_pack_never_weakens_what_is_owed(request, impact, pack):
         assert after.owed.deadline <= before.owed.deadline
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=amount(80, 300))
 @given(requests(wild=True), impacts(), st.one_of(st.none(), packs()))
 def test_nothing_is_granted_unless_a_rule_grants_it_and_none_is_unclear(request, impact, pack):
     judges = SHIPPED if pack is None else (*SHIPPED, pack)
@@ -215,7 +216,7 @@ def test_nothing_is_granted_unless_a_rule_grants_it_and_none_is_unclear(request,
     assert (decision.refusal is not None) == (decision.outcome is Outcome.DENIED)
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=amount(60, 200))
 @given(requests(), impacts(), packs())
 def test_no_deadline_is_before_receipt_unless_the_order_says_so(request, impact, pack):
     decision = judged(request, impact, (*SHIPPED, pack))
