@@ -17,6 +17,7 @@ record's file holds exactly its canonical JSON, so ``sha256sum plan.json`` print
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -29,7 +30,7 @@ from disgorge.bundle_check import PDF, STATEMENT, SVR
 from disgorge.certificate_pdf import render_pdf
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.predicate import Predicate
-from disgorge.signing import public_pem, sign
+from disgorge.signing import key_id, public_pem, sign
 from disgorge.statement import MethodNote, ReportCase, statement_of
 from disgorge.svr import svr_of
 from disgorge.verification import Verified, verify_bundle, verify_members
@@ -87,6 +88,7 @@ def write_zip(path: Path, case: ReportCase, *, key: "Key") -> Path:
 def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
     """Return every member of the bundle, signed, and verified as an outsider would; sorted by name."""
     public = public_pem(key)
+    case = dataclasses.replace(case, signed_by=key_id(public))
     files = {**_files(case, public=public), **case.attached}
     statement = statement_of(case, {name: sha256(data).hexdigest() for name, data in files.items()})
     files[STATEMENT] = sign(statement, key=key)

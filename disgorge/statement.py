@@ -101,6 +101,7 @@ class ReportCase:
     release, ``recipes`` those of all their components, ``shards`` what these read. ``facts`` are the ledger's facts
     about this request, each with seq, at, kind, body, previous, digest; ``proved`` shows that they are in it.
     ``until`` is the deadline after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
+    ``signed_by`` is the id of the key that the statement is going to be signed with.
     """
 
     request: RemovalRequest
@@ -123,6 +124,7 @@ class ReportCase:
     samples: Mapping[str, tuple["Array", "Array"]] | None = None
     until: dt.date | None = None
     attached: Mapping[str, bytes] = field(default_factory=dict)
+    signed_by: str = ""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) == (not self.refusal):

@@ -118,6 +118,7 @@ def verify(
                 ("request", found.request),
                 ("plan", found.plan),
                 ("guarantee", found.guarantee),
+                ("signed by key", found.key_id),
             ]
         )
         show.table(("stated about", "sha256"), found.subjects.items())

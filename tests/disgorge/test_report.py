@@ -69,6 +69,12 @@ def test_a_certified_bundle_verifies(pristine: Path) -> None:
     assert set(found.subjects) == {*RELEASES, *parts}
 
 
+def test_the_page_says_which_key_signed_it(pristine: Path) -> None:
+    """Whoever has the page on paper can ask the issuer whether that key is theirs."""
+    found = verify_bundle(pristine, public_key=PUBLIC)
+    assert f"<code>{found.key_id}</code>" in (pristine / "report.html").read_text()
+
+
 def test_the_key_can_be_a_file(pristine: Path, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(PUBLIC)
     assert verify_bundle(pristine, public_key=tmp_path / "key.pem").key_source == "given"
