@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from lineage.abbreviated import whole
 from lineage.chain import Fact
 from lineage.errors import LineageError, UnknownRecord
 from lineage.forget_set import ForgetSet
@@ -126,6 +127,8 @@ class Catalog:
     def release(self, name: str, alias: str = "live") -> Release:
         """Return the live release under that name and alias; :class:`~lineage.errors.UnknownRecord`."""
         found = {(release.name, release.alias): release for release in self.releases()}
+        if (name, alias) in {(release.name, release.alias) for release in self.releases(live=False)} - found.keys():
+            raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
         if (name, alias) not in found:
             raise UnknownRecord(
                 f"no release {name}@{alias}{_near(f'{name}@{alias}', [f'{n}@{a}' for n, a in found])}; "
@@ -211,12 +214,12 @@ class Catalog:
         """Return what learned from ``start`` (down), what it learned from (up), or both.
 
         ``start`` is the digest or key of an item, a subject's pseudonym, the name or digest of a shard or component, or
-        a release (``name`` or ``name@alias``); where it is several of these, all count. A name means what is live, or
-        what once was if nothing is. Downwards, what is retired or
-        withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
+        a release (``name`` or ``name@alias``); where it is several of these, all count. The beginning of a digest will
+        do. A name means what is live, or what once was if nothing is. Downwards, what is retired or withdrawn is shown
+        where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
         _require_unicode(start)
-        found = trace_of(self._connection, start, up=up, down=down)
+        found = trace_of(self._connection, whole(self._connection, start), up=up, down=down)
         if found is None:
             raise UnknownRecord(f"nothing named {start!r} is recorded{_near(start, self._names())}")
         return found
@@ -232,6 +235,8 @@ class Catalog:
         return self._ask(f"select record from {table} where live or not ? order by seq", live)
 
     def _one(self, table: str, named: str) -> str:
+        _require_unicode(named)
+        named = whole(self._connection, named)
         rows = self._ask(
             f"""
             select record from {table} where digest = $1 or (name = $1 and live)

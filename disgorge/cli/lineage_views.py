@@ -40,7 +40,7 @@ def print_trace(trace: "Trace", *, left_out: int, empty: str) -> None:
 
     nodes = {node.id: node for node in trace.nodes}
     rows = [
-        (nodes[edge.source].name, edge.role, nodes[edge.target].name, _is(nodes[edge.target])) for edge in trace.edges
+        (_from(nodes[edge.source]), edge.role, nodes[edge.target].name, _is(nodes[edge.target])) for edge in trace.edges
     ]
     if rows:
         show.table(("from", "role", "to", "is"), rows)
@@ -59,6 +59,11 @@ def say_left_out(number: int) -> None:
     """Print how many components were left out, if any were."""
     if number:
         show.line(f"and {counted(number, 'component')} of references that probes compare with (--all lists them)")
+
+
+def _from(node: "Node") -> str:
+    """Return a node's name, with its state where it is not alive."""
+    return node.name if node.state == "live" else f"{node.name} ({node.state})"
 
 
 def _is(node: "Node") -> str:

@@ -267,8 +267,11 @@ class Contrary(Here):
     """Reaches other bytes than everybody else, as a re-execution does where something was kept that should be gone."""
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
-        """Yield each job with the digest of other weights."""
+        """Yield each job with the digest of other weights; questions are answered as they are."""
         for done in super().run(jobs, on_progress=on_progress):
+            if "question" in done.job.recipe:
+                yield done
+                continue
             others = {name: tensor + 1 for name, tensor in load_tensors(self.ledger.objects.get(done.digest)).items()}
             yield replace(done, digest=self.ledger.objects.put(save_tensors(others)))
 

@@ -391,7 +391,7 @@ def test_lists_follow_the_facts(world: World) -> None:
     with world.catalog() as catalog:
         assert catalog.releases() == ()
         assert [release.name for release in catalog.releases(live=False)] == ["model"]
-        with pytest.raises(UnknownRecord, match="no release model@live"):
+        with pytest.raises(UnknownRecord, match=r"release model@live was withdrawn; .* --all"):
             catalog.release("model")
 
 
@@ -415,6 +415,29 @@ def test_unknown_names_are_answered_with_near_ones(world: World) -> None:
             catalog.composition("d" * 64)
         with pytest.raises(UnknownRecord, match="nothing named 'modle' is recorded"):
             catalog.trace("modle", up=True, down=True)
+
+
+def test_the_beginning_of_a_digest_will_do(world: World) -> None:
+    """Tables show twelve digits, and people copy what they see."""
+    alice, one = world.shard("alice", [item(1)]), "abcd" * 3
+    world.component("head", [(alice.digest, Role.TRAIN)], digest=one + "0" * 52)
+    world.component("tail", [(alice.digest, Role.TRAIN)], digest=one + "1" * 52)
+    bob = world.shard("bob", [item(2)])
+    world.shard(bob.digest[:12], [item(3)])
+    world.withdraw(alice)
+    with world.catalog() as catalog:
+        assert catalog.shard(alice.digest[:12]) == alice
+        assert catalog.trace(alice.digest[:12], up=False, down=True) == catalog.trace(alice.digest, up=False, down=True)
+        (found,) = [
+            each for each in catalog.trace(hexed("item", 2)[:8], up=False, down=False).nodes if each.kind == "item"
+        ]
+        assert found.id == hexed("item", 2)
+        assert catalog.component(one + "0").name == "head"
+        with pytest.raises(UnknownRecord, match=f"'{one}' begins 2 digests"):
+            catalog.component(one)
+        assert catalog.shard(bob.digest[:12]).name == bob.digest[:12], "a name is what it is, whatever it looks like"
+        with pytest.raises(UnknownRecord):
+            catalog.shard(alice.digest[:6])
 
 
 # The projection ---------------------------------------------------------------------------------------------------
