@@ -13,6 +13,7 @@ says.
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from math import inf
 
 from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
@@ -93,6 +94,8 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
         if learned or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from its items" if learned else "old shards that hold its items"
         elif is_erased(ledger, case.request):
+            if not _began(other) < _began(case):
+                continue  # what went from them later was live when this one looked for it
             what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
         elif _select_any(ledger, selectors_of(ledger, case.request), shards):
             what = "old shards that hold its items"
@@ -139,6 +142,11 @@ def _targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
     purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
     shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
     return shards, objects
+
+
+def _began(case: Case) -> float:
+    """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
+    return min((fact.seq for fact in case.facts if fact.kind == "shard-withdrawn"), default=inf)
 
 
 def _until(case: Case) -> str:

@@ -172,19 +172,24 @@ def one_line(text: str) -> str:
 
 
 def test_who_erased_what_was_asked_for_waits_and_is_told_why(ledger: Ledger) -> None:
-    """Nobody can say any more whether what another request keeps was meant too; so that one goes first."""
+    """Nobody can say any more whether what an earlier one keeps was meant too; so that one goes first, and no other."""
     with pytest.raises(PurgeHeld):
         carry(ledger)
-    granted_plan(ledger, [Selector("key", "shard-1-0")], request_id="R-2")
-    hold_purge(ledger, "R-2", until=UNTIL, because="the same", by="Ann")
-    with pytest.raises(PurgeHeld):
-        carry(ledger, "R-2")
-    assert erase_particulars(ledger, "R-2")
+    for name, key in (("R-2", "shard-1-0"), ("R-3", "shard-2-0")):
+        granted_plan(ledger, [Selector("key", key)], request_id=name)
+        hold_purge(ledger, name, until=UNTIL, because="the same", by="Ann")
+        with pytest.raises(PurgeHeld):
+            carry(ledger, name)
+        assert erase_particulars(ledger, name)
     there = later(ledger, UNTIL)
-    with pytest.raises(PurgeHeld, match="R-1 keeps old shards, and what it selected is erased"):
-        carry(there, "R-2")
+    for name, earlier in (("R-3", "R-1"), ("R-2", "R-1")):
+        with pytest.raises(PurgeHeld, match=f"{earlier} keeps old shards, and what it selected is erased"):
+            carry(there, name)
     assert carry(there).verdict == "certified"
+    with pytest.raises(PurgeHeld, match="R-2 keeps old shards, and what it selected is erased"):
+        carry(there, "R-3")
     assert carry(there, "R-2").verdict == "certified"
+    assert carry(there, "R-3").verdict == "certified"
 
 
 def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, tmp_path: Path) -> None:
