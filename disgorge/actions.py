@@ -12,8 +12,9 @@ from disgorge.barriers import require_unchanged
 from disgorge.certificate import refuse_adoption
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.examine import Examination, Examiner, join, pick
+from disgorge.examine import Examination, Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
+from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged

@@ -9,17 +9,18 @@ removed.
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from disgorge.answers import Question, check_answers
 from disgorge.canaries import canaries_among
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
-from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, Verdict, check_from, probes
+from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
+from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
 from disgorge.training import assemble, blueprint_name, make, reference_release, spec_of
+from disgorge.utility import measured, utility_check
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
@@ -96,7 +97,7 @@ class Examiner:
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             # the old model answers first: what a method remembers of that must be there when the new one is asked
-            utility = tuple(_utility(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
+            utility = tuple(measured(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
             answered = check_answers(
                 self.ledger, question, new, members, before=before, apart=apart, never_trained=reexecution
             )
@@ -238,91 +239,6 @@ class Examiner:
             "after": new.sample(SAMPLES_SHOWN, seed=0).astype("float32"),
         }
         return self.ledger.objects.put(save_tensors(pictures))
-
-
-def join(parts: list[Items]) -> Items:
-    """Return several sets of items as one; the fields must agree. No parts make no items."""
-    import numpy as np
-
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        return Items((), {})
-    arrays = {field: np.concatenate([part.arrays[field] for part in parts]) for field in parts[0].arrays}
-    return Items(tuple(digest for part in parts for digest in part.digests), arrays)
-
-
-def pick(items: Items, digests: frozenset[str]) -> Items:
-    """Return those items whose digest is wanted, in their order."""
-    import numpy as np
-
-    rows = [row for row, digest in enumerate(items.digests) if digest in digests]
-    index = np.array(rows, dtype=np.int64)
-    return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
-
-
-def _utility(release: str, old: Model, new: Model, sets: Mapping[str, Items]) -> list[Utility]:
-    found = []
-    for shard, items in sets.items():
-        if len(items):
-            before, after = old.utility(items), new.utility(items)
-            found += [
-                Utility(release, shard, metric, len(items), float(before[metric]), float(after[metric]))
-                for metric in after
-            ]
-    return found
-
-
-def utility_check(release: str, utility: tuple[Utility, ...], floor: float | None, *, accepted: bool) -> Check:
-    """Return whether the headline on held-out data kept the least share a pack demands; measured in any case.
-
-    Not measured is inconclusive, unless a person accepted whatever loss there is.
-    """
-    headline = next((u for u in utility if u.shard == "held-out"), utility[0] if utility else None)
-    why = ""
-    if headline is None or headline.before is None or headline.after is None:
-        why = "there were no items to measure on"
-    elif not (isfinite(headline.before) and isfinite(headline.after)):
-        why = f"{headline.metric} on {headline.shard} data is not a finite number"
-    if why or headline is None or headline.before is None or headline.after is None:
-        accepts = accepted and floor is not None
-        verdict = Verdict.PASS if accepts else Verdict.INCONCLUSIVE
-        said = why + ("; the approver accepted the loss, whatever it is" if accepts else "")
-        return Check(
-            "utility", release, _UTILITY_QUESTION, said, None, floor, 0, verdict, detail={"accepted": accepted}
-        )
-    kept = share_kept(headline.before, headline.after)
-    low = floor is not None and kept < floor
-    answer = f"{headline.metric} on {headline.shard} data went from {headline.before:.4f} to {headline.after:.4f}"
-    if low:
-        answer += f", below the floor of {floor:.0%} of what it was"
-        answer += "; the approver accepted the loss" if accepted else "; a person must accept the loss first"
-    return Check(
-        name="utility",
-        subject=release,
-        question=_UTILITY_QUESTION,
-        answer=answer,
-        value=round(kept, 6),
-        threshold=floor,
-        n=headline.n,
-        verdict=Verdict.FAIL if low and not accepted else Verdict.PASS,
-        detail={"metric": headline.metric, "accepted": accepted},
-    )
-
-
-_UTILITY_QUESTION = "How good is the release on data it never saw, before and after?"
-
-
-def share_kept(before: float, after: float) -> float:
-    """Return utility after as a share of before; for measures below zero (negative losses) the inverse ratio.
-
-    >>> share_kept(0.9, 0.45), share_kept(-0.5, -1.0)
-    (0.5, 0.5)
-    """
-    if before == after:
-        return 1.0
-    if before > 0:
-        return after / before
-    return before / after if after < 0 else 1.0
 
 
 def _prefixed(words: str, on_progress: OnProgress) -> OnProgress:

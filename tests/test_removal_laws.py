@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from disgorge.docket import case_of, plan_of
-from disgorge.examine import join
 from disgorge.execute import Executed
+from disgorge.item_sets import join
 from disgorge.jobs import read_items
 from disgorge.method import Toy, methods
 from disgorge.training import assemble

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from disgorge.evidence import ProbeCase
-from disgorge.examine import join, pick
+from disgorge.item_sets import join, pick
 from disgorge.jobs import Here, read_items
 from disgorge.method import Items, Model
 from disgorge.training import assemble, make

@@ -19,7 +19,6 @@ from disgorge.closure import by_digest, lineage_closure
 from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused, DisgorgeError, ExecutionFailed, StalePlan
 from disgorge.evidence import Utility, Verdict
-from disgorge.examine import utility_check
 from disgorge.execute import execute
 from disgorge.jobs import Here, Job
 from disgorge.method import ModelSpec
@@ -28,6 +27,7 @@ from disgorge.registry import Unregistered
 from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from disgorge.training import make
+from disgorge.utility import utility_check
 from disgorge.workers import Workers
 from lineage.catalog import Catalog
 from lineage.errors import LineageError
