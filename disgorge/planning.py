@@ -7,15 +7,15 @@ dropped. Where a method offers no remedy that is strong enough, the whole releas
 Pure: reads no clock, no file and no ledger.
 """
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
-from disgorge.laying_out import layout_of
-from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
-from disgorge.plan import Action, Alternative, Plan, Step
-from lineage.records import Affected, Component, Cost, Impact, Json, ReleaseHit, Shard, plain, restore
+from disgorge.method import Method
+from disgorge.plan import Action, Plan, Step
+from disgorge.remedy_choice import Hit, remedies_for, retiring
+from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
 from policies.taxonomy import Guarantee, Outcome, Remedy, Scope
 
@@ -47,7 +47,7 @@ def make_plan(
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
     known = set(methods)
     names = [hit.release.name for hit in impact.releases]
-    hits = [_Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
+    hits = [Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
     if strange := sorted(set(withdraw) - {hit.label for hit in hits}):
         raise DisgorgeError(
             f"{', '.join(strange)} cannot be withdrawn by {decision.request}: it reaches "
@@ -57,7 +57,7 @@ def make_plan(
     endings: list[Step] = []
     for hit in hits:
         asked = hit.label in withdraw
-        found = None if asked or owed.scope is Scope.WHOLE_LINEAGE else _remedies(hit, owed, methods, after)
+        found = None if asked or owed.scope is Scope.WHOLE_LINEAGE else remedies_for(hit, owed, methods, after)
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
             endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
@@ -101,126 +101,9 @@ def shards_after(shards: Mapping[str, Shard], impact: Impact) -> dict[str, Shard
 
 
 _REMEDIES = {remedy.value for remedy in Remedy}
-_CHEAPEST_FIRST = (Remedy.DROP, Remedy.SUBTRACT, Remedy.RETRAIN)
-_ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.RETRAIN: Action.RETRAIN}
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A release that is hit, with its members and which of them are affected, inputs first.
-
-    ``label`` is what steps and evidence call it: its name, with the alias where several aliases of it are hit.
-    """
-
-    release: str
-    alias: str
-    label: str
-    composition: str
-    spec: ModelSpec
-    members: tuple[Component, ...]
-    affected: tuple[Affected, ...]
-
-    @classmethod
-    def of(
-        cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component], known: Container[str], *, twice: bool
-    ) -> "_Hit":
-        """Return what is hit; the description of a release that no method among ``known`` made is not read."""
-        ours = hit.composition.method in known and hit.composition.spec
-        names = {(member.name, member.component) for member in hit.composition.members}
-        return cls(
-            hit.release.name,
-            hit.release.alias,
-            f"{hit.release.name}@{hit.release.alias}" if twice else hit.release.name,
-            hit.release.composition,
-            restore(ModelSpec, hit.composition.spec) if ours else ModelSpec(hit.release.name, "", (), ()),
-            tuple(replace(components[member.component], name=member.name) for member in hit.composition.members),
-            tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
-        )
-
-    @property
-    def full_cost(self) -> Cost:
-        """What training every member again would take, by what it took."""
-        return sum((member.cost for member in self.members), Cost())
-
-
-def _remedies(hit: _Hit, owed: Owed, methods: Mapping[str, Method], shards: Mapping[str, Shard]) -> list[Step] | None:
-    """Return one step per affected component, or None where a component has no remedy that is strong enough."""
-    method = methods.get(hit.spec.method)
-    if method is None:
-        return None
-    target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in layout_of(method, hit.spec, shards)}
-    steps = []
-    for affected in hit.affected:
-        step = _remedy(hit, affected.component, target.get(affected.component.name), owed, method)
-        if step is None:
-            return None
-        steps.append(step)
-    return steps
-
-
-def _remedy(hit: _Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Method) -> Step | None:
-    """Return the cheapest remedy for one component that fits the target and is strong enough, with those rejected."""
-    offers = sorted(offers_for(method, component.kind), key=lambda offer: _CHEAPEST_FIRST.index(offer.remedy))
-    chosen: Offer | None = None
-    rejected = []
-    for offer in offers:
-        why_not = _unfit(offer, blueprint, owed) or ("costs more than the remedy chosen" if chosen else "")
-        if why_not:
-            cost = _cost(offer.remedy, component, blueprint)
-            rejected.append(Alternative(offer.remedy, offer.guarantee, cost, why_not))
-        else:
-            chosen = offer
-    if chosen is None:
-        return None
-    everything = Alternative(
-        Remedy.RETRAIN, Guarantee.EXACT, hit.full_cost, "trains the whole model again, untouched parts too"
-    )
-    return Step(
-        id=f"{chosen.remedy.value}-{component.name}",
-        action=_ACTIONS[chosen.remedy],
-        subject=component.name,
-        release=hit.label,
-        guarantee=chosen.guarantee,
-        cost=_cost(chosen.remedy, component, blueprint),
-        words=_words(chosen.remedy, component),
-        caveat=chosen.caveat,
-        alternatives=(*rejected, everything),
-        detail=_named([component]),
-    )
-
-
-def _unfit(offer: Offer, blueprint: Blueprint | None, owed: Owed) -> str:
-    """Say why an offer cannot be used here, or nothing."""
-    if offer.guarantee < owed.guarantee:
-        return f"its guarantee is {offer.guarantee.label}, owed is {owed.guarantee.label}"
-    if offer.family not in owed.families:
-        return f"the decision does not admit {offer.family.value}"
-    if blueprint is None and offer.remedy is Remedy.RETRAIN:
-        return "nothing is left to train it on"
-    if blueprint is not None and offer.remedy is not Remedy.RETRAIN:
-        return "would take out retained items that nobody asked to remove"
-    return ""
-
-
-def _cost(remedy: Remedy, component: Component, blueprint: Blueprint | None) -> Cost:
-    """Return the expected cost: nothing for a drop, the layout's steps at the recorded pace for a retraining."""
-    if remedy is not Remedy.RETRAIN or blueprint is None:
-        return Cost()
-    recorded = component.cost
-    pace = recorded.seconds / recorded.steps if recorded.steps else 0.0
-    seconds = pace * blueprint.steps if pace else recorded.seconds
-    return Cost(blueprint.examples, blueprint.steps, round(seconds, 3))
-
-
-def _words(remedy: Remedy, component: Component) -> str:
-    return {
-        Remedy.DROP: f"Take {component.name} out of the model and destroy it.",
-        Remedy.SUBTRACT: f"Take the vector of {component.name} out and recompose the model from the vectors kept.",
-        Remedy.RETRAIN: f"Train {component.name} again, from nothing, on the retained items.",
-    }[remedy]
-
-
-def _contain(hit: _Hit) -> Step:
+def _contain(hit: Hit) -> Step:
     return Step(
         f"contain-{hit.label}", Action.CONTAIN, hit.label, hit.label, Guarantee.NONE, Cost(),
         f"Stop serving {hit.label} until its next release is checked.",
@@ -239,7 +122,7 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
     )  # fmt: skip
 
 
-def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
+def _renewal(hit: Hit, owed: Owed) -> Iterator[Step]:
     def step(action: Action, words: str) -> Step:
         detail: dict[str, Json] = {"name": hit.release, "alias": hit.alias, "before": hit.composition}
         return Step(
@@ -252,7 +135,7 @@ def _renewal(hit: _Hit, owed: Owed) -> Iterator[Step]:
     yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
 
 
-def _withdrawal(hit: _Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:
+def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:
     """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
     if owed.scope is Scope.WHOLE_LINEAGE:
         why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
@@ -272,12 +155,12 @@ def _withdrawal(hit: _Hit, owed: Owed, references: Sequence[Component], *, asked
             "name": hit.release,
             "alias": hit.alias,
             "before": hit.composition,
-            **_named((*hit.members, *references)),
+            **retiring((*hit.members, *references)),
         },
     )
 
 
-def _unreleased(impact: Impact, hits: Sequence[_Hit]) -> Iterator[Step]:
+def _unreleased(impact: Impact, hits: Sequence[Hit]) -> Iterator[Step]:
     """Yield one drop for all affected components no live release uses: references of probes, recorded leftovers."""
     released = {(member.name, member.digest) for hit in hits for member in hit.members}
     left = [a.component for a in impact.affected if (a.component.name, a.component.digest) not in released]
@@ -286,17 +169,8 @@ def _unreleased(impact: Impact, hits: Sequence[_Hit]) -> Iterator[Step]:
         yield Step(
             "drop-unreleased", Action.DROP, f"{len(left)} unreleased {noun}", None, Guarantee.EXACT, Cost(),
             f"Destroy {len(left)} {noun} that learned from the items and that no live release uses.",
-            detail=_named(left),
+            detail=retiring(left),
         )  # fmt: skip
-
-
-def _named(components: Sequence[Component]) -> dict[str, Json]:
-    """Return what a step that retires components needs to know of them."""
-    return {
-        "components": [component.digest for component in components],
-        "names": [component.name for component in components],
-        "kinds": sorted({component.kind for component in components}),
-    }
 
 
 def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -> Step:

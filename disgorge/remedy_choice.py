@@ -1,0 +1,141 @@
+"""Which remedy a component gets: the cheapest that its method offers, that fits, and that is strong enough.
+
+Pure, as :mod:`disgorge.planning`, which makes a plan of what is chosen here.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from disgorge.laying_out import layout_of
+from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
+from disgorge.plan import Action, Alternative, Step
+from lineage.records import Affected, Component, Cost, Impact, Json, ReleaseHit, Shard, restore
+from policies.decision import Owed
+from policies.taxonomy import Guarantee, Remedy
+
+_CHEAPEST_FIRST = (Remedy.DROP, Remedy.SUBTRACT, Remedy.RETRAIN)
+_ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.RETRAIN: Action.RETRAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A release that is hit, with its members and which of them are affected, inputs first.
+
+    ``label`` is what steps and evidence call it: its name, with the alias where several aliases of it are hit.
+    """
+
+    release: str
+    alias: str
+    label: str
+    composition: str
+    spec: ModelSpec
+    members: tuple[Component, ...]
+    affected: tuple[Affected, ...]
+
+    @classmethod
+    def of(
+        cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component], known: Container[str], *, twice: bool
+    ) -> "Hit":
+        """Return what is hit; the description of a release that no method among ``known`` made is not read."""
+        ours = hit.composition.method in known and hit.composition.spec
+        names = {(member.name, member.component) for member in hit.composition.members}
+        return cls(
+            hit.release.name,
+            hit.release.alias,
+            f"{hit.release.name}@{hit.release.alias}" if twice else hit.release.name,
+            hit.release.composition,
+            restore(ModelSpec, hit.composition.spec) if ours else ModelSpec(hit.release.name, "", (), ()),
+            tuple(replace(components[member.component], name=member.name) for member in hit.composition.members),
+            tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
+        )
+
+    @property
+    def full_cost(self) -> Cost:
+        """What training every member again would take, by what it took."""
+        return sum((member.cost for member in self.members), Cost())
+
+
+def remedies_for(hit: Hit, owed: Owed, methods: Mapping[str, Method], shards: Mapping[str, Shard]) -> list[Step] | None:
+    """Return one step per affected component, or None where a component has no remedy that is strong enough."""
+    method = methods.get(hit.spec.method)
+    if method is None:
+        return None
+    target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in layout_of(method, hit.spec, shards)}
+    steps = []
+    for affected in hit.affected:
+        step = _remedy(hit, affected.component, target.get(affected.component.name), owed, method)
+        if step is None:
+            return None
+        steps.append(step)
+    return steps
+
+
+def _remedy(hit: Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Method) -> Step | None:
+    """Return the cheapest remedy for one component that fits the target and is strong enough, with those rejected."""
+    offers = sorted(offers_for(method, component.kind), key=lambda offer: _CHEAPEST_FIRST.index(offer.remedy))
+    chosen: Offer | None = None
+    rejected = []
+    for offer in offers:
+        why_not = _unfit(offer, blueprint, owed) or ("costs more than the remedy chosen" if chosen else "")
+        if why_not:
+            cost = _cost(offer.remedy, component, blueprint)
+            rejected.append(Alternative(offer.remedy, offer.guarantee, cost, why_not))
+        else:
+            chosen = offer
+    if chosen is None:
+        return None
+    everything = Alternative(
+        Remedy.RETRAIN, Guarantee.EXACT, hit.full_cost, "trains the whole model again, untouched parts too"
+    )
+    return Step(
+        id=f"{chosen.remedy.value}-{component.name}",
+        action=_ACTIONS[chosen.remedy],
+        subject=component.name,
+        release=hit.label,
+        guarantee=chosen.guarantee,
+        cost=_cost(chosen.remedy, component, blueprint),
+        words=_words(chosen.remedy, component),
+        caveat=chosen.caveat,
+        alternatives=(*rejected, everything),
+        detail=retiring([component]),
+    )
+
+
+def _unfit(offer: Offer, blueprint: Blueprint | None, owed: Owed) -> str:
+    """Say why an offer cannot be used here, or nothing."""
+    if offer.guarantee < owed.guarantee:
+        return f"its guarantee is {offer.guarantee.label}, owed is {owed.guarantee.label}"
+    if offer.family not in owed.families:
+        return f"the decision does not admit {offer.family.value}"
+    if blueprint is None and offer.remedy is Remedy.RETRAIN:
+        return "nothing is left to train it on"
+    if blueprint is not None and offer.remedy is not Remedy.RETRAIN:
+        return "would take out retained items that nobody asked to remove"
+    return ""
+
+
+def _cost(remedy: Remedy, component: Component, blueprint: Blueprint | None) -> Cost:
+    """Return the expected cost: nothing for a drop, the layout's steps at the recorded pace for a retraining."""
+    if remedy is not Remedy.RETRAIN or blueprint is None:
+        return Cost()
+    recorded = component.cost
+    pace = recorded.seconds / recorded.steps if recorded.steps else 0.0
+    seconds = pace * blueprint.steps if pace else recorded.seconds
+    return Cost(blueprint.examples, blueprint.steps, round(seconds, 3))
+
+
+def _words(remedy: Remedy, component: Component) -> str:
+    return {
+        Remedy.DROP: f"Take {component.name} out of the model and destroy it.",
+        Remedy.SUBTRACT: f"Take the vector of {component.name} out and recompose the model from the vectors kept.",
+        Remedy.RETRAIN: f"Train {component.name} again, from nothing, on the retained items.",
+    }[remedy]
+
+
+def retiring(components: Sequence[Component]) -> dict[str, Json]:
+    """Return what a step that retires components needs to know of them."""
+    return {
+        "components": [component.digest for component in components],
+        "names": [component.name for component in components],
+        "kinds": sorted({component.kind for component in components}),
+    }
