@@ -7,6 +7,7 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 
 from disgorge.errors import AlreadyExecuted
+from disgorge.forms import require_form
 from disgorge.kept_records import kept_record
 from disgorge.plan import Plan
 from lineage.errors import LedgerBroken, UnknownRecord
@@ -103,6 +104,7 @@ def docket(ledger: Ledger) -> dict[str, Case]:
     by_plan: dict[str, Case] = {}
     for fact in ledger.facts():
         try:
+            require_form(fact)
             _take(fact, cases, by_plan)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise LedgerBroken(

@@ -1,0 +1,25 @@
+"""What readers need of a fact about a request: its fields and their types.
+
+The ledger takes any fact; one that another program appended in a form of its own is refused where the docket is read,
+before anything is done on what it says.
+"""
+
+from lineage.chain import Fact
+
+_FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "plan": {"request": str, "plan": str, "impact": str},
+    "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
+    "examination": {"plan": str, "release": str, "examination": str},
+    "reexecuted": {"recipe": str, "component": str},
+    "purged": {"request": str, "shards": list, "objects": list},
+    "canaries": {"commitment": str},
+    "bundle-exported": {"request": str, "name": str, "shards": list},
+}
+
+
+def require_form(fact: Fact) -> None:
+    """Raise ``KeyError`` or ``TypeError`` unless a fact has what is read of its kind; other kinds are not looked at."""
+    for name, kind in _FORMS.get(fact.kind, {}).items():
+        value = fact.body[name]
+        if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
+            raise TypeError(name)
