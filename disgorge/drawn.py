@@ -9,13 +9,14 @@ they show anything, and a report that is written again after that has none.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from disgorge.closure import by_digest, influences
 from lineage.chain import Fact
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
+from lineage.records import Component
 from lineage.state import State, cut_from, state_of
 
 
@@ -36,11 +37,13 @@ def drawings(ledger: Ledger) -> tuple[Drawing, ...]:
     if not kept:
         return ()
     state = state_of(facts)
+    known = by_digest(entry.record for entry in state.components.values())
     asked = {fact.body["plan"]: fact.body["request"] for fact in facts if fact.kind == "plan"}
     gone = _gone(facts, state)
     told = []
     for fact, samples in kept:
-        request, learned = asked.get(fact.body.get("plan"), ""), _learned_from(facts, state, fact.body.get("plan"))
+        plan = fact.body["plan"]
+        request, learned = asked.get(plan, ""), _learned_from(facts, plan, state, known)
         outlived = (other for other, shards in gone.items() if other != request and shards & learned)
         told.append(Drawing(samples, request, tuple(outlived)))
     return tuple(told)
@@ -59,9 +62,9 @@ def reports_showing(ledger: Ledger, request: str) -> list[str]:
     ]
 
 
-def outlived(ledger: Ledger) -> frozenset[str]:
+def outlived(told: Iterable[Drawing]) -> frozenset[str]:
     """Return the pictures, by digest, that no report may show any more; equal ones that one still may are not."""
-    told = drawings(ledger)
+    told = tuple(told)
     shown = {each.samples for each in told if not each.outlived}
     return frozenset(each.samples for each in told if each.outlived) - shown
 
@@ -76,12 +79,13 @@ def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
     return {request: frozenset(cut_from(recorded, shards)) for request, shards in withdrawn.items()}
 
 
-def _learned_from(facts: Sequence[Fact], state: State, plan: str | None) -> frozenset[str]:
+def _learned_from(
+    facts: Sequence[Fact], plan: str, state: State, known: Mapping[str, Sequence[Component]]
+) -> frozenset[str]:
     """Return the digests of all that shaped a model which a plan replaced or composed."""
     results = [fact.body["result"] for fact in facts if fact.kind == "step" and fact.body["plan"] == plan]
     composed = {result.get(side) for result in results for side in ("before", "after")} & state.compositions.keys()
     members = [member.component for digest in composed for member in state.compositions[digest].members]
-    known = by_digest(entry.record for entry in state.components.values())
     return influences((each for digest in members for each in known.get(digest, ())), known)
 
 

@@ -150,6 +150,17 @@ def run_of_release(client: Any, run_id: str) -> Any | None:
     return run if run.data.tags.get(KIND) == RELEASE else None
 
 
+def versions_of(client: Any, query: str | None = None) -> Iterator[Any]:
+    """Yield every registered version, or those that a query of MLflow finds, page by page."""
+    token = None
+    while True:
+        page = client.search_model_versions(query, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
 def metric_name(text: str) -> str:
     """Return ``text`` as MLflow takes a metric's name: no characters but letters, digits and ``_ - . / space``.
 

@@ -19,7 +19,16 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
-from disgorge.mlflow_store import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, without_secrets
+from disgorge.mlflow_store import (
+    COMPOSITION,
+    KIND,
+    RELEASE,
+    Store,
+    installed,
+    run_of_release,
+    versions_of,
+    without_secrets,
+)
 from disgorge.same_weights import tensor_digests
 from lineage.dvc_stores import files
 from lineage.forget_dvc import Looked, holds
@@ -113,7 +122,7 @@ def traces(workspace: Path, wanted: Wanted) -> Traces:
     else:
         with Store(workspace).client() as client:
             places = [_local(uri, found) for uri in _locations(client)]
-            versions = list(_versions(client))
+            versions = list(versions_of(client))
             places += _sources(versions, workspace, found)
             roots = _folders(workspace, [place for place in places if place is not None])
             _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
@@ -266,16 +275,6 @@ def _sources(versions: Collection[Any], workspace: Path, found: Traces) -> Itera
             )
         elif place is not None:
             yield place
-
-
-def _versions(client: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_model_versions(page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _local(uri: str, found: Traces) -> Path | None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge import mlflow_forget
-from disgorge.drawn import outlived
 from disgorge.dvc_hashes import DvcHashes, dvc_hashes
 from disgorge.errors import DisgorgeError
 from disgorge.residue_search import SETTLED_SECONDS, tables_of, unique, unnamed, wanted_of
@@ -73,7 +72,7 @@ def purge_plan(
     going = tuple(digest for digest in unique(shards) if digest not in needs.shards)
     weights = tuple(digest for digest in unique(objects) if digest not in needed)
     files = [path for digest in going for path in (ledger.manifest_path(digest), ledger.content_path(digest))]
-    files += [ledger.objects.path(digest) for digest in (*weights, *sorted(outlived(ledger) - needed.keys()))]
+    files += [ledger.objects.path(digest) for digest in (*weights, *sorted(needs.outlived - needed.keys()))]
     strays = [path for path in tables_of(ledger) if path.stem not in needs.shards]
     files += [path for path in strays if path not in files and forget_dvc.holds(path, frozenset(item_digests))]
     files += strays_of(ledger, Sought(frozenset(weights), frozenset(item_digests), frozenset(tensors)))

@@ -4,30 +4,19 @@ A hold is one fact, ``purge-held``: the request, the day, the reason, and the ps
 replaces it, and one without a day releases it. While it holds, an execution stops before its purge, so there is no
 certificate either: what is kept is not gone. The day itself is the first on which the purge may be carried out.
 
-Other removals from the same releases go on meanwhile. Only where what is kept still holds their items, or learned from
-them, does their purge wait too: an old shard with the items of both, an old part that saw both.
+Other removals from the same releases go on meanwhile; :mod:`disgorge.kept_by_others` says whose purge waits too.
 
 Negative consequence: a request on such a hold, or kept by one, stays open and can miss its deadline, which the audit
 says.
 """
 
 import datetime as dt
-from collections.abc import Collection, Sequence
-from math import inf
 
-from disgorge.closure import by_digest, influences
 from disgorge.docket import Case, begun_plan, case_of, docket
-from disgorge.dvc_hashes import dvc_hashes
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
-from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action
 from disgorge.turn import turn
-from lineage.catalog import Catalog
-from lineage.forget_dvc import holds, made
 from lineage.ledger import Ledger
-from lineage.records import Selector
-from lineage.shards import shard_rows
-from lineage.state import state_of
 
 
 def hold_purge(ledger: Ledger, request: str, *, until: dt.date, because: str, by: str) -> Case:
@@ -75,116 +64,6 @@ def is_kept(ledger: Ledger, case: Case) -> bool:
 def is_unpurged(ledger: Ledger, case: Case) -> bool:
     """Whether a request is open and comes to its purge next, on hold or not."""
     return not case.closed and bool(case.steps.get(case.plan or "")) and _next(ledger, case) is Action.PURGE
-
-
-def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> None:
-    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them.
-
-    Items that this request selects as well, and the other withdrew before, count as these.
-    """
-    for other in docket(ledger).values():
-        if other.request.id == case.request.id or not is_unpurged(ledger, other):
-            continue
-        shards, objects = _targets(ledger, other)
-        tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
-        with Catalog.of(ledger) as catalog:
-            known = by_digest(catalog.components(live=False))
-        retired = [component for digest in objects for component in known.get(digest, ())]
-        learned = influences(retired, known) & case.withdrawn.keys()
-        if learned or any(path.is_file() and holds(path, items) for path in tables):
-            what = "old weights that learned from its items" if learned else "old shards that hold its items"
-        elif is_erased(ledger, case.request):
-            if not _began(other) < _began(case):
-                continue  # what went from them later was live when this one looked for it
-            what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
-        elif _select_any(ledger, selectors_of(ledger, case.request), shards):
-            what = "old shards that hold its items"
-        else:
-            continue
-        raise PurgeHeld(
-            f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what}"
-            f"{_until(other)}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
-            f"then `disgorge purge run {case.request.id}`"
-        )
-
-
-def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
-    """Return in words which open requests have yet to purge old shards that hold items that these select.
-
-    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same.
-    """
-    others = [other for other in docket(ledger).values() if is_unpurged(ledger, other)]
-    return tuple(
-        f"old shards that request {other.request.id} keeps{_until(other)} hold items that it selects; "
-        f"`disgorge purge run {other.request.id}` deletes them"
-        for other in others
-        if _select_any(ledger, selectors, _targets(ledger, other)[0])
-    )
-
-
-def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
-    """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
-    held = [
-        other for other in docket(ledger).values() if other.request.id != case.request.id and is_kept(ledger, other)
-    ]
-    mine = _made(ledger, shards, objects) if held else frozenset()
-    for other in held if mine else ():
-        if mine & _made(ledger, *_targets(ledger, other)):
-            raise PurgeHeld(
-                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
-                f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
-                f"{other.request.id}` and then `disgorge purge run {case.request.id}`"
-            )
-
-
-def _targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
-    """Return the shards and the objects, by digest, that a case's last plan purges."""
-    purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
-    shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
-    return shards, objects
-
-
-def _began(case: Case) -> float:
-    """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
-    return min((fact.seq for fact in case.facts if fact.kind == "shard-withdrawn"), default=inf)
-
-
-def _until(case: Case) -> str:
-    return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
-
-
-def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
-    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
-    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
-
-
-def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
-    return any(_selects(ledger, selectors, shard) for shard in shards)
-
-
-def _selects(ledger: Ledger, selectors: Sequence[Selector], shard: str) -> bool:
-    """Whether an old shard still has items that these select, though they may be live nowhere any more."""
-    if not ledger.manifest_path(shard).is_file():
-        return False
-    record = next(e.record for e in state_of(ledger.facts()).shards.values() if e.record.digest == shard)
-    wanted: dict[str, set[str]] = {}
-    for selector in selectors:
-        wanted.setdefault(selector.field, set()).add(selector.value)
-    if "shard" in wanted and wanted.pop("shard").isdisjoint({record.name, record.digest}):
-        return False
-    return any(
-        all(found[field] in values for field, values in wanted.items())
-        for found in (
-            {
-                "item": row.digest,
-                "key": row.key,
-                "subject": row.subject,
-                "source": row.source or record.source,
-                "license": row.license or record.license,
-            }
-            for row in shard_rows(ledger, shard)
-        )
-    )
 
 
 def is_purged(ledger: Ledger, case: Case) -> bool:

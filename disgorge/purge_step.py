@@ -12,11 +12,11 @@ from disgorge.errors import CertificateRefused
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.handed_out import bundles_with, pages_with
+from disgorge.kept_by_others import require_nothing_kept, require_nothing_made_kept
 from disgorge.near import look, recognized
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
-from disgorge.purge_hold import require_nothing_kept, require_nothing_made_kept
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import LEAST_BYTES, still_gone, tensors_that_go

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from disgorge.mlflow_store import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release
+from disgorge.mlflow_store import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
 from lineage.ledger import Ledger
 from lineage.records import Composition, canonical
 
@@ -114,12 +114,12 @@ class Registry:
     def stop(self, composition: str) -> tuple[str, ...]:
         """Take away the aliases that people set themselves, and those of versions copied to other models."""
         with self.store.client() as client:
-            copies = list(_pages(client, f"tags.`{COMPOSITION}` = '{composition}'"))
+            copies = {(v.name, str(v.version)) for v in versions_of(client, f"tags.`{COMPOSITION}` = '{composition}'")}
             stopped = [
                 (name, alias)
-                for name in dict.fromkeys(version.name for version in copies)
+                for name in sorted({name for name, _ in copies})
                 for alias, number in self._aliases(client, name).items()
-                if number in {str(version.version) for version in copies if version.name == name}
+                if (name, number) in copies
             ]
             for name, alias in stopped:
                 client.delete_registered_model_alias(name, alias)
@@ -173,7 +173,7 @@ class Registry:
         if self._model(client, release) is None:
             return
         quote = '"' if "'" in release else "'"
-        yield from _pages(client, f"name = {quote}{release}{quote}")
+        yield from versions_of(client, f"name = {quote}{release}{quote}")
 
     def _aliases(self, client: Any, release: str) -> dict[str, str]:
         model = self._model(client, release)
@@ -188,17 +188,6 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-
-
-def _pages(client: Any, query: str) -> Iterator[Any]:
-    """Yield every version that a query finds."""
-    token = None
-    while True:
-        page = client.search_model_versions(query, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _described(folder: Path, composition: Composition, workspace: Path) -> Path:

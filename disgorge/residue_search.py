@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from disgorge import mlflow_traces
-from disgorge.drawn import outlived
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
 from disgorge.same_weights import holds_any
@@ -28,7 +27,7 @@ from lineage.objects import sha256_of
 from lineage.state import state_of
 
 SETTLED_SECONDS = 60.0
-"""Age after which a file written aside belongs to no writer any more: writers take seconds, and touch it as they go."""
+"""Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
 _STORED = re.compile(r"[0-9a-f]{30}")
@@ -65,10 +64,9 @@ def search(
         named = path.stem in gone and path in (ledger.manifest_path(path.stem), ledger.content_path(path.stem))
         if not named and forget_dvc.holds(path, items):
             looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
-    pictures = outlived(ledger) - needs.objects.keys()
     for digest in ledger.objects.digests():
         looked.places += 1
-        if digest in pictures:
+        if digest in needs.outlived:
             looked.found.append(f"object {digest} holds pictures by a model that learned from withdrawn items")
         elif digest in weights:
             looked.found.append(f"object {digest} is there")

@@ -4,9 +4,9 @@ A component that was retired and is served all the same is not deleted either, a
 kept apart, in :attr:`Needs.served`, so that a purge spares it and the search for residue reports it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from disgorge.drawn import drawings
+from disgorge.drawn import drawings, outlived
 from lineage.ledger import Ledger
 from lineage.state import state_of
 
@@ -19,6 +19,8 @@ class Needs:
     objects: dict[str, str] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     """Retired components that a live release serves all the same: not deleted, yet a residue."""
+    outlived: frozenset[str] = frozenset()
+    """Pictures that no report may show any more (:mod:`disgorge.drawn`): needed by nobody."""
 
 
 def needs_of(ledger: Ledger) -> Needs:
@@ -41,7 +43,8 @@ def needs_of(ledger: Ledger) -> Needs:
         for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
                 needs.objects[digest] = f"a fact names it as {kind}"
-    for drawing in drawings(ledger):
+    told = drawings(ledger)
+    for drawing in told:
         if not drawing.outlived:
             needs.objects[drawing.samples] = "an examination shows it"
-    return needs
+    return replace(needs, outlived=outlived(told) - needs.objects.keys())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from disgorge.certificate import Certificate, issue
 from disgorge.docket import Case
-from disgorge.drawn import outlived
+from disgorge.drawn import drawings, outlived
 from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence import Check, Evidence, Utility
 from disgorge.examine import Examination
@@ -227,7 +227,7 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
 
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
     """Return what generators drew before and after, by release; not what a later removal has deleted."""
-    found, gone = {}, outlived(ledger)
+    found, gone = {}, outlived(drawings(ledger))
     for release, examination in examinations_of(ledger, plan).items():
         if examination.samples is not None and examination.samples not in gone:
             pictures = load_tensors(ledger.objects.get(examination.samples))

@@ -127,9 +127,9 @@ class Catalog:
     def release(self, name: str, alias: str = "live") -> Release:
         """Return the live release under that name and alias; :class:`~lineage.errors.UnknownRecord`."""
         found = {(release.name, release.alias): release for release in self.releases()}
-        if (name, alias) in {(release.name, release.alias) for release in self.releases(live=False)} - found.keys():
-            raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
         if (name, alias) not in found:
+            if any((release.name, release.alias) == (name, alias) for release in self.releases(live=False)):
+                raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
             raise UnknownRecord(
                 f"no release {name}@{alias}{_near(f'{name}@{alias}', [f'{n}@{a}' for n, a in found])}; "
                 "`disgorge release list` shows those there are"

@@ -1,6 +1,8 @@
 """Workspaces made from a method's toy, and one removal through the whole pass, as short calls for tests."""
 
+import base64
 import datetime as dt
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from disgorge.jobs import Here, Runner
 from disgorge.method import Items, Toy, method_named
 from disgorge.plan import Plan
 from disgorge.registry import Registrar, Unregistered
+from disgorge.report import verify_bundle
 from disgorge.requests import approve_plan, decide_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from disgorge.training import Made, make
@@ -134,3 +137,10 @@ def bytes_by_name(ledger: Ledger, release: str) -> dict[str, str]:
     with Catalog.of(ledger) as catalog:
         composition = catalog.composition(catalog.release(release).composition)
     return {member.name: member.component for member in composition.members}
+
+
+def residuals(done: Executed) -> list[str]:
+    """Return what a report calls left, from its signed statement."""
+    assert verify_bundle(done.bundle).verdict == "certified"
+    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
+    return list(statement["predicate"]["not_promised"])

@@ -15,8 +15,8 @@ from policies.taxonomy import Refusal
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """Judge a request by the policy packs and record the decision with its reasons."""
     from disgorge.docket import case_of
+    from disgorge.kept_by_others import keepers
     from disgorge.particulars import is_erased, selectors_of
-    from disgorge.purge_hold import keepers
     from disgorge.requests import decide_request
     from lineage.ledger import Ledger
     from policies.explain import explain

@@ -106,7 +106,7 @@ def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> Re
 
 
 def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
-    from disgorge.purge_hold import keepers
+    from disgorge.kept_by_others import keepers
     from lineage.catalog import Catalog
 
     if not selectors or not all(selector.value for selector in selectors):
@@ -124,8 +124,8 @@ def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
 
 def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what looks mistaken about a recorded request: selectors without items, its regime."""
+    from disgorge.kept_by_others import keepers
     from disgorge.particulars import selectors_of
-    from disgorge.purge_hold import keepers
     from lineage.catalog import Catalog
 
     selectors = selectors_of(ledger, request)

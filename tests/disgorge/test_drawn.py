@@ -1,7 +1,5 @@
 """What a generator drew for one request's report goes when another request removes what it may show."""
 
-import base64
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,13 @@ import pytest
 
 from disgorge.docket import case_of, plan_of
 from disgorge.drawn import drawings, outlived
-from disgorge.execute import Executed
 from disgorge.method import methods
 from disgorge.purge_preview import preview
-from disgorge.report import verify_bundle
 from disgorge.residue_search import search
 from disgorge.write_up import evidence_of, report_case
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors
-from tests.toys import carry, granted_plan, person, populate, remove, toy_of, train
+from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, train
 
 
 @pytest.fixture
@@ -47,13 +43,6 @@ def shown_by(ledger: Ledger) -> dict[str, dict[str, set[bytes]]]:
     return {request: {side: {p.tobytes() for p in a} for side, a in found.items()} for request, found in told.items()}
 
 
-def residuals(done: Executed) -> list[str]:
-    """What a report calls left, from its signed statement."""
-    assert verify_bundle(done.bundle).verdict == "certified"
-    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
-    return list(statement["predicate"]["not_promised"])
-
-
 def test_pictures_go_with_what_a_later_request_removes(ledger: Ledger) -> None:
     first = remove(ledger, [person(ledger, "shard-1", 0)])
     removed = pictures_of("shard-2", 0)
@@ -76,7 +65,7 @@ def test_pictures_of_a_model_that_never_learned_from_it_stay(ledger: Ledger) -> 
     populate(ledger, apart, ledger.workspace.parent / "others")
     remove(ledger, [person(ledger, "other-shard-1", 0)], request_id="R-2")
     assert shown_by(ledger).keys() == {"R-1"}
-    assert not outlived(ledger)
+    assert not outlived(drawings(ledger))
 
 
 def test_what_was_put_back_is_a_residue(ledger: Ledger) -> None:

@@ -1,6 +1,5 @@
 """What was handed out before a removal is named by it, wherever it was taken, and by no other."""
 
-import base64
 import json
 from pathlib import Path
 from zipfile import ZipFile
@@ -18,7 +17,7 @@ from lineage.errors import WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.records import Selector
 from lineage.shards import shard_rows
-from tests.toys import carry, granted_plan, live_shards, person, populate, remove, toy_of, train
+from tests.toys import carry, granted_plan, live_shards, person, populate, remove, residuals, toy_of, train
 
 
 @pytest.fixture
@@ -37,13 +36,6 @@ def exported(ledger: Ledger, request: str) -> Path:
     bundle = write_with_inputs(ledger, plan_of(ledger, case), case)
     verify_bundle(bundle, public_key=ledger.home / "public.pem", level="ledger", workspace=ledger.workspace)
     return bundle.rename(ledger.workspace.parent / f"taken-{request}.zip")
-
-
-def residuals(done: Executed) -> list[str]:
-    """Return what a report calls left, from its signed statement."""
-    assert verify_bundle(done.bundle).verdict == "certified"
-    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
-    return list(statement["predicate"]["not_promised"])
 
 
 def named(done: Executed) -> list[str]:

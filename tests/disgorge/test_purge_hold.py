@@ -15,9 +15,10 @@ from disgorge.audit import audit
 from disgorge.cli.app import app
 from disgorge.docket import case_of, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
+from disgorge.kept_by_others import keepers
 from disgorge.particulars import erase_particulars
 from disgorge.plan import Action
-from disgorge.purge_hold import due, hold_purge, keepers, release_purge, waiting
+from disgorge.purge_hold import due, hold_purge, release_purge, waiting
 from disgorge.purge_preview import preview
 from disgorge.report import verify_bundle
 from lineage.ledger import Ledger

@@ -1,0 +1,131 @@
+"""What one request keeps of another's items until its own purge: old shards, old weights, what DVC made of both.
+
+Other removals from the same releases go on meanwhile. Only where what is kept still holds their items, or learned from
+them, does their purge wait too: an old shard with the items of both, an old part that saw both.
+"""
+
+from collections.abc import Collection, Sequence
+from math import inf
+
+from disgorge.closure import by_digest, influences
+from disgorge.docket import Case, begun_plan, docket
+from disgorge.dvc_hashes import dvc_hashes
+from disgorge.errors import PurgeHeld
+from disgorge.particulars import is_erased, selectors_of
+from disgorge.plan import Action
+from disgorge.purge_hold import is_kept, is_unpurged
+from lineage.catalog import Catalog
+from lineage.forget_dvc import holds, made
+from lineage.ledger import Ledger
+from lineage.records import Item, Selector, Shard
+from lineage.shards import shard_rows
+from lineage.state import state_of
+
+
+def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them.
+
+    Items that this request selects as well, and the other withdrew before, count as these.
+    """
+    with Catalog.of(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+    for other in docket(ledger).values():
+        if other.request.id == case.request.id or not is_unpurged(ledger, other):
+            continue
+        shards, objects = _targets(ledger, other)
+        tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
+        retired = [component for digest in objects for component in known.get(digest, ())]
+        learned = influences(retired, known) & case.withdrawn.keys()
+        if learned or any(path.is_file() and holds(path, items) for path in tables):
+            what = "old weights that learned from its items" if learned else "old shards that hold its items"
+        elif is_erased(ledger, case.request):
+            if not _began(other) < _began(case):
+                continue  # what went from them later was live when this one looked for it
+            what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
+        elif _select_any(ledger, selectors_of(ledger, case.request), shards):
+            what = "old shards that hold its items"
+        else:
+            continue
+        raise PurgeHeld(
+            f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what}"
+            f"{_until(other)}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
+            f"then `disgorge purge run {case.request.id}`"
+        )
+
+
+def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
+    """Return in words which open requests have yet to purge old shards that hold items that these select.
+
+    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same.
+    """
+    others = [other for other in docket(ledger).values() if is_unpurged(ledger, other)]
+    return tuple(
+        f"old shards that request {other.request.id} keeps{_until(other)} hold items that it selects; "
+        f"`disgorge purge run {other.request.id}` deletes them"
+        for other in others
+        if _select_any(ledger, selectors, _targets(ledger, other)[0])
+    )
+
+
+def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
+    held = [
+        other for other in docket(ledger).values() if other.request.id != case.request.id and is_kept(ledger, other)
+    ]
+    mine = _made(ledger, shards, objects) if held else frozenset()
+    for other in held if mine else ():
+        if mine & _made(ledger, *_targets(ledger, other)):
+            raise PurgeHeld(
+                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
+                f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
+                f"{other.request.id}` and then `disgorge purge run {case.request.id}`"
+            )
+
+
+def _targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
+    """Return the shards and the objects, by digest, that a case's last plan purges."""
+    purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
+    shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
+    return shards, objects
+
+
+def _began(case: Case) -> float:
+    """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
+    return min((fact.seq for fact in case.facts if fact.kind == "shard-withdrawn"), default=inf)
+
+
+def _until(case: Case) -> str:
+    return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
+
+
+def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
+    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
+    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+
+
+def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
+    """Whether an old shard still has items that these select, though they may be live nowhere any more."""
+    records = {entry.record.digest: entry.record for entry in state_of(ledger.facts()).shards.values()}
+    there = [shard for shard in shards if ledger.manifest_path(shard).is_file()]
+    return any(_selects(shard_rows(ledger, shard), records[shard], selectors) for shard in there)
+
+
+def _selects(rows: Sequence[Item], record: Shard, selectors: Sequence[Selector]) -> bool:
+    wanted: dict[str, set[str]] = {}
+    for selector in selectors:
+        wanted.setdefault(selector.field, set()).add(selector.value)
+    if "shard" in wanted and wanted.pop("shard").isdisjoint({record.name, record.digest}):
+        return False
+    return any(
+        all(found[field] in values for field, values in wanted.items())
+        for found in (
+            {
+                "item": row.digest,
+                "key": row.key,
+                "subject": row.subject,
+                "source": row.source or record.source,
+                "license": row.license or record.license,
+            }
+            for row in rows
+        )
+    )
