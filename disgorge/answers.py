@@ -10,9 +10,10 @@ that a process remembers. So the process set apart is asked two questions about 
 
 and both must be what was recorded, and what a process answers that sees the whole workspace. A third model is asked (2)
 as well, the one from before removal, made of its parts in yet another process: what cannot be told from it proves
-nothing (:mod:`disgorge.same_answers` has the rule). That process knows no answer of the new model, so it cannot pick its
-own by it. Sound for what is remembered in memory or in folders a process is given; a method that hides things at a place of
-its own choosing, or lies only where it is served, is beyond all of it, and the report says on whose honesty that rests.
+nothing (:mod:`disgorge.same_answers` has the rule). That process knows no answer of the new model, so it cannot pick
+its own by it. Sound for what is remembered in memory or in folders a process is given; a method that hides things at a
+place of its own choosing, or lies only where it is served, is beyond all of it, and the report says on whose honesty
+that rests.
 """
 
 import json

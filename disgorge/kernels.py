@@ -150,8 +150,9 @@ def _mkl() -> str:
     return _MKL_BRANCHES.get(taken, str(taken)) + (" (its own choice)" if branch == 1 else "")
 
 
+@cache
 def _onednn() -> str:
-    """Return the instruction set oneDNN says it uses, "" where it does not say: it tells nobody but standard output."""
+    """Return the instruction set oneDNN says it uses, "" where it does not say: standard output hears it, and once."""
     import torch
 
     mkldnn: Any = torch.backends.mkldnn

@@ -52,7 +52,7 @@ def fifty(method: str, seed: int, folder: Path) -> dict[str, Any]:
     train(ledger, toy)
     training = time.perf_counter() - start
     what, selectors = asked_of(ledger, method, seed)
-    granted_plan(ledger, selectors)
+    granted_plan(ledger, selectors, every_probe=True)
     start, why = time.perf_counter(), ""
     try:
         verdict = carry(
@@ -92,7 +92,7 @@ def test_a_second_honest_removal_from_the_same_workspace_is_certified(method: st
     populate(ledger, toy, tmp_path / "sources")
     train(ledger, toy)
     for number, shard in enumerate(toy.spec.shards[:2]):
-        granted_plan(ledger, [person(ledger, shard, 1)], request_id=f"R-{number}")
+        granted_plan(ledger, [person(ledger, shard, 1)], request_id=f"R-{number}", every_probe=True)
         found = carry(
             ledger, f"R-{number}", independent=lambda: Workers(ledger, count=1, apart=True), references=REFERENCES
         )  # fmt: skip

@@ -97,10 +97,12 @@ def filed_and_decided(ledger: Ledger, selectors: Sequence[Selector], *, request_
     decide_request(ledger, request_id, load_packs())
 
 
-def granted_plan(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Plan:
+def granted_plan(
+    ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1", every_probe: bool = False
+) -> Plan:
     """File, decide, plan and approve a withdrawal that the contract pack grants."""
     filed_and_decided(ledger, selectors, request_id=request_id)
-    plan = plan_request(ledger, request_id)
+    plan = plan_request(ledger, request_id, every_probe=every_probe)
     approve_plan(ledger, request_id, plan.digest, approver="ann")
     return plan
 
@@ -113,7 +115,10 @@ def carry(
     references: int = 0,
     registrar: Registrar | None = None,
 ) -> Executed:
-    """Execute an approved request in this process; references and a registry are left out unless asked for."""
+    """Execute an approved request in this process; references and a registry are left out unless asked for.
+
+    References are trained only where the plan has probes.
+    """
     return execute(
         ledger, request_id, runner=Here(ledger), independent=independent or (lambda: Here(ledger)),
         references=references, registrar=registrar or Unregistered(), observer=Untracked(),

@@ -189,6 +189,7 @@ def forge_after(ledger: Ledger, plan: object, name: str, old: str) -> None:
     """Do the first steps honestly, then record weights of our own making where retraining should happen."""
     import disgorge.execute as shell
     from disgorge.jobs import Here
+    from disgorge.machine import environment_in_use
     from disgorge.method import method_named, recipe_for
     from disgorge.registry import Unregistered
     from disgorge.tracking import Untracked
@@ -219,7 +220,8 @@ def forge_after(ledger: Ledger, plan: object, name: str, old: str) -> None:
     recipe = recipe_for(method, blueprint, digests, spec)
     tensors = load_tensors(ledger.objects.get(old))
     forged = ledger.objects.put(save_tensors({**tensors, "counts": tensors["counts"] + 1}))
-    component = Component(forged, name, "mean", uses_of(recipe), recipe)
+    environment = environment_in_use(method.libraries)
+    component = Component(forged, name, "mean", uses_of(recipe), recipe, environment=environment)
     ledger.append("component", {"component": plain(component)})
 
 
@@ -242,7 +244,7 @@ def test_every_step_left_one_fact(ledger: Ledger) -> None:
 
 def test_a_destroyed_release_takes_its_references_along(ledger: Ledger) -> None:
     """Never-trained references of a release serve its probes only; destroyed means that they are gone too."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], every_probe=True)
     carry(ledger, references=3)
     with Catalog.of(ledger) as catalog:
         assert any("~reference-" in component.name for component in catalog.components())

@@ -27,12 +27,13 @@ from disgorge.execute import Executed
 from disgorge.signing import open_envelope, read_key, sign
 from disgorge.tolerance import DEFAULT, apart
 from disgorge.verification import Verified, verify_bundle
-from disgorge.write_up import evidence_of, gather, key_of, report_case, write_with_inputs
+from disgorge.write_up import gather, key_of, report_case, write_with_inputs
 from lineage.errors import DigestMismatch
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import canonical
 from tests.disgorge.test_bundle_bytes import put
+from tests.tier import amount
 from tests.toys import person, populate, remove, toy_of, train
 
 
@@ -134,26 +135,24 @@ def resigned(removal: Removal, changes: Callable[[dict[str, Any], dict[str, byte
 
 
 def with_environment(**values: Any) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
-    """Let the evidence, and so the certificate, name another machine."""
+    """Let the parts be made in another environment, as the recipes say."""
 
     def change(statement: dict[str, Any], members: dict[str, bytes]) -> None:
-        evidence = json.loads(members["evidence.json"])
-        evidence["environment"] |= values
-        members["evidence.json"] = canonical(evidence)
-        predicate, digest = statement["predicate"], sha256(members["evidence.json"]).hexdigest()
-        predicate["environment"] = evidence["environment"]
-        predicate["evidence"] = predicate["certificate"]["evidence"] = digest
+        recipes = json.loads(members["recipes.json"])
+        for note in recipes:
+            note["environment"] |= values
+        members["recipes.json"] = canonical(recipes)
 
     return change
 
 
 def test_equal_bits_on_another_machine_are_equal_bits(averages: Removal, tmp_path: Path) -> None:
     path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(averages, with_environment(capability="NEON"))))
+    path.write_bytes(pack(resigned(averages, with_environment(processor="Neoverse"))))
     found = verified(averages, path).reexecution
     assert found is not None
     assert found.outcome == "re-executed"
-    assert "capability was NEON" in found.words
+    assert "processor was Neoverse" in found.words
 
 
 def test_other_data_under_a_shards_name_is_refused(averages: Removal, tmp_path: Path) -> None:
@@ -215,15 +214,16 @@ def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> 
     changed = replace(composition, members=members)
     recipes = tuple(
         sorted(
-            (replace(n, component=digest) if n.component == victim.component else n for n in report.recipes),
+            (
+                replace(n, component=digest, environment={**n.environment, **environment})
+                if n.component == victim.component
+                else n
+                for n in report.recipes
+            ),
             key=lambda n: n.component,
         )
     )
-    evidence = replace(
-        report.evidence,
-        after={release: changed.digest},
-        environment={**report.evidence.environment, **environment},
-    )
+    evidence = replace(report.evidence, after={release: changed.digest})
     from disgorge.certificate import issue
     from disgorge.report import write_zip
 
@@ -246,15 +246,15 @@ def test_weights_no_recipe_makes_hold_on_paper_and_not_in_re_execution(averages:
     """The honest-operator assumption, shown: everything signed fits together, and the model is another one."""
     path = lying(averages, tmp_path / "R-1.zip", shift=1e-6)
     assert verify_bundle(path, level="ledger").verdict == "certified"
-    with pytest.raises(BundleBroken, match="is not what its recipe makes: re-executed on a machine like the recorded"):
+    with pytest.raises(BundleBroken, match="is not what its recipe makes: re-executed in an environment like the rec"):
         verified(averages, path)
 
 
 def test_a_claim_of_another_machine_does_not_excuse_other_weights(averages: Removal, tmp_path: Path) -> None:
-    path = lying(averages, tmp_path / "R-1.zip", shift=0.05, capability="NEON", machine="aarch64")
-    with pytest.raises(BundleBroken, match=r"on another machine type \(machine was aarch64.*times the tolerance away"):
+    path = lying(averages, tmp_path / "R-1.zip", shift=0.05, machine="aarch64")
+    with pytest.raises(BundleBroken, match=r"in another environment \(machine was aarch64.*times the tolerance away"):
         verified(averages, path)
-    near = lying(averages, tmp_path / "R-2.zip", shift=1e-5, capability="NEON")
+    near = lying(averages, tmp_path / "R-2.zip", shift=1e-5, processor="Neoverse")
     found = verified(averages, near).reexecution
     assert found is not None
     assert found.outcome == "within tolerance"
@@ -263,7 +263,7 @@ def test_a_claim_of_another_machine_does_not_excuse_other_weights(averages: Remo
 
 
 def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages: Removal, tmp_path: Path) -> None:
-    path = lying(averages, tmp_path / "R-1.zip", shift=1e-5, capability="NEON")
+    path = lying(averages, tmp_path / "R-1.zip", shift=1e-5, processor="Neoverse")
     members = {name: data for name, data in read_members(path).items() if not name.startswith("weights/")}
     members.pop("certificate.pdf")
     # an operator who hands no weights over signs a statement without them
@@ -288,7 +288,7 @@ def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages
 
 HOSTILE: list[tuple[tuple[Any, ...], Any]] = [
     (("method",), "no such method"), (("method",), []), (("version",), "0"), (("version",), None),
-    (("parameters",), []), (("threads",), "many"), (("libraries",), None), (("kind",), {}), (("question",), {"a": 1}),
+    (("parameters",), []), (("threads",), "many"), (("kind",), {}), (("question",), {"a": 1}),
     (("uses", 0, "digest"), "../x"), (("uses", 0, "of"), "secret"), (("uses",), {}), (("uses",), 7),
 ]  # fmt: skip
 
@@ -320,22 +320,32 @@ def disgorge(*arguments: str, **environment: str) -> "subprocess.CompletedProces
     )
 
 
-def test_another_processor_gives_other_bits_and_is_told_so(tangents: Removal) -> None:
-    """For real: trained with the vector instructions there are, re-executed with none."""
-    if evidence_of(tangents.ledger, case_of(tangents.ledger, "R-1").report["evidence"]).environment["capability"] in (
-        "DEFAULT",
-        "none",
-    ):
-        pytest.skip("this processor has no vector instructions to do without")
+STEERED = (
+    {"ATEN_CPU_CAPABILITY": "default"},
+    {"ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    {"MKL_CBWR": "COMPATIBLE"},
+)
+"""What a shell may say about kernels."""
+
+
+@pytest.mark.parametrize("variables", STEERED[: amount(1, 3)], ids=repr)
+def test_no_shell_steers_the_kernels_of_a_verification(tangents: Removal, variables: dict[str, str]) -> None:
     key = str(tangents.ledger.home / "public.pem")
-    asked = ("verify", str(tangents.handed), "--level", "reexecute", "--key", key)
-    same = disgorge(*asked)
-    assert (same.returncode, same.stderr) == (0, "")
-    assert "are equal bit for bit" in same.stdout
-    other = disgorge(*asked, ATEN_CPU_CAPABILITY="default")
+    found = disgorge("verify", str(tangents.handed), "--level", "reexecute", "--key", key, **variables)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "are equal bit for bit" in found.stdout
+
+
+def test_parts_made_elsewhere_are_not_accused_and_not_called_equal(tangents: Removal, tmp_path: Path) -> None:
+    """For real: re-executed with the plainest kernels, as on a processor that has no others."""
+    key = str(tangents.ledger.home / "public.pem")
+    plain_kernels = {"variables": {"ATEN_CPU_CAPABILITY": "default"}, "kernels": {"aten": "NEON"}}
+    path = tmp_path / "R-1.zip"
+    path.write_bytes(pack(resigned(tangents, with_environment(**plain_kernels))))
+    other = disgorge("verify", str(path), "--level", "reexecute", "--key", key)
     assert other.returncode == 4, other.stderr
     assert "within tolerance, not bit for bit" in other.stdout
-    assert "capability was" in other.stdout
+    assert "aten was NEON and is DEFAULT" in other.stdout
     nothing = disgorge("verify", str(tangents.plain), "--level", "reexecute", "--key", key)
     assert nothing.returncode == 2
     assert nothing.stderr.startswith("error: the retained data to train from is not in the bundle")

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Job
 from disgorge.workers import Workers, _spawners
 from lineage.catalog import Catalog

@@ -1,0 +1,207 @@
+"""Kernels are set for every job and read back; what a shell or a bundle says of them steers nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from disgorge.errors import ExecutionFailed
+from disgorge.jobs import Job
+from disgorge.kernels import PORTABLE, STEERING, chosen, has_avx2, not_as_asked, setting_of, steered
+from disgorge.machine import can_be_reused, cannot_repeat, differences
+from disgorge.method import methods
+from disgorge.workers import TRIES, Workers, _spawners
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Component
+from tests.tier import amount, tally
+from tests.toys import populate, toy_of, train
+
+AVX2 = pytest.mark.skipif(not has_avx2(), reason="this processor has no AVX2, so no setting is portable here")
+PLUGINS = Path(__file__).parents[1] / "plugins"
+
+
+def component_of(ledger: Ledger, name: str) -> Component:
+    """A component by its name."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.component(name)
+
+
+@pytest.fixture(scope="module")
+def tangents(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """A workspace whose tangent was trained under a shell that asks for the plainest kernels."""
+    folder = tmp_path_factory.mktemp("kernels")
+    ledger, toy = Ledger.init(folder / "workspace"), toy_of("tangent_composition", 5)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    return ledger
+
+
+def again(ledger: Ledger, count: int, *, loads: int = 1) -> list[str]:
+    """Make one part again so often, each in a worker of its own, and return the digests that differ.
+
+    The libraries are loaded anew for every job, or for each ``loads`` of them.
+    """
+    part = component_of(ledger, "toy-tangent/tangent/shard-1")
+    other = []
+    for number in range(count):
+        for spawner in list(_spawners.values()) if number % loads == 0 else ():
+            spawner.close()
+        with Workers(ledger, count=1, apart=True) as workers:
+            (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
+        if done.digest != part.digest:
+            other.append(done.digest)
+    return other
+
+
+def again_elsewhere(ledger: Ledger, count: int, *before: str, **variables: str) -> str:
+    """Do the same in a program started by ``before`` under a shell that says these variables."""
+    code = (
+        "from pathlib import Path; from lineage.ledger import Ledger; from tests.disgorge.test_kernels import again;"
+        f"print(again(Ledger.open(Path({str(ledger.workspace)!r})), {count}))"
+    )
+    ran = subprocess.run(
+        [*before, sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables
+    )
+    return ran.stdout.strip() or ran.stderr
+
+
+@AVX2
+def test_what_is_trained_says_which_kernels_it_took(tangents: Ledger) -> None:
+    environment = component_of(tangents, "toy-tangent/tangent/shard-1").environment
+    assert environment["kernels"] == {"aten": "AVX2", "mkl": "AVX2", "onednn": "AVX2"}
+    assert environment["variables"].items() >= PORTABLE.items()
+    assert set(environment["libraries"]) == {"numpy", "torch"}
+
+
+def test_every_method_names_the_libraries_that_it_loads() -> None:
+    """Trained in a process that had none of them; the toy's items are made there too."""
+    for name in ("averages", "compartmental_diffusion", "tangent_composition", "shard_graph")[: amount(2, 4)]:
+        code = (
+            "import sys, tempfile; from pathlib import Path;"
+            "from lineage.ledger import Ledger; from tests.toys import populate, toy_of, train;"
+            f"folder = Path(tempfile.mkdtemp()); toy = toy_of({name!r}, 1); ledger = Ledger.init(folder / 'w');"
+            "populate(ledger, toy, folder / 's'); train(ledger, toy);"
+            "print({'torch', 'diffusers', 'transformers', 'scipy', 'numpy'} & set(sys.modules) - {'scipy'})"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        used = {module.partition(".")[0] for module in methods()[name].libraries}
+        loaded = set(eval(ran.stdout.splitlines()[-1])) - {"transformers"}
+        assert loaded - {"numpy"} == used - {"numpy"}, name
+
+
+@AVX2
+@pytest.mark.parametrize("capability", ["default", "avx512"])
+def test_no_shell_changes_what_comes_out(tangents: Ledger, capability: str) -> None:
+    assert again_elsewhere(tangents, 1, ATEN_CPU_CAPABILITY=capability, MKL_CBWR="COMPATIBLE") == "[]"
+
+
+def test_a_bundle_can_name_no_other_variable() -> None:
+    asked = {"LD_PRELOAD": "/tmp/x.so", "ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2\nX=1"}
+    assert steered({"PATH": "/bin", "MKL_CBWR": "AUTO"}, asked) == {"PATH": "/bin", "ATEN_CPU_CAPABILITY": "avx2"}
+    assert setting_of({"libraries": {"torch": "1"}, "variables": ["no", "mapping"]}) == {}
+    assert setting_of({"libraries": {"torch": "1"}, "variables": {"MKL_CBWR": 7}}) == {"MKL_CBWR": 7}
+
+
+def test_kernels_that_were_not_asked_for_are_named() -> None:
+    assert not_as_asked(PORTABLE, {"aten": "DEFAULT", "mkl": "AVX2"}) == "aten uses DEFAULT kernels where AVX2 was set"
+    assert not_as_asked(PORTABLE, {"aten": "AVX2"}) == ""
+    assert not_as_asked({}, {"aten": "DEFAULT"}) == "", "where nothing was asked for, everything is as asked"
+    assert not_as_asked(PORTABLE, {}) == "", "numpy alone has no such kernels"
+
+
+@AVX2
+@pytest.mark.parametrize(("wrong", "ends"), [(1, "well"), (TRIES, "badly")])
+def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
+    tangents: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int, ends: str
+) -> None:
+    """The libraries of the first processes say that they took others, as they do where /proc cannot be read."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, sys\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "if 'disgorge.work' in sys.orig_argv:\n"
+        "    begun = folder / f'begun-{os.getpid()}'\n"
+        "    begun.touch()\n"
+        f"    if len(list(folder.glob('begun-*'))) <= {wrong}:\n"
+        "        import torch\n"
+        "        torch.backends.cpu.get_cpu_capability = lambda: 'DEFAULT'\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    part = component_of(tangents, "toy-tangent/tangent/shard-1")
+    job = Job(part.name, part.recipe, 1, setting_of(part.environment))
+    with Workers(tangents, count=1, apart=True) as workers:
+        if ends == "well":
+            (done,) = workers.run([job])
+            assert done.digest == part.digest
+        else:
+            with pytest.raises(ExecutionFailed, match="aten uses DEFAULT kernels where AVX2 was set") as failed:
+                list(workers.run([job]))
+            assert isinstance(failed.value.__cause__, OSError), "the machine failed, and no removal did"
+    assert len(list(tmp_path.glob("begun-*"))) == wrong + (ends == "well")
+
+
+@AVX2
+@pytest.mark.timeout(1800)
+def test_re_executions_on_a_busy_machine_never_differ(tangents: Ledger) -> None:
+    """Each the first job of a worker, beside programs that burn the processors, and without the kernel's caches."""
+    count = amount(20, 200)
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        other = []
+        for _ in range(0, count, 5):
+            _forget_entries_of_proc()
+            other += again(tangents, 5, loads=amount(5, 1))
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    tally("re-executions", "tangent, busy machine", repeated=count, differ=len(other))
+    assert other == []
+
+
+def _forget_entries_of_proc() -> None:
+    """Have the kernel drop cached entries, after which a confined process finds no /proc/cpuinfo; root only."""
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("2\n")
+    except OSError:
+        return
+
+
+HIDING = "mount -t tmpfs none /sys && mount --bind /dev/null /proc/cpuinfo && exec "
+
+
+@AVX2
+def test_re_executions_without_proc_and_sys_never_differ(tangents: Ledger) -> None:
+    hidden = ["unshare", "-m", "sh", "-c", HIDING + '"$0" "$@"']
+    if subprocess.run([*hidden, "true"], capture_output=True).returncode:
+        pytest.skip("this system lets nobody hide /proc and /sys (unshare -m needs root)")
+    assert again_elsewhere(tangents, amount(2, 20), *hidden) == "[]"
+
+
+def test_what_is_installed_and_not_used_stands_in_no_environment() -> None:
+    recorded = {"libraries": {"numpy": "0.0.1"}, "machine": os.uname().machine, "system": "Linux"}
+    (why,) = cannot_repeat(recorded, ["numpy"])
+    assert why.startswith("numpy was 0.0.1 and is ")
+    assert cannot_repeat({**recorded, "libraries": {"torch": "0.0.1"}}, ["torch"])
+    assert differences({"libraries": {"diffusers": "0"}, "machine": "m"}, {"libraries": {}, "machine": "m"}) == ()
+
+
+def test_a_part_is_reused_in_its_own_environment_only(tangents: Ledger) -> None:
+    part = component_of(tangents, "toy-tangent/tangent/shard-1")
+    libraries = methods()["tangent_composition"].libraries
+    assert can_be_reused(part, libraries)
+    for name, value in (("processor", "another"), ("python", "2.7"), ("variables", {}), ("libraries", {})):
+        from dataclasses import replace
+
+        assert not can_be_reused(replace(part, environment={**part.environment, name: value}), libraries), name
+    assert not can_be_reused(Component("0" * 64, "x", "y", ()), libraries)
+
+
+def test_numpys_own_variables_are_kept_as_the_shell_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("MKL_DEBUG_CPU_TYPE", "5")
+    assert chosen()["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "MKL_DEBUG_CPU_TYPE" not in steered(os.environ, chosen())
+    assert {*chosen()} <= {*STEERING}

@@ -1,0 +1,206 @@
+"""An upgrade bricks no removal: what is not touched stays, and what cannot be shown here is said first, with ways on."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from disgorge.docket import case_of
+from disgorge.errors import EnvironmentDiffers
+from disgorge.execute import execute
+from disgorge.jobs import Here
+from disgorge.plan import Action, Step
+from disgorge.registry import Unregistered
+from disgorge.requests import approve_plan, plan_request
+from disgorge.tracking import Untracked
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.state import component_of
+from tests.toys import bytes_by_name, carry, filed_and_decided, granted_plan, person, populate, toy_of, train
+
+RELEASE = "toy-averages"
+
+
+class StoppedError(BaseException):
+    """A kill, as far as the shell can tell."""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A workspace with the averages, trained and released."""
+    found, toy = Ledger.init(tmp_path / "workspace"), toy_of("averages", 3)
+    populate(found, toy, tmp_path / "sources")
+    train(found, toy)
+    return found
+
+
+class Upgrade:
+    """Another version of a library, installed in front of the one there is, as far as its metadata says."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / f"upgraded-{name}"
+        found = self.folder / f"{name}-99.9.dist-info"
+        found.mkdir(parents=True)
+        (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.9\n")
+
+    def install(self) -> None:
+        """Put it in front."""
+        sys.path.insert(0, str(self.folder))
+
+    def remove(self) -> None:
+        """Take it away."""
+        while str(self.folder) in sys.path:
+            sys.path.remove(str(self.folder))
+
+
+@pytest.fixture
+def upgraded(tmp_path: Path) -> Iterator[Upgrade]:
+    """A new numpy, not installed yet."""
+    found = Upgrade(tmp_path, "numpy")
+    yield found
+    found.remove()
+
+
+def stopped(ledger: Ledger, before: Action) -> None:
+    """Execute the request and be killed before the first step of that action."""
+
+    def stop(step: Step) -> None:
+        if step.action is before:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        execute(
+            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=Unregistered(), observer=Untracked(), on_step=stop,
+        )  # fmt: skip
+
+
+def is_contained(ledger: Ledger) -> bool:
+    """Whether the release is out of service."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.release(RELEASE).contained
+
+
+def test_a_library_that_the_method_does_not_use_is_nobodys_business(ledger: Ledger, tmp_path: Path) -> None:
+    unused = Upgrade(tmp_path, "torch")
+    unused.install()
+    try:
+        granted_plan(ledger, [person(ledger, "shard-2", 0)])
+        assert carry(ledger).verdict == "certified"
+    finally:
+        unused.remove()
+
+
+def test_the_plan_says_before_containment_what_cannot_be_shown_here(ledger: Ledger, upgraded: Upgrade) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
+    upgraded.install()
+    before = ledger.head()
+    with pytest.raises(EnvironmentDiffers, match=r"leaves 4 parts alone.*numpy was .* and is 99.9.*and 1 more") as said:
+        plan_request(ledger, "R-1")
+    assert "`disgorge request plan R-1 --retrain-untouched` (4 steps, about" in str(said.value)
+    assert ledger.head() == before
+    plan = plan_request(ledger, "R-1", retrain_untouched=True)
+    trained = [step for step in plan.steps if step.action is Action.RETRAIN]
+    assert trained[0].subject == f"{RELEASE}/scale", "inputs come first"
+    assert len(trained) == 5
+    assert "though the removal does not touch it: numpy was" in trained[0].words
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    done = carry(ledger)
+    assert done.verdict == "certified"
+    assert "99.9" in (done.bundle / "recipes.json").read_text()
+    assert "is 99.9" in (done.bundle / "report.html").read_text()
+
+
+@pytest.mark.parametrize("before", [Action.RETRAIN, Action.RECOMPOSE, Action.PROBE], ids=lambda action: action.value)
+@pytest.mark.parametrize("way", ["retrain", "go back"])
+def test_an_upgrade_in_the_middle_leaves_two_ways_on(
+    ledger: Ledger, upgraded: Upgrade, before: Action, way: str
+) -> None:
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    stopped(ledger, before)
+    assert is_contained(ledger)
+    upgraded.install()
+    with pytest.raises(EnvironmentDiffers, match="install what they were made with and run this again"):
+        carry(ledger)
+    if way == "retrain":
+        plan = plan_request(ledger, "R-1", retrain_untouched=True)
+        approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    else:
+        upgraded.remove()
+    assert carry(ledger).verdict == "certified"
+    assert not is_contained(ledger)
+    with Catalog.of(ledger) as catalog:
+        live = [component.name for component in catalog.components()]
+    assert len(live) == len(set(live)) == 5
+
+
+def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(ledger: Ledger) -> None:
+    toy = toy_of("averages", 3)
+    before = bytes_by_name(ledger, RELEASE)
+    train(ledger, replace(toy, spec=replace(toy.spec, threads=2)))
+    assert bytes_by_name(ledger, RELEASE) == before
+    recorded = [component_of(fact.body["component"]) for fact in ledger.facts("component")]
+    assert len({(c.name, c.digest, c.recipe_digest) for c in recorded}) == len(recorded) == 10
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    assert carry(ledger).verdict == "certified"
+
+
+def as_an_older_version_recorded(ledger: Ledger, folder: Path, **libraries: str) -> Ledger:
+    """A workspace with the same facts, in which recipes held libraries and components had no environment."""
+    older = Ledger.init(folder / "older")
+    for name in ("manifests", "objects"):
+        (older.home / name).rmdir() if (older.home / name).is_dir() else None
+        (ledger.home / name).rename(older.home / name)
+    (ledger.workspace / "shards").rename(older.workspace / "shards")
+    for key in ("pseudonym.key", "withdrawn.key"):
+        (ledger.home / "private" / key).replace(older.home / "private" / key)
+    for fact in ledger.facts():
+        body = dict(fact.body)
+        if fact.kind == "component":
+            body["component"] = {name: value for name, value in body["component"].items() if name != "environment"}
+            recipe = {name: value for name, value in body["component"]["recipe"].items() if name != "device"}
+            body["component"]["recipe"] = recipe | {"libraries": libraries}
+        if fact.kind != "opened":
+            older.append(fact.kind, body)
+    return Ledger.open(older.workspace)
+
+
+def test_a_workspace_of_an_older_version_is_removed_from(ledger: Ledger, tmp_path: Path) -> None:
+    import numpy as np
+
+    older = as_an_older_version_recorded(ledger, tmp_path, numpy=np.__version__, torch="0.1", diffusers="0.1")
+    granted_plan(older, [person(older, "shard-2", 0)])
+    assert carry(older).verdict == "certified"
+
+
+def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger: Ledger, tmp_path: Path) -> None:
+    """It stood behind the retraining, because untouched parts had recipes with other libraries in them."""
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    stopped(ledger, Action.RECOMPOSE)
+    older = as_an_older_version_recorded(ledger, tmp_path, numpy="0.1")
+    for folder in ("requests", "forget"):
+        if (ledger.home / "private" / folder).is_dir():
+            (ledger.home / "private" / folder).rename(older.home / "private" / folder)
+    for file in (ledger.home / "private").iterdir():
+        if not (older.home / "private" / file.name).exists():
+            file.rename(older.home / "private" / file.name)
+    with pytest.raises(EnvironmentDiffers, match=r"numpy was 0\.1"):
+        carry(older)
+    plan = plan_request(older, "R-1", retrain_untouched=True)
+    approve_plan(older, "R-1", plan.digest, approver="ann")
+    assert carry(older).verdict == "certified"
+    assert case_of(older, "R-1").closed == "done"
+
+
+def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(ledger: Ledger) -> None:
+    from disgorge.errors import DisgorgeError
+
+    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
+    with Catalog.of(ledger) as catalog:
+        shard = catalog.shard("shard-4")
+    ledger.content_path(shard.digest).unlink()
+    with pytest.raises(DisgorgeError, match=r"the data of shard 'shard-4' is missing.*dvc pull"):
+        plan_request(ledger, "R-1")
+    assert not is_contained(ledger)
