@@ -254,7 +254,10 @@ def _spawner(variables: Mapping[str, str]) -> _Spawner:
     environ = steered(_at_the_start(), variables) | _ALONE | _importable()
     key = tuple(sorted(environ.items()))
     spawner = _spawners.pop(key, None)
-    if spawner is None or not spawner.is_alive:
+    if spawner is not None and not spawner.is_alive:
+        spawner.close()
+        spawner = None
+    if spawner is None:
         idle = [old for old, each in _spawners.items() if not each.is_busy]
         for old in idle[: max(len(_spawners) - _MOST_SPAWNERS + 1, 0)]:
             _spawners.pop(old).close()

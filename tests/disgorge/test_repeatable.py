@@ -1,4 +1,4 @@
-"""An upgrade bricks no removal: what is not touched stays, and what cannot be shown here is said first, with ways on."""
+"""An upgrade bricks no removal: what is not touched stays, what cannot be shown here is said first, with ways on."""
 
 import sys
 from collections.abc import Iterator

@@ -1,12 +1,15 @@
 """Worker processes that end: what waits for them is told so in words, and nothing else goes wrong on the way out."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from disgorge.jobs import Job
 from disgorge.workers import Workers, _spawners
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from tests.toys import populate, toy_of, train
+from tests.toys import granted_plan, person, populate, toy_of, train
 
 
 def test_a_process_that_died_between_two_jobs_is_started_again(tmp_path: Path) -> None:
@@ -24,3 +27,47 @@ def test_a_process_that_died_between_two_jobs_is_started_again(tmp_path: Path) -
             spawner.process.wait()
         (second,) = workers.run([job])
     assert first.digest == second.digest == scale.digest
+
+
+SAY_WHO_LOADS_TORCH = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            with open({log!r}, "a") as log:
+                log.write(f"{{os.getpid()}} {{' '.join(sys.orig_argv[2:4])}}\\n")
+sys.meta_path.insert(0, Finder())
+"""
+A_REMOVAL = """
+from pathlib import Path
+from disgorge.execute import execute
+from disgorge.registry import Unregistered
+from disgorge.tracking import Untracked
+from disgorge.workers import Workers
+from lineage.ledger import Ledger
+
+ledger = Ledger.open(Path({workspace!r}))
+with Workers(ledger, count=2) as workers:
+    done = execute(
+        ledger, "R-1", runner=workers, independent=lambda: Workers(ledger, count=2, apart=True),
+        registrar=Unregistered(), observer=Untracked(),
+    )
+print(done.verdict)
+"""
+
+
+def test_libraries_are_loaded_once_a_command_and_not_by_the_process_that_judges(tmp_path: Path) -> None:
+    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("tangent_composition", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    log = tmp_path / "loads"
+    (tmp_path / "sitecustomize.py").write_text(SAY_WHO_LOADS_TORCH.format(log=str(log)))
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    code = A_REMOVAL.format(workspace=str(ledger.workspace))
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert ran.stdout.strip() == "certified", ran.stderr
+    (loaded,) = log.read_text().splitlines()
+    assert loaded.endswith("-m disgorge.work")
