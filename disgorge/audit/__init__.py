@@ -11,6 +11,7 @@ A broken ledger is one finding and the only one, because nothing read from it co
 """
 
 import datetime as dt
+import re
 
 from disgorge.audit.deadlines import overdue
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
@@ -46,5 +47,14 @@ def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...
         look = Look.at(ledger, today or ledger.now().date())
     except LedgerBroken as broken:
         matter, _, remedy = str(broken).rpartition("; ")
-        return (Finding(BROKEN_LEDGER, "ledger", matter or str(broken), remedy or "restore the file from a copy"),)
+        line = re.search(r"\bline (\d+)", matter)
+        return (
+            Finding(
+                BROKEN_LEDGER,
+                "ledger",
+                matter or str(broken),
+                remedy or "restore the file from a copy",
+                fact=int(line[1]) if line else None,
+            ),
+        )
     return in_order(finding for rule in _RULES for finding in rule(look))
