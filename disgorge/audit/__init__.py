@@ -16,10 +16,13 @@ import re
 from disgorge.audit.deadlines import overdue
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
+from disgorge.audit.keys import signing_keys
 from disgorge.audit.look import Look
+from disgorge.audit.losses import lost_facts
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
 from disgorge.audit.releases import affected_releases
+from disgorge.audit.reports import reports
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
 from lineage.errors import LedgerBroken
@@ -38,6 +41,9 @@ _RULES = (
     private_lost,
     purged_back,
     unlicensed,
+    signing_keys,
+    reports,
+    lost_facts,
 )
 
 

@@ -57,6 +57,9 @@ def report(
     with_inputs: Annotated[
         bool, typer.Option("--with-inputs", help="Also write a zip with the retained data and weights, to hand over.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Write a lost report again from the recorded evidence, signed anew.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
@@ -67,6 +70,11 @@ def report(
     case = case_of(ledger, request)
     if not case.report:
         raise WrongUse(f"request {request} has no report yet: it is {case.state}; carry it out first")
+    if again:
+        from disgorge.report_again import write_again
+
+        write_again(ledger, case)
+        case = case_of(ledger, request)
     bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
     if open_:
         typer.launch(str(bundle / "report.html"))
