@@ -147,7 +147,8 @@ def _matter(error: Exception) -> str:
 
 
 def _last_report(case: Case) -> Fact:
-    return next(fact for fact in reversed(case.facts) if fact.kind == "report")
+    found: Fact = next(fact for fact in reversed(case.facts) if fact.kind == "report")
+    return found
 
 
 def _recorded(members: Members, path: Path, fact: Fact, *, public: bytes | None) -> Opened:

@@ -54,7 +54,7 @@ def _objects(look: Look) -> Iterator[Finding]:
 
 
 def _planned(case: Case) -> int:
-    return max(fact.seq for fact in case.facts if fact.kind == "plan" and fact.body["plan"] == case.plan)
+    return max(int(fact.seq) for fact in case.facts if fact.kind == "plan" and fact.body["plan"] == case.plan)
 
 
 def _restore(digest: str, plans: Collection[str]) -> str:

@@ -15,12 +15,13 @@ from disgorge.cli.train import worker_count
 from lineage.counted import counted
 
 if TYPE_CHECKING:
+    from disgorge.docket import Case
     from disgorge.evidence import Evidence
     from disgorge.execute import Executed
     from disgorge.jobs import Done
     from disgorge.method import ModelSpec
     from disgorge.plan import Plan, Step
-    from disgorge.tracking import Observer
+    from disgorge.tracking import Observer, StepDone
     from disgorge.training import Made
     from lineage.ledger import Ledger
     from lineage.records import Cost, Json, Shard
@@ -108,6 +109,8 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
 
     ledger, count = Ledger.open(), worker_count()
     case = case_of(ledger, request)
+    if resume and case.closed and case.report:
+        return _say_finished(ledger, case, as_json=as_json)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
         begun = "nothing of this plan" if case.steps else "nothing of it"
         raise WrongUse(f"request {request} is {case.state}, {begun} was begun; use `disgorge request execute`")
@@ -131,6 +134,19 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
             on_step=told.begin,
         )
     _conclude(ledger, plan, executed, as_json=as_json)
+
+
+def _say_finished(ledger: "Ledger", case: "Case", *, as_json: bool) -> None:
+    """Say that there is nothing to go on with, once MLflow knows that as well."""
+    from disgorge.execute import close_tracking
+    from disgorge.tracking import tracking_or_none
+
+    close_tracking(ledger, case, tracking_or_none(ledger))
+    request, bundle, verdict = case.request.id, ledger.workspace / case.report["bundle"], case.report["verdict"]
+    if as_json:
+        show.write_json({"request": request, "verdict": verdict, "bundle": str(bundle), "resumed": False})
+    else:
+        show.line(f"request {request} is finished ({verdict}), there is nothing to resume; its report is {bundle}")
 
 
 def _interrupted(ledger: "Ledger", request: str) -> str:
@@ -171,11 +187,13 @@ class _Told:
         """Hear that a component was made again from nothing, to see whether it is the same."""
         self._display.say(f"re-executed {done.job.name} in {show.seconds(done.seconds)}")
 
-    def start(self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]") -> None:
+    def start(
+        self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]", done: "Sequence[StepDone]" = ()
+    ) -> None:
         """Hear that an execution begins, or goes on."""
         if self._done:
             self._display.say(f"{self._done} of {len(plan.steps)} steps were done before")
-        self._tracking.start(plan, request, shards)
+        self._tracking.start(plan, request, shards, done)
 
     def step(self, step: "Step", seconds: float, result: "Mapping[str, Json]") -> None:
         """Hear that a step is done."""
@@ -187,6 +205,10 @@ class _Told:
     def finish(self, evidence: "Evidence", bundle: Path, verdict: str) -> None:
         """Hear that the report is written."""
         self._tracking.finish(evidence, bundle, verdict)
+
+    def left_open(self, plan: str) -> bool:
+        """Ask the tracking."""
+        return self._tracking.left_open(plan)
 
     def training(self, spec: "ModelSpec", made: "Made", shards: "Sequence[Shard]") -> None:
         """Pass on that a release was trained."""
