@@ -64,7 +64,7 @@ class Observer(Protocol):
         """Hear that the execution is over and its report written to the folder ``bundle``."""
 
     def left_open(self, plan: str) -> bool:
-        """Whether the end of a plan's execution, by the plan's digest, was not heard of, because a kill came between."""
+        """Whether a plan, by its digest, is being executed as far as was heard: a kill may have come before the end."""
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Hear that a model was trained from ``shards``, and what was made."""
