@@ -119,8 +119,9 @@ def _execute(
 
 def close_tracking(ledger: Ledger, case: Case, observer: Observer) -> None:
     """Tell the observer of the end of a finished execution, if a kill after the last step kept it from hearing."""
-    if observer.left_open(case.report["plan"]):
-        _start(observer, begun_plan(ledger, case.report["plan"]), case)
+    plan = case.report.get("plan", "")
+    if observer.left_open(plan):
+        _start(observer, begun_plan(ledger, plan), case)
         evidence = evidence_of(ledger, case.report["evidence"])
         observer.finish(evidence, ledger.workspace / case.report["bundle"], case.report["verdict"])
 

@@ -15,9 +15,9 @@ from lineage.ledger import Ledger
 from lineage.losses import Loss
 
 NOT_KNOWN = (
-    "they may have recorded requests, decisions, approvals, shards, trainings, releases, steps of removals and purges; "
-    "what `disgorge request list`, `disgorge shard list` and `disgorge release list` lack was lost and has to be done "
-    "again, and `disgorge audit` names what lies here and does not fit"
+    "not known any more: which requests, holds, decisions, approvals, shards, trainings, releases, steps of removals "
+    "and purges were recorded there. What `disgorge request list`, `disgorge shard list` or `disgorge release list` does "
+    "not show has to be done again; `disgorge audit` names what lies here and does not fit"
 )
 """What a person has to know who goes on."""
 

@@ -59,6 +59,7 @@ class _Compared:
 
     def __init__(self, look: Look) -> None:
         self.ledger = look.ledger
+        self.cases = look.cases
         self.public = public_key(look)
         self.chain = Chain.of(link.digest for _, link in look.ledger.journal.lines())
         self.losses = tuple(losses_of(look.ledger.facts()))
@@ -93,22 +94,25 @@ class _Compared:
             yield from self._continued(folder, head, members, case, place)
 
     def unknown(self, path: Path) -> Iterator[Finding]:
-        """Find a report about a request that the ledger does not know; what is no report is not looked at."""
+        """Check a report under a name of no request: a copy, another workspace's, or one whose request was taken out.
+
+        What is no report is not looked at.
+        """
         try:
             members = read_members(path)
-            own = key_id(members["public.pem"])
-            open_envelope(members[STATEMENT], public=members["public.pem"])
+            opened = open_envelope(members[STATEMENT], public=members["public.pem"])
+            head, request = _head(opened), _about(opened)["request"]
         except (DisgorgeError, KeyError):
             return
-        if self.public is not None and own == key_id(self.public):
-            yield self._rewritten(
-                path, "is signed with this workspace's key, and the ledger knows no request of that name", None
-            )
+        if self.public is not None and opened.key_id == key_id(self.public):
+            yield from self._continued(path, head, members, self.cases.get(request), None)
             return
-        words = "is about a request that the ledger does not know, and is not signed with this workspace's key"
+        words = "is a report that is not signed with this workspace's key, and the ledger knows no request of that name"
         yield Finding(REPORT_CHANGED, self._name(path), words, "move it to where it belongs", Level.WARNING)
 
-    def _continued(self, path: Path, head: TreeHead, members: Members, case: Case, place: int) -> Iterator[Finding]:
+    def _continued(
+        self, path: Path, head: TreeHead, members: Members, case: Case | None, place: int | None
+    ) -> Iterator[Finding]:
         """Yield a finding unless the ledger goes on from the head that a report names."""
         try:
             check_continued(head, facts_of_slice(members[SLICE]), self.chain, case, "this workspace")
@@ -131,7 +135,8 @@ class _Compared:
         return self._changed(folder, "is missing, and so is its zip", again, fact.seq)
 
     def _changed(self, path: Path, words: str, remedy: str, place: int) -> Finding:
-        return Finding(REPORT_CHANGED, self._name(path), words, remedy, fact=place)
+        here = f"{self.ledger.workspace}/"  # the same matter has the same words on every machine
+        return Finding(REPORT_CHANGED, self._name(path), words.replace(here, ""), remedy, fact=place)
 
     def _rewritten(self, path: Path, words: str, place: int | None) -> Finding:
         remedy = "find out which facts were changed: `disgorge ledger verify --against COPY` compares with a copy"

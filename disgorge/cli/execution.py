@@ -198,7 +198,7 @@ class _Told:
     def step(self, step: "Step", seconds: float, result: "Mapping[str, Json]") -> None:
         """Hear that a step is done."""
         self._tracking.step(step, seconds, result)
-        self._done += 1
+        self._done = min(self._done + 1, len(self._plan.steps))  # a report step may be done twice
         self._display.say(f"{self._done}/{len(self._plan.steps)} {step.words} [{show.seconds(seconds)}]")
         self._display.whole(_in_brief(step), done=self._done, total=len(self._plan.steps))
 

@@ -224,6 +224,7 @@ def test_what_is_no_report_is_left_alone_and_a_strangers_is_named(ledger: Ledger
     (reports / "notes").mkdir()
     (reports / "notes" / "a.txt").write_text("x")
     (reports / "notes.zip").write_bytes(b"PK no zip")
+    shutil.copytree(report(ledger), reports / "copy-of-R-1")
     assert found(ledger) == set()
     write_bundle(reports / "R-7", case_of_another_workspace(), key=new_key())
     assert found(ledger) == {("DSG013", "warning", "reports/R-7"), ("DSG013", "warning", "reports/R-7.zip")}
