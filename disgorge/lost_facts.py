@@ -16,8 +16,8 @@ from lineage.losses import Loss
 
 NOT_KNOWN = (
     "not known any more: which requests, holds, decisions, approvals, shards, trainings, releases, steps of removals "
-    "and purges were recorded there. What `disgorge request list`, `disgorge shard list` or `disgorge release list` does "
-    "not show has to be done again; `disgorge audit` names what lies here and does not fit"
+    "and purges were recorded there. What `disgorge request list`, `disgorge shard list` or `disgorge release list` "
+    "does not show has to be done again; `disgorge audit` names what lies here and does not fit"
 )
 """What a person has to know who goes on."""
 
