@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from disgorge.adoption import refuse_borrowed, refuse_what_went_since
 from disgorge.barriers import require_unchanged
 from disgorge.certificate import refuse_adoption
+from disgorge.closure import by_digest, influences
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.examine import Examination, Examiner
@@ -29,7 +30,7 @@ from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
 from lineage.cutting import cut_shard
 from lineage.ledger import Ledger
-from lineage.records import Composition, Json, canonical, plain
+from lineage.records import Component, Composition, Json, canonical, plain
 from lineage.state import state_of
 
 
@@ -127,9 +128,15 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
     spec = spec_of(_composition(ledger, _before(plan, step.release)))
-    component = remake(ledger, spec, step.subject, workshop.runner, shards=shards, on_progress=workshop.on_progress)
+    untouched = _untouched(ledger, plan, step.release, case)
+    component = remake(
+        ledger, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
+        on_progress=workshop.on_progress,
+    )  # fmt: skip
     (before,) = step.detail["components"]
     result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
+    if component.digest == before and step.detail.get("untouched"):
+        return Acted(result)
     if component.digest == before:
         raise ExecutionFailed(
             f"training {step.subject} again without the items gave the very same weights; either they never trained "
@@ -138,12 +145,37 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     return Acted(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
 
 
+def _untouched(ledger: Ledger, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
+    """Return, by name, the parts of a release as it was that nothing of this removal is about: they stay as they are.
+
+    What its steps retire is left out, what the withdrawn items shaped, and what is no longer live.
+    """
+    composition = _composition(ledger, _before(plan, release))
+    retired = {
+        (name, digest)
+        for step in plan.steps
+        if step.action in (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
+        for name, digest in zip(step.detail["names"], step.detail["components"], strict=True)
+    }
+    with Catalog.of(ledger) as catalog:
+        live = {(each.name, each.digest): each for each in catalog.components()}
+        known = by_digest(catalog.components(live=False))
+    return {
+        name: component
+        for (name, digest), component in live.items()
+        if any((name, digest) == (member.name, member.component) for member in composition.members)
+        and (name, digest) not in retired
+        and not influences([component], known) & set(case.withdrawn)
+    }
+
+
 def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     ledger = workshop.ledger
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
     spec = spec_of(_composition(ledger, step.detail["before"]))
-    made = make(ledger, spec, workshop.runner, shards=shards, only=())
+    untouched = _untouched(ledger, plan, step.release, case)
+    made = make(ledger, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
     result = {"before": step.detail["before"], "after": made.composition.digest}
     return Acted(result, [("composition", {"composition": plain(made.composition)})])
 
@@ -163,7 +195,9 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan.digest,
+        request=plan.request,
         subject=step.subject,
+        asked=plan.probes,
     )
     try:
         record = canonical(found)

@@ -1,10 +1,11 @@
-"""A process for one job alone, born of one that has seen no job.
+"""A process for one job alone, forked from one that has seen no job.
 
 What is re-executed must not find in memory what another job left there: the items it read, the weights it made. So each
-job gets a process of its own. Starting Python and torch takes seconds; so it is a copy of a process that has installed
-libraries in memory, those that the jobs so far turned out to use, and nothing else: no plug-in, no data, no weights.
+job gets a process of its own. Starting Python and torch takes seconds; so it is a fork of a process that has installed
+libraries in memory, those that the methods name, and nothing else: no plug-in, no data, no weights. The libraries are
+loaded before the fork is confined: loaded afterwards they might not find what they look for in ``/proc``.
 
-Where a process cannot be copied (Windows), jobs share one, and are not confined either.
+Where a process cannot be forked (Windows), jobs share one, and are not confined either.
 """
 
 import ctypes
@@ -17,42 +18,58 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from disgorge.confine import confine
 
 FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "TORCH_HOME")
 """Variables that say where programs keep things between runs."""
 
-_LIBRARY = re.compile(r"(torch|numpy|diffusers|scipy|safetensors|pyarrow)(\.[A-Za-z0-9_]+)*")
-"""What may be kept in memory for later jobs, whatever a job says it used."""
+_LIBRARY = re.compile(r"(torch|numpy|diffusers|transformers|scipy|safetensors|pyarrow)(\.[A-Za-z0-9_]+)*")
+"""What may be kept in memory for every job, whatever a method names."""
 _END_WITH_PARENT = 1  # of prctl: PR_SET_PDEATHSIG
 
+Work = Callable[[int, bool], None]
+"""Does a job: is given the descriptor to answer on, and whether it is confined."""
 
-def bear(folder: Path, *, hidden: Path, work: Callable[[bool], None]) -> bool:
-    """Have ``work`` done by a new process, wait until it ended, and return whether it ended well.
 
-    It sees ``folder`` and installed code, not the workspace that is ``hidden``; ``work`` is told whether that is so.
+def can_fork() -> bool:
+    """Whether this system can fork a process."""
+    return hasattr(os, "fork")
+
+
+def fork_job(work: Work, *, folder: Path | None, hidden: Path | None) -> tuple[int, BinaryIO]:
+    """Have ``work`` done by a new process; return its id and what it answers, which ends when it does.
+
+    With ``folder`` it sees that folder and installed code, and not the workspace that is ``hidden``.
     """
-    if not hasattr(os, "fork"):
-        work(False)
-        return True
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _live(folder, hidden, work)
-    return os.waitpid(child, 0)[1] == 0
+        os.close(reading)
+        _live(work, writing, folder, hidden)
+    os.close(writing)
+    return child, os.fdopen(reading, "rb")
 
 
-def _live(folder: Path, hidden: Path, work: Callable[[bool], None]) -> None:
+def _live(work: Work, pipe: int, folder: Path | None, hidden: Path | None) -> None:
     """Be the new process: let go of what the old one had, do the work, and end."""
     code = 1
     try:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.chdir(folder)
-        os.environ.update(dict.fromkeys(FOLDERS, str(folder)))
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+        os.close(nothing)
+        _close_others(keep=pipe)
+        confined = False
+        if folder is not None and hidden is not None:
+            os.chdir(folder)
+            os.environ.update(dict.fromkeys(FOLDERS, str(folder)))
+            confined = confine(folder, hidden=hidden)
         tempfile.tempdir = None
-        work(confine(folder, hidden=hidden))
+        work(pipe, confined)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -61,14 +78,19 @@ def _live(folder: Path, hidden: Path, work: Callable[[bool], None]) -> None:
         os._exit(code)
 
 
-def libraries_in_use() -> list[str]:
-    """Return the modules of installed libraries in memory that may be there for later jobs too."""
-    return [name for name in sys.modules if _LIBRARY.fullmatch(name)]
+def _close_others(*, keep: int) -> None:
+    """Close what was inherited: other jobs' pipes are nobody's business here."""
+    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
+        if int(name) > 2 and int(name) != keep:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
 
 
-def remember(libraries: Iterable[str]) -> None:
-    """Import what earlier jobs used, where it is a library that may be, so that the next one has it in memory."""
-    for name in libraries:
+def preload(modules: Iterable[str]) -> None:
+    """Import what a method names, where it is a library that every job may have in memory."""
+    for name in modules:
         if name not in sys.modules and _LIBRARY.fullmatch(name):
             try:
                 importlib.import_module(name)

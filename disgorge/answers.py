@@ -8,25 +8,27 @@ that a process remembers. So the process set apart is asked two questions about 
 (1)  which parts, by which recipes and with which weights, does the method lay out over the shards there are?
 (2)  what does the model of these parts answer on the removed items, on held-out and on retained ones?
 
-and both must be what this process, which saw everything, recorded and answers. A third model is asked (2) as well, the
-one from before removal, made of its parts in yet another process: what cannot be told from it proves nothing
-(:mod:`disgorge.same_answers` has the rule). That process knows no answer of the new model, so it cannot pick its own by
-it. Sound for what is remembered in memory or in folders a process is given; a method that hides things at a place of
+and both must be what was recorded, and what a process answers that sees the whole workspace. A third model is asked (2)
+as well, the one from before removal, made of its parts in yet another process: what cannot be told from it proves
+nothing (:mod:`disgorge.same_answers` has the rule). That process knows no answer of the new model, so it cannot pick its
+own by it. Sound for what is remembered in memory or in folders a process is given; a method that hides things at a place of
 its own choosing, or lies only where it is served, is beyond all of it, and the report says on whose honesty that rests.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from disgorge.evidence import Check, Verdict
+from disgorge.item_sets import join
 from disgorge.jobs import Job, Runner, read_items, threads
 from disgorge.laying_out import layout_of
-from disgorge.method import Blueprint, Items, Model, ModelSpec, method_named, recipe_for
+from disgorge.method import Blueprint, Items, Model, determining, method_named, recipe_for
 from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.training import assemble, component_name, spec_of
+from disgorge.utility import Measures, measures_of
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import (
@@ -36,7 +38,6 @@ from lineage.records import (
     Member,
     Shard,
     canonical,
-    digest_of,
     in_member_order,
     plain,
     restore,
@@ -45,11 +46,16 @@ from lineage.records import (
 if TYPE_CHECKING:
     from disgorge.method import Array
 
+    Answers = Mapping[str, Array]
+
 NAME = "answers"
 QUESTION = (
     "Does a process that knows only the retained data and the recorded parts lay out the same model, and does that "
     "model give the same answers as the one to be released?"
 )
+SHOWN = 32
+"""Samples of a generator that a report shows, before and after."""
+_NOT_COMPARED = ("layout", "measures", "shown")
 MOST_ROWS = 256
 """Items asked about per shard, removed ones aside: all of the removed items are asked about."""
 SAMPLES = 8
@@ -58,21 +64,33 @@ SAMPLES = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What both processes are asked: about which composition, over which shards, on which rows of which of them.
+    """What a process is asked: about which composition, over which shards, on which rows of which of them.
 
-    Rows are places in digest order, so that no item's digest is written anywhere.
+    Rows are places in digest order, so that no item's digest is written anywhere. ``kinds`` has the kind of each
+    member by digest. ``measure`` names sets of shards to measure utility on, and has a generator draw what is shown.
     """
 
     composition: Composition
+    kinds: dict[str, str]
     shards: tuple[Shard, ...]
     rows: dict[str, tuple[int, ...]]
+    measure: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def about(
-        cls, ledger: Ledger, composition: Composition, shards: Mapping[str, Shard], old: Sequence[str], removed: Items
+        cls,
+        ledger: Ledger,
+        composition: Composition,
+        components: Sequence[Component],
+        shards: Mapping[str, Shard],
+        old: Sequence[str],
+        removed: frozenset[str],
     ) -> "Question":
-        """Return the question about a composition; ``old`` are the withdrawn shards that held the removed items."""
-        spec, gone = spec_of(composition), frozenset(removed.digests)
+        """Return the question about a composition of these members; ``old`` are the shards that held what is removed.
+
+        ``removed`` are the digests of the removed items.
+        """
+        spec, gone = spec_of(composition), removed
         rows: dict[str, tuple[int, ...]] = {}
         for digest in old:
             if gone and ledger.content_path(digest).exists():
@@ -81,17 +99,42 @@ class Question:
         for name in (*spec.shards, *spec.evaluate):
             if name in shards:
                 rows[shards[name].digest] = tuple(range(min(shards[name].count, MOST_ROWS)))
-        return cls(composition, tuple(shards.values()), {digest: found for digest, found in rows.items() if found})
+        asked = {digest: found for digest, found in rows.items() if found}
+        return cls(composition, kinds_of(components), tuple(shards.values()), asked)
+
+    def of(self, composition: Composition, components: Sequence[Component]) -> "Question":
+        """Return the same question about another composition."""
+        return replace(self, composition=composition, kinds=kinds_of(components))
+
+    def measures(self) -> "Question":
+        """Return the question how good the model is on held-out and on retained items, and nothing else."""
+        spec, named = spec_of(self.composition), {shard.name: shard.digest for shard in self.shards}
+        sets = {"held-out": spec.evaluate, "retained": spec.shards}
+        measure = {each: tuple(named[name] for name in names if name in named) for each, names in sets.items()}
+        return replace(self, rows={}, measure=measure)
 
     def job(self) -> Job:
         """Return the job that has a runner answer."""
         return Job("answers", {"question": plain(self)}, 0)
 
 
+def kinds_of(components: Sequence[Component]) -> dict[str, str]:
+    """Return the kind of each component by its digest."""
+    return {component.digest: component.kind for component in components}
+
+
+def ask(ledger: Ledger, question: Question, runner: Runner) -> "Answers":
+    """Return what a runner answers to a question."""
+    (done,) = runner.run([question.job()])
+    answers = load_tensors(ledger.objects.get(done.digest))
+    ledger.objects.delete(done.digest)  # it was only handed over
+    return dict(answers)
+
+
 def answer(ledger: Ledger, question: Mapping[str, Json]) -> bytes:
     """Return what this process answers to a question in plain form, as safetensors."""
     asked = restore(Question, question)
-    return save_tensors(answers_of(ledger, asked, assemble(ledger, asked.composition)))
+    return save_tensors(answers_of(ledger, asked, assemble(ledger, asked.composition, kinds=asked.kinds)))
 
 
 def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, Array]":
@@ -107,33 +150,47 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)
-        if model.task == "generate":
+        if question.measure:
+            sets = {
+                name: join([read_items(ledger, each) for each in shards]) for name, shards in question.measure.items()
+            }
+            measured = {name: measures_of(model, items.unnamed()) for name, items in sets.items() if len(items)}
+            found["measures"] = np.frombuffer(json.dumps(measured).encode(), np.uint8)
+        if model.task == "generate" and question.rows:
             found["samples"] = np.asarray(model.sample(SAMPLES, seed=0), np.float64)
+        if model.task == "generate" and question.measure:
+            found["shown"] = np.asarray(model.sample(SHOWN, seed=0), np.float32)
     return found
+
+
+def measures_in(answers: "Answers") -> dict[str, Measures]:
+    """Return the measures that a process answered, by set of items."""
+    found = answers.get("measures")
+    return {} if found is None else {name: Measures(**each) for name, each in json.loads(found.tobytes()).items()}
 
 
 def check_answers(
     ledger: Ledger,
     question: Question,
-    model: Model,
+    served: "Answers",
     components: Sequence[Component],
     *,
-    before: Composition,
+    before: Question,
     apart: Runner,
     never_trained: Check,
 ) -> Check:
-    """Return whether ``apart`` lays out and answers as this process, whose model is ``model``, does.
+    """Return whether ``apart`` lays out and answers as the process did that sees the workspace, with ``served``.
 
-    ``components`` are the recorded members of the composition, ``before`` what the release was made of;
-    ``apart`` gives each job a process of its own, and ``never_trained`` is what re-executing the parts came to.
+    ``components`` are the recorded members of the composition, ``before`` is the question about what the release was
+    made of; ``apart`` gives each job a process of its own, and ``never_trained`` is what re-executing the parts came
+    to.
     """
     start = time.perf_counter()
-    served = answers_of(ledger, question, model)
-    there = _asked(ledger, question, apart)
-    old = _asked(ledger, replace(question, composition=before), apart)
+    there = ask(ledger, question, apart)
+    old = ask(ledger, before, apart)
     laid_out = _read(there.get("layout"))
-    strange = _not_laid_out(spec_of(question.composition), laid_out, question, components)
-    found = compare(*({name: of[name] for name in of if name != "layout"} for of in (served, there, old)))
+    strange = _not_laid_out(laid_out, question, _recipes(ledger, components))
+    found = compare(*({name: of[name] for name in of if name not in _NOT_COMPARED} for of in (served, there, old)))
     verdict, answer, control = judge(found, never_trained.verdict)
     if strange:
         verdict = Verdict.FAIL
@@ -162,32 +219,34 @@ def check_answers(
     )
 
 
-def _asked(ledger: Ledger, question: Question, runner: Runner) -> "dict[str, Array]":
-    """Return what a runner answers to a question."""
-    (done,) = runner.run([question.job()])
-    answers = load_tensors(ledger.objects.get(done.digest))
-    ledger.objects.delete(done.digest)  # it was only handed over
-    return dict(answers)
+def _recipes(ledger: Ledger, components: Sequence[Component]) -> dict[str, tuple[str, list[Json]]]:
+    """Return, by name, the digest of each component and what determines it, of all recipes it was recorded with."""
+    found: dict[str, tuple[str, list[Json]]] = {each.name: (each.digest, []) for each in components}
+    for fact in ledger.facts("component"):
+        body = fact.body["component"]
+        digest, recipes = found.get(body["name"], ("", []))
+        if body["digest"] == digest:
+            recipes.append(determining(body["recipe"]))
+    return found
 
 
 def _not_laid_out(
-    spec: ModelSpec, laid_out: Sequence[Blueprint], question: Question, components: Sequence[Component]
+    laid_out: Sequence[Blueprint], question: Question, recorded: Mapping[str, tuple[str, list[Json]]]
 ) -> list[str]:
     """Return, in words, what a composition has or lacks that the layout from the retained data says otherwise."""
-    recorded = {component.name: component for component in components}
+    spec = spec_of(question.composition)
     digests = {("shard", shard.name): shard.digest for shard in question.shards}
     strange, members = [], []
     for blueprint in laid_out:
         name = component_name(spec.release, blueprint.name)
-        component = recorded.get(name)
-        if component is None:
+        if name not in recorded:
             strange.append(f"the model without {name}")
             continue
-        recipe = recipe_for(method_named(spec.method), blueprint, digests, spec)
-        if digest_of(recipe) != component.recipe_digest:
+        digest, recipes = recorded[name]
+        if determining(recipe_for(method_named(spec.method), blueprint, digests, spec)) not in recipes:
             strange.append(f"{name} by the recipe recorded")
-        digests["component", blueprint.name] = component.digest
-        members.append(Member(name, component.digest, blueprint.weight))
+        digests["component", blueprint.name] = digest
+        members.append(Member(name, digest, blueprint.weight))
     if not strange and in_member_order(members) != question.composition.members:
         there = {member.name for member in members}
         extra = sorted({member.name for member in question.composition.members} - there)

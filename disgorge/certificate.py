@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from disgorge.errors import CertificateRefused
+from disgorge.errors import CertificateRefused, EnvironmentDiffers
 from disgorge.evidence import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
 from lineage.records import digest_of
 from policies.decision import Decision
@@ -136,6 +136,12 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
     against = [*_against_required(found, required, subject=release), *_against_the_rest(found, required, (release,))]
     if not required:
         against.append("the plan requires no check at all")
+    if (
+        against
+        and any(check.detail.get("elsewhere") for check in found)
+        and not any(check.verdict == Verdict.FAIL for check in found)
+    ):
+        raise EnvironmentDiffers(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
     if against:
         raise CertificateRefused(
             f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; put that right and "

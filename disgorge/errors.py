@@ -13,6 +13,7 @@ DisgorgeError
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
 ├── KeyMismatch         the signing key is gone, or the public key beside it is not its own
 ├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
+│   └── EnvironmentDiffers  evidence that cannot be had here: parts were made in another environment
 ├── BundleBroken        a report that does not verify
 └── InputsMissing       what re-executing a report's recipes needs and neither bundle nor workspace has
 
@@ -70,6 +71,10 @@ class KeyMismatch(DisgorgeError):  # noqa: N818
 
 class CertificateRefused(DisgorgeError):  # noqa: N818
     """The evidence does not carry a certificate."""
+
+
+class EnvironmentDiffers(CertificateRefused):
+    """Bits cannot be compared here, because parts were made in another environment: no verdict about the removal."""
 
 
 class BundleBroken(DisgorgeError):  # noqa: N818

@@ -157,6 +157,9 @@ class ReexecutionCase:
     its bytes are not there, and ``outputs`` the scores on held-out items of the model made of those components, given
     as digest by name; None where nothing was held out.
 
+    ``elsewhere`` says, by name of a component that was re-executed now, how the environment differs from the one it was
+    made in, and ``request`` which request this is about, for what to do then.
+
     What the controls take: ``learned`` are the parts of the release before removal that learned from the removed data,
     digest by name, and ``again`` is ``reexecute`` once more, in a process of its own.
     """
@@ -169,6 +172,8 @@ class ReexecutionCase:
     outputs: "Callable[[Mapping[str, str]], Array | None] | None" = None
     learned: Mapping[str, str] = field(default_factory=dict)
     again: Callable[[Component], str] | None = None
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    request: str = "REQUEST"
 
 
 @dataclass(frozen=True, slots=True)

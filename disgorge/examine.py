@@ -1,7 +1,8 @@
 """Examines one release after its removal and before its alias moves: the probe step.
 
 Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
-closure, never-trained re-execution, answers apart, every registered statistical probe, and utility. Looks, and records
+closure, never-trained re-execution, answers apart, utility, and the statistical probes that the plan has. Models are
+made and asked in processes of their own, but for those probes. Looks, and records
 nothing but the references, which are components like any other: one that learned from data withdrawn later is itself
 removed.
 """
@@ -11,22 +12,26 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from disgorge.answers import Question, check_answers
+from disgorge.answers import Question, ask, check_answers, measures_in
 from disgorge.canaries import canaries_among
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
 from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
-from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
+from disgorge.kernels import setting_of
+from disgorge.machine import differences, recorded_environment
+from disgorge.method import Items, seed_of
 from disgorge.probes.never_trained import never_trained
-from disgorge.training import assemble, blueprint_name, make, reference_release, spec_of
-from disgorge.utility import measured, utility_check
+from disgorge.reexecuted import earlier_reexecutions, reexecuted
+from disgorge.training import assemble, make, reference_release, spec_of
+from disgorge.utility import compared, utility_check
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
-from lineage.records import Component, Composition, Shard
+from lineage.records import Component, Composition, Shard, in_member_order
 
 if TYPE_CHECKING:
+    from disgorge.answers import Answers
     from disgorge.method import Array, Tensors
 
 _SEED_STEP = 7919
@@ -34,9 +39,6 @@ _SEED_STEP = 7919
 
 REFERENCES = 3
 """Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
-
-SAMPLES_SHOWN = 32
-"""How many samples of a generator a report shows, before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,14 @@ class Examiner:
         utility_floor: float | None,
         loss_accepted: bool,
         plan: str,
+        request: str,
         subject: str | None = None,
+        asked: Collection[str] = (),
     ) -> Examination:
         """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards.
 
-        ``subject`` is what the checks call the release, its name by default.
+        ``subject`` is what the checks call the release, its name by default; ``asked`` are the statistical probes that
+        the plan has.
         """
         spec = spec_of(after)
         title = subject or spec.release
@@ -87,39 +92,40 @@ class Examiner:
         members = members_of(after, known)
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
-        retained = self._together([shards[name] for name in spec.shards if name in shards])
-        held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        question = Question.about(self.ledger, after, shards, sorted(withdrawn), removed)
+        question = Question.about(
+            self.ledger, after, members, shards, sorted(withdrawn), frozenset(removed.digests)
+        )  # fmt: skip
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
         apart = self.independent()
         try:
-            reexecution = self._reexecute(title, after, members, held_out, apart, were=were, learned=learned)
-            # only now, because re-execution puts back the bytes of a part that somebody swapped
-            old, new = assemble(self.ledger, before), assemble(self.ledger, after)
-            # the old model answers first: what a method remembers of that must be there when the new one is asked
-            utility = tuple(measured(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
+            reexecution = self._reexecute(title, question, members, apart, were=were, learned=learned, request=request)
+            # only now, because re-execution puts back the bytes of a part that somebody swapped; and the old model
+            # answers first: what a method remembers of that must be there when the new one is asked
+            old = ask(self.ledger, question.of(before, were).measures(), self.runner)
+            served = ask(self.ledger, replace(question, measure=question.measures().measure), self.runner)
             answered = check_answers(
-                self.ledger, question, new, members, before=before, apart=apart, never_trained=reexecution
-            )
+                self.ledger, question, served, members, before=question.of(before, were), apart=apart,
+                never_trained=reexecution,
+            )  # fmt: skip
         finally:
             apart.close()
+        utility = tuple(compared(title, measures_in(old), measures_in(served)))
         kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
-        planted = canaries_among(self.ledger, withdrawn, removed)
-        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
-        looked_at = ProbeCase(title, old, new, (), *sets, seed_of(plan, title), planted)
-        statistics = self._statistics(looked_at, spec, shards)
-        return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
+        statistics = self._statistics(
+            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
+        )  # fmt: skip
+        return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, served))
 
     def _reexecute(
         self,
         release: str,
-        composition: Composition,
+        question: Question,
         components: tuple[Component, ...],
-        held_out: Items,
         apart: Runner,
         *,
         were: Collection[Component],
         learned: Mapping[str, str],
+        request: str,
     ) -> Check:
         """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
 
@@ -128,28 +134,29 @@ class Examiner:
         ``were`` that learned from the removed data.
         """
         old = {component.digest for component in were}
-        facts = [
-            fact.body
-            for fact in self.ledger.facts("reexecuted")
-            if fact.body["component"] in old and fact.body.get("alone")  # older jobs shared a process and inputs
-        ]
-        proved = {body["recipe"]: body["component"] for body in facts}
-        confined = {body["recipe"]: bool(body.get("confined")) for body in facts}
+        earlier = earlier_reexecutions(self.ledger)
+        proved, confined = {}, {}
+        for component in components:
+            key = (component.recipe_digest, component.digest)
+            if component.recipe and component.digest in old and key in earlier:
+                proved[component.recipe_digest], confined[component.recipe_digest] = component.digest, earlier[key]
         jobs = [
-            Job(component.name, component.recipe, component.cost.steps)
-            for component in components
-            if component.recipe and component.recipe_digest not in proved
+            _again(component) for component in components if component.recipe and component.recipe_digest not in proved
         ]
         start = time.perf_counter()
         reached: dict[str, str] = {}
+        elsewhere: dict[str, tuple[str, ...]] = {}
         by_name = {component.name: component for component in components}
         for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
-            reached[done.job.name] = done.digest
-            confined[by_name[done.job.name].recipe_digest] = done.confined
-        kinds = {component.name: component.kind for component in components}
+            component = by_name[done.job.name]
+            reached[component.name] = done.digest
+            confined[component.recipe_digest] = done.confined
+            elsewhere[component.name] = differences(recorded_environment(component), done.environment)
+            if done.digest == component.digest:
+                self.ledger.append(*reexecuted(self.ledger, component, confined=done.confined))
 
         def once_more(component: Component) -> str:
-            (done,) = apart.run([Job(component.name, component.recipe, component.cost.steps)])
+            (done,) = apart.run([_again(component)])
             return done.digest
 
         case = ReexecutionCase(
@@ -158,16 +165,13 @@ class Examiner:
             lambda component: reached[component.name],
             proved,
             tensors=self._tensors,
-            outputs=lambda digests: self._scores_of(composition, kinds, digests, held_out),
+            outputs=lambda digests: self._scores_of(question, digests),
             learned=learned,
             again=once_more,
+            elsewhere=elsewhere,
+            request=request,
         )
         check = never_trained(case)
-        for name, digest in reached.items():
-            if digest == by_name[name].digest:
-                recipe = by_name[name].recipe_digest
-                body = {"recipe": recipe, "component": digest, "confined": confined[recipe], "alone": True}
-                self.ledger.append("reexecuted", body)
         seconds = time.perf_counter() - start
         all_of_it = all(confined.get(component.recipe_digest, False) for component in components)
         return replace(check, seconds=seconds, detail=check.detail | {"confined": all_of_it})
@@ -176,24 +180,44 @@ class Examiner:
         """Return what a digest names, None if it is not in the store."""
         return load_tensors(self.ledger.objects.get(digest)) if self.ledger.objects.exists(digest) else None
 
-    def _scores_of(
-        self, composition: Composition, kinds: Mapping[str, str], digests: Mapping[str, str], items: Items
-    ) -> "Array | None":
-        """Return the scores of a composition whose members are those digests instead, None if it cannot be made."""
-        tensors = {name: self._tensors(digest) for name, digest in digests.items()}
-        if not len(items):
-            return None
-        spec, parts = spec_of(composition), []
-        for member in composition.members:
-            found = tensors[member.name]
-            if found is None:
-                return None
-            name = blueprint_name(spec.release, member.name)
-            parts.append(Part(name, kinds[member.name], member.weight, found))
-        return method_named(composition.method).assemble(spec, tuple(parts)).scores(items.unnamed())
+    def _scores_of(self, question: Question, digests: Mapping[str, str]) -> "Array | None":
+        """Return the held-out scores of the model whose members are those digests instead, None if there are none."""
+        import numpy as np
 
-    def _statistics(self, case: ProbeCase, spec: ModelSpec, shards: Mapping[str, Shard]) -> list[Check]:
-        """Train the references, unless they are recorded already, and run every registered probe that applies."""
+        spec = spec_of(question.composition)
+        held_out = [shard.digest for shard in question.shards if shard.name in spec.evaluate]
+        rows = {digest: question.rows[digest] for digest in held_out if digest in question.rows}
+        if not rows or not all(self.ledger.objects.exists(digest) for digest in digests.values()):
+            return None
+        kinds = {digests[m.name]: question.kinds[m.component] for m in question.composition.members}
+        members = in_member_order(replace(m, component=digests[m.name]) for m in question.composition.members)
+        other = replace(question, composition=replace(question.composition, members=members), kinds=kinds, rows=rows)
+        answers = ask(self.ledger, other, self.runner)
+        return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
+
+    def _statistics(
+        self,
+        title: str,
+        before: Composition,
+        after: Composition,
+        shards: Mapping[str, Shard],
+        *,
+        withdrawn: frozenset[str],
+        removed: Items,
+        seed: int,
+        asked: Collection[str],
+    ) -> list[Check]:
+        """Train the references, unless they are recorded already, and run the probes that were asked for."""
+        chosen = [probe for name, probe in probes().items() if name in asked]
+        if not chosen:
+            return []
+        spec = spec_of(after)
+        retained = self._together([shards[name] for name in spec.shards if name in shards])
+        held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
+        planted = canaries_among(self.ledger, withdrawn, removed)
+        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
+        models = assemble(self.ledger, before), assemble(self.ledger, after)
+        case = ProbeCase(title, *models, (), *sets, seed, planted)
         start = time.perf_counter()
         references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
         trained = 0
@@ -217,7 +241,7 @@ class Examiner:
         }
         case = replace(case, references=tuple(references))
         checks = []
-        for probe in probes().values():
+        for probe in chosen:
             start = time.perf_counter()
             check = check_from(probe, case)
             seconds = time.perf_counter() - start
@@ -230,15 +254,17 @@ class Examiner:
         """Return the items of several shards as one, in the shards' order."""
         return join([read_items(self.ledger, shard.digest) for shard in shards])
 
-    def _samples(self, old: Model, new: Model) -> str | None:
-        """Draw the same seeds from a generator before and after, and return the object that holds the pictures."""
-        if new.task != "generate":
+    def _samples(self, old: "Answers", new: "Answers") -> str | None:
+        """Return the object that holds what a generator drew from the same seeds before and after."""
+        if "shown" not in new:
             return None
-        pictures = {
-            "before": old.sample(SAMPLES_SHOWN, seed=0).astype("float32"),
-            "after": new.sample(SAMPLES_SHOWN, seed=0).astype("float32"),
-        }
-        return self.ledger.objects.put(save_tensors(pictures))
+        return self.ledger.objects.put(save_tensors({"before": old["shown"], "after": new["shown"]}))
+
+
+def _again(component: Component) -> Job:
+    """Return the job that makes a component again, its kernels steered as they were when it was made."""
+    setting = setting_of(recorded_environment(component))
+    return Job(component.name, component.recipe, component.cost.steps, setting)
 
 
 def _prefixed(words: str, on_progress: OnProgress) -> OnProgress:

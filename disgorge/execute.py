@@ -23,6 +23,7 @@ from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due
 from disgorge.registry import Registrar
+from disgorge.repeatable import require_repeatable
 from disgorge.requests import require_approved, require_fresh
 from disgorge.stage import clear_stages
 from disgorge.tracking import Observer
@@ -86,6 +87,7 @@ def _execute(
     if not started:
         require_alone(ledger, case, plan)
     require_no_hold(case, "it was started")
+    require_repeatable(ledger, plan, case)
     _start(observer, plan, case)
     for step in plan.steps:
         case = case_of(ledger, request)
@@ -103,7 +105,7 @@ def _execute(
             written = write_up(ledger, plan, case_of(ledger, request), refusal=str(refusal))
             ledger.append("report", report_fact(ledger, written))
             observer.finish(written.evidence, written.bundle, "refused")
-            raise CertificateRefused(
+            raise type(refusal)(
                 f"{refusal}; the request stays open, the signed refusal is {written.bundle}"
             ) from refusal
         seconds = time.perf_counter() - start

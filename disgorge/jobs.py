@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from typing import Protocol
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Items, Progress, library_versions, method_named, no_progress
+from disgorge.machine import environment_in_use
+from disgorge.method import Items, Progress, method_named, no_progress
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import Json
@@ -29,15 +30,12 @@ def read_items(ledger: Ledger, shard: str) -> Items:
     return Items(tuple(digests), arrays)
 
 
-def carry_out(
-    ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress, any_libraries: bool = False
-) -> bytes:
+def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
-    Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` when the recipe was
-    written under other library versions, because then the bits may differ; ``any_libraries`` is for a verification,
-    which compares what comes of it and says where it was made. A question (:mod:`disgorge.answers`) is
-    carried out alike: its result is the answers.
+    Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` where another
+    version of the method is installed. A question (:mod:`disgorge.answers`) is carried out alike: its result is the
+    answers.
     """
     if "question" in recipe:
         from disgorge.answers import answer  # which asks runners, and so imports this module
@@ -48,11 +46,6 @@ def carry_out(
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
         )
-    if recipe["libraries"] != library_versions() and not any_libraries:
-        raise ExecutionFailed(
-            f"recipe was written under {_listed(recipe['libraries'])}, installed is {_listed(library_versions())}, and "
-            f"bits may differ; install those versions, or train the release again under these"
-        )
     items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
     with threads(recipe["threads"]):
@@ -60,8 +53,10 @@ def carry_out(
     return save_tensors(tensors)
 
 
-def _listed(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the modules of libraries that the method of a recipe, or of the model a question is about, uses."""
+    asked = recipe.get("question")
+    return method_named(asked["composition"]["method"] if asked else recipe["method"]).libraries
 
 
 @contextmanager
@@ -93,21 +88,23 @@ class Job:
     name: str
     recipe: dict[str, Json]
     steps: int
-    any_libraries: bool = False
-    """Whether to carry it out under other library versions too: whoever re-executes elsewhere, and says so."""
+    variables: Mapping[str, str] | None = None
+    """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a job came to: the digest of the bytes now in the object store, and the seconds it took.
 
-    ``confined`` says that whoever did it could open nothing but its inputs and installed code.
+    ``confined`` says that the process could open nothing but its inputs and installed code; ``environment`` is the one
+    it was done in.
     """
 
     job: Job
     digest: str
     seconds: float
     confined: bool = False
+    environment: dict[str, Json] = field(default_factory=dict)
 
 
 OnProgress = Callable[[str, int, int], None]
@@ -138,10 +135,10 @@ class Here:
         """Yield each job as it is done, in the order given."""
         for job in jobs:
             start = time.perf_counter()
-            tensors = carry_out(
-                self.ledger, job.recipe, progress=partial(on_progress, job.name), any_libraries=job.any_libraries
-            )
-            yield Done(job, self.ledger.objects.put(tensors), time.perf_counter() - start)
+            tensors = carry_out(self.ledger, job.recipe, progress=partial(on_progress, job.name))
+            environment = environment_in_use(libraries_of(job.recipe))
+            digest = self.ledger.objects.put(tensors)
+            yield Done(job, digest, time.perf_counter() - start, environment=environment)
 
     def close(self) -> None:
         """There is nothing to let go of."""

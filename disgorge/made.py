@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from disgorge.artefact_check import INPUTS, WEIGHTS, uses_of_kind
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Evidence
+from disgorge.machine import recorded_environment
 from disgorge.statement import RecipeNote, RetainedShard
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -35,7 +36,9 @@ def made_by(ledger: Ledger, evidence: Evidence) -> Made:
         digest = wanted.pop()
         if digest not in notes:
             component = components[digest]
-            notes[digest] = RecipeNote(digest, component.name, component.kind, component.recipe)
+            notes[digest] = RecipeNote(
+                digest, component.name, component.kind, component.recipe, recorded_environment(component)
+            )
             wanted += uses_of_kind(component.recipe, "component")
     read = {digest for note in notes.values() for digest in uses_of_kind(note.recipe, "shard")}
     shards = [recorded[digest] for digest in sorted(read)]

@@ -191,6 +191,9 @@ class Method(Protocol):
     promises_not: tuple[str, ...]
     """What this method does not guarantee, one sentence each; every report prints them."""
     offers: tuple[Offer, ...]
+    libraries: tuple[str, ...]
+    """Modules of installed libraries that train and answer, such as ``torch`` or ``diffusers.models``: loaded before a
+    job starts, and the versions of the libraries they belong to stand in the environment of what is trained."""
 
     def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
         """Return the components there should be, inputs before what uses them.
@@ -266,10 +269,10 @@ def offers_for(method: Method, kind: str) -> tuple[Offer, ...]:
 
 
 def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
-    """Return the recipe: everything that determines the bits of ``blueprint``, inputs by digest.
+    """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 
-    ``digests`` maps ("shard" | "component", name) to a digest. Library versions are those installed, because bits
-    depend on them. Names of shards are left out: renaming one changes nothing that is learned.
+    ``digests`` maps ("shard" | "component", name) to a digest. What it runs on is no part of it, see
+    :mod:`disgorge.machine`. Names of shards are left out: renaming one changes nothing that is learned.
     """
     missing = [use.name for use in blueprint.inputs if (use.of, use.name) not in digests]
     if missing:
@@ -284,24 +287,19 @@ def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str,
         "uses": [
             {"of": use.of, "digest": digests[use.of, use.name], "role": use.role.value} for use in blueprint.inputs
         ],
-        "libraries": library_versions(),
         "threads": spec.threads,
+        "device": "cpu",
         "deterministic": True,
     }
 
 
-@cache
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that determine bits, read from metadata without importing them."""
-    from importlib.metadata import PackageNotFoundError, version
+def determining(recipe: Mapping[str, Json]) -> Json:
+    """Return of a recipe what decides what a part learned, whatever it was carried out with.
 
-    found: dict[str, str] = {}
-    for name in ("torch", "numpy", "diffusers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    Another version of the method, another number of threads, and in older recipes other libraries, change the last
+    bits or nothing; a removal leaves a part that differs in these alone as it is.
+    """
+    return {name: recipe.get(name) for name in ("method", "kind", "parameters", "uses")}
 
 
 def seed_of(*parts: Json) -> int:

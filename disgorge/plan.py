@@ -59,7 +59,8 @@ class Plan:
     """What will be done about one request, bound to the lineage it was made from.
 
     ``lineage_head`` must still be the ledger's when the plan is approved and executed. ``required`` names the checks
-    that must pass for each release before its alias moves. ``full_cost`` is that of retraining every model hit.
+    that must pass for each release before its alias moves, ``probes`` the statistical ones that are run besides, each
+    against never-trained references. ``full_cost`` is that of retraining every model hit.
     """
 
     request: str
@@ -71,6 +72,7 @@ class Plan:
     approvals: int
     utility_floor: float | None
     full_cost: Cost
+    probes: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -14,10 +14,12 @@ from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
 from disgorge.method import Method
 from disgorge.plan import Action, Plan, Step
-from disgorge.remedy_choice import Hit, remedies_for, retiring
+from disgorge.remedy_choice import Again, Hit, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
 from policies.taxonomy import Guarantee, Outcome, Remedy, Scope
+
+NOTHING: Again = {}
 
 
 def make_plan(
@@ -30,6 +32,9 @@ def make_plan(
     references: Mapping[str, Sequence[Component]] | None = None,
     unfinished: Sequence[Plan] = (),
     withdraw: Collection[str] = (),
+    again: Again = NOTHING,
+    probes: Collection[str] = (),
+    every_probe: bool = False,
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
@@ -37,8 +42,10 @@ def make_plan(
     digest, whose recorded costs are the estimate. ``references`` are the live never-trained references, by release, of
     those that are hit under every alias they have. ``unfinished`` are earlier plans of the request that were begun:
     what they were still to purge, this one purges. ``withdraw`` are releases that a person wants destroyed although a
-    cheaper remedy may do, as when a check of one does not pass. Raises :class:`DisgorgeError` when the decision grants
-    nothing, or one of them is not hit.
+    cheaper remedy may do, as when a check of one does not pass. ``again`` are, by release, parts that it leaves alone
+    and that are to be trained again all the same, each with the reason. ``probes`` are the statistical probes there
+    are: those that the decision or the guarantee requires are run, and all of them for a guarantee below exact or with
+    ``every_probe``. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
     """
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
@@ -57,7 +64,9 @@ def make_plan(
     endings: list[Step] = []
     for hit in hits:
         asked = hit.label in withdraw
-        found = None if asked or owed.scope is Scope.WHOLE_LINEAGE else remedies_for(hit, owed, methods, after)
+        found = (
+            None if asked or owed.scope is Scope.WHOLE_LINEAGE else remedies_for(hit, owed, methods, after, again=again)
+        )
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
             endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
@@ -80,16 +89,20 @@ def make_plan(
     if any(step.action is Action.ADOPT for step in endings):
         remedied.add(Remedy.RETRAIN)  # an earlier plan may have done it, and only its examination is left
     required = required_checks(guarantee, remedied) if remedied else ALWAYS
+    required = tuple(dict.fromkeys((*required, *owed.evidence, *(["utility"] if owed.utility_floor else []))))
+    renews = any(step.action is Action.PROBE for step in endings)
+    wanted = [name for name in sorted(probes) if every_probe or guarantee < Guarantee.EXACT or name in required]
     return Plan(
         request=decision.request,
         decision=decision.digest,
         lineage_head=impact.lineage_head,
         guarantee=guarantee,
         steps=tuple(replace(step, id=f"{n:02d}-{step.id}") for n, step in enumerate(steps, start=1)),
-        required=tuple(dict.fromkeys((*required, *owed.evidence, *(["utility"] if owed.utility_floor else [])))),
+        required=required,
         approvals=owed.approvals,
         utility_floor=owed.utility_floor,
         full_cost=sum((hit.full_cost for hit in hits), Cost()),
+        probes=tuple(wanted) if renews else (),
     )
 
 

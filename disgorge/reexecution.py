@@ -4,11 +4,11 @@ A temporary workspace is made from the bundle's inputs and weights, and from wha
 recipe is carried out there by :mod:`disgorge.workers`, inputs before what reads them, and the digest compared with the
 one the statement names. So the operator is not believed: whoever runs this has trained the model without the data.
 
-Where bits differ, they differ for a reason that is said aloud. On a machine like the recorded one there is none, and
-the report is refused. On another type of machine, or under other versions of libraries, weights are compared with those
-recorded under the tolerance the statement declares, at most the installed method's, and the result is *within
-tolerance*, never *re-executed*. A component that reads another one is then trained from the recorded other one, which
-was compared by itself.
+Kernels are steered as they were when a part was made. Where bits differ all the same, they differ for a reason that is
+said aloud. In an environment like the recorded one there is none, and the report is refused. On another machine, or
+under other versions of libraries, weights are compared with those recorded under the tolerance the statement declares,
+at most the installed method's, and the result is *within tolerance*, never *re-executed*. A component that reads
+another one is then trained from the recorded other one, which was compared by itself.
 
 Not shown: what is not trained (routing rules and code of a method are this installation's), and data nobody recorded.
 A recipe is a program of a kind: re-executing one takes as long as the training its maker says it took.
@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Literal
 from disgorge.artefact_check import uses_of_kind
 from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing
 from disgorge.jobs import Done, Job, OnProgress, Runner, unseen
-from disgorge.machine import differences, environment
+from disgorge.kernels import setting_of
+from disgorge.machine import differences
 from disgorge.method import method_named
 from disgorge.one_form import AGAIN
 from disgorge.retained import check_recipes, furnish
@@ -32,7 +33,6 @@ from disgorge.tolerance import Tolerance, apart, tolerance_of
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors
-from lineage.records import Json
 
 if TYPE_CHECKING:
     from disgorge.bundle_check import Found
@@ -57,7 +57,7 @@ class Reexecution:
     @property
     def words(self) -> str:
         """What may be said of it."""
-        where = f" (another machine type: {'; '.join(self.elsewhere)})" if self.elsewhere else ""
+        where = f" (another environment: {'; '.join(self.elsewhere)})" if self.elsewhere else ""
         if not self.components:
             return "nothing to re-execute: no new model was made"
         if self.outcome == "re-executed":
@@ -67,8 +67,8 @@ class Reexecution:
             )
         return (
             f"within tolerance only: {self.equal} of {self.components} components are equal bit for bit, "
-            f"{len(self.within)} lie within the declared tolerance on another machine type "
-            f"({'; '.join(self.elsewhere)}); to compare every bit, re-execute on a machine like the recorded one"
+            f"{len(self.within)} lie within the declared tolerance in another environment "
+            f"({'; '.join(self.elsewhere)}); to compare every bit, re-execute in an environment like the recorded one"
         )
 
 
@@ -95,18 +95,9 @@ class _Trial:
         self.ledger = ledger
         self.notes = {note.component: note for note in found.artefacts.recipes}
         self.tolerances = {method.name: method.tolerance for method in found.predicate.methods}
-        recorded = found.predicate.environment
-        libraries = {"libraries": self._libraries(recorded)}
-        self.elsewhere = differences({**recorded, **libraries}, environment())
+        self.elsewhere: dict[str, None] = {}
         self.within: dict[str, float] = {}
         self._on_progress = on_progress
-
-    def _libraries(self, recorded: Mapping[str, Json]) -> Json:
-        """Return the library versions recipes were written under: those of the evidence unless a recipe has others."""
-        for note in self.notes.values():
-            if note.recipe["libraries"] != recorded.get("libraries"):
-                return note.recipe["libraries"]
-        return recorded.get("libraries")
 
     def run(self) -> Reexecution:
         """Carry the recipes out in waves, inputs first."""
@@ -115,11 +106,13 @@ class _Trial:
         with Workers(self.ledger, count=1, apart=True) as workers:
             for wave in waves_of(self.notes):
                 jobs = {note.component: self._job(note) for note in wave}
-                digests = {done.job.name: done.digest for done in self._done(workers, list(jobs.values()))}
+                came = {done.job.name: done for done in self._done(workers, list(jobs.values()))}
                 for note in wave:
-                    self._compare(note, digests[note.component])
+                    self._compare(note, came[note.component])
         outcome: Outcome = "within tolerance" if self.within else "re-executed"
-        return Reexecution(outcome, len(self.notes), len(self.notes) - len(self.within), self.within, self.elsewhere)
+        return Reexecution(
+            outcome, len(self.notes), len(self.notes) - len(self.within), self.within, tuple(self.elsewhere)
+        )
 
     def _job(self, note: RecipeNote) -> Job:
         lacking = [
@@ -131,7 +124,7 @@ class _Trial:
                 f"{note.name} is trained from the weights of {names}, and neither bundle nor workspace has them; ask "
                 "for a bundle written with `disgorge request report REQUEST --with-inputs`"
             )
-        return Job(note.component, note.recipe, 0, any_libraries=bool(self.elsewhere))
+        return Job(note.component, note.recipe, 0, setting_of(note.environment))
 
     def _done(self, workers: Runner, jobs: list[Job]) -> Iterator[Done]:
         def named(component: str, done: int, total: int) -> None:
@@ -145,27 +138,29 @@ class _Trial:
                 words = words.replace(component, note.name)
             raise InputsMissing(f"the recipes cannot be carried out here: {words}") from failed
 
-    def _compare(self, note: RecipeNote, digest: str) -> None:
-        if digest == note.component:
+    def _compare(self, note: RecipeNote, done: Done) -> None:
+        elsewhere = differences(note.environment, done.environment)
+        self.elsewhere |= dict.fromkeys(elsewhere)
+        if done.digest == note.component:
             return
-        if not self.elsewhere:
+        if not elsewhere:
             raise BundleBroken(
-                f"{note.name} is not what its recipe makes: re-executed on a machine like the recorded one, it has "
-                f"other bits ({digest[:12]}, recorded {note.component[:12]}); do not rely on this report"
+                f"{note.name} is not what its recipe makes: re-executed in an environment like the recorded one, it "
+                f"has other bits ({done.digest[:12]}, recorded {note.component[:12]}); do not rely on this report"
             )
+        where = "; ".join(elsewhere)
         if not self.ledger.objects.exists(note.component):
             raise InputsMissing(
-                f"{note.name} has other bits on this machine ({'; '.join(self.elsewhere)}), and without its recorded "
+                f"{note.name} has other bits here ({where}), and without its recorded "
                 "weights it cannot be told whether they are within tolerance; ask for a bundle written with `disgorge "
-                "request report REQUEST --with-inputs`, or re-execute on a machine like the recorded one"
+                "request report REQUEST --with-inputs`, or re-execute in an environment like the recorded one"
             )
         allowed = self.tolerances.get(note.recipe["method"])
-        distance = self._distance(note, digest, allowed)
+        distance = self._distance(note, done.digest, allowed)
         if distance > 1:
             raise BundleBroken(
-                f"{note.name} is not what its recipe makes: re-executed on another machine type "
-                f"({'; '.join(self.elsewhere)}), it is {distance:.3g} times the tolerance away; do not rely on this "
-                "report"
+                f"{note.name} is not what its recipe makes: re-executed in another environment ({where}), it is "
+                f"{distance:.3g} times the tolerance away; do not rely on this report"
             )
         self.within[note.name] = distance
 

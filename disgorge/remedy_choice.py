@@ -16,6 +16,9 @@ from policies.taxonomy import Guarantee, Remedy
 _CHEAPEST_FIRST = (Remedy.DROP, Remedy.SUBTRACT, Remedy.RETRAIN)
 _ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.RETRAIN: Action.RETRAIN}
 
+Again = Mapping[str, Mapping[str, tuple[Component, str]]]
+"""By release and name, components that are trained again though nothing of the request reaches them, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -55,8 +58,18 @@ class Hit:
         return sum((member.cost for member in self.members), Cost())
 
 
-def remedies_for(hit: Hit, owed: Owed, methods: Mapping[str, Method], shards: Mapping[str, Shard]) -> list[Step] | None:
-    """Return one step per affected component, or None where a component has no remedy that is strong enough."""
+def remedies_for(
+    hit: Hit,
+    owed: Owed,
+    methods: Mapping[str, Method],
+    shards: Mapping[str, Shard],
+    *,
+    again: Again,
+) -> list[Step] | None:
+    """Return one step per affected component, or None where a component has no remedy that is strong enough.
+
+    With them come the components that are only trained again, ``again``; what is trained comes after its inputs.
+    """
     method = methods.get(hit.spec.method)
     if method is None:
         return None
@@ -67,7 +80,23 @@ def remedies_for(hit: Hit, owed: Owed, methods: Mapping[str, Method], shards: Ma
         if step is None:
             return None
         steps.append(step)
-    return steps
+    steps += [_again(hit, part, target[name], why) for name, (part, why) in again.get(hit.label, {}).items()]
+    order = {name: place for place, name in enumerate(target)}
+    return sorted(steps, key=lambda step: order.get(step.subject, -1))
+
+
+def _again(hit: Hit, component: Component, blueprint: Blueprint, why: str) -> Step:
+    """Return the step that trains a component again that the removal does not touch."""
+    return Step(
+        id=f"retrain-{component.name}",
+        action=Action.RETRAIN,
+        subject=component.name,
+        release=hit.label,
+        guarantee=Guarantee.EXACT,
+        cost=_cost(Remedy.RETRAIN, component, blueprint),
+        words=f"Train {component.name} again here, though the removal does not touch it: {why}.",
+        detail={**retiring([component]), "untouched": True},
+    )
 
 
 def _remedy(hit: Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Method) -> Step | None:

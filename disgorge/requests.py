@@ -11,6 +11,7 @@ from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DisgorgeError, NotApproved, StalePlan
+from disgorge.evidence import probes
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
@@ -18,6 +19,8 @@ from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
+from disgorge.remedy_choice import Again
+from disgorge.repeatable import refusal, unrepeatable
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
@@ -102,10 +105,20 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     return decision
 
 
-def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] = ()) -> Plan:
+def plan_request(
+    ledger: Ledger,
+    request_id: str,
+    *,
+    withdraw: Collection[str] = (),
+    every_probe: bool = False,
+    retrain_untouched: bool = False,
+) -> Plan:
     """Plan a granted request against the lineage as it is now, store the plan, and record its digest.
 
     ``withdraw`` are releases to destroy whatever else could be done: the way out where a check of one does not pass.
+    ``every_probe`` adds statistical probes that nothing requires, and ``retrain_untouched`` trains again what the
+    request does not touch and what cannot be shown here by equal bits; without it such parts raise
+    :class:`~disgorge.errors.EnvironmentDiffers`.
     """
     case = open_case(ledger, request_id)
     if case.decision is None:
@@ -127,8 +140,9 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
             f"request {request_id} is {case.decision.outcome.value}; only a granted one is planned (`disgorge policy "
             f"explain {request_id}` says why)"
         )
+    decision = case.decision
     impact = impact_of(ledger, case.request)
-    if case.withdrawn and not withdraw:
+    if case.withdrawn and not withdraw and not retrain_untouched:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -141,16 +155,21 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
         refuse_lost_rows(ledger, change)
     require_judged(near_now(ledger, case, [change.before for change in impact.shards]), case)
     unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
-    plan = make_plan(
-        case.decision,
-        impact,
-        methods(),
-        shards=shards,
-        components=components,
-        references=references,
-        unfinished=unfinished,
-        withdraw=withdraw,
-    )
+
+    def planned(again: Again) -> Plan:
+        return make_plan(
+            decision, impact, methods(), shards=shards, components=components, references=references,
+            unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), every_probe=every_probe,
+        )  # fmt: skip
+
+    plan = planned({})
+    if left_alone := unrepeatable(ledger, plan):
+        if not retrain_untouched:
+            raise refusal(request_id, left_alone)
+        plan = planned({
+            release: {name: (part.component, "; ".join(part.why)) for name, part in parts.items()}
+            for release, parts in left_alone.items()
+        })  # fmt: skip
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})

@@ -16,19 +16,21 @@ from lineage.ledger import Ledger
 from lineage.room import LIMIT
 from lineage.shards import shard_items
 
-_RECIPE = {"method", "version", "kind", "parameters", "uses", "libraries", "threads", "deterministic"}
+_RECIPE = {"method", "version", "kind", "parameters", "uses", "threads", "deterministic"}
+_ONCE_TOO = {"device", "libraries"}
+"""Fields that only recipes of now, or only older ones, have."""
 
 
 def check_recipes(artefacts: Artefacts) -> None:
     """Refuse recipes that nobody recorded whole, or whose method is not installed in their version."""
-    foreign = sorted(note.name for note in artefacts.recipes if set(note.recipe) != _RECIPE)
+    foreign = sorted(note.name for note in artefacts.recipes if set(note.recipe) - _ONCE_TOO != _RECIPE)
     if foreign:
         raise InputsMissing(
             f"{', '.join(foreign)}: no recipe was recorded that can be carried out again, so the removal can be "
             "verified at level ledger only; ask how these were trained"
         )
     for note in artefacts.recipes:
-        if note.recipe["kind"] != note.kind or not isinstance(note.recipe["libraries"], dict):
+        if note.recipe["kind"] != note.kind or not isinstance(note.environment.get("libraries", {}), dict):
             raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
     for name, version in sorted(
         {(str(note.recipe["method"]), str(note.recipe["version"])) for note in artefacts.recipes}

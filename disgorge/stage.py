@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lineage.catalog import Catalog
 from lineage.content import write_content
 from lineage.ledger import Ledger
-from lineage.records import Json, plain
+from lineage.records import Json
 from lineage.shard_files import shard_items
 
 WORKSPACE = "workspace"
@@ -61,21 +60,10 @@ class Stage:
                     write_content(target, *shard_items(self.source, digest, verify=False))
                 else:
                     shutil.copyfile(source, target)
-        if question:
-            self._record({digest for kind, digest in uses if kind == "component"})
 
     def take(self, digest: str) -> str:
         """Copy a result to the source's store, its bytes checked, and return its digest."""
         return self.source.objects.put(self.ledger.objects.get(digest))
-
-    def _record(self, components: set[str]) -> None:
-        """Record components, because a composition does not say of which kind its members are."""
-        with Catalog.of(self.ledger) as catalog:
-            components -= {component.digest for component in catalog.components(live=False)}
-        with Catalog.of(self.source) as catalog:
-            wanted = [component for component in catalog.components(live=False) if component.digest in components]
-        for component in wanted:
-            self.ledger.append("component", {"component": plain(component)})
 
 
 def _asked(question: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

@@ -74,12 +74,16 @@ class MethodNote:
 
 @dataclass(frozen=True, slots=True)
 class RecipeNote:
-    """How a component of a new composition came to be: all it takes to make it again. ``{}`` if nobody recorded it."""
+    """How a component of a new composition came to be: all it takes to make it again, and what it ran on.
+
+    Either is ``{}`` if it was not recorded.
+    """
 
     component: str
     name: str
     kind: str
     recipe: dict[str, Json]
+    environment: dict[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Makes models: lays one out, makes the components that are missing, and assembles what answers.
 
-A component whose recipe was carried out before is taken from the store, not trained again: the negative consequence is
-that a store that lies is believed until the never-trained check re-executes the recipe in another process.
+A component whose recipe was carried out before in an environment like this one is taken from the store, not trained
+again: the negative consequence is that a store that lies is believed until the never-trained check re-executes the
+recipe in another process. What a removal leaves alone is taken from the composition by name and digest, whatever its
+recipe or environment.
 """
 
 import re
@@ -10,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Job, OnProgress, Runner, unseen
+from disgorge.kernels import steer_this_process
 from disgorge.laying_out import layout_of, touched_by_removable
+from disgorge.machine import can_be_reused
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -29,6 +33,9 @@ from lineage.records import (
     plain,
     restore,
 )
+from lineage.state import component_of
+
+NONE: Mapping[str, Component] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +93,23 @@ def make(
     shift: int = 0,
     recorded_as: str | None = None,
     only: Container[str] | None = None,
+    untouched: Mapping[str, Component] = NONE,
     on_progress: OnProgress = unseen,
 ) -> Made:
     """Make the components of a model that do not exist yet, record each, and return the composition.
 
     ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
-    and :class:`ExecutionFailed` says which other one is missing. Each component is recorded as soon as it is trained,
-    so a run that was stopped goes on where it was. The composition itself is not released.
+    and :class:`ExecutionFailed` says which other one is missing. ``untouched`` are taken as they are, by name. Each
+    component is recorded as soon as it is trained, so a run that was stopped goes on where it was. The composition
+    itself is not released.
     """
     blueprints = layout_of(method_named(spec.method), spec, shards)
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
     return _make(
         ledger, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
-        on_progress=on_progress,
+        untouched=untouched, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -113,31 +122,40 @@ def _make(
     shards: Mapping[str, Shard],
     recorded_as: str | None = None,
     only: Container[str] | None = None,
+    untouched: Mapping[str, Component] = NONE,
     on_progress: OnProgress = unseen,
 ) -> Made:
     method = method_named(spec.method)
     title = recorded_as or spec.release
+    recorded = _recorded(ledger)
     with Catalog.of(ledger) as catalog:
-        by_recipe = {component.recipe_digest: component for component in catalog.components(live=False)}
         live = {(component.name, component.digest) for component in catalog.components()}
-    by_recipe = {key: component for key, component in by_recipe.items() if ledger.objects.exists(component.digest)}
     digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
     components: dict[str, Component] = {}
     trained: list[str] = []
 
     def keep(blueprint: Blueprint, component: Component) -> None:
-        if (component.name, component.digest) not in live:
+        known = recorded.get(component.recipe_digest, ())
+        if (component.name, component.digest) not in live or not any(_is_same(component, each) for each in known):
             ledger.append("component", {"component": plain(component)})
         components[blueprint.name] = component
         digests["component", blueprint.name] = component.digest
+
+    def finished(name: str, recipe: dict[str, Json]) -> Component | None:
+        """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
+        there = [each for each in recorded.get(digest_of(recipe), ()) if ledger.objects.exists(each.digest)]
+        if only is None or name in only:
+            there = [each for each in there if can_be_reused(each, method.libraries) and is_whole(ledger, each.digest)]
+        return there[-1] if there else None
 
     for wave in waves(blueprints):
         jobs: dict[str, tuple[Blueprint, Job]] = {}
         for blueprint in wave:
             recipe = recipe_for(method, blueprint, digests, spec)
             name = component_name(title, blueprint.name)
-            made = by_recipe.get(digest_of(recipe))
-            if made is not None and (only is not None or is_whole(ledger, made.digest)):
+            if name in untouched:
+                keep(blueprint, untouched[name])
+            elif (made := finished(name, recipe)) is not None:
                 keep(blueprint, replace(made, name=name))
             elif only is not None and name not in only:
                 raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
@@ -147,8 +165,9 @@ def _make(
             blueprint, job = jobs[done.job.name]
             cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
             component = Component(
-                done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",)
-            )
+                done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
+                done.environment,
+            )  # fmt: skip
             keep(blueprint, component)
             trained.append(job.name)
     members = in_member_order(
@@ -156,6 +175,22 @@ def _make(
     )
     composition = Composition(spec.method, plain(spec), members)
     return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
+
+
+def _recorded(ledger: Ledger) -> dict[str, list[Component]]:
+    """Return every component as it was recorded, by the digest of its recipe, oldest first.
+
+    The catalog has one record of each name and digest; two recipes, or two environments, may make the same bytes.
+    """
+    found: dict[str, list[Component]] = {}
+    for fact in ledger.facts("component"):
+        component = component_of(fact.body["component"])
+        found.setdefault(component.recipe_digest, []).append(component)
+    return found
+
+
+def _is_same(one: Component, other: Component) -> bool:
+    return (one.name, one.digest, one.environment) == (other.name, other.digest, other.environment)
 
 
 def is_whole(ledger: Ledger, component: str) -> bool:
@@ -170,13 +205,20 @@ def remake(
     runner: Runner,
     *,
     shards: Mapping[str, Shard],
+    untouched: Mapping[str, Component] = NONE,
     on_progress: OnProgress = unseen,
 ) -> Component:
-    """Train one component of a model on the shards there are, record it and return it; its inputs must exist."""
+    """Train one component of a model on the shards there are, record it and return it; its inputs must exist.
+
+    One that was trained by this recipe before, in an environment like this one, is not trained again.
+    """
     wanted = blueprint_name(spec.release, name)
     blueprints = layout_of(method_named(spec.method), spec, shards)
     needed = ancestry(blueprints, wanted)
-    made = _make(ledger, spec, runner, blueprints=needed, shards=shards, only={name}, on_progress=on_progress)
+    made = _make(
+        ledger, spec, runner, blueprints=needed, shards=shards, only={name}, untouched=untouched,
+        on_progress=on_progress,
+    )  # fmt: skip
     return made.components[-1]
 
 
@@ -216,11 +258,18 @@ def spec_of(composition: Composition) -> ModelSpec:
     return restore(ModelSpec, composition.spec)
 
 
-def assemble(ledger: Ledger, composition: Composition, *, title: str | None = None) -> Model:
-    """Return the model a composition describes, its components read from the object store and verified."""
+def assemble(
+    ledger: Ledger, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
+) -> Model:
+    """Return the model a composition describes, its components read from the object store and verified.
+
+    ``kinds`` has the kind of each member by digest; the catalog is asked where it is not given.
+    """
     spec = spec_of(composition)
-    with Catalog.of(ledger) as catalog:
-        kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+    if kinds is None:
+        with Catalog.of(ledger) as catalog:
+            kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+    steer_this_process()
     parts = tuple(
         Part(
             blueprint_name(title or spec.release, member.name),

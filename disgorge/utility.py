@@ -1,25 +1,37 @@
 """How good a model is before and after a removal, and whether enough of that is left."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
 
 from disgorge.evidence import Check, Utility, Verdict
 from disgorge.method import Items, Model
+from lineage.records import Json
 
 _QUESTION = "How good is the release on data it never saw, before and after?"
 
 
-def measured(release: str, old: Model, new: Model, sets: Mapping[str, Items]) -> list[Utility]:
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a model came to on a set of ``n`` items: values by name, the headline first."""
+
+    n: int
+    values: dict[str, float]
+
+
+def measures_of(model: Model, items: Items) -> dict[str, Json]:
+    """Return the measures of a model on items, in plain form."""
+    values = {name: float(value) for name, value in model.utility(items).items()}
+    return {"n": len(items), "values": values}
+
+
+def compared(release: str, before: Mapping[str, Measures], after: Mapping[str, Measures]) -> list[Utility]:
     """Return every measure of two models on sets of items by name, the headline of each set first."""
-    found = []
-    for shard, items in sets.items():
-        if len(items):
-            before, after = old.utility(items), new.utility(items)
-            found += [
-                Utility(release, shard, metric, len(items), float(before[metric]), float(after[metric]))
-                for metric in after
-            ]
-    return found
+    return [
+        Utility(release, shard, metric, found.n, before[shard].values[metric], value)
+        for shard, found in after.items()
+        for metric, value in found.values.items()
+    ]
 
 
 def utility_check(release: str, utility: tuple[Utility, ...], floor: float | None, *, accepted: bool) -> Check:

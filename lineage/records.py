@@ -110,9 +110,9 @@ class Cost:
 class Component:
     """A separable trained part: the digest of its safetensors bytes, under a stable name.
 
-    ``kind`` is an open string. ``recipe`` holds all that determines the bits: method, version, parameters, seed,
-    ordered uses, library versions, threads. A component recorded by foreign code may leave it empty: such a component
-    can be traced and withdrawn, not retrained.
+    ``kind`` is an open string. ``recipe`` is what was asked: method, version, parameters, seed, ordered uses, threads.
+    ``environment`` is what it ran on: versions of the libraries it used, interpreter, processor, kernels. A component
+    recorded by foreign code may leave both empty: such a component can be traced and withdrawn, not retrained.
     """
 
     digest: str
@@ -122,6 +122,7 @@ class Component:
     recipe: dict[str, Json] = field(default_factory=dict)
     cost: Cost = Cost()
     locations: tuple[str, ...] = ()
+    environment: dict[str, Json] = field(default_factory=dict)
 
     @property
     def recipe_digest(self) -> str:

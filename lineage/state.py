@@ -142,6 +142,7 @@ def component_of(body: dict[str, Json]) -> Component:
             recipe=body.get("recipe", {}),
             cost=Cost(**body.get("cost", {})),
             locations=tuple(body.get("locations", ())),
+            environment=body.get("environment", {}),
         )
     )
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from disgorge.kernels import chosen
 from tests.tier import tally
 
 PLUGINS = str(Path(__file__).parent / "plugins")
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+os.environ |= chosen()  # as every program of ours has it: what is trained here is re-executed elsewhere
 os.environ["PYTHONPATH"] = os.pathsep.join(p for p in (PLUGINS, os.environ.get("PYTHONPATH")) if p)
 sys.path.insert(0, PLUGINS)
 

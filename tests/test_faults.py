@@ -168,11 +168,11 @@ def test_workers_die_with_who_started_them() -> None:
     workspace = wanted.copy("workers")
     assert wanted.kill(workspace, die_at=wanted.place("probe", "os.rename", "/head.json"), workers=True)
     until = time.monotonic() + 20
-    while aftermath.orphans(workspace) and time.monotonic() < until:
+    while aftermath.orphans() and time.monotonic() < until:
         time.sleep(0.05)
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     wanted.resume(workspace, workers=True)
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     wanted.check(workspace)
 
 
@@ -194,7 +194,7 @@ def test_a_worker_that_is_killed_stops_the_removal_and_it_goes_on(number: int) -
     aftermath.under_way(workspace, wanted.plan)
     if not closed(workspace):
         wanted.resume(workspace)
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     wanted.check(workspace)
 
 

@@ -161,7 +161,7 @@ def test_ctrl_c_at_any_change_is_one_line_and_can_be_resumed(number: int) -> Non
     )  # fmt: skip
     assert ended.code == 130, (place, ended)
     assert AGAIN.fullmatch(ended.err), (place, ended)
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     aftermath.under_way(workspace, wanted.plan)
     wanted.resume(workspace)
     wanted.check(workspace)
@@ -172,19 +172,19 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
     workspace = wanted.copy("terminal")
     with start(workspace, "request", "execute", "R-1", "--references", "0") as process:
         until = time.monotonic() + 60
-        while not aftermath.orphans(workspace) and process.poll() is None and time.monotonic() < until:
+        while not aftermath.orphans() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out
     assert AGAIN.fullmatch(err), (out, err)
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     aftermath.under_way(workspace, wanted.plan)
     with start(workspace, "request", "resume", "R-1", "--references", "0") as process:
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, ""), err
     assert "certified" in out
-    assert not aftermath.orphans(workspace)
+    assert not aftermath.orphans()
     wanted.check(workspace)
 
 

@@ -63,6 +63,14 @@ def plan(
     withdraw: Annotated[
         list[str] | None, typer.Option("--withdraw", help="Destroy this release, whatever else could be done.")
     ] = None,
+    every_probe: Annotated[
+        bool,
+        typer.Option("--probes", help="Also compare with never-trained models by every statistical probe there is."),
+    ] = False,
+    retrain_untouched: Annotated[
+        bool,
+        typer.Option("--retrain-untouched", help="Train again, too, what is not touched but cannot be compared here."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs."""
@@ -70,7 +78,9 @@ def plan(
     from lineage.ledger import Ledger
     from lineage.records import plain
 
-    made = plan_request(Ledger.open(), request, withdraw=withdraw or ())
+    made = plan_request(
+        Ledger.open(), request, withdraw=withdraw or (), every_probe=every_probe, retrain_untouched=retrain_untouched
+    )
     if as_json:
         show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
         return

@@ -7,7 +7,7 @@ code  means
 1     findings, or a refused check
 2     wrong use, or input that cannot be taken
 3     the machine failed: a disk, a permission, something nobody thought of
-4     verified within a tolerance only, on another type of machine
+4     inconclusive: the environment here is not the one that was recorded
 130   interrupted from the keyboard
 ====  ==========================================================================
 
@@ -116,11 +116,13 @@ def _misused(error: Any) -> Exception:
 
 def exit_code_of(error: Exception) -> int:
     """Return the exit code that an error calls for."""
-    from disgorge.errors import BundleBroken, CertificateRefused, KeyMismatch
+    from disgorge.errors import BundleBroken, CertificateRefused, EnvironmentDiffers, KeyMismatch
     from lineage.errors import DigestMismatch, ExpectationsFailed, LedgerBroken
 
     if isinstance(error, Interrupted):
         return INTERRUPTED
+    if isinstance(error, EnvironmentDiffers):
+        return 4
     damaged = (BundleBroken, DigestMismatch, KeyMismatch, LedgerBroken)
     if isinstance(error, (Refused, CertificateRefused, ExpectationsFailed, *damaged)):
         return 1

@@ -6,7 +6,9 @@ earlier run is what ``proved`` holds.
 
 Where a component differs, the check says by how much: the largest absolute difference of any weight, and the largest
 difference between the scores that the recorded model and the one made of re-executed components give held-out items.
-It fails all the same: a small difference may be a library's, or all that is left of what was to be removed.
+It fails all the same: a small difference may be a library's, or all that is left of what was to be removed. Only where
+every part that differs was made in another environment (:mod:`disgorge.machine`) is that no verdict: the check is
+inconclusive, names both, and the way out is to train those parts again here.
 
 Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being either
 no part of what re-execution makes or one of other bytes. And retraining must pass against retraining: the part that
@@ -47,6 +49,7 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     components = sorted(case.components, key=lambda component: (component.name, component.digest))
     outcomes = list(_outcomes(case, components, progress))
     equal = sum(not why for _, _, why in outcomes)
+    earlier = sum(_is_earlier(case, component) for component in components)
     different = [(component.name, why) for component, _, why in outcomes if why]
     apart = _weights_apart(case, outcomes)
     outputs = _outputs_apart(case, outcomes) if different else {}
@@ -56,11 +59,15 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     if not total:
         verdict, answer = Verdict.INCONCLUSIVE, "Not shown: the release has no component to train again."
     elif different:
-        verdict = Verdict.FAIL
         named = "; ".join(f"{name} {why}{_how_far(apart.get(name, {}))}" for name, why in different)
-        answer = f"No, {equal} of {total} components are equal; {named}."
+        machine = all(case.elsewhere.get(name) for name, _ in different)
+        verdict = Verdict.INCONCLUSIVE if machine else Verdict.FAIL
+        begin = "Not shown" if machine else "No"
+        answer = f"{begin}, {equal} of {total} components are equal; {named}."
         if "max" in outputs:
             answer += f" Scores on {outputs['n']} held-out items differ by up to {outputs['max']:.3g}."
+        if machine:
+            answer += f" {_elsewhere(case, [name for name, _ in different])}"
     elif lost or len(controls) < 2:
         verdict = Verdict.INCONCLUSIVE
         why = " ".join(lost) or "No part was executed twice, so that nobody knows whether training repeats here."
@@ -68,7 +75,8 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
     else:
         verdict = Verdict.PASS
         answer = (
-            f"Yes, {total} of {total} components, trained again from nothing without the data, are equal bit for bit."
+            f"Yes, {total} of {total} components, trained again from nothing without the data, are equal bit for bit"
+            f" ({total - earlier} run now, {earlier} standing on earlier runs)."
         )
     return Check(
         name=NAME,
@@ -88,12 +96,19 @@ def never_trained(case: ReexecutionCase, *, progress: Progress = no_progress) ->
                     "recorded": component.digest,
                     "reexecuted": reached,
                     "recipe": component.recipe_digest if component.recipe else None,
-                    "earlier": bool(component.recipe) and component.recipe_digest in case.proved,
+                    "earlier": _is_earlier(case, component),
                     **({"weights": apart[component.name]} if component.name in apart else {}),
                 }
                 for component, reached, _ in outcomes
             ],
             "differ": [name for name, _ in different],
+            "run now": total - earlier,
+            "standing on earlier runs": earlier,
+            **(
+                {"elsewhere": sorted({words for name, _ in different for words in case.elsewhere.get(name, ())})}
+                if verdict is Verdict.INCONCLUSIVE and different
+                else {}
+            ),
             **({"outputs": outputs} if outputs else {}),
         },
     )
@@ -114,6 +129,21 @@ def _outcomes(
         why = "" if reached == component.digest else f"differs from what its recipe makes (re-executed {when})"
         yield component, reached, why
     progress(len(components), len(components))
+
+
+def _is_earlier(case: ReexecutionCase, component: Component) -> bool:
+    """Whether a component stands on an earlier re-execution and was not run now."""
+    return bool(component.recipe) and component.recipe_digest in case.proved
+
+
+def _elsewhere(case: ReexecutionCase, names: list[str]) -> str:
+    """Say that the environment is another one, how, and what to do."""
+    found = dict.fromkeys(words for name in names for words in case.elsewhere[name])
+    return (
+        f"The environment is not the one they were made in ({'; '.join(found)}), so this says nothing about the "
+        f"removal: go back to that environment and resume, or have them trained again here with `disgorge request plan "
+        f"{case.request} --retrain-untouched`."
+    )
 
 
 def _positive(case: ReexecutionCase, outcomes: list[Outcome]) -> Control:

@@ -134,14 +134,14 @@ def traces(ledger: Ledger, items: frozenset[str]) -> list[str]:
     return found
 
 
-def orphans(workspace: Path) -> list[int]:
-    """Return the ids of worker processes that still serve a workspace."""
+def orphans() -> list[int]:
+    """Return the ids of worker processes whose program is gone: they name its process id."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"disgorge.work" in words and str(workspace.resolve()).encode() in words:
+        if b"disgorge.work" in words and not Path("/proc", words[-2].decode()).exists():
             found.append(int(folder.name))
     return found

@@ -31,6 +31,7 @@ class Averages:
     name: str = "averages"
     version: str = "1"
     citation: str = "none: a method for tests"
+    libraries: tuple[str, ...] = ("numpy",)
     promises_not: tuple[str, ...] = ("It says nothing about data outside its shards.",)
     offers: tuple[Offer, ...] = (
         Offer("mean", Remedy.SUBTRACT, Guarantee.EXACT, Family.COMPARTMENTALIZATION, "Recomposed from what is kept."),

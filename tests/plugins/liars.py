@@ -110,6 +110,11 @@ class Lying:
     name: str = "lying"
     version: str = "1"
     citation: str = "none: a method for tests"
+    libraries: tuple[str, ...] = (
+        "numpy",
+        "torch",
+        *(["diffusers.models.unets.unet_2d"] if os.environ.get("DISGORGE_FULL") == "1" else []),
+    )
     promises_not: tuple[str, ...] = ("It promises everything.",)
     guarantee: Guarantee = Guarantee.EXACT
 

@@ -48,6 +48,12 @@ class CompartmentalDiffusion:
 
     name = "compartmental_diffusion"
     version = "1"
+    libraries: tuple[str, ...] = (
+        "numpy",
+        "torch",
+        "diffusers.models.unets.unet_2d",
+        "diffusers.schedulers.scheduling_ddim",
+    )
     citation = (
         "A. Golatkar, A. Achille, A. Swaminathan, S. Soatto, Training Data Protection with Compositional Diffusion"
         " Models, arXiv:2308.01937"

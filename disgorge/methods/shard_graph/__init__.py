@@ -54,6 +54,7 @@ class ShardGraph:
 
     name = "shard_graph"
     version = "1"
+    libraries: tuple[str, ...] = ("numpy", "torch")
     citation = (
         "Dukler, Bowman, Achille, Golatkar, Swaminathan, Soatto. SAFE: Machine Unlearning With Shard Graphs. "
         "ICCV 2023, arXiv:2304.13169."

@@ -46,6 +46,7 @@ class TangentComposition:
 
     name = "tangent_composition"
     version = "1"
+    libraries: tuple[str, ...] = ("numpy", "torch")
     citation = (
         "Liu, Soatto. Tangent Model Composition for Ensembling and Continual Fine-tuning. ICCV 2023, arXiv:2307.08114."
     )

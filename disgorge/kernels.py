@@ -1,0 +1,172 @@
+"""CPU kernels: which instruction sets torch's libraries may use here, set by environment and read back.
+
+ATen, MKL and oneDNN each choose kernels for the processor when they are first used, and another choice changes the last
+bits of what is trained. ATen's choice can fail: it reads ``/proc/cpuinfo``, and where that cannot be read it falls back
+to its plainest kernels without an error. A confined process loses that file when the kernel drops its cached entry of
+it (memory pressure is enough), because Landlock's permission belongs to the entry. So the choice is never left to the
+libraries: every worker is started with :func:`chosen`, or with the variables that a recorded part was made under, and
+:func:`in_use` reads back what was really taken.
+
+The setting is AVX2 throughout, which every x86 server of the last ten years has; ``benchmarks/kernels.py`` measures
+what it costs and which other dispatch gives the same bits. Processors without AVX2 use their libraries' own choice.
+"""
+
+import ctypes
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lineage.records import Json
+
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+"""What holds ATen, MKL and oneDNN to AVX2."""
+_OF_TORCH = (
+    *PORTABLE,
+    "DNNL_MAX_CPU_ISA",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_CPU_ISA_HINTS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+)
+_OF_NUMPY = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
+STEERING = (*_OF_TORCH, *_OF_NUMPY)
+"""Variables that steer which kernels torch, its libraries and numpy use; workers inherit none of them."""
+_VALUE = re.compile(r"[A-Za-z0-9_,. -]{1,200}")
+_READ_BACK = {"aten": "AVX2", "mkl": "AVX2", "onednn": "AVX2"}
+"""What each library says of itself under :data:`PORTABLE`."""
+_MKL_BRANCHES = {
+    3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX", 10: "AVX2",
+    11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1",
+}  # fmt: skip
+"""MKL's names of its code branches, from ``mkl_cbwr_get`` (oneMKL reference, conditional numerical reproducibility)."""
+
+
+@cache
+def has_avx2() -> bool:
+    """Whether this processor has AVX2 and FMA, asked of the processor itself and not of ``/proc``."""
+    try:
+        from numpy._core._multiarray_umath import __cpu_features__ as features
+    except ImportError:  # another numpy keeps them elsewhere
+        return False
+    return bool(features.get("AVX2") and features.get("FMA3"))
+
+
+def chosen() -> dict[str, str]:
+    """Return the variables under which parts are trained here: AVX2, and what this shell says of numpy's kernels."""
+    inherited = {name: os.environ[name] for name in _OF_NUMPY if name in os.environ}
+    return {**(PORTABLE if has_avx2() else {}), **inherited}
+
+
+def steered(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which ``variables``, and no other, steer the choice of kernels.
+
+    Values may come out of a bundle: names that steer nothing, and values that no setting has, are left out.
+    """
+    taken = {name: value for name, value in variables.items() if name in STEERING and _VALUE.fullmatch(str(value))}
+    return {name: value for name, value in environ.items() if name not in STEERING} | taken
+
+
+def steer_this_process() -> None:
+    """Hold torch to :func:`chosen` in this process too, unless it is loaded already and has made its choice."""
+    if "torch" not in sys.modules:
+        variables = chosen()
+        for name in _OF_TORCH:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in variables.items() if name in _OF_TORCH})
+
+
+def of_libraries(variables: Mapping[str, str], libraries: Iterable[str]) -> dict[str, str]:
+    """Return those of the variables that steer one of these libraries.
+
+    >>> of_libraries({"MKL_CBWR": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}, ["numpy"])
+    {'OPENBLAS_CORETYPE': 'Haswell'}
+    """
+    known = {*libraries}
+    names = (*(_OF_TORCH if "torch" in known else ()), *(_OF_NUMPY if known & {"numpy", "torch"} else ()))
+    return {name: variables[name] for name in names if name in variables}
+
+
+def setting_of(environment: Mapping[str, Json]) -> dict[str, str]:
+    """Return the variables to set where a part is made again that was made in a recorded environment.
+
+    One that torch had no part in is made under this machine's own, so that no process is started for it alone.
+    """
+    found = environment.get("variables")
+    recorded = found if isinstance(found, dict) else {}
+    if "torch" in (environment.get("libraries") or {}):
+        return dict(recorded)
+    return {**(PORTABLE if has_avx2() else {}), **recorded}
+
+
+def is_unusable(variables: Mapping[str, str]) -> bool:
+    """Whether a recorded setting asks for AVX2 and this processor has none."""
+    return variables.get("ATEN_CPU_CAPABILITY") == "avx2" and not has_avx2()
+
+
+def in_use() -> dict[str, str]:
+    """Return what ATen, MKL and oneDNN chose in this process; nothing where torch is not loaded.
+
+    A library that this build of torch lacks, or that cannot be asked, is left out.
+    """
+    if "torch" not in sys.modules:
+        return {}
+    import torch
+
+    read = {"aten": torch.backends.cpu.get_cpu_capability(), "mkl": _mkl(), "onednn": _onednn()}
+    return {name: value for name, value in read.items() if value}
+
+
+def not_as_asked(variables: Mapping[str, str], used: Mapping[str, str]) -> str:
+    """Say which library uses other kernels than :data:`PORTABLE` asks for, "" if none does.
+
+    >>> not_as_asked(PORTABLE, {"aten": "DEFAULT", "mkl": "AVX2"})
+    'aten uses DEFAULT kernels where AVX2 was set'
+    >>> not_as_asked({}, {"aten": "AVX512"}), not_as_asked(PORTABLE, {})
+    ('', '')
+    """
+    if any(variables.get(name) != value for name, value in PORTABLE.items()):
+        return ""
+    other = [f"{name} uses {used[name]} kernels where {_READ_BACK[name]} was set" for name in sorted(used)
+             if used[name] != _READ_BACK[name]]  # fmt: skip
+    return "; ".join(other)
+
+
+def _mkl() -> str:
+    """Return MKL's code branch, "" where torch is built without it or hides the function."""
+    import torch
+
+    found = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        library = ctypes.CDLL(str(found))
+        branch = library.mkl_serv_cbwr_get(1)
+        taken = library.mkl_serv_cbwr_get_auto_branch() if branch == 1 else branch
+    except (OSError, AttributeError):
+        return ""
+    return _MKL_BRANCHES.get(taken, str(taken)) + (" (its own choice)" if branch == 1 else "")
+
+
+def _onednn() -> str:
+    """Return the instruction set oneDNN says it uses, "" where it does not say: it tells nobody but standard output."""
+    import torch
+
+    mkldnn: Any = torch.backends.mkldnn
+    if not mkldnn.is_available():
+        return ""
+    sys.stdout.flush()
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(1)
+        os.dup2(said.fileno(), 1)
+        try:
+            with mkldnn.verbose(mkldnn.VERBOSE_ON):
+                torch.nn.functional.conv2d(torch.zeros(2, 3, 16, 16), torch.zeros(4, 3, 3, 3))
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        said.seek(0)
+        named = re.search(r"info,cpu,isa:(?:Intel )?([^\n]+)", said.read().decode(errors="replace"))
+    return named[1].strip() if named else ""
