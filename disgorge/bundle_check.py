@@ -74,10 +74,7 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
 
     ``opened`` and ``summary`` are the statements in ``statement.json`` and ``svr.json``, their signatures checked.
     """
-    covered, beside = _signed_files(opened, summary)
-    _check_files(covered, beside, members)
-    if key_id(members["public.pem"]) != opened.key_id:
-        raise BundleBroken(f"public.pem is not the key that signed the statement; {AGAIN}")
+    beside = check_signed_files(opened, summary, members)
     predicate = _predicate(opened.statement)
     request = record(RemovalRequest, "request.json", members)
     decision = record(Decision, "decision.json", members)
@@ -115,6 +112,18 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
             *(["the certificate, issued again from the evidence"] if certificate else []),
         ),
     )
+
+
+def check_signed_files(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> dict[str, str]:
+    """Check that every file is the one that was signed, the public key included.
+
+    Returns name to SHA-256 of the files that only the summary covers.
+    """
+    covered, beside = _signed_files(opened, summary)
+    _check_files(covered, beside, members)
+    if key_id(members["public.pem"]) != opened.key_id:
+        raise BundleBroken(f"public.pem is not the key that signed the statement; {AGAIN}")
+    return beside
 
 
 def _signed_files(opened: Opened, summary: Opened) -> tuple[dict[str, str], dict[str, str]]:

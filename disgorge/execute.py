@@ -16,11 +16,11 @@ from pathlib import Path
 
 from disgorge.actions import Workshop, act
 from disgorge.barriers import require_alone, require_decided
-from disgorge.docket import Case, case_of, plan_of
+from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.examine import REFERENCES
 from disgorge.jobs import OnProgress, Runner, unseen
-from disgorge.plan import Action, Step
+from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due
 from disgorge.registry import Registrar
 from disgorge.repeatable import require_repeatable
@@ -88,11 +88,11 @@ def _execute(
         require_alone(ledger, case, plan)
     require_no_hold(case, "it was started")
     require_repeatable(ledger, plan, case)
-    observer.start(plan, case.request, [change.before for change in plan.shard_changes])
+    _start(observer, plan, case)
     for step in plan.steps:
         case = case_of(ledger, request)
-        if step.id in case.steps.get(plan.digest, {}):
-            continue
+        if step.id in case.steps.get(plan.digest, {}) and step.action is not Action.REPORT:
+            continue  # a report step that is done closed the request; if it is open, the ledger lost that fact
         require_no_hold(case, f"step {step.id}")
         if step.action is Action.PURGE:
             require_purge_due(case, ledger.now().date())
@@ -117,6 +117,22 @@ def _execute(
     observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, case.report["verdict"])
     took = sum(case.seconds[plan.digest].values())
     return Executed(request, case.report["verdict"], bundle, Cost(plan.cost.examples, plan.cost.steps, took))
+
+
+def close_tracking(ledger: Ledger, case: Case, observer: Observer) -> None:
+    """Tell the observer of the end of a finished execution, if a kill after the last step kept it from hearing."""
+    plan = case.report.get("plan", "")
+    if observer.left_open(plan):
+        _start(observer, begun_plan(ledger, plan), case)
+        evidence = evidence_of(ledger, case.report["evidence"])
+        observer.finish(evidence, ledger.workspace / case.report["bundle"], case.report["verdict"])
+
+
+def _start(observer: Observer, plan: Plan, case: Case) -> None:
+    """Tell the observer that a plan's execution begins, or goes on after the steps that are done."""
+    results, seconds = case.steps.get(plan.digest, {}), case.seconds.get(plan.digest, {})
+    done = [(step, seconds[step.id], results[step.id]) for step in plan.steps if step.id in results]
+    observer.start(plan, case.request, [change.before for change in plan.shard_changes], done)
 
 
 def require_no_hold(case: Case, before: str) -> None:

@@ -8,13 +8,14 @@ Rules kept here:
 
 - a rule's identifier never changes its meaning and is never used again, because a CI system remembers it;
 - a finding says nothing that changes from one day to the next for the same matter, so its fingerprint stays;
+- ``fact`` is where the ledger says it, so that a reader lands on that line; lines move, so no fingerprint holds it;
 - names come from other people's files: control and direction characters go out when a finding is made, so that no form
   can forget it; a terminal's markup is left alone here and switched off in :func:`table`;
-- JUnit knows no warning: only errors are failures there, the rest is printed with a case that passes.
+- JUnit knows no warning: what fails the gate is a failure there, the rest is printed with a case that passes.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How much a finding matters; only an error fails a gate. The words are SARIF's."""
+    """How much a finding matters; only an error fails a gate, unless it is strict. The words are SARIF's."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -117,6 +118,31 @@ PURGED_BACK = Rule(
     "Old weights or a withdrawn shard that a purge deleted lie in the workspace again.",
 )
 
+REPORT_CHANGED = Rule(
+    "DSG013",
+    "Report is not the one recorded",
+    Level.ERROR,
+    "A closed request's signed report is missing, was edited, or is another one than the ledger recorded.",
+)
+SIGNING_KEY_CHANGED = Rule(
+    "DSG014",
+    "Signing key changed",
+    Level.ERROR,
+    "The workspace's public key is missing, does not belong to the private key, or is not the one that signed reports.",
+)
+LEDGER_REWRITTEN = Rule(
+    "DSG015",
+    "Ledger contradicts a signed report",
+    Level.ERROR,
+    "A signed report names a ledger that the ledger here does not continue: facts were rewritten, removed or replaced.",
+)
+FACTS_LOST = Rule(
+    "DSG016",
+    "Facts lost",
+    Level.WARNING,
+    "The last facts of the ledger were lost, and the loss was accepted: what they recorded is not known any more.",
+)
+
 RULES = (
     UNREGISTERED_INPUT,
     DIGEST_MISMATCH,
@@ -130,6 +156,10 @@ RULES = (
     PURGE_OVERDUE,
     PRIVATE_LOST,
     PURGED_BACK,
+    REPORT_CHANGED,
+    SIGNING_KEY_CHANGED,
+    LEDGER_REWRITTEN,
+    FACTS_LOST,
 )
 """Every rule, by identifier. New ones are added at the end."""
 
@@ -151,7 +181,8 @@ def printable(text: str) -> str:
 class Finding:
     """One matter: the rule, ``where`` (the name of what it is about), what is the matter, and what to do next.
 
-    ``severity`` is set when it is milder than the rule's usual level.
+    ``severity`` is set when it is milder than the rule's usual level. ``fact`` is the place, from 1, of the fact that
+    it is about: that line of the ledger.
     """
 
     rule: Rule
@@ -159,6 +190,7 @@ class Finding:
     words: str
     next: str
     severity: Level | None = None
+    fact: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("where", "words", "next"):
@@ -191,9 +223,14 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda f: (ranks.index(f.level), f.id, f.where, f.words)))
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 1 when any finding is an error, else 0."""
-    return int(any(finding.level is Level.ERROR for finding in findings))
+def fails(finding: Finding, *, strict: bool = False) -> bool:
+    """Whether a finding fails a gate: an error does, and with ``strict`` a warning too."""
+    return finding.level is Level.ERROR or (strict and finding.level is Level.WARNING)
+
+
+def exit_code(findings: Iterable[Finding], *, strict: bool = False) -> int:
+    """Return 1 when any finding fails the gate, else 0."""
+    return int(any(fails(finding, strict=strict) for finding in findings))
 
 
 def summary(findings: Sequence[Finding]) -> str:
@@ -230,7 +267,7 @@ def table(findings: Iterable[Finding]) -> "Table":
     return drawn
 
 
-def to_json(findings: Sequence[Finding]) -> Json:
+def to_json(findings: Sequence[Finding], *, strict: bool = False) -> Json:
     """Return findings as plain values, with the exit code they call for."""
     listed = [
         {
@@ -241,10 +278,11 @@ def to_json(findings: Sequence[Finding]) -> Json:
             "words": f.words,
             "next": f.next,
             "fingerprint": f.fingerprint,
+            "fact": f.fact,
         }
         for f in findings
     ]
-    return {"findings": listed, "summary": summary(findings), "exit": exit_code(findings)}
+    return {"findings": listed, "summary": summary(findings), "exit": exit_code(findings, strict=strict)}
 
 
 def tool_version() -> str:

@@ -13,6 +13,8 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},
     "canaries": {"commitment": str},
+    "report": {"bundle": str, "verdict": str},
+    "loss-accepted": {"first": int, "last": int, "digest": str},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

@@ -56,9 +56,22 @@ def tree_of(digests: Iterable[str]) -> "InmemoryTree":
     return tree
 
 
-def root_of(digests: Iterable[str]) -> str:
-    """Return the Merkle root over facts' digests, in hex."""
-    return bytes(tree_of(digests).get_root()).hex()
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The digests of a ledger's facts, and the tree over them, built once however many heads are asked for."""
+
+    digests: tuple[str, ...]
+    tree: "InmemoryTree"
+
+    @classmethod
+    def of(cls, digests: Iterable[str]) -> "Chain":
+        """Return the chain of these digests, in the ledger's order."""
+        listed = tuple(digests)
+        return cls(listed, tree_of(listed))
+
+    def root(self, size: int) -> str:
+        """Return the Merkle root over the first ``size`` facts, in hex."""
+        return bytes(self.tree.get_root(size)).hex()
 
 
 def prove(digests: Sequence[str], places: Iterable[int]) -> Proved:

@@ -135,6 +135,17 @@ class Store:
         runs = client.search_runs([self.experiment(client)], query, max_results=1, order_by=["attributes.start_time"])
         return str(runs[0].info.run_id) if runs else None
 
+    def find_running(self, client: Any, tags: dict[str, str]) -> list[str]:
+        """Return the ids of the runs with these tags that are not over. Values must not hold a quote."""
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        found = client.search_runs([self.experiment(client)], f"{query} and attributes.status = 'RUNNING'")
+        return [str(run.info.run_id) for run in found]
+
+    def exists(self) -> bool:
+        """Whether there is a store, as far as can be said without opening it, which would make one."""
+        uri = tracking_uri(self.workspace)
+        return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
 
 def run_of_release(client: Any, run_id: str) -> Any | None:
     """Return a run that holds the description of a release and nothing else, None for one of anybody else's.

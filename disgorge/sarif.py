@@ -3,14 +3,20 @@
 Source: OASIS, Static Analysis Results Interchange Format Version 2.1.0, errata 01. Tests validate what is written here
 against the schema published with it.
 
-Every result points at the ledger, because SARIF readers show nothing that has no file, and carries the name it is about
-as a logical location. The negative consequence: the file is right, a line in it is not given.
+Every result points at the ledger, at the line of the fact that it is about, because SARIF readers show nothing that has
+no file; one about no single fact points at the first line. What it is about is a logical location.
+
+What GitHub needs: places relative to the repository's root, and ``primaryLocationLineHash`` to know an alert again.
+It computes that hash from a line's text where it is missing, and then alerts on one line would be one.
 
 >>> sarif([])["version"]
 '2.1.0'
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 from disgorge.findings import RULES, Finding, Rule, tool_version
 from lineage.records import Json
@@ -22,8 +28,16 @@ LEDGER = ".disgorge/ledger.jsonl"
 """Where every finding points to, relative to the workspace."""
 
 
-def sarif(findings: Sequence[Finding]) -> Json:
-    """Return one SARIF log with one run, every rule described and one result per finding."""
+def ledger_uri(workspace: Path) -> str:
+    """Return where the ledger is, relative to the git repository that holds the workspace, or else to the workspace."""
+    workspace = workspace.resolve()
+    root = next((folder for folder in (workspace, *workspace.parents) if (folder / ".git").exists()), workspace)
+    return quote((workspace / LEDGER).relative_to(root).as_posix())
+
+
+def sarif(findings: Sequence[Finding], *, ledger: str = LEDGER) -> Json:
+    """Return one SARIF log with one run, every rule described and one result per finding; all point at ``ledger``."""
+    seen: Counter[str] = Counter()
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -37,7 +51,7 @@ def sarif(findings: Sequence[Finding]) -> Json:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding) for finding in findings],
+                "results": [_result(finding, ledger, seen) for finding in findings],
             }
         ],
     }
@@ -53,7 +67,8 @@ def _described(rule: Rule) -> Json:
     }
 
 
-def _result(finding: Finding) -> Json:
+def _result(finding: Finding, ledger: str, seen: Counter[str]) -> Json:
+    seen[finding.fingerprint] += 1
     return {
         "ruleId": finding.id,
         "ruleIndex": RULES.index(finding.rule),
@@ -61,9 +76,15 @@ def _result(finding: Finding) -> Json:
         "message": {"text": f"{finding.where}: {finding.words}. Next: {finding.next}."},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": LEDGER, "uriBaseId": "%SRCROOT%"}},
+                "physicalLocation": {
+                    "artifactLocation": {"uri": ledger, "uriBaseId": "%SRCROOT%"},
+                    "region": {"startLine": finding.fact or 1},
+                },
                 "logicalLocations": [{"fullyQualifiedName": finding.where}],
             }
         ],
-        "partialFingerprints": {"disgorgeFinding/v1": finding.fingerprint},
+        "partialFingerprints": {
+            "disgorgeFinding/v1": finding.fingerprint,
+            "primaryLocationLineHash": f"{finding.fingerprint[:16]}:{seen[finding.fingerprint]}",
+        },
     }

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from disgorge.training import Made
 
 Metrics = dict[str, float]
+StepDone = tuple[Step, float, Mapping[str, Json]]
+"""A step that is done, the seconds it took, and what came of it."""
+RUNNING = "RUNNING"
+"""MLflow's status of a run that is not over."""
 
 _DIGEST_CHARACTERS = 36
 """What MLflow keeps of a dataset's digest."""
@@ -48,14 +52,19 @@ class Observer(Protocol):
     note: str
     """Why nothing is tracked, in words, or an empty string."""
 
-    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
-        """Hear that a plan's execution begins, or goes on, and which shards it is about."""
+    def start(
+        self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard], done: Sequence[StepDone] = ()
+    ) -> None:
+        """Hear that a plan's execution begins, or goes on after the steps ``done``, and which shards it is about."""
 
     def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
         """Hear that a step is done."""
 
     def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
         """Hear that the execution is over and its report written to the folder ``bundle``."""
+
+    def left_open(self, plan: str) -> bool:
+        """Whether a plan, by its digest, is being executed as far as was heard: a kill may have come before the end."""
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Hear that a model was trained from ``shards``, and what was made."""
@@ -66,7 +75,9 @@ class Untracked:
 
     note = "not tracked: MLflow is not installed (pip install disgorge[mlflow])"
 
-    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
+    def start(
+        self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard], done: Sequence[StepDone] = ()
+    ) -> None:
         """Do nothing."""
 
     def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
@@ -74,6 +85,10 @@ class Untracked:
 
     def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
         """Do nothing."""
+
+    def left_open(self, plan: str) -> bool:
+        """Return that nothing is open."""
+        return False
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Do nothing."""
@@ -93,10 +108,15 @@ class Tracking:
         self.store = store
         self._parent: str | None = None
 
-    def start(self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard]) -> None:
-        """Open the parent run of this plan, the one there is if it was started before."""
+    def start(
+        self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard], done: Sequence[StepDone] = ()
+    ) -> None:
+        """Open the parent run of this plan, the one there is if it was started before, and close what a kill left open.
+
+        That is the run of a step that was done and not heard of, and runs of the request's earlier plans.
+        """
         with self.store.client() as client:
-            self._parent = self.store.find_run(client, {"disgorge.plan": plan.digest, "disgorge.kind": "execution"})
+            self._parent = self._execution(client, plan.digest)
             if self._parent is None:
                 tags = {
                     "disgorge.kind": "execution",
@@ -106,8 +126,12 @@ class Tracking:
                     "disgorge.guarantee": plan.guarantee.label,
                 }
                 self._parent = self._run(client, f"removal {request.id}", tags)
+            client.update_run(self._parent, status=RUNNING)  # a run that ended in a refusal goes on
             _put(client, self._parent, _cost("expected", plan.cost) | _cost("full-retraining", plan.full_cost), {})
             _inputs(client, self._parent, shards, context="removal")
+            self._close_earlier_plans(client, request.id)
+        for step, seconds, result in done:
+            self.step(step, seconds, result)
 
     def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
         """Record one step as a nested run: what it took, what it was expected to take, and what came of it."""
@@ -137,6 +161,14 @@ class Tracking:
             client.log_artifacts(parent, str(bundle), "report")
             client.set_terminated(parent, status="FINISHED" if verdict == "certified" else "FAILED")
 
+    def left_open(self, plan: str) -> bool:
+        """Whether there is a run of this plan, and it is not over."""
+        if not self.store.exists():
+            return False
+        with self.store.client() as client:
+            run = self._execution(client, plan)
+            return run is not None and client.get_run(run).info.status == RUNNING
+
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Record one run for a release's training, with the cost of each component and of all newly trained."""
         with self.store.client() as client:
@@ -154,6 +186,17 @@ class Tracking:
             _put(client, run, metrics | _cost("trained", total), {**settings, **spec.parameters})
             _inputs(client, run, shards, context="training")
             client.set_terminated(run, status="FINISHED")
+
+    def _execution(self, client: Any, plan: str) -> str | None:
+        return self.store.find_run(client, {"disgorge.plan": plan, "disgorge.kind": "execution"})
+
+    def _close_earlier_plans(self, client: Any, request: str) -> None:
+        """Mark as killed the runs of earlier plans of a request, and of their steps, that nothing will go on with."""
+        tags = {"disgorge.kind": "execution", "disgorge.request": request}
+        for parent in self.store.find_running(client, tags):
+            if parent != self._parent:
+                for child in (*self.store.find_running(client, {"mlflow.parentRunId": parent}), parent):
+                    client.set_terminated(child, status="KILLED")
 
     def _run(self, client: Any, name: str, tags: Mapping[str, str]) -> str:
         run = client.create_run(self.store.experiment(client), run_name=name[:_NAME_CHARACTERS], tags=_texts(tags))

@@ -10,7 +10,7 @@ so: for that the public key has to come from elsewhere than the bundle. The page
 signed as they are; their words are not compared with the evidence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +22,10 @@ from disgorge.bundle_check import STATEMENT, SVR, Found, check_bundle
 from disgorge.errors import BundleBroken
 from disgorge.one_form import AGAIN
 from disgorge.signing import Opened, open_envelope
+from lineage.records import Json
 
 if TYPE_CHECKING:
+    from disgorge.docket import Case
     from disgorge.jobs import OnProgress
     from disgorge.reexecution import Reexecution
 
@@ -102,12 +104,7 @@ def verify_members(
 ) -> Verified:
     """Check the members of a bundle; see :func:`verify_bundle`."""
     public = _key(public_key)
-    for name in (STATEMENT, SVR, "public.pem"):
-        if name not in members:
-            raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
-    trusted = members["public.pem"] if public is None else public
-    opened = open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
-    summary = open_envelope(members[SVR], public=trusted, name=SVR)
+    opened, summary = open_members(members, bundle, public=public)
     found = _checked(opened, summary, members)
     checked = [*found.checked]
     if level != "digests":
@@ -134,6 +131,16 @@ def verify_members(
         level=level,
         reexecution=again,
     )
+
+
+def open_members(members: Mapping[str, bytes], bundle: Path, *, public: bytes | None) -> tuple[Opened, Opened]:
+    """Return the statement and its summary once their signatures hold; ``public`` None takes the bundle's own key."""
+    for name in (STATEMENT, SVR, "public.pem"):
+        if name not in members:
+            raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
+    trusted = members["public.pem"] if public is None else public
+    opened = open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
+    return opened, open_envelope(members[SVR], public=trusted, name=SVR)
 
 
 def _checked(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
@@ -172,14 +179,27 @@ def _check_live(found: Found, workspace: Path) -> str:
     from disgorge.docket import docket
     from lineage.ledger import Ledger
 
-    ledger, head = Ledger.open(workspace), found.predicate.ledger
-    digests = [link.digest for _, link in ledger.journal.lines()]
-    if len(digests) < head.size or digests[head.size - 1] != head.digest:
-        raise BundleBroken(f"the ledger in {workspace} is not the one this report was written from; ask which it was")
-    if inclusion.root_of(digests[: head.size]) != head.root:
-        raise BundleBroken(f"the ledger in {workspace} has another Merkle root than the statement names; {AGAIN}")
-    case = docket(ledger).get(found.request.id)
-    known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
-    if known != [fact["digest"] for fact in found.facts]:
-        raise BundleBroken(f"the ledger in {workspace} has other facts about the request than the report; {AGAIN}")
+    ledger = Ledger.open(workspace)
+    chain = inclusion.Chain.of(link.digest for _, link in ledger.journal.lines())
+    check_continued(found.predicate.ledger, found.facts, chain, docket(ledger).get(found.request.id), str(workspace))
     return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
+
+
+def check_continued(
+    head: inclusion.TreeHead,
+    facts: Sequence[Mapping[str, Json]],
+    chain: inclusion.Chain,
+    case: "Case | None",
+    where: str,
+) -> None:
+    """Check that a ledger, ``chain``, goes on from a report's, and had just ``facts`` about the request by then.
+
+    ``case`` is the request as that ledger knows it. :class:`BundleBroken` says which of the two does not hold.
+    """
+    if not 0 < head.size <= len(chain.digests) or chain.digests[head.size - 1] != head.digest:
+        raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
+    if chain.root(head.size) != head.root:
+        raise BundleBroken(f"the ledger in {where} has another Merkle root than the statement names; {AGAIN}")
+    known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
+    if known != [fact["digest"] for fact in facts]:
+        raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")

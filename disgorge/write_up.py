@@ -6,6 +6,7 @@ when anything required is missing; a refusal is written up and signed just the s
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,15 @@ from disgorge.machine import environment
 from disgorge.made import Made, made_by, weights_and_inputs
 from disgorge.method import methods
 from disgorge.plan import Action, Plan
-from disgorge.report import MethodNote, ReportCase, write_bundle, write_zip
+from disgorge.report import MethodNote, ReportCase, write_bundle, write_zip, zip_of
 from disgorge.requests import impact_as_planned
-from disgorge.signing import public_pem, read_or_make_key
+from disgorge.signing import key_id, public_pem, read_or_make_key
 from disgorge.tolerance import tolerance_of
 from disgorge.turn import turn
 from disgorge.unsearched import with_names
 from lineage.drawing import draw_impact
 from lineage.ledger import Ledger
+from lineage.losses import losses_of
 from lineage.objects import load_tensors, write_atomically
 from lineage.records import Cost, Impact, Json, canonical, plain, restore
 
@@ -104,7 +106,7 @@ def report_case(
         costs=_costs(plan, case),
         lineage_svg=draw_impact(impact),
         methods=_methods(impact),
-        residuals=(*not_reached(evidence), *_residuals(plan, done, drawn=bool(samples))),
+        residuals=(*not_reached(evidence), *_lost(ledger), *_residuals(plan, done, drawn=bool(samples))),
         compositions=made.compositions,
         recipes=made.recipes,
         shards=made.shards,
@@ -117,11 +119,16 @@ def report_case(
 
 
 def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
-    """Return the fact that a report was written, its evidence kept in the object store."""
+    """Return the fact that a report was written, its evidence kept in the object store.
+
+    The SHA-256 of the zip and the id of the key let an audit tell this report from every other.
+    """
     return {
         "request": written.evidence.request,
         "plan": written.evidence.plan,
         "bundle": written.bundle.relative_to(ledger.workspace).as_posix(),
+        "zip": sha256(zip_of(written.bundle).read_bytes()).hexdigest(),
+        "key": key_id((written.bundle / "public.pem").read_bytes()),
         "evidence": ledger.objects.put(canonical(written.evidence)),
         "verdict": written.verdict,
     }
@@ -223,6 +230,11 @@ def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[st
             "report holds what the old generator drew."
         )
     return tuple(dict.fromkeys(said))
+
+
+def _lost(ledger: Ledger) -> list[str]:
+    """Return what the ledger lost, which no report can speak for."""
+    return [f"The ledger is not complete: {loss.words}." for loss in losses_of(ledger.facts())]
 
 
 def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":

@@ -26,6 +26,7 @@ RESTORE = (
     "restore ledger.jsonl and head.json from version control or a backup (`disgorge ledger verify --against COPY` "
     "says whether a copy fits, RECOVERY.md how)"
 )
+GO_ON = " or, if there is no copy, run `disgorge ledger verify --accept-loss` to go on without what was lost"
 
 _KIND = re.compile(r"[a-z]+(-[a-z]+)*")
 _TAIL = re.compile(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.chain import REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
+from lineage.chain import GO_ON, REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
 from lineage.objects import sync_folder, write_atomically, written_aside
 from lineage.records import canonical
@@ -157,14 +157,47 @@ class Journal:
             with suppress(LedgerBroken):
                 self._checked(head, data)
                 return None
-            number = 1
-            while (aside := self.file.with_name(f"ledger.torn-{number}")).exists():
-                number += 1
-            write_atomically(aside, data[cut:])
-            with self.file.open("rb+") as file:
-                file.truncate(cut)
-                os.fsync(file.fileno())
-            return aside
+            return self._set_aside("torn", data[cut:], cut=cut)
+
+    def accept_loss(
+        self, keep: Callable[[Sequence[bytes]], int], make: Callable[[Link, Head], Fact]
+    ) -> tuple[Fact, Path | None]:
+        """Go on without acknowledged lines that are gone from the end; return the fact that says so.
+
+        ``keep`` returns how many of the lines that are there stay; what follows them is moved into ``ledger.lost-<n>``,
+        whose path is returned too, None if nothing does. ``make`` returns the fact for the last link that stays and the
+        head that was acknowledged. Raises :class:`~lineage.errors.LedgerBroken` for any other damage, and
+        :class:`~lineage.errors.LineageError` if nothing is lost.
+        """
+        with self.writing():
+            head, data = self._read_all()
+            lines = data.split(b"\n")[:-1]
+            if len(lines) >= head.seq:
+                self._checked(head, data)
+                raise LineageError(f"{self.file}: no fact is lost; it holds the {head.seq} that were recorded")
+            if not lines:
+                raise LedgerBroken(f"{self.file}: holds no whole fact, so there is nothing to go on from; {RESTORE}")
+            last = read_link(lines[-1])
+            there = Head(len(lines), last.digest if last else "")
+            checked = self._checked(there, b"".join(line + b"\n" for line in lines))
+            kept = keep(lines)
+            size = sum(len(line) + 1 for line in lines[:kept])
+            fact = make(checked[kept - 1][1], head)
+            aside = self._set_aside("lost", data[size:], cut=size) if data[size:] else None
+            with written_aside(self.head_file, _head_bytes(fact)) as acknowledged:
+                self._extend(encode(fact) + b"\n", acknowledge=acknowledged, head=fact)
+            return fact, aside
+
+    def _set_aside(self, name: str, data: bytes, *, cut: int) -> Path:
+        """Keep the end of the file in ``ledger.<name>-<n>``, cut it off at ``cut``, and return that path."""
+        number = 1
+        while (aside := self.file.with_name(f"ledger.{name}-{number}")).exists():
+            number += 1
+        write_atomically(aside, data)
+        with self.file.open("rb+") as file:
+            file.truncate(cut)
+            os.fsync(file.fileno())
+        return aside
 
     def _extend(self, lines: bytes, *, acknowledge: Path, head: Fact) -> None:
         descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND)
@@ -267,7 +300,7 @@ class Journal:
         if len(checked) < head.seq:
             raise LedgerBroken(
                 f"{self.file}: ends after line {len(checked)}, but {head.seq} facts were recorded: it was cut; "
-                f"{RESTORE}"
+                f"{RESTORE}{GO_ON}"
             )
         if torn:
             raise self._torn(len(checked) + 1)
@@ -277,7 +310,8 @@ class Journal:
     def _compare(self, head: Head, link: Link) -> None:
         if link.seq < head.seq:
             raise LedgerBroken(
-                f"{self.file}: ends after line {link.seq}, but {head.seq} facts were recorded: it was cut; {RESTORE}"
+                f"{self.file}: ends after line {link.seq}, but {head.seq} facts were recorded: it was cut; "
+                f"{RESTORE}{GO_ON}"
             )
         if link.digest != head.digest:
             raise LedgerBroken(

@@ -25,9 +25,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lineage import losses
 from lineage.chain import Fact, Link, next_fact, parse
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
-from lineage.journal import LOCK_SECONDS, Journal
+from lineage.journal import LOCK_SECONDS, Head, Journal
 from lineage.objects import Objects
 from lineage.private import Private
 from lineage.records import Json, Use
@@ -48,6 +49,7 @@ LINEAGE_KINDS = (
     "release-contained",
     "release-withdrawn",
     "purged",
+    losses.KIND,
 )
 """Kinds of facts that change lineage: a plan goes stale when one is appended."""
 
@@ -217,6 +219,25 @@ class Ledger:
     def set_aside_torn_line(self) -> Path | None:
         """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""
         return self.journal.set_aside_torn_line()
+
+    def accept_loss(self, keep: Callable[[Sequence[Fact]], int]) -> tuple[losses.Loss, Path | None]:
+        """Go on though the last facts are gone, record that as a fact, and return what was lost.
+
+        ``keep`` returns how many of the facts that are there stay facts, at least one; the others are moved to a file
+        beside the ledger, whose path is returned too, None if there are none. Raises
+        :class:`~lineage.errors.LedgerBroken` for any damage but a lost end.
+        """
+
+        def kept(lines: Sequence[bytes]) -> int:
+            where = str(self.journal.file)
+            return max(1, keep([parse(line, number=n, where=where) for n, line in enumerate(lines, start=1)]))
+
+        def following(last: Link, head: Head) -> Fact:
+            body = losses.body_of(last.seq + 1, head.seq, head.digest)
+            return next_fact(last, kind=losses.KIND, body=body, at=_stamp(self.now()))
+
+        fact, aside = self.journal.accept_loss(kept, following)
+        return next(losses.losses_of([fact])), aside
 
 
 def _stamp(now: dt.datetime) -> str:

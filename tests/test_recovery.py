@@ -5,6 +5,7 @@ run as they stand there; what has to be put back comes from a copy made before t
 """
 
 import datetime as dt
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,9 @@ from disgorge.docket import case_of
 from disgorge.plan import Action
 from disgorge.signing import new_key, public_pem
 from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from lineage.chain import encode, next_fact
+from lineage.ledger import Fact, Ledger
+from lineage.records import canonical
 from tests.children.nursery import ROOT, Ended, the_nursery
 from tests.children.removals import Removal, removal
 from tests.tier import FULL, tally
@@ -190,11 +193,33 @@ def locks_left(workspace: Path) -> None:
         (workspace / ".disgorge" / name).write_text("4711")
 
 
+def report_edited(workspace: Path) -> None:
+    """Change the page of a report."""
+    page = workspace / "reports" / "R-1" / "report.html"
+    page.write_bytes(page.read_bytes() + b" ")
+
+
+def report_gone(workspace: Path) -> None:
+    """Delete a report, and its zip."""
+    shutil.rmtree(workspace / "reports")
+
+
+def ledger_rewritten(workspace: Path) -> None:
+    """Say of the shards that they had another license, and chain all facts again."""
+    ledger, made = Ledger.open(workspace), list[Fact]()
+    for fact in ledger.facts():
+        body = json.loads(json.dumps(fact.body).replace('"MIT"', '"CC0"'))
+        made.append(next_fact(made[-1] if made else None, kind=fact.kind, body=body, at=fact.at))
+    ledger.journal.file.write_bytes(b"".join(encode(fact) + b"\n" for fact in made))
+    ledger.journal.head_file.write_bytes(canonical({"digest": made[-1].digest, "seq": made[-1].seq}) + b"\n")
+
+
 TRUTH = (".disgorge/ledger.jsonl", ".disgorge/head.json")
 SIGNING, PUBLIC = ".disgorge/private/signing.pem", ".disgorge/public.pem"
 
 DAMAGES = {
     "last line torn": Damage(lines(lambda found: [*found, found[-1][:77]]), VERIFY, 1),
+    "last fact lost": Damage(lines(lambda found: found[:-1]), VERIFY, 1, after=True),
     "ledger cut": Damage(lines(lambda found: found[:-2]), VERIFY, 1, TRUTH),
     "fact edited": Damage(
         lines(lambda found: [*found[:3], found[3].replace(b"MIT", b"TIM"), *found[4:]]), VERIFY, 1, TRUTH
@@ -228,6 +253,9 @@ DAMAGES = {
     "public key not its own": Damage(
         written("public.pem", public_pem(new_key())), EXECUTE, 1, deletes=(PUBLIC,), lent=(SIGNING, PUBLIC)
     ),
+    "report edited": Damage(report_edited, AUDIT, 1, after=True),
+    "report missing": Damage(report_gone, AUDIT, 1, after=True),
+    "ledger rewritten": Damage(ledger_rewritten, AUDIT, 1, TRUTH, after=True),
     "pseudonym key missing": Damage(
         gone("private/pseudonym.key"), FILE, 3, (".disgorge/private/pseudonym.key",)
     ),

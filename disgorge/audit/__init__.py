@@ -11,14 +11,18 @@ A broken ledger is one finding and the only one, because nothing read from it co
 """
 
 import datetime as dt
+import re
 
 from disgorge.audit.deadlines import overdue
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
+from disgorge.audit.keys import signing_keys
 from disgorge.audit.look import Look
+from disgorge.audit.losses import lost_facts
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
 from disgorge.audit.releases import affected_releases
+from disgorge.audit.reports import reports
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
 from lineage.errors import LedgerBroken
@@ -37,6 +41,9 @@ _RULES = (
     private_lost,
     purged_back,
     unlicensed,
+    signing_keys,
+    reports,
+    lost_facts,
 )
 
 
@@ -46,5 +53,14 @@ def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...
         look = Look.at(ledger, today or ledger.now().date())
     except LedgerBroken as broken:
         matter, _, remedy = str(broken).rpartition("; ")
-        return (Finding(BROKEN_LEDGER, "ledger", matter or str(broken), remedy or "restore the file from a copy"),)
+        line = re.search(r"\bline (\d+)", matter)
+        return (
+            Finding(
+                BROKEN_LEDGER,
+                "ledger",
+                matter or str(broken),
+                remedy or "restore the file from a copy",
+                fact=int(line[1]) if line else None,
+            ),
+        )
     return in_order(finding for rule in _RULES for finding in rule(look))

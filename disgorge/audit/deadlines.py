@@ -15,7 +15,7 @@ Art. 12(3) gives; other regimes in the packs give longer to decide."""
 def overdue(look: Look) -> Iterator[Finding]:
     """Yield an error per open request whose time is up, and a note per open request on hold."""
     for case in look.cases.values():
-        request = case.request.id
+        request, place = case.request.id, case.facts[0].seq
         outcome = case.decision.outcome if case.decision else None
         if case.closed or outcome is Outcome.DENIED:
             continue
@@ -25,6 +25,7 @@ def overdue(look: Look) -> Iterator[Finding]:
                 request,
                 "waits for a hold to end, and its data stays meanwhile",
                 "lift the hold, or decide again, when its reason has gone",
+                fact=place,
             )
         elif is_late(case, look.today):
             yield Finding(
@@ -32,6 +33,7 @@ def overdue(look: Look) -> Iterator[Finding]:
                 request,
                 f"had to be done by {case.deadline} and is {case.state}",
                 f"carry it out, or extend it as its regime allows: `disgorge request show {request}`",
+                fact=place,
             )
         elif case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS):
             yield Finding(
@@ -39,4 +41,5 @@ def overdue(look: Look) -> Iterator[Finding]:
                 request,
                 f"was received on {case.request.received} and has no decision that sets a deadline",
                 f"decide it with `disgorge request decide {request}`",
+                fact=place,
             )

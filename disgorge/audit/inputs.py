@@ -19,6 +19,7 @@ def unregistered(look: Look) -> Iterator[Finding]:
                     component.name,
                     f"learned from {digest}, which nobody recorded, by way of {' <- '.join(way)}",
                     "record that shard or component, or retire this one",
+                    fact=entry.seq,
                 )
         declared = {use.digest for use in component.uses}
         for use in influences_of(component):
@@ -28,6 +29,7 @@ def unregistered(look: Look) -> Iterator[Finding]:
                     component.name,
                     f"its recipe names {use.digest} as input, its recorded uses do not",
                     "record the component again with all of its uses, or retire it",
+                    fact=entry.seq,
                 )
 
 
@@ -46,4 +48,5 @@ def trained_on_withdrawn(look: Look) -> Iterator[Finding]:
                 f"learned from shard {withdrawal.name} ({digest[:12]}), withdrawn {request}, by way of "
                 f"{' <- '.join(way)}" + ("; it was recorded after that" if again else ""),
                 "take down what uses it, then train it again on the shard as it is now",
+                fact=entry.seq,
             )

@@ -43,6 +43,7 @@ def reintroduced(look: Look) -> Iterator[Finding]:
                 shard.name,
                 f"holds {back} of {len(items)} items that were withdrawn before",
                 "resume the request that withdraws them, or file one, so that they and what learned from them go",
+                fact=look.recorded(shard),
             )
 
 
@@ -55,6 +56,7 @@ def unlicensed(look: Look) -> Iterator[Finding]:
                 shard.name,
                 "is declared not removable without saying on which legal basis",
                 "add the shard again with its legal basis",
+                fact=look.recorded(shard),
             )
         items = look.items(shard.digest)
         if shard.license or isinstance(items, LineageError):
@@ -66,4 +68,5 @@ def unlicensed(look: Look) -> Iterator[Finding]:
                 shard.name,
                 f"{without} of {len(items)} items have no license, and the shard has none",
                 "find out whether the items may be held; remove those that may not by a request",
+                fact=look.recorded(shard),
             )

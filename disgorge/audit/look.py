@@ -67,6 +67,10 @@ class Look:
         """Yield the live shards; one content under two names comes twice."""
         return (entry.record for entry in self.state.shards.values() if entry.live)
 
+    def recorded(self, shard: Shard) -> int:
+        """Return the place of the fact that recorded a shard last."""
+        return self.state.shards[shard.name, shard.digest].seq
+
     def components(self) -> Iterator[Entry[Component]]:
         """Yield the live components with the place of the fact that recorded each."""
         return (entry for entry in self.state.components.values() if entry.live)

@@ -31,7 +31,7 @@ def private_lost(look: Look) -> Iterator[Finding]:
             try:
                 forgotten(look.ledger, case)
             except (DisgorgeError, LineageError) as error:
-                yield _finding(case.request.id, error)
+                yield _finding(case.request.id, error, fact=case.facts[0].seq)
 
 
 def _has_pseudonyms(look: Look) -> bool:
@@ -42,6 +42,6 @@ def _has_pseudonyms(look: Look) -> bool:
     return any(item.subject for items in found if not isinstance(items, LineageError) for item in items)
 
 
-def _finding(where: str, error: Exception) -> Finding:
+def _finding(where: str, error: Exception, *, fact: int | None = None) -> Finding:
     matter, _, remedy = str(error).rpartition("; ")
-    return Finding(PRIVATE_LOST, where, matter, remedy)
+    return Finding(PRIVATE_LOST, where, matter, remedy, fact=fact)

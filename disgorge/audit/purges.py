@@ -21,6 +21,7 @@ def purges(look: Look) -> Iterator[Finding]:
             else f"old weights and withdrawn items are kept until {case.purge_held}, and nothing is certified before",
             f"carry it out with `disgorge purge {name}`" if come else f"on that day, `disgorge purge {name}`",
             None if come else Level.NOTE,
+            fact=next(fact.seq for fact in reversed(case.facts) if fact.kind == "purge-held"),
         )
 
 
@@ -44,4 +45,5 @@ def purged_back(look: Look) -> Iterator[Finding]:
                     path.relative_to(ledger.workspace).as_posix(),
                     f"was deleted for request {request} and is there again",
                     "delete it, and find out who put it back and where else it is",
+                    fact=fact.seq,
                 )

@@ -23,13 +23,14 @@ def affected_releases(look: Look) -> Iterator[Finding]:
                 _name(release),
                 f"serves the composition {release.composition}, which nobody recorded",
                 "release a recorded composition under this name, or withdraw the release",
+                fact=entry.seq,
             )
         else:
-            yield from _members(look, release, composition)
-            yield from _served_again(look, release)
+            yield from _members(look, release, composition, entry.seq)
+            yield from _served_again(look, release, entry.seq)
 
 
-def _members(look: Look, release: Release, composition: Composition) -> Iterator[Finding]:
+def _members(look: Look, release: Release, composition: Composition, place: int) -> Iterator[Finding]:
     for member in composition.members:
         entry = look.state.components.get((member.name, member.component))
         withdrawn = look.withdrawn_inputs(entry.record) if entry else {}
@@ -39,6 +40,7 @@ def _members(look: Look, release: Release, composition: Composition) -> Iterator
                 _name(release),
                 f"serves {member.name} ({member.component[:12]}), which nobody recorded",
                 "record the component with its uses, or withdraw the release",
+                fact=place,
             )
         elif not entry.live:
             yield Finding(
@@ -46,6 +48,7 @@ def _members(look: Look, release: Release, composition: Composition) -> Iterator
                 _name(release),
                 f"serves {member.name} ({member.component[:12]}), which was retired",
                 "stop serving it and release a composition without that component",
+                fact=place,
             )
         elif withdrawn:
             names = ", ".join(sorted({look.withdrawals[digest].name for digest in withdrawn}))
@@ -54,10 +57,11 @@ def _members(look: Look, release: Release, composition: Composition) -> Iterator
                 _name(release),
                 f"serves {member.name} ({member.component[:12]}), which learned from withdrawn data of {names}",
                 "stop serving it, and carry out or resume the removal",
+                fact=place,
             )
 
 
-def _served_again(look: Look, release: Release) -> Iterator[Finding]:
+def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]:
     """Find a release that a request contained and somebody put back as it was while the request is still open."""
     contained: dict[tuple[str, str], tuple[str, str]] = {}
     serving: dict[tuple[str, str], str] = {}
@@ -75,6 +79,7 @@ def _served_again(look: Look, release: Release) -> Iterator[Finding]:
             _name(release),
             f"serves again what request {request} contained, and that request is open",
             f"stop serving it, and resume the removal with `disgorge request resume {request}`",
+            fact=place,
         )
 
 

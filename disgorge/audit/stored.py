@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from disgorge.audit.look import Look
+from disgorge.docket import Case
 from disgorge.findings import DIGEST_MISMATCH, Finding, Level
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 from lineage.records import Shard, shard_digest
@@ -25,12 +26,15 @@ def _objects(look: Look) -> Iterator[Finding]:
     needed = {entry.record.digest: entry.record.name for entry in look.components()}
     plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
     needed |= plans
+    places = {entry.record.digest: entry.seq for entry in look.components()}
+    places |= {case.plan: _planned(case) for case in look.cases.values() if case.plan and not case.closed}
     for digest in objects.check():
         yield Finding(
             DIGEST_MISMATCH,
             needed.get(digest, f"object {digest[:12]}"),
             f"the bytes stored under {digest} changed on disk",
             _restore(digest, plans),
+            fact=places.get(digest),
         )
     located = {entry.record.digest: entry.record.locations for entry in look.components()}
     elsewhere = {digest for digest, places in located.items() if places and "objects" not in places}
@@ -44,8 +48,13 @@ def _objects(look: Look) -> Iterator[Finding]:
                 else f"the bytes of {digest} are missing",
                 "check them where they are" if digest in elsewhere else _restore(digest, plans),
                 Level.NOTE if digest in elsewhere else None,
+                fact=places.get(digest),
             )
     yield from _records(look)
+
+
+def _planned(case: Case) -> int:
+    return max(int(fact.seq) for fact in case.facts if fact.kind == "plan" and fact.body["plan"] == case.plan)
 
 
 def _restore(digest: str, plans: Collection[str]) -> str:
@@ -78,29 +87,33 @@ def _records(look: Look) -> Iterator[Finding]:
                 + ("its report cannot be written again" if case.closed else "it cannot be resumed"),
                 f"{_RESTORE}; no training makes it again",
                 Level.WARNING if case.closed else None,
+                fact=fact.seq,
             )
 
 
 def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
-    items = look.items(shard.digest)
+    items, place = look.items(shard.digest), look.recorded(shard)
     if isinstance(items, LineageError):
-        yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE)
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE, fact=place)
     elif shard_digest(item.digest for item in items) != shard.digest:
-        yield Finding(DIGEST_MISMATCH, shard.name, "its manifest lists other items than its digest covers", _RESTORE)
+        words = "its manifest lists other items than its digest covers"
+        yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
     else:
         try:
             check_manifests(look.ledger, (shard,))
         except DigestMismatch:
-            yield Finding(DIGEST_MISMATCH, shard.name, "keys, subjects or sources in its manifest changed", _RESTORE)
+            words = "keys, subjects or sources in its manifest changed"
+            yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
 
 
 def _content(look: Look, shard: Shard) -> Iterator[Finding]:
     from lineage.content import item_digests, read_content  # numpy; a workspace without shards needs none
 
+    place = look.recorded(shard)
     try:
         digests, arrays = read_content(look.ledger.content_path(shard.digest))
         if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
-            yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE)
+            yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE, fact=place)
     except UnknownRecord:
         tracked = shard.dvc is not None
         yield Finding(
@@ -111,6 +124,7 @@ def _content(look: Look, shard: Shard) -> Iterator[Finding]:
             else "its content is missing",
             "fetch it with `dvc pull`" if tracked else _RESTORE,
             Level.WARNING if tracked else None,
+            fact=place,
         )
     except LineageError as error:
-        yield Finding(DIGEST_MISMATCH, shard.name, f"its content cannot be read ({error})", _RESTORE)
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its content cannot be read ({error})", _RESTORE, fact=place)

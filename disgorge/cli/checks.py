@@ -38,9 +38,16 @@ def audit(
     sarif: Annotated[Path | None, typer.Option("--sarif", help="Also write the findings as SARIF 2.1.0.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Also write them as JUnit XML.")] = None,
     today: Annotated[str | None, typer.Option("--today", help="The day that decides what is overdue.")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", help="Folder of the workspace.", show_default="the current folder")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail as errors do.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look whether anything live still rests on withdrawn data, or on data nobody recorded. Exit 1 for an error."""
+    """Look whether anything live still rests on withdrawn data, and whether reports are as they were signed.
+
+    Exit 1 for an error; with --strict for a warning too.
+    """
     import sys
 
     from disgorge import findings
@@ -49,18 +56,22 @@ def audit(
     from lineage.ledger import Ledger
 
     day = parse_date(today, option="--today")
-    ledger = Ledger.open()
+    if workspace is not None and not workspace.is_dir():
+        raise WrongUse(f"{workspace}: no such folder; give the workspace's folder")
+    ledger = Ledger.open(workspace)
     found = look(ledger, today=day)
     if sarif is not None:
+        from disgorge.sarif import ledger_uri
         from disgorge.sarif import sarif as as_sarif
 
-        sarif.write_text(json.dumps(as_sarif(found), indent=2) + "\n", encoding="utf-8")
+        log = as_sarif(found, ledger=ledger_uri(ledger.workspace))
+        sarif.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
     if junit is not None:
         from disgorge.junit import junit as as_junit
 
-        junit.write_text(as_junit(found), encoding="utf-8")
+        junit.write_text(as_junit(found, strict=strict), encoding="utf-8")
     if as_json:
-        show.write_json(findings.to_json(found))
+        show.write_json(findings.to_json(found, strict=strict))
     else:
         if found and sys.stdout.isatty():
             from rich.console import Console
@@ -69,7 +80,7 @@ def audit(
         elif found:
             show.table(findings.COLUMNS, findings.rows(found))
         show.line(findings.summary(found))
-    raise typer.Exit(findings.exit_code(found))
+    raise typer.Exit(findings.exit_code(found, strict=strict))
 
 
 def verify(

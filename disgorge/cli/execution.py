@@ -15,12 +15,13 @@ from disgorge.cli.train import worker_count
 from lineage.counted import counted
 
 if TYPE_CHECKING:
+    from disgorge.docket import Case
     from disgorge.evidence import Evidence
     from disgorge.execute import Executed
     from disgorge.jobs import Done
     from disgorge.method import ModelSpec
     from disgorge.plan import Plan, Step
-    from disgorge.tracking import Observer
+    from disgorge.tracking import Observer, StepDone
     from disgorge.training import Made
     from lineage.ledger import Ledger
     from lineage.records import Cost, Json, Shard
@@ -57,6 +58,9 @@ def report(
     with_inputs: Annotated[
         bool, typer.Option("--with-inputs", help="Also write a zip with the retained data and weights, to hand over.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Write a lost report again from the recorded evidence, signed anew.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
@@ -67,6 +71,11 @@ def report(
     case = case_of(ledger, request)
     if not case.report:
         raise WrongUse(f"request {request} has no report yet: it is {case.state}; carry it out first")
+    if again:
+        from disgorge.report_again import write_again
+
+        write_again(ledger, case)
+        case = case_of(ledger, request)
     bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
     if open_:
         typer.launch(str(bundle / "report.html"))
@@ -100,6 +109,8 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
 
     ledger, count = Ledger.open(), worker_count()
     case = case_of(ledger, request)
+    if resume and case.closed and case.report:
+        return _say_finished(ledger, case, as_json=as_json)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
         begun = "nothing of this plan" if case.steps else "nothing of it"
         raise WrongUse(f"request {request} is {case.state}, {begun} was begun; use `disgorge request execute`")
@@ -123,6 +134,19 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
             on_step=told.begin,
         )
     _conclude(ledger, plan, executed, as_json=as_json)
+
+
+def _say_finished(ledger: "Ledger", case: "Case", *, as_json: bool) -> None:
+    """Say that there is nothing to go on with, once MLflow knows that as well."""
+    from disgorge.execute import close_tracking
+    from disgorge.tracking import tracking_or_none
+
+    close_tracking(ledger, case, tracking_or_none(ledger))
+    request, bundle, verdict = case.request.id, ledger.workspace / case.report["bundle"], case.report["verdict"]
+    if as_json:
+        show.write_json({"request": request, "verdict": verdict, "bundle": str(bundle), "resumed": False})
+    else:
+        show.line(f"request {request} is finished ({verdict}), there is nothing to resume; its report is {bundle}")
 
 
 def _interrupted(ledger: "Ledger", request: str) -> str:
@@ -163,22 +187,28 @@ class _Told:
         """Hear that a component was made again from nothing, to see whether it is the same."""
         self._display.say(f"re-executed {done.job.name} in {show.seconds(done.seconds)}")
 
-    def start(self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]") -> None:
+    def start(
+        self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]", done: "Sequence[StepDone]" = ()
+    ) -> None:
         """Hear that an execution begins, or goes on."""
         if self._done:
             self._display.say(f"{self._done} of {len(plan.steps)} steps were done before")
-        self._tracking.start(plan, request, shards)
+        self._tracking.start(plan, request, shards, done)
 
     def step(self, step: "Step", seconds: float, result: "Mapping[str, Json]") -> None:
         """Hear that a step is done."""
         self._tracking.step(step, seconds, result)
-        self._done += 1
+        self._done = min(self._done + 1, len(self._plan.steps))  # a report step may be done twice
         self._display.say(f"{self._done}/{len(self._plan.steps)} {step.words} [{show.seconds(seconds)}]")
         self._display.whole(_in_brief(step), done=self._done, total=len(self._plan.steps))
 
     def finish(self, evidence: "Evidence", bundle: Path, verdict: str) -> None:
         """Hear that the report is written."""
         self._tracking.finish(evidence, bundle, verdict)
+
+    def left_open(self, plan: str) -> bool:
+        """Ask the tracking."""
+        return self._tracking.left_open(plan)
 
     def training(self, spec: "ModelSpec", made: "Made", shards: "Sequence[Shard]") -> None:
         """Pass on that a release was trained."""

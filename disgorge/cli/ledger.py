@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.failures import Refused
+from disgorge.cli.failures import Refused, WrongUse
 from disgorge.cli.show import AsJson
 from lineage.counted import counted
 
 if TYPE_CHECKING:
+    from disgorge.lost_facts import Accepted
     from lineage.ledger import Fact, Ledger
 
 app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
@@ -22,25 +23,37 @@ def verify(
     repair_torn: Annotated[
         bool, typer.Option("--repair-torn", help="Set a torn last line aside, as a crash leaves it, then verify.")
     ] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Go on though the last facts are gone and no copy has them; recorded."),
+    ] = False,
     against: Annotated[
         Path | None, typer.Option("--against", help="A copy of the ledger: say up to where the two are the same.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
+    from disgorge import lost_facts
     from lineage.ledger import Ledger
+    from lineage.records import plain
 
+    if repair_torn and accept_loss:
+        raise WrongUse("--repair-torn is for a line nobody was told of, --accept-loss for facts that count; give one")
     ledger = Ledger.open()
     compared = _compared(ledger, against) if against is not None else None
     aside = ledger.set_aside_torn_line() if repair_torn else None
+    accepted = lost_facts.accept_loss(ledger) if accept_loss else None
     facts, head = ledger.verify(), ledger.head()
     back = _went_back(ledger)
     if as_json:
         found = {"facts": facts, "head": head, "set_aside": str(aside) if aside else None, "clock_went_back": back}
+        found |= {"loss": plain(accepted.loss), "open": accepted.open} if accepted else {}
         show.write_json(found | ({"against": compared} if compared else {}))
         return
     if aside is not None:
         show.line(f"a torn last line was moved to {aside}; nobody was told that it was recorded")
+    if accepted is not None:
+        _say_lost(accepted)
     show.line(f"the chain holds: {counted(facts, 'fact')}, head {head}")
     if back:
         show.line(
@@ -49,6 +62,18 @@ def verify(
         )
     if compared:
         show.line(compared)
+
+
+def _say_lost(accepted: "Accepted") -> None:
+    """Print what is not known any more, and how to go on."""
+    from disgorge.lost_facts import NOT_KNOWN
+
+    show.line(accepted.loss.words)
+    show.line(NOT_KNOWN)
+    for request, state in accepted.open.items():
+        show.line(f"open, as far as is known: {request}, {state}")
+    if accepted.aside is not None:
+        show.line(f"what is left of them was moved to {accepted.aside}")
 
 
 def _compared(ledger: "Ledger", against: Path) -> str:

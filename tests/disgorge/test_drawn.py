@@ -1,13 +1,16 @@
 """What a generator drew for one request's report goes when another request removes what it may show."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from disgorge.audit import audit
 from disgorge.docket import case_of, plan_of
 from disgorge.drawn import drawings, outlived
+from disgorge.findings import Level
 from disgorge.method import methods
 from disgorge.purge_preview import preview
 from disgorge.residue_search import search
@@ -56,6 +59,11 @@ def test_pictures_go_with_what_a_later_request_removes(ledger: Ledger) -> None:
     assert [words for words in residuals(second) if "the report of request R-1, in reports/R-1" in words]
     assert not [words for words in residuals(first) if "R-2" in words]
     assert plan.request == "R-2"
+    assert not audit(ledger)
+    shutil.rmtree(first.bundle)
+    first.bundle.with_name("R-1.zip").unlink()
+    (told,) = audit(ledger)
+    assert (told.id, told.level, told.where) == ("DSG013", Level.NOTE, "reports/R-1"), "its deletion was asked for"
 
 
 def test_pictures_of_a_model_that_never_learned_from_it_stay(ledger: Ledger) -> None:

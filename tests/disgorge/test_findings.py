@@ -5,6 +5,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,7 +32,7 @@ from disgorge.findings import (
     to_json,
 )
 from disgorge.junit import junit
-from disgorge.sarif import SCHEMA, sarif
+from disgorge.sarif import LEDGER, SCHEMA, ledger_uri, sarif
 
 PUBLISHED = json.loads((Path(__file__).parent / "schemas" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft4Validator(PUBLISHED)
@@ -66,6 +67,10 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG010": "Overdue purge",
         "DSG011": "Private file lost",
         "DSG012": "Purged bytes are back",
+        "DSG013": "Report is not the one recorded",
+        "DSG014": "Signing key changed",
+        "DSG015": "Ledger contradicts a signed report",
+        "DSG016": "Facts lost",
     }
 
 
@@ -73,6 +78,8 @@ def test_only_errors_fail_the_gate() -> None:
     """A warning or a note never makes exit 1."""
     assert exit_code([]) == exit_code([WARNING, NOTE]) == 0
     assert exit_code([NOTE, ERROR]) == 1
+    assert exit_code([NOTE, WARNING], strict=True) == to_json([WARNING], strict=True)["exit"] == 1
+    assert exit_code([NOTE], strict=True) == 0
     assert exit_code([Finding(DIGEST_MISMATCH, "a", "b", "c", Level.WARNING)]) == 0
 
 
@@ -100,6 +107,57 @@ def test_sarif_fits_the_schema_and_survives_utf8(findings: list[Finding]) -> Non
     assert len(run["results"]) == len(findings)
     for result, finding in zip(run["results"], findings, strict=True):
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == finding.id
+
+
+def test_sarif_points_at_the_fact_and_tells_alerts_apart() -> None:
+    """GitHub shows a line, and knows an alert again by a hash that it would otherwise make of that line's text."""
+    found = [replace(ERROR, fact=7), ERROR, replace(ERROR, words="its bytes are gone", fact=7), ERROR]
+    results = sarif(found)["runs"][0]["results"]
+    VALIDATOR.validate(sarif(found))
+    places = [result["locations"][0]["physicalLocation"]["region"] for result in results]
+    assert places == [{"startLine": 7}, {"startLine": 1}, {"startLine": 7}, {"startLine": 1}]
+    hashes = [result["partialFingerprints"]["primaryLocationLineHash"] for result in results]
+    assert hashes[0] == f"{ERROR.fingerprint[:16]}:1"
+    assert len(set(hashes)) == len(hashes)
+
+
+@pytest.mark.parametrize("git", ["folder", "file", None])
+def test_sarif_is_relative_to_the_repository(tmp_path: Path, git: str | None) -> None:
+    """A workspace may be a folder of it, with a name that no address may hold; a worktree's ``.git`` is a file."""
+    workspace = tmp_path / "models" / "our digits"
+    workspace.mkdir(parents=True)
+    if git == "folder":
+        (tmp_path / ".git").mkdir()
+    elif git == "file":
+        (tmp_path / ".git").write_text("gitdir: elsewhere")
+    uri = ledger_uri(workspace)
+    assert uri == ("models/our%20digits/" if git else "") + LEDGER
+    log = sarif([ERROR], ledger=uri)
+    VALIDATOR.validate(log)
+    (location,) = log["runs"][0]["results"][0]["locations"]
+    assert location["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+@given(st.lists(anything, max_size=4))
+def test_junit_names_every_case_once(findings: list[Finding]) -> None:
+    """GitLab keeps one of two cases of one name and class."""
+    twice = [*findings, *findings, ERROR, replace(ERROR, words="its bytes are gone")]
+    cases = list(next(iter(JUnitXml.fromstring(junit(twice).encode()))))
+    assert len({(case.classname, case.name) for case in cases}) == len(cases)
+
+
+def test_a_case_keeps_its_name_whatever_else_is_found() -> None:
+    """Or it would be a new one in the next run."""
+    names = [
+        {case.name for case in next(iter(JUnitXml.fromstring(junit(found).encode())))}
+        for found in ([ERROR], [replace(ERROR, words="its bytes are gone"), replace(ERROR, fact=3)])
+    ]
+    assert any(name.startswith("Digest mismatch: router [") for name in names[0] & names[1])
+
+
+def test_strict_junit_fails_for_a_warning() -> None:
+    for strict in (False, True):
+        assert next(iter(JUnitXml.fromstring(junit([WARNING, NOTE], strict=strict).encode()))).failures == strict
 
 
 @given(st.lists(anything, max_size=4))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from disgorge.errors import BundleBroken
-from disgorge.inclusion import TreeHead, check, prove, root_of
+from disgorge.inclusion import Chain, TreeHead, check, prove
 from lineage.records import canonical, plain
 
 
@@ -29,7 +29,7 @@ def plain_root(leaves: list[bytes]) -> bytes:
 @pytest.mark.parametrize("size", range(1, 34))
 def test_every_fact_of_a_small_ledger_is_proved_under_the_root_of_the_standard(size: int) -> None:
     facts = digests(size)
-    assert root_of(facts) == plain_root([bytes.fromhex(digest) for digest in facts]).hex()
+    assert Chain.of(facts).root(size) == plain_root([bytes.fromhex(digest) for digest in facts]).hex()
     proved = prove(facts, range(1, size + 1))
     check(proved.proofs, dict(enumerate(facts, start=1)), proved.head)
     for place in range(1, size + 1):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from lineage.ledger import Ledger
 from lineage.records import Composition, Cost, Member, Selector, Shard
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee
+from tests.disgorge.cli.conftest import fine
 from tests.toys import carry, granted_plan, live_shards, populate, toy_of, train
 
 RELEASE = "toy-averages"
@@ -416,3 +418,69 @@ def test_a_store_that_fails_is_one_line_and_the_machines_failure(
         tracking_or_none(ledger).start(PLAN, REQUEST, ())
     assert "\n" not in str(raised.value)
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+class DyingError(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def carried(ledger: Ledger, observer: Any) -> None:
+    """Carry R-1 out, or go on, and tell ``observer``."""
+    execute(
+        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0, registrar=Unregistered(),
+        observer=observer,
+    )  # fmt: skip
+
+
+def statuses(ledger: Ledger) -> set[str]:
+    """Return the statuses of all runs of executions and steps."""
+    return {run.info.status for kind in ("execution", "step") for run in runs(ledger, kind=kind)}
+
+
+def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the fact of a step and the end of its run: of one in the middle, then of the last."""
+    plan = granted_plan(trained, [Selector("shard", "shard-2")])
+
+    class Dying(Tracking):
+        at = Action.RECOMPOSE
+
+        def step(self, step: Step, seconds: float, result: Any) -> None:
+            if step.action is self.at and not step_of(step):
+                with self.store.client() as client:
+                    self._run(client, step.words, self._step_tags(step))
+                raise DyingError
+            super().step(step, seconds, result)
+
+    def step_of(step: Step) -> list[Any]:
+        return runs(trained, kind="step", step=step.id)
+
+    for Dying.at in (Action.RECOMPOSE, Action.REPORT):
+        with pytest.raises(DyingError):
+            carried(trained, Dying(Store(trained.workspace)))
+        assert statuses(trained) == {"RUNNING", "FINISHED"}
+    case = case_of(trained, "R-1")
+    assert case.closed == "done"
+    monkeypatch.chdir(trained.workspace)
+    assert "there is nothing to resume" in fine("request", "resume", "R-1").out
+    assert statuses(trained) == {"FINISHED"}
+    (parent,) = runs(trained, kind="execution")
+    assert parent.data.tags["disgorge.verdict"] == "certified"
+    assert [run.data.tags["disgorge.step"] for run in runs(trained, kind="step")] == [step.id for step in plan.steps]
+
+
+def test_the_runs_of_a_plan_that_was_made_again_are_killed(ledger: Ledger) -> None:
+    """Nothing goes on with them; what another request left open is its own matter."""
+    for plan, request in ((PLAN, REQUEST), (replace(PLAN, request="R-2"), replace(REQUEST, id="R-2"))):
+        tracking_or_none(ledger).start(plan, request, SHARDS)
+    second = tracking_or_none(ledger)
+    second.start(replace(PLAN, lineage_head="ab"), REQUEST, SHARDS)
+    told = {(run.data.tags["disgorge.plan"] == PLAN.digest, run.info.status) for run in runs(ledger, request="R-1")}
+    assert told == {(True, "KILLED"), (False, "RUNNING")}
+    assert [run.info.status for run in runs(ledger, request="R-2")] == ["RUNNING"]
+
+
+def test_a_finished_request_makes_no_store(tmp_path: Path) -> None:
+    """Resuming where MLflow was never used must not begin to use it."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    assert not tracking_or_none(ledger).left_open(PLAN.digest)
+    assert not (ledger.workspace / "mlflow.db").exists()

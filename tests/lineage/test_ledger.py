@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, UnknownRecord, WorkspaceBusy
-from lineage.ledger import LINEAGE_KINDS, Ledger
+from lineage.ledger import LINEAGE_KINDS, Fact, Ledger
+from lineage.losses import losses_of
 
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 JSON = st.recursive(
@@ -260,6 +261,70 @@ def test_whole_lines_that_a_crash_left_unacknowledged_count(filled: Ledger) -> N
     assert (ledger.verify(), ledger.head(), ledger.lineage_head()) == (8, fact.digest, fact.digest)
     assert ledger.append("request", {}).previous == fact.digest
     assert ledger.verify() == 9
+
+
+# A lost end --------------------------------------------------------------------------------------------------------
+
+
+def everything(facts: Sequence[Fact]) -> int:
+    """Keep all facts that are there."""
+    return len(facts)
+
+
+@pytest.mark.parametrize("lost", [1, 3, 6])
+@pytest.mark.parametrize("rest", [b"", b'{"at":"2026', b"\0" * 40])
+def test_a_lost_end_is_accepted_and_stands_in_the_ledger(filled: Ledger, lost: int, rest: bytes) -> None:
+    head, lines = filled.head(), filled.journal.file.read_bytes().splitlines(keepends=True)
+    kept = b"".join(lines[:-lost])
+    filled.journal.file.write_bytes(kept + rest)
+    with pytest.raises(LedgerBroken, match=r"it was cut.*--accept-loss"):
+        filled.verify()
+    loss, aside = filled.accept_loss(everything)
+    assert (loss.first, loss.last, loss.digest) == (len(lines) - lost + 1, len(lines), head)
+    assert aside == (filled.home / "ledger.lost-1" if rest else None)
+    assert aside is None or aside.read_bytes() == rest
+    assert filled.journal.file.read_bytes().startswith(kept)
+    again = Ledger.open(filled.workspace)
+    assert again.verify() == len(lines) - lost + 1
+    assert list(losses_of(again.facts())) == [loss]
+    assert again.append("request", {}).seq == len(lines) - lost + 2
+    assert again.lineage_head() == again.facts("loss-accepted").__next__().digest, "plans from before are stale"
+
+
+def test_what_is_not_kept_is_moved_aside(filled: Ledger) -> None:
+    lines = filled.journal.file.read_bytes().splitlines(keepends=True)
+    filled.journal.file.write_bytes(b"".join(lines[:-1]))
+    loss, aside = filled.accept_loss(lambda facts: len(facts) - 2)
+    assert aside is not None
+    assert aside.read_bytes() == b"".join(lines[-3:-1])
+    assert (loss.first, loss.last) == (len(lines) - 2, len(lines))
+
+
+@pytest.mark.parametrize(
+    "harm", ["nothing", "torn", "edited", "reordered", "removed", "emptied", "gone", "other", "head"]
+)
+def test_no_other_damage_is_accepted(filled: Ledger, harm: str) -> None:
+    file, lines = filled.journal.file, filled.journal.file.read_bytes().splitlines(keepends=True)
+    damaged = {
+        "torn": [*lines, b'{"at"'],
+        "edited": [*lines[:2], lines[2].replace(b"x", b"y", 1), *lines[3:-1]],
+        "reordered": [lines[0], lines[2], lines[1], *lines[3:-1]],
+        "removed": [*lines[:2], *lines[3:]],
+        "emptied": [b""],
+        "other": [*lines[:-2], lines[-1]],
+    }.get(harm, lines)
+    file.write_bytes(b"".join(damaged))
+    if harm == "gone":
+        file.unlink()
+    if harm == "head":
+        filled.journal.head_file.unlink()
+    before = {path.name: path.read_bytes() for path in filled.home.iterdir() if path.is_file()}
+    with pytest.raises(LineageError) as raised:
+        Ledger.open(filled.workspace).accept_loss(everything)
+    assert isinstance(raised.value, LedgerBroken) or harm == "nothing"
+    assert {path.name: path.read_bytes() for path in filled.home.iterdir() if path.is_file()} | {
+        "ledger.lock": b""
+    } == before | {"ledger.lock": b""}
 
 
 # Writing that fails ---------------------------------------------------------------------------------------------

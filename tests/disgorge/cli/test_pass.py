@@ -61,7 +61,8 @@ def test_data_comes_in_is_learned_from_and_goes(tmp_path: Path, monkeypatch: pyt
     assert fine("request", "show", "R-1").out.startswith("R-1: done")
 
     assert "is closed" in refused("request", "execute", "R-1", code=2)
-    assert "is closed" in refused("request", "resume", "R-1", code=2)
+    assert fine("request", "resume", "R-1").out.startswith("request R-1 is finished (certified), there is nothing to")
+    assert fine("request", "resume", "R-1", "--json").json["resumed"] is False
     fine("audit")
     assert fine("audit", "--json", "--sarif", "a.sarif", "--junit", "a.xml").json["exit"] == 0
     assert json.loads(Path("a.sarif").read_text())["version"] == "2.1.0"

@@ -1,0 +1,20 @@
+"""Whether facts were lost from the end of the ledger, and a person went on without them."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.look import Look
+from disgorge.findings import FACTS_LOST, Finding
+from lineage.losses import losses_of
+
+
+def lost_facts(look: Look) -> Iterator[Finding]:
+    """Yield a warning per accepted loss: it stays, because the ledger stays incomplete."""
+    for loss in losses_of(look.ledger.facts()):
+        yield Finding(
+            FACTS_LOST,
+            "ledger",
+            loss.words,
+            "do again what was done then and is not in `disgorge request list`, `disgorge shard list` or "
+            "`disgorge release list`",
+            fact=loss.seq,
+        )

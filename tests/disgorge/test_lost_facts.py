@@ -1,0 +1,103 @@
+"""A removal goes on after the ledger lost its last facts, wherever in a step that was, and reports say that it did."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from disgorge.audit import audit
+from disgorge.docket import case_of
+from disgorge.execute import execute
+from disgorge.jobs import Here
+from disgorge.lost_facts import accept_loss
+from disgorge.plan import Action, Step
+from disgorge.registry import Unregistered
+from disgorge.tracking import Untracked
+from lineage.errors import LedgerBroken
+from lineage.ledger import Ledger
+from tests.toys import carry, granted_plan, person, populate, residuals, served, toy_of, train
+
+RELEASE = "toy-averages"
+
+
+class KilledError(BaseException):
+    """Stands for a kill before a step."""
+
+
+def before(action: Action, ledger: Ledger) -> None:
+    """Carry R-1 out up to a step."""
+
+    def die(step: Step) -> None:
+        if step.action is action:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        execute(
+            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=Unregistered(), observer=Untracked(), on_step=die,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose removal of a person, from two shards, was killed after the items were withdrawn."""
+    folder = tmp_path_factory.mktemp("withdrawn")
+    ledger, toy = Ledger.init(folder), toy_of("averages", 3)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    granted_plan(ledger, [person(ledger, "shard-2", 1), person(ledger, "shard-3", 1)])
+    before(Action.RETRAIN, ledger)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(withdrawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, carried out to the end."""
+    folder = Path(shutil.copytree(withdrawn, tmp_path_factory.mktemp("finished") / "workspace"))
+    assert carry(Ledger.open(folder)).verdict == "certified"
+    return folder
+
+
+def lose(workspace: Path, count: int) -> Ledger:
+    """Lose the last facts of a ledger, and return it as whoever comes next opens it."""
+    file = workspace / ".disgorge" / "ledger.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-count]))
+    ledger = Ledger.open(workspace)
+    with pytest.raises(LedgerBroken, match="was cut"):
+        ledger.verify()
+    return ledger
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
+    withdrawn: Path, finished: Path, tmp_path: Path, count: int
+) -> None:
+    """The step recorded two shards, their withdrawals and itself; as many of these are lost."""
+    ledger = lose(Path(shutil.copytree(withdrawn, tmp_path / "workspace")), count)
+    accepted = accept_loss(ledger)
+    assert accepted.loss.last - accepted.loss.first + 1 == (5 if count < 4 else count)
+    assert accepted.open == {"R-1": "executing"}
+    done = carry(ledger)
+    assert done.verdict == "certified"
+    assert served(ledger, RELEASE) == served(Ledger.open(finished), RELEASE)
+    assert [(each.id, each.level.value) for each in audit(ledger)] == [("DSG016", "warning")]
+    assert [words for words in residuals(done) if "The ledger is not complete" in words]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_request_whose_end_is_lost_is_closed_again(finished: Path, tmp_path: Path, count: int) -> None:
+    """The report step recorded itself, the report and the end of the request; as many of these are lost."""
+    ledger = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
+    assert accept_loss(ledger).open == {"R-1": "executing"}
+    assert carry(ledger).verdict == "certified"
+    assert case_of(ledger, "R-1").closed == "done"
+    assert {each.id for each in audit(ledger)} == {"DSG016"}
+
+
+def test_a_report_from_before_the_loss_is_explained_by_it(finished: Path, tmp_path: Path) -> None:
+    """It names facts that the ledger does not have, and the ledger says why; without that it was rewritten."""
+    workspace = Path(shutil.copytree(finished, tmp_path / "workspace"))
+    ledger = lose(workspace, 4)
+    accept_loss(ledger)
+    told = {(each.id, each.where) for each in audit(ledger) if each.id in ("DSG013", "DSG015", "DSG016")}
+    assert told == {("DSG016", "ledger"), ("DSG016", "reports/R-1")}
