@@ -17,10 +17,11 @@ from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
 from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
+from disgorge.laying_out import is_emptied, layout_of
 from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
 from disgorge.training import assemble, blueprint_name, make, reference_release, spec_of
-from disgorge.utility import measured, utility_check
+from disgorge.utility import chance_level, headline_of, measured, utility_check
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
@@ -97,16 +98,25 @@ class Examiner:
             # only now, because re-execution puts back the bytes of a part that somebody swapped
             old, new = assemble(self.ledger, before), assemble(self.ledger, after)
             # the old model answers first: what a method remembers of that must be there when the new one is asked
-            utility = tuple(measured(title, old, new, {"held-out": held_out.unnamed(), "retained": retained.unnamed()}))
+            sets = {"held-out": held_out.unnamed(), "retained": retained.unnamed()}
+            utility = tuple(measured(title, old, new, sets))
             answered = check_answers(
                 self.ledger, question, new, members, before=before, apart=apart, never_trained=reexecution
             )
         finally:
             apart.close()
-        kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
+        headline = headline_of(utility)
+        kept = utility_check(
+            title,
+            utility,
+            utility_floor,
+            accepted=loss_accepted,
+            emptied=is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards)),
+            chance=chance_level(new, headline.metric, sets.get(headline.shard)) if headline else None,
+        )
         planted = canaries_among(self.ledger, withdrawn, removed)
-        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
-        looked_at = ProbeCase(title, old, new, (), *sets, seed_of(plan, title), planted)
+        asked = (removed.unnamed(), sets["retained"], sets["held-out"])
+        looked_at = ProbeCase(title, old, new, (), *asked, seed_of(plan, title), planted)
         statistics = self._statistics(looked_at, spec, shards)
         return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
 

@@ -159,7 +159,7 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             for row, subjects in rejected.items()
         ]
         show.table(("component", "not", "guarantee", "would take", "because"), grouped)
-    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat):
+    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat and step.caveat not in plan.warnings):
         show.paragraph(f"note: {caveat}", indent=2)
     for step in plan.steps:
         if step.action.value == "drop" and step.release is None:
@@ -167,3 +167,5 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
     show.paragraph(f"guarantee: {plan.guarantee.words}", indent=2)
     show.line(f"checks required: {', '.join(plan.required)}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
+    for words in plan.warnings:
+        show.paragraph(f"warning: {words}", indent=2)

@@ -122,6 +122,7 @@ def verify(
             ]
         )
         show.table(("stated about", "sha256"), found.subjects.items())
+        show.utility(found.utility)
         for words in found.checked:
             show.line(f"checked: {words}")
         if not_checked := _NOT_CHECKED.get(level):

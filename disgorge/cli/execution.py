@@ -194,11 +194,13 @@ def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: 
             "bundle": str(executed.bundle),
             "cost": cost,
             "full_retraining": full,
+            "utility": executed.utility,
         }
         show.write_json(value)
     else:
         show.line(f"{executed.verdict}; the report is {executed.bundle}, to hand over: {executed.bundle}.zip")
         _say_pdf(executed.bundle)
+        show.utility(executed.utility)
         show.line(f"took {show.cost(cost)}, checks included; training everything again: {_share(cost, full)}")
     if executed.verdict != "certified":
         raise Refused(f"the certificate for {executed.request} was refused; why is in {executed.bundle}")

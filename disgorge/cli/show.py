@@ -68,6 +68,14 @@ def cost(value: Any) -> str:
     return f"{counted(value.steps, 'step')}, {seconds(value.seconds)}"
 
 
+def utility(measures: Iterable[Any]) -> None:
+    """Print each release's measure to speak of, before and after, one a line."""
+    from disgorge.utility import change_words
+
+    for measure in measures:
+        line(f"utility of {measure.release}: {change_words(measure)}")
+
+
 def pairs(rows: Iterable[tuple[str, Any]]) -> None:
     """Print names and values, one a line, values aligned; values that are None or empty are left out."""
     kept = [(name, value) for name, value in rows if value not in (None, "", (), [])]
