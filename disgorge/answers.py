@@ -27,6 +27,7 @@ from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Items, Model, ModelSpec, method_named, recipe_for
 from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.training import assemble, component_name, spec_of
+from lineage.activity import activity
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import (
@@ -112,6 +113,7 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
     return found
 
 
+@activity("comparing answers with those of processes set apart")
 def check_answers(
     ledger: Ledger,
     question: Question,

@@ -22,6 +22,7 @@ from disgorge.method import Items, Model, ModelSpec, Part, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
 from disgorge.training import assemble, blueprint_name, make, reference_release, spec_of
 from disgorge.utility import chance_level, headline_of, measured, utility_check
+from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
@@ -120,6 +121,7 @@ class Examiner:
         statistics = self._statistics(looked_at, spec, shards)
         return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, new))
 
+    @activity("training parts again without the removed data, to compare")
     def _reexecute(
         self,
         release: str,
@@ -202,6 +204,7 @@ class Examiner:
             parts.append(Part(name, kinds[member.name], member.weight, found))
         return method_named(composition.method).assemble(spec, tuple(parts)).scores(items.unnamed())
 
+    @activity("training models to compare with")
     def _statistics(self, case: ProbeCase, spec: ModelSpec, shards: Mapping[str, Shard]) -> list[Check]:
         """Train the references, unless they are recorded already, and run every registered probe that applies."""
         start = time.perf_counter()
@@ -229,7 +232,8 @@ class Examiner:
         checks = []
         for probe in probes().values():
             start = time.perf_counter()
-            check = check_from(probe, case)
+            with activity(f"running probe {probe.name} on {case.release}"):
+                check = check_from(probe, case)
             seconds = time.perf_counter() - start
             if check is not None:
                 told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}

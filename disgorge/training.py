@@ -12,6 +12,7 @@ from disgorge.errors import ExecutionFailed
 from disgorge.jobs import Job, OnProgress, Runner, unseen
 from disgorge.laying_out import layout_of, touched_by_removable
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
+from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, sha256_of
@@ -216,6 +217,7 @@ def spec_of(composition: Composition) -> ModelSpec:
     return restore(ModelSpec, composition.spec)
 
 
+@activity("loading the weights and libraries of a model")
 def assemble(ledger: Ledger, composition: Composition, *, title: str | None = None) -> Model:
     """Return the model a composition describes, its components read from the object store and verified."""
     spec = spec_of(composition)

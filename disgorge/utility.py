@@ -15,6 +15,7 @@ from math import isfinite
 
 from disgorge.evidence import Check, Utility, Verdict
 from disgorge.method import Items, Model
+from lineage.activity import activity
 from lineage.counted import counted
 
 NO_FLOOR = "no floor demanded"
@@ -22,6 +23,7 @@ NO_FLOOR = "no floor demanded"
 _QUESTION = "How good is the release on data it never saw, before and after?"
 
 
+@activity("measuring utility before and after")
 def measured(release: str, old: Model, new: Model, sets: Mapping[str, Items]) -> list[Utility]:
     """Return every measure of two models on sets of items by name, the headline of each set first."""
     found = []

@@ -109,6 +109,7 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
         Workers(ledger, count=count) as workers,
     ):
         plan = plan_of(ledger, case)
+        display.whole("preparing", done=len(case.steps.get(plan.digest, {})), total=len(plan.steps))
         told = _Told(display, plan, tracking_or_none(ledger), done=len(case.steps.get(plan.digest, {})))
         executed = carry_out(
             ledger,
