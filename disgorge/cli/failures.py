@@ -36,6 +36,8 @@ _TYPED = (errno.ENAMETOOLONG, errno.ELOOP)
 _LONGEST, _ENDING = 2_000, 400
 """Characters of an error's line, and of its end, which says what to do; names that were typed may be of any length."""
 _VERB = "disgorge.verb"
+RUNNING = "running disgorge"
+"""How the activity of a command as a whole begins."""
 _AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
 
 
@@ -69,7 +71,7 @@ class Verbs(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the arguments before the verb; one that is wrong becomes one line."""
-        ctx.meta[_VERB] = " ".join(["disgorge", *_verb_among(self.commands, args)])
+        ctx.meta[_VERB] = list(_verb_among(self.commands, args))
         try:
             return super().parse_args(ctx, args)
         except USAGE as error:
@@ -78,7 +80,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a verb; an error of the package or the machine becomes one line and an exit code."""
         try:
-            with activity(f"running {ctx.meta.get(_VERB, 'disgorge')}"):
+            with activity(" ".join([RUNNING, *ctx.meta[_VERB]])):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             raise failed(_AGAIN, INTERRUPTED) from None

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
+from disgorge.cli.failures import RUNNING
 from lineage.activity import current, detail
 
 if TYPE_CHECKING:
@@ -132,9 +133,11 @@ def shown(*, quiet: bool, bars: bool = True) -> Iterator[Display]:
         """What a bar is about; that of the whole names the activity under way as well."""
 
         def render(self, task: Task) -> Text:
-            """Return the words."""
+            """Return the words, without those for the command as a whole, which was just typed."""
             doing = current() if task.fields["whole"] else None
-            return Text(f"{task.description}: {show.clean(doing.words)}" if doing else task.description)
+            if doing is None or doing.words.startswith(RUNNING):
+                return Text(task.description)
+            return Text(f"{task.description}: {show.clean(doing.words)}")
 
     columns = (
         Doing("", table_column=Column(overflow="ellipsis", no_wrap=True)),

@@ -34,8 +34,9 @@ with heartbeat(silence=0.3, redrawn=0.2), activity("training toy/\\x1b[31mmean")
 SLOW_AUDIT = """
 import sys, time
 import disgorge.audit, disgorge.cli.heartbeat
-disgorge.cli.heartbeat.IN_A_LOG = disgorge.cli.heartbeat.ON_A_TERMINAL = 0.3
 look, seconds = disgorge.audit.audit, float(sys.argv.pop())
+if seconds:
+    disgorge.cli.heartbeat.IN_A_LOG = disgorge.cli.heartbeat.ON_A_TERMINAL = 0.3
 def slow(*given, **named):
     time.sleep(seconds)
     return look(*given, **named)
@@ -189,7 +190,7 @@ def typed(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_a_slow_command_says_what_it_does_and_its_json_is_json_and_a_quick_one_says_nothing(empty: Path) -> None:
     slow = typed(SLOW_AUDIT, "audit", "--json", "2.5")
     assert json.loads(slow.stdout)["findings"] == []
-    assert slow.stderr.startswith("still running disgorge audit (")
+    assert "still running disgorge audit (" in slow.stderr
     assert all(line.startswith("still ") for line in slow.stderr.splitlines())
     quick = typed(SLOW_AUDIT, "audit", "--json", "0")
     assert json.loads(quick.stdout)["findings"] == []
