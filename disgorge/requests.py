@@ -238,9 +238,9 @@ def require_approved(case: Case, plan: Plan) -> None:
     if plan.warnings and plan.digest not in case.accepts_loss:
         lost = next(step.subject for step in plan.steps if step.caveat in plan.warnings)
         raise NotApproved(
-            f"{'; '.join(plan.warnings)}: accept it with `disgorge request approve {plan.request} {plan.digest[:12]} "
-            f"--by NAME --accept-utility-loss`, or have the release destroyed with `disgorge request plan "
-            f"{plan.request} --withdraw {lost}`"
+            f"{'; '.join(plan.warnings)}, and none does: accept it with `disgorge request approve {plan.request} "
+            f"{plan.digest[:12]} --by NAME --accept-utility-loss`, or have the release destroyed with "
+            f"`disgorge request plan {plan.request} --withdraw {lost}`"
         )
 
 

@@ -72,6 +72,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return f"disgorge request resume {name}" + (f" (old weights and items are kept until {kept})" if kept else "")
     if len(set(case.approvals.get(plan.digest, []))) < max(plan.approvals, 1):
         return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME"
+    if plan.warnings and plan.digest not in case.accepts_loss:
+        return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME --accept-utility-loss"
     return f"disgorge request execute {name}"
 
 

@@ -109,8 +109,12 @@ def approve(
         value = {"request": request, "plan": approved.digest, "approvals": have, "needed": need}
         show.write_json(value | {"warnings": approved.warnings, "accepts_utility_loss": accepted})
         return
-    for words in () if accepted else approved.warnings:
-        show.warn(f"{words}: without an approval with --accept-utility-loss the plan is not carried out")
+    if approved.warnings and not accepted:
+        for words in approved.warnings:
+            show.warn(words)
+        show.line(f"approved, {have} of {need}; the loss is not accepted")
+        print_next(case, approved)
+        return
     rest = "carry it out with" if have >= need else f"{need - have} more must approve before"
     show.line(f"approved, {have} of {need}; {rest} `disgorge request execute {request}`")
 
