@@ -30,6 +30,7 @@ from disgorge.method import Blueprint, Items, Model, determining, method_named, 
 from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.training import assemble, component_name, spec_of
 from disgorge.utility import Measures, measures_of
+from lineage.activity import activity
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
 from lineage.records import (
@@ -124,6 +125,7 @@ def kinds_of(components: Sequence[Component]) -> dict[str, str]:
     return {component.digest: component.kind for component in components}
 
 
+@activity("asking models, each in a process of its own")
 def ask(ledger: Ledger, question: Question, runner: Runner) -> "Answers":
     """Return what a runner answers to a question."""
     (done,) = runner.run([question.job()])
@@ -170,6 +172,7 @@ def measures_in(answers: "Answers") -> dict[str, Measures]:
     return {} if found is None else {name: Measures(**each) for name, each in json.loads(found.tobytes()).items()}
 
 
+@activity("comparing answers with those of processes set apart")
 def check_answers(
     ledger: Ledger,
     question: Question,

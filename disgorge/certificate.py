@@ -143,9 +143,13 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
     ):
         raise EnvironmentDiffers(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
     if against:
+        open_to = ("fail", "inconclusive") if plan.utility_floor is not None else ("fail",)
+        lost = all(words.startswith(tuple(f"check utility is {each} " for each in open_to)) for words in against)
+        accept = f"accept the loss with `disgorge request approve {plan.request} {plan.digest[:12]} --by NAME "
         raise CertificateRefused(
-            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; put that right and "
-            f"resume, or have it destroyed with `disgorge request plan {plan.request} --withdraw {release}`"
+            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; "
+            f"{f'{accept}--accept-utility-loss`' if lost else 'put that right'} and resume, or have it destroyed with "
+            f"`disgorge request plan {plan.request} --withdraw {release}`"
         )
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 from disgorge.statement import ReportCase
+from lineage.activity import activity
 
 MISSING = (
     "no certificate.pdf was written: it needs WeasyPrint and Pango (`pip install 'disgorge[pdf]'` and, on Debian or "
@@ -22,6 +23,7 @@ MISSING = (
 """What the command line says where no PDF can be drawn."""
 
 
+@activity("drawing certificate.pdf")
 def render_pdf(case: ReportCase, statement: bytes) -> bytes | None:
     """Return the certificate with ``statement`` attached, or None where it cannot be drawn."""
     with warnings.catch_warnings():

@@ -19,12 +19,14 @@ from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, check_
 from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.kernels import setting_of
+from disgorge.laying_out import is_emptied, layout_of
 from disgorge.machine import differences, recorded_environment
-from disgorge.method import Items, seed_of
+from disgorge.method import Items, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
 from disgorge.reexecuted import earlier_reexecutions, reexecuted
 from disgorge.training import assemble, make, reference_release, spec_of
-from disgorge.utility import compared, utility_check
+from disgorge.utility import compared, headline_of, utility_check
+from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
@@ -109,13 +111,23 @@ class Examiner:
             )  # fmt: skip
         finally:
             apart.close()
-        utility = tuple(compared(title, measures_in(old), measures_in(served)))
-        kept = utility_check(title, utility, utility_floor, accepted=loss_accepted)
+        measures = measures_in(served)
+        utility = tuple(compared(title, measures_in(old), measures))
+        headline = headline_of(utility)
+        kept = utility_check(
+            title,
+            utility,
+            utility_floor,
+            accepted=loss_accepted,
+            emptied=is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards)),
+            chance=measures[headline.shard].chance if headline else None,
+        )
         statistics = self._statistics(
             title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
         )  # fmt: skip
         return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, served))
 
+    @activity("training parts again without the removed data, to compare")
     def _reexecute(
         self,
         release: str,
@@ -195,6 +207,7 @@ class Examiner:
         answers = ask(self.ledger, other, self.runner)
         return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
 
+    @activity("training models to compare with")
     def _statistics(
         self,
         title: str,
@@ -243,7 +256,8 @@ class Examiner:
         checks = []
         for probe in chosen:
             start = time.perf_counter()
-            check = check_from(probe, case)
+            with activity(f"running probe {probe.name} on {case.release}"):
+                check = check_from(probe, case)
             seconds = time.perf_counter() - start
             if check is not None:
                 told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}

@@ -18,6 +18,7 @@ from disgorge.actions import Workshop, act
 from disgorge.barriers import require_alone, require_decided
 from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
+from disgorge.evidence import Utility
 from disgorge.examine import REFERENCES
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
@@ -28,6 +29,7 @@ from disgorge.requests import require_approved, require_fresh
 from disgorge.stage import clear_stages
 from disgorge.tracking import Observer
 from disgorge.turn import turn
+from disgorge.utility import headlines
 from disgorge.write_up import evidence_of, examinations_of, report_fact, write_up
 from lineage.ledger import Ledger
 from lineage.records import Cost
@@ -41,6 +43,8 @@ class Executed:
     verdict: str
     bundle: Path
     cost: Cost
+    utility: tuple[Utility, ...] = ()
+    """The measure to speak of for every release, before and after."""
 
 
 def execute(
@@ -114,9 +118,10 @@ def _execute(
         observer.step(step, seconds, done.result)
     case = case_of(ledger, request)
     bundle = ledger.workspace / case.report["bundle"]
-    observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, case.report["verdict"])
-    took = sum(case.seconds[plan.digest].values())
-    return Executed(request, case.report["verdict"], bundle, Cost(plan.cost.examples, plan.cost.steps, took))
+    evidence = evidence_of(ledger, case.report["evidence"])
+    observer.finish(evidence, bundle, case.report["verdict"])
+    took = Cost(plan.cost.examples, plan.cost.steps, sum(case.seconds[plan.digest].values()))
+    return Executed(request, case.report["verdict"], bundle, took, headlines(evidence.utility))
 
 
 def close_tracking(ledger: Ledger, case: Case, observer: Observer) -> None:

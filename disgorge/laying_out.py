@@ -9,13 +9,13 @@ Which of the *retained* shards a part reads may follow from the names in the fil
 that is the negative consequence, and what :mod:`disgorge.methods.shard_graph` says of its graph.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Method, ModelSpec
-from lineage.records import Json, Shard
+from lineage.records import Json, Member, Shard
 
 
 def layout_of(method: Method, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
@@ -45,6 +45,19 @@ def touched_by_removable(spec: ModelSpec, blueprints: Collection[Blueprint]) -> 
         if any(use.name in (removable if use.of == "shard" else touched) for use in blueprint.inputs):
             touched.add(blueprint.name)
     return frozenset(touched)
+
+
+def is_emptied(spec: ModelSpec, before: Iterable[Member], blueprints: Collection[Blueprint]) -> bool:
+    """Whether a removal takes away every weighted part that learned from removable data, where there was one.
+
+    ``before`` are the members of the composition as it was, ``blueprints`` the layout over the shards that stay. A part
+    whose weight is 0, such as a frozen backbone, answers nothing by itself and does not count.
+    """
+    touched = touched_by_removable(spec, blueprints)
+    if any(blueprint.weight and blueprint.name in touched for blueprint in blueprints):
+        return False
+    remaining = {f"{spec.release}/{blueprint.name}" for blueprint in blueprints}
+    return any(member.weight and member.name not in remaining for member in before)
 
 
 def without_names(spec: ModelSpec, gone: Collection[str]) -> ModelSpec:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError, TrackingFailed, UnknownMethod
+from lineage.activity import activity
 
 EXPERIMENT = "disgorge"
 """The experiment that every run goes into."""
@@ -62,7 +63,7 @@ def quiet() -> Iterator[None]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with activity("working with MLflow, which takes longest the first time"), warnings.catch_warnings():
         for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
             warnings.filterwarnings("ignore", category=category, module=_THEIRS)
         warnings.filterwarnings("ignore", message=r".*type hint", category=UserWarning)  # about MLflow's own classes

@@ -18,6 +18,7 @@ from disgorge.evidence import Near, NearItem
 from disgorge.forget_list import forgotten_likenesses
 from disgorge.near_review import included_items, mark_of
 from disgorge.particulars import selectors_of
+from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.likeness import distance, near_any
@@ -56,6 +57,7 @@ def recorded_likenesses(ledger: Ledger, selected: Mapping[str, Collection[str]])
     return found
 
 
+@activity("looking for near-duplicates")
 def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str]) -> Near:
     """Look in every live shard for items near those of ``likenesses``, by item digest, and not among them."""
     if not likenesses:

@@ -28,6 +28,7 @@ from disgorge.prose import (
     value_words,
 )
 from disgorge.statement import ReportCase, remedy_steps
+from disgorge.utility import NO_FLOOR, reading_of
 from lineage.records import Cost, digest_of
 
 
@@ -58,6 +59,7 @@ def rendered(template: str, view: dict[str, Any]) -> str:
         "value": value_words,
         "measure": measure_words,
         "sentence": sentence,
+        "reading": reading_of,
     }
     return environment.get_template(template).render(view).rstrip() + "\n"
 
@@ -111,11 +113,15 @@ def _brief(case: ReportCase) -> list[dict[str, Any]]:
         checks: list[Check] = group["checks"]
         controls = [control for check in checks for control in check.controls]
         verdicts = {check.verdict.value for check in checks}
+        verdict = next(v for v in ("fail", "inconclusive", "pass") if v in verdicts)
+        judged = [check for check in checks if reading_of(check) != NO_FLOOR]
+        passed = sum(check.verdict is Verdict.PASS for check in judged)
         lines.append(
             group
             | {
-                "passed": sum(check.verdict is Verdict.PASS for check in checks),
-                "verdict": next(v for v in ("fail", "inconclusive", "pass") if v in verdicts),
+                "passed": f"{passed} of {len(judged)}" if judged else "-",
+                "verdict": verdict,
+                "reading": ", ".join(sorted(set(map(reading_of, checks)))) if verdict == "pass" else verdict,
                 "held": sum(control.held for control in controls),
                 "controls": len(controls),
                 "n": sum(check.n for check in checks),

@@ -85,6 +85,11 @@ class Plan:
         return sum((step.cost for step in self.steps), Cost())
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which losses of use the plan foresees, in sentences: an approval has to accept them."""
+        return tuple(step.caveat for step in self.steps if step.action is Action.ADOPT and step.caveat)
+
+    @property
     def shard_changes(self) -> tuple[ShardChange, ...]:
         """What the plan does to shards."""
         steps = [step for step in self.steps if step.action is Action.WITHDRAW_ITEMS]

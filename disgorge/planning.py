@@ -14,7 +14,7 @@ from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
 from disgorge.method import Method
 from disgorge.plan import Action, Plan, Step
-from disgorge.remedy_choice import Again, Hit, remedies_for, retiring
+from disgorge.remedy_choice import Again, Hit, loss_of_use, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
 from policies.taxonomy import Guarantee, Outcome, Remedy, Scope
@@ -72,7 +72,8 @@ def make_plan(
             endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
         else:
             remedies.extend(found)
-            endings.extend(_renewal(hit, owed))
+            loss = loss_of_use(hit, methods[hit.spec.method], after)
+            endings.extend(_renewal(hit, owed, loss=loss))
     remedies.extend(_unreleased(impact, hits))
     retired = [digest for step in (*remedies, *endings) for digest in step.detail.get("components", [])]
     steps = [
@@ -135,17 +136,18 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
     )  # fmt: skip
 
 
-def _renewal(hit: Hit, owed: Owed) -> Iterator[Step]:
-    def step(action: Action, words: str) -> Step:
+def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
+    def step(action: Action, words: str, caveat: str = "") -> Step:
         detail: dict[str, Json] = {"name": hit.release, "alias": hit.alias, "before": hit.composition}
         return Step(
             f"{action.value}-{hit.label}", action, hit.label, hit.label, owed.guarantee, Cost(), words,
-            detail=detail,
+            caveat=caveat, detail=detail,
         )  # fmt: skip
 
     yield step(Action.RECOMPOSE, f"Compose {hit.label} from what was kept and what was trained again.")
     yield step(Action.PROBE, f"Check {hit.label} against models that never saw the items.")
-    yield step(Action.ADOPT, f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed.")
+    words = f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed."
+    yield step(Action.ADOPT, words, caveat=loss)
 
 
 def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:

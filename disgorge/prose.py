@@ -137,6 +137,9 @@ def shown(case: ReportCase) -> Iterator[str]:
     for question in questions:
         answers = [f"{check.subject}: {check.answer}" for check in mandatory if check.question == question]
         yield f"{question} {' '.join(answers)}"
+    for check in evidence.checks:
+        if check.name == "utility":
+            yield sentence(f"Utility of {check.subject}: {check.answer}")
     unclear = [check for check in evidence.checks if check.verdict is Verdict.INCONCLUSIVE]
     if unclear:
         names = sorted({check.name for check in unclear})

@@ -21,6 +21,7 @@ from disgorge.sought import Sought
 from disgorge.still_needed import needs_of
 from disgorge.sweep import shown, strays_of
 from lineage import forget_dvc
+from lineage.activity import activity
 from lineage.errors import LineageError
 from lineage.from_dvc import root_of
 from lineage.ledger import Ledger
@@ -82,6 +83,7 @@ def purge_plan(
     return PurgeList(going, weights, there, hashes, tuple(kept))
 
 
+@activity("deleting old weights and withdrawn items")
 def purge(
     ledger: Ledger,
     *,

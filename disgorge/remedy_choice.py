@@ -6,10 +6,10 @@ Pure, as :mod:`disgorge.planning`, which makes a plan of what is chosen here.
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from disgorge.laying_out import layout_of
+from disgorge.laying_out import is_emptied, layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
 from disgorge.plan import Action, Alternative, Step
-from lineage.records import Affected, Component, Cost, Impact, Json, ReleaseHit, Shard, restore
+from lineage.records import Affected, Component, Cost, Impact, Json, Member, ReleaseHit, Shard, restore
 from policies.decision import Owed
 from policies.taxonomy import Guarantee, Remedy
 
@@ -34,6 +34,8 @@ class Hit:
     spec: ModelSpec
     members: tuple[Component, ...]
     affected: tuple[Affected, ...]
+    places: tuple[Member, ...]
+    """The members with the weights they have in the composition."""
 
     @classmethod
     def of(
@@ -50,6 +52,7 @@ class Hit:
             restore(ModelSpec, hit.composition.spec) if ours else ModelSpec(hit.release.name, "", (), ()),
             tuple(replace(components[member.component], name=member.name) for member in hit.composition.members),
             tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
+            hit.composition.members,
         )
 
     @property
@@ -96,6 +99,19 @@ def _again(hit: Hit, component: Component, blueprint: Blueprint, why: str) -> St
         cost=_cost(Remedy.RETRAIN, component, blueprint),
         words=f"Train {component.name} again here, though the removal does not touch it: {why}.",
         detail={**retiring([component]), "untouched": True},
+    )
+
+
+def loss_of_use(hit: Hit, method: Method, shards: Mapping[str, Shard]) -> str:
+    """Warn, in one sentence, of a removal that leaves nothing trained in a release; "" where something is left.
+
+    ``shards`` are those there will be. The sentence is part of the plan, and so of the digest that is approved.
+    """
+    if not is_emptied(hit.spec, hit.places, layout_of(method, hit.spec, shards)):
+        return ""
+    return (
+        f"nothing that was trained on removable data is left in {hit.label}; at best, what was trained on the declared "
+        "core answers, and an approval must accept that loss"
     )
 
 

@@ -34,6 +34,7 @@ from disgorge.signing import key_id, public_pem, sign
 from disgorge.statement import MethodNote, ReportCase, statement_of
 from disgorge.svr import svr_of
 from disgorge.verification import Verified, verify_bundle, verify_members
+from lineage.activity import activity
 from lineage.objects import sync_folder, write_atomically
 from lineage.records import canonical, plain, restore
 
@@ -85,6 +86,7 @@ def write_zip(path: Path, case: ReportCase, *, key: "Key") -> Path:
     return path
 
 
+@activity("writing and signing the report")
 def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
     """Return every member of the bundle, signed, and verified as an outsider would; sorted by name."""
     public = public_pem(key)

@@ -246,13 +246,20 @@ def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:
 
 
 def require_approved(case: Case, plan: Plan) -> None:
-    """Raise :class:`NotApproved` unless enough different people approved exactly this plan."""
+    """Raise :class:`NotApproved` unless enough different people approved exactly this plan and the loss it warns of."""
     who = set(case.approvals.get(plan.digest, []))
     needed = max(plan.approvals, 1)
     if len(who) < needed:
         raise NotApproved(
             f"the plan of {plan.request} has {len(who)} of {needed} approvals; approve it with `disgorge request "
             f"approve {plan.request} {plan.digest[:12]} --by NAME`"
+        )
+    if plan.warnings and plan.digest not in case.accepts_loss:
+        lost = next(step.subject for step in plan.steps if step.caveat in plan.warnings)
+        raise NotApproved(
+            f"{'; '.join(plan.warnings)}, and none does: accept it with `disgorge request approve {plan.request} "
+            f"{plan.digest[:12]} --by NAME --accept-utility-loss`, or have the release destroyed with "
+            f"`disgorge request plan {plan.request} --withdraw {lost}`"
         )
 
 

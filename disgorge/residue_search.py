@@ -22,6 +22,7 @@ from disgorge.stage import stages_of
 from disgorge.still_needed import needs_of
 from disgorge.sweep import is_of_a_report, shown, sweep
 from lineage import forget_dvc
+from lineage.activity import activity
 from lineage.ledger import Ledger
 from lineage.objects import sha256_of
 from lineage.state import state_of
@@ -34,6 +35,7 @@ _STORED = re.compile(r"[0-9a-f]{30}")
 """The last of an MD5, of which DVC makes a folder and a file."""
 
 
+@activity("searching for what is left of the removed data")
 def search(
     ledger: Ledger,
     *,

@@ -21,6 +21,7 @@ from disgorge.evidence import Check, Evidence, Utility, Verdict
 from disgorge.method import ModelSpec
 from disgorge.mlflow_store import Store, installed, metric_name
 from disgorge.plan import Plan, Step
+from disgorge.utility import reading_of
 from lineage.ledger import Ledger
 from lineage.records import Cost, Json, Shard, canonical
 from policies.request import RemovalRequest
@@ -152,7 +153,7 @@ class Tracking:
         tags: dict[str, Json] = {"disgorge.verdict": verdict}
         for check in evidence.checks:
             metrics |= _check(check)
-            tags[f"check.{check.name}.{check.subject}"] = check.verdict.value
+            tags[f"check.{check.name}.{check.subject}"] = reading_of(check)
         for utility in evidence.utility:
             metrics |= _utility(utility)
         with self.store.client() as client:

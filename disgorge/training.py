@@ -16,6 +16,7 @@ from disgorge.kernels import steer_this_process
 from disgorge.laying_out import layout_of, touched_by_removable
 from disgorge.machine import can_be_reused
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
+from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, sha256_of
@@ -258,6 +259,7 @@ def spec_of(composition: Composition) -> ModelSpec:
     return restore(ModelSpec, composition.spec)
 
 
+@activity("loading the weights and libraries of a model")
 def assemble(
     ledger: Ledger, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
 ) -> Model:

@@ -20,8 +20,10 @@ from disgorge import inclusion
 from disgorge.archive import read_members
 from disgorge.bundle_check import STATEMENT, SVR, Found, check_bundle
 from disgorge.errors import BundleBroken
+from disgorge.evidence import Utility
 from disgorge.one_form import AGAIN
 from disgorge.signing import Opened, open_envelope
+from disgorge.utility import headlines
 from lineage.records import Json
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Verified:
     checked: tuple[str, ...]
     level: Level = "digests"
     reexecution: "Reexecution | None" = None
+    utility: tuple[Utility, ...] = ()
+    """The measure to speak of for every release, before and after."""
 
     @property
     def warning(self) -> str:
@@ -130,6 +134,7 @@ def verify_members(
         checked=tuple(checked),
         level=level,
         reexecution=again,
+        utility=headlines(found.evidence.utility),
     )
 
 

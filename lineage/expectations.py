@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.activity import activity
 from lineage.errors import BadInput, ExpectationsFailed, LineageError
 from lineage.records import Json
 from lineage.rules import Rules
@@ -64,6 +65,7 @@ class Validation:
         )
 
 
+@activity("checking items with Great Expectations")
 def validate(intake: "Intake", digests: tuple[str, ...], *, shard: str, rules: Rules | None = None) -> Validation:
     """Hold items to the suite and return what was checked.
 

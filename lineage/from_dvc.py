@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lineage.activity import activity
 from lineage.errors import LineageError
 
 
@@ -68,7 +69,12 @@ def opened(root: Path) -> Iterator[Any]:
     """
     os.environ["DVC_NO_ANALYTICS"] = "1"
     silence = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+    with (
+        activity("working with DVC"),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(silence),
+        contextlib.redirect_stderr(silence),
+    ):
         warnings.simplefilter("ignore")  # deprecations among DVC's own libraries
         try:
             from dvc.exceptions import DvcException

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from lineage import forget_dvc, from_dvc
+from lineage.activity import activity
 from lineage.content import Arrays, item_digests, read_content, write_content
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger import Ledger
@@ -23,6 +24,7 @@ def live_shards(ledger: Ledger) -> tuple[Shard, ...]:
     return tuple(entry.record for entry in state.shards.values() if entry.live)
 
 
+@activity("reading items and checking their digests")
 def shard_items(
     ledger: Ledger, digest: str, *, verify: bool = True, limit: int | None = None
 ) -> tuple[tuple[str, ...], Arrays]:

@@ -26,6 +26,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lineage.activity import activity
 from lineage.content import item_digests, item_sizes
 from lineage.errors import BadInput, WorkspaceBusy
 from lineage.expectations import validate
@@ -95,16 +96,17 @@ def add_shard(
     limit: int = LIMIT,
 ) -> Added:
     """Read a file or folder and record it as a shard; see :func:`lineage.intake.read_file` and :func:`add_items`."""
-    intake = read_file(
-        path,
-        key=key,
-        subject=subject,
-        source=source_column,
-        license=license_column,
-        fields=fields,
-        encoding=encoding,
-        limit=limit,
-    )
+    with activity(f"reading {path}"):
+        intake = read_file(
+            path,
+            key=key,
+            subject=subject,
+            source=source_column,
+            license=license_column,
+            fields=fields,
+            encoding=encoding,
+            limit=limit,
+        )
     return add_items(
         ledger,
         intake,
@@ -122,6 +124,7 @@ def add_shard(
     )
 
 
+@activity("hashing and recording items")
 def add_items(
     ledger: Ledger,
     intake: Intake,

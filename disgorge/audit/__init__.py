@@ -25,6 +25,7 @@ from disgorge.audit.releases import affected_releases
 from disgorge.audit.reports import reports
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
+from lineage.activity import activity
 from lineage.errors import LedgerBroken
 from lineage.ledger import Ledger
 
@@ -47,6 +48,7 @@ _RULES = (
 )
 
 
+@activity("looking for what rests on withdrawn data")
 def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...]:
     """Return every finding, errors first. ``today`` (by the ledger's clock) decides what is overdue."""
     try:

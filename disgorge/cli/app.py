@@ -22,6 +22,7 @@ from disgorge.cli import (
     workspace,
 )
 from disgorge.cli.failures import INTERRUPTED, Verbs
+from disgorge.cli.heartbeat import heartbeat
 
 app = typer.Typer(
     cls=Verbs,
@@ -72,7 +73,8 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end a removal
     try:
-        app(prog_name="disgorge")
+        with heartbeat():
+            app(prog_name="disgorge")
     except KeyboardInterrupt:  # before a verb began, or while Python was ending
         os._exit(INTERRUPTED)
     except SystemExit as ended:

@@ -72,6 +72,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return f"disgorge request resume {name}" + (f" (old weights and items are kept until {kept})" if kept else "")
     if len(set(case.approvals.get(plan.digest, []))) < max(plan.approvals, 1):
         return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME"
+    if plan.warnings and plan.digest not in case.accepts_loss:
+        return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME --accept-utility-loss"
     return f"disgorge request execute {name}"
 
 
@@ -159,7 +161,7 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             for row, subjects in rejected.items()
         ]
         show.table(("component", "not", "guarantee", "would take", "because"), grouped)
-    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat):
+    for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat and step.caveat not in plan.warnings):
         show.paragraph(f"note: {caveat}", indent=2)
     for step in plan.steps:
         if step.action.value == "drop" and step.release is None:
@@ -167,3 +169,5 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
     show.paragraph(f"guarantee: {plan.guarantee.words}", indent=2)
     show.line(f"checks required: {', '.join(plan.required)}; statistical probes: {', '.join(plan.probes) or 'none'}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
+    for words in plan.warnings:
+        show.paragraph(f"warning: {words}", indent=2)

@@ -114,7 +114,8 @@ def verify(
     for path, what in asked:
         if path is not None and not path.exists():
             raise WrongUse(f"{path}: no such file or folder; give the {what}")
-    with shown(quiet=as_json) as display:
+    with shown(quiet=as_json, bars=level is Level.REEXECUTE) as display:
+        display.whole("verifying", done=0, total=None)
         found = verify_bundle(bundle, public_key=key, level=level.value, workspace=workspace, on_progress=display.job)
     if found.warning:
         show.warn(found.warning)
@@ -133,6 +134,7 @@ def verify(
             ]
         )
         show.table(("stated about", "sha256"), found.subjects.items())
+        show.utility(found.utility)
         for words in found.checked:
             show.line(f"checked: {words}")
         if not_checked := _NOT_CHECKED.get(level):

@@ -82,7 +82,8 @@ def plan(
         Ledger.open(), request, withdraw=withdraw or (), every_probe=every_probe, retrain_untouched=retrain_untouched
     )
     if as_json:
-        show.write_json({"digest": made.digest, "plan": made, "cost": plain(made.cost)})
+        value = {"digest": made.digest, "plan": made, "cost": plain(made.cost), "warnings": made.warnings}
+        show.write_json(value)
         return
     print_plan(made, done={})
     show.line(f"next: disgorge request approve {made.request} {show.short(made.digest)} --by NAME")
@@ -95,7 +96,11 @@ def approve(
     ],
     by: Annotated[str, typer.Option("--by", help="Who approves; kept as a pseudonym.")],
     accept_utility_loss: Annotated[
-        bool, typer.Option("--accept-utility-loss", help="Release it even if it falls below the utility floor.")
+        bool,
+        typer.Option(
+            "--accept-utility-loss",
+            help="Release it even if it falls below the utility floor or is of no use any more.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -107,9 +112,18 @@ def approve(
     require_name(by, "approves")
     ledger = Ledger.open()
     approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
-    have, need = len(set(case_of(ledger, request).approvals[approved.digest])), max(approved.approvals, 1)
+    case = case_of(ledger, request)
+    have, need = len(set(case.approvals[approved.digest])), max(approved.approvals, 1)
+    accepted = approved.digest in case.accepts_loss
     if as_json:
-        show.write_json({"request": request, "plan": approved.digest, "approvals": have, "needed": need})
+        value = {"request": request, "plan": approved.digest, "approvals": have, "needed": need}
+        show.write_json(value | {"warnings": approved.warnings, "accepts_utility_loss": accepted})
+        return
+    if approved.warnings and not accepted:
+        for words in approved.warnings:
+            show.warn(words)
+        show.line(f"approved, {have} of {need}; the loss is not accepted")
+        print_next(case, approved)
         return
     rest = "carry it out with" if have >= need else f"{need - have} more must approve before"
     show.line(f"approved, {have} of {need}; {rest} `disgorge request execute {request}`")

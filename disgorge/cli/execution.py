@@ -120,6 +120,7 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
         Workers(ledger, count=count) as workers,
     ):
         plan = plan_of(ledger, case)
+        display.whole("preparing", done=len(case.steps.get(plan.digest, {})), total=len(plan.steps))
         told = _Told(display, plan, tracking_or_none(ledger), done=len(case.steps.get(plan.digest, {})))
         executed = carry_out(
             ledger,
@@ -224,11 +225,13 @@ def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: 
             "bundle": str(executed.bundle),
             "cost": cost,
             "full_retraining": full,
+            "utility": executed.utility,
         }
         show.write_json(value)
     else:
         show.line(f"{executed.verdict}; the report is {executed.bundle}, to hand over: {executed.bundle}.zip")
         _say_pdf(executed.bundle)
+        show.utility(executed.utility)
         show.line(f"took {show.cost(cost)}, checks included; training everything again: {_share(cost, full)}")
     if executed.verdict != "certified":
         raise Refused(f"the certificate for {executed.request} was refused; why is in {executed.bundle}")

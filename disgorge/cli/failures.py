@@ -25,6 +25,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lineage.activity import activity
+
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 USAGE: Any = typer.BadParameter.__base__  # typer's own UsageError, which it has no public name for
 
@@ -33,6 +35,9 @@ _TYPED = (errno.ENAMETOOLONG, errno.ELOOP)
 """What the system says of a path that no machine could open: it was typed wrong."""
 _LONGEST, _ENDING = 2_000, 400
 """Characters of an error's line, and of its end, which says what to do; names that were typed may be of any length."""
+_VERB = "disgorge.verb"
+RUNNING = "running disgorge"
+"""How the activity of a command as a whole begins."""
 _AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
 
 
@@ -66,6 +71,7 @@ class Verbs(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the arguments before the verb; one that is wrong becomes one line."""
+        ctx.meta[_VERB] = list(_verb_among(self.commands, args))
         try:
             return super().parse_args(ctx, args)
         except USAGE as error:
@@ -74,7 +80,8 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a verb; an error of the package or the machine becomes one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            with activity(" ".join([RUNNING, *ctx.meta[_VERB]])):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise failed(_AGAIN, INTERRUPTED) from None
         except USAGE as error:
@@ -87,6 +94,15 @@ class Verbs(TyperGroup):
             if not _expected(error) and os.environ.get("DISGORGE_TRACEBACK"):
                 raise
             raise failed(words_of(error), exit_code_of(error)) from None
+
+
+def _verb_among(commands: Any, args: list[str]) -> Iterator[str]:
+    """Yield the words of the verb that arguments begin with, "shard" and "add"."""
+    for word in args:
+        if word not in commands:
+            return
+        yield word
+        commands = getattr(commands[word], "commands", {})
 
 
 def failed(words: str, code: int) -> typer.Exit:

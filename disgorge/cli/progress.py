@@ -1,15 +1,19 @@
 """What long work shows while it runs: bars on a terminal, a line per finished thing elsewhere.
 
 Bars go to standard error, so that output can be piped away from them. One bar is for the whole, one line for every job
-that runs at the moment.
+that runs at the moment. How long the jobs under way will take yet is estimated from how long their steps took so far;
+the heartbeat (:mod:`disgorge.cli.heartbeat`) says the same where there are no bars.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
+from disgorge.cli.failures import RUNNING
+from lineage.activity import current, detail
 
 if TYPE_CHECKING:
     from disgorge.jobs import Done, Job, OnProgress, Runner
@@ -17,6 +21,28 @@ if TYPE_CHECKING:
 
 def _unseen(name: str, done: int, total: int) -> None:
     """Take progress and show nothing; jobs' own is not imported before there is a job."""
+
+
+class Pace:
+    """How long work of a known size will take yet, by how long it took so far.
+
+    >>> times = iter([0.0, 10.0])
+    >>> pace = Pace(clock=lambda: next(times))
+    >>> pace.left(1, 9), pace.left(3, 9)
+    (None, 30.0)
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+
+    def left(self, done: int, total: int) -> float | None:
+        """Return the seconds left, None as long as nothing was seen to be done."""
+        now = self._clock()
+        if self._first is None:
+            self._first = (now, done)
+        began, before = self._first
+        return (now - began) / (done - before) * (total - done) if done > before else None
 
 
 class Display:
@@ -27,15 +53,22 @@ class Display:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
+        self._left = ""
 
-    def whole(self, words: str, *, done: int, total: int) -> None:
-        """Take how far the whole has come."""
+    def whole(self, words: str, *, done: int, total: int | None) -> None:
+        """Take how far the whole has come; a total of None is not known."""
 
     def job(self, name: str, done: int, total: int) -> None:
         """Take how far one job has come. Of the shape that trainers call."""
+        detail(f"{name}, step {done:,} of {total:,}{self._left}")
 
     def end(self, name: str) -> None:
         """Take that a job is over."""
+        detail(self._left.removeprefix(", "))
+
+    def left(self, seconds: float | None) -> None:
+        """Take how long the work under way will take yet, None where nobody can say."""
+        self._left = "" if seconds is None else f", about {show.whole_seconds(seconds)} left"
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
@@ -52,20 +85,28 @@ class Bars(Display):
         self._whole: Any = None
         self._jobs: dict[str, Any] = {}
 
-    def whole(self, words: str, *, done: int, total: int) -> None:
+    def whole(self, words: str, *, done: int, total: int | None) -> None:
         """Draw the bar of the whole."""
         if self._whole is None:
-            self._whole = self._progress.add_task("", total=total)
+            self._whole = self._progress.add_task("", total=total, whole=True, left="")
         self._progress.update(self._whole, description=show.clean(words), completed=done, total=total)
 
     def job(self, name: str, done: int, total: int) -> None:
         """Draw the bar of a running job."""
+        super().job(name, done, total)
         if name not in self._jobs:
-            self._jobs[name] = self._progress.add_task(f"  {show.clean(name)}", total=total)
+            self._jobs[name] = self._progress.add_task(f"  {show.clean(name)}", total=total, whole=False, left="")
         self._progress.update(self._jobs[name], completed=done, total=total)
+
+    def left(self, seconds: float | None) -> None:
+        """Write the estimate beside the bar of the whole."""
+        super().left(seconds)
+        if self._whole is not None:
+            self._progress.update(self._whole, left=self._left.removeprefix(", "))
 
     def end(self, name: str) -> None:
         """Take a job's bar away."""
+        super().end(name)
         if name in self._jobs:
             self._progress.remove_task(self._jobs.pop(name))
 
@@ -78,22 +119,34 @@ class Bars(Display):
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Iterator[Display]:
-    """Give a display for long work: bars if standard error is a terminal."""
-    if not sys.stderr.isatty():
+def shown(*, quiet: bool, bars: bool = True) -> Iterator[Display]:
+    """Give a display for long work: bars if standard error is a terminal and ``bars`` are wanted."""
+    if not bars or not sys.stderr.isatty():
         yield Display(quiet=quiet)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeElapsedColumn
     from rich.table import Column
+    from rich.text import Text
+
+    class Doing(TextColumn):
+        """What a bar is about; that of the whole names the activity under way as well."""
+
+        def render(self, task: Task) -> Text:
+            """Return the words, without those for the command as a whole, which was just typed."""
+            doing = current() if task.fields["whole"] else None
+            if doing is None or doing.words.startswith(RUNNING):
+                return Text(task.description)
+            return Text(f"{task.description}: {show.clean(doing.words)}")
 
     columns = (
-        TextColumn("{task.description}", markup=False, table_column=Column(overflow="ellipsis")),
+        Doing("", table_column=Column(overflow="ellipsis", no_wrap=True)),
         BarColumn(bar_width=24),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
     )
-    console = Console(stderr=True)
+    console = Console(file=sys.stderr)  # this very stream, whatever is put in its place while a library is at work
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         yield Bars(progress, quiet=quiet)
 
@@ -114,15 +167,22 @@ class Watched:
 
     def run(self, jobs: "Iterable[Job]", *, on_progress: "OnProgress" = _unseen) -> "Iterator[Done]":
         """Yield each job as it is done."""
+        todo, pace, steps = list(jobs), Pace(), dict[str, int]()
+        total = sum(max(job.steps, 1) for job in todo)
 
-        def progress(name: str, done: int, total: int) -> None:
-            self._display.job(self._doing + name, done, total)
-            on_progress(name, done, total)
+        def progress(name: str, done: int, of: int) -> None:
+            steps[name] = done
+            self._display.left(pace.left(sum(steps.values()), total))
+            self._display.job(self._doing + name, done, of)
+            on_progress(name, done, of)
 
-        for done in self._runner.run(jobs, on_progress=progress):
+        for done in self._runner.run(todo, on_progress=progress):
+            steps[done.job.name] = max(done.job.steps, 1)
+            self._display.left(pace.left(sum(steps.values()), total))
             self._display.end(self._doing + done.job.name)
             self._on_done(done)
             yield done
+        self._display.left(None)
 
     def close(self) -> None:
         """Let go of whatever carries the jobs out."""

@@ -112,7 +112,8 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
     if as_json:
-        show.write_json(summary(case) | {"request": case.request, "decision": case.decision, "plan": plan})
+        value = {"request": case.request, "decision": case.decision, "plan": plan}
+        show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
         return
     asked = case.request
     show.line(f"{asked.id}: {case.state}")

@@ -63,9 +63,27 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s"
 
 
+def whole_seconds(value: float) -> str:
+    """Return a time in words, to the second.
+
+    >>> whole_seconds(0.4), whole_seconds(12.34), whole_seconds(75)
+    ('0 s', '12 s', '1 min 15 s')
+    """
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def cost(value: Any) -> str:
     """Return a :class:`~lineage.records.Cost` in words."""
     return f"{counted(value.steps, 'step')}, {seconds(value.seconds)}"
+
+
+def utility(measures: Iterable[Any]) -> None:
+    """Print each release's measure to speak of, before and after, one a line."""
+    from disgorge.utility import change_words
+
+    for measure in measures:
+        line(f"utility of {measure.release}: {change_words(measure)}")
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> None:

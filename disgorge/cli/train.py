@@ -8,7 +8,7 @@ import typer
 
 from disgorge.cli import show
 from disgorge.cli.failures import Refused, WrongUse, going_on
-from disgorge.cli.progress import Display, Watched, shown
+from disgorge.cli.progress import Display, Pace, Watched, shown
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class _Whole:
         self._display = display
         self._total = sum(max(blueprint.steps, 1) for blueprint in blueprints)
         self._steps: dict[str, int] = {}
+        self._pace = Pace()
         self._show()
 
     def progress(self, name: str, done: int, total: int) -> None:
@@ -75,7 +76,9 @@ class _Whole:
         self._display.say(f"trained {done.job.name} in {show.seconds(done.seconds)}")
 
     def _show(self) -> None:
-        self._display.whole("training", done=sum(self._steps.values()), total=self._total)
+        done = sum(self._steps.values())
+        self._display.whole("training", done=done, total=self._total)
+        self._display.left(self._pace.left(done, self._total) if self._steps else None)
 
 
 def _print(made: "Made", release: str, alias: str) -> None:

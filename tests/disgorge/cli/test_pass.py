@@ -51,11 +51,15 @@ def test_data_comes_in_is_learned_from_and_goes(tmp_path: Path, monkeypatch: pyt
     assert "8/8 Write and sign the report." in executed
     assert "certified; the report is" in executed
     assert "took 1 step," in executed
+    went = "utility of toy: accuracy on held-out data went from "
+    assert went in executed
 
     told = fine("request", "report", "R-1", "--json").json
     assert told["verdict"] == "certified"
     bundle = Path(told["bundle"])
     assert "SELF-ASSERTED KEY" in fine("verify", str(bundle)).err
+    assert ">no floor demanded</span>" in (bundle / "report.html").read_text()
+    assert went in fine("verify", str(bundle)).out
     verified = fine("verify", str(bundle), "--key", str(bundle / "public.pem"), "--json").json
     assert (verified["verdict"], verified["request"], verified["warning"]) == ("certified", "R-1", "")
     assert fine("request", "show", "R-1").out.startswith("R-1: done")

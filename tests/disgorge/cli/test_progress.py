@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from disgorge.cli.progress import Display, Watched, shown
+from disgorge.cli.progress import Display, Pace, Watched, shown
 from disgorge.jobs import Done, Job, OnProgress, unseen
+from lineage.activity import activity, current
 
 JOBS = [Job("a", {}, 2), Job("b", {}, 1)]
 
@@ -18,6 +19,7 @@ import time
 from disgorge.cli.progress import shown
 with shown(quiet=False) as display:
     display.whole("training [x]", done=1, total=4)
+    display.left(12)
     display.job("model/\\x1b[31mpart", 3, 8)
     time.sleep(0.5)  # bars are drawn ten times a second
     display.say("a line [bold]that[/bold] stays")
@@ -74,6 +76,25 @@ def test_a_watched_runner_does_what_it_did_and_is_seen() -> None:
     assert runner.closed
 
 
+def test_what_is_left_is_estimated_from_what_was_done_as_soon_as_there_is_a_pace() -> None:
+    pace = Pace(clock=iter([0.0, 0.0, 10.0, 30.0]).__next__)
+    assert [pace.left(done, 8) for done in (1, 1, 3, 8)] == [None, None, 25.0, 0.0]
+
+
+def test_the_activity_under_way_tells_how_far_a_job_has_come_and_what_is_left() -> None:
+    display, seen = Display(quiet=True), list[str]()
+
+    def hear(name: str, done: int, total: int) -> None:
+        doing = current()
+        assert doing is not None
+        seen.append(doing.detail)
+
+    with activity("training"):
+        list(Watched(Counting(), display, on_done=lambda done: None).run(JOBS, on_progress=hear))
+    assert seen[0] == "a, step 1 of 2"
+    assert seen[1:] == ["a, step 2 of 2, about 0 s left", "b, step 1 of 1, about 0 s left"]
+
+
 @pytest.mark.parametrize(("quiet", "out"), [(False, "x y\n"), (True, "")])
 def test_without_a_terminal_only_lines_are_printed(capsys: pytest.CaptureFixture[str], quiet: bool, out: str) -> None:
     with shown(quiet=quiet) as display:
@@ -101,4 +122,5 @@ def test_on_a_terminal_bars_are_drawn_and_names_are_only_names() -> None:
     assert "1/4" in drawn
     assert "model/\ufffd[31mpart" in drawn
     assert "3/8" in drawn
+    assert "about 12 s left" in drawn
     assert "a line [bold]that[/bold] stays\r\n" in drawn
