@@ -117,6 +117,14 @@ PURGED_BACK = Rule(
     "Old weights or a withdrawn shard that a purge deleted lie in the workspace again.",
 )
 
+UNRECORDED_MODEL = Rule(
+    "DSG013",
+    "Registered model without a record",
+    Level.WARNING,
+    "A version of a model is registered in MLflow, and no recorded composition explains it: it may have learned from "
+    "removed data and be served. It is an error where its source or its run names what was removed.",
+)
+
 RULES = (
     UNREGISTERED_INPUT,
     DIGEST_MISMATCH,
@@ -130,6 +138,7 @@ RULES = (
     PURGE_OVERDUE,
     PRIVATE_LOST,
     PURGED_BACK,
+    UNRECORDED_MODEL,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

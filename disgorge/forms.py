@@ -13,6 +13,7 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},
     "canaries": {"commitment": str},
+    "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

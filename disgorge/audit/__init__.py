@@ -18,13 +18,14 @@ from disgorge.audit.items import reintroduced, unlicensed
 from disgorge.audit.look import Look
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
+from disgorge.audit.registered import not_looked_at, unrecorded_models
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
 from lineage.errors import LedgerBroken
 from lineage.ledger import Ledger
 
-__all__ = ["audit"]
+__all__ = ["audit", "not_looked_at"]
 
 _RULES = (
     unregistered,
@@ -37,6 +38,7 @@ _RULES = (
     private_lost,
     purged_back,
     unlicensed,
+    unrecorded_models,
 )
 
 

@@ -45,12 +45,13 @@ def audit(
 
     from disgorge import findings
     from disgorge.audit import audit as look
+    from disgorge.audit import not_looked_at
     from disgorge.cli.filing import parse_date
     from lineage.ledger import Ledger
 
     day = parse_date(today, option="--today")
     ledger = Ledger.open()
-    found = look(ledger, today=day)
+    found, unseen = look(ledger, today=day), not_looked_at(ledger)
     if sarif is not None:
         from disgorge.sarif import sarif as as_sarif
 
@@ -60,7 +61,7 @@ def audit(
 
         junit.write_text(as_junit(found), encoding="utf-8")
     if as_json:
-        show.write_json(findings.to_json(found))
+        show.write_json({**findings.to_json(found), "not_looked_at": unseen})
     else:
         if found and sys.stdout.isatty():
             from rich.console import Console
@@ -69,6 +70,8 @@ def audit(
         elif found:
             show.table(findings.COLUMNS, findings.rows(found))
         show.line(findings.summary(found))
+        for words in unseen:
+            show.line(f"not looked at: {words}")
     raise typer.Exit(findings.exit_code(found))
 
 
