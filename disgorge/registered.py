@@ -174,7 +174,8 @@ def from_databases(registry: Path, tracking: Path | None) -> list[Registered]:
         texts += [text for key in dict.fromkeys((run, _run_in(source))) for row in runs.get((key,), []) for text in row]
         texts += [text for row in models.get((_model_in(source),), []) for text in row]
         called = tuple(alias for (alias,) in aliases.get((name, str(version)), []))
-        found.append(Registered(name, str(version), called, source, float(created or 0), run, dict[str, str](own), tuple(texts)))
+        told = {pair[0]: pair[1] for pair in own}
+        found.append(Registered(name, str(version), called, source, float(created or 0), run, told, tuple(texts)))
     return found
 
 

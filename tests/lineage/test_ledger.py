@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, UnknownRecord, WorkspaceBusy
+from lineage.git_ignored import HOME
 from lineage.ledger import LINEAGE_KINDS, Ledger
 
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
@@ -64,7 +65,7 @@ def test_a_new_workspace_holds_one_fact_and_private_keys(ledger: Ledger) -> None
     assert stat.S_IMODE((ledger.home / "private").stat().st_mode) == 0o700
     for key in ("pseudonym.key", "withdrawn.key"):
         assert stat.S_IMODE((ledger.home / "private" / key).stat().st_mode) == 0o600
-    assert (ledger.home / ".gitignore").read_text().split() == ["private/", "catalog-*", "apart-*", "*.lock"]
+    assert (ledger.home / ".gitignore").read_text().split() == list(HOME)
     assert sorted(path.name for path in ledger.home.iterdir()) == [
         ".gitignore", "config.toml", "head.json", "ledger.jsonl", "private",
     ]  # fmt: skip
