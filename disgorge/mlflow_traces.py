@@ -110,7 +110,7 @@ class Traces:
             *(
                 f"MLflow model version {model} names {what}, which was removed, and no recorded composition explains "
                 f"it; stop what serves it and delete the version, or register it again from a run and a path that do "
-                f"not name that, and resume"
+                f"not name that"
                 for model, what in self.named
             ),
             *(

@@ -97,7 +97,7 @@ def touched(
 
 def unexplained(models: Iterable[Registered], recorded: Collection[str]) -> list[Registered]:
     """Return the versions that describe none of these compositions and are no copy of a version that does."""
-    every = list(models)
+    every = sorted(models, key=lambda each: (each.name, int(each.version)))
     ours = {f"models:/{each.name}/{each.version}": each for each in every if _describes(each, recorded)}
     originals = {source for source, each in ours.items() if each.source == f"runs:/{each.run}/{RELEASE}"}
     copies = {source for source, each in ours.items() if each.source in ours}

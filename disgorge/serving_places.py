@@ -6,6 +6,7 @@ so is kept as a pseudonym. Recorded as stopped it is a place no more.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import without_secrets
@@ -72,8 +73,9 @@ def places_of(facts: Iterable[Fact]) -> dict[tuple[str, str], tuple[Place, ...]]
 def served_besides(ledger: Ledger, name: str, alias: str) -> list[str]:
     """Return in words where a release is served that is to be stopped."""
     return [
-        f"{each.place} also served {name}@{alias}, as recorded on {each.since}, and cannot be stopped from here; stop "
-        f"it there, then run `disgorge release serve-at {name}@{alias} {each.place} --stopped --by NAME`"
+        f"{name}@{alias} is served at {each.place} as well, as recorded on {each.since}, which cannot be stopped from "
+        f"here; stop it there, then run `disgorge release serve-at {name}@{alias} {quote(each.place)} --stopped "
+        f"--by NAME`"
         for each in places_of(ledger.facts()).get((name, alias), ())
     ]
 

@@ -177,7 +177,7 @@ def test_no_certificate_while_a_registered_model_names_what_goes(ledger: Ledger)
     said: list[str] = []
     with pytest.raises(CertificateRefused, match=f"old/1 names {PART}"):
         carried(ledger, said)
-    assert [words for words in said if "https://shop.example/predict also served" in words]
+    assert [words for words in said if "is served at https://shop.example/predict as well" in words]
     assert [words for words in said if "not stopped: old/1, shop/1 (alias champion)" in words]
     errors = [(finding.where, finding.level) for finding in found(ledger)]
     assert errors == [("old/1", Level.ERROR), ("shop", Level.WARNING)]
@@ -190,7 +190,7 @@ def test_no_certificate_while_a_registered_model_names_what_goes(ledger: Ledger)
     assert done.verdict == "certified"
     assert told in str(predicate["certificate"])
     assert told in str(predicate["not_promised"])
-    assert "https://shop.example/predict also served" in str(predicate["not_promised"])
+    assert "is served at https://shop.example/predict as well" in str(predicate["not_promised"])
     assert told in verify_bundle(done.bundle).words
     page = (done.bundle / "report.html").read_text()
     assert told in page[: page.index("What was asked")]
