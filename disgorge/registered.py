@@ -79,7 +79,7 @@ def touched(
     retired = {
         (fact.body["name"], fact.body["component"]): datetime.fromisoformat(fact.at).timestamp() * 1000
         for fact in facts
-        if fact.kind == "component-retired"
+        if fact.kind == "component-retired" and fact.at  # none in a forecast of what is not done yet
     }
     live = {name for (name, _), entry in state.components.items() if entry.live}
     names: dict[str, float] = {}

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.chain import Fact, Link, next_fact, parse
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
-from lineage.git_ignored import HOME
+from lineage.git_ignored import HOME, ignore_data
 from lineage.journal import LOCK_SECONDS, Journal
 from lineage.objects import Objects
 from lineage.private import Private
@@ -94,6 +94,7 @@ class Ledger:
             aside.mkdir(parents=True)
             (aside / "config.toml").write_text(_CONFIG, encoding="utf-8")
             (aside / ".gitignore").write_text("".join(f"{line}\n" for line in HOME), encoding="utf-8")
+            ignore_data(workspace)
             Private(aside / "private").create()
             fact = next_fact(None, kind="opened", body={"format": 1}, at=_stamp(clock()))
             Journal(aside).create(fact)

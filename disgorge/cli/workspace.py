@@ -20,19 +20,16 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
-    from lineage.git_ignored import ignore_data
     from lineage.ledger import Ledger
 
     ledger = Ledger.init(folder)
-    ignored = ignore_data(ledger.workspace)
     without_dvc, elsewhere = _without_dvc(ledger.workspace), _mlflow_elsewhere(ledger.workspace)
     if as_json:
         value = {"workspace": str(ledger.workspace), "head": ledger.head(), "dvc": not without_dvc}
         show.write_json(value | {"notes": [words for words in (without_dvc, elsewhere) if words]})
         return
     show.line(f"workspace {ledger.workspace} is ready; record data with `disgorge shard add PATH --name NAME`")
-    done = "now ignores" if ignored else "ignores already"
-    show.line(f"git: {ledger.workspace / '.gitignore'} {done} data, models and reports; commit .disgorge/ as it is")
+    show.line(f"git: {ledger.workspace / '.gitignore'} ignores data, models and reports; commit .disgorge/ as it is")
     for words in (without_dvc, elsewhere):
         if words:
             show.line(words)

@@ -66,6 +66,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG010": "Overdue purge",
         "DSG011": "Private file lost",
         "DSG012": "Purged bytes are back",
+        "DSG013": "Registered model without a record",
     }
 
 

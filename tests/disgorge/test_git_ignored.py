@@ -83,6 +83,7 @@ def test_a_gitignore_of_somebody_keeps_what_it_says(tmp_path: Path) -> None:
 def test_a_workspace_from_before_is_mended_and_it_is_said(tmp_path: Path) -> None:
     workspace = repository(tmp_path / "workspace", dvc=False)
     ledger = Ledger.init(workspace)
+    (workspace / ".gitignore").unlink()
     (ledger.home / ".gitignore").write_text("private/\ncatalog-*\napart-*\n*.lock\n")
     ledger.objects.put(save_tensors({"w": np.arange(3.0)}))
     np.savez(workspace / "data.npz", x=np.arange(3.0))

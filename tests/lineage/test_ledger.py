@@ -76,7 +76,7 @@ def test_a_second_init_is_refused_and_changes_nothing(ledger: Ledger) -> None:
     with pytest.raises(LineageError, match="exists already"):
         Ledger.init(ledger.workspace)
     assert ledger.head() == head
-    assert [path.name for path in ledger.workspace.iterdir()] == [".disgorge"]
+    assert {path.name for path in ledger.workspace.iterdir()} == {".disgorge", ".gitignore"}
 
 
 def test_open_walks_up_and_says_what_to_do_outside(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> None:
