@@ -7,8 +7,8 @@ logged model) holds the digest of a removed component, composition or shard, or 
 
 A database on this machine is read with the standard library alone, read-only, so that an audit loads no MLflow. Any
 store can be asked through MLflow's client; both give the same. Negative consequences: a model that names nothing is
-only counted, whatever it learned from; and a name counts for what was registered before the component of that name was
-removed, so a model made anew under that name afterwards is none.
+only counted, whatever it learned from; a name without a slash counts only where it stands alone; and a name counts for
+what was registered before the component of that name was removed, so a model made anew under it afterwards is none.
 
 >>> model = Registered("shop", "3", ("champion",), "/models/digits/head.pkl", 0.0, texts=("/models/digits/head.pkl",))
 >>> str(model), Touched(names={"digits/head": 1.0}).named_by(model)
@@ -131,7 +131,7 @@ def from_client(client: Any, versions: Iterable[Any]) -> Iterator[Registered]:
             try:
                 logged = client.get_logged_model(model)
                 told = {**(logged.tags or {}), **(logged.params or {})}
-                texts += [logged.name or "", *(text for pair in told.items() for text in pair)]
+                texts += [text for pair in told.items() for text in pair]
             except MlflowException:
                 pass  # as above
         created = float(each.creation_timestamp or 0)
@@ -188,7 +188,6 @@ _OF_RUNS = (
     "select i.destination_id, t.name, t.value from inputs i join input_tags t on t.input_uuid = i.input_uuid",
 )
 _OF_MODELS = (
-    "select model_id, name, '' from logged_models",
     "select model_id, tag_key, tag_value from logged_model_tags",
     "select model_id, param_key, param_value from logged_model_params",
 )
@@ -218,6 +217,11 @@ def _model_in(source: str) -> str:
 
 
 def _says(text: str, name: str) -> bool:
-    """Whether a text holds a name whole: not as a part of a longer word; a slash in it may be written otherwise."""
+    """Whether a text holds a name whole: not as a part of a longer word; a slash in it may be written otherwise.
+
+    A name without a slash ("model") may stand in any path: there the text has to be that name and nothing else.
+    """
+    if "/" not in name:
+        return text == name
     spelled = "[/_.-]".join(re.escape(part) for part in name.split("/"))
     return re.search(rf"(?<![\w-]){spelled}(?![\w-])", text) is not None

@@ -47,10 +47,10 @@ def ignore_data(workspace: Path, *, home: Path | None = None) -> tuple[Path, ...
 
     ``home`` is the folder ``.disgorge``, if it is there. Raises :class:`LineageError` if one cannot be written.
     """
-    files = [(workspace / ".gitignore", WORKSPACE)]
-    if home is not None:
-        files.append((home / ".gitignore", HOME))
-    return tuple(file for file, lines in files if _added(file, lines))
+    changed = [workspace / ".gitignore"] if _added(workspace / ".gitignore", WORKSPACE) else []
+    if home is not None and _added(home / ".gitignore", HOME):
+        changed.append(home / ".gitignore")
+    return tuple(changed)
 
 
 def is_exposed(path: Path) -> bool:

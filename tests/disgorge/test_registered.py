@@ -163,6 +163,13 @@ def test_what_names_a_component(text: str, named: bool) -> None:
     assert (what is not None) == named
 
 
+def test_a_name_that_any_path_may_hold_counts_alone() -> None:
+    """MLflow itself calls what it logs ``model``."""
+    path, alone = (Registered("shop", "1", (), "", 0.0, texts=(text,)) for text in ("runs:/1/model", "model"))
+    names = Touched(names={"model": 7.0})
+    assert (names.named_by(path), names.named_by(alone)) == (None, "model")
+
+
 def test_a_name_that_was_made_anew_is_not_what_was_removed() -> None:
     model = Registered("shop", "1", (), "", created=8.0, texts=(PART,))
     assert Touched(names={PART: 7.0}).named_by(model) is None
