@@ -56,9 +56,8 @@ def beside_the_record(evidence: Evidence) -> str:
     if found is None:
         return ""
     count, named = int(found["unexplained"]), [str(name) for name in found["named"]]
-    listed = (
-        f" ({', '.join(named)}{f' and {count - len(named):,} more' if count > len(named) else ''})" if named else ""
-    )
+    more = f" and {count - len(named):,} more" if count > len(named) else ""
+    listed = f" ({', '.join(named)}{more})" if named else ""
     versions = "1 version of a model is" if count == 1 else f"{count:,} versions of models are"
     them = "it" if count == 1 else "them"
     return (

@@ -2,10 +2,12 @@
 
 ``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` are honored; without them runs and the registry are kept in the
 workspace's own store: ``<workspace>/mlflow.db``. A file of that name is what MLflow makes by default in the current
-folder, so one that holds somebody's runs or models and none of ours is read and not written: the workspace's own store
-is then ``.disgorge/mlflow.db``. Artifacts lie under ``<workspace>/mlartifacts``, unless a server, or a folder, that the
-user named keeps them: for a database MLflow's default would be the current folder. MLflow reports its use by default:
-that is switched off before it is imported, whatever the environment says.
+folder, so one that holds runs or models and no experiment of ours is the user's: nothing is logged there, though a
+removal looks into it, and deletes what it finds. The workspace's own store is then ``.disgorge/mlflow.db``.
+
+Artifacts lie under ``<workspace>/mlartifacts``, unless a server or a folder that the user named keeps them: for a
+database MLflow's default would be the current folder. MLflow reports its use by default: that is switched off before it
+is imported, whatever the environment says.
 
 What MLflow warns of while *it* is at work (deprecations inside its own libraries) says nothing to our user and is
 silenced by category and place, inside :meth:`Store.client` only. What it raises becomes one line.
@@ -35,8 +37,6 @@ KIND, RELEASE = "disgorge.kind", "release"
 _BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 """MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
 
-_MODELS = "registered_models"
-"""MLflow's table of registered models."""
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of stores whose artifacts MLflow would put into the current folder."""
 
@@ -111,7 +111,8 @@ def _is_foreign(database: Path) -> bool:
     try:
         with closing(read_only(database)) as rows:
             names = [str(name) for (name,) in rows.execute("select name from experiments")]
-            used = any(rows.execute(f"select 1 from {table} limit 1").fetchone() for table in ("runs", _MODELS))
+            tables = ("runs", "registered_models")
+            used = any(rows.execute(f"select 1 from {table} limit 1").fetchone() for table in tables)
     except sqlite3.Error:
         return False
     ours = any(name == EXPERIMENT or name.startswith(f"{EXPERIMENT} in ") for name in names)
@@ -197,8 +198,9 @@ class Store:
 
         Where the user named a store that keeps artifacts itself, all of it counts as this workspace's.
         """
-        location = self._location()
-        return location is None or uri == location or uri.startswith(f"{location}/")
+        path = Path(unquote(uri.removeprefix("file://")))
+        ours = (self.workspace.resolve() / name for name in ("mlartifacts", "mlruns"))
+        return self._location() is None or any(path.is_relative_to(folder) for folder in ours)
 
     def _location(self) -> str | None:
         named = named_uri("MLFLOW_TRACKING_URI")

@@ -57,7 +57,10 @@ def _mlflow_elsewhere(workspace: Path) -> str:
     if database_beside(workspace) is None:
         return ""
     place = without_secrets(tracking_uri(workspace))
-    return f"MLflow: mlflow.db in this folder is not the workspace's and is only read; runs and releases go to {place}"
+    return (
+        f"MLflow: mlflow.db in this folder is not the workspace's, so runs and releases go to {place}; a removal looks "
+        f"into both"
+    )
 
 
 def trace(
