@@ -77,9 +77,9 @@ def touched(
 ) -> Touched:
     """Return what to look for of these components and shards, by digest, and of all that is composed of them."""
     retired = {
-        (fact.body["name"], fact.body["component"]): datetime.fromisoformat(fact.at).timestamp() * 1000
+        (fact.body["name"], fact.body["component"]): _milliseconds(fact.at)
         for fact in facts
-        if fact.kind == "component-retired" and fact.at  # none in a forecast of what is not done yet
+        if fact.kind == "component-retired"
     }
     live = {name for (name, _), entry in state.components.items() if entry.live}
     names: dict[str, float] = {}
@@ -93,6 +93,14 @@ def touched(
         if any(member.component in components for member in each.members)
     }
     return Touched(frozenset((*components, *shards, *composed)), names)
+
+
+def _milliseconds(at: str) -> float:
+    """Return a fact's time as MLflow counts; no end where it has none, as in a forecast of what is not done yet."""
+    try:
+        return datetime.fromisoformat(at).timestamp() * 1000
+    except ValueError:
+        return inf
 
 
 def unexplained(models: Iterable[Registered], recorded: Collection[str]) -> list[Registered]:
