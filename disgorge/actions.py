@@ -24,6 +24,7 @@ from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
+from disgorge.serving_places import served_besides, unexplained_besides
 from disgorge.still_so import require_still_so
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
@@ -56,6 +57,8 @@ class Acted:
     result: dict[str, Json] = field(default_factory=dict)
     facts: Facts = field(default_factory=list)
     closing: Facts = field(default_factory=list)
+    told: tuple[str, ...] = ()
+    """What to say to the person who runs it; it is not recorded."""
 
 
 def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -68,8 +71,12 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     entry = state_of(workshop.ledger.facts()).releases[name, alias]
     workshop.registrar.contain(name, alias)
     stopped = _stopped(workshop, entry.record.composition)
+    served = served_besides(workshop.ledger, name, alias)
     fact = {"name": name, "alias": alias, "request": plan.request}
-    return Acted({"release": name, "alias": alias, "residuals": stopped}, [("release-contained", fact)])
+    told = (*stopped, *served, *unexplained_besides(workshop.ledger))
+    return Acted(
+        {"release": name, "alias": alias, "residuals": [*stopped, *served]}, [("release-contained", fact)], told=told
+    )
 
 
 def _stopped(workshop: Workshop, composition: str) -> list[str]:

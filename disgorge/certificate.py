@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from disgorge.errors import CertificateRefused, EnvironmentDiffers
 from disgorge.evidence import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
+from disgorge.limits import beside_the_record
 from lineage.records import digest_of
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
@@ -107,6 +108,7 @@ def issue(
             *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
             *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
             *([_without_release(plan)] if not subjects else []),
+            *([beside] if (beside := beside_the_record(evidence)) else []),
         ]
     )
     return Certificate(
@@ -126,7 +128,7 @@ def _without_release(plan: "Plan") -> str:
     """Say what was done where no release was hit: only data, or components that nothing served."""
     names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
     destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
-    return f"No release learned from the items; they are withdrawn and gone.{destroyed}"
+    return f"No recorded model learned from the items; they are withdrawn and gone.{destroyed}"
 
 
 def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:

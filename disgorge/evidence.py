@@ -221,7 +221,9 @@ class ResidueCase:
     ``recognized`` how many of those sought it found in their own shards before the purge.
 
     ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
-    were read from are there as well. Neither is a trace: it is for people to know.
+    were read from are there as well. ``registered`` are the models in MLflow's registry that no recorded composition
+    explains and that name nothing of what was removed, None where there was no registry to look into. None of them is a
+    trace: it is for people to know.
     """
 
     request: str
@@ -235,6 +237,7 @@ class ResidueCase:
     recognized: int = 0
     unread: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    registered: tuple[str, ...] | None = None
 
 
 @runtime_checkable

@@ -57,20 +57,22 @@ def execute(
     registrar: Registrar,
     observer: Observer,
     on_step: Callable[[Step], None] = lambda step: None,
+    on_words: Callable[[str], None] = lambda words: None,
     on_progress: OnProgress = unseen,
 ) -> Executed:
     """Carry out the approved plan of a request, or go on where it was interrupted.
 
     ``runner`` trains, ``independent`` opens fresh processes for re-execution, ``references`` is the number of
-    never-trained models probes compare with. Raises :class:`~lineage.errors.WorkspaceBusy` while another execution
-    runs, :class:`~disgorge.errors.PurgeHeld` where the purge is to wait, :class:`AlreadyExecuted`,
+    never-trained models probes compare with, ``on_words`` is told what a person has to know of a step. Raises
+    :class:`~lineage.errors.WorkspaceBusy` while another execution runs,
+    :class:`~disgorge.errors.PurgeHeld` where the purge is to wait, :class:`AlreadyExecuted`,
     :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and :class:`CertificateRefused` when a
     check does not pass: then a signed report says so and the request stays open.
     """
     with turn(ledger, then=f"run `disgorge request resume {request}`"):
         clear_stages(ledger)
         workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
-        return _execute(ledger, request, workshop, observer, on_step)
+        return _execute(ledger, request, workshop, observer, on_step, on_words)
 
 
 def _execute(
@@ -79,6 +81,7 @@ def _execute(
     workshop: Workshop,
     observer: Observer,
     on_step: Callable[[Step], None],
+    on_words: Callable[[str], None],
 ) -> Executed:
     case = case_of(ledger, request)
     if case.closed:
@@ -116,6 +119,8 @@ def _execute(
         fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
         ledger.append_all([*done.facts, ("step", fact), *done.closing])
         observer.step(step, seconds, done.result)
+        for words in done.told:
+            on_words(words)
     case = case_of(ledger, request)
     bundle = ledger.workspace / case.report["bundle"]
     evidence = evidence_of(ledger, case.report["evidence"])

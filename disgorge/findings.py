@@ -142,6 +142,13 @@ FACTS_LOST = Rule(
     Level.WARNING,
     "The last facts of the ledger were lost, and the loss was accepted: what they recorded is not known any more.",
 )
+UNRECORDED_MODEL = Rule(
+    "DSG017",
+    "Registered model without a record",
+    Level.WARNING,
+    "A version of a model is registered in MLflow, and no recorded composition explains it: it may have learned from "
+    "removed data and be served. It is an error where its source or its run names what was removed.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -160,6 +167,7 @@ RULES = (
     SIGNING_KEY_CHANGED,
     LEDGER_REWRITTEN,
     FACTS_LOST,
+    UNRECORDED_MODEL,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

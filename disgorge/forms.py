@@ -15,6 +15,7 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "canaries": {"commitment": str},
     "report": {"bundle": str, "verdict": str},
     "loss-accepted": {"first": int, "last": int, "digest": str},
+    "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

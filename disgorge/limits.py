@@ -23,6 +23,8 @@ UNCONFINED = (
     "or of old weights that a method keeps at a place of its own would have gone unnoticed on that machine."
 )
 """What re-execution leaves open, by whether the kernel confined it."""
+NO_REGISTRY = "Models registered in MLflow were not looked at: there was no store at hand."
+"""What is said where no registry was searched."""
 ALWAYS_NOT_SHOWN = (
     HONEST_OPERATOR,
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
@@ -42,7 +44,26 @@ def not_shown(evidence: Evidence) -> tuple[str, ...]:
 def not_reached(evidence: Evidence) -> tuple[str, ...]:
     """Return, in sentences, which files the searches for residue left to people."""
     told = [check.detail for check in evidence.checks if check.name == "residue"]
-    return tuple(dict.fromkeys(words for detail in told for words in _not_looked_into(detail)))
+    beside = beside_the_record(evidence)
+    words = [words for detail in told for words in _not_looked_into(detail)]
+    return tuple(dict.fromkeys([*([beside] if beside else []), *words]))
+
+
+def beside_the_record(evidence: Evidence) -> str:
+    """Return in a sentence which registered models no recorded composition explains, "" if none was found."""
+    told = [check.detail.get("registered models") for check in evidence.checks if check.name == "residue"]
+    found = next((each for each in told if each is not None and each["unexplained"]), None)
+    if found is None:
+        return ""
+    count, named = int(found["unexplained"]), [str(name) for name in found["named"]]
+    more = f" and {count - len(named):,} more" if count > len(named) else ""
+    listed = f" ({', '.join(named)}{more})" if named else ""
+    versions = "1 version of a model is" if count == 1 else f"{count:,} versions of models are"
+    them = "it" if count == 1 else "them"
+    return (
+        f"{versions} registered in MLflow{listed} that no recorded composition explains: whether the data is in {them} "
+        f"is not known, and {'it is' if count == 1 else 'they are'} not covered."
+    )
 
 
 def _not_looked_into(detail: Mapping[str, Json]) -> Iterator[str]:
@@ -93,6 +114,9 @@ def _of_this(evidence: Evidence) -> Iterator[str]:
     if open_ones:
         named = "; ".join(f"“{name}” of {', '.join(subjects)}" for name, subjects in open_ones.items())
         yield f"These checks gave no answer either way, and nothing is claimed from them: {named}."
+    told = [check.detail.get("registered models") for check in evidence.checks if check.name == "residue"]
+    if any(each is not None and not each["looked at"] for each in told):
+        yield NO_REGISTRY
     yield from _of_near_duplicates(evidence)
     gone = sorted(set(evidence.subjects) - set(evidence.after))
     if gone:

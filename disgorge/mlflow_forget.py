@@ -7,6 +7,7 @@ such a file goes whole. It, and the run that holds nothing but the description o
 The order matters to who is killed half-way: what the rest is found by goes last. A logged model and what points at it
 are found by the file, so that file outlives them; a release's run and its description are found by the version.
 A file with removed tensors beside others is left and named: it may be somebody else's model with the same public part.
+So is a version that no recorded composition explains and that names what goes.
 
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.mlflow_store import COMPOSITION, Store
-from disgorge.mlflow_traces import DESCRIBES, Wanted, traces
+from disgorge.mlflow_traces import DESCRIBES, Traces, Wanted, traces
 from lineage.forget_dvc import Forgotten
 
 
@@ -25,25 +26,30 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
     """Delete all of it, look again, and return what went and what is left. Doing it twice does no harm."""
     done = Forgotten()
     try:
-        found = traces(workspace, wanted)
-        done.left += [*found.beyond, *found.blind]
-        described = [key for key, why in found.versions.items() if why == DESCRIBES]
-        if found.versions or found.models or found.runs:
-            with Store(workspace).client() as client:
-                _forget_versions(client, [key for key in found.versions if key not in described], done)
-                _unlink([path for path in found.going() if path not in found.files], workspace, done)
-                for model in found.models:
-                    _forget_model(client, model, done)
-                for run in found.runs:
-                    _forget_run(client, run, done)
-                _unlink(found.files, workspace, done)
-                _forget_versions(client, described, done)
-        _unlink(found.files, workspace, done)
-        again = traces(workspace, wanted)
-        done.left += [*(f"{words}, and could not be deleted" for words in again.words()), *again.unjudged()]
+        for store, found in traces(workspace, wanted):
+            done.left += [words for words in (*found.beyond, *found.blind) if words not in done.left]
+            _forget_found(store, found, workspace, done)
+        for _, again in traces(workspace, wanted):
+            left = [*(f"{words}, and could not be deleted" for words in again.words()), *again.unjudged()]
+            done.left += [words for words in left if words not in done.left]
     except (DisgorgeError, OSError) as error:
         done.left.append(f"MLflow: {error}")
     return done
+
+
+def _forget_found(store: Store | None, found: Traces, workspace: Path, done: Forgotten) -> None:
+    described = [key for key, why in found.versions.items() if why == DESCRIBES]
+    if store is not None and (found.versions or found.models or found.runs):
+        with store.client() as client:
+            _forget_versions(client, [key for key in found.versions if key not in described], done)
+            _unlink([path for path in found.going() if path not in found.files], workspace, done)
+            for model in found.models:
+                _forget_model(client, model, done)
+            for run in found.runs:
+                _forget_run(client, run, done)
+            _unlink(found.files, workspace, done)
+            _forget_versions(client, described, done)
+    _unlink(found.files, workspace, done)
 
 
 def _unlink(paths: Iterable[Path], workspace: Path, done: Forgotten) -> None:

@@ -1,8 +1,13 @@
 """The MLflow store of a workspace: where it is, and how to talk to it without noise.
 
-``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` are honored; without them runs and the registry are kept in
-``<workspace>/mlflow.db`` and artifacts under ``<workspace>/mlartifacts``. MLflow reports its use by default: that is
-switched off before it is imported, whatever the environment says.
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` are honored; without them runs and the registry are kept in the
+workspace's own store: ``<workspace>/mlflow.db``. A file of that name is what MLflow makes by default in the current
+folder, so one that holds runs or models and no experiment of ours is the user's: nothing is logged there, though a
+removal looks into it, and deletes what it finds. The workspace's own store is then ``.disgorge/mlflow.db``.
+
+Artifacts lie under ``<workspace>/mlartifacts``, unless a server or a folder that the user named keeps them: for a
+database MLflow's default would be the current folder. MLflow reports its use by default: that is switched off before it
+is imported, whatever the environment says.
 
 What MLflow warns of while *it* is at work (deprecations inside its own libraries) says nothing to our user and is
 silenced by category and place, inside :meth:`Store.client` only. What it raises becomes one line.
@@ -11,12 +16,14 @@ silenced by category and place, inside :meth:`Store.client` only. What it raises
 import logging
 import os
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from disgorge.errors import DisgorgeError, TrackingFailed, UnknownMethod
 from lineage.activity import activity
@@ -30,6 +37,9 @@ KIND, RELEASE = "disgorge.kind", "release"
 """The tag of what we made ourselves, and its value where that is the description of a release."""
 _BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 """MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Schemes of stores whose artifacts MLflow would put into the current folder."""
 
 _THEIRS = r"(mlflow|sqlalchemy|alembic|pydantic|pandas|google|flask|werkzeug)(\.|$)"
 """Modules whose own deprecations are not our user's business."""
@@ -46,14 +56,68 @@ def require_mlflow() -> None:
         raise UnknownMethod("MLflow is not installed; install it with `pip install disgorge[mlflow]`")
 
 
+def named_uri(variable: str) -> str:
+    """Return the store that the user named by this variable of the environment, "" for none."""
+    return os.environ.get(variable, "").strip()
+
+
 def tracking_uri(workspace: Path) -> str:
     """Return where a workspace's runs go."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.resolve() / 'mlflow.db'}"
+    return named_uri("MLFLOW_TRACKING_URI") or f"sqlite:///{own_database(workspace)}"
 
 
 def registry_uri(workspace: Path) -> str:
     """Return where a workspace's releases go: with the runs, unless said otherwise."""
-    return os.environ.get("MLFLOW_REGISTRY_URI") or tracking_uri(workspace)
+    return named_uri("MLFLOW_REGISTRY_URI") or tracking_uri(workspace)
+
+
+def own_database(workspace: Path) -> Path:
+    """Return the file of the workspace's own store, which may not be there yet."""
+    usual, apart = workspace.resolve() / "mlflow.db", workspace.resolve() / ".disgorge" / "mlflow.db"
+    return apart if apart.is_file() or _is_foreign(usual) else usual
+
+
+def database_beside(workspace: Path) -> Path | None:
+    """Return the ``mlflow.db`` of the workspace's folder where it is not the store in use, None if there is none."""
+    usual = workspace.resolve() / "mlflow.db"
+    in_use = {database_of(tracking_uri(workspace)), database_of(registry_uri(workspace))}
+    return usual if usual.is_file() and usual not in {path.resolve() for path in in_use if path is not None} else None
+
+
+def has_records(workspace: Path) -> bool:
+    """Whether there is a store to look into: one that the user named, or a database in the workspace."""
+    named = named_uri("MLFLOW_TRACKING_URI") or named_uri("MLFLOW_REGISTRY_URI")
+    return bool(named) or own_database(workspace).is_file() or database_beside(workspace) is not None
+
+
+def database_of(uri: str) -> Path | None:
+    """Return the file of an SQLite URI, None for any other store.
+
+    >>> database_of("sqlite:////srv/mlflow.db?timeout=5"), database_of("https://mlflow.example")
+    (PosixPath('/srv/mlflow.db'), None)
+    """
+    scheme, _, path = uri.partition(":///")
+    return Path(unquote(path.partition("?")[0])) if scheme.partition("+")[0] == "sqlite" and path else None
+
+
+def read_only(database: Path) -> sqlite3.Connection:
+    """Open an SQLite file for reading, without MLflow; it is not made where it is not."""
+    return sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True)
+
+
+def _is_foreign(database: Path) -> bool:
+    """Whether a database holds runs or models, and no experiment of ours. One that cannot be read is taken for ours."""
+    if not database.is_file():
+        return False
+    try:
+        with closing(read_only(database)) as rows:
+            names = [str(name) for (name,) in rows.execute("select name from experiments")]
+            tables = ("runs", "registered_models")
+            used = any(rows.execute(f"select 1 from {table} limit 1").fetchone() for table in tables)
+    except sqlite3.Error:
+        return False
+    ours = any(name == EXPERIMENT or name.startswith(f"{EXPERIMENT} in ") for name in names)
+    return not ours and (used or any(name != "Default" for name in names))
 
 
 @contextmanager
@@ -79,12 +143,24 @@ def quiet() -> Iterator[None]:
 
 
 class Store:
-    """Runs and registry of one workspace. Cheap to make; MLflow is imported when it is first used."""
+    """Runs and registry of one workspace. Cheap to make; MLflow is imported when it is first used.
 
-    def __init__(self, workspace: Path) -> None:
+    ``database`` is another one than the workspace uses, to look into.
+    """
+
+    def __init__(self, workspace: Path, database: Path | None = None) -> None:
         require_mlflow()
         self.workspace = workspace
+        self._database = database
         self._client: Any = None
+
+    @classmethod
+    def every(cls, workspace: Path) -> "tuple[Store, ...]":
+        """Return the store in use, and the one that happens to lie in the workspace's folder: to look into, both."""
+        beside = database_beside(workspace)
+        named = named_uri("MLFLOW_TRACKING_URI") or named_uri("MLFLOW_REGISTRY_URI")
+        in_use = named or own_database(workspace).is_file()
+        return (*([cls(workspace)] if in_use else []), *([cls(workspace, beside)] if beside else []))
 
     @contextmanager
     def client(self) -> Iterator[Any]:
@@ -94,10 +170,11 @@ class Store:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
-            uri = tracking_uri(self.workspace)
+            beside = f"sqlite:///{self._database}" if self._database else ""
+            uri, registry = beside or tracking_uri(self.workspace), beside or registry_uri(self.workspace)
             try:
                 if self._client is None:
-                    self._client = MlflowClient(tracking_uri=uri, registry_uri=registry_uri(self.workspace))
+                    self._client = MlflowClient(tracking_uri=uri, registry_uri=registry)
                 yield self._client
             except (MlflowException, SQLAlchemyError) as error:
                 reason = str(error).strip().splitlines()[0][:300]
@@ -120,13 +197,15 @@ class Store:
     def owns(self, uri: str) -> bool:
         """Whether artifacts at ``uri`` are this workspace's. A copied workspace's old runs point into the original.
 
-        Where MLflow is told by the environment to run elsewhere, all of it counts as this workspace's.
+        Where the user named a store that keeps artifacts itself, all of it counts as this workspace's.
         """
-        location = self._location()
-        return location is None or uri == location or uri.startswith(f"{location}/")
+        path = Path(unquote(uri.removeprefix("file://")))
+        ours = (self.workspace.resolve() / name for name in ("mlartifacts", "mlruns"))
+        return self._location() is None or any(path.is_relative_to(folder) for folder in ours)
 
     def _location(self) -> str | None:
-        if "MLFLOW_TRACKING_URI" in os.environ:
+        named = named_uri("MLFLOW_TRACKING_URI")
+        if named and named.partition(":")[0].partition("+")[0] not in _DATABASES:
             return None
         return (self.workspace.resolve() / "mlartifacts").as_uri()
 

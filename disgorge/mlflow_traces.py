@@ -4,14 +4,14 @@ Disgorge itself puts descriptions into MLflow and no weights, but whoever trains
 file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
 registered version points. A file is a trace if its bytes are purged weights, if it is safetensors with a tensor of
 them, or Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that
-points there or describes a composition with a purged member.
+points there or describes a composition with a purged member. A version that no recorded composition explains
+(:mod:`disgorge.registered`) is for a person to judge where it names what was removed, and else only told of.
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
 another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips).
 """
 
 import contextlib
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +24,13 @@ from disgorge.mlflow_store import (
     KIND,
     RELEASE,
     Store,
+    has_records,
     installed,
     run_of_release,
     versions_of,
     without_secrets,
 )
+from disgorge.registered import Registered, Touched, from_client, unexplained
 from disgorge.same_weights import tensor_digests
 from lineage.dvc_stores import files
 from lineage.forget_dvc import Looked, holds
@@ -45,13 +47,16 @@ DESCRIBES = "describes what was purged"
 class Wanted:
     """What is to go: weights by the SHA-256 of their bytes, items by digest, compositions that had such weights.
 
-    ``tensors`` are single tensors of the weights, by the digest of their bytes.
+    ``tensors`` are single tensors of the weights, by the digest of their bytes. ``recorded`` are all compositions that
+    the ledger knows, ``touched`` is what a registered model may name of what goes.
     """
 
     weights: frozenset[str] = frozenset()
     items: frozenset[str] = frozenset()
     compositions: frozenset[str] = frozenset()
     tensors: frozenset[str] = frozenset()
+    recorded: frozenset[str] = frozenset()
+    touched: Touched = field(default_factory=Touched)
 
 
 @dataclass(slots=True)
@@ -62,6 +67,8 @@ class Traces:
     ``mixed`` are files with removed tensors and others: they may be somebody else's model with the same public part, so
     a person judges them, and they do not go.
     ``beyond`` is what belongs to another workspace and is left, ``blind`` what nobody could look into.
+    ``unexplained`` are the other versions that no recorded composition explains, ``named`` those of them that name what
+    goes, with what they name.
     """
 
     files: dict[Path, str] = field(default_factory=dict)
@@ -73,6 +80,8 @@ class Traces:
     beyond: list[str] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
+    unexplained: list[Registered] = field(default_factory=list)
+    named: list[tuple[Registered, str]] = field(default_factory=list)
 
     def going(self) -> list[Path]:
         """Return every file that goes: those found, and all that belong to a logged model or run that goes whole."""
@@ -98,56 +107,92 @@ class Traces:
     def unjudged(self) -> list[str]:
         """Return what was found and is for a person to judge, one line each."""
         return [
-            f"MLflow artifact {path} holds removed weights beside others and was left; delete it, or if they are "
-            "nobody's (a public part) record a live component that holds them, and resume"
-            for path in self.mixed
+            *(
+                f"MLflow model version {model} names {what}, which was removed, and no recorded composition explains "
+                f"it; stop what serves it and delete the version, or register it again from a run and a path that do "
+                f"not name that"
+                for model, what in self.named
+            ),
+            *(
+                f"MLflow artifact {path} holds removed weights beside others and was left; delete it, or if they are "
+                "nobody's (a public part) record a live component that holds them, and resume"
+                for path in self.mixed
+            ),
         ]
+
+
+@dataclass(slots=True)
+class Searched(Looked):
+    """What a search found in words, and the registered versions that no recorded composition explains.
+
+    ``registered`` is None where there was no registry to look into.
+    """
+
+    registered: list[Registered] | None = None
 
 
 def has_store(workspace: Path) -> bool:
     """Whether there is anything of MLflow to look into; imports nothing."""
-    return _has_records(workspace) or any((workspace / name).is_dir() for name in OURS)
+    return has_records(workspace) or any((workspace / name).is_dir() for name in OURS)
 
 
-def traces(workspace: Path, wanted: Wanted) -> Traces:
-    """Look for all of it and change nothing. Raises :class:`DisgorgeError` if the store cannot be read."""
-    found = Traces()
+def traces(workspace: Path, wanted: Wanted) -> list[tuple[Store | None, Traces]]:
+    """Look for all of it and change nothing; return each store, None for folders without one, with what it holds.
+
+    Raises :class:`DisgorgeError` if a store cannot be read.
+    """
     if not has_store(workspace):
-        return found
-    if not _has_records(workspace):
-        _look_into(found, _folders(workspace, ()), wanted)
-    elif not installed():
+        return []
+    if has_records(workspace) and installed() and (stores := Store.every(workspace)):
+        return [(store, traces_in(store, workspace, wanted)) for store in stores]
+    found = Traces()
+    if has_records(workspace):
         found.blind.append("MLflow is not installed, so its models and versions were not looked at")
-        _look_into(found, _folders(workspace, ()), wanted)
-    else:
-        with Store(workspace).client() as client:
-            places = [_local(uri, found) for uri in _locations(client)]
-            versions = list(versions_of(client))
-            places += _sources(versions, workspace, found)
-            roots = _folders(workspace, [place for place in places if place is not None])
-            _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
-            _models(client, found)
-            _releases(client, versions, found, wanted)
-            found.runs = {run: where for run, where in found.runs.items() if _is_ours(where, workspace, found)}
+    _look_into(found, _folders(workspace, ()), wanted)
+    return [(None, found)]
+
+
+def traces_in(store: Store, workspace: Path, wanted: Wanted) -> Traces:
+    """Look for all of it in one store, and in the folders of the workspace."""
+    found = Traces()
+    with store.client() as client:
+        places = [_local(uri, found) for uri in _locations(client)]
+        versions = list(versions_of(client))
+        places += _sources(versions, workspace, found)
+        roots = _folders(workspace, [place for place in places if place is not None])
+        _look_into(found, [root for root in roots if _is_ours(root, workspace, found)], wanted)
+        _models(client, found)
+        _releases(client, versions, found, wanted)
+        found.runs = {run: where for run, where in found.runs.items() if _is_ours(where, workspace, found)}
+        _unexplained(client, versions, found, wanted)
     return found
 
 
-def search(workspace: Path, wanted: Wanted) -> Looked:
+def search(workspace: Path, wanted: Wanted) -> Searched:
     """Return what is left of it, in words. A store that cannot be read is one nobody could look into."""
-    looked = Looked()
+    looked = Searched()
     try:
-        found = traces(workspace, wanted)
+        for store, found in traces(workspace, wanted):
+            looked.found += [*found.unjudged(), *found.words()]
+            looked.blind += [words for words in found.blind if words not in looked.blind]
+            looked.places += found.places
+            looked.unread += found.unread
+            if store is not None:
+                looked.registered = [*(looked.registered or ()), *found.unexplained]
     except DisgorgeError as error:
         looked.blind.append(str(error))
-        return looked
-    looked.found, looked.places, looked.unread = found.words(), found.places, found.unread
-    looked.blind += found.blind
-    looked.found += found.unjudged()
     return looked
 
 
-def _has_records(workspace: Path) -> bool:
-    return "MLFLOW_TRACKING_URI" in os.environ or (workspace / "mlflow.db").is_file()
+def unexplained_in(workspace: Path, recorded: Collection[str]) -> list[Registered] | None:
+    """Return the registered versions that none of these compositions explains, None where there is no registry."""
+    if not (has_records(workspace) and installed()):
+        return None
+    found: list[Registered] = []
+    for store in Store.every(workspace):
+        with store.client() as client:
+            found += unexplained(from_client(client, list(versions_of(client))), recorded)
+    return found
 
 
 def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
@@ -216,6 +261,17 @@ def _releases(client: Any, versions: Collection[Any], found: Traces, wanted: Wan
                 found.runs[version.run_id] = where
         elif (why := _points(client, version, found)) is not None:
             found.versions[key] = why
+
+
+def _unexplained(client: Any, versions: Collection[Any], found: Traces, wanted: Wanted) -> None:
+    """Find versions that no recorded composition explains, and those among them that name what goes."""
+    for model in unexplained(from_client(client, versions), wanted.recorded):
+        if (model.name, model.version) in found.versions:
+            continue
+        if (what := wanted.touched.named_by(model)) is not None:
+            found.named.append((model, what))
+        else:
+            found.unexplained.append(model)
 
 
 def _points(client: Any, version: Any, found: Traces) -> str | None:

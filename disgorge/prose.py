@@ -46,14 +46,14 @@ def asked(request: RemovalRequest, impact: Impact, *, again: bool = False) -> It
         f"{'That is' if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
         f"in {counted(len(impact.shards), 'shard')}{extra}. "
         + (
-            f"{learned} of {counted(len(releases), 'live model')} learned from them: {_all(releases)}."
+            f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {_all(releases)}."
             if releases
-            else "No live model learned from them."
+            else "No recorded model learned from them."
         )
     )
     if apart:
         yield (
-            f"{counted(len(apart), 'component')} of no live model learned from them as well: of former models, or of "
+            f"{counted(len(apart), 'component')} of no live release learned from them as well: of former models, or of "
             f"models that were trained to compare with."
         )
 

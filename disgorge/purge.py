@@ -105,7 +105,9 @@ def purge(
 
 def _purge(ledger: Ledger, listed: PurgeList, items: frozenset[str], tensors: Collection[str]) -> Purged:
     forgotten = _forgotten(ledger, listed.hashes)
-    unlogged = mlflow_forget.forget(ledger.workspace, wanted_of(ledger, listed.objects, items, tensors))
+    unlogged = mlflow_forget.forget(
+        ledger.workspace, wanted_of(ledger, listed.objects, items, tensors, shards=listed.shards)
+    )
     deleted, residuals = [*unlogged.deleted, *forgotten.deleted], [*unlogged.left, *forgotten.left]
     for path in listed.files:
         name = shown(path, ledger)

@@ -66,10 +66,18 @@ def preview(ledger: Ledger, request: str) -> Preview:
         ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
     )
     wanted = wanted_of(ledger, listed.objects, items, tensors)
-    logged = mlflow_traces.traces(ledger.workspace, wanted)
+    logged = [found for _, found in mlflow_traces.traces(ledger.workspace, wanted)]
     copies = (path for stage in stages_of(ledger) for path in stage.rglob("*") if path.is_file())  # cleared on the way
-    paths = [*listed.files, *copies, *(Path(each) for each in tracked if each.startswith("/")), *logged.going()]
-    records = [*(each for each in tracked if not each.startswith("/")), *logged.records()]
+    paths = [
+        *listed.files,
+        *copies,
+        *(Path(each) for each in tracked if each.startswith("/")),
+        *(path for found in logged for path in found.going()),
+    ]
+    records = [
+        *(each for each in tracked if not each.startswith("/")),
+        *(words for found in logged for words in found.records()),
+    ]
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept, ahead)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from disgorge import mlflow_traces
 from disgorge.dvc_hashes import dvc_hashes
 from disgorge.evidence import Near, ResidueCase
+from disgorge.registered import touched
 from disgorge.same_weights import holds_any
 from disgorge.sought import Sought
 from disgorge.stage import stages_of
@@ -43,7 +44,7 @@ def search(
     objects: Collection[str],
     item_digests: Collection[str],
     tensors: Collection[str] = (),
-) -> forget_dvc.Looked:
+) -> mlflow_traces.Searched:
     """Look for shards, weights, withdrawn items and, by digest, tensors of the weights in every store.
 
     What could not be looked into stands in ``blind``; reading the ledger may raise.
@@ -54,9 +55,10 @@ def search(
     weights = {digest for digest in objects if digest not in needs.objects}
     hashes = dvc_hashes(ledger, shards=gone, objects=sorted(weights))
     sought = Sought(frozenset(weights), items, frozenset(tensors))
-    looked = forget_dvc.search(
+    tracked = forget_dvc.search(
         ledger.workspace, hashes.erased, items, made=hashes.made, live=hashes.live, trace=sought.trace_in
     )
+    looked = mlflow_traces.Searched(tracked.found, tracked.places, tracked.blind, tracked.unread)
     for digest in gone:
         for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
             looked.places += 1
@@ -79,10 +81,11 @@ def search(
         elif digest not in needs.objects and holds_any(ledger.objects.path(digest), tensors):
             looked.found.append(f"object {digest} holds removed weights under another name")
     looked.blind += _unsettled(ledger)
-    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors))
+    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors, shards=gone))
     looked.places += artifacts.places
     looked.found += artifacts.found
     looked.blind += artifacts.blind
+    looked.registered = artifacts.registered
     swept = sweep(ledger, sought)
     looked.places += swept.places
     looked.found += [f"{shown(path, ledger)} {words}" for path, words in swept.found.items()]
@@ -93,13 +96,30 @@ def search(
 
 
 def wanted_of(
-    ledger: Ledger, weights: Collection[str], items: Collection[str], tensors: Collection[str] = ()
+    ledger: Ledger,
+    weights: Collection[str],
+    items: Collection[str],
+    tensors: Collection[str] = (),
+    *,
+    shards: Collection[str] = (),
 ) -> mlflow_traces.Wanted:
-    """Return what MLflow is to be asked for: weights, items, and each composition that had one of these weights."""
-    gone = frozenset(weights)
-    compositions = state_of(ledger.facts()).compositions.values()
-    touched = {each.digest for each in compositions if any(member.component in gone for member in each.members)}
-    return mlflow_traces.Wanted(gone, frozenset(items), frozenset(touched), frozenset(tensors))
+    """Return what MLflow is to be asked for: weights, items, and each composition that had one of these weights.
+
+    Also what a registered model may name of it; ``shards`` are those that go.
+    """
+    gone, facts = frozenset(weights), list(ledger.facts())
+    state = state_of(facts)
+    composed = {
+        each.digest for each in state.compositions.values() if any(member.component in gone for member in each.members)
+    }
+    return mlflow_traces.Wanted(
+        gone,
+        frozenset(items),
+        frozenset(composed),
+        frozenset(tensors),
+        frozenset(state.compositions),
+        touched(state, facts, components=gone, shards=shards),
+    )
 
 
 def case_after(
@@ -135,6 +155,7 @@ def case_after(
         recognized=recognized,
         unread=tuple(shown(path, ledger) for path in looked.unread),
         sources=tuple(sources),
+        registered=None if looked.registered is None else tuple(map(str, looked.registered)),
     )
 
 

@@ -139,7 +139,7 @@ class _LeftOut:
     def name(self, path: Path) -> bool:
         """Whether a file that cannot be read is one of the workspace's own."""
         if path.parent == self._home:
-            return path.name.startswith("catalog-") or path.name in ("ledger.jsonl", "head.json")
+            return path.name.startswith("catalog-") or path.name in ("ledger.jsonl", "head.json", "mlflow.db")
         return self._home / "private" in path.parents or path == self._workspace / "mlflow.db"
 
     def leads_out(self, link: Path) -> bool:

@@ -50,11 +50,15 @@ def nobody_named(ledger: Ledger, request: RemovalRequest) -> Iterator[str]:
 
 def nameless(ledger: Ledger, plan: str, check: Check) -> Check:
     """Keep a check's names in private, and return it without them, for the ledger."""
-    named = {"named": check.detail["not looked into"]["named"], "still there": check.detail["still there"]}
+    named = {
+        "named": check.detail["not looked into"]["named"],
+        "still there": check.detail["still there"],
+        "registered": check.detail["registered models"]["named"],
+    }
     path = ledger.home / "private" / "unsearched" / f"{plan}.json"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_atomically(path, json.dumps(named).encode(), mode=0o600)
-    return _told(check, {"named": [], "still there": []})
+    return _told(check, {"named": [], "still there": [], "registered": []})
 
 
 def with_names(ledger: Ledger, plan: str, check: Check) -> Check:
@@ -72,5 +76,11 @@ def with_names(ledger: Ledger, plan: str, check: Check) -> Check:
 
 
 def _told(check: Check, names: dict[str, Json]) -> Check:
-    unread = {**check.detail["not looked into"], "named": names["named"]}
-    return replace(check, detail={**check.detail, "not looked into": unread, "still there": names["still there"]})
+    detail = {
+        **check.detail,
+        "not looked into": {**check.detail["not looked into"], "named": names["named"]},
+        "still there": names["still there"],
+    }
+    if "registered models" in detail:  # else it was measured by a version that did not look at them
+        detail["registered models"] = {**detail["registered models"], "named": names["registered"]}
+    return replace(check, detail=detail)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from lineage import losses
 from lineage.chain import Fact, Link, next_fact, parse
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
+from lineage.git_ignored import HOME, ignore_data
 from lineage.journal import LOCK_SECONDS, Head, Journal
 from lineage.objects import Objects
 from lineage.private import Private
@@ -57,7 +58,6 @@ Clock = Callable[[], dt.datetime]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_LOCK_SECONDS = 86_400
 """Seconds of a day: who waits longer waits for something that will not come."""
-_IGNORED = "private/\ncatalog-*\napart-*\n*.lock\n"
 _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
 format = 1
@@ -95,7 +95,8 @@ class Ledger:
         try:
             aside.mkdir(parents=True)
             (aside / "config.toml").write_text(_CONFIG, encoding="utf-8")
-            (aside / ".gitignore").write_text(_IGNORED, encoding="utf-8")
+            (aside / ".gitignore").write_text("".join(f"{line}\n" for line in HOME), encoding="utf-8")
+            ignore_data(workspace)
             Private(aside / "private").create()
             fact = next_fact(None, kind="opened", body={"format": 1}, at=_stamp(clock()))
             Journal(aside).create(fact)

@@ -30,6 +30,7 @@ from lineage.activity import activity
 from lineage.content import item_digests, item_sizes
 from lineage.errors import BadInput, WorkspaceBusy
 from lineage.expectations import validate
+from lineage.git_ignored import ignore_data
 from lineage.intake import Intake, read_file
 from lineage.known_shards import known_shard, mend
 from lineage.ledger import Ledger
@@ -181,6 +182,7 @@ def add_items(
                 return Added(known, within, across, shared_with, new=False)
         validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
         with undone_on_failure(ledger, shard.digest), remembered(ledger, shard.digest, place):
+            ignore_data(ledger.workspace, home=ledger.home)
             shard = store_shard(ledger, shard, items, digests, intake.content, dvc=dvc)
             report = ledger.objects.put(canonical(validation)) if validation else None
             duplicates = {"within": within, "across": across}

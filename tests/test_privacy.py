@@ -134,6 +134,10 @@ def test_private_is_kept_from_git(workspace: Path) -> None:
     added = subprocess.run(["git", "add", "-A", "-n"], cwd=workspace, capture_output=True, text=True, check=True)
     assert ".disgorge/ledger.jsonl" in added.stdout
     assert "private" not in added.stdout
+    names = {line.split("'")[1] for line in added.stdout.splitlines()}
+    inside = {f".disgorge/{name}" for name in (".gitignore", "config.toml", "head.json", "ledger.jsonl", "public.pem")}
+    assert {name for name in names if name.startswith((".disgorge", "reports", "ml"))} == inside
+    assert not [name for name in names if name.endswith((".parquet", ".safetensors", ".db", ".zip"))], names
 
 
 def test_what_is_withdrawn_is_remembered_by_keyed_marks_only(workspace: Path, forgotten: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from disgorge.audit.look import Look
 from disgorge.audit.losses import lost_facts
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
+from disgorge.audit.registered import not_looked_at, unrecorded_models
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.reports import reports
 from disgorge.audit.stored import mismatched
@@ -29,7 +30,7 @@ from lineage.activity import activity
 from lineage.errors import LedgerBroken
 from lineage.ledger import Ledger
 
-__all__ = ["audit"]
+__all__ = ["audit", "not_looked_at"]
 
 _RULES = (
     unregistered,
@@ -45,6 +46,7 @@ _RULES = (
     signing_keys,
     reports,
     lost_facts,
+    unrecorded_models,
 )
 
 

@@ -114,9 +114,9 @@ class Look:
         case = self.cases.get(withdrawal.request)
         if case is None or case.closed or entry.seq > withdrawal.seq or is_late(case, self.today):
             return False
-        return entry.record.digest in self._planned(withdrawal.plan)
+        return entry.record.digest in self.planned(withdrawal.plan)
 
-    def _planned(self, plan: str) -> frozenset[str]:
+    def planned(self, plan: str) -> frozenset[str]:
         """Return the digests of components that a plan removes; none if the plan cannot be read."""
         if plan not in self._covered:
             self._covered[plan] = self._read_plan(plan)

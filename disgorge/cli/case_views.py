@@ -108,7 +108,7 @@ def print_impact(found: "Impact", *, every: bool) -> None:
         (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
         for number, affected in enumerate(listed, start=1)
     ]
-    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no live model learned from them")
+    show.table(("", "component", "kind", "by way of", "paths"), components, empty="no recorded model learned from them")
     say_left_out(len(found.affected) - len(listed))
     releases = [
         (f"{hit.release.name}@{hit.release.alias}", len(hit.composition.members), hit.release.contained)

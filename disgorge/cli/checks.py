@@ -52,6 +52,7 @@ def audit(
 
     from disgorge import findings
     from disgorge.audit import audit as look
+    from disgorge.audit import not_looked_at
     from disgorge.cli.filing import parse_date
     from lineage.ledger import Ledger
 
@@ -59,7 +60,7 @@ def audit(
     if workspace is not None and not workspace.is_dir():
         raise WrongUse(f"{workspace}: no such folder; give the workspace's folder")
     ledger = Ledger.open(workspace)
-    found = look(ledger, today=day)
+    found, unseen = look(ledger, today=day), not_looked_at(ledger)
     if sarif is not None:
         from disgorge.sarif import ledger_uri
         from disgorge.sarif import sarif as as_sarif
@@ -71,7 +72,7 @@ def audit(
 
         junit.write_text(as_junit(found, strict=strict), encoding="utf-8")
     if as_json:
-        show.write_json(findings.to_json(found, strict=strict))
+        show.write_json({**findings.to_json(found, strict=strict), "not_looked_at": unseen})
     else:
         if found and sys.stdout.isatty():
             from rich.console import Console
@@ -80,6 +81,8 @@ def audit(
         elif found:
             show.table(findings.COLUMNS, findings.rows(found))
         show.line(findings.summary(found))
+        for words in unseen:
+            show.line(f"not looked at: {words}")
     raise typer.Exit(findings.exit_code(found, strict=strict))
 
 

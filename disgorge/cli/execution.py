@@ -133,6 +133,7 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
             registrar=registry_or_none(ledger),
             observer=told,
             on_step=told.begin,
+            on_words=told.say,
         )
     _conclude(ledger, plan, executed, as_json=as_json)
 
@@ -187,6 +188,10 @@ class _Told:
     def reexecuted(self, done: "Done") -> None:
         """Hear that a component was made again from nothing, to see whether it is the same."""
         self._display.say(f"re-executed {done.job.name} in {show.seconds(done.seconds)}")
+
+    def say(self, words: str) -> None:
+        """Hear what a step could not do, and what is to be done about it."""
+        self._display.say(f"note: {words}")
 
     def start(
         self, plan: "Plan", request: "RemovalRequest", shards: "Sequence[Shard]", done: "Sequence[StepDone]" = ()

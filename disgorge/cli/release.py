@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lineage.ledger import Ledger
     from lineage.records import Component, Composition, Release
 
-app = typer.Typer(help="Models that are served: list | show | predict | sample.", no_args_is_help=True)
+app = typer.Typer(help="Models that are served: list | show | predict | sample | serve-at.", no_args_is_help=True)
 
 Named = Annotated[str, typer.Argument(help="NAME or NAME@ALIAS; the alias is live by default.", metavar="RELEASE")]
 
@@ -28,27 +28,33 @@ def list_(
     every: Annotated[bool, typer.Option("--all", help="Withdrawn ones too.")] = False, as_json: AsJson = False
 ) -> None:
     """List the releases there are, and which must not be served."""
+    from disgorge.serving_places import places_of
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
     from lineage.records import plain
 
-    with Catalog.of(Ledger.open()) as catalog:
+    ledger = Ledger.open()
+    with Catalog.of(ledger) as catalog:
         live = {(release.name, release.alias) for release in catalog.releases()}
         releases = catalog.releases(live=not every)
     states = [_state(release, live=(release.name, release.alias) in live) for release in releases]
+    recorded = places_of(ledger.facts())
+    places = [[each.place for each in recorded.get((release.name, release.alias), ())] for release in releases]
     if as_json:
-        show.write_json([plain(release) | {"state": state} for release, state in zip(releases, states, strict=True)])
+        told = zip(releases, states, places, strict=True)
+        show.write_json([plain(release) | {"state": state, "served_at": at} for release, state, at in told])
         return
     rows = [
-        (release.name, release.alias, state, show.short(release.composition))
-        for release, state in zip(releases, states, strict=True)
+        (release.name, release.alias, state, show.short(release.composition), ", ".join(at))
+        for release, state, at in zip(releases, states, places, strict=True)
     ]
-    show.table(("release", "alias", "state", "composition"), rows, empty="nothing is released")
+    show.table(("release", "alias", "state", "composition", "served at"), rows, empty="nothing is released")
 
 
 @app.command("show")
 def show_(release: Named, as_json: AsJson = False) -> None:
-    """Show one release: method, components, and the data they learned from."""
+    """Show one release: method, components, the data they learned from, and where else it is served."""
+    from disgorge.serving_places import places_of
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
     from lineage.records import plain
@@ -61,19 +67,55 @@ def show_(release: Named, as_json: AsJson = False) -> None:
     names |= {component.digest: component.name for component in known.values()}
     names |= {member.component: member.name for member in composition.members}  # one digest may have several names
     members = [(member, known.get((member.name, member.component))) for member in composition.members]
+    places = places_of(ledger.facts()).get((found.name, found.alias), ())
     if as_json:
         parts = [plain(member) | {"details": plain(component)} for member, component in members]
         value = {"release": plain(found), "method": composition.method, "spec": composition.spec, "members": parts}
-        show.write_json(value)
+        show.write_json(value | {"served_at": list(places)})
         return
     show.line(f"{found.name}@{found.alias}: {_state(found, live=True)}")
-    show.pairs([("method", composition.method), ("composition", found.composition)])
+    served = [(f"served at, as of {each.since}", each.place) for each in places]
+    show.pairs([("method", composition.method), ("composition", found.composition), *served])
     rows = [
         (member.name, component.kind if component else None, f"{member.weight:g}", _uses(component, names),
          show.short(member.component))
         for member, component in sorted(members, key=lambda pair: pair[0].name)
     ]  # fmt: skip
     show.table(("component", "kind", "weight", "learned from", "digest"), rows)
+
+
+@app.command("serve-at")
+def serve_at(
+    release: Named,
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="Where else it is served; kept in the ledger for good, so name no person in it.", metavar="URL|PATH"
+        ),
+    ],
+    by: Annotated[str, typer.Option("--by", help="Who says so; kept as a pseudonym.")],
+    stopped: Annotated[bool, typer.Option("--stopped", help="It is served there no more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record what else serves a release: a removal cannot stop it, and says so."""
+    from disgorge.cli.deciding import require_name
+    from disgorge.serving_places import record_place
+    from lineage.ledger import Ledger
+
+    require_name(by, "says so")
+    ledger = Ledger.open()
+    name, _, alias = release.partition("@")
+    if not stopped:
+        found, _ = _find(ledger, release)
+        name, alias = found.name, found.alias
+    new = record_place(ledger, name, alias or "live", place, by=by.strip(), stopped=stopped)
+    if as_json:
+        told = {"release": name, "alias": alias or "live", "place": place.strip(), "stopped": stopped, "new": new}
+        show.write_json(told)
+        return
+    state = "is served no more at" if stopped else "is served at"
+    known = "" if new else ", as was recorded before"
+    show.line(f"{name}@{alias or 'live'} {state} {place.strip()}{known}; a removal names such places and stops none")
 
 
 @app.command()

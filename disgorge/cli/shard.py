@@ -55,11 +55,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part."""
+    from lineage.git_ignored import ignore_data, is_exposed
     from lineage.ledger import Ledger
     from lineage.rules import Rules
     from lineage.shards import add_shard
 
     ledger = Ledger.open()
+    for file in ignore_data(ledger.workspace, home=ledger.home):
+        show.warn(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
     checked = Rules.read(rules) if rules else None
     record = partial(
         add_shard,
@@ -81,6 +84,8 @@ def add(
     )
     recorded: list[Added] = []
     for called, path in _named(paths, name).items():
+        if is_exposed(path):
+            show.warn(f"{path}: git takes it in, and keeps what is removed later; ignore it, or keep it elsewhere")
         if recorded and not as_json:
             show.line("")
         recorded.append(record(path, name=called))

@@ -19,14 +19,48 @@ def init(
     ] = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Make a workspace: the ledger, and the keys that keep people's names out of it."""
+    """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
     from lineage.ledger import Ledger
 
     ledger = Ledger.init(folder)
+    without_dvc, elsewhere = _without_dvc(ledger.workspace), _mlflow_elsewhere(ledger.workspace)
     if as_json:
-        show.write_json({"workspace": str(ledger.workspace), "head": ledger.head()})
+        value = {"workspace": str(ledger.workspace), "head": ledger.head(), "dvc": not without_dvc}
+        show.write_json(value | {"notes": [words for words in (without_dvc, elsewhere) if words]})
+        return
+    show.line(f"workspace {ledger.workspace} is ready; record data with `disgorge shard add PATH --name NAME`")
+    show.line(f"git: {ledger.workspace / '.gitignore'} ignores data, models and reports; commit .disgorge/ as it is")
+    for words in (without_dvc, elsewhere):
+        if words:
+            show.line(words)
+
+
+def _without_dvc(workspace: Path) -> str:
+    """Return why DVC will not keep the shards, and what that means, "" if it will."""
+    from importlib.util import find_spec
+
+    from lineage.from_dvc import is_repo
+
+    if find_spec("dvc") is None:
+        why = "it is not installed (pip install 'disgorge[dvc]')"
+    elif not is_repo(workspace):
+        why = "this folder is not the root of a DVC repository (`dvc init`, with --subdir inside a repository)"
     else:
-        show.line(f"workspace {ledger.workspace} is ready; record data with `disgorge shard add PATH --name NAME`")
+        return ""
+    return f"DVC: not used, for {why}; nothing but this folder keeps what is in shards/, so back that up"
+
+
+def _mlflow_elsewhere(workspace: Path) -> str:
+    """Return where runs and releases go, where the database in the folder is somebody else's, else ""."""
+    from disgorge.mlflow_store import database_beside, tracking_uri, without_secrets
+
+    if database_beside(workspace) is None:
+        return ""
+    place = without_secrets(tracking_uri(workspace))
+    return (
+        f"MLflow: mlflow.db in this folder is not the workspace's, so runs and releases go to {place}; a removal looks "
+        f"into both"
+    )
 
 
 def trace(

@@ -55,6 +55,11 @@ def residue(case: ResidueCase) -> Check:
             "not searched": list(case.blind),
             "not looked into": {"files": len(case.unread), "named": list(case.unread[:_SHOWN])},
             "still there": list(case.sources),
+            "registered models": {
+                "looked at": case.registered is not None,
+                "unexplained": len(case.registered or ()),
+                "named": list((case.registered or ())[:_SHOWN]),
+            },
             "near-duplicates": {
                 "removed items": case.items,
                 "of these with a likeness": near.sought,

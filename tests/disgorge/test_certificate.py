@@ -332,7 +332,7 @@ def data_only() -> Case:
 
 
 def test_items_nothing_learned_from_need_residue_only() -> None:
-    assert issued(data_only()).words == "No release learned from the items; they are withdrawn and gone."
+    assert issued(data_only()).words == "No recorded model learned from the items; they are withdrawn and gone."
     with pytest.raises(CertificateRefused, match="check residue is missing for R-7"):
         issued(lacking("residue", "R-7")(data_only()))
 

@@ -71,6 +71,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG014": "Signing key changed",
         "DSG015": "Ledger contradicts a signed report",
         "DSG016": "Facts lost",
+        "DSG017": "Registered model without a record",
     }
 
 

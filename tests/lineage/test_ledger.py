@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, UnknownRecord, WorkspaceBusy
+from lineage.git_ignored import HOME
 from lineage.ledger import LINEAGE_KINDS, Fact, Ledger
 from lineage.losses import losses_of
 
@@ -65,7 +66,7 @@ def test_a_new_workspace_holds_one_fact_and_private_keys(ledger: Ledger) -> None
     assert stat.S_IMODE((ledger.home / "private").stat().st_mode) == 0o700
     for key in ("pseudonym.key", "withdrawn.key"):
         assert stat.S_IMODE((ledger.home / "private" / key).stat().st_mode) == 0o600
-    assert (ledger.home / ".gitignore").read_text().split() == ["private/", "catalog-*", "apart-*", "*.lock"]
+    assert (ledger.home / ".gitignore").read_text().split() == list(HOME)
     assert sorted(path.name for path in ledger.home.iterdir()) == [
         ".gitignore", "config.toml", "head.json", "ledger.jsonl", "private",
     ]  # fmt: skip
@@ -76,7 +77,7 @@ def test_a_second_init_is_refused_and_changes_nothing(ledger: Ledger) -> None:
     with pytest.raises(LineageError, match="exists already"):
         Ledger.init(ledger.workspace)
     assert ledger.head() == head
-    assert [path.name for path in ledger.workspace.iterdir()] == [".disgorge"]
+    assert {path.name for path in ledger.workspace.iterdir()} == {".disgorge", ".gitignore"}
 
 
 def test_open_walks_up_and_says_what_to_do_outside(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lineage.catalog import Catalog
 from lineage.content import read_content
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors
-from tests.disgorge.cli.conftest import RELEASE, fine
+from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched
 
 
 def test_items_without_labels_are_answered_and_not_measured(workspace: Path) -> None:
@@ -35,3 +36,44 @@ def test_parts_of_a_release_are_called_as_the_release_calls_them(workspace: Path
     assert head in shown
     assert "zzz" not in shown
     assert "the same bytes as" in fine("trace", head).out
+
+
+def test_what_else_serves_a_release_is_recorded_and_shown(workspace: Path) -> None:
+    place = "https://shop.example/predict"
+    fine("release", "serve-at", RELEASE, place, "--by", "Ada Example")
+    again = fine("release", "serve-at", RELEASE, place, "--by", "Ada Example", "--json").json
+    assert (again["new"], again["place"]) == (False, place)
+    assert place in fine("release", "show", RELEASE).out
+    assert [each["place"] for each in fine("release", "show", RELEASE, "--json").json["served_at"]] == [place]
+    assert place in fine("release", "list").out
+    assert "Ada" not in (workspace / ".disgorge" / "ledger.jsonl").read_text()
+    fine("release", "serve-at", RELEASE, place, "--stopped", "--by", "Ada Example")
+    assert place not in fine("release", "list").out
+    assert fine("release", "list", "--json").json[0]["served_at"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((RELEASE, "https://ada:secret@shop.example", "--by", "ada"), "has a user name, password or query in it"),
+        ((RELEASE, "https://shop.example?token=secret", "--by", "ada"), "has a user name, password or query in it"),
+        ((RELEASE, " ", "--by", "ada"), "is not a URL or path"),
+        ((RELEASE, "a\nb", "--by", "ada"), "is not a URL or path"),
+        (("nothing", "/srv", "--by", "ada"), "no release"),
+        ((RELEASE, "/srv", "--by", " "), "--by"),
+        ((RELEASE, "/srv", "--stopped", "--by", "ada"), "is not recorded as serving"),
+    ],
+)
+def test_a_place_that_cannot_be_kept_is_refused(workspace: Path, arguments: tuple[str, ...], says: str) -> None:
+    with untouched(workspace):
+        told = refused("release", "serve-at", *arguments, code=2)
+    assert says in told
+    assert "secret" not in told
+
+
+def test_an_audit_says_that_no_registry_is_at_hand(workspace: Path) -> None:
+    ran = fine("audit")
+    assert ran.out.splitlines()[0] == "no findings"
+    assert "not looked at: models registered in MLflow" in ran.out
+    told = fine("audit", "--json").json
+    assert (told["findings"], len(told["not_looked_at"])) == ([], 1)

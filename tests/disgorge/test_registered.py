@@ -1,0 +1,243 @@
+"""Models that were registered in MLflow beside this tool: in the audit, in the way of a certificate, in the report."""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from disgorge.audit import audit, not_looked_at
+from disgorge.errors import CertificateRefused
+from disgorge.execute import Executed, execute
+from disgorge.findings import UNRECORDED_MODEL, Finding, Level
+from disgorge.jobs import Here
+from disgorge.mlflow_store import Store, versions_of
+from disgorge.registered import Registered, Touched, from_client, from_databases, unexplained
+from disgorge.registry import Registry
+from disgorge.report import verify_bundle
+from disgorge.serving_places import places_of, record_place
+from disgorge.tracking import Untracked
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from tests.toys import carry, granted_plan, live_shards, person, populate, served, toy_of, train
+
+RELEASE = "toy-averages"
+PART = f"{RELEASE}/mean/shard-3"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an MLflow database with its tables and nothing in it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with Store(folder).client() as client:
+        client.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, database: Path) -> Ledger:
+    """Return a trained toy that is registered, served, and copied by somebody to another model."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    shutil.copy(database, ledger.workspace / "mlflow.db")
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    made = train(ledger, toy)
+    Registry(Store(ledger.workspace)).adopt(RELEASE, "live", made.composition)
+    with Store(ledger.workspace).client() as client:
+        client.create_registered_model("copy")
+        run = next(iter(versions_of(client))).run_id
+        tags = next(iter(versions_of(client))).tags
+        client.create_model_version("copy", f"models:/{RELEASE}/1", run_id=run, tags=tags)
+    return ledger
+
+
+def register(ledger: Ledger, name: str, *, alias: str = "", source: str = "", **parameters: str) -> str:
+    """Register a model as a script beside this tool does, from a run with these parameters; return the version."""
+    with Store(ledger.workspace).client() as client:
+        experiment = client.get_experiment_by_name("beside")
+        location = (ledger.workspace / "beside").as_uri()
+        of = experiment.experiment_id if experiment else client.create_experiment("beside", artifact_location=location)
+        run = client.create_run(of, run_name=f"fit {name}").info.run_id
+        client.log_text(run, "weights in a format of their own", "model/model.txt")
+        for key, value in parameters.items():
+            client.log_param(run, key, value)
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        version = str(client.create_model_version(name, source or f"runs:/{run}/model", run_id=run).version)
+        if alias:
+            client.set_registered_model_alias(name, alias, version)
+    return version
+
+
+def delete(ledger: Ledger, name: str) -> None:
+    """Delete a registered model."""
+    with Store(ledger.workspace).client() as client:
+        client.delete_registered_model(name)
+
+
+def found(ledger: Ledger) -> list[Finding]:
+    """Return what an audit finds in the registry."""
+    return [finding for finding in audit(ledger) if finding.rule is UNRECORDED_MODEL]
+
+
+def carried(ledger: Ledger, said: list[str]) -> Executed:
+    """Carry R-1 out, and keep what is said to the person who runs it."""
+    return execute(
+        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+        registrar=Registry(Store(ledger.workspace)), observer=Untracked(), on_words=said.append,
+    )  # fmt: skip
+
+
+def predicate_of(done: Executed) -> dict[str, object]:
+    """Return the predicate of a signed statement."""
+    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
+    return dict(statement["predicate"])
+
+
+def test_a_model_registered_beside_is_a_warning_and_ours_is_none(ledger: Ledger) -> None:
+    assert found(ledger) == []
+    register(ledger, "shop", alias="champion")
+    register(ledger, "shop")
+    (finding,) = found(ledger)
+    assert (finding.level, finding.where) == (Level.WARNING, "shop")
+    assert "shop/1 (alias champion), shop/2" in finding.words
+    delete(ledger, "shop")
+    assert found(ledger) == []
+
+
+def test_the_audit_reads_the_registry_without_mlflow(ledger: Ledger) -> None:
+    register(ledger, "shop")
+    code = (
+        "import sys, pathlib; from disgorge.audit import audit; from lineage.ledger import Ledger\n"
+        "print([f.id for f in audit(Ledger.open(pathlib.Path(sys.argv[1])))])\n"
+        "print(sorted({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(ledger.workspace)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == ["['DSG013']", "[]"]
+
+
+def test_the_database_says_what_mlflow_says(ledger: Ledger) -> None:
+    register(ledger, "shop", alias="champion", part=PART)
+    register(ledger, "shop", source=f"/models/{PART}.pkl")
+    with Store(ledger.workspace).client() as client:
+        asked = list(from_client(client, list(versions_of(client))))
+    file = ledger.workspace / "mlflow.db"
+    key = lambda model: (model.name, model.version)  # noqa: E731
+    same = [sorted(map(sorted_texts, models), key=key) for models in (asked, from_databases(file, file))]
+    assert same[0] == same[1]
+    assert [str(model) for model in unexplained(same[0], recorded(ledger))] == ["shop/1 (alias champion)", "shop/2"]
+
+
+def sorted_texts(model: Registered) -> Registered:
+    """Return a version with its texts in one order, each once and none empty."""
+    return replace(model, texts=tuple(sorted(set(model.texts) - {""})))
+
+
+def recorded(ledger: Ledger) -> list[str]:
+    """Return the digests of the compositions that are served."""
+    with Catalog.of(ledger) as catalog:
+        return [release.composition for release in catalog.releases()]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (PART, True),
+        (f"/models/{PART}.safetensors", True),
+        ("/models/toy-averages_mean_shard-3.pkl", True),
+        (f"{PART}0", False),
+        (f"/models/not-{PART}", False),
+        ("shard-3", False),
+        (f"/objects/ab/{'ab' * 32}", True),
+    ],
+)
+def test_what_names_a_component(text: str, named: bool) -> None:
+    model = Registered("shop", "1", (), "", created=5.0, texts=(text,))
+    what = Touched(frozenset({"ab" * 32}), {PART: 7.0}).named_by(model)
+    assert (what is not None) == named
+
+
+def test_a_name_that_any_path_may_hold_counts_alone() -> None:
+    """MLflow itself calls what it logs ``model``."""
+    path, alone = (Registered("shop", "1", (), "", 0.0, texts=(text,)) for text in ("runs:/1/model", "model"))
+    names = Touched(names={"model": 7.0})
+    assert (names.named_by(path), names.named_by(alone)) == (None, "model")
+
+
+def test_a_name_that_was_made_anew_is_not_what_was_removed() -> None:
+    model = Registered("shop", "1", (), "", created=8.0, texts=(PART,))
+    assert Touched(names={PART: 7.0}).named_by(model) is None
+
+
+def test_no_certificate_while_a_registered_model_names_what_goes(ledger: Ledger) -> None:
+    """The run of the one names the removed part, the other one only stands in the report: in its first paragraph."""
+    register(ledger, "shop", alias="champion")
+    register(ledger, "old", part=PART)
+    record_place(ledger, RELEASE, "live", "https://shop.example/predict", by="ann")
+    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    said: list[str] = []
+    with pytest.raises(CertificateRefused, match=f"old/1 names {PART}"):
+        carried(ledger, said)
+    assert [words for words in said if "is served at https://shop.example/predict as well" in words]
+    assert [words for words in said if "not stopped: old/1, shop/1 (alias champion)" in words]
+    errors = [(finding.where, finding.level) for finding in found(ledger)]
+    assert errors == [("old/1", Level.ERROR), ("shop", Level.WARNING)]
+    delete(ledger, "old")
+    done = carried(ledger, said)
+    told = (
+        "1 version of a model is registered in MLflow (shop/1 (alias champion)) that no recorded composition explains"
+    )
+    predicate = predicate_of(done)
+    assert done.verdict == "certified"
+    assert told in str(predicate["certificate"])
+    assert told in str(predicate["not_promised"])
+    assert "is served at https://shop.example/predict as well" in str(predicate["not_promised"])
+    assert told in verify_bundle(done.bundle).words
+    page = (done.bundle / "report.html").read_text()
+    assert told in page[: page.index("What was asked")]
+    assert "shop/1" not in (ledger.home / "ledger.jsonl").read_text(), "what somebody registered is not for the ledger"
+    register(ledger, "new", part=PART)  # trained again since, under the old name
+    assert {finding.level for finding in found(ledger)} == {Level.WARNING}
+
+
+def test_a_data_only_removal_speaks_of_recorded_models(tmp_path: Path) -> None:
+    ledger = Ledger.init(tmp_path / "workspace")
+    populate(ledger, toy_of("averages", 3), tmp_path / "sources")
+    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    done = carry(ledger)
+    assert done.verdict == "certified"
+    page = (done.bundle / "report.html").read_text()
+    assert "No recorded model learned from the items" in page
+    assert "live model learned" not in page
+    assert "Models registered in MLflow were not looked at" in page
+
+
+def test_an_audit_says_where_it_did_not_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger.init(tmp_path)
+    assert found(ledger) == []
+    assert "there is no store at hand" in not_looked_at(ledger)[0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
+    assert not_looked_at(ledger) == ()
+    (finding,) = found(ledger)
+    assert (finding.level, "secret" in finding.words) == (Level.NOTE, False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+    (finding,) = found(ledger)
+    assert finding.level is Level.WARNING
+    assert "were not looked at" in finding.words
+
+
+def test_places_are_recorded_without_a_name(ledger: Ledger) -> None:
+    assert record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example")
+    assert not record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example")
+    assert [each.place for each in places_of(ledger.facts())[RELEASE, "live"]] == ["/srv/models/shop"]
+    assert "Ada" not in (ledger.home / "ledger.jsonl").read_text()
+    assert record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example", stopped=True)
+    assert places_of(ledger.facts()) == {}
+    assert served(ledger, RELEASE)
+    assert live_shards(ledger)
