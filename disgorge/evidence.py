@@ -215,6 +215,8 @@ class ResidueCase:
     ``items`` is how many items were removed, ``near`` what a search by likeness for their near-duplicates came to, and
     ``recognized`` how many of those sought it found in their own shards before the purge.
 
+    ``live`` is how many traces the same search finds now of an item that is live; None where that was not asked.
+
     ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
     were read from are there as well. Neither is a trace: it is for people to know.
     """
@@ -230,6 +232,7 @@ class ResidueCase:
     recognized: int = 0
     unread: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    live: int | None = None
 
 
 @runtime_checkable

@@ -13,6 +13,8 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},
     "canaries": {"commitment": str},
+    "overlap": {"request": str, "by_request": str, "removed": int, "of": int, "items": int},
+    "fulfilled": {"request": str, "by_request": str, "plan": str, "impact": str, "step": str, "result": dict},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Literal
 
 from disgorge import inclusion
 from disgorge.archive import read_members
-from disgorge.bundle_check import STATEMENT, SVR, Found, check_bundle
+from disgorge.bundle_check import STATEMENT, Found, check_bundle
 from disgorge.errors import BundleBroken
 from disgorge.one_form import AGAIN
 from disgorge.signing import Opened, open_envelope
 
 if TYPE_CHECKING:
+    from disgorge.docket import Case
     from disgorge.jobs import OnProgress
+    from disgorge.predicate import Named
     from disgorge.reexecution import Reexecution
 
 Level = Literal["digests", "ledger", "reexecute"]
@@ -102,13 +104,12 @@ def verify_members(
 ) -> Verified:
     """Check the members of a bundle; see :func:`verify_bundle`."""
     public = _key(public_key)
-    for name in (STATEMENT, SVR, "public.pem"):
+    for name in (STATEMENT, "public.pem"):
         if name not in members:
             raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
     trusted = members["public.pem"] if public is None else public
     opened = open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
-    summary = open_envelope(members[SVR], public=trusted, name=SVR)
-    found = _checked(opened, summary, members)
+    found = _checked(opened, members)
     checked = [*found.checked]
     if level != "digests":
         checked += _check_ledger(found, members, workspace)
@@ -136,9 +137,9 @@ def verify_members(
     )
 
 
-def _checked(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
+def _checked(opened: Opened, members: Mapping[str, bytes]) -> Found:
     try:
-        return check_bundle(opened, summary, members)
+        return check_bundle(opened, members)
     except BundleBroken:
         raise
     except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
@@ -182,4 +183,16 @@ def _check_live(found: Found, workspace: Path) -> str:
     known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
     if known != [fact["digest"] for fact in found.facts]:
         raise BundleBroken(f"the ledger in {workspace} has other facts about the request than the report; {AGAIN}")
+    if found.predicate.fulfilled_by is not None:
+        _check_pointed_to(found.predicate.fulfilled_by, workspace, docket(ledger))
     return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
+
+
+def _check_pointed_to(report: "Named", workspace: Path, cases: "Mapping[str, Case]") -> None:
+    """Check that the workspace has the very report that this one rests on."""
+    told = cases[report.id].report if report.id in cases else None
+    path = workspace / str(told["bundle"]) / STATEMENT if told else None
+    if path is None or not path.is_file():
+        raise BundleBroken(f"the report on {report.id}, on which this one rests, is not in {workspace}; ask for both")
+    if sha256(path.read_bytes()).hexdigest() != report.digest:
+        raise BundleBroken(f"{path} is not the report on {report.id} that this one rests on; {AGAIN}")

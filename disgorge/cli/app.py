@@ -8,6 +8,7 @@ import typer
 
 from disgorge.cli import (
     checks,
+    closing,
     deciding,
     demo,
     execution,
@@ -51,6 +52,7 @@ request.app.command("near")(near.near)
 for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny, deciding.hold):
     request.app.command(verb.__name__)(verb)
 request.app.command("extend")(deciding.extend)
+request.app.command("close")(closing.close)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)
 request.app.command("report")(execution.report)

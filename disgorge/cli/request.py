@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_impact, print_next, print_plan, selected_value, summary
+from disgorge.cli.case_views import (
+    ending_words,
+    paragraphs,
+    print_impact,
+    print_next,
+    print_plan,
+    selected_value,
+    summary,
+)
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import Standing
@@ -96,7 +104,15 @@ def list_(
         show.write_json([summary(case) for case in cases])
         return
     rows = [
-        (c.request.id, c.state, c.request.regime, c.request.ground.value, c.request.received, c.deadline) for c in cases
+        (
+            c.request.id,
+            ending_words(c) or c.state,
+            c.request.regime,
+            c.request.ground.value,
+            c.request.received,
+            c.deadline,
+        )
+        for c in cases
     ]
     columns = ("request", "state", "regime", "ground", "received", "due")
     show.table(columns, rows, empty="no request" if every else "no open request")
@@ -128,6 +144,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", case.hold),
+            ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
             ("verdict", case.report["verdict"] if case.report else None),
         ]

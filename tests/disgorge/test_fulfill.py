@@ -1,0 +1,336 @@
+"""Requests that meet: one that another's removal fulfilled, one that was taken back, and what must not pass for either."""
+
+import base64
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.archive import pack, read_members
+from disgorge.audit import audit
+from disgorge.containment import take_back
+from disgorge.docket import case_of
+from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.fulfill import close_fulfilled
+from disgorge.overlap import overlap_list
+from disgorge.plan import Action
+from disgorge.purge_hold import hold_purge
+from disgorge.registry import Unregistered
+from disgorge.report import verify_bundle
+from disgorge.requests import decide_request, hold_request, plan_request
+from disgorge.signing import read_key, sign
+from disgorge.write_up import Written
+from lineage.ledger import Ledger
+from lineage.records import Selector, canonical
+from policies.pack import load_packs
+from policies.taxonomy import Outcome
+from tests.toys import carry, filed_and_decided, granted_plan, person, populate, remove, toy_of, train, write_rows
+
+TOY = toy_of("averages", 3)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A trained toy."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    populate(ledger, TOY, tmp_path / "sources")
+    train(ledger, TOY)
+    return ledger
+
+
+def close(ledger: Ledger, request: str = "R-2", by: str = "R-1") -> Written:
+    """Close a request as fulfilled by another."""
+    return close_fulfilled(ledger, request, by_request=by, registrar=Unregistered())
+
+
+def met(ledger: Ledger, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
+    """File R-2 for ``ours``, and carry R-1 out for ``theirs`` before it."""
+    filed_and_decided(ledger, ours, request_id="R-2")
+    assert remove(ledger, theirs).verdict == "certified"
+
+
+def predicate_of(bundle: Path) -> dict[str, Any]:
+    """What a bundle's statement says."""
+    envelope = json.loads((bundle / "statement.json").read_bytes())
+    return dict(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
+
+
+def levels(ledger: Ledger) -> list[str]:
+    """The audit's findings about requests and releases."""
+    return [f"{finding.rule.name} {finding.subject}: {finding.words}" for finding in audit(ledger)]
+
+
+def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(ledger: Ledger) -> None:
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    before = audit(ledger)
+    with pytest.raises(DisgorgeError, match="close R-2 --fulfilled-by R-1"):
+        plan_request(ledger, "R-2")
+    written = close(ledger)
+    case = case_of(ledger, "R-2")
+    assert (written.verdict, case.closed, case.ending["by_request"]) == ("certified", "fulfilled", "R-1")
+    key = ledger.home / "public.pem"
+    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace=ledger.workspace)
+    theirs = sha256((ledger.workspace / "reports/R-1/statement.json").read_bytes()).hexdigest()
+    assert found.verdict == "certified"
+    assert found.guarantee == "exact"
+    assert theirs in found.words
+    assert any(theirs in words for words in found.checked)
+    predicate = predicate_of(written.bundle)
+    assert predicate["fulfilled_by"] == {"id": "R-1", "digest": theirs}
+    (residue,) = (check for check in written.evidence.checks if check.name == "residue")
+    assert [control.held for control in residue.controls] == [True, True]  # these items then, a live one now
+    assert {check.name for check in written.evidence.checks} == {"lineage-closure", "residue"}
+    assert audit(ledger) == before
+    assert not list((ledger.home / "private" / "executions").iterdir())
+
+
+def test_a_part_does_not_fulfill_the_whole(ledger: Ledger) -> None:
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    with pytest.raises(DisgorgeError, match="R-1 removed 3 of 12 items that R-2 selected"):
+        close(ledger)
+    assert not (ledger.workspace / "reports" / "R-2").exists()
+    assert case_of(ledger, "R-2").closed is None
+
+
+def test_two_removals_do_not_fulfill_as_one(ledger: Ledger) -> None:
+    """Each took a part, one of them the rest: neither took every item."""
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1), person(ledger, "shard-4", 1)], request_id="R-2")
+    remove(ledger, [Selector("shard", "shard-3")])
+    remove(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+    for by in ("R-1", "R-3"):
+        with pytest.raises(DisgorgeError, match=f"{by} removed only a part of what R-2 selects"):
+            close(ledger, by=by)
+
+
+def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    remove(ledger, [Selector("shard", "shard-3")], request_id="R-4")
+    forged = {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 12}
+    ledger.append("overlap", forged)
+    with pytest.raises(DisgorgeError, match="only a part of what R-2 selects, R-4 removed others"):
+        close(ledger)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-5")
+    ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
+    with pytest.raises(DisgorgeError, match="does not list the 12 items"):
+        close(ledger, "R-5", "R-4")
+
+
+def test_what_is_live_or_came_again_is_not_fulfilled(ledger: Ledger, tmp_path: Path) -> None:
+    from lineage.shards import add_shard
+
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    late = tmp_path / "late.npz"
+    write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # of the same person, other content
+    add_shard(ledger, late, name="late", key="key", subject="subject", check=False, dvc=False)
+    with pytest.raises(DisgorgeError, match="2 items of late still fit what R-2 selects; plan it"):
+        close(ledger)
+
+
+def test_a_request_on_hold_stays_open(ledger: Ledger) -> None:
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    hold_request(ledger, "R-2", on=True, reason="litigation")
+    with pytest.raises(DisgorgeError, match="on hold .litigation."):
+        close(ledger)
+    hold_request(ledger, "R-2", on=False, reason="over")
+    assert close(ledger).verdict == "certified"
+
+
+def test_only_a_certified_removal_fulfills(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    with pytest.raises(DisgorgeError, match="request R-1 is not finished"):
+        close(ledger)
+    with pytest.raises(DisgorgeError, match="request R-2 is not finished"):
+        close(ledger, by="R-2")
+    carry(ledger)
+    (ledger.workspace / "reports" / "R-1" / "evidence.json").write_bytes(b"{}")
+    with pytest.raises(BundleBroken, match=r"evidence\.json was edited"):
+        close(ledger)
+
+
+def test_what_was_filed_later_or_not_recorded_is_refused(ledger: Ledger) -> None:
+    remove(ledger, [Selector("shard", "shard-3")])
+    filed_and_decided(ledger, [Selector("shard", "shard-3")], request_id="R-2")
+    with pytest.raises(DisgorgeError, match="R-2 is denied"):
+        close(ledger)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+    with pytest.raises(DisgorgeError, match="nothing recorded shows that R-1 removed items that R-3 selects"):
+        close(ledger, "R-3")
+
+
+def test_a_request_that_was_not_decided_in_time_can_be(ledger: Ledger) -> None:
+    """Its items were here when it was filed, so no-match would be wrong."""
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.GRANTED
+    assert close(ledger).verdict == "certified"
+
+
+def test_residue_that_is_there_refuses(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    old = next(path for path in (ledger.home / "manifests").iterdir() if b"shard-3-person-1" not in path.name.encode())
+    copies = {path.name: path.read_bytes() for path in (ledger.home / "manifests").iterdir()}
+    assert old.name in copies
+    carry(ledger)
+    for name in copies.keys() - {path.name for path in (ledger.home / "manifests").iterdir()}:
+        (ledger.workspace / f"kept-{name}").write_bytes(copies[name])
+    with pytest.raises(DisgorgeError, match="check residue is fail for R-2"):
+        close(ledger)
+    assert case_of(ledger, "R-2").closed is None
+
+
+def test_a_control_that_did_not_hold_refuses(ledger: Ledger) -> None:
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    listed = overlap_list(ledger, "R-2", "R-1")
+    listed.note_found(0, ())
+    with pytest.raises(DisgorgeError, match="residue is inconclusive for R-2: a control did not hold"):
+        close(ledger)
+    listed.path.unlink()
+    with pytest.raises(DisgorgeError, match="does not list the 3 items"):
+        close(ledger)
+
+
+def test_its_own_removal_under_way_is_finished_and_not_closed(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.WITHDRAW_ITEMS)
+    with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
+        close(ledger)
+    with pytest.raises(DisgorgeError, match="beyond containment"):
+        take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+
+
+def stopped_after(ledger: Ledger, request: str, action: Action) -> None:
+    """Execute a request and put it on hold once a step of this kind is done."""
+    from disgorge.execute import execute
+    from disgorge.jobs import Here
+    from disgorge.plan import Step
+    from disgorge.tracking import Untracked
+
+    class Stopping(Untracked):
+        def step(self, step: Step, seconds: float, result: Any) -> None:
+            if step.action is action:
+                raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        execute(
+            ledger, request, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=Unregistered(), observer=Stopping(),
+        )  # fmt: skip
+
+
+def contained(ledger: Ledger) -> bool:
+    """Whether the toy's release is out of service."""
+    from lineage.catalog import Catalog
+
+    with Catalog.anew(ledger) as catalog:
+        return catalog.release("toy-averages").contained
+
+
+def test_what_only_contained_a_release_serves_it_again_when_taken_back(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    assert contained(ledger)
+    told = take_back(ledger, "R-2", by="Ann", registrar=Unregistered())
+    assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
+    assert not contained(ledger)
+    case = case_of(ledger, "R-2")
+    assert (case.closed, case.ending["by"]) == ("taken-back", ledger.pseudonym("ann"))
+    assert not levels(ledger)
+    assert remove(ledger, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
+
+
+def test_what_another_request_contains_stays_out_of_service(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [person(ledger, "shard-4", 1)], request_id="R-3")
+    stopped_after(ledger, "R-3", Action.CONTAIN)
+    plan = plan_request(ledger, "R-2")
+    from disgorge.requests import approve_plan
+
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+    assert "stays out of service: request R-3 contains it as well" in words
+    assert contained(ledger)
+    (words,) = take_back(ledger, "R-3", by="ann", registrar=Unregistered())
+    assert "is served again" in words
+    assert not contained(ledger)
+
+
+def test_what_was_contained_and_then_removed_for_another_is_fulfilled(ledger: Ledger) -> None:
+    """It could neither go on nor be denied: its release was contained, and its items went."""
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    remove(ledger, [Selector("shard", "shard-3")])
+    assert not contained(ledger)
+    assert close(ledger).verdict == "certified"
+
+
+def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) -> None:
+    import datetime as dt
+
+    from disgorge.errors import PurgeHeld
+
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    hold_purge(ledger, "R-1", until=ledger.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    with pytest.raises(DisgorgeError, match="R-1 is not finished"):
+        close(ledger)
+
+
+def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import disgorge.fulfill
+
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    with monkeypatch.context() as patched:
+        patched.setattr(disgorge.fulfill, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            close(ledger)
+    assert case_of(ledger, "R-2").state == "granted"
+    written = close(ledger)
+    assert verify_bundle(written.bundle, level="ledger", workspace=ledger.workspace).verdict == "certified"
+    assert case_of(ledger, "R-2").state == "fulfilled"
+
+
+def test_a_maker_cannot_say_that_a_part_was_all(ledger: Ledger) -> None:
+    """Signed anew with the real key: the certificate is issued again from the plan, and the ledger's facts count."""
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    bundle = close(ledger).bundle
+    key, public = read_key(ledger.home / "private" / "signing.pem"), ledger.home / "public.pem"
+    members = {name: data for name, data in read_members(bundle).items() if not name.startswith("certificate.pdf")}
+
+    def signed(change: dict[str, Any], *, facts: bytes) -> Path:
+        statement = json.loads(base64.b64decode(json.loads(members["statement.json"])["payload"]))
+        files = {**members, **change, "ledger-slice.jsonl": facts}
+        statement["predicate"] |= {"pdf": False}
+        statement["predicate"]["files"] = {
+            name: sha256(files[name]).hexdigest() for name in statement["predicate"]["files"]
+        }
+        path = ledger.workspace / "R-2.zip"
+        path.write_bytes(pack({**files, "statement.json": sign(statement, key=key)}))
+        return path
+
+    facts = members["ledger-slice.jsonl"]
+    assert verify_bundle(signed({}, facts=facts), public_key=public).verdict == "certified"
+    lines = [line for line in facts.splitlines(keepends=True) if b'"kind":"overlap"' not in line]
+    with pytest.raises(BundleBroken, match="does not say that R-1 removed every item"):
+        verify_bundle(signed({}, facts=b"".join(lines)), public_key=public)
+    plan = json.loads(members["plan.json"])
+    plan["steps"][0]["detail"]["removed"] = 1
+    with pytest.raises(BundleBroken):
+        verify_bundle(signed({"plan.json": canonical(plan)}, facts=facts), public_key=public)
+
+
+def test_the_report_it_rests_on_must_be_that_one(ledger: Ledger) -> None:
+    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
+    bundle = close(ledger).bundle
+    theirs = ledger.workspace / "reports" / "R-1" / "statement.json"
+    theirs.write_bytes(theirs.read_bytes() + b"\n")
+    with pytest.raises(BundleBroken, match="is not the report on R-1 that this one rests on"):
+        verify_bundle(bundle, level="ledger", workspace=ledger.workspace)
