@@ -1,7 +1,8 @@
-"""Requests that meet: one that another's removal fulfilled, one that was taken back, and what must not pass for either."""
+"""Requests that meet: fulfilled by another's removal, or taken back, and what must not pass for either."""
 
 import base64
 import json
+import shutil
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -32,13 +33,40 @@ from tests.toys import carry, filed_and_decided, granted_plan, person, populate,
 TOY = toy_of("averages", 3)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A trained toy."""
-    ledger = Ledger.init(tmp_path / "workspace")
-    populate(ledger, TOY, tmp_path / "sources")
+WHOLE = "shard-3"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained toy, to be copied."""
+    folder = tmp_path_factory.mktemp("trained")
+    ledger = Ledger.init(folder)
+    populate(ledger, TOY, folder / "sources")
     train(ledger, TOY)
-    return ledger
+    return folder
+
+
+@pytest.fixture(scope="module")
+def removed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, where R-1 removed a shard, and R-2, for one person of it, was granted before. To be copied."""
+    folder = tmp_path_factory.mktemp("removed") / "workspace"
+    shutil.copytree(trained, folder)
+    met(Ledger.open(folder), [Selector("shard", WHOLE)], [person(Ledger.open(folder), WHOLE, 1)])
+    return folder
+
+
+@pytest.fixture
+def ledger(trained: Path, tmp_path: Path) -> Ledger:
+    """A trained toy."""
+    shutil.copytree(trained, tmp_path / "workspace")
+    return Ledger.open(tmp_path / "workspace")
+
+
+@pytest.fixture
+def after(removed: Path, tmp_path: Path) -> Ledger:
+    """What two requests left, of which one is open."""
+    shutil.copytree(removed, tmp_path / "workspace")
+    return Ledger.open(tmp_path / "workspace")
 
 
 def close(ledger: Ledger, request: str = "R-2", by: str = "R-1") -> Written:
@@ -63,17 +91,16 @@ def levels(ledger: Ledger) -> list[str]:
     return [f"{finding.rule.name} {finding.subject}: {finding.words}" for finding in audit(ledger)]
 
 
-def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(ledger: Ledger) -> None:
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    before = audit(ledger)
+def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(after: Ledger) -> None:
+    before = audit(after)
     with pytest.raises(DisgorgeError, match="close R-2 --fulfilled-by R-1"):
-        plan_request(ledger, "R-2")
-    written = close(ledger)
-    case = case_of(ledger, "R-2")
+        plan_request(after, "R-2")
+    written = close(after)
+    case = case_of(after, "R-2")
     assert (written.verdict, case.closed, case.ending["by_request"]) == ("certified", "fulfilled", "R-1")
-    key = ledger.home / "public.pem"
-    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace=ledger.workspace)
-    theirs = sha256((ledger.workspace / "reports/R-1/statement.json").read_bytes()).hexdigest()
+    key = after.home / "public.pem"
+    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace=after.workspace)
+    theirs = sha256((after.workspace / "reports/R-1/statement.json").read_bytes()).hexdigest()
     assert found.verdict == "certified"
     assert found.guarantee == "exact"
     assert theirs in found.words
@@ -83,8 +110,8 @@ def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(led
     (residue,) = (check for check in written.evidence.checks if check.name == "residue")
     assert [control.held for control in residue.controls] == [True, True]  # these items then, a live one now
     assert {check.name for check in written.evidence.checks} == {"lineage-closure", "residue"}
-    assert audit(ledger) == before
-    assert not list((ledger.home / "private" / "executions").iterdir())
+    assert audit(after) == before
+    assert not list((after.home / "private" / "executions").iterdir())
 
 
 def test_a_part_does_not_fulfill_the_whole(ledger: Ledger) -> None:
@@ -118,24 +145,22 @@ def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
         close(ledger, "R-5", "R-4")
 
 
-def test_what_is_live_or_came_again_is_not_fulfilled(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Path) -> None:
     from lineage.shards import add_shard
 
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
     late = tmp_path / "late.npz"
-    write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # of the same person, other content
-    add_shard(ledger, late, name="late", key="key", subject="subject", check=False, dvc=False)
-    with pytest.raises(DisgorgeError, match="2 items of late still fit what R-2 selects; plan it"):
-        close(ledger)
+    write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # named as the same person's, and live elsewhere too
+    add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
+    with pytest.raises(DisgorgeError, match="2 items of late, shard-4 still fit what R-2 selects; plan it"):
+        close(after)
 
 
-def test_a_request_on_hold_stays_open(ledger: Ledger) -> None:
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    hold_request(ledger, "R-2", on=True, reason="litigation")
-    with pytest.raises(DisgorgeError, match="on hold .litigation."):
-        close(ledger)
-    hold_request(ledger, "R-2", on=False, reason="over")
-    assert close(ledger).verdict == "certified"
+def test_a_request_on_hold_stays_open(after: Ledger) -> None:
+    hold_request(after, "R-2", on=True, reason="litigation")
+    with pytest.raises(DisgorgeError, match=r"on hold \(litigation\)"):
+        close(after)
+    hold_request(after, "R-2", on=False, reason="over")
+    assert close(after).verdict == "certified"
 
 
 def test_only_a_certified_removal_fulfills(ledger: Ledger) -> None:
@@ -161,11 +186,10 @@ def test_what_was_filed_later_or_not_recorded_is_refused(ledger: Ledger) -> None
         close(ledger, "R-3")
 
 
-def test_a_request_that_was_not_decided_in_time_can_be(ledger: Ledger) -> None:
+def test_a_request_that_was_not_decided_in_time_can_be(after: Ledger) -> None:
     """Its items were here when it was filed, so no-match would be wrong."""
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.GRANTED
-    assert close(ledger).verdict == "certified"
+    assert decide_request(after, "R-2", load_packs()).outcome is Outcome.GRANTED
+    assert close(after).verdict == "certified"
 
 
 def test_residue_that_is_there_refuses(ledger: Ledger) -> None:
@@ -182,20 +206,20 @@ def test_residue_that_is_there_refuses(ledger: Ledger) -> None:
     assert case_of(ledger, "R-2").closed is None
 
 
-def test_a_control_that_did_not_hold_refuses(ledger: Ledger) -> None:
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    listed = overlap_list(ledger, "R-2", "R-1")
+def test_a_control_that_did_not_hold_refuses(after: Ledger) -> None:
+    listed = overlap_list(after, "R-2", "R-1")
     listed.note_found(0, ())
     with pytest.raises(DisgorgeError, match="residue is inconclusive for R-2: a control did not hold"):
-        close(ledger)
+        close(after)
     listed.path.unlink()
     with pytest.raises(DisgorgeError, match="does not list the 3 items"):
-        close(ledger)
+        close(after)
 
 
 def test_its_own_removal_under_way_is_finished_and_not_closed(ledger: Ledger) -> None:
     granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
     stopped_after(ledger, "R-2", Action.WITHDRAW_ITEMS)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")])
     with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
         close(ledger)
     with pytest.raises(DisgorgeError, match="beyond containment"):
@@ -283,26 +307,24 @@ def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) 
 
 
 def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    after: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import disgorge.fulfill
 
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
     with monkeypatch.context() as patched:
         patched.setattr(disgorge.fulfill, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            close(ledger)
-    assert case_of(ledger, "R-2").state == "granted"
-    written = close(ledger)
-    assert verify_bundle(written.bundle, level="ledger", workspace=ledger.workspace).verdict == "certified"
-    assert case_of(ledger, "R-2").state == "fulfilled"
+            close(after)
+    assert case_of(after, "R-2").state == "granted"
+    written = close(after)
+    assert verify_bundle(written.bundle, level="ledger", workspace=after.workspace).verdict == "certified"
+    assert case_of(after, "R-2").state == "fulfilled"
 
 
-def test_a_maker_cannot_say_that_a_part_was_all(ledger: Ledger) -> None:
+def test_a_maker_cannot_say_that_a_part_was_all(after: Ledger) -> None:
     """Signed anew with the real key: the certificate is issued again from the plan, and the ledger's facts count."""
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    bundle = close(ledger).bundle
-    key, public = read_key(ledger.home / "private" / "signing.pem"), ledger.home / "public.pem"
+    bundle = close(after).bundle
+    key, public = read_key(after.home / "private" / "signing.pem"), after.home / "public.pem"
     members = {name: data for name, data in read_members(bundle).items() if not name.startswith("certificate.pdf")}
 
     def signed(change: dict[str, Any], *, facts: bytes) -> Path:
@@ -312,7 +334,7 @@ def test_a_maker_cannot_say_that_a_part_was_all(ledger: Ledger) -> None:
         statement["predicate"]["files"] = {
             name: sha256(files[name]).hexdigest() for name in statement["predicate"]["files"]
         }
-        path = ledger.workspace / "R-2.zip"
+        path = after.workspace / "R-2.zip"
         path.write_bytes(pack({**files, "statement.json": sign(statement, key=key)}))
         return path
 
@@ -327,10 +349,9 @@ def test_a_maker_cannot_say_that_a_part_was_all(ledger: Ledger) -> None:
         verify_bundle(signed({"plan.json": canonical(plan)}, facts=facts), public_key=public)
 
 
-def test_the_report_it_rests_on_must_be_that_one(ledger: Ledger) -> None:
-    met(ledger, [Selector("shard", "shard-3")], [person(ledger, "shard-3", 1)])
-    bundle = close(ledger).bundle
-    theirs = ledger.workspace / "reports" / "R-1" / "statement.json"
+def test_the_report_it_rests_on_must_be_that_one(after: Ledger) -> None:
+    bundle = close(after).bundle
+    theirs = after.workspace / "reports" / "R-1" / "statement.json"
     theirs.write_bytes(theirs.read_bytes() + b"\n")
     with pytest.raises(BundleBroken, match="is not the report on R-1 that this one rests on"):
-        verify_bundle(bundle, level="ledger", workspace=ledger.workspace)
+        verify_bundle(bundle, level="ledger", workspace=after.workspace)
