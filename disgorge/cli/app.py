@@ -27,7 +27,7 @@ from disgorge.cli.failures import INTERRUPTED, Verbs
 app = typer.Typer(
     cls=Verbs,
     name="disgorge",
-    help="Find what learned from an item, remove it from every model, and prove it.",
+    help="Find what learned from an item, remove it from every model, and report what was shown.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +60,7 @@ request.app.command("report")(execution.report)
 
 @app.callback(invoke_without_command=True)
 def start(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
-    """Find what learned from an item, remove it from every model, and prove it."""
+    """Find what learned from an item, remove it from every model, and report what was shown."""
     if version:
         from disgorge import __version__
 

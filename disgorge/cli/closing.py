@@ -18,7 +18,7 @@ def close(
         typer.Option("--fulfilled-by", help="Another request, done and certified, that removed all its items."),
     ] = None,
     taken_back: Annotated[bool, typer.Option("--taken-back", help="The requester took the request back.")] = False,
-    by: Annotated[str | None, typer.Option("--by", help="Who records that; kept as a pseudonym.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who records that, as typed; kept as a pseudonym.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Close a request that another one fulfilled, with a report of its own, or that its requester took back."""

@@ -41,7 +41,9 @@ def file_(
     key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
     license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
     received: Annotated[str | None, typer.Option("--received", help="The day it arrived; today by default.")] = None,
-    verified: Annotated[bool, typer.Option("--verified", help="Who asks was identified.")] = False,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Record that who asks was identified; nothing is checked.")
+    ] = False,
     hold: Annotated[bool, typer.Option("--hold", help="The data is under a legal hold.")] = False,
     fact: Annotated[Many, typer.Option("--fact", help="What a rule may ask for: name=value.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Who asks; kept in private/ only.")] = None,
@@ -135,7 +137,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
     show.pairs(
         [
-            ("asked by", f"{asked.standing.value}{', identified' if asked.identity_verified else ', not identified'}"),
+            ("asked by", f"{asked.standing.value}, {'' if asked.identity_verified else 'not '}recorded as identified"),
             ("ground", asked.ground.value),
             ("regime", asked.regime),
             ("selects", selected),

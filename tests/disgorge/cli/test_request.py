@@ -122,7 +122,7 @@ def test_every_state_is_listed(workspace: Path) -> None:
 def test_everything_about_a_request_is_shown(workspace: Path) -> None:
     planned()
     shown = fine("request", "show", "R-1").out
-    for words in ("R-1: planned", "contributor, identified", "GRANTED", "contract/withdrawal", "subtract",
+    for words in ("R-1: planned", "contributor, recorded as identified", "GRANTED", "contract/withdrawal", "subtract",
                   "approvals: 0 of 1"):  # fmt: skip
         assert words in shown
     told = fine("request", "show", "R-1", "--json").json
