@@ -32,6 +32,8 @@ def note_overlaps(
     ``selected`` maps the shards withdrawn to the items that go. Doing it twice is doing it once.
     """
     others = [each for each in docket(ledger).values() if not each.closed and each.request.id != case.request.id]
+    if not others:
+        return
     with Catalog.anew(ledger) as catalog:
         for other in others:
             try:
@@ -67,6 +69,18 @@ def _noted(
 def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
     """Return the list of the items of one request that another one's withdrawals took."""
     return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
+
+
+def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
+    """Return that list; :class:`DisgorgeError` unless it has as many items as the ledger counts."""
+    listed = overlap_list(ledger, case.request.id, by_request)
+    counted = [int(each["items"]) for each in case.overlaps if each["by_request"] == by_request]
+    if len(listed.items) != counted[-1]:
+        raise DisgorgeError(
+            f"{listed.path}: does not list the {counted[-1]:,} items of {case.request.id} that {by_request} removed, "
+            f"so they cannot be searched for; restore the private folder"
+        )
+    return listed
 
 
 def lists_shared(ledger: Ledger, case: Case) -> Iterator[ForgetList]:

@@ -6,6 +6,7 @@ from disgorge.audit.look import Look
 from disgorge.errors import DisgorgeError
 from disgorge.findings import PRIVATE_LOST, Finding
 from disgorge.forget_list import forgotten
+from disgorge.overlap import covering, whole_list
 from disgorge.private_json import damaged_files
 from lineage.errors import LineageError
 
@@ -27,11 +28,15 @@ def private_lost(look: Look) -> Iterator[Finding]:
     for name, error in damaged_files(look.ledger):
         yield _finding(f"private/{name}", error)
     for case in look.cases.values():
-        if case.withdrawn and not case.closed:
-            try:
+        if case.closed:
+            continue
+        try:
+            if case.withdrawn:
                 forgotten(look.ledger, case)
-            except (DisgorgeError, LineageError) as error:
-                yield _finding(case.request.id, error)
+            if by_request := covering(case):
+                whole_list(look.ledger, case, by_request)
+        except (DisgorgeError, LineageError) as error:
+            yield _finding(case.request.id, error)
 
 
 def _has_pseudonyms(look: Look) -> bool:

@@ -1,6 +1,7 @@
 """Requests that meet: fulfilled by another's removal, or taken back, and what must not pass for either."""
 
 import base64
+import datetime as dt
 import json
 import shutil
 from collections.abc import Sequence
@@ -14,20 +15,26 @@ from disgorge.archive import pack, read_members
 from disgorge.audit import audit
 from disgorge.containment import take_back
 from disgorge.docket import case_of
-from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
+from disgorge.execute import execute
 from disgorge.fulfill import close_fulfilled
+from disgorge.jobs import Here
 from disgorge.overlap import overlap_list
-from disgorge.plan import Action
+from disgorge.plan import Action, Step
 from disgorge.purge_hold import hold_purge
-from disgorge.registry import Unregistered
+from disgorge.registry import Registrar, Unregistered
 from disgorge.report import verify_bundle
-from disgorge.requests import decide_request, hold_request, plan_request
+from disgorge.requests import approve_plan, decide_request, hold_request, plan_request
 from disgorge.signing import read_key, sign
+from disgorge.tracking import Untracked
 from disgorge.write_up import Written
+from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Selector, canonical
+from lineage.shards import add_shard
 from policies.pack import load_packs
 from policies.taxonomy import Outcome
+from tests.stores import registry_of
 from tests.toys import carry, filed_and_decided, granted_plan, person, populate, remove, toy_of, train, write_rows
 
 TOY = toy_of("averages", 3)
@@ -88,7 +95,7 @@ def predicate_of(bundle: Path) -> dict[str, Any]:
 
 def levels(ledger: Ledger) -> list[str]:
     """The audit's findings about requests and releases."""
-    return [f"{finding.rule.name} {finding.subject}: {finding.words}" for finding in audit(ledger)]
+    return [f"{finding.title}, {finding.where}: {finding.words}" for finding in audit(ledger)]
 
 
 def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(after: Ledger) -> None:
@@ -141,13 +148,11 @@ def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
         close(ledger)
     filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-5")
     ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
-    with pytest.raises(DisgorgeError, match="does not list the 12 items"):
+    with pytest.raises(DisgorgeError, match="does not list the 12 items of R-5 that R-4 removed"):
         close(ledger, "R-5", "R-4")
 
 
 def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Path) -> None:
-    from lineage.shards import add_shard
-
     late = tmp_path / "late.npz"
     write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # named as the same person's, and live elsewhere too
     add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
@@ -212,7 +217,8 @@ def test_a_control_that_did_not_hold_refuses(after: Ledger) -> None:
     with pytest.raises(DisgorgeError, match="residue is inconclusive for R-2: a control did not hold"):
         close(after)
     listed.path.unlink()
-    with pytest.raises(DisgorgeError, match="does not list the 3 items"):
+    assert any("does not list the 3 items" in words for words in levels(after))
+    with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
         close(after)
 
 
@@ -226,12 +232,8 @@ def test_its_own_removal_under_way_is_finished_and_not_closed(ledger: Ledger) ->
         take_back(ledger, "R-2", by="ann", registrar=Unregistered())
 
 
-def stopped_after(ledger: Ledger, request: str, action: Action) -> None:
-    """Execute a request and put it on hold once a step of this kind is done."""
-    from disgorge.execute import execute
-    from disgorge.jobs import Here
-    from disgorge.plan import Step
-    from disgorge.tracking import Untracked
+def stopped_after(ledger: Ledger, request: str, action: Action, *, registrar: Registrar | None = None) -> None:
+    """Execute a request and stop once a step of this kind is done."""
 
     class Stopping(Untracked):
         def step(self, step: Step, seconds: float, result: Any) -> None:
@@ -241,14 +243,12 @@ def stopped_after(ledger: Ledger, request: str, action: Action) -> None:
     with pytest.raises(InterruptedError):
         execute(
             ledger, request, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
-            registrar=Unregistered(), observer=Stopping(),
+            registrar=registrar or Unregistered(), observer=Stopping(),
         )  # fmt: skip
 
 
 def contained(ledger: Ledger) -> bool:
     """Whether the toy's release is out of service."""
-    from lineage.catalog import Catalog
-
     with Catalog.anew(ledger) as catalog:
         return catalog.release("toy-averages").contained
 
@@ -266,13 +266,35 @@ def test_what_only_contained_a_release_serves_it_again_when_taken_back(ledger: L
     assert remove(ledger, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
 
 
+def test_the_alias_in_mlflow_is_set_again(ledger: Ledger) -> None:
+    with Catalog.anew(ledger) as catalog:
+        composition = catalog.composition(catalog.release("toy-averages").composition)
+    registry = registry_of(ledger.workspace)
+    registry.adopt("toy-averages", "live", composition)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN, registrar=registry)
+    assert registry.served("toy-averages") == {}
+    take_back(ledger, "R-2", by="ann", registrar=registry)
+    assert registry.served("toy-averages") == {"live": composition.digest}
+
+
+def test_what_may_not_be_served_any_more_stays_out_of_service(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    with Catalog.anew(ledger) as catalog:
+        member = catalog.composition(catalog.release("toy-averages").composition).members[0]
+    ledger.objects.path(member.component).write_bytes(b"other bytes")
+    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+    assert words.startswith("toy-averages@live stays out of service")
+    assert contained(ledger)
+    assert case_of(ledger, "R-2").closed == "taken-back"
+
+
 def test_what_another_request_contains_stays_out_of_service(ledger: Ledger) -> None:
     granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
     granted_plan(ledger, [person(ledger, "shard-4", 1)], request_id="R-3")
     stopped_after(ledger, "R-3", Action.CONTAIN)
     plan = plan_request(ledger, "R-2")
-    from disgorge.requests import approve_plan
-
     approve_plan(ledger, "R-2", plan.digest, approver="ann")
     stopped_after(ledger, "R-2", Action.CONTAIN)
     (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
@@ -281,6 +303,7 @@ def test_what_another_request_contains_stays_out_of_service(ledger: Ledger) -> N
     (words,) = take_back(ledger, "R-3", by="ann", registrar=Unregistered())
     assert "is served again" in words
     assert not contained(ledger)
+    assert not levels(ledger)
 
 
 def test_what_was_contained_and_then_removed_for_another_is_fulfilled(ledger: Ledger) -> None:
@@ -293,10 +316,6 @@ def test_what_was_contained_and_then_removed_for_another_is_fulfilled(ledger: Le
 
 
 def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) -> None:
-    import datetime as dt
-
-    from disgorge.errors import PurgeHeld
-
     filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
     granted_plan(ledger, [Selector("shard", "shard-3")])
     hold_purge(ledger, "R-1", until=ledger.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
