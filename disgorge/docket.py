@@ -77,6 +77,13 @@ class Case:
         return self.steps.get(plan) or self.confirmed.get(plan, {})
 
     @property
+    def covered_by(self) -> str | None:
+        """The request whose withdrawals alone took all that this one selected then, None if there is none."""
+        took = {str(each["by_request"]) for each in self.overlaps}
+        last = self.overlaps[-1] if self.overlaps else None
+        return took.pop() if last is not None and len(took) == 1 and last["removed"] == last["of"] else None
+
+    @property
     def judged(self) -> RemovalRequest:
         """The request as packs judge it: as filed, without the legal hold once that is lifted."""
         return replace(self.request, legal_hold=False) if self.lifted else self.request

@@ -17,12 +17,12 @@ from disgorge.containment import serve_again
 from disgorge.docket import Case, begun_plan, case_of, open_case
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Verdict
-from disgorge.forget_list import ForgetList
+from disgorge.forget_list import ForgetList, whole_list
 from disgorge.handed_out import bundles_with, pages_with
 from disgorge.kept_by_others import keepers, purge_targets
 from disgorge.near import look
 from disgorge.near_review import forget_included, included_items
-from disgorge.overlap import covering, forget_overlaps, whole_list
+from disgorge.overlap import forget_overlaps
 from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
@@ -123,7 +123,7 @@ def _require_all_taken(ledger: Ledger, case: Case, other: Case) -> ForgetList:
     name, by = case.request.id, other.request.id
     took = [each for each in case.overlaps if each["by_request"] == by]
     if not took:
-        rest = f"; {found} took them: name that one" if (found := covering(case)) else (
+        rest = f"; {found} took them: name that one" if (found := case.covered_by) else (
             f": {by} withdrew none, or {name} was filed after that; if it matches nothing, close it with `disgorge "
             f"request deny {name} --reason no-match`"
         )  # fmt: skip
@@ -216,10 +216,12 @@ def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, 
     shards, _ = purge_targets(ledger, other)
     residue = _residue(ledger, case, other, listed)
     if residue.verdict is not Verdict.PASS:
-        first = next(iter([*residue.detail["left"], *residue.detail["not searched"]]), "no place named")
+        places = [*residue.detail["left"], *residue.detail["not searched"]]
+        if residue.detail["near-duplicates"]["not judged"]:
+            places.append(f"`disgorge request near {case.request.id}` shows them")
         raise CertificateRefused(
-            f"check residue is {residue.verdict.value} for {case.request.id}: {residue.answer} ({first}); put that "
-            "right and repeat"
+            f"check residue is {residue.verdict.value} for {case.request.id}: {residue.answer}"
+            f"{f' ({places[0]})' if places else ''}; put that right and repeat"
         )
     closures = [each for each in closures_of(ledger, done, other) if each.subject == done.request]
     residuals = [
@@ -230,7 +232,7 @@ def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, 
     ]
     result = {
         "residue": plain(nameless(ledger, plan.digest, residue)),
-        "closures": plain([replace(each, subject=case.request.id) for each in closures]),
+        "closures": plain([replace(each, subject=case.request.id, answer=_CLOSED) for each in closures]),
         "residuals": list(dict.fromkeys(residuals)),
     }
     impact = ledger.objects.put(canonical(impact_of(ledger, case.request)))
@@ -243,6 +245,9 @@ def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, 
         "step": plan.steps[0].id,
         "result": result,
     }
+
+
+_CLOSED = "no recorded path leads from what the other removal withdrew to anything live"
 
 
 def _residue(ledger: Ledger, case: Case, other: Case, listed: ForgetList) -> Check:

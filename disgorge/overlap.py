@@ -10,18 +10,17 @@ A request of these cannot be closed as fulfilled by another.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from hashlib import sha256
 
 from disgorge.docket import Case, docket
 from disgorge.errors import DisgorgeError
-from disgorge.forget_list import ForgetList
+from disgorge.forget_list import ForgetList, overlap_list
 from disgorge.near import recorded_likenesses
 from disgorge.near_review import included_items
 from disgorge.particulars import selectors_of
 from lineage.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
-from lineage.records import Json, canonical
+from lineage.records import Json
 
 
 def note_overlaps(
@@ -53,34 +52,19 @@ def _noted(
     if not items:
         return None
     listed, likenesses = overlap_list(ledger, other.request.id, case.request.id), recorded_likenesses(ledger, shared)
-    removed, of = len(items), len(theirs)
+    all_items = items
     if any(each["by_request"] == case.request.id for each in other.overlaps):  # by an earlier plan of the same request
-        items, likenesses = items | listed.items, listed.likenesses | likenesses
-    listed.remember(items, likenesses)
-    return {
+        all_items, likenesses = items | listed.items, listed.likenesses | likenesses
+    fact = {
         "request": other.request.id,
         "by_request": case.request.id,
-        "removed": removed,
-        "of": of,
-        "items": len(items),
+        "removed": len(items),
+        "of": len(theirs),
+        "items": len(all_items),
     }
-
-
-def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
-    """Return the list of the items of one request that another one's withdrawals took."""
-    return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
-
-
-def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
-    """Return that list; :class:`DisgorgeError` unless it has as many items as the ledger counts."""
-    listed = overlap_list(ledger, case.request.id, by_request)
-    counted = [int(each["items"]) for each in case.overlaps if each["by_request"] == by_request]
-    if len(listed.items) != counted[-1]:
-        raise DisgorgeError(
-            f"{listed.path}: does not list the {counted[-1]:,} items of {case.request.id} that {by_request} removed, "
-            f"so they cannot be searched for; restore the private folder"
-        )
-    return listed
+    listed.remember(all_items, likenesses)
+    listed.note_overlap(fact)
+    return fact
 
 
 def lists_shared(ledger: Ledger, case: Case) -> Iterator[ForgetList]:
@@ -88,13 +72,6 @@ def lists_shared(ledger: Ledger, case: Case) -> Iterator[ForgetList]:
     for other in docket(ledger).values():
         if not other.closed and any(each["by_request"] == case.request.id for each in other.overlaps):
             yield overlap_list(ledger, other.request.id, case.request.id)
-
-
-def covering(case: Case) -> str | None:
-    """Return the request whose withdrawals alone took all that this one selected then, None if there is none."""
-    took = {str(each["by_request"]) for each in case.overlaps}
-    last = case.overlaps[-1] if case.overlaps else None
-    return took.pop() if last is not None and len(took) == 1 and last["removed"] == last["of"] else None
 
 
 def forget_overlaps(ledger: Ledger, case: Case) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.docket import Case
 from disgorge.drawn import reports_showing
-from disgorge.errors import CertificateRefused
+from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.handed_out import bundles_with, pages_with
@@ -100,10 +100,13 @@ def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapp
     Those may be closed because of this removal (:mod:`disgorge.fulfill`), when nothing is left to control a search by.
     """
     for other in lists_shared(ledger, case):
-        if other.found_before is None:
-            other.note_tensors(listed.tensors)
-            found = search(ledger, item_digests=other.items, tensors=other.tensors, **targets).found
-            other.note_found(len(found), recognized(ledger, case.withdrawn, other.likenesses))
+        try:
+            if other.found_before is None:
+                other.note_tensors(listed.tensors)
+                found = search(ledger, item_digests=other.items, tensors=other.tensors, **targets).found
+                other.note_found(len(found), recognized(ledger, case.withdrawn, other.likenesses))
+        except ExecutionFailed:
+            continue  # a list that is damaged stops its own request from being closed so, not this removal
 
 
 def _first(residue: Check) -> str:

@@ -16,7 +16,7 @@ from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import forget_included, included_items
-from disgorge.overlap import covering, forget_overlaps
+from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
@@ -141,7 +141,7 @@ def plan_request(ledger: Ledger, request_id: str, *, withdraw: Collection[str] =
         references = _references_of(catalog, impact)
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
-        if not case.withdrawn and (by := covering(case)):
+        if not case.withdrawn and (by := case.covered_by):
             what = f"{by} removed its items: close it with `disgorge request close {request_id} --fulfilled-by {by}`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
     for change in impact.shards:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from disgorge.audit.look import Look
 from disgorge.errors import DisgorgeError
 from disgorge.findings import PRIVATE_LOST, Finding
-from disgorge.forget_list import forgotten
-from disgorge.overlap import covering, whole_list
+from disgorge.forget_list import forgotten, whole_list
 from disgorge.private_json import damaged_files
 from lineage.errors import LineageError
 
@@ -33,7 +32,7 @@ def private_lost(look: Look) -> Iterator[Finding]:
         try:
             if case.withdrawn:
                 forgotten(look.ledger, case)
-            if by_request := covering(case):
+            if by_request := case.covered_by:
                 whole_list(look.ledger, case, by_request)
         except (DisgorgeError, LineageError) as error:
             yield _finding(case.request.id, error)

@@ -61,7 +61,6 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
-    from disgorge.overlap import covering
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -81,7 +80,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
         return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
-    if not case.withdrawn and (by := covering(case)):
+    if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"
     if plan is None or plan.decision != decision.digest:
         return f"disgorge request plan {name}"

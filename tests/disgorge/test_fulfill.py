@@ -17,14 +17,16 @@ from disgorge.containment import take_back
 from disgorge.docket import case_of
 from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
 from disgorge.execute import execute
+from disgorge.forget_list import overlap_list
 from disgorge.fulfill import close_fulfilled
 from disgorge.jobs import Here
-from disgorge.overlap import overlap_list
+from disgorge.near import near_now
+from disgorge.near_review import judge_distinct
 from disgorge.plan import Action, Step
 from disgorge.purge_hold import hold_purge
 from disgorge.registry import Registrar, Unregistered
 from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, hold_request, plan_request
+from disgorge.requests import approve_plan, decide_request, hold_request, impact_of, plan_request
 from disgorge.signing import read_key, sign
 from disgorge.tracking import Untracked
 from disgorge.write_up import Written
@@ -34,6 +36,7 @@ from lineage.records import Selector, canonical
 from lineage.shards import add_shard
 from policies.pack import load_packs
 from policies.taxonomy import Outcome
+from tests import lookalikes
 from tests.stores import registry_of
 from tests.toys import carry, filed_and_decided, granted_plan, person, populate, remove, toy_of, train, write_rows
 
@@ -150,6 +153,38 @@ def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
     ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
     with pytest.raises(DisgorgeError, match="does not list the 12 items of R-5 that R-4 removed"):
         close(ledger, "R-5", "R-4")
+
+
+def test_a_line_forged_after_a_part_fulfills_nothing(ledger: Ledger) -> None:
+    """The list of what really went is sealed, and says of how many it was a part."""
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    ledger.append("overlap", {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 3})
+    with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
+        close(ledger)
+
+
+def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
+    """A changed copy of its items that lives elsewhere is seen, and stops the closing until somebody judged it."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    train(ledger, lookalikes.populate(ledger, tmp_path / "sources"))
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    filed_and_decided(ledger, [Selector("shard", "shard-3")])
+    judge_all_distinct(ledger, "R-1")
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    carry(ledger)
+    with pytest.raises(DisgorgeError, match=r"the same \(`disgorge request near R-2` shows"):
+        close(ledger)
+    judge_all_distinct(ledger, "R-2")
+    assert close(ledger).verdict == "certified"
+
+
+def judge_all_distinct(ledger: Ledger, request: str) -> None:
+    """Say of every near-duplicate of a request that it is another item."""
+    case = case_of(ledger, request)
+    found = near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards]).unjudged
+    pairs = [(item.digest, item.near) for item in found]
+    judge_distinct(ledger, case, pairs, by="ann", because="another place, another day")
 
 
 def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Path) -> None:
