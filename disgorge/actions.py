@@ -20,6 +20,7 @@ from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged
 from disgorge.near_review import forget_included, included_items
+from disgorge.overlap import forget_overlaps, note_overlaps
 from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_step import purge_and_look
@@ -119,6 +120,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
                 },
             )
         )
+    facts += note_overlaps(ledger, case, selected)
     rows = sum(change.removed for change in changes)
     return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
 
@@ -283,6 +285,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     for digest in case.steps:
         ForgetList(ledger, digest).erase()
     forget_included(ledger, case)
+    forget_overlaps(ledger, case)
     report = report_fact(ledger, written)
     closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)

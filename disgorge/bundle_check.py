@@ -15,20 +15,28 @@ from disgorge.certificate import Certificate, issue
 from disgorge.certificate_pdf import carries
 from disgorge.errors import BundleBroken, CertificateRefused
 from disgorge.evidence import Evidence
-from disgorge.fact_check import check_facts, facts_of_slice
+from disgorge.fact_check import check_facts, facts_of_slice, steps_recorded
 from disgorge.limits import not_reached, not_shown
 from disgorge.one_form import AGAIN, record
 from disgorge.plan import Plan
-from disgorge.predicate import PREDICATE_TYPE, STATEMENT_TYPE, Predicate, RemedyDone, remedy_steps
-from disgorge.signing import Opened, key_id
+from disgorge.predicate import (
+    EARLIER_TYPES,
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    Named,
+    Predicate,
+    RemedyDone,
+    remedy_steps,
+    report_named_by,
+)
+from disgorge.signing import Opened, is_signed, key_id
 from disgorge.statement import always_not_promised
-from disgorge.svr import svr_of
 from lineage.counted import counted
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
 from policies.decision import Decision
 from policies.request import RemovalRequest
 
-STATEMENT, SVR, PDF = "statement.json", "svr.json", "certificate.pdf"
+STATEMENT, PDF, PDF_SIGNATURE = "statement.json", "certificate.pdf", "certificate.pdf.sig"
 
 FILES = frozenset(
     {
@@ -69,12 +77,12 @@ class Found:
         return self.certificate.words if self.certificate else str(self.predicate.refusal)
 
 
-def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
+def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
     """Return what the bundle says if everything in it bears out everything else.
 
-    ``opened`` and ``summary`` are the statements in ``statement.json`` and ``svr.json``, their signatures checked.
+    ``opened`` is the statement in ``statement.json``, its signature checked.
     """
-    beside = check_signed_files(opened, summary, members)
+    check_signed_files(opened, members)
     predicate = _predicate(opened.statement)
     request = record(RemovalRequest, "request.json", members)
     decision = record(Decision, "decision.json", members)
@@ -88,10 +96,6 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
     subjects = _check_subjects(opened.statement, artefacts, plan, certified=predicate.certificate is not None)
     certificate = _check_certificate(predicate, decision, plan, evidence, facts)
     _check_words(predicate, plan, evidence)
-    if summary.statement != svr_of(predicate, subjects, beside, packs=decision.packs):
-        raise BundleBroken(f"{SVR} does not say what the statement says; {AGAIN}")
-    if PDF in members and not carries(members[PDF], members[STATEMENT]):
-        raise BundleBroken(f"{PDF} does not carry the statement; {AGAIN}")
     return Found(
         predicate,
         request,
@@ -102,7 +106,7 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
         artefacts,
         tuple(facts),
         checked=(
-            f"two signatures by key {opened.key_id[:16]}",
+            f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
             f"{len(members)} files, every byte covered by a signature",
             "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
             f"{len(facts)} facts by their digests",
@@ -110,39 +114,49 @@ def check_bundle(opened: Opened, summary: Opened, members: Mapping[str, bytes]) 
             f"{counted(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
             f"shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
+            *(_pointed_to(predicate.fulfilled_by) if predicate.fulfilled_by else []),
         ),
     )
 
 
-def check_signed_files(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> dict[str, str]:
-    """Check that every file is the one that was signed, the public key included.
-
-    Returns name to SHA-256 of the files that only the summary covers.
-    """
-    covered, beside = _signed_files(opened, summary)
-    _check_files(covered, beside, members)
+def check_signed_files(opened: Opened, members: Mapping[str, bytes]) -> None:
+    """Check that every file is the one that was signed, the public key and the PDF included."""
+    if is_earlier(opened.statement):
+        raise BundleBroken(
+            f"{STATEMENT} is of an earlier format ({str(opened.statement['predicateType'])[:60]}) and is not read any "
+            "more; verify the report with the version of disgorge that wrote it"
+        )
+    _check_files(signed_files(opened), members)
     if key_id(members["public.pem"]) != opened.key_id:
         raise BundleBroken(f"public.pem is not the key that signed the statement; {AGAIN}")
-    return beside
+    _check_pdf(members, announced=opened.statement["predicate"].get("pdf") is True)
 
 
-def _signed_files(opened: Opened, summary: Opened) -> tuple[dict[str, str], dict[str, str]]:
-    """Return name to SHA-256 of the files that the statement covers, and of those only the summary can."""
+def is_earlier(statement: Mapping[str, Json]) -> bool:
+    """Whether a statement is of a format that an earlier version wrote."""
+    return str(statement.get("predicateType")).startswith(EARLIER_TYPES)
+
+
+def _pointed_to(report: Named) -> list[str]:
+    return [
+        f"that it points to the report on {report.id}, whose {STATEMENT} has the SHA-256 {report.digest}: the removal "
+        f"itself is shown there, and that report was not looked at; verify it too"
+    ]
+
+
+def signed_files(opened: Opened) -> dict[str, str]:
+    """Return name to SHA-256 of the files that the statement covers."""
     try:
-        predicate: Json = opened.statement["predicate"]
-        covered = dict(predicate["files"])
-        about = {subject["name"]: subject["digest"]["sha256"] for subject in summary.statement["subject"]}
-        beside = {name: about[name] for name in (STATEMENT, PDF) if name in about}
-        sound = all(isinstance(text, str) for pair in (covered | beside).items() for text in pair)
+        covered = dict(opened.statement["predicate"]["files"])
+        sound = all(isinstance(text, str) for pair in covered.items() for text in pair)
     except Exception as error:  # signed nonsense is nonsense
         raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}") from error
-    if not sound or STATEMENT not in beside or set(covered) & {STATEMENT, SVR, PDF}:
-        raise BundleBroken(f"{STATEMENT} and {SVR} do not name the files of a report; {AGAIN}")
-    return covered, beside
+    if not sound or set(covered) & {STATEMENT, PDF, PDF_SIGNATURE}:
+        raise BundleBroken(f"{STATEMENT} does not name the files of a report; {AGAIN}")
+    return covered
 
 
-def _check_files(covered: Mapping[str, str], beside: Mapping[str, str], members: Mapping[str, bytes]) -> None:
-    signed = {**covered, **beside}
+def _check_files(signed: Mapping[str, str], members: Mapping[str, bytes]) -> None:
     for name in sorted(FILES | set(signed)):
         if name not in members:
             raise BundleBroken(f"{name} is missing; ask for the whole report")
@@ -150,10 +164,25 @@ def _check_files(covered: Mapping[str, str], beside: Mapping[str, str], members:
             raise BundleBroken(f"{name} is not covered by the signature; {AGAIN}")
         if sha256(members[name]).hexdigest() != signed[name]:
             raise BundleBroken(f"{name} was edited: its SHA-256 is not the one signed; {AGAIN}")
-        if name not in FILES | set(beside) and not (is_name(name) and "/" in name):
+        if name not in FILES and not (is_name(name) and "/" in name):
             raise BundleBroken(f"{name[:80]!r} is signed and yet not part of a report; {AGAIN}")
-    for name in sorted(set(members) - set(signed) - {SVR}):
+    for name in sorted(set(members) - set(signed) - {STATEMENT, PDF, PDF_SIGNATURE}):
         raise BundleBroken(f"{name} is not part of the report and not signed; remove it, or {AGAIN}")
+
+
+def _check_pdf(members: Mapping[str, bytes], *, announced: bool) -> None:
+    """Check that the PDF is there if the statement says so, is signed by its key, and carries it."""
+    for name in (PDF, PDF_SIGNATURE):
+        if announced and name not in members:
+            raise BundleBroken(f"{name} is missing; ask for the whole report")
+        if not announced and name in members:
+            raise BundleBroken(f"{name} is not part of the report and not signed; remove it, or {AGAIN}")
+    if not announced:
+        return
+    if not is_signed(members[PDF], members[PDF_SIGNATURE], public=members["public.pem"]):
+        raise BundleBroken(f"{PDF} was edited: {PDF_SIGNATURE} is not its signature; {AGAIN}")
+    if not carries(members[PDF], members[STATEMENT]):
+        raise BundleBroken(f"{PDF} does not carry the statement; {AGAIN}")
 
 
 def _predicate(statement: Mapping[str, Json]) -> Predicate:
@@ -217,10 +246,8 @@ def _check_certificate(
     claimed = predicate.certificate
     if claimed is None:
         return None
-    done = {
-        fact["body"].get("step") for fact in facts if fact["kind"] == "step" and fact["body"].get("plan") == plan.digest
-    }
     try:
+        done = steps_recorded(facts, plan.digest)
         issued = issue(evidence, plan=plan, decision=decision, steps_done=done, guarantee=claimed.guarantee)
     except CertificateRefused as refusal:
         raise BundleBroken(f"{STATEMENT} claims a certificate the evidence does not carry: {refusal}") from refusal
@@ -245,6 +272,8 @@ def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
     told = [
         RemedyDone(r.step, r.subject, r.release, r.remedy, r.guarantee, r.expected, None) for r in predicate.remedies
     ]
+    if predicate.fulfilled_by != report_named_by(plan):
+        raise BundleBroken(f"{STATEMENT} points to another report than the plan; {AGAIN}")
     if told != planned or predicate.full_cost != plan.full_cost:
         raise BundleBroken(f"{STATEMENT} tells other remedies than the plan has; {AGAIN}")
     if plain(predicate.environment) != plain(evidence.environment):

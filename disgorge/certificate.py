@@ -10,6 +10,7 @@ required; an unfinished step refuses however good the numbers are. Negative cons
 optional probe stops a certificate for a bit-exact removal until somebody looks. We prefer that.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.Action.PURGE` deletes, and so come after the alias moved."""
 
 _CHANGES = frozenset({"drop", "subtract", "retrain"})
-_ADOPT, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "report", "withdraw", "withdraw-items"
+_ADOPT, _CONFIRM, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "confirm", "report", "withdraw", "withdraw-items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ def issue(
         [
             *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
             *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
-            *([_without_release(plan)] if not subjects else []),
+            *([_without_release(plan)] if not subjects and plan.confirmation is None else []),
+            *([_fulfilled(plan.confirmation)] if plan.confirmation is not None else []),
             *([beside] if (beside := beside_the_record(evidence)) else []),
         ]
     )
@@ -129,6 +131,15 @@ def _without_release(plan: "Plan") -> str:
     names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
     destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
     return f"No recorded model learned from the items; they are withdrawn and gone.{destroyed}"
+
+
+def _fulfilled(step: "Step") -> str:
+    """Say what it means that another request's removal covered this one."""
+    return (
+        f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of models, "
+        f"and how that was shown, is in the report on that request, whose statement.json has the SHA-256 "
+        f"{step.detail['statement']}. Nothing of these items was found when this report was signed."
+    )
 
 
 def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:
@@ -200,13 +211,28 @@ def _against_execution(
     if undone:
         yield f"steps not done: {', '.join(undone)}"
     remedies = _remedies(plan)
-    if not remedies and not any(step.action.value in (_WITHDRAW_ITEMS, _ADOPT) for step in plan.steps):
+    if plan.confirmation is not None:
+        yield from _against_confirmation(plan.confirmation, evidence)
+    elif any(step.action.value == _CONFIRM for step in plan.steps):
+        yield "a plan that confirms another request's removal does nothing else"
+    elif not remedies and not any(step.action.value in (_WITHDRAW_ITEMS, _ADOPT) for step in plan.steps):
         yield "the plan removes nothing"
     if guarantee > plan.guarantee:
         yield f"guarantee {guarantee.label} is stronger than the plan's {plan.guarantee.label}"
     weak = [step.id for step in remedies if step.action.value != _WITHDRAW and step.guarantee < guarantee]
     if weak:
         yield f"steps with a guarantee below {guarantee.label}: {', '.join(weak)}"
+
+
+def _against_confirmation(step: "Step", evidence: Evidence) -> Iterator[str]:
+    """Another request's removal fulfills this one if it took every item, and that removal has a report to point to."""
+    removed, of = step.detail.get("removed"), step.detail.get("of")
+    if not isinstance(removed, int) or isinstance(removed, bool) or removed < 1 or removed != of:
+        yield f"request {step.detail.get('request')} removed {removed} of {of} items"
+    if not re.fullmatch("[0-9a-f]{64}", str(step.detail.get("statement"))):
+        yield "the report on the removal that is said to cover this one is not named by its digest"
+    if evidence.subjects or evidence.before or evidence.after:
+        yield "a plan that confirms another request's removal changes no release"
 
 
 def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[str]) -> Iterator[str]:

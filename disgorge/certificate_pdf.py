@@ -23,23 +23,27 @@ MISSING = (
 """What the command line says where no PDF can be drawn."""
 
 
+def can_draw() -> bool:
+    """Whether the package, and the library it draws text with, are there."""
+    with _quiet():
+        try:
+            import weasyprint  # noqa: F401 # loaded to see whether it can be
+        except (ImportError, OSError):
+            return False
+    return True
+
+
 @activity("drawing certificate.pdf")
-def render_pdf(case: ReportCase, statement: bytes) -> bytes | None:
-    """Return the certificate with ``statement`` attached, or None where it cannot be drawn."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # it would like HarfBuzz to cut fonts down, and can do without
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves closing its color profile to the interpreter
+def render_pdf(case: ReportCase, statement: bytes) -> bytes:
+    """Return the certificate with ``statement`` attached; only where :func:`can_draw`."""
+    with _quiet():
         return _drawn(case, statement)
 
 
-def _drawn(case: ReportCase, statement: bytes) -> bytes | None:
-    try:
-        from weasyprint import HTML, Attachment
-        from weasyprint.urls import URLFetcher
-    except (ImportError, OSError):  # the package, or the library it draws text with
-        return None
+def _drawn(case: ReportCase, statement: bytes) -> bytes:
+    from weasyprint import HTML, Attachment
+    from weasyprint.urls import URLFetcher
+
     from disgorge.page import render_certificate
 
     fetcher = URLFetcher(allowed_protocols=())  # the page refers to nothing outside itself
@@ -73,6 +77,15 @@ def carries(pdf: bytes, statement: bytes) -> bool:
         except zlib.error:
             continue
     return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ignore what WeasyPrint warns of: it would like HarfBuzz to cut fonts down, and leaves a profile to be closed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
 
 
 @contextmanager

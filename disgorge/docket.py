@@ -43,7 +43,9 @@ class Case:
     purge_reason: str = ""
     """Why they are."""
     closed: str | None = None
-    """How it ended."""
+    """How it ended: done, denied, fulfilled or taken-back."""
+    ending: Json = None
+    """The body of the fact that closed it."""
     report: Json = None
     """The last report fact's body."""
     facts: list[Json] = field(default_factory=list)
@@ -55,6 +57,10 @@ class Case:
     """Keyed marks of near-duplicates that a person found to be other items; see :mod:`disgorge.near`."""
     included: list[str] = field(default_factory=list)
     """Keyed marks of near-duplicates that a person added to what is removed."""
+    overlaps: list[Json] = field(default_factory=list)
+    """What withdrawals for other requests took of this one's items; see :mod:`disgorge.overlap`."""
+    confirmed: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """As ``steps``, for plans that remove nothing and confirm another request's removal."""
     rescoped: bool = False
     """Whether something was added since the decision, which has to be made again."""
 
@@ -65,6 +71,17 @@ class Case:
             self.until = None
         self.decision = decision
         self.rescoped = False
+
+    def done(self, plan: str) -> dict[str, Json]:
+        """Return the results of a plan's steps that are done, by step id."""
+        return self.steps.get(plan) or self.confirmed.get(plan, {})
+
+    @property
+    def covered_by(self) -> str | None:
+        """The request whose withdrawals alone took all that this one selected then, None if there is none."""
+        took = {str(each["by_request"]) for each in self.overlaps}
+        last = self.overlaps[-1] if self.overlaps else None
+        return took.pop() if last is not None and len(took) == 1 and last["removed"] == last["of"] else None
 
     @property
     def judged(self) -> RemovalRequest:
@@ -154,10 +171,14 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.plan, case.rescoped = None, True
     elif fact.kind == "near-review":
         case.distinct.update(body["marks"])
+    elif fact.kind == "overlap":
+        case.overlaps.append(body)
+    elif fact.kind == "fulfilled":
+        case.confirmed[body["plan"]] = {body["step"]: body["result"]}
     elif fact.kind == "report":
         case.report = body
     elif fact.kind == "request-closed":
-        case.closed = body["outcome"]
+        case.closed, case.ending = body["outcome"], body
 
 
 def case_of(ledger: Ledger, request: str) -> Case:

@@ -220,6 +220,8 @@ class ResidueCase:
     ``items`` is how many items were removed, ``near`` what a search by likeness for their near-duplicates came to, and
     ``recognized`` how many of those sought it found in their own shards before the purge.
 
+    ``live`` is how many traces the same search finds now of an item that is live; None where that was not asked.
+
     ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
     were read from are there as well. ``registered`` are the models in MLflow's registry that no recorded composition
     explains and that name nothing of what was removed, None where there was no registry to look into. None of them is a
@@ -238,6 +240,7 @@ class ResidueCase:
     unread: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     registered: tuple[str, ...] | None = None
+    live: int | None = None
 
 
 @runtime_checkable

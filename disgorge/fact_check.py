@@ -1,11 +1,11 @@
 """The ledger's facts in a bundle: each hashed again, and what they must have recorded. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from disgorge.errors import BundleBroken
 from disgorge.one_form import AGAIN, value_of
-from disgorge.plan import Plan
+from disgorge.plan import Plan, Step
 from lineage.records import Impact, Json, canonical, digest_of, plain
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -50,15 +50,39 @@ def check_facts(
     recorded: dict[str, list[Json]] = {}
     for fact in facts:
         recorded.setdefault(fact["kind"], []).append(fact["body"])
+    planned = "plan" if plan.confirmation is None else "fulfilled"
     wanted = (
         ("request", "request", {"request": plain(request)}),
         ("decision", "decision", {"request": request.id, "decision": plain(decision)}),
-        ("plan", "plan", {"request": request.id, "plan": plan.digest}),
-        ("plan", "impact", {"plan": plan.digest, "impact": digest_of(impact)}),
+        (planned, "plan", {"request": request.id, "plan": plan.digest}),
+        (planned, "impact", {"plan": plan.digest, "impact": digest_of(impact)}),
     )
     for kind, called, body in wanted:
         if not any(all(found.get(key) == value for key, value in body.items()) for found in recorded.get(kind, ())):
             raise BundleBroken(f"{SLICE} has no fact that records this {called}; {AGAIN}")
+    _check_approvals(recorded, plan, certified=certified)
+    if plan.confirmation is not None:
+        _check_overlaps(recorded.get("overlap", ()), plan.confirmation)
+
+
+def steps_recorded(facts: Iterable[Mapping[str, Json]], plan: str) -> frozenset[str]:
+    """Return the ids of the plan's steps that facts say are done."""
+    bodies = [fact["body"] for fact in facts if fact["kind"] in ("step", "fulfilled")]
+    return frozenset(body["step"] for body in bodies if body.get("plan") == plan)
+
+
+def _check_overlaps(overlaps: Sequence[Json], step: Step) -> None:
+    """Check that the ledger says of the same request, and of no other, that its withdrawal took every item."""
+    wanted = {key: step.detail.get(key) for key in ("removed", "of")} | {"by_request": step.detail.get("request")}
+    told = bool(overlaps) and {key: overlaps[-1].get(key) for key in wanted} == wanted
+    if not told or {each.get("by_request") for each in overlaps} != {wanted["by_request"]}:
+        raise BundleBroken(f"{SLICE} does not say that {wanted['by_request']} removed every item; {AGAIN}")
+
+
+def _check_approvals(recorded: Mapping[str, Sequence[Json]], plan: Plan, *, certified: bool) -> None:
+    """Check that enough people approved; a plan that removes nothing needs nobody's approval."""
+    if plan.confirmation is not None:
+        return
     approvers = {str(body.get("by")) for body in recorded.get("approval", ()) if body.get("plan") == plan.digest}
     if certified and len(approvers) < max(plan.approvals, 1):
         raise BundleBroken(

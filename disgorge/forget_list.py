@@ -10,12 +10,13 @@ the fact of the step that withdrew the items counts them.
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 from disgorge.docket import Case
 from disgorge.errors import ExecutionFailed
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
-from lineage.records import Json
+from lineage.records import Json, canonical
 
 
 class ForgetList:
@@ -53,6 +54,15 @@ class ForgetList:
     def tensors(self) -> frozenset[str]:
         """Digests of single tensors of the weights that go, noted before the purge."""
         return frozenset(self._read().get("tensors", []))
+
+    @property
+    def overlap(self) -> Json:
+        """The fact that tells of this list, where it is of another request's items (:mod:`disgorge.overlap`)."""
+        return self._read().get("overlap")
+
+    def note_overlap(self, fact: Mapping[str, Json]) -> None:
+        """Keep the fact that tells of this list: what a line forged into the ledger says is not in here."""
+        self._write(self._read() | {"overlap": dict(fact)})
 
     def note_tensors(self, tensors: Iterable[str]) -> None:
         """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
@@ -92,6 +102,29 @@ class ForgetList:
             f"{self.path}: {how}, so what was withdrawn can no longer be searched for; restore the private folder and "
             f"resume"
         )
+
+
+def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
+    """Return the list of the items of one request that another one's withdrawals took."""
+    return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
+
+
+def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
+    """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
+    listed = overlap_list(ledger, case.request.id, by_request)
+    told = [each for each in case.overlaps if each["by_request"] == by_request][-1]
+    if listed.overlap != told or len(listed.items) != told["items"]:
+        raise ExecutionFailed(
+            f"{listed.path}: does not list the {told['items']:,} items of {case.request.id} that {by_request} removed, "
+            f"so they cannot be searched for; restore the private folder"
+        )
+    return listed
+
+
+def likenesses_taken(ledger: Ledger, case: Case) -> dict[str, str]:
+    """Return the likenesses, by item digest, of what withdrawals for other requests took of this one's items."""
+    lists = [overlap_list(ledger, case.request.id, str(each["by_request"])) for each in case.overlaps]
+    return {item: likeness for listed in lists for item, likeness in listed.likenesses.items()}
 
 
 def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:

@@ -16,6 +16,8 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "report": {"bundle": str, "verdict": str},
     "loss-accepted": {"first": int, "last": int, "digest": str},
     "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
+    "overlap": {"request": str, "by_request": str, "removed": int, "of": int, "items": int},
+    "fulfilled": {"request": str, "by_request": str, "plan": str, "impact": str, "step": str, "result": dict},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

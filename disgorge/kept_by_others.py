@@ -32,7 +32,7 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
     for other in docket(ledger).values():
         if other.request.id == case.request.id or not is_unpurged(ledger, other):
             continue
-        shards, objects = _targets(ledger, other)
+        shards, objects = purge_targets(ledger, other)
         tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
         retired = [component for digest in objects for component in known.get(digest, ())]
         learned = influences(retired, known) & case.withdrawn.keys()
@@ -63,7 +63,7 @@ def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
         f"old shards that request {other.request.id} keeps{_until(other)} hold items that it selects; "
         f"`disgorge purge run {other.request.id}` deletes them"
         for other in others
-        if _select_any(ledger, selectors, _targets(ledger, other)[0])
+        if _select_any(ledger, selectors, purge_targets(ledger, other)[0])
     )
 
 
@@ -74,7 +74,7 @@ def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[
     ]
     mine = _made(ledger, shards, objects) if held else frozenset()
     for other in held if mine else ():
-        if mine & _made(ledger, *_targets(ledger, other)):
+        if mine & _made(ledger, *purge_targets(ledger, other)):
             raise PurgeHeld(
                 f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
                 f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
@@ -82,7 +82,7 @@ def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[
             )
 
 
-def _targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
+def purge_targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
     """Return the shards and the objects, by digest, that a case's last plan purges."""
     purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
     shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))

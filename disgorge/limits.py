@@ -14,9 +14,9 @@ HONEST_OPERATOR = (
     "somebody else runs “disgorge verify --level reexecute”."
 )
 CONFINED = (
-    "The processes that trained it again, one for each part, could open nothing but their inputs and the installed "
-    "code, and reach no other process; a copy of the data or of old weights hidden among the installed code would have "
-    "gone unnoticed."
+    "The processes that trained it again, one for each part, could open nothing but their inputs, the installed code "
+    "and what the system lets every process read, and reach no other process; a copy of the data or of old weights "
+    "hidden among the installed code would have gone unnoticed."
 )
 UNCONFINED = (
     "The processes that trained it again were not kept from opening other files than their inputs; a copy of the data "
@@ -36,9 +36,29 @@ ALWAYS_NOT_SHOWN = (
 """What no report's evidence shows."""
 
 
+AS_RECORDED = (
+    "Times are those of the clocks of the machines it was done on and names are as they were typed, and neither was "
+    "authenticated; {confinement}."
+)
+"""What clock, typed names and confinement of a report do not show: one sentence, of every report."""
+_CONFINEMENT = {
+    None: "no process trained anything again for this report, so none was confined",
+    True: "the confinement of the processes that trained again (Landlock and seccomp) does not exclude a copy in "
+    "installed code or in what a process was started with, nor what names, sizes and times of other files tell",
+    False: "the processes that trained again were not confined, which excludes nothing that they could read or reach",
+}
+"""By whether all of those that trained again were confined, None if there were none."""
+
+
+def as_recorded(evidence: Evidence) -> str:
+    """Return what the clock, the typed names and the confinement of this report do not show."""
+    again = [bool(check.detail.get("confined")) for check in evidence.checks if check.name == "never-trained"]
+    return AS_RECORDED.format(confinement=_CONFINEMENT[all(again) if again else None])
+
+
 def not_shown(evidence: Evidence) -> tuple[str, ...]:
     """Return, in sentences, what this evidence leaves open."""
-    return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, *_of_this(evidence))))
+    return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, as_recorded(evidence), *_of_this(evidence))))
 
 
 def not_reached(evidence: Evidence) -> tuple[str, ...]:
@@ -141,6 +161,6 @@ def _of_near_duplicates(evidence: Evidence) -> Iterator[str]:
         yield f"Changed copies were not looked for in {where}: no likeness was recorded there for every item."
     distinct = near["judged to be other items"]
     if distinct == 1:
-        yield "1 item that looks like a removed one stays: a person found it to be another item."
+        yield "1 item that looks like a removed one stays: it was recorded as another item."
     elif distinct:
-        yield f"{distinct:,} items that look like removed ones stay: a person found them to be other items."
+        yield f"{distinct:,} items that look like removed ones stay: they were recorded as other items."

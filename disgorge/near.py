@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Near, NearItem
-from disgorge.forget_list import forgotten_likenesses
+from disgorge.forget_list import forgotten_likenesses, likenesses_taken
 from disgorge.near_review import included_items, mark_of
 from disgorge.particulars import selectors_of
 from lineage.activity import activity
@@ -28,8 +28,8 @@ from lineage.shard_files import check_manifests
 
 
 def near_now(ledger: Ledger, case: Case, shards: Collection[Shard]) -> Near:
-    """Look for near-duplicates of what a request selects in the live ``shards``, and of what it withdrew before."""
-    likenesses = forgotten_likenesses(ledger, case)
+    """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before."""
+    likenesses = forgotten_likenesses(ledger, case) | likenesses_taken(ledger, case)
     if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
         with Catalog.anew(ledger) as catalog:
             selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))

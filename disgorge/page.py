@@ -67,11 +67,12 @@ def rendered(template: str, view: dict[str, Any]) -> str:
 def _view(case: ReportCase) -> dict[str, Any]:
     samples = case.samples or {}
     steps = remedy_steps(case.plan)
-    earlier = list(before(case))
+    confirmed = case.plan.confirmation is not None
+    earlier = [] if confirmed else list(before(case))
     return {
         "case": case,
         "certified": case.certificate is not None,
-        "asked": list(asked(case.request, case.impact, again=bool(earlier))),
+        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed)),
         "decided": list(decided(case.decision)),
         "done": [*earlier, *done(case)],
         "shown": list(shown(case)),
@@ -151,7 +152,7 @@ def _digests(case: ReportCase) -> list[tuple[str, str]]:
         ("Request", case.request.digest),
         ("Decision", case.decision.digest),
         ("Rules it was judged by", case.decision.packs),
-        ("Plan, as approved", case.plan.digest),
+        ("Plan" if case.plan.confirmation else "Plan, as approved", case.plan.digest),
         ("Evidence", digest_of(case.evidence)),
         ("Ledger head the plan was made from", case.plan.lineage_head),
         *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),

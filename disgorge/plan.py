@@ -22,6 +22,8 @@ class Action(StrEnum):
     ADOPT = "adopt"
     WITHDRAW = "withdraw"
     PURGE = "purge"
+    CONFIRM = "confirm"
+    """Another request's removal covered this one: look that it did. The only step of its plan but the report."""
     REPORT = "report"
 
 
@@ -94,6 +96,12 @@ class Plan:
         """What the plan does to shards."""
         steps = [step for step in self.steps if step.action is Action.WITHDRAW_ITEMS]
         return tuple(restore(ShardChange, change) for step in steps for change in step.detail["changes"])
+
+    @property
+    def confirmation(self) -> Step | None:
+        """The step of a plan that removes nothing itself, None for every other plan."""
+        steps = [step for step in self.steps if step.action is not Action.REPORT]
+        return steps[0] if len(steps) == 1 and steps[0].action is Action.CONFIRM else None
 
     def step_for(self, action: Action, subject: str | None) -> Step:
         """Return the step that does ``action`` to ``subject``; :class:`DisgorgeError` if the plan has none."""

@@ -1,7 +1,8 @@
-"""The predicate of a removal statement, version 2: what it says, as frozen values that can be read back.
+"""The predicate of a removal statement, version 3: what it says, as frozen values that can be read back.
 
-``schemas/removal-v2.json`` says the same to whoever has none of this code. Version 1 had no ledger head, environment,
-tolerance or sentences on what is not shown, and is not read any more.
+``schemas/removal-v3.json`` says the same without this code. Version 1 had no ledger head, environment, tolerance or
+sentences on what is not shown; version 2 had a second, self-issued statement (``svr.json``) in place of the PDF's own
+signature. Neither is read any more: a report is verified with the version that wrote it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,10 @@ from lineage.records import Composition, Cost, Json
 from policies.taxonomy import Remedy
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://disgorge.dev/removal/v2"
+PREDICATE_TYPE = "urn:x-disgorge:removal:v3"
+"""A name and no address: this project owns no domain, and so claims none."""
+EARLIER_TYPES = "https://disgorge.dev/removal/"
+"""How the types of versions 1 and 2 began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,11 @@ class RemedyDone:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """What a statement says of its subjects. ``files`` maps every file it covers to its SHA-256."""
+    """What a statement says of its subjects.
+
+    ``files`` maps every file it covers to its SHA-256; ``pdf`` is whether ``certificate.pdf`` and its signature go with
+    it. ``fulfilled_by`` names the request whose removal covered this one, and the SHA-256 of its report's statement.
+    """
 
     verdict: Literal["certified", "refused"]
     issued: str
@@ -92,12 +100,20 @@ class Predicate:
     methods: tuple[MethodUsed, ...]
     environment: dict[str, Json]
     ledger: TreeHead
+    fulfilled_by: Named | None
+    pdf: bool
     files: dict[str, str]
 
 
 def remedy_steps(plan: Plan) -> tuple[Step, ...]:
     """Return the steps that do something to a component or a release."""
     return tuple(step for step in plan.steps if step.action.value in {remedy.value for remedy in Remedy})
+
+
+def report_named_by(plan: Plan) -> Named | None:
+    """Return which report a plan that confirms another request's removal rests on, None for every other plan."""
+    step = plan.confirmation
+    return Named(str(step.detail.get("request")), str(step.detail.get("statement"))) if step is not None else None
 
 
 def subjects_of(plan: Plan, compositions: Mapping[str, Composition], *, certified: bool) -> dict[str, str]:

@@ -24,8 +24,11 @@ _MEANS = {
 }
 
 
-def asked(request: RemovalRequest, impact: Impact, *, again: bool = False) -> Iterator[str]:
-    """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made."""
+def asked(request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False) -> Iterator[str]:
+    """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made.
+
+    ``confirmed`` if the plan removes nothing and confirms another request's removal.
+    """
     who = {"internal": "Somebody inside the organization"}.get(
         request.standing.value, f"A {request.standing.value.replace('-', ' ')}"
     )
@@ -33,9 +36,12 @@ def asked(request: RemovalRequest, impact: Impact, *, again: bool = False) -> It
     yield (
         f"{who} asked on {day(request.received)} for data to be removed, together with what models learned from it. "
         f"The ground is {request.ground.value.replace('-', ' ')}, under the rules called “{request.regime}”. "
-        f"The requester's identity {verified} verified."
+        f"The requester's identity {verified} recorded as verified."
     )
     yield f"The request selects by {_all(_selector(selector) for selector in request.selectors)}."
+    if confirmed:
+        yield "Nothing live matched it any more when this report was written."
+        return
     people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects else ""
     extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
     releases = sorted({hit.release.name for hit in impact.releases})
@@ -64,7 +70,7 @@ def decided(decision: Decision) -> Iterator[str]:
         Outcome.GRANTED: "granted",
         Outcome.DENIED: "denied",
         Outcome.ON_HOLD: "put on hold",
-        Outcome.NEEDS_REVIEW: "sent to a person for review",
+        Outcome.NEEDS_REVIEW: "left to be granted or denied under a name",
     }[decision.outcome]
     why = f" ({decision.refusal.value.replace('-', ' ')})" if decision.refusal else ""
     yield f"The request was {outcome}{why} on {day(decision.decided)}, as “{decision.category}”."
@@ -75,7 +81,8 @@ def decided(decision: Decision) -> Iterator[str]:
         yield "Everything built on the data, in whole or in part, must go; removing only its influence is not enough."
     yield f"The guarantee owed is {owed.guarantee.words}."
     if owed.utility_floor is not None:
-        yield f"A model that keeps less than {owed.utility_floor:.0%} of its quality goes back to a person first."
+        floor = f"{owed.utility_floor:.0%}"
+        yield f"A model that keeps less than {floor} of its quality is released only if the loss is approved too."
 
 
 def before(case: ReportCase) -> Iterator[str]:
@@ -97,6 +104,12 @@ def before(case: ReportCase) -> Iterator[str]:
 def done(case: ReportCase) -> Iterator[str]:
     """Yield what was done, in sentences."""
     finished = [step for step in case.plan.steps if step.id in case.steps_done]
+    if (step := case.plan.confirmation) is not None and finished:
+        other, count = step.detail["request"], counted(int(step.detail["removed"]), "item")
+        yield (
+            f"Nothing was removed for this request: the removal for request {other} had taken every item that it "
+            f"selected, {count}. The report on {other} says what was done to models; the items were searched for again."
+        )
     if any(step.action.value == "withdraw-items" for step in finished):
         changes = case.plan.shard_changes
         gone = [change.before.name for change in changes if change.after is None]
@@ -129,10 +142,13 @@ def done(case: ReportCase) -> Iterator[str]:
 def shown(case: ReportCase) -> Iterator[str]:
     """Yield what the evidence shows, in sentences: the required checks' answers, then what stayed open."""
     evidence = case.evidence
-    required = set(case.certificate.required if case.certificate else evidence.required)
+    required = {*(case.certificate.required if case.certificate else ()), *evidence.required}
     mandatory = [check for check in evidence.checks if check.name in required]
     passed = sum(check.verdict is Verdict.PASS for check in mandatory)
-    yield f"{passed} of the {counted(len(mandatory), 'required check')} made passed."
+    yield _passed(passed, len(mandatory))
+    missing = sorted(required - {check.name for check in mandatory})
+    if missing and case.certificate is None:
+        yield f"Required and not made: {_all(missing)}."
     questions = dict.fromkeys(check.question for check in mandatory if check.name in ("never-trained", "membership"))
     for question in questions:
         answers = [f"{check.subject}: {check.answer}" for check in mandatory if check.question == question]
@@ -147,6 +163,21 @@ def shown(case: ReportCase) -> Iterator[str]:
             f"{counted(len(unclear), 'check')} gave no answer either way ({_all(names)}); "
             "the evidence below says why. Nothing rests on them."
         )
+
+
+def _passed(passed: int, made: int) -> str:
+    """Say how many of the required checks that were made passed; the page marks the same ones as required.
+
+    >>> _passed(1, 3)
+    '1 of the 3 required checks made passed.'
+    """
+    if not made:
+        return "No required check was made."
+    if passed == made and made <= 2:
+        return "The one required check made passed." if made == 1 else "Both required checks made passed."
+    if passed == made:
+        return f"All {made:,} required checks made passed."
+    return f"{passed:,} of the {counted(made, 'required check')} made passed."
 
 
 def deadlines(case: ReportCase) -> Iterator[tuple[str, str]]:

@@ -3,17 +3,19 @@
 Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
 from disgorge.docket import Case
 from disgorge.drawn import reports_showing
-from disgorge.errors import CertificateRefused
+from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.handed_out import bundles_with, pages_with
 from disgorge.kept_by_others import require_nothing_kept, require_nothing_made_kept
 from disgorge.near import look, recognized
+from disgorge.overlap import lists_shared
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge import purge
@@ -46,13 +48,14 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     require_nothing_kept(ledger, case, forget)
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     require_nothing_made_kept(ledger, case, **targets)
-    closures = _closures(ledger, plan, case)
+    closures = closures_of(ledger, plan, case)
     listed = ForgetList(ledger, plan.digest)
     found_before = listed.found_before
     if found_before is None:
         listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
+    _note_controls(ledger, case, listed, targets)
     tensors = still_gone(ledger, listed.tensors)
     purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
@@ -91,6 +94,21 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     return fact, result
 
 
+def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]) -> None:
+    """Note, before the purge, what the search finds of the items that other open requests select as well.
+
+    Those may be closed because of this removal (:mod:`disgorge.fulfill`), when nothing is left to control a search by.
+    """
+    for other in lists_shared(ledger, case):
+        try:
+            if other.found_before is None:
+                other.note_tensors(listed.tensors)
+                found = search(ledger, item_digests=other.items, tensors=other.tensors, **targets).found
+                other.note_found(len(found), recognized(ledger, case.withdrawn, other.likenesses))
+        except ExecutionFailed:
+            continue  # a list that is damaged stops its own request from being closed so, not this removal
+
+
 def _first(residue: Check) -> str:
     """Say where the first trace is, what shows those nobody judged, or why nobody could look."""
     unjudged = residue.detail["near-duplicates"]["not judged"]
@@ -98,7 +116,7 @@ def _first(residue: Check) -> str:
     return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
 
 
-def _closures(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
+def closures_of(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
     """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
 
     Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended

@@ -1,9 +1,9 @@
 """The report: one bundle that an outsider checks with nothing but itself and a public key.
 
     statement.json        DSSE envelope around an in-toto statement; names the files below by SHA-256
-    svr.json              the same in a few words for generic verifiers; covers statement.json and certificate.pdf too
     report.html           the page for people
     certificate.pdf       one or two sheets of it, PDF/A-3, statement.json attached (where it can be drawn)
+    certificate.pdf.sig   its Ed25519 signature: the PDF carries the statement, which therefore cannot name it
     request.json  decision.json  plan.json  evidence.json  impact.json     the records, as canonical JSON
     compositions.json  recipes.json  inputs.json     what was made, how, and from which retained shards
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
@@ -26,17 +26,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disgorge.archive import pack, read_members
-from disgorge.bundle_check import PDF, STATEMENT, SVR
-from disgorge.certificate_pdf import render_pdf
+from disgorge.bundle_check import PDF, PDF_SIGNATURE, STATEMENT
+from disgorge.certificate_pdf import can_draw, render_pdf
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.predicate import Predicate
-from disgorge.signing import key_id, public_pem, sign
+from disgorge.signing import key_id, public_pem, sign, sign_bytes
 from disgorge.statement import MethodNote, ReportCase, statement_of
-from disgorge.svr import svr_of
 from disgorge.verification import Verified, verify_bundle, verify_members
 from lineage.activity import activity
 from lineage.objects import sync_folder, write_atomically
-from lineage.records import canonical, plain, restore
+from lineage.records import canonical, plain
 
 if TYPE_CHECKING:
     from disgorge.signing import Key
@@ -90,19 +88,14 @@ def write_zip(path: Path, case: ReportCase, *, key: "Key") -> Path:
 def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
     """Return every member of the bundle, signed, and verified as an outsider would; sorted by name."""
     public = public_pem(key)
-    case = dataclasses.replace(case, signed_by=key_id(public))
+    case = dataclasses.replace(case, signed_by=key_id(public), pdf=can_draw())
     files = {**_files(case, public=public), **case.attached}
     statement = statement_of(case, {name: sha256(data).hexdigest() for name, data in files.items()})
     files[STATEMENT] = sign(statement, key=key)
-    drawn = render_pdf(case, files[STATEMENT])
-    beside = {STATEMENT: files[STATEMENT]} | ({PDF: drawn} if drawn is not None else {})
-    summary = svr_of(
-        restore(Predicate, statement["predicate"]),
-        case.subjects,
-        {name: sha256(data).hexdigest() for name, data in beside.items()},
-        packs=case.decision.packs,
-    )
-    members = dict(sorted({**files, **beside, SVR: sign(summary, key=key)}.items()))
+    if case.pdf:
+        files[PDF] = render_pdf(case, files[STATEMENT])
+        files[PDF_SIGNATURE] = sign_bytes(files[PDF], key=key)
+    members = dict(sorted(files.items()))
     verify_members(members, Path(f"report on {case.request.id}"), public_key=public, level="ledger")
     return members
 

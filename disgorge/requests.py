@@ -7,6 +7,7 @@ folder, from where they can be erased without touching the chain; the ledger kee
 import datetime as dt
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
@@ -16,6 +17,7 @@ from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import forget_included, included_items
+from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
@@ -100,7 +102,10 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
-    decision = decide(case.judged, impact_of(ledger, case.request), packs, today=ledger.now().date())
+    impact = impact_of(ledger, case.request)
+    if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
+        impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
+    decision = decide(case.judged, impact, packs, today=ledger.now().date())
     ledger.append("decision", {"request": request_id, "decision": plain(decision)})
     return decision
 
@@ -150,6 +155,8 @@ def plan_request(
         references = _references_of(catalog, impact)
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
+        if not case.withdrawn and (by := case.covered_by):
+            what = f"{by} removed its items: close it with `disgorge request close {request_id} --fulfilled-by {by}`"
         raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
     for change in impact.shards:
         refuse_lost_rows(ledger, change)
@@ -208,7 +215,7 @@ def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component
 
 def impact_as_planned(ledger: Ledger, plan: Plan) -> Impact:
     """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for."""
-    for fact in ledger.facts("plan"):
+    for fact in ledger.facts("plan", "fulfilled"):
         if fact.body["plan"] == plan.digest:
             return kept_record(ledger, Impact, fact.body["impact"])
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
@@ -277,6 +284,7 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
         forget_included(ledger, case)
+        forget_overlaps(ledger, case)
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:

@@ -18,6 +18,7 @@ from disgorge.errors import BundleBroken, DisgorgeError
 from lineage.records import Json, canonical
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # exported without __all__
 
     Key = CryptoSigner
@@ -133,16 +134,37 @@ def open_envelope(data: bytes, *, public: bytes, name: str = "statement.json") -
     return Opened(statement, key.keyid)
 
 
+def sign_bytes(data: bytes, *, key: "Key") -> bytes:
+    """Return the bare Ed25519 signature of ``data``, as ``openssl pkeyutl -verify -rawin`` takes it."""
+    return bytes.fromhex(key.sign(data).signature)
+
+
+def is_signed(data: bytes, signature: bytes, *, public: bytes) -> bool:
+    """Whether ``signature`` is that of ``data`` by the key whose PEM is ``public``."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        _loaded(public).verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def key_id(public: bytes) -> str:
     """Return the id of a public key, as envelopes name it."""
     return str(_public_key(public).keyid)
 
 
 def _public_key(public: bytes) -> Any:
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # exported without __all__
+
+    return SSlibKey.from_crypto(_loaded(public))
+
+
+def _loaded(public: bytes) -> "Ed25519PublicKey":
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
-    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # exported without __all__
 
     if public.count(b"-----BEGIN") > 1:
         raise BundleBroken("the public key's file has more than one key in it; keep the one that you were given")
@@ -154,7 +176,7 @@ def _public_key(public: bytes) -> Any:
         ) from error
     if not isinstance(loaded, Ed25519PublicKey):
         raise BundleBroken("the public key is not an Ed25519 key; get the key again from whoever signs")
-    return SSlibKey.from_crypto(loaded)
+    return loaded
 
 
 def _written(envelope: dict[str, Any]) -> bytes:

@@ -1,9 +1,9 @@
 """The in-toto statement a report signs: its subjects are the new artefacts, its predicate what was done and shown.
 
 Source: in-toto Attestation Framework, Statement v1. The predicate's shape is :mod:`disgorge.predicate`, published as
-``schemas/removal-v2.json``; it names every other file of the bundle by SHA-256, except ``certificate.pdf``, which
-carries this statement, and ``svr.json``, which covers both. Where nothing new was made, because a release was
-destroyed or the execution refused, the subject is the plan: that is what the statement is then about.
+``schemas/removal-v3.json``; it names every other file of the bundle by SHA-256, except ``certificate.pdf``, which
+carries this statement and has a signature of its own. Where nothing new was made, because a release was destroyed, the
+execution refused or another request's removal was found to cover this one, the subject is the plan.
 """
 
 import datetime as dt
@@ -15,6 +15,7 @@ import disgorge
 from disgorge.certificate import Certificate
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Evidence
+from disgorge.fact_check import steps_recorded
 from disgorge.inclusion import Proved
 from disgorge.limits import not_shown
 from disgorge.plan import Plan
@@ -28,6 +29,7 @@ from disgorge.predicate import (
     Promise,
     RemedyDone,
     remedy_steps,
+    report_named_by,
     subjects_of,
 )
 from disgorge.tolerance import DEFAULT, Tolerance
@@ -105,7 +107,7 @@ class ReportCase:
     release, ``recipes`` those of all their components, ``shards`` what these read. ``facts`` are the ledger's facts
     about this request, each with seq, at, kind, body, previous, digest; ``proved`` shows that they are in it.
     ``until`` is the deadline after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
-    ``signed_by`` is the id of the key that the statement is going to be signed with.
+    ``signed_by`` is the id of the key that signs the statement, ``pdf`` whether a PDF goes with it.
     """
 
     request: RemovalRequest
@@ -129,6 +131,7 @@ class ReportCase:
     until: dt.date | None = None
     attached: Mapping[str, bytes] = field(default_factory=dict)
     signed_by: str = ""
+    pdf: bool = False
 
     def __post_init__(self) -> None:
         if (self.certificate is None) == (not self.refusal):
@@ -156,8 +159,7 @@ class ReportCase:
     @property
     def steps_done(self) -> frozenset[str]:
         """The ids of the plan's steps whose completion the ledger recorded."""
-        bodies = [fact["body"] for fact in self.facts if fact["kind"] == "step"]
-        return frozenset(body["step"] for body in bodies if body["plan"] == self.plan.digest)
+        return steps_recorded(self.facts, self.plan.digest)
 
     @property
     def not_promised(self) -> tuple[str, ...]:
@@ -207,5 +209,7 @@ def _predicate(case: ReportCase, files: Mapping[str, str]) -> Predicate:
         methods=tuple(MethodUsed(note.name, note.version, note.citation, note.tolerance) for note in case.methods),
         environment=case.evidence.environment,
         ledger=case.proved.head,
+        fulfilled_by=report_named_by(case.plan),
+        pdf=case.pdf,
         files=dict(files),
     )

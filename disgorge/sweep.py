@@ -60,7 +60,7 @@ def shown(path: Path, ledger: Ledger) -> str:
 
 def is_of_a_report(path: Path) -> bool:
     """Whether a file is one of a report that was logged or copied somewhere."""
-    return path.suffix in (".json", ".jsonl", ".pdf") and (path.parent / "statement.json").is_file()
+    return path.suffix in (".json", ".jsonl", ".pdf", ".sig") and (path.parent / "statement.json").is_file()
 
 
 def _look(ledger: Ledger, root: Path, sought: Sought) -> Swept:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from disgorge import inclusion
 from disgorge.archive import read_members
-from disgorge.bundle_check import STATEMENT, SVR, Found, check_bundle
+from disgorge.bundle_check import STATEMENT, Found, check_bundle
 from disgorge.errors import BundleBroken
 from disgorge.evidence import Utility
 from disgorge.one_form import AGAIN
@@ -29,6 +29,7 @@ from lineage.records import Json
 if TYPE_CHECKING:
     from disgorge.docket import Case
     from disgorge.jobs import OnProgress
+    from disgorge.predicate import Named
     from disgorge.reexecution import Reexecution
 
 Level = Literal["digests", "ledger", "reexecute"]
@@ -108,8 +109,8 @@ def verify_members(
 ) -> Verified:
     """Check the members of a bundle; see :func:`verify_bundle`."""
     public = _key(public_key)
-    opened, summary = open_members(members, bundle, public=public)
-    found = _checked(opened, summary, members)
+    opened = open_members(members, bundle, public=public)
+    found = _checked(opened, members)
     checked = [*found.checked]
     if level != "digests":
         checked += _check_ledger(found, members, workspace)
@@ -138,19 +139,18 @@ def verify_members(
     )
 
 
-def open_members(members: Mapping[str, bytes], bundle: Path, *, public: bytes | None) -> tuple[Opened, Opened]:
-    """Return the statement and its summary once their signatures hold; ``public`` None takes the bundle's own key."""
-    for name in (STATEMENT, SVR, "public.pem"):
+def open_members(members: Mapping[str, bytes], bundle: Path, *, public: bytes | None) -> Opened:
+    """Return the statement once its signature holds; ``public`` None takes the bundle's own key."""
+    for name in (STATEMENT, "public.pem"):
         if name not in members:
             raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
     trusted = members["public.pem"] if public is None else public
-    opened = open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
-    return opened, open_envelope(members[SVR], public=trusted, name=SVR)
+    return open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
 
 
-def _checked(opened: Opened, summary: Opened, members: Mapping[str, bytes]) -> Found:
+def _checked(opened: Opened, members: Mapping[str, bytes]) -> Found:
     try:
-        return check_bundle(opened, summary, members)
+        return check_bundle(opened, members)
     except BundleBroken:
         raise
     except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
@@ -185,8 +185,11 @@ def _check_live(found: Found, workspace: Path) -> str:
     from lineage.ledger import Ledger
 
     ledger = Ledger.open(workspace)
+    cases = docket(ledger)
     chain = inclusion.Chain.of(link.digest for _, link in ledger.journal.lines())
-    check_continued(found.predicate.ledger, found.facts, chain, docket(ledger).get(found.request.id), str(workspace))
+    check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace))
+    if found.predicate.fulfilled_by is not None:
+        _check_pointed_to(found.predicate.fulfilled_by, workspace, cases)
     return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
 
 
@@ -208,3 +211,13 @@ def check_continued(
     known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
     if known != [fact["digest"] for fact in facts]:
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")
+
+
+def _check_pointed_to(report: "Named", workspace: Path, cases: "Mapping[str, Case]") -> None:
+    """Check that the workspace has the very report that this one rests on."""
+    told = cases[report.id].report if report.id in cases else None
+    path = workspace / str(told["bundle"]) / STATEMENT if told else None
+    if path is None or not path.is_file():
+        raise BundleBroken(f"the report on {report.id}, on which this one rests, is not in {workspace}; ask for both")
+    if sha256(path.read_bytes()).hexdigest() != report.digest:
+        raise BundleBroken(f"{path} is not the report on {report.id} that this one rests on; {AGAIN}")

@@ -88,7 +88,7 @@ def report_case(
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
     impact, made = impact_as_planned(ledger, plan), made_by(ledger, evidence)
-    done, samples = case.steps.get(plan.digest, {}), _samples(ledger, plan)
+    done, samples = case.done(plan.digest), _samples(ledger, plan)
     certificate: Certificate | None = None
     if refusal is None:
         try:
@@ -104,9 +104,9 @@ def report_case(
         certificate=certificate,
         refusal=refusal,
         costs=_costs(plan, case),
-        lineage_svg=draw_impact(impact),
+        lineage_svg=draw_impact(impact) if plan.confirmation is None else "",
         methods=_methods(impact),
-        residuals=(*not_reached(evidence), *_lost(ledger), *_residuals(plan, done, drawn=bool(samples))),
+        residuals=(*not_reached(evidence), *_lost(ledger), *residuals_of(plan, done, drawn=bool(samples))),
         compositions=made.compositions,
         recipes=made.recipes,
         shards=made.shards,
@@ -158,7 +158,7 @@ def key_of(ledger: Ledger) -> "Key":
 
 def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
     """Return everything that the steps of a plan measured so far."""
-    results = case.steps.get(plan.digest, {})
+    results = case.done(plan.digest)
     examinations = examinations_of(ledger, plan)
     subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
     checks: list[Check] = [check for found in examinations.values() for check in found.checks]
@@ -175,6 +175,9 @@ def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
             closures = [restore(Check, found) for found in result["closures"]]
             residue = with_names(ledger, plan.digest, restore(Check, result["residue"]))
             checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
+        if step.action is Action.CONFIRM and result:
+            checks += [with_names(ledger, plan.digest, restore(Check, result["residue"]))]
+            checks += [restore(Check, found) for found in result["closures"]]
     return Evidence(
         request=plan.request,
         plan=plan.digest,
@@ -218,7 +221,7 @@ def _methods(impact: Impact) -> tuple[MethodNote, ...]:
     return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not, tolerance_of(m)) for m in found)
 
 
-def _residuals(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
+def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
     """Return what could not be reached or was kept, as the steps said it; ``drawn`` if samples are shown."""
     said: list[str] = []
     for step in plan.steps:

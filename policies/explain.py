@@ -88,7 +88,7 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
         yield f"deadline: {owed.deadline}{_how_far(owed.deadline, decision.decided)}"
     if owed.acknowledge_by is not None:
         yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
-    yield f"approvals: {owed.approvals} {'person' if owed.approvals == 1 else 'different people'}"
+    yield f"approvals: {owed.approvals}{', under different names' if owed.approvals > 1 else ''}"
     if owed.evidence:
         yield f"checks beyond those of the guarantee: {', '.join(owed.evidence)}"
     if owed.utility_floor is not None:

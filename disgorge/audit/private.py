@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from disgorge.audit.look import Look
 from disgorge.errors import DisgorgeError
 from disgorge.findings import PRIVATE_LOST, Finding
-from disgorge.forget_list import forgotten
+from disgorge.forget_list import forgotten, whole_list
 from disgorge.private_json import damaged_files
 from lineage.errors import LineageError
 
@@ -27,11 +27,15 @@ def private_lost(look: Look) -> Iterator[Finding]:
     for name, error in damaged_files(look.ledger):
         yield _finding(f"private/{name}", error)
     for case in look.cases.values():
-        if case.withdrawn and not case.closed:
-            try:
+        if case.closed:
+            continue
+        try:
+            if case.withdrawn:
                 forgotten(look.ledger, case)
-            except (DisgorgeError, LineageError) as error:
-                yield _finding(case.request.id, error, fact=case.facts[0].seq)
+            if by_request := case.covered_by:
+                whole_list(look.ledger, case, by_request)
+        except (DisgorgeError, LineageError) as error:
+            yield _finding(case.request.id, error, fact=case.facts[0].seq)
 
 
 def _has_pseudonyms(look: Look) -> bool:

@@ -68,16 +68,18 @@ def _restore(digest: str, plans: Collection[str]) -> str:
 def _records(look: Look) -> Iterator[Finding]:
     """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
     owners: dict[str, str] = {}
-    for fact in look.ledger.facts("plan", "examination", "report"):
+    for fact in look.ledger.facts("plan", "examination", "fulfilled", "report"):
         plan = str(fact.body.get("plan"))
-        if fact.kind == "plan":
+        if fact.kind in ("plan", "fulfilled"):
             owners[plan] = fact.body["request"]
         case = look.cases.get(owners.get(plan, ""))
-        if case is None or plan not in (case.plan, *case.steps):
+        if case is None or plan not in (case.plan, *case.steps, *case.confirmed):
             continue
         for kind in ("plan", "impact", "examination", "evidence"):
             digest = fact.body.get(kind)
-            told = kind == "plan" and (fact.kind != "plan" or (plan == case.plan and not case.closed))
+            told = kind == "plan" and (
+                fact.kind not in ("plan", "fulfilled") or (plan == case.plan and not case.closed)
+            )
             if told or not isinstance(digest, str) or look.ledger.objects.exists(digest):
                 continue
             yield Finding(

@@ -8,6 +8,7 @@ import typer
 
 from disgorge.cli import (
     checks,
+    closing,
     deciding,
     demo,
     execution,
@@ -27,7 +28,7 @@ from disgorge.cli.heartbeat import heartbeat
 app = typer.Typer(
     cls=Verbs,
     name="disgorge",
-    help="Find what learned from an item, remove it from every model, and prove it.",
+    help="Find what learned from an item, remove it from every model, and report what was shown.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,6 +53,7 @@ request.app.command("near")(near.near)
 for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny, deciding.hold):
     request.app.command(verb.__name__)(verb)
 request.app.command("extend")(deciding.extend)
+request.app.command("close")(closing.close)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)
 request.app.command("report")(execution.report)
@@ -59,7 +61,7 @@ request.app.command("report")(execution.report)
 
 @app.callback(invoke_without_command=True)
 def start(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
-    """Find what learned from an item, remove it from every model, and prove it."""
+    """Find what learned from an item, remove it from every model, and report what was shown."""
     if version:
         from disgorge import __version__
 

@@ -26,7 +26,22 @@ def summary(case: "Case") -> dict[str, Any]:
         "approvals": len(set(case.approvals.get(case.plan or "", []))),
         "steps_done": list(case.steps.get(case.plan or "", {})),
         "report": case.report,
+        "ending": case.ending,
     }
+
+
+def ending_words(case: "Case") -> str | None:
+    """Return in words how a request ended, None while it is open."""
+    ending = case.ending or {}
+    match case.closed:
+        case "fulfilled":
+            return f"fulfilled by {ending.get('by_request')}"
+        case "taken-back":
+            return f"taken back (said by pseudonym {show.short(str(ending.get('by')))})"
+        case "denied":
+            return f"denied ({ending.get('reason')})"
+        case other:
+            return other
 
 
 def selected_value(field: str, value: str) -> str:
@@ -65,6 +80,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
         return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
+    if not case.withdrawn and (by := case.covered_by):
+        return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"
     if plan is None or plan.decision != decision.digest:
         return f"disgorge request plan {name}"
     if case.steps.get(plan.digest):
@@ -160,7 +177,7 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             (subjects[0] if len(subjects) == 1 else f"{row[0]}: {counted(len(subjects), 'component')}", *row[1:])
             for row, subjects in rejected.items()
         ]
-        show.table(("component", "not", "guarantee", "would take", "because"), grouped)
+        show.table(("component", "rejected", "guarantee", "would take", "because"), grouped)
     for caveat in dict.fromkeys(step.caveat for step in plan.steps if step.caveat and step.caveat not in plan.warnings):
         show.paragraph(f"note: {caveat}", indent=2)
     for step in plan.steps:

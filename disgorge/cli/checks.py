@@ -99,7 +99,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a report without trusting its maker, by its bytes, its ledger's proofs, or by training again.
+    """Check a report by its bytes, its ledger's proofs, or by training again, which alone trusts its maker in nothing.
 
     Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
     holds only within the declared tolerance because this is another type of machine.

@@ -38,7 +38,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
 
 def grant(
     request: Id,
-    by: Annotated[str, typer.Option("--by", help="Who grants it; kept as a pseudonym.")],
+    by: Annotated[str, typer.Option("--by", help="Who grants it, as typed; kept as a pseudonym.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
     as_json: AsJson = False,
 ) -> None:
@@ -94,7 +94,7 @@ def approve(
     digest: Annotated[
         str, typer.Argument(help="Digest of the plan that was read, or its first 12 characters.", metavar="DIGEST")
     ],
-    by: Annotated[str, typer.Option("--by", help="Who approves; kept as a pseudonym.")],
+    by: Annotated[str, typer.Option("--by", help="Who approves, as typed; kept as a pseudonym.")],
     accept_utility_loss: Annotated[
         bool,
         typer.Option(
@@ -104,7 +104,7 @@ def approve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve exactly one plan, by its digest."""
+    """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated."""
     from disgorge.docket import case_of
     from disgorge.requests import approve_plan
     from lineage.ledger import Ledger
@@ -126,7 +126,7 @@ def approve(
         print_next(case, approved)
         return
     rest = "carry it out with" if have >= need else f"{need - have} more must approve before"
-    show.line(f"approved, {have} of {need}; {rest} `disgorge request execute {request}`")
+    show.line(f"approval recorded, {have} of {need}; {rest} `disgorge request execute {request}`")
 
 
 def deny(

@@ -84,6 +84,9 @@ def report(
         from disgorge.docket import plan_of
         from disgorge.write_up import write_with_inputs
 
+        if case.closed == "fulfilled":
+            by = case.ending["by_request"]
+            raise WrongUse(f"{request} was fulfilled by {by} and trained nothing; ask for the inputs of {by}")
         handed = write_with_inputs(ledger, plan_of(ledger, case), case)
     if as_json:
         told = {"request": request, "bundle": str(bundle), "verdict": verdict, "fact": case.report}

@@ -26,7 +26,7 @@ def near(
     item: Annotated[
         list[str] | None, typer.Option("--item", help="Say it of this one, by digest or its beginning; else of all.")
     ] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Who says so; kept as a pseudonym.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who says so, as typed; kept as a pseudonym.")] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")
     ] = None,

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_impact, print_next, print_plan, selected_value, summary
+from disgorge.cli.case_views import (
+    ending_words,
+    paragraphs,
+    print_impact,
+    print_next,
+    print_plan,
+    selected_value,
+    summary,
+)
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import Standing
@@ -33,7 +41,9 @@ def file_(
     key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
     license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
     received: Annotated[str | None, typer.Option("--received", help="The day it arrived; today by default.")] = None,
-    verified: Annotated[bool, typer.Option("--verified", help="Who asks was identified.")] = False,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Record that who asks was identified; nothing is checked.")
+    ] = False,
     hold: Annotated[bool, typer.Option("--hold", help="The data is under a legal hold.")] = False,
     fact: Annotated[Many, typer.Option("--fact", help="What a rule may ask for: name=value.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Who asks; kept in private/ only.")] = None,
@@ -96,7 +106,15 @@ def list_(
         show.write_json([summary(case) for case in cases])
         return
     rows = [
-        (c.request.id, c.state, c.request.regime, c.request.ground.value, c.request.received, c.deadline) for c in cases
+        (
+            c.request.id,
+            ending_words(c) or c.state,
+            c.request.regime,
+            c.request.ground.value,
+            c.request.received,
+            c.deadline,
+        )
+        for c in cases
     ]
     columns = ("request", "state", "regime", "ground", "received", "due")
     show.table(columns, rows, empty="no request" if every else "no open request")
@@ -120,7 +138,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
     show.pairs(
         [
-            ("asked by", f"{asked.standing.value}{', identified' if asked.identity_verified else ', not identified'}"),
+            ("asked by", f"{asked.standing.value}, {'' if asked.identity_verified else 'not '}recorded as identified"),
             ("ground", asked.ground.value),
             ("regime", asked.regime),
             ("selects", selected),
@@ -129,6 +147,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", case.hold),
+            ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
             ("verdict", case.report["verdict"] if case.report else None),
         ]

@@ -26,6 +26,9 @@ def residue(case: ResidueCase) -> Check:
     controls = [
         Control("positive", "the same search, before the purge, finds what is there", case.before, case.before > 0)
     ]
+    if case.live is not None:
+        what = "the same search, run now for an item that is live, finds it"
+        controls.append(Control("positive", what, case.live, case.live > 0))
     if near.sought:
         what = "the search by likeness finds removed items in the shards they were in"
         controls.append(Control("positive", what, case.recognized, case.recognized == near.sought))
@@ -36,7 +39,8 @@ def residue(case: ResidueCase) -> Check:
     elif case.blind:
         verdict, answer = Verdict.INCONCLUSIVE, f"not every place could be searched: {'; '.join(case.blind)}"
     elif not all(control.held for control in controls):
-        verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before the purge either, so it shows nothing"
+        lost = "; ".join(control.words for control in controls if not control.held)
+        verdict, answer = Verdict.INCONCLUSIVE, f"a control did not hold, so it shows nothing: {lost}"
     else:
         verdict, answer = Verdict.PASS, "nothing of what was removed is left in the places searched"
     return Check(

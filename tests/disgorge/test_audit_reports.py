@@ -106,7 +106,7 @@ def test_a_removal_that_nobody_touched_has_no_findings(ledger: Ledger) -> None:
     assert found(ledger) == set()
 
 
-@pytest.mark.parametrize("name", ["report.html", "plan.json", "statement.json", "svr.json", "public.pem"])
+@pytest.mark.parametrize("name", ["report.html", "plan.json", "statement.json", "public.pem"])
 def test_an_edited_file_of_a_report_is_found(ledger: Ledger, name: str) -> None:
     path = report(ledger) / name
     data = bytearray(path.read_bytes())

@@ -7,6 +7,7 @@ and key, a seventh of those of HTML and PDF, 4,000 of weights.
 
 import json
 import random
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import sha256
@@ -19,7 +20,7 @@ import pytest
 from disgorge.archive import pack, read_members
 from disgorge.errors import BundleBroken
 from disgorge.report import verify_bundle, write_bundle, write_zip
-from disgorge.signing import new_key, open_envelope, public_pem, sign
+from disgorge.signing import new_key, open_envelope, public_pem, sign, sign_bytes
 from lineage.objects import save_tensors
 from lineage.records import canonical
 from tests.disgorge.report_cases import RECIPES, case, evidence, hexadecimal, plan
@@ -83,9 +84,9 @@ def within(data: bytes, members: dict[str, bytes]) -> set[int]:
 
 
 MEMBERS = (
-    "certificate.pdf", "compositions.json", "decision.json", "evidence.json", "impact.json", "inputs.json",
-    "ledger-proofs.json", "ledger-slice.jsonl", "plan.json", "public.pem", "recipes.json", "report.html",
-    "request.json", "statement.json", "svr.json",
+    "certificate.pdf", "certificate.pdf.sig", "compositions.json", "decision.json", "evidence.json", "impact.json",
+    "inputs.json", "ledger-proofs.json", "ledger-slice.jsonl", "plan.json", "public.pem", "recipes.json",
+    "report.html", "request.json", "statement.json",
 )  # fmt: skip
 
 
@@ -172,17 +173,15 @@ def resigned(members: dict[str, bytes], name: str, data: bytes) -> dict[str, byt
     changed = {**members, name: data}
     statement = open_envelope(members["statement.json"], public=PUBLIC).statement
     statement["predicate"]["files"][name] = sha256(data).hexdigest()
-    changed["statement.json"] = sign(statement, key=KEY)
-    return with_summary(changed)
+    return without_pdf(changed, statement)
 
 
-def with_summary(members: dict[str, bytes]) -> dict[str, bytes]:
-    """The members with an svr.json that names the statement they have."""
-    summary = open_envelope(members["svr.json"], public=PUBLIC).statement
-    for subject in summary["subject"]:
-        if subject["name"] == "statement.json":
-            subject["digest"]["sha256"] = sha256(members["statement.json"]).hexdigest()
-    return {**members, "svr.json": sign(summary, key=KEY)}
+def without_pdf(members: dict[str, bytes], statement: dict[str, Any]) -> dict[str, bytes]:
+    """The members with this statement, signed, and with no PDF: that one carries the statement it was drawn for."""
+    if isinstance(predicate := statement.get("predicate"), dict) and predicate.get("pdf") is True:
+        statement = {**statement, "predicate": {**predicate, "pdf": False}}
+    kept = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
+    return {**kept, "statement.json": sign(statement, key=KEY)}
 
 
 @pytest.mark.parametrize("name", [name for name in MEMBERS if name.endswith(("json", "jsonl")) and name[0] != "s"])
@@ -237,19 +236,17 @@ def complaint(bundle: Path) -> str:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["statement.json", "svr.json"])
-def test_any_value_in_a_signed_statement_may_be_of_any_type(whole: Path, tmp_path: Path, name: str) -> None:
+def test_any_value_in_a_signed_statement_may_be_of_any_type(whole: Path, tmp_path: Path) -> None:
     """A wrong type anywhere, properly signed: refused, or what it says is the maker's to say; never a traceback."""
     members, rng = read_members(whole), random.Random(9)
-    statement = open_envelope(members[name], public=PUBLIC).statement
+    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
     todo = [(path, new) for path in leaves(statement) for new in VALUES]
     for path, new in rng.sample(todo, min(len(todo), amount(60, 2000))):
         changed = put(statement, path, new)
         if changed == statement or not isinstance(changed, dict):
             continue
-        altered = {**members, name: sign(changed, key=KEY)}
-        bundle = _written(tmp_path / "R-7.zip", altered if name == "svr.json" else with_summary(altered))
-        free = name == "statement.json" and len(path) > 1 and path[1] in FREE
+        bundle = _written(tmp_path / "R-7.zip", without_pdf(members, changed))
+        free = len(path) > 1 and path[1] in FREE
         words = complaint(bundle)
         assert words or free, (path, new)
         assert "\n" not in words
@@ -259,6 +256,46 @@ def test_the_same_case_makes_the_same_bytes(whole: Path, tmp_path: Path) -> None
     again = write_bundle(tmp_path / "R-7", case(), key=KEY)
     assert again.with_name("R-7.zip").read_bytes() == whole.read_bytes()
     assert read_members(again) == read_members(whole)
+
+
+def test_the_pdf_is_the_one_that_was_signed_with_this_statement(whole: Path, tmp_path: Path) -> None:
+    """It is announced in the statement, signed by the same key with a bare Ed25519 signature, and carries it."""
+    members, path = read_members(whole), tmp_path / "R-7.zip"
+    for name in ("key.pem", "certificate.pdf", "certificate.pdf.sig"):
+        (tmp_path / name).write_bytes(PUBLIC if name == "key.pem" else members[name])
+    told = subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", "key.pem", "-sigfile", "certificate.pdf.sig",
+         "-in", "certificate.pdf"], cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Verified Successfully" in told.stdout
+    bare = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
+    other = members["certificate.pdf"].replace(b"%PDF-1.7", b"%PDF-1.6")
+    carrying_none = {"certificate.pdf": b"%PDF-1.7", "certificate.pdf.sig": sign_bytes(b"%PDF-1.7", key=KEY)}
+    stranger = sign_bytes(members["certificate.pdf"], key=new_key())
+    for changed, words in (
+        (bare, "certificate.pdf is missing"),
+        ({**members, "certificate.pdf": other}, "certificate.pdf was edited"),
+        ({**members, "certificate.pdf.sig": stranger}, "certificate.pdf was edited"),
+        ({**members, **carrying_none}, "does not carry the statement"),
+    ):
+        with pytest.raises(BundleBroken, match=words):
+            verify_bundle(_written(path, changed), public_key=PUBLIC)
+    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    kept = without_pdf(members, statement)
+    assert verify_bundle(_written(path, kept), public_key=PUBLIC).verdict == "certified"
+    pdf = {name: members[name] for name in members if name.startswith("certificate.pdf")}
+    with pytest.raises(BundleBroken, match=r"certificate\.pdf is not part of the report"):
+        verify_bundle(_written(path, {**kept, **pdf}), public_key=PUBLIC)
+
+
+def test_a_report_of_an_earlier_format_is_refused_by_name(whole: Path, tmp_path: Path) -> None:
+    """With the second statement it had, under a domain that was never this project's."""
+    members = read_members(whole)
+    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    statement["predicateType"] = "https://disgorge.dev/removal/v2"
+    old = {**without_pdf(members, statement), "svr.json": sign({"_type": "x"}, key=KEY)}
+    with pytest.raises(BundleBroken, match=r"of an earlier format \(https://disgorge.dev/removal/v2\) and is not read"):
+        verify_bundle(_written(tmp_path / "R-7.zip", old), public_key=PUBLIC)
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -276,7 +313,7 @@ def test_a_maker_cannot_leave_out_what_the_evidence_or_the_plan_says(whole: Path
     members = read_members(whole)
     statement = open_envelope(members["statement.json"], public=PUBLIC).statement
     CHANGES[what](statement["predicate"])
-    changed = with_summary({**members, "statement.json": sign(statement, key=KEY)})
+    changed = without_pdf(members, statement)
     with pytest.raises(BundleBroken):
         verify_bundle(_written(tmp_path / "R-7.zip", changed), public_key=PUBLIC)
 

@@ -67,7 +67,7 @@ def test_it_says_everything_in_order() -> None:
         "150 rows were taken out of 1 shard",
         "1 component was dropped",
         "What was shown",
-        "8 of the 8 required checks made passed.",
+        "All 8 required checks made passed.",
         "What is not promised",
         "What happened to each part",
         "trained again",

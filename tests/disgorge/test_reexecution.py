@@ -117,20 +117,13 @@ def resigned(removal: Removal, changes: Callable[[dict[str, Any], dict[str, byte
     key, public = read_key(removal.ledger.home / "private" / "signing.pem"), removal.ledger.home / "public.pem"
     members = read_members(removal.handed)
     statement = open_envelope(members["statement.json"], public=public.read_bytes()).statement
-    summary = open_envelope(members["svr.json"], public=public.read_bytes()).statement
     changes(statement, members)
-    members.pop("certificate.pdf", None)
+    statement["predicate"]["pdf"] = False
+    for name in ("certificate.pdf", "certificate.pdf.sig"):
+        members.pop(name, None)
     for name in statement["predicate"]["files"]:
         statement["predicate"]["files"][name] = sha256(members[name]).hexdigest()
     members["statement.json"] = sign(statement, key=key)
-    summary["subject"] = sorted(
-        [
-            *statement["subject"],
-            {"name": "statement.json", "digest": {"sha256": sha256(members["statement.json"]).hexdigest()}},
-        ],
-        key=lambda subject: subject["name"],
-    )
-    members["svr.json"] = sign(summary, key=key)
     return members
 
 
@@ -265,22 +258,15 @@ def test_a_claim_of_another_machine_does_not_excuse_other_weights(averages: Remo
 def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages: Removal, tmp_path: Path) -> None:
     path = lying(averages, tmp_path / "R-1.zip", shift=1e-5, processor="Neoverse")
     members = {name: data for name, data in read_members(path).items() if not name.startswith("weights/")}
-    members.pop("certificate.pdf")
+    members = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
     # an operator who hands no weights over signs a statement without them
     key = read_key(averages.ledger.home / "private" / "signing.pem")
     public = (averages.ledger.home / "public.pem").read_bytes()
     statement = open_envelope(members["statement.json"], public=public).statement
     files = statement["predicate"]["files"]
     statement["predicate"]["files"] = {name: files[name] for name in files if name in members}
+    statement["predicate"]["pdf"] = False
     members["statement.json"] = sign(statement, key=key)
-    summary = open_envelope(members["svr.json"], public=public).statement
-    digest = {"sha256": sha256(members["statement.json"]).hexdigest()}
-    summary["subject"] = [
-        each | {"digest": digest} if each["name"] == "statement.json" else each
-        for each in summary["subject"]
-        if each["name"] != "certificate.pdf"
-    ]
-    members["svr.json"] = sign(summary, key=key)
     path.write_bytes(pack(members))
     with pytest.raises(InputsMissing, match="without its recorded weights"):
         verified(averages, path)

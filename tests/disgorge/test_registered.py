@@ -119,7 +119,7 @@ def test_the_audit_reads_the_registry_without_mlflow(ledger: Ledger) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", code, str(ledger.workspace)], capture_output=True, text=True, check=True
     )
-    assert ran.stdout.splitlines() == ["['DSG013']", "[]"]
+    assert ran.stdout.splitlines() == ["['DSG017']", "[]"]
 
 
 def test_the_database_says_what_mlflow_says(ledger: Ledger) -> None:

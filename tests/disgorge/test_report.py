@@ -26,7 +26,7 @@ from tests.disgorge.report_cases import RELEASES, case, decision, evidence, fact
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
-SCHEMA = json.loads((Path(disgorge.__file__).parent / "schemas" / "removal-v2.json").read_text())
+SCHEMA = json.loads((Path(disgorge.__file__).parent / "schemas" / "removal-v3.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +130,10 @@ assert statement["_type"] == "https://in-toto.io/Statement/v1"
 files = statement["predicate"]["files"]
 for name, digest in files.items():
     assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
-summary = Envelope.from_dict(json.loads((folder / "svr.json").read_bytes()))
-summary.verify([key], 1)
-svr = json.loads(summary.payload)
-assert svr["predicateType"] == "https://in-toto.io/attestation/svr/v0.1"
-assert "DISGORGE_GUARANTEE_EXACT" in svr["predicate"]["properties"]
-named = {each["name"]: each["digest"]["sha256"] for each in svr["subject"]}
-for name in ("statement.json", "certificate.pdf"):
-    assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == named[name], name
-assert set(files) | {"statement.json", "svr.json", "certificate.pdf"} == {path.name for path in folder.iterdir()}
+pdf, signature = ((folder / name).read_bytes() for name in ("certificate.pdf", "certificate.pdf.sig"))
+load_pem_public_key((folder / "public.pem").read_bytes()).verify(signature, pdf)
+beside = {"statement.json", "certificate.pdf", "certificate.pdf.sig"}
+assert set(files) | beside == {path.name for path in folder.iterdir()}
 try:
     import disgorge
     raise SystemExit("disgorge can be imported")
@@ -218,20 +213,17 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def signed_anew(folder: Path, change: Callable[[dict[str, Any], dict[str, bytes]], None]) -> None:
-    """What a dishonest maker does: edit records or claims, hash again, sign both statements again with the real key."""
-    beside = {"statement.json", "svr.json", "certificate.pdf"}
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in beside}
+    """What a dishonest maker does: edit records or claims, hash again, sign again with the real key; a PDF less."""
+    for name in ("certificate.pdf", "certificate.pdf.sig"):
+        (folder / name).unlink(missing_ok=True)
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "statement.json"}
     statement = open_envelope((folder / "statement.json").read_bytes(), public=PUBLIC).statement
-    summary = open_envelope((folder / "svr.json").read_bytes(), public=PUBLIC).statement
+    statement["predicate"]["pdf"] = False
     change(statement["predicate"], files)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in files.items()}
     (folder / "statement.json").write_bytes(sign(statement, key=KEY))
-    for subject in summary["subject"]:
-        if subject["name"] == "statement.json":
-            subject["digest"]["sha256"] = sha256((folder / "statement.json").read_bytes()).hexdigest()
-    (folder / "svr.json").write_bytes(sign(summary, key=KEY))
 
 
 def edit_json(files: dict[str, bytes], name: str, change: Callable[[Any], None]) -> str:

@@ -112,32 +112,30 @@ def _spoil_folder(folder: Path, whole: bytes, rng: random.Random) -> None:
 
 
 def _signed_nonsense(whole: bytes, rng: random.Random) -> bytes:
-    """Return a bundle whose records changed, with statement and summary made to fit and signed by somebody else."""
+    """Return a bundle whose records changed, with a statement made to fit and signed by somebody else."""
     from disgorge.archive import pack
-    from disgorge.signing import new_key, open_envelope, public_pem, sign
+    from disgorge.signing import new_key, open_envelope, public_pem, sign, sign_bytes
     from lineage.records import canonical
 
     members = members_of(whole)
-    opened = {name: open_envelope(members[name], public=members["public.pem"]) for name in ("statement.json", SUMMARY)}
+    statement = open_envelope(members["statement.json"], public=members["public.pem"]).statement
     key = new_key()
     members["public.pem"] = public_pem(key)
+    pdf = members.pop("certificate.pdf", b"")
+    if rng.random() < 0.5:
+        statement["predicate"]["pdf"] = False
+        members.pop("certificate.pdf.sig", None)
+    else:
+        members |= {"certificate.pdf": pdf, "certificate.pdf.sig": sign_bytes(pdf, key=key)}
     for name in rng.sample(RECORDS, rng.randrange(3)):
         members[name] = _json(changed(json.loads(members[name]), rng), canonical)
-    statement, summary = opened["statement.json"].statement, opened[SUMMARY].statement
     statement["predicate"]["files"] = {
         name: sha256(members[name]).hexdigest() for name in statement["predicate"]["files"] if name in members
     }
     if rng.random() < 0.5:
         statement = changed(statement, rng)
     members["statement.json"] = _signed(statement, key, sign)
-    for subject in summary.get("subject", []):
-        if subject.get("name") in members:
-            subject["digest"]["sha256"] = sha256(members[subject["name"]]).hexdigest()
-    members[SUMMARY] = _signed(changed(summary, rng) if rng.random() < 0.2 else summary, key, sign)
     return pack(members)
-
-
-SUMMARY = "svr.json"
 
 
 def _json(value: Any, canonical: Callable[[Any], bytes]) -> bytes:

@@ -1,5 +1,6 @@
 """A request on the command line, from filing to approval, and what is and is not told about it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace: Path) -> N
     for words in ("retrain", f"{RELEASE}/mean/shard-2", "would take out retained items that nobody asked to remove",
                   "expected cost: 1 step,", "never-trained", "request approve R-1"):  # fmt: skip
         assert words in shown
+    assert re.search(r"^component +rejected +guarantee +would take", shown, re.MULTILINE)
 
 
 def test_every_state_is_listed(workspace: Path) -> None:
@@ -122,7 +124,7 @@ def test_every_state_is_listed(workspace: Path) -> None:
 def test_everything_about_a_request_is_shown(workspace: Path) -> None:
     planned()
     shown = fine("request", "show", "R-1").out
-    for words in ("R-1: planned", "contributor, identified", "GRANTED", "contract/withdrawal", "subtract",
+    for words in ("R-1: planned", "contributor, recorded as identified", "GRANTED", "contract/withdrawal", "subtract",
                   "approvals: 0 of 1"):  # fmt: skip
         assert words in shown
     told = fine("request", "show", "R-1", "--json").json

@@ -1,0 +1,89 @@
+"""Putting back into service what a request contained, where that request ends without a removal of its own.
+
+Only the composition that was contained comes back, and only if it may be served: nothing in it was retired or learned
+from withdrawn data, its bytes are whole, and no other open request contains it. Otherwise it stays out of service and
+the words say why. MLflow aliases that people had set themselves are not set again: the words name them.
+"""
+
+from dataclasses import dataclass, field
+
+from disgorge.adoption import refuse_what_went_since
+from disgorge.barriers import is_begun
+from disgorge.docket import Case, docket, open_case
+from disgorge.errors import DisgorgeError
+from disgorge.forget_list import ForgetList
+from disgorge.near_review import forget_included
+from disgorge.overlap import forget_overlaps
+from disgorge.registry import Registrar
+from disgorge.turn import turn
+from lineage.errors import LineageError
+from lineage.ledger import Ledger
+from lineage.records import Composition, Json, Release
+from lineage.state import Entry, state_of
+
+
+@dataclass(slots=True)
+class Served:
+    """The facts that record what is served again, and what people must be told."""
+
+    facts: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+
+def take_back(ledger: Ledger, request: str, *, by: str, registrar: Registrar) -> tuple[str, ...]:
+    """Close a request that its requester took back; ``by``, who says so, is kept as a pseudonym. Returns what to tell.
+
+    What it contained is served again. Raises :class:`DisgorgeError` once more than containment was done.
+    """
+    with turn(ledger, then=f"run `disgorge request close {request} --taken-back` again"):
+        case = open_case(ledger, request)
+        plans = {*case.steps, *([case.plan] if case.plan else [])}
+        if is_begun(ledger, case) or any(ForgetList(ledger, plan).path.exists() for plan in plans):
+            raise DisgorgeError(
+                f"request {request} was carried out beyond containment, and what was withdrawn does not come back; "
+                f"finish it with `disgorge request resume {request}`"
+            )
+        served = serve_again(ledger, case, registrar)
+        closed = {"request": request, "outcome": "taken-back", "by": ledger.pseudonym(by)}
+        ledger.append_all([*served.facts, ("request-closed", closed)])
+        forget_included(ledger, case)
+        forget_overlaps(ledger, case)
+        return tuple(served.words)
+
+
+def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:
+    """Set the aliases again that a request took away, and return the facts of it. Doing it twice is doing it once."""
+    served, state = Served(), state_of(ledger.facts())
+    contained = [fact.body for fact in case.facts if fact.kind == "release-contained"]
+    for name, alias in dict.fromkeys((body["name"], body["alias"]) for body in contained):
+        entry = state.releases.get((name, alias))
+        if entry is None or not entry.live or not entry.record.contained:
+            continue
+        composition = state.compositions[entry.record.composition]
+        if why := _against(ledger, case, entry, composition):
+            served.words.append(f"{name}@{alias} stays out of service: {why}")
+            continue
+        registrar.adopt(name, alias, composition)
+        served.facts.append(("release", {"name": name, "alias": alias, "composition": composition.digest}))
+        served.words.append(f"{name}@{alias} is served again, as it was before {case.request.id} contained it")
+    served.words += [
+        words for done in case.steps.values() for step in done.values() for words in step.get("residuals", ())
+    ]
+    return served
+
+
+def _against(ledger: Ledger, case: Case, entry: Entry[Release], composition: Composition) -> str:
+    """Say why a contained release may not be served again, or nothing."""
+    release = entry.record
+    for other in docket(ledger).values():
+        held = (f.body for f in other.facts if f.kind == "release-contained" and f.seq > entry.seq)
+        key = (release.name, release.alias)
+        if other.request.id != case.request.id and not other.closed and key in {(b["name"], b["alias"]) for b in held}:
+            return f"request {other.request.id} contains it as well"
+    try:
+        refuse_what_went_since(ledger, release.name, composition)
+        for member in composition.members:
+            ledger.objects.get(member.component)
+    except (DisgorgeError, LineageError) as problem:
+        return str(problem)
+    return ""

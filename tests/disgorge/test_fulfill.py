@@ -1,0 +1,411 @@
+"""Requests that meet: fulfilled by another's removal, or taken back, and what must not pass for either."""
+
+import base64
+import datetime as dt
+import json
+import shutil
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disgorge.archive import pack, read_members
+from disgorge.audit import audit
+from disgorge.containment import take_back
+from disgorge.docket import case_of
+from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
+from disgorge.execute import execute
+from disgorge.forget_list import overlap_list
+from disgorge.fulfill import close_fulfilled
+from disgorge.jobs import Here
+from disgorge.near import near_now
+from disgorge.near_review import judge_distinct
+from disgorge.plan import Action, Step
+from disgorge.purge_hold import hold_purge
+from disgorge.registry import Registrar, Unregistered
+from disgorge.report import verify_bundle
+from disgorge.requests import approve_plan, decide_request, hold_request, impact_of, plan_request
+from disgorge.signing import read_key, sign
+from disgorge.tracking import Untracked
+from disgorge.write_up import Written
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector, canonical
+from lineage.shards import add_shard
+from policies.pack import load_packs
+from policies.taxonomy import Outcome
+from tests import lookalikes
+from tests.stores import registry_of
+from tests.toys import carry, filed_and_decided, granted_plan, person, populate, remove, toy_of, train, write_rows
+
+TOY = toy_of("averages", 3)
+
+
+WHOLE = "shard-3"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained toy, to be copied."""
+    folder = tmp_path_factory.mktemp("trained")
+    ledger = Ledger.init(folder)
+    populate(ledger, TOY, folder / "sources")
+    train(ledger, TOY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def removed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, where R-1 removed a shard, and R-2, for one person of it, was granted before. To be copied."""
+    folder = tmp_path_factory.mktemp("removed") / "workspace"
+    shutil.copytree(trained, folder)
+    met(Ledger.open(folder), [Selector("shard", WHOLE)], [person(Ledger.open(folder), WHOLE, 1)])
+    return folder
+
+
+@pytest.fixture
+def ledger(trained: Path, tmp_path: Path) -> Ledger:
+    """A trained toy."""
+    shutil.copytree(trained, tmp_path / "workspace")
+    return Ledger.open(tmp_path / "workspace")
+
+
+@pytest.fixture
+def after(removed: Path, tmp_path: Path) -> Ledger:
+    """What two requests left, of which one is open."""
+    shutil.copytree(removed, tmp_path / "workspace")
+    return Ledger.open(tmp_path / "workspace")
+
+
+def close(ledger: Ledger, request: str = "R-2", by: str = "R-1") -> Written:
+    """Close a request as fulfilled by another."""
+    return close_fulfilled(ledger, request, by_request=by, registrar=Unregistered())
+
+
+def met(ledger: Ledger, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
+    """File R-2 for ``ours``, and carry R-1 out for ``theirs`` before it."""
+    filed_and_decided(ledger, ours, request_id="R-2")
+    assert remove(ledger, theirs).verdict == "certified"
+
+
+def predicate_of(bundle: Path) -> dict[str, Any]:
+    """What a bundle's statement says."""
+    envelope = json.loads((bundle / "statement.json").read_bytes())
+    return dict(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
+
+
+def levels(ledger: Ledger) -> list[str]:
+    """The audit's findings about requests and releases."""
+    return [f"{finding.title}, {finding.where}: {finding.words}" for finding in audit(ledger)]
+
+
+def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(after: Ledger) -> None:
+    before = audit(after)
+    with pytest.raises(DisgorgeError, match="close R-2 --fulfilled-by R-1"):
+        plan_request(after, "R-2")
+    written = close(after)
+    case = case_of(after, "R-2")
+    assert (written.verdict, case.closed, case.ending["by_request"]) == ("certified", "fulfilled", "R-1")
+    key = after.home / "public.pem"
+    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace=after.workspace)
+    theirs = sha256((after.workspace / "reports/R-1/statement.json").read_bytes()).hexdigest()
+    assert found.verdict == "certified"
+    assert found.guarantee == "exact"
+    assert theirs in found.words
+    assert any(theirs in words for words in found.checked)
+    predicate = predicate_of(written.bundle)
+    assert predicate["fulfilled_by"] == {"id": "R-1", "digest": theirs}
+    (residue,) = (check for check in written.evidence.checks if check.name == "residue")
+    assert [control.held for control in residue.controls] == [True, True]  # these items then, a live one now
+    assert {check.name for check in written.evidence.checks} == {"lineage-closure", "residue"}
+    assert audit(after) == before
+    assert not list((after.home / "private" / "executions").iterdir())
+
+
+def test_a_part_does_not_fulfill_the_whole(ledger: Ledger) -> None:
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    with pytest.raises(DisgorgeError, match="R-1 removed 3 of 12 items that R-2 selected"):
+        close(ledger)
+    assert not (ledger.workspace / "reports" / "R-2").exists()
+    assert case_of(ledger, "R-2").closed is None
+
+
+def test_two_removals_do_not_fulfill_as_one(ledger: Ledger) -> None:
+    """Each took a part, one of them the rest: neither took every item."""
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1), person(ledger, "shard-4", 1)], request_id="R-2")
+    remove(ledger, [Selector("shard", "shard-3")])
+    remove(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+    for by in ("R-1", "R-3"):
+        with pytest.raises(DisgorgeError, match=f"{by} removed only a part of what R-2 selects"):
+            close(ledger, by=by)
+
+
+def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    remove(ledger, [Selector("shard", "shard-3")], request_id="R-4")
+    forged = {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 12}
+    ledger.append("overlap", forged)
+    with pytest.raises(DisgorgeError, match="only a part of what R-2 selects, R-4 removed others"):
+        close(ledger)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-5")
+    ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
+    with pytest.raises(DisgorgeError, match="does not list the 12 items of R-5 that R-4 removed"):
+        close(ledger, "R-5", "R-4")
+
+
+def test_a_line_forged_after_a_part_fulfills_nothing(ledger: Ledger) -> None:
+    """The list of what really went is sealed, and says of how many it was a part."""
+    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+    ledger.append("overlap", {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 3})
+    with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
+        close(ledger)
+
+
+def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
+    """A changed copy of its items that lives elsewhere is seen, and stops the closing until somebody judged it."""
+    ledger = Ledger.init(tmp_path / "workspace")
+    train(ledger, lookalikes.populate(ledger, tmp_path / "sources"))
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    filed_and_decided(ledger, [Selector("shard", "shard-3")])
+    judge_all_distinct(ledger, "R-1")
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    carry(ledger)
+    with pytest.raises(DisgorgeError, match=r"the same \(`disgorge request near R-2` shows"):
+        close(ledger)
+    judge_all_distinct(ledger, "R-2")
+    assert close(ledger).verdict == "certified"
+
+
+def judge_all_distinct(ledger: Ledger, request: str) -> None:
+    """Say of every near-duplicate of a request that it is another item."""
+    case = case_of(ledger, request)
+    found = near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards]).unjudged
+    pairs = [(item.digest, item.near) for item in found]
+    judge_distinct(ledger, case, pairs, by="ann", because="another place, another day")
+
+
+def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Path) -> None:
+    late = tmp_path / "late.npz"
+    write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # named as the same person's, and live elsewhere too
+    add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
+    with pytest.raises(DisgorgeError, match="2 items of late, shard-4 still fit what R-2 selects; plan it"):
+        close(after)
+
+
+def test_a_request_on_hold_stays_open(after: Ledger) -> None:
+    hold_request(after, "R-2", on=True, reason="litigation")
+    with pytest.raises(DisgorgeError, match=r"on hold \(litigation\)"):
+        close(after)
+    hold_request(after, "R-2", on=False, reason="over")
+    assert close(after).verdict == "certified"
+
+
+def test_only_a_certified_removal_fulfills(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    with pytest.raises(DisgorgeError, match="request R-1 is not finished"):
+        close(ledger)
+    with pytest.raises(DisgorgeError, match="request R-2 is not finished"):
+        close(ledger, by="R-2")
+    carry(ledger)
+    (ledger.workspace / "reports" / "R-1" / "evidence.json").write_bytes(b"{}")
+    with pytest.raises(BundleBroken, match=r"evidence\.json was edited"):
+        close(ledger)
+
+
+def test_what_was_filed_later_or_not_recorded_is_refused(ledger: Ledger) -> None:
+    remove(ledger, [Selector("shard", "shard-3")])
+    filed_and_decided(ledger, [Selector("shard", "shard-3")], request_id="R-2")
+    with pytest.raises(DisgorgeError, match="R-2 is denied"):
+        close(ledger)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+    with pytest.raises(DisgorgeError, match="nothing recorded shows that R-1 removed items that R-3 selects"):
+        close(ledger, "R-3")
+
+
+def test_a_request_that_was_not_decided_in_time_can_be(after: Ledger) -> None:
+    """Its items were here when it was filed, so no-match would be wrong."""
+    assert decide_request(after, "R-2", load_packs()).outcome is Outcome.GRANTED
+    assert close(after).verdict == "certified"
+
+
+def test_residue_that_is_there_refuses(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    old = next(path for path in (ledger.home / "manifests").iterdir() if b"shard-3-person-1" not in path.name.encode())
+    copies = {path.name: path.read_bytes() for path in (ledger.home / "manifests").iterdir()}
+    assert old.name in copies
+    carry(ledger)
+    for name in copies.keys() - {path.name for path in (ledger.home / "manifests").iterdir()}:
+        (ledger.workspace / f"kept-{name}").write_bytes(copies[name])
+    with pytest.raises(DisgorgeError, match="check residue is fail for R-2"):
+        close(ledger)
+    assert case_of(ledger, "R-2").closed is None
+
+
+def test_a_control_that_did_not_hold_refuses(after: Ledger) -> None:
+    listed = overlap_list(after, "R-2", "R-1")
+    listed.note_found(0, ())
+    with pytest.raises(DisgorgeError, match="residue is inconclusive for R-2: a control did not hold"):
+        close(after)
+    listed.path.unlink()
+    assert any("does not list the 3 items" in words for words in levels(after))
+    with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
+        close(after)
+
+
+def test_its_own_removal_under_way_is_finished_and_not_closed(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.WITHDRAW_ITEMS)
+    filed_and_decided(ledger, [Selector("shard", "shard-4")])
+    with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
+        close(ledger)
+    with pytest.raises(DisgorgeError, match="beyond containment"):
+        take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+
+
+def stopped_after(ledger: Ledger, request: str, action: Action, *, registrar: Registrar | None = None) -> None:
+    """Execute a request and stop once a step of this kind is done."""
+
+    class Stopping(Untracked):
+        def step(self, step: Step, seconds: float, result: Any) -> None:
+            if step.action is action:
+                raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        execute(
+            ledger, request, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=registrar or Unregistered(), observer=Stopping(),
+        )  # fmt: skip
+
+
+def contained(ledger: Ledger) -> bool:
+    """Whether the toy's release is out of service."""
+    with Catalog.anew(ledger) as catalog:
+        return catalog.release("toy-averages").contained
+
+
+def test_what_only_contained_a_release_serves_it_again_when_taken_back(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    assert contained(ledger)
+    told = take_back(ledger, "R-2", by="Ann", registrar=Unregistered())
+    assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
+    assert not contained(ledger)
+    case = case_of(ledger, "R-2")
+    assert (case.closed, case.ending["by"]) == ("taken-back", ledger.pseudonym("ann"))
+    assert not levels(ledger)
+    assert remove(ledger, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
+
+
+def test_the_alias_in_mlflow_is_set_again(ledger: Ledger) -> None:
+    with Catalog.anew(ledger) as catalog:
+        composition = catalog.composition(catalog.release("toy-averages").composition)
+    registry = registry_of(ledger.workspace)
+    registry.adopt("toy-averages", "live", composition)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN, registrar=registry)
+    assert registry.served("toy-averages") == {}
+    take_back(ledger, "R-2", by="ann", registrar=registry)
+    assert registry.served("toy-averages") == {"live": composition.digest}
+
+
+def test_what_may_not_be_served_any_more_stays_out_of_service(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    with Catalog.anew(ledger) as catalog:
+        member = catalog.composition(catalog.release("toy-averages").composition).members[0]
+    ledger.objects.path(member.component).write_bytes(b"other bytes")
+    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+    assert words.startswith("toy-averages@live stays out of service")
+    assert contained(ledger)
+    assert case_of(ledger, "R-2").closed == "taken-back"
+
+
+def test_what_another_request_contains_stays_out_of_service(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [person(ledger, "shard-4", 1)], request_id="R-3")
+    stopped_after(ledger, "R-3", Action.CONTAIN)
+    plan = plan_request(ledger, "R-2")
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+    assert "stays out of service: request R-3 contains it as well" in words
+    assert contained(ledger)
+    (words,) = take_back(ledger, "R-3", by="ann", registrar=Unregistered())
+    assert "is served again" in words
+    assert not contained(ledger)
+    assert not levels(ledger)
+
+
+def test_what_was_contained_and_then_removed_for_another_is_fulfilled(ledger: Ledger) -> None:
+    """It could neither go on nor be denied: its release was contained, and its items went."""
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped_after(ledger, "R-2", Action.CONTAIN)
+    remove(ledger, [Selector("shard", "shard-3")])
+    assert not contained(ledger)
+    assert close(ledger).verdict == "certified"
+
+
+def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    granted_plan(ledger, [Selector("shard", "shard-3")])
+    hold_purge(ledger, "R-1", until=ledger.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
+    with pytest.raises(PurgeHeld):
+        carry(ledger)
+    with pytest.raises(DisgorgeError, match="R-1 is not finished"):
+        close(ledger)
+
+
+def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
+    after: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import disgorge.fulfill
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disgorge.fulfill, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            close(after)
+    assert case_of(after, "R-2").state == "granted"
+    written = close(after)
+    assert verify_bundle(written.bundle, level="ledger", workspace=after.workspace).verdict == "certified"
+    assert case_of(after, "R-2").state == "fulfilled"
+
+
+def test_a_maker_cannot_say_that_a_part_was_all(after: Ledger) -> None:
+    """Signed anew with the real key: the certificate is issued again from the plan, and the ledger's facts count."""
+    bundle = close(after).bundle
+    key, public = read_key(after.home / "private" / "signing.pem"), after.home / "public.pem"
+    members = {name: data for name, data in read_members(bundle).items() if not name.startswith("certificate.pdf")}
+
+    def signed(change: dict[str, Any], *, facts: bytes) -> Path:
+        statement = json.loads(base64.b64decode(json.loads(members["statement.json"])["payload"]))
+        files = {**members, **change, "ledger-slice.jsonl": facts}
+        statement["predicate"] |= {"pdf": False}
+        statement["predicate"]["files"] = {
+            name: sha256(files[name]).hexdigest() for name in statement["predicate"]["files"]
+        }
+        path = after.workspace / "R-2.zip"
+        path.write_bytes(pack({**files, "statement.json": sign(statement, key=key)}))
+        return path
+
+    facts = members["ledger-slice.jsonl"]
+    assert verify_bundle(signed({}, facts=facts), public_key=public).verdict == "certified"
+    lines = [line for line in facts.splitlines(keepends=True) if b'"kind":"overlap"' not in line]
+    with pytest.raises(BundleBroken, match="does not say that R-1 removed every item"):
+        verify_bundle(signed({}, facts=b"".join(lines)), public_key=public)
+    plan = json.loads(members["plan.json"])
+    plan["steps"][0]["detail"]["removed"] = 1
+    with pytest.raises(BundleBroken):
+        verify_bundle(signed({"plan.json": canonical(plan)}, facts=facts), public_key=public)
+
+
+def test_the_report_it_rests_on_must_be_that_one(after: Ledger) -> None:
+    bundle = close(after).bundle
+    theirs = after.workspace / "reports" / "R-1" / "statement.json"
+    theirs.write_bytes(theirs.read_bytes() + b"\n")
+    with pytest.raises(BundleBroken, match="is not the report on R-1 that this one rests on"):
+        verify_bundle(bundle, level="ledger", workspace=after.workspace)
