@@ -149,6 +149,12 @@ UNRECORDED_MODEL = Rule(
     "A version of a model is registered in MLflow, and no recorded composition explains it: it may have learned from "
     "removed data and be served. It is an error where its source or its run names what was removed.",
 )
+UNSEALED_REEXECUTION = Rule(
+    "DSG018",
+    "Re-execution without this workspace's seal",
+    Level.ERROR,
+    "A fact says that a part was re-executed and came out equal, without the seal of this workspace: it spares nothing.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -168,6 +174,7 @@ RULES = (
     LEDGER_REWRITTEN,
     FACTS_LOST,
     UNRECORDED_MODEL,
+    UNSEALED_REEXECUTION,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

@@ -56,6 +56,11 @@ class Private:
         """Return the mark of an item's digest."""
         return self._mark("withdrawn.key", item)
 
+    @property
+    def can_seal(self) -> bool:
+        """Whether the key that seals is here."""
+        return (self.folder / "withdrawn.key").is_file()
+
     def seal(self, text: str) -> str:
         """Return a keyed seal of a text that is kept here; whoever changes the text cannot make another."""
         return self._mark("withdrawn.key", f"{_SEAL}{text}")

@@ -21,6 +21,7 @@ from disgorge.audit.look import Look
 from disgorge.audit.losses import lost_facts
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
+from disgorge.audit.reexecutions import unsealed_reexecutions
 from disgorge.audit.registered import not_looked_at, unrecorded_models
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.reports import reports
@@ -47,6 +48,7 @@ _RULES = (
     reports,
     lost_facts,
     unrecorded_models,
+    unsealed_reexecutions,
 )
 
 

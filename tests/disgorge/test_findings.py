@@ -72,6 +72,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG015": "Ledger contradicts a signed report",
         "DSG016": "Facts lost",
         "DSG017": "Registered model without a record",
+        "DSG018": "Re-execution without this workspace's seal",
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.actions import examination_of
+from disgorge.audit import audit
 from disgorge.errors import CertificateRefused
 from disgorge.evidence import Check
 from disgorge.reexecuted import earlier_reexecutions, unsealed
@@ -64,6 +65,10 @@ def test_a_forged_line_spares_nothing(ledger: Ledger, seal: object) -> None:
         seal = next(fact.body["seal"] for fact in ledger.facts("reexecuted"))
     forged = ledger.append("reexecuted", body if seal is None else body | {"seal": seal})
     assert [fact.seq for fact in unsealed(ledger)] == [forged.seq]
+    told = [finding for finding in audit(ledger) if finding.id == "DSG018"]
+    assert [(finding.level.value, finding.fact) for finding in told] == [
+        ("warning" if seal is None else "error", forged.seq)
+    ]
     if "R-0" not in {fact.body["request"]["id"] for fact in ledger.facts("request")}:
         granted_plan(ledger, [person(ledger, "shard-2", 0)])
         with pytest.raises(CertificateRefused, match=r"never-trained is fail.*mean/shard-4 differs"):
@@ -97,4 +102,7 @@ def test_another_workspaces_seal_is_none_here(ledger: Ledger, tmp_path: Path) ->
         other.append("reexecuted", fact.body)
     assert earlier_reexecutions(other) == {}
     assert len(list(unsealed(other))) == 5
+    assert [finding.id for finding in audit(other)] == ["DSG018"] * 5
+    (other.home / "private" / "withdrawn.key").unlink()
+    assert [finding.id for finding in audit(other)] == [], "without the key nothing can be said of them"
     assert live_shards(other) == {}
