@@ -45,6 +45,10 @@ class Pace:
         return (now - began) / (done - before) * (total - done) if done > before else None
 
 
+def _left_words(seconds: float | None) -> str:
+    return "" if seconds is None else f"about {show.whole_seconds(seconds)} left"
+
+
 class Display:
     """Shows nothing while work runs, and prints what is said to it. What there is without a terminal.
 
@@ -54,21 +58,24 @@ class Display:
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         self._left = ""
+        self._paces: dict[str, Pace] = {}
 
     def whole(self, words: str, *, done: int, total: int | None) -> None:
         """Take how far the whole has come; a total of None is not known."""
 
     def job(self, name: str, done: int, total: int) -> None:
         """Take how far one job has come. Of the shape that trainers call."""
-        detail(f"{name}, step {done:,} of {total:,}{self._left}")
+        own = _left_words(self._paces.setdefault(name, Pace()).left(done, total))
+        detail(", ".join(filter(None, (f"{name}, step {done:,} of {total:,}", self._left or own))))
 
     def end(self, name: str) -> None:
         """Take that a job is over."""
-        detail(self._left.removeprefix(", "))
+        self._paces.pop(name, None)
+        detail(self._left)
 
     def left(self, seconds: float | None) -> None:
         """Take how long the work under way will take yet, None where nobody can say."""
-        self._left = "" if seconds is None else f", about {show.whole_seconds(seconds)} left"
+        self._left = _left_words(seconds)
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
@@ -102,7 +109,7 @@ class Bars(Display):
         """Write the estimate beside the bar of the whole."""
         super().left(seconds)
         if self._whole is not None:
-            self._progress.update(self._whole, left=self._left.removeprefix(", "))
+            self._progress.update(self._whole, left=self._left)
 
     def end(self, name: str) -> None:
         """Take a job's bar away."""
