@@ -36,6 +36,8 @@ nor has ``answers``, which fails when two processes that must agree do not.
 """
 STATISTICAL = frozenset({"positive", "negative"})
 """The controls of every other check."""
+REFERENCES = 3
+"""Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
 STAND_IN = "stand-in"
 """The name of a control that another check, of the same subject, has to bear out: see :data:`RESTS_ON`."""
 RESTS_ON = {"answers": "never-trained"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from disgorge.answers import Question, ask, check_answers, measures_in
 from disgorge.canaries import canaries_among
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
-from disgorge.evidence import Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
+from disgorge.evidence import REFERENCES, Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
 from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.kernels import setting_of
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 _SEED_STEP = 7919
 """How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
-
-REFERENCES = 3
-"""Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
 
 
 @dataclass(frozen=True, slots=True)

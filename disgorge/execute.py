@@ -18,8 +18,7 @@ from disgorge.actions import Workshop, act
 from disgorge.barriers import require_alone, require_decided
 from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
-from disgorge.evidence import Utility
-from disgorge.examine import REFERENCES
+from disgorge.evidence import REFERENCES, Utility
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due

@@ -153,7 +153,7 @@ UNSEALED_REEXECUTION = Rule(
     "DSG018",
     "Re-execution without this workspace's seal",
     Level.ERROR,
-    "A fact says that a part was re-executed and came out equal, without the seal of this workspace: it spares nothing.",
+    "A fact says that a part was re-executed and came out equal, without this workspace's seal: it spares nothing.",
 )
 
 RULES = (

@@ -56,13 +56,22 @@ class Step:
     detail: dict[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Seconds, reckoned beforehand: how long the evidence of a release takes, and how long it is out of service."""
+
+    evidence: float
+    out_of_service: float
+
+
 @dataclass(frozen=True)  # no slots: its digest is kept once it is known
 class Plan:
     """What will be done about one request, bound to the lineage it was made from.
 
     ``lineage_head`` must still be the ledger's when the plan is approved and executed. ``required`` names the checks
     that must pass for each release before its alias moves, ``probes`` the statistical ones that are run besides, each
-    against never-trained references. ``full_cost`` is that of retraining every model hit.
+    against never-trained references; ``expected`` is how long the evidence will take, by release. ``full_cost`` is that
+    of retraining every model hit.
     """
 
     request: str
@@ -75,6 +84,7 @@ class Plan:
     utility_floor: float | None
     full_cost: Cost
     probes: tuple[str, ...] = ()
+    expected: dict[str, Expected] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:

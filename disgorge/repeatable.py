@@ -41,7 +41,7 @@ def unrepeatable(ledger: Ledger, plan: Plan) -> dict[str, dict[str, Unrepeatable
 
     :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
     """
-    shards = _shards_after(ledger, plan)
+    shards = shards_after(ledger, plan)
     with Catalog.of(ledger) as catalog:
         current = {component.name: component for component in catalog.components()}
         specs = {
@@ -120,7 +120,7 @@ def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrep
     return any(use.of == "component" and component_name(spec.release, use.name) in others for use in blueprint.inputs)
 
 
-def _shards_after(ledger: Ledger, plan: Plan) -> dict[str, Shard]:
+def shards_after(ledger: Ledger, plan: Plan) -> dict[str, Shard]:
     """Return the live shards by name as they are once the plan's items are withdrawn."""
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}

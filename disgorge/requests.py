@@ -12,7 +12,8 @@ from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DisgorgeError, NotApproved, StalePlan
-from disgorge.evidence import probes
+from disgorge.evidence import REFERENCES, probes
+from disgorge.expected import expected
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
@@ -177,6 +178,7 @@ def plan_request(
             release: {name: (part.component, "; ".join(part.why)) for name, part in parts.items()}
             for release, parts in left_alone.items()
         })  # fmt: skip
+    plan = replace(plan, expected=expected(ledger, plan, references=REFERENCES))
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})

@@ -184,6 +184,11 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
         if step.action.value == "drop" and step.release is None:
             print_destroyed(step)
     show.paragraph(f"guarantee: {plan.guarantee.words}", indent=2)
+    for release, seconds in plan.expected.items():
+        show.line(
+            f"{release}: evidence about {show.seconds(seconds.evidence)}, out of service about "
+            f"{show.seconds(seconds.out_of_service)}"
+        )
     show.line(f"checks required: {', '.join(plan.required)}; statistical probes: {', '.join(plan.probes) or 'none'}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
     for words in plan.warnings:

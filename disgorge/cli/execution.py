@@ -103,7 +103,7 @@ def report(
 def carry_through(request: str, *, references: int | None, as_json: bool, resume: bool) -> None:
     """Carry a request's plan out with workers and a display, from where it stands, and say how it ended."""
     from disgorge.docket import case_of, plan_of
-    from disgorge.examine import REFERENCES
+    from disgorge.evidence import REFERENCES
     from disgorge.execute import execute as carry_out
     from disgorge.registry import registry_or_none
     from disgorge.tracking import tracking_or_none

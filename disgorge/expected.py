@@ -1,0 +1,92 @@
+"""How long the evidence of a plan will take, and how long each release will be out of service, told before it is.
+
+Reckoned from what training took when it was recorded: evidence trains again what was not re-executed before, and the
+part that took least once more, and asks the model before and after, each of them as fast as its parts are trained. What
+does not depend on the model - loading libraries, starting a process, moving an alias in MLflow - was measured on two
+idle cores and is a constant here. So on a machine that is busy, or several times slower, it takes as much longer.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from disgorge.laying_out import layout_of
+from disgorge.method import Blueprint, Method, methods
+from disgorge.plan import Action, Expected, Plan
+from disgorge.reexecuted import earlier_reexecutions
+from disgorge.repeatable import shards_after
+from disgorge.training import component_name, spec_of
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Component, Shard
+
+_AT_ONCE = 2
+"""Jobs that run at the same time unless DISGORGE_WORKERS says otherwise."""
+_LOADING = {"torch": 2.5, "diffusers": 4.5}
+"""Seconds to load a library, once a command."""
+_PER_JOB, _PER_STEP, _PER_MOVE = 0.25, 0.4, 1.5
+"""Seconds to start a job and take its result, to record a step, and to contain or move an alias in MLflow."""
+_QUESTIONS = 4
+"""Times a model is asked: the old one and the new one, each for its utility and for its answers."""
+_OF_TRAINING = 1.0
+"""Answering about an item, as a share of training on it once, summed over the parts that answer."""
+
+
+def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expected]:
+    """Return, by release, the seconds its evidence will take and those it will be out of service.
+
+    ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
+    has none.
+    """
+    shards = shards_after(ledger, plan)
+    proved = {digest for _, digest in earlier_reexecutions(ledger)}
+    with Catalog.of(ledger) as catalog:
+        current = {component.name: component for component in catalog.components()}
+        compositions = {
+            step.subject: catalog.composition(step.detail["before"])
+            for step in plan.steps
+            if step.action is Action.RECOMPOSE
+        }
+    removal = sum(step.cost.seconds + _PER_STEP for step in plan.steps if step.action not in _AFTER)
+    removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
+    trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
+    loading, found, since = 0.0, {}, removal
+    for release, composition in compositions.items():
+        spec = spec_of(composition)
+        method = methods()[spec.method]
+        blueprints = layout_of(method, spec, shards)
+        parts = {component_name(spec.release, blueprint.name): blueprint for blueprint in blueprints}
+        costs = {name: trained.get(name, current[name].cost.seconds if name in current else 0.0) for name in parts}
+        again = [cost for name, cost in costs.items() if name in trained or not _is_proved(current.get(name), proved)]
+        runs = [*again, min(costs.values(), default=0.0)]
+        evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _QUESTIONS)
+        pace = _pace(parts, current)
+        evidence += _OF_TRAINING * pace * _items(composition_shards=(*spec.shards, *spec.evaluate), shards=shards)
+        if plan.probes:
+            evidence += references * sum(costs.values()) / _AT_ONCE
+        first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
+        loading = max(loading, _load(method))
+        since += evidence + first + 3 * _PER_STEP + _PER_MOVE
+        found[release] = Expected(round(evidence + first, 1), round(since, 1))
+    return found
+
+
+_AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.PURGE, Action.REPORT)
+
+
+def _is_proved(component: Component | None, proved: set[str]) -> bool:
+    return component is not None and component.digest in proved
+
+
+def _load(method: Method) -> float:
+    named = {module.partition(".")[0] for module in method.libraries}
+    return sum(seconds for library, seconds in _LOADING.items() if library in named)
+
+
+def _pace(parts: Mapping[str, Blueprint], current: Mapping[str, Component]) -> float:
+    """Return the seconds it takes to train every part that answers on one item once."""
+    costs = [current[name].cost for name, blueprint in parts.items() if blueprint.weight and name in current]
+    return sum(cost.seconds / cost.examples for cost in costs if cost.examples)
+
+
+def _items(*, composition_shards: Iterable[str], shards: Mapping[str, Shard]) -> int:
+    """Return how many items the questions are about, all told: each is asked about by every question."""
+    return _QUESTIONS * sum(shards[name].count for name in composition_shards if name in shards)
