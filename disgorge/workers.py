@@ -38,6 +38,7 @@ from lineage.records import Json
 
 TRIES = 3
 """How often a job is begun whose process got other kernels than were set, before the machine is said to fail."""
+_HAS_PROC = os.path.isdir("/proc/self/fd")
 _MOST_SPAWNERS = 3
 """Processes with libraries in memory that are kept: some 200 MB each."""
 
@@ -154,19 +155,23 @@ class _Spawner:
     """The process that has the libraries in memory and starts the others, and the thread that listens to it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._said = tempfile.NamedTemporaryFile(prefix="disgorge-said-")
         self._lock = Lock()
         self._waiting: dict[int, _Heard] = {}
-        with open(self._said.name, "ab") as errors:  # only to be written to: what one says is no other's to read
+        self._said = tempfile.TemporaryFile()  # no name: nothing is left of it, however this program ends
+        errors = os.open(f"/proc/self/fd/{self._said.fileno()}", os.O_WRONLY | os.O_APPEND) if _HAS_PROC else None
+        try:  # only to be written to: what one job says is no other's to read
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "disgorge.work", str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=self._said if errors is None else errors,
                 text=True,
                 cwd=tempfile.gettempdir(),
                 env=dict(environ),
             )
+        finally:
+            if errors is not None:
+                os.close(errors)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._orders, self._answers = self.process.stdin, self.process.stdout
@@ -197,7 +202,8 @@ class _Spawner:
 
     def last_words(self) -> str:
         """Return what was last said on standard error, for whoever looks for the cause of a death."""
-        said = Path(self._said.name).read_bytes().decode(errors="replace").strip().splitlines()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
         return f" (it said: {said[-1][:300]})" if said else ""
 
     def retire(self) -> None:
