@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from lineage.records import canonical
 from tests.fuzz import hostile
-from tests.fuzz.bundles import SUMMARY, members_of
+from tests.fuzz.bundles import members_of
 from tests.fuzz.mutation import changed, damaged
 from tests.fuzz.place import Place
 from tests.fuzz.taking import incoming
@@ -109,19 +109,14 @@ def _signed_by_another(members: Members) -> bytes:
     from disgorge.archive import pack
     from disgorge.signing import new_key, open_envelope, public_pem, sign
 
-    opened = {name: open_envelope(members[name], public=members["public.pem"]) for name in ("statement.json", SUMMARY)}
-    statement, summary = opened["statement.json"].statement, opened[SUMMARY].statement
+    statement = open_envelope(members["statement.json"], public=members["public.pem"]).statement
     key = new_key()
-    members = {name: data for name, data in members.items() if name != "certificate.pdf"}
+    members = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
+    statement["predicate"]["pdf"] = False
     members["public.pem"] = public_pem(key)
     for name in statement["predicate"]["files"]:
         statement["predicate"]["files"][name] = sha256(members[name]).hexdigest()
     members["statement.json"] = sign(statement, key=key)
-    summary["subject"] = [subject for subject in summary["subject"] if subject["name"] != "certificate.pdf"]
-    for subject in summary["subject"]:
-        if subject["name"] in members:
-            subject["digest"]["sha256"] = sha256(members[subject["name"]]).hexdigest()
-    members[SUMMARY] = sign(summary, key=key)
     return pack(members)
 
 
