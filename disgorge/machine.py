@@ -61,10 +61,13 @@ def recorded_environment(component: Component) -> dict[str, Json]:
 
 def can_be_reused(component: Component, libraries: Iterable[str]) -> bool:
     """Whether training a part here would happen in the environment that it was recorded with."""
-    recorded = component.environment
+    return bool(component.environment) and not unlike_here(component.environment, libraries)
+
+
+def unlike_here(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tuple[str, ...]:
+    """Return, in words, where a recorded environment differs from the one in which a part would be trained here."""
     names = tuple(library_versions(libraries))
-    here = environment(names) | {"variables": of_libraries(chosen(), names)}
-    return bool(recorded) and all(recorded.get(name) == value for name, value in here.items())
+    return differences(recorded, environment(names) | {"variables": of_libraries(chosen(), names)})
 
 
 def differences(recorded: Mapping[str, Json], here: Mapping[str, Json]) -> tuple[str, ...]:

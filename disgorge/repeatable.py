@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.laying_out import layout_of
-from disgorge.machine import cannot_repeat, recorded_environment
+from disgorge.machine import cannot_repeat, recorded_environment, unlike_here
 from disgorge.method import Blueprint, Method, ModelSpec, determining, methods, recipe_for
 from disgorge.plan import Action, Plan
 from disgorge.reexecuted import earlier_reexecutions
@@ -36,10 +36,11 @@ class Unrepeatable:
     why: tuple[str, ...]
 
 
-def unrepeatable(ledger: Ledger, plan: Plan) -> dict[str, dict[str, Unrepeatable]]:
+def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[str, dict[str, Unrepeatable]]:
     """Return, by release and by name, inputs first, the parts a plan leaves alone whose evidence cannot be had here.
 
-    :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
+    ``strictly`` counts every difference of the environment, those too with which bits are expected to be equal, such as
+    another processor. :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
     """
     shards = shards_after(ledger, plan)
     with Catalog.of(ledger) as catalog:
@@ -67,7 +68,7 @@ def unrepeatable(ledger: Ledger, plan: Plan) -> dict[str, dict[str, Unrepeatable
                 continue
             if (component.recipe_digest, component.digest) in proved and not _reads_any(spec, blueprint, parts):
                 continue
-            if why := _why(method, spec, blueprint, component, digests, parts):
+            if why := _why(method, spec, blueprint, component, digests, parts, strictly=strictly):
                 parts[name] = Unrepeatable(component, why)
         if parts:
             found[release] = parts
@@ -104,6 +105,8 @@ def _why(
     component: Component,
     digests: Mapping[tuple[str, str], str],
     others: Mapping[str, Unrepeatable],
+    *,
+    strictly: bool,
 ) -> tuple[str, ...]:
     if _reads_any(spec, blueprint, others):
         return ("what it is trained from is trained again",)
@@ -113,7 +116,8 @@ def _why(
         return ("the model without the items asks for another recipe",)
     if component.recipe.get("version") != method.version:
         return (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
-    return cannot_repeat(recorded_environment(component), method.libraries)
+    recorded = recorded_environment(component)
+    return cannot_repeat(recorded, method.libraries) or (unlike_here(recorded, method.libraries) if strictly else ())
 
 
 def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrepeatable]) -> bool:

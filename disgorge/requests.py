@@ -171,7 +171,10 @@ def plan_request(
         )  # fmt: skip
 
     plan = planned({})
-    if left_alone := unrepeatable(ledger, plan):
+    left_alone = unrepeatable(ledger, plan, strictly=retrain_untouched)
+    if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
+        _require_news(ledger, case, impact)
+    if left_alone:
         if not retrain_untouched:
             raise refusal(request_id, left_alone)
         plan = planned({

@@ -130,14 +130,14 @@ def _make(
     title = recorded_as or spec.release
     recorded = _recorded(ledger)
     with Catalog.of(ledger) as catalog:
-        live = {(component.name, component.digest) for component in catalog.components()}
+        live = {(component.name, component.digest): component for component in catalog.components()}
     digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
     components: dict[str, Component] = {}
     trained: list[str] = []
 
     def keep(blueprint: Blueprint, component: Component) -> None:
-        known = recorded.get(component.recipe_digest, ())
-        if (component.name, component.digest) not in live or not any(_is_same(component, each) for each in known):
+        last = live.get((component.name, component.digest))
+        if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
             ledger.append("component", {"component": plain(component)})
         components[blueprint.name] = component
         digests["component", blueprint.name] = component.digest
@@ -188,10 +188,6 @@ def _recorded(ledger: Ledger) -> dict[str, list[Component]]:
         component = component_of(fact.body["component"])
         found.setdefault(component.recipe_digest, []).append(component)
     return found
-
-
-def _is_same(one: Component, other: Component) -> bool:
-    return (one.name, one.digest, one.environment) == (other.name, other.digest, other.environment)
 
 
 def is_whole(ledger: Ledger, component: str) -> bool:

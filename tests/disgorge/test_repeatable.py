@@ -1,12 +1,13 @@
 """An upgrade bricks no removal: what is not touched stays, what cannot be shown here is said first, with ways on."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from disgorge.cli.failures import exit_code_of
 from disgorge.docket import case_of
 from disgorge.errors import EnvironmentDiffers
 from disgorge.execute import execute
@@ -15,8 +16,10 @@ from disgorge.plan import Action, Step
 from disgorge.registry import Unregistered
 from disgorge.requests import approve_plan, plan_request
 from disgorge.tracking import Untracked
+from disgorge.workers import Workers
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
+from lineage.records import plain
 from lineage.state import component_of
 from tests.toys import bytes_by_name, carry, filed_and_decided, granted_plan, person, populate, toy_of, train
 
@@ -192,6 +195,41 @@ def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger:
     approve_plan(older, "R-1", plan.digest, approver="ann")
     assert carry(older).verdict == "certified"
     assert case_of(older, "R-1").closed == "done"
+
+
+def made_elsewhere(ledger: Ledger, names: Collection[str]) -> None:
+    """Record parts as made on another processor, whose kernels this one has not: other bits come out here."""
+    elsewhere = {"processor": "Neoverse", "kernels": {"aten": "NEON"}, "variables": {"ATEN_CPU_CAPABILITY": "default"}}
+    for fact in list(ledger.facts("component")):
+        component = component_of(fact.body["component"])
+        if component.name.partition("/")[2] in names:
+            there = replace(component, environment={**component.environment, **elsewhere})
+            ledger.append("component", {"component": plain(there)})
+
+
+def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again(tmp_path: Path) -> None:
+    """Bits differ because the kernels do: both environments are named, nothing is adopted, and nothing is accused."""
+    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("tangent_composition", 5)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    made_elsewhere(ledger, ["tangent/shard-3"])
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    with (
+        Workers(ledger, count=1) as runner,
+        pytest.raises(EnvironmentDiffers, match=r"never-trained is inconclusive.*aten was NEON and is DEFAULT") as said,
+    ):
+        execute(
+            ledger, "R-1", runner=runner, independent=lambda: Workers(ledger, count=1, apart=True), references=0,
+            registrar=Unregistered(), observer=Untracked(),
+        )  # fmt: skip
+    assert "--retrain-untouched" in str(said.value)
+    assert "--withdraw" not in str(said.value), "destroying the release is not the advice"
+    assert exit_code_of(said.value) == 4
+    plan = plan_request(ledger, "R-1", retrain_untouched=True)
+    again = [step.subject for step in plan.steps if step.action is Action.RETRAIN]
+    assert again == ["toy-tangent/tangent/shard-3"]
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    assert carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True)).verdict == "certified"
 
 
 def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(ledger: Ledger) -> None:
