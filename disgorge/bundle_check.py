@@ -277,7 +277,7 @@ def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
     if told != planned or predicate.full_cost != plan.full_cost:
         raise BundleBroken(f"{STATEMENT} tells other remedies than the plan has; {AGAIN}")
     if plain(predicate.environment) != plain(evidence.environment):
-        raise BundleBroken(f"{STATEMENT} names another machine than the evidence; {AGAIN}")
+        raise BundleBroken(f"{STATEMENT} names another environment than the evidence; {AGAIN}")
     try:
         left_open, unreached = not_shown(evidence), not_reached(evidence)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # signed nonsense is nonsense

@@ -9,6 +9,7 @@ DisgorgeError
 ├── AlreadyExecuted     a plan that was carried out before
 ├── ReleaseContained    a release that must not be served or trained over while a request is about it
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
+│   └── KernelsDiffer   a worker whose libraries used other kernels than were set: the machine failed
 ├── PurgeHeld           a purge that waits for a day; everything before it is done
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
 ├── KeyMismatch         the signing key is gone, or the public key beside it is not its own
@@ -55,6 +56,10 @@ class ReleaseContained(DisgorgeError):  # noqa: N818
 
 class ExecutionFailed(DisgorgeError):  # noqa: N818
     """A step failed; earlier steps stand and ``disgorge request resume`` goes on from there."""
+
+
+class KernelsDiffer(ExecutionFailed):
+    """A worker's libraries used other kernels than were set, however often it was tried: the machine failed."""
 
 
 class PurgeHeld(DisgorgeError):  # noqa: N818

@@ -23,7 +23,7 @@ from disgorge.laying_out import is_emptied, layout_of
 from disgorge.machine import differences, recorded_environment
 from disgorge.method import Items, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
-from disgorge.reexecuted import earlier_reexecutions, reexecuted
+from disgorge.reexecuted import earlier_reexecutions, is_proved, reexecuted
 from disgorge.training import assemble, make, reference_release, spec_of
 from disgorge.utility import compared, headline_of, utility_check
 from lineage.activity import activity
@@ -146,9 +146,9 @@ class Examiner:
         earlier = earlier_reexecutions(self.ledger)
         proved, confined = {}, {}
         for component in components:
-            key = (component.recipe_digest, component.digest)
-            if component.recipe and component.digest in old and key in earlier:
-                proved[component.recipe_digest], confined[component.recipe_digest] = component.digest, earlier[key]
+            recipe = component.recipe_digest
+            if component.digest in old and is_proved(component, earlier):
+                proved[recipe], confined[recipe] = component.digest, earlier[recipe, component.digest]
         jobs = [
             _again(component) for component in components if component.recipe and component.recipe_digest not in proved
         ]

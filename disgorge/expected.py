@@ -1,4 +1,4 @@
-"""How long the evidence of a plan will take, and how long each release will be out of service, told before it is.
+"""Estimates how long the evidence of a plan takes, and how long each release is out of service.
 
 Reckoned from what training took when it was recorded: evidence trains again what was not re-executed before, and the
 part that took least once more, and asks the model before and after, each of them as fast as its parts are trained. What
@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Method, methods
-from disgorge.plan import Action, Expected, Plan
-from disgorge.reexecuted import earlier_reexecutions
-from disgorge.repeatable import shards_after
+from disgorge.plan import Action, Expected, Plan, shards_after
+from disgorge.reexecuted import earlier_reexecutions, is_proved
 from disgorge.training import component_name, spec_of
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -26,8 +25,6 @@ _PER_JOB, _PER_STEP, _PER_MOVE = 0.25, 0.4, 1.5
 """Seconds to start a job and take its result, to record a step, and to contain or move an alias in MLflow."""
 _QUESTIONS = 4
 """Times a model is asked: the old one and the new one, each for its utility and for its answers."""
-_OF_TRAINING = 1.0
-"""Answering about an item, as a share of training on it once, summed over the parts that answer."""
 
 
 def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expected]:
@@ -36,9 +33,9 @@ def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expect
     ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
     has none.
     """
-    shards = shards_after(ledger, plan)
-    proved = {digest for _, digest in earlier_reexecutions(ledger)}
+    earlier = earlier_reexecutions(ledger)
     with Catalog.of(ledger) as catalog:
+        shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         current = {component.name: component for component in catalog.components()}
         compositions = {
             step.subject: catalog.composition(step.detail["before"])
@@ -55,11 +52,12 @@ def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expect
         blueprints = layout_of(method, spec, shards)
         parts = {component_name(spec.release, blueprint.name): blueprint for blueprint in blueprints}
         costs = {name: trained.get(name, current[name].cost.seconds if name in current else 0.0) for name in parts}
-        again = [cost for name, cost in costs.items() if name in trained or not _is_proved(current.get(name), proved)]
+        proved = {name for name in parts if name in current and is_proved(current[name], earlier)}
+        again = [cost for name, cost in costs.items() if name in trained or name not in proved]
         runs = [*again, min(costs.values(), default=0.0)]
         evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _QUESTIONS)
         pace = _pace(parts, current)
-        evidence += _OF_TRAINING * pace * _items(composition_shards=(*spec.shards, *spec.evaluate), shards=shards)
+        evidence += pace * _items_asked((*spec.shards, *spec.evaluate), shards)
         if plan.probes:
             evidence += references * sum(costs.values()) / _AT_ONCE
         first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
@@ -72,21 +70,17 @@ def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expect
 _AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.PURGE, Action.REPORT)
 
 
-def _is_proved(component: Component | None, proved: set[str]) -> bool:
-    return component is not None and component.digest in proved
-
-
 def _load(method: Method) -> float:
     named = {module.partition(".")[0] for module in method.libraries}
     return sum(seconds for library, seconds in _LOADING.items() if library in named)
 
 
 def _pace(parts: Mapping[str, Blueprint], current: Mapping[str, Component]) -> float:
-    """Return the seconds it takes to train every part that answers on one item once."""
+    """Return the seconds it takes to train every part that answers on one item once; to ask about one takes as long."""
     costs = [current[name].cost for name, blueprint in parts.items() if blueprint.weight and name in current]
     return sum(cost.seconds / cost.examples for cost in costs if cost.examples)
 
 
-def _items(*, composition_shards: Iterable[str], shards: Mapping[str, Shard]) -> int:
+def _items_asked(names: Iterable[str], shards: Mapping[str, Shard]) -> int:
     """Return how many items the questions are about, all told: each is asked about by every question."""
-    return _QUESTIONS * sum(shards[name].count for name in composition_shards if name in shards)
+    return _QUESTIONS * sum(shards[name].count for name in names if name in shards)

@@ -8,7 +8,8 @@ libraries: every worker is started with :func:`chosen`, or with the variables th
 :func:`in_use` reads back what was really taken.
 
 The setting is AVX2 throughout, which every x86 server of the last ten years has; ``benchmarks/kernels.py`` measures
-what it costs and which other dispatch gives the same bits. Processors without AVX2 use their libraries' own choice.
+what it costs and which other dispatch gives the same bits, on one processor. Processors without AVX2 use their
+libraries' own choice.
 """
 
 import ctypes
@@ -67,7 +68,11 @@ def steered(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[st
 
     Values may come out of a bundle: names that steer nothing, and values that no setting has, are left out.
     """
-    taken = {name: value for name, value in variables.items() if name in STEERING and _VALUE.fullmatch(str(value))}
+    taken = {
+        name: value
+        for name, value in variables.items()
+        if name in STEERING and isinstance(value, str) and _VALUE.fullmatch(value)
+    }
     return {name: value for name, value in environ.items() if name not in STEERING} | taken
 
 

@@ -1,11 +1,12 @@
 """A plan as a value: printed, compared, and approved by its digest. :mod:`disgorge.planning` makes them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 from disgorge.errors import DisgorgeError
-from lineage.records import Cost, Json, ShardChange, digest_of, restore
+from lineage.records import Cost, Json, Shard, ShardChange, digest_of, restore
 from policies.taxonomy import Guarantee, Remedy
 
 
@@ -119,3 +120,10 @@ class Plan:
             if step.action is action and step.subject == subject:
                 return step
         raise DisgorgeError(f"the plan of {self.request} has no step {action.value} for {subject}; plan it again")
+
+
+def shards_after(shards: Mapping[str, Shard], changes: Iterable[ShardChange]) -> dict[str, Shard]:
+    """Return the live shards by name as they are once a removal's changes are made, or stay where they were made."""
+    changed = {change.before.digest: change.after for change in changes}
+    after = {name: changed.get(shard.digest, shard) for name, shard in shards.items()}
+    return {name: shard for name, shard in after.items() if shard is not None}

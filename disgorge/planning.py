@@ -13,7 +13,7 @@ from dataclasses import replace
 from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
 from disgorge.method import Method
-from disgorge.plan import Action, Plan, Step
+from disgorge.plan import Action, Plan, Step, shards_after
 from disgorge.remedy_choice import Again, Hit, loss_of_use, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
@@ -50,7 +50,7 @@ def make_plan(
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = decision.owed
-    after = shards_after(shards, impact)
+    after = shards_after(shards, impact.shards)
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
     known = set(methods)
     names = [hit.release.name for hit in impact.releases]
@@ -107,13 +107,6 @@ def make_plan(
     )
 
 
-def shards_after(shards: Mapping[str, Shard], impact: Impact) -> dict[str, Shard]:
-    """Return the shards by name as they will be once the impact's items are withdrawn."""
-    changed = {change.before.digest: change.after for change in impact.shards}
-    after = {name: changed.get(shard.digest, shard) for name, shard in shards.items()}
-    return {name: shard for name, shard in after.items() if shard is not None}
-
-
 _REMEDIES = {remedy.value for remedy in Remedy}
 
 
@@ -145,7 +138,7 @@ def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
         )  # fmt: skip
 
     yield step(Action.RECOMPOSE, f"Compose {hit.label} from what was kept and what was trained again.")
-    yield step(Action.PROBE, f"Check {hit.label} against models that never saw the items.")
+    yield step(Action.PROBE, f"Train the components of {hit.label} again without the items, and compare.")
     words = f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed."
     yield step(Action.ADOPT, words, caveat=loss)
 

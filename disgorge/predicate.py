@@ -49,7 +49,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class MethodUsed:
-    """A method that took part, and how far weights trained on another kind of machine may lie from those recorded."""
+    """A method that took part, and how far weights trained in another environment may lie from those recorded."""
 
     name: str
     version: str

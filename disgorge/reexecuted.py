@@ -5,7 +5,7 @@ Such a fact saves a later removal a training, so it has to be worth believing: i
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lineage.chain import Fact
 from lineage.ledger import Ledger
@@ -21,7 +21,6 @@ def reexecuted(ledger: Ledger, component: Component, *, confined: bool) -> tuple
         "recipe": component.recipe_digest,
         "component": component.digest,
         "confined": confined,
-        "alone": True,
     }
     return KIND, body | {"seal": _seal(ledger, body)}
 
@@ -33,6 +32,11 @@ def earlier_reexecutions(ledger: Ledger) -> dict[tuple[str, str], bool]:
         for fact in ledger.facts(KIND)
         if is_sealed(ledger, fact)
     }
+
+
+def is_proved(component: Component, earlier: Mapping[tuple[str, str], bool]) -> bool:
+    """Whether an earlier re-execution made these very bytes by the recipe recorded."""
+    return bool(component.recipe) and (component.recipe_digest, component.digest) in earlier
 
 
 def unsealed(ledger: Ledger) -> Iterator[Fact]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from disgorge.artefact_check import uses_of_kind
-from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing
+from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing, KernelsDiffer
 from disgorge.jobs import Done, Job, OnProgress, Runner, unseen
 from disgorge.kernels import setting_of
 from disgorge.machine import differences
@@ -136,6 +136,8 @@ class _Trial:
             words = str(failed)
             for component, note in self.notes.items():
                 words = words.replace(component, note.name)
+            if isinstance(failed, KernelsDiffer):
+                raise KernelsDiffer(words) from failed
             raise InputsMissing(f"the recipes cannot be carried out here: {words}") from failed
 
     def _compare(self, note: RecipeNote, done: Done) -> None:

@@ -15,8 +15,8 @@ from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.laying_out import layout_of
 from disgorge.machine import cannot_repeat, recorded_environment, unlike_here
 from disgorge.method import Blueprint, Method, ModelSpec, determining, methods, recipe_for
-from disgorge.plan import Action, Plan
-from disgorge.reexecuted import earlier_reexecutions
+from disgorge.plan import Action, Plan, shards_after
+from disgorge.reexecuted import earlier_reexecutions, is_proved
 from disgorge.training import component_name, spec_of
 from lineage.catalog import Catalog
 from lineage.counted import counted
@@ -30,7 +30,7 @@ _LISTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Unrepeatable:
-    """A part that cannot be expected to come out bit for bit here: why, and what training it again took."""
+    """A part that cannot be expected to come out bit for bit here, and why."""
 
     component: Component
     why: tuple[str, ...]
@@ -42,8 +42,8 @@ def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[
     ``strictly`` counts every difference of the environment, those too with which bits are expected to be equal, such as
     another processor. :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
     """
-    shards = shards_after(ledger, plan)
     with Catalog.of(ledger) as catalog:
+        shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         current = {component.name: component for component in catalog.components()}
         specs = {
             step.subject: spec_of(catalog.composition(step.detail["before"]))
@@ -51,7 +51,7 @@ def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[
             if step.action is Action.RECOMPOSE
         }
     changed = {name for step in plan.steps if step.action in _CHANGED for name in step.detail["names"]}
-    proved = earlier_reexecutions(ledger)
+    earlier = earlier_reexecutions(ledger)
     found: dict[str, dict[str, Unrepeatable]] = {}
     for release, spec in specs.items():
         method = methods()[spec.method]
@@ -66,7 +66,7 @@ def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[
                 digests["component", blueprint.name] = component.digest
             if name in changed or component is None:
                 continue
-            if (component.recipe_digest, component.digest) in proved and not _reads_any(spec, blueprint, parts):
+            if is_proved(component, earlier) and not _reads_any(spec, blueprint, parts):
                 continue
             if why := _why(method, spec, blueprint, component, digests, parts, strictly=strictly):
                 parts[name] = Unrepeatable(component, why)
@@ -122,15 +122,6 @@ def _why(
 
 def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrepeatable]) -> bool:
     return any(use.of == "component" and component_name(spec.release, use.name) in others for use in blueprint.inputs)
-
-
-def shards_after(ledger: Ledger, plan: Plan) -> dict[str, Shard]:
-    """Return the live shards by name as they are once the plan's items are withdrawn."""
-    with Catalog.of(ledger) as catalog:
-        shards = {shard.name: shard for shard in catalog.shards()}
-    changes = {change.before.digest: change.after for change in plan.shard_changes}
-    after = {name: changes.get(shard.digest, shard) for name, shard in shards.items()}
-    return {name: shard for name, shard in after.items() if shard is not None}
 
 
 def _require_data(ledger: Ledger, blueprints: tuple[Blueprint, ...], shards: Mapping[str, Shard], plan: Plan) -> None:

@@ -65,7 +65,7 @@ ALWAYS_NOT_PROMISED = (
 
 @dataclass(frozen=True, slots=True)
 class MethodNote:
-    """A method that took part: its citation, what it does not guarantee, and how far other machines may be off."""
+    """A method that took part: its citation, what it does not guarantee, and how far another environment may be off."""
 
     name: str
     version: str

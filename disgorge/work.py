@@ -39,7 +39,10 @@ ENDED = "the worker process ended; run the command again to go on"
 
 
 def main(parent: str) -> None:
-    """Serve orders until standard input closes."""
+    """Serve orders until standard input closes.
+
+    ``parent`` is not read: in a list of processes it names the program that started this one.
+    """
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not be read as an answer
 
     def say(order: Json, message: Mapping[str, Any]) -> None:
@@ -133,7 +136,7 @@ class _Spawner:
         os.waitpid(child.process, 0)
         del self._children[child.order]
         if not child.ended:
-            self._say(child.order, {"error": ENDED})
+            self._say(child.order, {"error": ENDED, "machine": True})
 
 
 def _serve_in_child(order: Mapping[str, Json], pipe: int, confined: bool) -> None:

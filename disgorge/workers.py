@@ -28,7 +28,7 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Any
 
-from disgorge.errors import ExecutionFailed
+from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.jobs import Done, Job, OnProgress, libraries_of, unseen
 from disgorge.kernels import chosen, steered
 from disgorge.stage import Stage
@@ -131,7 +131,8 @@ class Workers:
 
 
 def _failed(order: "_Order", message: Mapping[str, Any]) -> ExecutionFailed:
-    error = ExecutionFailed(f"training {order.job.name} failed: {message['error']}{order.spawner.last_words()}")
+    kind = KernelsDiffer if message.get("kernels") else ExecutionFailed
+    error = kind(f"training {order.job.name} failed: {message['error']}{order.spawner.last_words()}")
     error.__cause__ = OSError(message["error"]) if message.get("machine") else None
     return error
 
@@ -245,7 +246,7 @@ class _Spawner:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         for number, heard in waiting.items():
-            heard.put((number, {"error": why}))
+            heard.put((number, {"error": why, "machine": True}))
 
 
 _spawners: dict[tuple[tuple[str, str], ...], _Spawner] = {}

@@ -126,7 +126,7 @@ class Component:
 
     @property
     def recipe_digest(self) -> str:
-        """Digest of the recipe: same recipe and environment, same component digest."""
+        """Digest of the recipe: an equal recipe in an equal environment makes an equal component."""
         return digest_of(self.recipe)
 
 

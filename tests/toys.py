@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from disgorge.execute import Executed, execute
 from disgorge.jobs import Here, Runner
 from disgorge.method import Items, Toy, method_named
-from disgorge.plan import Plan
+from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar, Unregistered
 from disgorge.report import verify_bundle
 from disgorge.requests import approve_plan, decide_request, file_request, plan_request
@@ -123,6 +124,30 @@ def carry(
         ledger, request_id, runner=Here(ledger), independent=independent or (lambda: Here(ledger)),
         references=references, registrar=registrar or Unregistered(), observer=Untracked(),
     )  # fmt: skip
+
+
+class StoppedError(BaseException):
+    """A kill, as far as the shell can tell."""
+
+
+def stopped(ledger: Ledger, before: Action, request_id: str = "R-1") -> None:
+    """Execute a request and be killed before the first step of that action."""
+
+    def stop(step: Step) -> None:
+        if step.action is before:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        execute(
+            ledger, request_id, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            registrar=Unregistered(), observer=Untracked(), on_step=stop,
+        )  # fmt: skip
+
+
+def is_contained(ledger: Ledger, release: str) -> bool:
+    """Whether a release is out of service."""
+    with Catalog.of(ledger) as catalog:
+        return catalog.release(release).contained
 
 
 def remove(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Executed:

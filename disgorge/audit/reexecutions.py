@@ -6,17 +6,22 @@ from disgorge.audit.look import Look
 from disgorge.findings import UNSEALED_REEXECUTION, Finding, Level
 from disgorge.reexecuted import unsealed
 from lineage.counted import counted
+from lineage.errors import LineageError
 
 
 def unsealed_reexecutions(look: Look) -> Iterator[Finding]:
     """Yield an error per fact with a wrong seal, and one warning for all that have none, as older versions wrote them.
 
-    Where the key that seals is not present, nothing can be said of them.
+    Where the key that seals is missing or damaged, nothing can be said of them.
     """
     if not look.ledger.private.can_seal:
         return
+    try:
+        facts = list(unsealed(look.ledger))
+    except LineageError:  # the key is damaged, which another rule says
+        return
     without = []
-    for fact in unsealed(look.ledger):
+    for fact in facts:
         if "seal" not in fact.body:
             without.append(fact)
             continue

@@ -34,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 findings or a refused check, 2 wrong use or bad input, 3 the machine failed, 4 "
-    "verified within a tolerance only.",
+    "inconclusive: the environment here is not the recorded one.",
 )
 
 app.command("init")(workspace.init)

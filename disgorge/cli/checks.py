@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.failures import WrongUse
+from disgorge.cli.failures import INCONCLUSIVE, WrongUse
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
     from disgorge.verification import Verified
-
-
-WITHIN_TOLERANCE = 4
-"""Exit code where re-executing elsewhere gave other bits, all of them within the declared tolerance."""
 
 
 class Level(StrEnum):
@@ -102,7 +98,7 @@ def verify(
     """Check a report by its bytes, its ledger's proofs, or by training again, which alone trusts its maker in nothing.
 
     Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
-    holds only within the declared tolerance because this is another type of machine.
+    holds only within the declared tolerance, because the environment here is not the recorded one.
     """
     from disgorge.cli.progress import shown
     from disgorge.verification import verify_bundle
@@ -145,7 +141,7 @@ def verify(
     if found.verdict != "certified":
         raise typer.Exit(1)
     if found.reexecution is not None and found.reexecution.outcome == "within tolerance":
-        raise typer.Exit(WITHIN_TOLERANCE)
+        raise typer.Exit(INCONCLUSIVE)
 
 
 def found_as_json(found: "Verified") -> dict[str, Any]:

@@ -65,15 +65,20 @@ def plan(
     ] = None,
     every_probe: Annotated[
         bool,
-        typer.Option("--probes", help="Also compare with never-trained models by every statistical probe there is."),
+        typer.Option("--probes", help="Also run every statistical probe, against models trained without the items."),
     ] = False,
     retrain_untouched: Annotated[
         bool,
-        typer.Option("--retrain-untouched", help="Train again, too, what is not touched but cannot be compared here."),
+        typer.Option(
+            "--retrain-untouched", help="Also train again what is not touched and was made in another environment."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs."""
+    """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs.
+
+    Exit 4 where components that it leaves alone were made in another environment and cannot be compared here.
+    """
     from disgorge.requests import plan_request
     from lineage.ledger import Ledger
     from lineage.records import plain

@@ -36,14 +36,17 @@ References = Annotated[
         "--references",
         min=0,
         max=MOST_REFERENCES,
-        help="How many never-trained models statistical probes compare with.",
+        help="How many reference models the plan's statistical probes compare with.",
         show_default="as many as the probes need",
     ),
 ]
 
 
 def execute(request: Id, references: References = None, as_json: AsJson = False) -> None:
-    """Carry out an approved plan: remove, check against never-trained models, release, purge, report."""
+    """Carry out an approved plan: remove, train again to compare, release, purge, report.
+
+    Exit 1 when a check refuses it, 4 when the environment here is not the recorded one.
+    """
     carry_through(request, references=references, as_json=as_json, resume=False)
 
 
@@ -138,7 +141,7 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
             on_step=told.begin,
             on_words=told.say,
         )
-    _conclude(ledger, plan, executed, as_json=as_json)
+    _conclude(plan, executed, as_json=as_json)
 
 
 def _say_finished(ledger: "Ledger", case: "Case", *, as_json: bool) -> None:
@@ -224,7 +227,7 @@ class _Told:
         self._tracking.training(spec, made, shards)
 
 
-def _conclude(ledger: "Ledger", plan: "Plan", executed: "Executed", *, as_json: bool) -> None:
+def _conclude(plan: "Plan", executed: "Executed", *, as_json: bool) -> None:
     cost, full = executed.cost, plan.full_cost
     if as_json:
         value: dict[str, Any] = {

@@ -7,7 +7,7 @@ code  means
 1     findings, or a refused check
 2     wrong use, or input that cannot be taken
 3     the machine failed: a disk, a permission, something nobody thought of
-4     inconclusive: the environment here is not the one that was recorded
+4     inconclusive: the environment here is not the recorded one
 130   interrupted from the keyboard
 ====  ==========================================================================
 
@@ -27,6 +27,7 @@ from typer.core import TyperGroup
 
 from lineage.activity import activity
 
+INCONCLUSIVE = 4
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 USAGE: Any = typer.BadParameter.__base__  # typer's own UsageError, which it has no public name for
 
@@ -138,7 +139,7 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, Interrupted):
         return INTERRUPTED
     if isinstance(error, EnvironmentDiffers):
-        return 4
+        return INCONCLUSIVE
     damaged = (BundleBroken, DigestMismatch, KeyMismatch, LedgerBroken)
     if isinstance(error, (Refused, CertificateRefused, ExpectationsFailed, *damaged)):
         return 1
@@ -195,10 +196,10 @@ def _interrupted(error: Exception) -> bool:
 
 def _machine(error: Exception) -> bool:
     """Whether the machine failed: an OSError, or our words for one that met the disk and not the input."""
-    from disgorge.errors import ExecutionFailed, TrackingFailed
+    from disgorge.errors import ExecutionFailed, KernelsDiffer, TrackingFailed
     from lineage.errors import LineageError
 
-    if isinstance(error, OSError | MemoryError | TrackingFailed):
+    if isinstance(error, OSError | MemoryError | TrackingFailed | KernelsDiffer):
         return True
     return type(error) in (LineageError, ExecutionFailed) and isinstance(error.__cause__, OSError)
 

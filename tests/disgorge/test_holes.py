@@ -22,8 +22,7 @@ from disgorge.evidence import Utility, Verdict
 from disgorge.execute import execute
 from disgorge.jobs import Here, Job
 from disgorge.method import ModelSpec
-from disgorge.plan import Action, Plan, Step
-from disgorge.registry import Unregistered
+from disgorge.plan import Action, Plan
 from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from disgorge.training import make
@@ -46,6 +45,7 @@ from tests.toys import (
     person,
     populate,
     remove,
+    stopped,
     toy_of,
     train,
     write_rows,
@@ -69,24 +69,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ledger(trained: Path, tmp_path: Path) -> Ledger:
     """A copy of the trained toy."""
     return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
-
-
-class StoppedError(BaseException):
-    """A kill, as far as the shell can tell."""
-
-
-def stopped(ledger: Ledger, before: Action, request_id: str = "R-1") -> None:
-    """Execute a request and be killed before the first step of that action."""
-
-    def stop(step: Step) -> None:
-        if step.action is before:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        execute(
-            ledger, request_id, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=stop,
-        )  # fmt: skip
 
 
 def release(ledger: Ledger, spec: ModelSpec) -> None:

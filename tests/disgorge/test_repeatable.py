@@ -11,8 +11,7 @@ from disgorge.cli.failures import exit_code_of
 from disgorge.docket import case_of
 from disgorge.errors import EnvironmentDiffers
 from disgorge.execute import execute
-from disgorge.jobs import Here
-from disgorge.plan import Action, Step
+from disgorge.plan import Action
 from disgorge.registry import Unregistered
 from disgorge.requests import approve_plan, plan_request
 from disgorge.tracking import Untracked
@@ -21,13 +20,20 @@ from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import plain
 from lineage.state import component_of
-from tests.toys import bytes_by_name, carry, filed_and_decided, granted_plan, person, populate, toy_of, train
+from tests.toys import (
+    bytes_by_name,
+    carry,
+    filed_and_decided,
+    granted_plan,
+    is_contained,
+    person,
+    populate,
+    stopped,
+    toy_of,
+    train,
+)
 
 RELEASE = "toy-averages"
-
-
-class StoppedError(BaseException):
-    """A kill, as far as the shell can tell."""
 
 
 @pytest.fixture
@@ -64,26 +70,6 @@ def upgraded(tmp_path: Path) -> Iterator[Upgrade]:
     found = Upgrade(tmp_path, "numpy")
     yield found
     found.remove()
-
-
-def stopped(ledger: Ledger, before: Action) -> None:
-    """Execute the request and be killed before the first step of that action."""
-
-    def stop(step: Step) -> None:
-        if step.action is before:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        execute(
-            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=stop,
-        )  # fmt: skip
-
-
-def is_contained(ledger: Ledger) -> bool:
-    """Whether the release is out of service."""
-    with Catalog.of(ledger) as catalog:
-        return catalog.release(RELEASE).contained
 
 
 def test_a_library_that_the_method_does_not_use_is_nobodys_business(ledger: Ledger, tmp_path: Path) -> None:
@@ -123,7 +109,7 @@ def test_an_upgrade_in_the_middle_leaves_two_ways_on(
 ) -> None:
     granted_plan(ledger, [person(ledger, "shard-2", 0)])
     stopped(ledger, before)
-    assert is_contained(ledger)
+    assert is_contained(ledger, RELEASE)
     upgraded.install()
     with pytest.raises(EnvironmentDiffers, match="install what they were made with and run this again"):
         carry(ledger)
@@ -133,7 +119,7 @@ def test_an_upgrade_in_the_middle_leaves_two_ways_on(
     else:
         upgraded.remove()
     assert carry(ledger).verdict == "certified"
-    assert not is_contained(ledger)
+    assert not is_contained(ledger, RELEASE)
     with Catalog.of(ledger) as catalog:
         live = [component.name for component in catalog.components()]
     assert len(live) == len(set(live)) == 5
@@ -183,9 +169,6 @@ def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger:
     granted_plan(ledger, [person(ledger, "shard-2", 0)])
     stopped(ledger, Action.RECOMPOSE)
     older = as_an_older_version_recorded(ledger, tmp_path, numpy="0.1")
-    for folder in ("requests", "forget"):
-        if (ledger.home / "private" / folder).is_dir():
-            (ledger.home / "private" / folder).rename(older.home / "private" / folder)
     for file in (ledger.home / "private").iterdir():
         if not (older.home / "private" / file.name).exists():
             file.rename(older.home / "private" / file.name)
@@ -241,4 +224,4 @@ def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containmen
     ledger.content_path(shard.digest).unlink()
     with pytest.raises(DisgorgeError, match=r"the data of shard 'shard-4' is missing.*dvc pull"):
         plan_request(ledger, "R-1")
-    assert not is_contained(ledger)
+    assert not is_contained(ledger, RELEASE)

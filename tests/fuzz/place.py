@@ -116,7 +116,7 @@ class Place:
     def run(self, *arguments: str, terminal: bool = False, names: str = "") -> Ran:
         """Run a command and hold what it says to the rules; ``names`` must stand in its error, if it has one.
 
-        The exit code is 0 to 3, and 3 only for a machine that failed; an error is one line, with a way out, of
+        The exit code is 0 to 4, and 3 only for a machine that failed; an error is one line, with a way out, of
         printable characters; nothing printed moves a cursor; no traceback, whatever happened.
         """
         from disgorge.cli.app import app
@@ -130,7 +130,7 @@ class Place:
                 code = exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
         ran = Ran(code, out.getvalue(), err.getvalue())
         shown = [argument[:60] for argument in arguments]
-        assert ran.code in (0, 1, 2, 3), f"exit {ran.code} of {shown}"
+        assert ran.code in (0, 1, 2, 3, 4), f"exit {ran.code} of {shown}"
         for text in (ran.out, ran.err):
             self.check_printed(text, str(shown))
         errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]

@@ -12,7 +12,8 @@ from lineage import errors as recording
 from policies import errors as judging
 
 ONE = {"CertificateRefused", "BundleBroken", "DigestMismatch", "ExpectationsFailed", "KeyMismatch", "LedgerBroken"}
-THREE = {"TrackingFailed"}
+THREE = {"KernelsDiffer", "TrackingFailed"}
+FOUR = {"EnvironmentDiffers"}
 
 
 def tree(root: type[Exception]) -> list[type[Exception]]:
@@ -27,7 +28,8 @@ KINDS = [*tree(recording.LineageError), *tree(judging.PolicyError), *tree(doing.
 def test_the_packages_own_errors_are_said_as_they_are(kind: type[Exception]) -> None:
     error = kind("what, where, what next")
     assert words_of(error) == "what, where, what next"
-    assert exit_code_of(error) == (1 if kind.__name__ in ONE else 3 if kind.__name__ in THREE else 2)
+    name = kind.__name__
+    assert exit_code_of(error) == (1 if name in ONE else 3 if name in THREE else 4 if name in FOUR else 2)
 
 
 def test_lineage_that_met_the_disk_is_the_machines_failure() -> None:
