@@ -25,6 +25,7 @@ from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
+from disgorge.repeatable import CHANGED
 from disgorge.serving_places import served_besides, unexplained_besides
 from disgorge.still_so import require_still_so
 from disgorge.training import make, remake, spec_of
@@ -142,10 +143,10 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         ledger, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
         on_progress=workshop.on_progress,
     )  # fmt: skip
-    (before,) = step.detail["components"]
+    before = step.detail.get("untouched") or step.detail["components"][0]
     result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
-    if component.digest == before and step.detail.get("untouched"):
-        return Acted(result)
+    if step.detail.get("untouched") and (component.digest == before or not step.detail["components"]):
+        return Acted(result)  # the old one is what came out, or stays where another release has it
     if component.digest == before:
         raise ExecutionFailed(
             f"training {step.subject} again without the items gave the very same weights; either they never trained "
@@ -157,23 +158,21 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _untouched(ledger: Ledger, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
     """Return, by name, the parts of a release as it was that nothing of this removal is about: they stay as they are.
 
-    What its steps retire is left out, what the withdrawn items shaped, and what is no longer live.
+    What its steps retire or train again is left out, what the withdrawn items shaped, and what is no longer live.
     """
     composition = _composition(ledger, _before(plan, release))
-    retired = {
-        (name, digest)
-        for step in plan.steps
-        if step.action in (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
-        for name, digest in zip(step.detail["names"], step.detail["components"], strict=True)
-    }
+    steps = [step for step in plan.steps if step.action in CHANGED]
+    retired = {pair for step in steps for pair in zip(step.detail["names"], step.detail["components"], strict=True)}
+    trained = {step.subject for step in steps if step.action is Action.RETRAIN and step.release == release}
+    members = {(member.name, member.component) for member in composition.members}
     with Catalog.of(ledger) as catalog:
         live = {(each.name, each.digest): each for each in catalog.components()}
         known = by_digest(catalog.components(live=False))
     return {
         name: component
         for (name, digest), component in live.items()
-        if any((name, digest) == (member.name, member.component) for member in composition.members)
-        and (name, digest) not in retired
+        if (name, digest) in members - retired
+        and name not in trained
         and not influences([component], known) & set(case.withdrawn)
     }
 

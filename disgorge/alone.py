@@ -56,6 +56,7 @@ def _live(work: Work, pipe: int, folder: Path | None, hidden: Path | None) -> No
     """Be the new process: let go of what the old one had, do the work, and end."""
     code = 1
     try:
+        os.setsid()  # whatever it starts ends with it
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
         nothing = os.open(os.devnull, os.O_RDONLY)

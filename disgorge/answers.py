@@ -28,7 +28,7 @@ from disgorge.jobs import Job, Runner, read_items, threads
 from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Items, Model, determining, method_named, recipe_for
 from disgorge.same_answers import CALIBRATED, TOLERANCE, compare, judge
-from disgorge.training import assemble, component_name, spec_of
+from disgorge.training import assemble, component_name, recordings, spec_of
 from disgorge.utility import Measures, measures_of
 from lineage.activity import activity
 from lineage.ledger import Ledger
@@ -115,29 +115,33 @@ class Question:
         measure = {each: tuple(named[name] for name in names if name in named) for each, names in sets.items()}
         return replace(self, rows={}, measure=measure)
 
-    def job(self) -> Job:
-        """Return the job that has a runner answer."""
-        return Job("answers", {"question": plain(self)}, 0)
-
 
 def kinds_of(components: Sequence[Component]) -> dict[str, str]:
     """Return the kind of each component by its digest."""
     return {component.digest: component.kind for component in components}
 
 
-@activity("asking models, each in a process of its own")
-def ask(ledger: Ledger, question: Question, runner: Runner) -> "Answers":
-    """Return what a runner answers to a question."""
-    (done,) = runner.run([question.job()])
-    answers = load_tensors(ledger.objects.get(done.digest))
+@activity("asking models in processes of their own")
+def ask(ledger: Ledger, runner: Runner, *questions: Question) -> "tuple[Answers, ...]":
+    """Return what one process of a runner answers to each question, asked one after the other."""
+    (done,) = runner.run([Job("answers", {"questions": [plain(question) for question in questions]}, 0)])
+    found = load_tensors(ledger.objects.get(done.digest))
     ledger.objects.delete(done.digest)  # it was only handed over
-    return dict(answers)
+    answers: list[dict[str, Array]] = [{} for _ in questions]
+    for name, array in found.items():
+        place, _, what = name.partition(" ")
+        answers[int(place)][what] = array
+    return tuple(answers)
 
 
-def answer(ledger: Ledger, question: Mapping[str, Json]) -> bytes:
-    """Return what this process answers to a question in plain form, as safetensors."""
-    asked = restore(Question, question)
-    return save_tensors(answers_of(ledger, asked, assemble(ledger, asked.composition, kinds=asked.kinds)))
+def answer(ledger: Ledger, questions: Sequence[Mapping[str, Json]]) -> bytes:
+    """Return what this process answers to questions in plain form, in their order, as safetensors."""
+    found: dict[str, Array] = {}
+    for place, question in enumerate(questions):
+        asked = restore(Question, question)
+        answers = answers_of(ledger, asked, assemble(ledger, asked.composition, kinds=asked.kinds))
+        found |= {f"{place} {name}": array for name, array in answers.items()}
+    return save_tensors(found)
 
 
 def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, Array]":
@@ -190,8 +194,8 @@ def check_answers(
     to.
     """
     start = time.perf_counter()
-    there = ask(ledger, question, apart)
-    old = ask(ledger, before, apart)
+    (there,) = ask(ledger, apart, question)
+    (old,) = ask(ledger, apart, before)
     laid_out = _read(there.get("layout"))
     strange = _not_laid_out(laid_out, question, _recipes(ledger, components))
     found = compare(*({name: of[name] for name in of if name not in _NOT_COMPARED} for of in (served, there, old)))
@@ -225,13 +229,11 @@ def check_answers(
 
 def _recipes(ledger: Ledger, components: Sequence[Component]) -> dict[str, tuple[str, list[Json]]]:
     """Return, by name, the digest of each component and what determines it, of all recipes it was recorded with."""
-    found: dict[str, tuple[str, list[Json]]] = {each.name: (each.digest, []) for each in components}
-    for fact in ledger.facts("component"):
-        body = fact.body["component"]
-        digest, recipes = found.get(body["name"], ("", []))
-        if body["digest"] == digest:
-            recipes.append(determining(body["recipe"]))
-    return found
+    recorded = recordings(ledger)
+    return {
+        each.name: (each.digest, [determining(one.recipe) for one in recorded.get((each.name, each.digest), [each])])
+        for each in components
+    }
 
 
 def _not_laid_out(

@@ -279,6 +279,8 @@ def _against_the_rest(checks: Collection[Check], required: Collection[str], subj
         reported = check.name in required and check.subject in subjects
         if check.verdict == Verdict.FAIL and not reported:
             yield f"check {check.name} is fail for {check.subject}: {check.answer}"
+        if check.verdict == Verdict.INCONCLUSIVE and check.detail.get("elsewhere") and not reported:
+            yield f"check {check.name} is inconclusive for {check.subject}: {check.answer}"
         if check.verdict == Verdict.PASS:
             yield from _against_controls(check, checks)
 

@@ -10,6 +10,7 @@ from disgorge.errors import AlreadyExecuted
 from disgorge.forms import require_form
 from disgorge.kept_records import kept_record
 from disgorge.plan import Plan
+from lineage import losses
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, restore
@@ -26,6 +27,8 @@ class Case:
     plan: str | None = None
     """Digest of the last plan made."""
     approvals: dict[str, list[str]] = field(default_factory=dict)
+    facts_lost: bool = False
+    """Whether facts were lost while it was open, holds perhaps among them; what was approved before does not count."""
     """Plan digest to the pseudonyms of those who approved it."""
     accepts_loss: set[str] = field(default_factory=set)
     """Digests of plans approved with their loss of utility."""
@@ -122,6 +125,8 @@ def docket(ledger: Ledger) -> dict[str, Case]:
     for fact in ledger.facts():
         try:
             require_form(fact)
+            if fact.kind == losses.KIND:
+                _approve_anew(cases)
             _take(fact, cases, by_plan)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise LedgerBroken(
@@ -129,6 +134,15 @@ def docket(ledger: Ledger) -> dict[str, Case]:
                 "it was appended by a program that does not know this format: restore the file as it was before"
             ) from problem
     return cases
+
+
+def _approve_anew(cases: dict[str, Case]) -> None:
+    """Let no approval count from before facts were lost: a hold may be among them, and the approver has to look."""
+    for case in cases.values():
+        if not case.closed:
+            case.facts_lost = True
+            case.approvals.clear()
+            case.accepts_loss.clear()
 
 
 def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:

@@ -24,7 +24,7 @@ from disgorge.machine import differences, recorded_environment
 from disgorge.method import Items, method_named, seed_of
 from disgorge.probes.never_trained import never_trained
 from disgorge.reexecuted import earlier_reexecutions, is_proved, reexecuted
-from disgorge.training import assemble, make, reference_release, spec_of
+from disgorge.training import assemble, make, recording_for_here, recordings, reference_release, spec_of
 from disgorge.utility import compared, headline_of, utility_check
 from lineage.activity import activity
 from lineage.catalog import Catalog
@@ -88,7 +88,8 @@ class Examiner:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
-        members = members_of(after, known)
+        recorded_as = recordings(self.ledger)
+        members = tuple(recording_for_here(member, recorded_as) for member in members_of(after, known))
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(
@@ -98,12 +99,15 @@ class Examiner:
         apart = self.independent()
         try:
             reexecution = self._reexecute(title, question, members, apart, were=were, learned=learned, request=request)
-            # only now, because re-execution puts back the bytes of a part that somebody swapped; and the old model
-            # answers first: what a method remembers of that must be there when the new one is asked
-            old = ask(self.ledger, question.of(before, were).measures(), self.runner)
-            served = ask(self.ledger, replace(question, measure=question.measures().measure), self.runner)
+            # only now, because re-execution puts back the bytes of a part that somebody swapped; and one process is
+            # asked about both, the old model first: what a method remembers of that must be there for the new one
+            asked_first = question.of(before, were)
+            measure = question.measures().measure
+            old, served = ask(
+                self.ledger, self.runner, replace(asked_first, measure=measure), replace(question, measure=measure)
+            )  # fmt: skip
             answered = check_answers(
-                self.ledger, question, served, members, before=question.of(before, were), apart=apart,
+                self.ledger, question, served, members, before=asked_first, apart=apart,
                 never_trained=reexecution,
             )  # fmt: skip
         finally:
@@ -201,7 +205,7 @@ class Examiner:
         kinds = {digests[m.name]: question.kinds[m.component] for m in question.composition.members}
         members = in_member_order(replace(m, component=digests[m.name]) for m in question.composition.members)
         other = replace(question, composition=replace(question.composition, members=members), kinds=kinds, rows=rows)
-        answers = ask(self.ledger, other, self.runner)
+        (answers,) = ask(self.ledger, self.runner, other)
         return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
 
     @activity("training models to compare with")

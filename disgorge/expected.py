@@ -8,10 +8,12 @@ idle cores and is a constant here. So on a machine that is busy, or several time
 
 from collections.abc import Iterable, Mapping
 
+from disgorge.docket import Case
 from disgorge.laying_out import layout_of
-from disgorge.method import Blueprint, Method, methods
+from disgorge.method import Blueprint, Method, method_named
 from disgorge.plan import Action, Expected, Plan, shards_after
 from disgorge.reexecuted import earlier_reexecutions, is_proved
+from disgorge.repeatable import current_members
 from disgorge.training import component_name, spec_of
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -27,7 +29,7 @@ _QUESTIONS = 4
 """Times a model is asked: the old one and the new one, each for its utility and for its answers."""
 
 
-def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expected]:
+def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict[str, Expected]:
     """Return, by release, the seconds its evidence will take and those it will be out of service.
 
     ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
@@ -36,7 +38,7 @@ def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expect
     earlier = earlier_reexecutions(ledger)
     with Catalog.of(ledger) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
-        current = {component.name: component for component in catalog.components()}
+        known = {(component.name, component.digest): component for component in catalog.components(live=False)}
         compositions = {
             step.subject: catalog.composition(step.detail["before"])
             for step in plan.steps
@@ -48,8 +50,10 @@ def expected(ledger: Ledger, plan: Plan, *, references: int) -> dict[str, Expect
     loading, found, since = 0.0, {}, removal
     for release, composition in compositions.items():
         spec = spec_of(composition)
-        method = methods()[spec.method]
+        method = method_named(spec.method)
         blueprints = layout_of(method, spec, shards)
+        members = current_members(composition, case)
+        current = {name: known[name, digest] for name, digest in members.items() if (name, digest) in known}
         parts = {component_name(spec.release, blueprint.name): blueprint for blueprint in blueprints}
         costs = {name: trained.get(name, current[name].cost.seconds if name in current else 0.0) for name in parts}
         proved = {name for name in parts if name in current and is_proved(current[name], earlier)}

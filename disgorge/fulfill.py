@@ -175,10 +175,14 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
         yield f"its guarantee is {done.guarantee.label}, owed is {owed.guarantee.label}"
     if owed.scope is Scope.WHOLE_LINEAGE and given.scope is not Scope.WHOLE_LINEAGE:
         yield "everything built on the items had to be destroyed, and it removed their influence"
+    if done.approvals < owed.approvals:
+        yield f"{counted(max(done.approvals, 1), 'person', 'people')} approved it, and {owed.approvals} must"
     if not evidence.after:
         return  # every release was destroyed: no method and no check of a model is left to ask for
     if missing := sorted(set(owed.evidence) - set(evidence.required)):
         yield f"it required no check {', '.join(missing)}"
+    if (owed.utility_floor or 0.0) > (done.utility_floor or 0.0):
+        yield f"it demanded no utility of {owed.utility_floor:.0%} of what it was"
     if strange := sorted(family.value for family in set(given.families) - set(owed.families)):
         yield f"it may have used {', '.join(strange)}, which this decision does not admit"
 

@@ -34,13 +34,13 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
     Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` where another
-    version of the method is installed. A question (:mod:`disgorge.answers`) is carried out alike: its result is the
+    version of the method is installed. Questions (:mod:`disgorge.answers`) are carried out alike: the result is the
     answers.
     """
-    if "question" in recipe:
+    if "questions" in recipe:
         from disgorge.answers import answer  # which asks runners, and so imports this module
 
-        return answer(ledger, recipe["question"])
+        return answer(ledger, recipe["questions"])
     method = method_named(recipe["method"])
     if method.version != recipe["version"]:
         raise ExecutionFailed(
@@ -54,9 +54,9 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
 
 
 def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the modules of libraries that the method of a recipe, or of the model a question is about, uses."""
-    asked = recipe.get("question")
-    return method_named(asked["composition"]["method"] if asked else recipe["method"]).libraries
+    """Return the modules of libraries that the method of a recipe, or of the model that questions are about, uses."""
+    asked = recipe.get("questions")
+    return method_named(asked[0]["composition"]["method"] if asked else recipe["method"]).libraries
 
 
 @contextmanager

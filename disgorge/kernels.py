@@ -38,10 +38,8 @@ _OF_NUMPY = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CO
 STEERING = (*_OF_TORCH, *_OF_NUMPY)
 """Variables that steer which kernels torch, its libraries and numpy use; workers inherit none of them."""
 _VALUE = re.compile(r"[A-Za-z0-9_,. -]{1,200}")
-_READ_BACK = {"aten": "AVX2", "mkl": "AVX2", "onednn": "AVX2"}
-"""What each library says of itself under :data:`PORTABLE`."""
 _MKL_BRANCHES = {
-    3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX", 10: "AVX2",
+    2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX", 10: "AVX2",
     11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1",
 }  # fmt: skip
 """MKL's names of its code branches, from ``mkl_cbwr_get`` (oneMKL reference, conditional numerical reproducibility)."""
@@ -127,18 +125,20 @@ def in_use() -> dict[str, str]:
 
 
 def not_as_asked(variables: Mapping[str, str], used: Mapping[str, str]) -> str:
-    """Say which library uses other kernels than :data:`PORTABLE` asks for, "" if none does.
+    """Say that ATen uses other kernels than were set, "" if it does not: the choice that is known to fail.
+
+    MKL obeys its setting on Intel's processors only and takes its own choice elsewhere, and oneDNN takes less where
+    there is less. What they took is recorded, and where it matters the environments differ.
 
     >>> not_as_asked(PORTABLE, {"aten": "DEFAULT", "mkl": "AVX2"})
     'aten uses DEFAULT kernels where AVX2 was set'
-    >>> not_as_asked({}, {"aten": "AVX512"}), not_as_asked(PORTABLE, {})
-    ('', '')
+    >>> not_as_asked({}, {"aten": "AVX512"}), not_as_asked(PORTABLE, {}), not_as_asked(PORTABLE, {"mkl": "AUTO"})
+    ('', '', '')
     """
-    if any(variables.get(name) != value for name, value in PORTABLE.items()):
+    asked, took = variables.get("ATEN_CPU_CAPABILITY", "").upper(), used.get("aten", "")
+    if asked not in ("AVX2", "AVX512", "DEFAULT") or took in ("", asked):
         return ""
-    other = [f"{name} uses {used[name]} kernels where {_READ_BACK[name]} was set" for name in sorted(used)
-             if used[name] != _READ_BACK[name]]  # fmt: skip
-    return "; ".join(other)
+    return f"aten uses {took} kernels where {asked} was set"
 
 
 def _mkl() -> str:

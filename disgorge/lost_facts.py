@@ -41,7 +41,11 @@ def accept_loss(ledger: Ledger) -> Accepted:
 def _whole_steps(facts: Sequence[Fact]) -> int:
     """Return how many facts there are before a withdrawal of shards whose end is lost."""
     place, withdrawn = len(facts), False
-    while place and facts[place - 1].kind in ("shard", "shard-withdrawn") and facts[place - 1].at == facts[-1].at:
+    while (
+        place
+        and facts[place - 1].kind in ("shard", "shard-withdrawn", "overlap")
+        and facts[place - 1].at == facts[-1].at
+    ):
         withdrawn |= facts[place - 1].kind == "shard-withdrawn"
         place -= 1
     return place if withdrawn else len(facts)

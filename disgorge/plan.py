@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from disgorge.errors import DisgorgeError
-from lineage.records import Cost, Json, Shard, ShardChange, digest_of, restore
+from lineage.records import LEFT_OUT, Cost, Json, Shard, ShardChange, digest_of, restore
 from policies.taxonomy import Guarantee, Remedy
 
 
@@ -84,8 +84,8 @@ class Plan:
     approvals: int
     utility_floor: float | None
     full_cost: Cost
-    probes: tuple[str, ...] = ()
-    expected: dict[str, Expected] = field(default_factory=dict)
+    probes: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+    expected: dict[str, Expected] = field(default_factory=dict, metadata={LEFT_OUT: True})
 
     @cached_property
     def digest(self) -> str:

@@ -16,8 +16,21 @@ from policies.taxonomy import Guarantee, Remedy
 _CHEAPEST_FIRST = (Remedy.DROP, Remedy.SUBTRACT, Remedy.RETRAIN)
 _ACTIONS = {Remedy.DROP: Action.DROP, Remedy.SUBTRACT: Action.SUBTRACT, Remedy.RETRAIN: Action.RETRAIN}
 
-Again = Mapping[str, Mapping[str, tuple[Component, str]]]
-"""By release and name, components that are trained again though nothing of the request reaches them, and why."""
+
+@dataclass(frozen=True, slots=True)
+class AgainHere:
+    """A component that is trained again though nothing of the request reaches it: why, and whether it stays.
+
+    It stays where a release has it that the plan does not renew.
+    """
+
+    component: Component
+    why: str
+    stays: bool
+
+
+Again = Mapping[str, Mapping[str, AgainHere]]
+"""By release and name, the components that are trained again though nothing of the request reaches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +96,14 @@ def remedies_for(
         if step is None:
             return None
         steps.append(step)
-    steps += [_again(hit, part, target[name], why) for name, (part, why) in again.get(hit.label, {}).items()]
+    steps += [_again(hit, part, target[name]) for name, part in again.get(hit.label, {}).items()]
     order = {name: place for place, name in enumerate(target)}
     return sorted(steps, key=lambda step: order.get(step.subject, -1))
 
 
-def _again(hit: Hit, component: Component, blueprint: Blueprint, why: str) -> Step:
+def _again(hit: Hit, again: AgainHere, blueprint: Blueprint) -> Step:
     """Return the step that trains a component again that the removal does not touch."""
+    component = again.component
     return Step(
         id=f"retrain-{component.name}",
         action=Action.RETRAIN,
@@ -97,8 +111,8 @@ def _again(hit: Hit, component: Component, blueprint: Blueprint, why: str) -> St
         release=hit.label,
         guarantee=Guarantee.EXACT,
         cost=_cost(Remedy.RETRAIN, component, blueprint),
-        words=f"Train {component.name} again here, though the removal does not touch it: {why}.",
-        detail={**retiring([component]), "untouched": True},
+        words=f"Train {component.name} again here, though the removal does not touch it: {again.why}.",
+        detail={**retiring([] if again.stays else [component]), "untouched": component.digest},
     )
 
 

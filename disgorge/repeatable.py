@@ -7,23 +7,24 @@ installed. What was re-executed earlier needs no second look. The ways on are tw
 what was recorded, or train these parts again as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.laying_out import layout_of
 from disgorge.machine import cannot_repeat, recorded_environment, unlike_here
-from disgorge.method import Blueprint, Method, ModelSpec, determining, methods, recipe_for
+from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
 from disgorge.plan import Action, Plan, shards_after
 from disgorge.reexecuted import earlier_reexecutions, is_proved
-from disgorge.training import component_name, spec_of
+from disgorge.training import component_name, recordings, spec_of
 from lineage.catalog import Catalog
 from lineage.counted import counted
 from lineage.ledger import Ledger
-from lineage.records import Component, Cost, Shard
+from lineage.records import Component, Composition, Cost, Shard
 
-_CHANGED = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
+CHANGED = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
+"""What the steps do that leave no part as it was."""
 _LISTED = 3
 """Parts that an error names; the rest is counted."""
 
@@ -36,7 +37,9 @@ class Unrepeatable:
     why: tuple[str, ...]
 
 
-def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[str, dict[str, Unrepeatable]]:
+def unrepeatable(
+    ledger: Ledger, plan: Plan, case: Case, *, strictly: bool = False
+) -> dict[str, dict[str, Unrepeatable]]:
     """Return, by release and by name, inputs first, the parts a plan leaves alone whose evidence cannot be had here.
 
     ``strictly`` counts every difference of the environment, those too with which bits are expected to be equal, such as
@@ -44,34 +47,50 @@ def unrepeatable(ledger: Ledger, plan: Plan, *, strictly: bool = False) -> dict[
     """
     with Catalog.of(ledger) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
-        current = {component.name: component for component in catalog.components()}
-        specs = {
-            step.subject: spec_of(catalog.composition(step.detail["before"]))
+        compositions = {
+            step.subject: catalog.composition(step.detail["before"])
             for step in plan.steps
             if step.action is Action.RECOMPOSE
         }
-    changed = {name for step in plan.steps if step.action in _CHANGED for name in step.detail["names"]}
-    earlier = earlier_reexecutions(ledger)
+    recorded, earlier = recordings(ledger), earlier_reexecutions(ledger)
     found: dict[str, dict[str, Unrepeatable]] = {}
-    for release, spec in specs.items():
-        method = methods()[spec.method]
+    for release, composition in compositions.items():
+        spec = spec_of(composition)
+        method = method_named(spec.method)
+        steps = [step for step in plan.steps if step.action in CHANGED and step.release == release]
+        changed = {name for step in steps for name in (step.subject, *step.detail["names"])}
         blueprints = layout_of(method, spec, shards)
         _require_data(ledger, blueprints, shards, plan)
         digests = {("shard", name): shard.digest for name, shard in shards.items()}
         parts: dict[str, Unrepeatable] = {}
+        members = current_members(composition, case)
         for blueprint in blueprints:
             name = component_name(spec.release, blueprint.name)
-            component = current.get(name)
-            if component is not None:
-                digests["component", blueprint.name] = component.digest
-            if name in changed or component is None:
+            known = recorded.get((name, members.get(name, "")), [])
+            if known:
+                digests["component", blueprint.name] = known[-1].digest
+            if name in changed or not known:
                 continue
-            if is_proved(component, earlier) and not _reads_any(spec, blueprint, parts):
+            if any(is_proved(each, earlier) for each in known) and not _reads_any(spec, blueprint, parts):
                 continue
-            if why := _why(method, spec, blueprint, component, digests, parts, strictly=strictly):
-                parts[name] = Unrepeatable(component, why)
+            if why := _why(method, spec, blueprint, known, digests, parts, strictly=strictly):
+                parts[name] = Unrepeatable(known[-1], why)
         if parts:
             found[release] = parts
+    return found
+
+
+def current_members(composition: Composition, case: Case) -> dict[str, str]:
+    """Return, by name, the digests of a composition's parts, or of what retraining for the request made of them."""
+    results = [result for done in case.steps.values() for result in done.values()]
+    retrained = {result["before"]: result["after"] for result in results if "cost" in result}
+    found = {}
+    for member in composition.members:
+        digest, seen = member.component, set[str]()
+        while digest in retrained and digest not in seen:
+            seen.add(digest)
+            digest = retrained[digest]
+        found[member.name] = digest
     return found
 
 
@@ -80,7 +99,7 @@ def require_repeatable(ledger: Ledger, plan: Plan, case: Case) -> None:
     done = case.steps.get(plan.digest, {})
     if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
         return
-    if found := unrepeatable(ledger, plan):
+    if found := unrepeatable(ledger, plan, case):
         raise refusal(plan.request, found)
 
 
@@ -102,22 +121,30 @@ def _why(
     method: Method,
     spec: ModelSpec,
     blueprint: Blueprint,
-    component: Component,
+    known: Sequence[Component],
     digests: Mapping[tuple[str, str], str],
     others: Mapping[str, Unrepeatable],
     *,
     strictly: bool,
 ) -> tuple[str, ...]:
+    """Return why none of the recordings of a part can be made again here; nothing where one can."""
     if _reads_any(spec, blueprint, others):
         return ("what it is trained from is trained again",)
-    if not component.recipe:
-        return ("it was recorded without a recipe",)
-    if determining(recipe_for(method, blueprint, digests, spec)) != determining(component.recipe):
-        return ("the model without the items asks for another recipe",)
-    if component.recipe.get("version") != method.version:
-        return (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
-    recorded = recorded_environment(component)
-    return cannot_repeat(recorded, method.libraries) or (unlike_here(recorded, method.libraries) if strictly else ())
+    wanted = determining(recipe_for(method, blueprint, digests, spec))
+    why: tuple[str, ...] = ("it was recorded without a recipe",)
+    for component in reversed([each for each in known if each.recipe]):
+        if determining(component.recipe) != wanted:
+            why = ("the model without the items asks for another recipe",)
+        elif component.recipe.get("version") != method.version:
+            why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
+        else:
+            recorded = recorded_environment(component)
+            why = cannot_repeat(recorded, method.libraries)
+            if strictly and not why:
+                why = unlike_here(recorded, method.libraries)
+        if not why:
+            return ()
+    return why
 
 
 def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrepeatable]) -> bool:

@@ -22,7 +22,7 @@ from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import Plan
 from disgorge.planning import make_plan
-from disgorge.remedy_choice import Again
+from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
 from disgorge.training import reference_release
 from disgorge.turn import turn
@@ -154,6 +154,7 @@ def plan_request(
         shards = {shard.name: shard for shard in catalog.shards()}
         components = {component.digest: component for component in catalog.components(live=False)}
         references = _references_of(catalog, impact)
+        elsewhere = _members_of_others(catalog, impact)
     if not impact.shards and not impact.affected and not impact.releases:
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         if not case.withdrawn and (by := case.covered_by):
@@ -171,17 +172,20 @@ def plan_request(
         )  # fmt: skip
 
     plan = planned({})
-    left_alone = unrepeatable(ledger, plan, strictly=retrain_untouched)
+    left_alone = unrepeatable(ledger, plan, case, strictly=retrain_untouched)
     if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
         _require_news(ledger, case, impact)
     if left_alone:
         if not retrain_untouched:
             raise refusal(request_id, left_alone)
         plan = planned({
-            release: {name: (part.component, "; ".join(part.why)) for name, part in parts.items()}
+            release: {
+                name: AgainHere(part.component, "; ".join(part.why), (name, part.component.digest) in elsewhere)
+                for name, part in parts.items()
+            }
             for release, parts in left_alone.items()
         })  # fmt: skip
-    plan = replace(plan, expected=expected(ledger, plan, references=REFERENCES))
+    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES))
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
@@ -205,6 +209,17 @@ def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
     yield from (("shard", change.before.name, change.before.digest) for change in impact.shards)
     yield from (("component", each.component.name, each.component.digest) for each in impact.affected)
     yield from (("release", hit.release.name, hit.release.alias, hit.release.composition) for hit in impact.releases)
+
+
+def _members_of_others(catalog: Catalog, impact: Impact) -> frozenset[tuple[str, str]]:
+    """Return the names and digests of the parts of live releases that the request does not reach."""
+    hit = {(found.release.name, found.release.alias) for found in impact.releases}
+    others = [release for release in catalog.releases() if (release.name, release.alias) not in hit]
+    return frozenset(
+        (member.name, member.component)
+        for release in others
+        for member in catalog.composition(release.composition).members
+    )
 
 
 def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component]]:
@@ -262,8 +277,9 @@ def require_approved(case: Case, plan: Plan) -> None:
     who = set(case.approvals.get(plan.digest, []))
     needed = max(plan.approvals, 1)
     if len(who) < needed:
+        lost = " since facts were lost, holds perhaps among them" if case.facts_lost else ""
         raise NotApproved(
-            f"the plan of {plan.request} has {len(who)} of {needed} approvals; approve it with `disgorge request "
+            f"the plan of {plan.request} has {len(who)} of {needed} approvals{lost}; approve it with `disgorge request "
             f"approve {plan.request} {plan.digest[:12]} --by NAME`"
         )
     if plan.warnings and plan.digest not in case.accepts_loss:

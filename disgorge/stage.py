@@ -46,12 +46,12 @@ class Stage:
         self._folder.cleanup()
 
     def furnish(self, recipe: Mapping[str, Json]) -> None:
-        """Put there what a recipe, or a question about a composition, names by digest.
+        """Put there what a recipe, or questions about compositions, name by digest.
 
         What the source has not is left out: whoever carries the job out says what is missing.
         """
-        question = recipe.get("question")
-        uses = list(_asked(question) if question else ((use["of"], use["digest"]) for use in recipe.get("uses", ())))
+        uses = [pair for question in recipe.get("questions", ()) for pair in _asked(question)]
+        uses += [(use["of"], use["digest"]) for use in recipe.get("uses", ())]
         for kind, digest in uses:
             source, target = (_place(ledger, kind, digest) for ledger in (self.source, self.ledger))
             if source.is_file() and not target.exists():

@@ -15,7 +15,7 @@ from disgorge.jobs import Job, OnProgress, Runner, unseen
 from disgorge.kernels import steer_this_process
 from disgorge.laying_out import layout_of, touched_by_removable
 from disgorge.machine import can_be_reused
-from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, recipe_for
+from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, methods, recipe_for
 from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -128,7 +128,10 @@ def _make(
 ) -> Made:
     method = method_named(spec.method)
     title = recorded_as or spec.release
-    recorded = _recorded(ledger)
+    recorded: dict[str, list[Component]] = {}
+    for each in recordings(ledger).values():
+        for component in each:
+            recorded.setdefault(component.recipe_digest, []).append(component)
     with Catalog.of(ledger) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
     digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
@@ -178,16 +181,25 @@ def _make(
     return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
 
 
-def _recorded(ledger: Ledger) -> dict[str, list[Component]]:
-    """Return every component as it was recorded, by the digest of its recipe, oldest first.
+def recordings(ledger: Ledger) -> dict[tuple[str, str], list[Component]]:
+    """Return every component as it was recorded, by name and digest, oldest first.
 
-    The catalog has one record of each name and digest; two recipes, or two environments, may make the same bytes.
+    The catalog has one record of each; two recipes, or two environments, may make the same bytes.
     """
-    found: dict[str, list[Component]] = {}
+    found: dict[tuple[str, str], list[Component]] = {}
     for fact in ledger.facts("component"):
         component = component_of(fact.body["component"])
-        found.setdefault(component.recipe_digest, []).append(component)
+        found.setdefault((component.name, component.digest), []).append(component)
     return found
+
+
+def recording_for_here(component: Component, recorded: Mapping[tuple[str, str], list[Component]]) -> Component:
+    """Return the recording of a component that is best made again here: one of this environment, else the last."""
+    found = recorded.get((component.name, component.digest), [component])
+    libraries = (
+        method_named(found[-1].recipe["method"]).libraries if found[-1].recipe.get("method") in methods() else ()
+    )
+    return next((each for each in reversed(found) if can_be_reused(each, libraries)), found[-1])
 
 
 def is_whole(ledger: Ledger, component: str) -> bool:

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,7 @@ class _Spawner:
 
     def _stop(self, order: int) -> None:
         if (child := self._children.get(order)) is not None:
-            os.kill(child.process, signal.SIGKILL)
+            _end_group(child.process)
             child.ended = True  # nobody waits for its answer
 
     def _hear(self, child: _Child) -> None:
@@ -133,10 +134,18 @@ class _Spawner:
             return
         self._selector.unregister(child.pipe)
         child.pipe.close()
+        _end_group(child.process)  # it has answered, or never will
         os.waitpid(child.process, 0)
         del self._children[child.order]
         if not child.ended:
             self._say(child.order, {"error": ENDED, "machine": True})
+
+
+def _end_group(process: int) -> None:
+    """End a job's process and all that it started."""
+    for end in (os.killpg, os.kill):  # the group is there from the moment it made one
+        with suppress(ProcessLookupError, PermissionError):
+            end(process, signal.SIGKILL)
 
 
 def _serve_in_child(order: Mapping[str, Json], pipe: int, confined: bool) -> None:

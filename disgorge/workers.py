@@ -203,6 +203,8 @@ class _Spawner:
 
     def last_words(self) -> str:
         """Return what was last said on standard error, for whoever looks for the cause of a death."""
+        if self._said.closed:
+            return ""
         self._said.seek(0)
         said = self._said.read().decode(errors="replace").strip().splitlines()
         return f" (it said: {said[-1][:300]})" if said else ""

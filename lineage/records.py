@@ -17,7 +17,7 @@ Rules these records keep:
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +26,9 @@ import rfc8785
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+LEFT_OUT = "left out while empty"
+"""Metadata of a field that records of earlier versions do not have: empty, it does not change their digests."""
 
 Json = Any
 """A value that canonical JSON can write: None, bool, int below 2**53, finite float, str, list, dict."""
@@ -122,7 +125,7 @@ class Component:
     recipe: dict[str, Json] = field(default_factory=dict)
     cost: Cost = Cost()
     locations: tuple[str, ...] = ()
-    environment: dict[str, Json] = field(default_factory=dict)
+    environment: dict[str, Json] = field(default_factory=dict, metadata={LEFT_OUT: True})
 
     @property
     def recipe_digest(self) -> str:
@@ -249,7 +252,11 @@ def plain(value: Any) -> Json:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {
+            each.name: plain(inner)
+            for each in fields(value)
+            if (inner := getattr(value, each.name)) or not each.metadata.get(LEFT_OUT)
+        }
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -79,13 +79,18 @@ def kind_of(lie: str) -> str:
     return "training" if lie in TRAINING else "laying out" if lie in LAYING_OUT else "answering"
 
 
-def removal_from(toy: Toy, folder: Path) -> Executed:
-    """Remove one person from each of two shards of a toy, re-executing apart."""
+def removal_from(toy: Toy, folder: Path, *, as_shipped: bool = False) -> Executed:
+    """Remove one person from each of two shards of a toy, re-executing apart.
+
+    What trains and answers is this process, or, as the command line has it, processes of their own.
+    """
     ledger = Ledger.init(folder / "workspace")
     populate(ledger, toy, folder / "sources")
     train(ledger, toy)
     granted_plan(ledger, [person(ledger, name, 0) for name in toy.spec.shards[1:3]])
-    return carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True))
+    with Workers(ledger, count=2) as workers:
+        runner = workers if as_shipped else None
+        return carry(ledger, runner=runner, independent=lambda: Workers(ledger, count=1, apart=True))
 
 
 @pytest.mark.parametrize(("lie", "method"), cases(), ids=[" - ".join(case) for case in cases()])
@@ -111,9 +116,36 @@ def test_a_liar_gets_no_certificate(lie: str, method: str, tmp_path: Path) -> No
     assert not list(ledger.facts("request-closed"))
 
 
+def answering() -> list[str]:
+    """The lies that are told by what answers."""
+    from liars import ANSWERING
+
+    return list(ANSWERING)
+
+
+@pytest.mark.parametrize("lie", answering())
+def test_a_liar_that_answers_gets_none_where_models_are_asked_in_processes_of_their_own(
+    lie: str, tmp_path: Path
+) -> None:
+    """As the command line has it: the process that is asked about the new model was asked about the old one before."""
+    from liars import lying
+
+    toy, verdict = (
+        lying(toy_of("averages", 5), lie, salt=hashlib.sha256(str(tmp_path).encode()).hexdigest()),
+        "certified",
+    )
+    try:
+        with pytest.raises(CertificateRefused, match=WHY["answering"]):
+            removal_from(toy, tmp_path, as_shipped=True)
+        verdict = "refused"
+    finally:
+        tally("liars", f"{lie} - averages, as shipped", where="answering", caught=verdict == "refused")
+
+
+@pytest.mark.parametrize("as_shipped", [False, True])
 @pytest.mark.parametrize("method", METHODS if FULL else METHODS[:1])
-def test_the_honest_method_gets_one_by_the_same_route(method: str, tmp_path: Path) -> None:
-    assert removal_from(toy_of(method, 5), tmp_path).verdict == "certified"
+def test_the_honest_method_gets_one_by_the_same_route(method: str, as_shipped: bool, tmp_path: Path) -> None:
+    assert removal_from(toy_of(method, 5), tmp_path, as_shipped=as_shipped).verdict == "certified"
 
 
 @pytest.mark.parametrize("lie", ["hiding place", "environment"])

@@ -112,6 +112,7 @@ def carry(
     ledger: Ledger,
     request_id: str = "R-1",
     *,
+    runner: Runner | None = None,
     independent: Callable[[], Runner] | None = None,
     references: int = 0,
     registrar: Registrar | None = None,
@@ -121,7 +122,7 @@ def carry(
     References are trained only where the plan has probes.
     """
     return execute(
-        ledger, request_id, runner=Here(ledger), independent=independent or (lambda: Here(ledger)),
+        ledger, request_id, runner=runner or Here(ledger), independent=independent or (lambda: Here(ledger)),
         references=references, registrar=registrar or Unregistered(), observer=Untracked(),
     )  # fmt: skip
 

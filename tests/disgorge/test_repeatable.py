@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.audit import audit
 from disgorge.cli.failures import exit_code_of
 from disgorge.docket import case_of
 from disgorge.errors import EnvironmentDiffers
 from disgorge.execute import execute
-from disgorge.plan import Action
+from disgorge.plan import Action, Plan
 from disgorge.registry import Unregistered
 from disgorge.requests import approve_plan, plan_request
 from disgorge.tracking import Untracked
 from disgorge.workers import Workers
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
-from lineage.records import plain
+from lineage.records import digest_of, plain, restore
 from lineage.state import component_of
 from tests.toys import (
     bytes_by_name,
@@ -213,6 +214,65 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
     assert again == ["toy-tangent/tangent/shard-3"]
     approve_plan(ledger, "R-1", plan.digest, approver="ann")
     assert carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True)).verdict == "certified"
+
+
+def alias(ledger: Ledger, name: str) -> dict[str, str]:
+    """The parts of what an alias serves, by name."""
+    with Catalog.of(ledger) as catalog:
+        return {m.name: m.component for m in catalog.composition(catalog.release(RELEASE, name).composition).members}
+
+
+@pytest.mark.parametrize("shares", ["every shard", "no touched shard"])
+def test_two_aliases_with_parts_of_the_same_names_are_kept_apart(ledger: Ledger, shares: str) -> None:
+    """The parts of an alias are those of its composition, not what was recorded last under their names."""
+    toy = toy_of("averages", 3)
+    shards = toy.spec.shards if shares == "every shard" else tuple(s for s in toy.spec.shards if s != "shard-2")
+    train(ledger, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
+    before = alias(ledger, "next")
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    assert carry(ledger).verdict == "certified"
+    assert alias(ledger, "live")[f"{RELEASE}/mean/shard-4"] != alias(ledger, "next")[f"{RELEASE}/mean/shard-4"]
+    for name, digest in alias(ledger, "next").items():
+        assert ledger.objects.exists(digest)
+        assert digest == before[name] or (name.endswith("shard-2") and shares == "every shard")
+
+
+def test_a_model_that_was_trained_with_another_seed_and_back_is_removed_from(ledger: Ledger) -> None:
+    toy = toy_of("averages", 3)
+    train(ledger, replace(toy, spec=replace(toy.spec, seed=99)))
+    train(ledger, toy)
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    assert carry(ledger).verdict == "certified"
+
+
+def test_what_is_trained_again_stays_where_another_alias_has_it(ledger: Ledger, upgraded: Upgrade) -> None:
+    """The alias that the request does not reach keeps its parts and serves on."""
+    toy = toy_of("averages", 3)
+    rest = tuple(name for name in toy.spec.shards if name != "shard-2")
+    train(ledger, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
+    before = alias(ledger, "next")
+    assert set(before.items()) < set(alias(ledger, "live").items()), "they share what the request does not touch"
+    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
+    upgraded.install()
+    plan = plan_request(ledger, "R-1", retrain_untouched=True)
+    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    assert carry(ledger).verdict == "certified"
+    assert alias(ledger, "next") == before
+    assert all(ledger.objects.exists(digest) for digest in before.values())
+    assert [finding.id for finding in audit(ledger) if finding.level.value == "error"] == []
+
+
+def test_records_of_an_older_version_keep_their_digests(ledger: Ledger) -> None:
+    """Fields that came later are left out while they are empty, so a plan that was begun before is found again."""
+    plan = granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    old = replace(plan, expected={}, probes=())
+    body = plain(old)
+    assert not {"expected", "probes"} & set(body)
+    assert restore(Plan, body).digest == old.digest == digest_of(body)
+    assert {"expected"} <= set(plain(plan))
+    (part, *_) = (fact.body["component"] for fact in ledger.facts("component"))
+    older = {name: value for name, value in part.items() if name != "environment"}
+    assert plain(component_of(older)) == older
 
 
 def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(ledger: Ledger) -> None:
