@@ -112,12 +112,10 @@ def is_unusable(variables: Mapping[str, str]) -> bool:
 
 
 def in_use() -> dict[str, str]:
-    """Return what ATen, MKL and oneDNN chose in this process; nothing where torch is not loaded.
+    """Return what ATen, MKL and oneDNN chose in this process, which loads torch if it did not yet.
 
     A library that this build of torch lacks, or that cannot be asked, is left out.
     """
-    if "torch" not in sys.modules:
-        return {}
     import torch
 
     read = {"aten": torch.backends.cpu.get_cpu_capability(), "mkl": _mkl(), "onednn": _onednn()}

@@ -300,7 +300,8 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def commands(words: str, copy: Path) -> list[list[str]]:
     """Return the commands in what to do, their placeholders filled in."""
-    filled = words.replace("COPY", str(copy)).replace("REQUEST", "R-1")
+    plan = case_of(Ledger.open(copy), "R-1").plan if "DIGEST" in words else ""
+    filled = words.replace("COPY", str(copy)).replace("REQUEST", "R-1").replace("DIGEST", plan or "")
     return [found.split()[1:] for found in re.findall(r"`(disgorge [^`]*)`", filled)]
 
 

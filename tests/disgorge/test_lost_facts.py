@@ -6,16 +6,29 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from disgorge.docket import case_of
+from disgorge.docket import case_of, plan_of
+from disgorge.errors import NotApproved
 from disgorge.execute import execute
 from disgorge.jobs import Here
 from disgorge.lost_facts import accept_loss
 from disgorge.plan import Action, Step
 from disgorge.registry import Unregistered
+from disgorge.requests import approve_plan
 from disgorge.tracking import Untracked
 from lineage.errors import LedgerBroken
 from lineage.ledger import Ledger
-from tests.toys import carry, granted_plan, person, populate, residuals, served, toy_of, train
+from tests.toys import (
+    carry,
+    filed_and_decided,
+    granted_plan,
+    person,
+    populate,
+    residuals,
+    served,
+    stopped,
+    toy_of,
+    train,
+)
 
 RELEASE = "toy-averages"
 
@@ -68,6 +81,11 @@ def lose(workspace: Path, count: int) -> Ledger:
     return ledger
 
 
+def approve_again(ledger: Ledger) -> None:
+    """Approve the plan once more, having looked."""
+    approve_plan(ledger, "R-1", plan_of(ledger, case_of(ledger, "R-1")).digest, approver="ann")
+
+
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
     withdrawn: Path, finished: Path, tmp_path: Path, count: int
@@ -77,6 +95,9 @@ def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
     accepted = accept_loss(ledger)
     assert accepted.loss.last - accepted.loss.first + 1 == (5 if count < 4 else count)
     assert accepted.open == {"R-1": "executing"}
+    with pytest.raises(NotApproved, match="0 of 1 approvals since facts were lost, holds perhaps among them"):
+        carry(ledger)
+    approve_again(ledger)
     done = carry(ledger)
     assert done.verdict == "certified"
     assert served(ledger, RELEASE) == served(Ledger.open(finished), RELEASE)
@@ -89,6 +110,7 @@ def test_a_request_whose_end_is_lost_is_closed_again(finished: Path, tmp_path: P
     """The report step recorded itself, the report and the end of the request; as many of these are lost."""
     ledger = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
     assert accept_loss(ledger).open == {"R-1": "executing"}
+    approve_again(ledger)
     assert carry(ledger).verdict == "certified"
     assert case_of(ledger, "R-1").closed == "done"
     assert {each.id for each in audit(ledger)} == {"DSG016"}
@@ -101,3 +123,19 @@ def test_a_report_from_before_the_loss_is_explained_by_it(finished: Path, tmp_pa
     accept_loss(ledger)
     told = {(each.id, each.where) for each in audit(ledger) if each.id in ("DSG013", "DSG015", "DSG016")}
     assert told == {("DSG016", "ledger"), ("DSG016", "reports/R-1")}
+
+
+def test_a_withdrawal_that_another_request_overlaps_is_withdrawn_again_too(tmp_path: Path) -> None:
+    """What is lost is the step behind the fact that says how the two requests overlap."""
+    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("averages", 3)
+    populate(ledger, toy, tmp_path / "sources")
+    train(ledger, toy)
+    filed_and_decided(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    stopped(ledger, Action.RECOMPOSE)
+    kinds = [fact.kind for fact in ledger.facts()]
+    assert "overlap" in kinds
+    ledger = lose(ledger.workspace, len(kinds) - 1 - kinds.index("overlap"))
+    accept_loss(ledger)
+    approve_again(ledger)
+    assert carry(ledger).verdict == "certified"
