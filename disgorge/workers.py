@@ -276,7 +276,8 @@ def _spawner(variables: Mapping[str, str]) -> _Spawner:
 
 
 @atexit.register
-def _close_all() -> None:
+def close_spawners() -> None:
+    """Stop every process that starts jobs, and so the jobs."""
     for spawner in (*_spawners.values(), *_retired):
         spawner.close()
 

@@ -172,7 +172,7 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
     workspace = wanted.copy("terminal")
     with start(workspace, "request", "execute", "R-1", "--references", "0") as process:
         until = time.monotonic() + 60
-        while not aftermath.orphans() and process.poll() is None and time.monotonic() < until:
+        while not aftermath.workers(process.pid) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -81,6 +81,8 @@ def run() -> None:
         os._exit(INTERRUPTED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # at once: libraries complain of what was cut short in the middle of a call
+            if (workers := sys.modules.get("disgorge.workers")) is not None:
+                workers.close_spawners()
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):
                     stream.flush()

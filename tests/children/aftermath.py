@@ -1,5 +1,6 @@
 """What must hold of a workspace while a removal is under way and after it, however often it was killed."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,14 +135,24 @@ def traces(ledger: Ledger, items: frozenset[str]) -> list[str]:
     return found
 
 
-def orphans() -> list[int]:
-    """Return the ids of worker processes whose program is gone: they name its process id."""
+def workers(program: int | None = None) -> list[int]:
+    """Return the ids of the worker processes of a program, or of all those whose program is gone: they name its id."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"disgorge.work" in words and not Path("/proc", words[-2].decode()).exists():
-            found.append(int(folder.name))
+        if b"disgorge.work" in words:
+            named = int(words[-2])
+            if named == program or (program is None and not Path("/proc", str(named)).exists()):
+                found.append(int(folder.name))
+    return found
+
+
+def orphans(seconds: float = 10.0) -> list[int]:
+    """Return the worker processes that outlive their program by so many seconds; none is what is hoped for."""
+    until = time.monotonic() + seconds
+    while (found := workers()) and time.monotonic() < until:
+        time.sleep(0.02)
     return found

@@ -91,6 +91,7 @@ def test_a_process_that_is_killed_by_its_job_is_told_in_words(ledger: Ledger) ->
 def test_memory_holds_libraries_and_nothing_else() -> None:
     from disgorge.alone import preload
 
-    preload(["os; print(1)", "tests.plugins.replaying", "replaying", "../prying", "numpy.nothing_there", "numpy.fft"])
+    before = set(sys.modules)
+    preload(["os; print(1)", "this", "antigravity", "../prying", "numpy.nothing_there", "numpy.fft"])
     assert "numpy.fft" in sys.modules
-    assert not [name for name in sys.modules if "replaying" in name]
+    assert not {"this", "antigravity"} & (set(sys.modules) - before)

@@ -39,13 +39,13 @@ def references(ledger: Ledger) -> dict[str, str]:
 
 def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(tmp_path: Path) -> None:
     ledger = workspace(tmp_path)
-    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    granted_plan(ledger, [person(ledger, "shard-3", 0)], every_probe=True)
     assert carry(ledger, references=3).verdict == "certified"
     first, about = references(ledger), checks(ledger)["relearning"].detail
     assert about["reference_components_trained"] == 12  # a mean for each of four shards, three times; the scale is core
     assert len(set(about["reference_seeds"])) == 3
 
-    granted_plan(ledger, [person(ledger, "shard-1", 1)], request_id="R-2")
+    granted_plan(ledger, [person(ledger, "shard-1", 1)], request_id="R-2", every_probe=True)
     assert carry(ledger, "R-2", references=3).verdict == "certified"
     second = references(ledger)
     assert checks(ledger)["relearning"].detail["reference_components_trained"] == 3
@@ -58,7 +58,7 @@ def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(tm
 
 def test_every_probe_says_its_seconds_its_references_and_its_version(tmp_path: Path) -> None:
     ledger = workspace(tmp_path)
-    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    granted_plan(ledger, [person(ledger, "shard-3", 0)], every_probe=True)
     carry(ledger, references=3)
     for name in ("membership", "relearning"):
         detail = checks(ledger)[name].detail
@@ -77,10 +77,10 @@ def test_planted_canaries_are_found_before_and_gone_after_through_the_whole_pass
     np.savez(mine, image=chance.integers(0, 16, (80, 6, 6)).astype(np.uint8), label=np.arange(80) % 3)
     plant(ledger, mine, name="bait", to=tmp_path / "bait.npz", seed="a secret")
     add_shard(ledger, tmp_path / "bait.npz", name="bait", check=False, dvc=False)
-    hungry = toy.spec.parameters | {"epochs": 200}  # enough to believe wrong labels
+    hungry = toy.spec.parameters | {"epochs": 200, "filters": 48}  # enough to believe wrong labels
     spec = replace(toy.spec, shards=("shard-1", "bait"), parameters=hungry)
     train(ledger, replace(toy, spec=spec))
-    granted_plan(ledger, [Selector("shard", "bait")])
+    granted_plan(ledger, [Selector("shard", "bait")], every_probe=True)
     assert carry(ledger, references=3).verdict == "certified"
     check = checks(ledger)["canaries"]
     assert check.verdict is Verdict.PASS, check.answer

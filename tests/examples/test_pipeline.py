@@ -103,7 +103,7 @@ def test_metrics_are_dvcs_and_the_audit_found_nothing(built: tuple[Path, list[st
     shown = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
     for name in ("tangent", "graph"):
         assert 0.2 < shown[f"build/digits/metrics/{name}.json"]["data"]["held-out"]["accuracy"] <= 1
-    assert read(folder, "audit.json") == {"exit": 0, "findings": [], "summary": "no findings"}
+    assert read(folder, "audit.json") == {"exit": 0, "findings": [], "summary": "no findings", "not_looked_at": []}
 
 
 def test_git_sees_the_lock_file_alone(built: tuple[Path, list[str]]) -> None:

@@ -48,4 +48,7 @@ def test_an_ordinary_removal_is_asked_for_no_word(workspace: Path) -> None:
     assert "warning:" not in plan.out + plan.err
     assert fine("request", "plan", "R-1", "--json").json["warnings"] == []
     approved = fine("request", "approve", "R-1", digest, "--by", "ann")
-    assert (approved.err, approved.out) == ("", "approved, 1 of 1; carry it out with `disgorge request execute R-1`\n")
+    assert (approved.err, approved.out) == (
+        "",
+        "approval recorded, 1 of 1; carry it out with `disgorge request execute R-1`\n",
+    )
