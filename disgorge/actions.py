@@ -13,7 +13,8 @@ from disgorge.certificate import refuse_adoption
 from disgorge.closure import by_digest, influences
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.examine import Examination, Examiner
+from disgorge.evidence import Examination
+from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items

@@ -2,7 +2,7 @@
 
 from disgorge.closure import by_digest, influences, members_of
 from disgorge.errors import CertificateRefused
-from disgorge.examine import Examination
+from disgorge.evidence import Examination
 from disgorge.probes.never_trained import NAME as NEVER_TRAINED
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger

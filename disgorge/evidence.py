@@ -38,6 +38,8 @@ STATISTICAL = frozenset({"positive", "negative"})
 """The controls of every other check."""
 REFERENCES = 3
 """Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
+ASKED_IN = "seconds of asking"
+"""Of the check ``answers``: how long it took to ask the models before and after for answers and utility."""
 STAND_IN = "stand-in"
 """The name of a control that another check, of the same subject, has to bear out: see :data:`RESTS_ON`."""
 RESTS_ON = {"answers": "never-trained"}
@@ -95,6 +97,15 @@ class Utility:
     n: int
     before: float | None
     after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found about one release. ``samples`` is an object with arrays ``before`` and ``after``, or None."""
+
+    checks: tuple[Check, ...]
+    utility: tuple[Utility, ...]
+    samples: str | None
 
 
 @dataclass(frozen=True, slots=True)

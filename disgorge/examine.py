@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 from disgorge.answers import Question, ask, check_answers, measures_in
 from disgorge.canaries import canaries_among
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
-from disgorge.evidence import REFERENCES, Check, ProbeCase, ReexecutionCase, Utility, check_from, probes
+from disgorge.evidence import (
+    ASKED_IN,
+    REFERENCES,
+    Check,
+    Examination,
+    ProbeCase,
+    ReexecutionCase,
+    check_from,
+    probes,
+)
 from disgorge.item_sets import join
 from disgorge.jobs import Job, OnProgress, Runner, read_items, unseen
 from disgorge.kernels import setting_of
@@ -38,15 +47,6 @@ if TYPE_CHECKING:
 
 _SEED_STEP = 7919
 """How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What was found about one release. ``samples`` is an object with arrays ``before`` and ``after``, or None."""
-
-    checks: tuple[Check, ...]
-    utility: tuple[Utility, ...]
-    samples: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,17 @@ class Examiner:
             reexecution = self._reexecute(title, question, members, apart, were=were, learned=learned, request=request)
             # only now, because re-execution puts back the bytes of a part that somebody swapped; and one process is
             # asked about both, the old model first: what a method remembers of that must be there for the new one
-            asked_first = question.of(before, were)
+            asked_first, start = question.of(before, were), time.perf_counter()
             measure = question.measures().measure
             old, served = ask(
-                self.ledger, self.runner, replace(asked_first, measure=measure), replace(question, measure=measure)
+                self.ledger, self.runner, asked_first.measures(), replace(question, measure=measure)
             )  # fmt: skip
             answered = check_answers(
                 self.ledger, question, served, members, before=asked_first, apart=apart,
                 never_trained=reexecution,
             )  # fmt: skip
+            asked_in = {ASKED_IN: round(time.perf_counter() - start, 3)}
+            answered = replace(answered, detail=answered.detail | asked_in)
         finally:
             apart.close()
         measures = measures_in(served)

@@ -1,14 +1,17 @@
 """Estimates how long the evidence of a plan takes, and how long each release is out of service.
 
 Reckoned from what training took when it was recorded: evidence trains again what was not re-executed before, and the
-part that took least once more, and asks the model before and after, each of them as fast as its parts are trained. What
-does not depend on the model - loading libraries, starting a process, moving an alias in MLflow - was measured on two
-idle cores and is a constant here. So on a machine that is busy, or several times slower, it takes as much longer.
+part that took least once more, and asks the models before and after; how long that takes was measured if the release
+was examined before, and is guessed from the pace of training otherwise. What does not depend on the model - loading
+libraries, starting a process, moving an alias in MLflow - was measured on two idle cores and is a constant here. So on
+a machine that is busy, or several times slower, it takes as much longer.
 """
 
 from collections.abc import Iterable, Mapping
 
 from disgorge.docket import Case
+from disgorge.evidence import ASKED_IN, Examination
+from disgorge.kept_records import kept_record
 from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, Method, method_named
 from disgorge.plan import Action, Expected, Plan, shards_after
@@ -16,14 +19,17 @@ from disgorge.reexecuted import earlier_reexecutions, is_proved
 from disgorge.repeatable import current_members
 from disgorge.training import component_name, spec_of
 from lineage.catalog import Catalog
+from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.records import Component, Shard
 
 _AT_ONCE = 2
 """Jobs that run at the same time unless DISGORGE_WORKERS says otherwise."""
-_LOADING = {"torch": 2.5, "diffusers": 4.5}
+_OF_TRAINING = 1.5
+"""To ask about an item, as a share of training every part that answers on it once."""
+_LOADING = {"torch": 3.5, "diffusers": 3.0}
 """Seconds to load a library, once a command."""
-_PER_JOB, _PER_STEP, _PER_MOVE = 0.25, 0.4, 1.5
+_PER_JOB, _PER_STEP, _PER_MOVE = 0.15, 0.1, 0.4
 """Seconds to start a job and take its result, to record a step, and to contain or move an alias in MLflow."""
 _QUESTIONS = 4
 """Times a model is asked: the old one and the new one, each for its utility and for its answers."""
@@ -47,6 +53,7 @@ def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict
     removal = sum(step.cost.seconds + _PER_STEP for step in plan.steps if step.action not in _AFTER)
     removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
     trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
+    asked_before = _asking(ledger)
     loading, found, since = 0.0, {}, removal
     for release, composition in compositions.items():
         spec = spec_of(composition)
@@ -60,8 +67,10 @@ def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict
         again = [cost for name, cost in costs.items() if name in trained or name not in proved]
         runs = [*again, min(costs.values(), default=0.0)]
         evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _QUESTIONS)
-        pace = _pace(parts, current)
-        evidence += pace * _items_asked((*spec.shards, *spec.evaluate), shards)
+        asking = asked_before.get(release)
+        if asking is None:
+            asking = _OF_TRAINING * _pace(parts, current) * _items_asked((*spec.shards, *spec.evaluate), shards)
+        evidence += asking
         if plan.probes:
             evidence += references * sum(costs.values()) / _AT_ONCE
         first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
@@ -74,13 +83,27 @@ def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict
 _AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.PURGE, Action.REPORT)
 
 
+def _asking(ledger: Ledger) -> dict[str, float]:
+    """Return, by release, the seconds that asking the models took when it was examined last."""
+    found: dict[str, float] = {}
+    for fact in ledger.facts("examination"):
+        try:
+            examination = kept_record(ledger, Examination, fact.body["examination"])
+        except LineageError:  # lost, and said so by whoever needs it: an estimate does not
+            continue
+        for check in examination.checks:
+            if isinstance(seconds := check.detail.get(ASKED_IN), float):
+                found[check.subject] = seconds
+    return found
+
+
 def _load(method: Method) -> float:
     named = {module.partition(".")[0] for module in method.libraries}
     return sum(seconds for library, seconds in _LOADING.items() if library in named)
 
 
 def _pace(parts: Mapping[str, Blueprint], current: Mapping[str, Component]) -> float:
-    """Return the seconds it takes to train every part that answers on one item once; to ask about one takes as long."""
+    """Return the seconds it takes to train every part that answers on one item once."""
     costs = [current[name].cost for name, blueprint in parts.items() if blueprint.weight and name in current]
     return sum(cost.seconds / cost.examples for cost in costs if cost.examples)
 

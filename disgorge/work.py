@@ -35,6 +35,10 @@ from lineage.records import Json
 
 _SECONDS_BETWEEN_REPORTS = 0.1
 _CHUNK = 1 << 16
+_EVERY_JOB = ("numpy", "pyarrow.parquet", "pyarrow.dataset", "safetensors.numpy")
+"""What reading a shard and writing weights takes, whatever the method."""
+_WITH_TORCH = ("torch._inductor",)
+"""What torch loads, in more than a second, when it is told to use deterministic algorithms."""
 _ALLOWED = "what is re-executed may read its inputs and installed code, and nothing else"
 ENDED = "the worker process ended; run the command again to go on"
 
@@ -80,6 +84,7 @@ class _Spawner:
     def __init__(self, say: Callable[[Json, Mapping[str, Any]], None]) -> None:
         self._say = say
         processor()  # read before a job is confined
+        preload(_EVERY_JOB)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, _Child] = {}
         self._orders = b""
@@ -108,6 +113,8 @@ class _Spawner:
 
     def _start(self, order: Mapping[str, Json]) -> None:
         preload(order["imports"])
+        if "torch" in sys.modules:
+            preload(_WITH_TORCH)
         folder = order.get("folder")
         work = partial(_serve_in_child, order)
         process, pipe = fork_job(

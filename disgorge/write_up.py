@@ -14,8 +14,7 @@ from disgorge.certificate import Certificate, issue
 from disgorge.docket import Case
 from disgorge.drawn import drawings, outlived
 from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
-from disgorge.evidence import Check, Evidence, Utility
-from disgorge.examine import Examination
+from disgorge.evidence import Check, Evidence, Examination, Utility
 from disgorge.handed_out import note_bundle
 from disgorge.inclusion import prove
 from disgorge.kept_records import kept_record

@@ -129,7 +129,7 @@ def show_bad_case(workspace: Path) -> bool:
     say("The bad case, in a copy: somebody trains a model on a shard that was withdrawn, and the audit finds it.")
     copy = workspace.with_name(workspace.name + "-bad-case")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(workspace, copy, ignore=shutil.ignore_patterns("mlartifacts", ".git", ".dvc", "reports"))
+    shutil.copytree(workspace, copy, ignore=shutil.ignore_patterns("mlartifacts", ".git", ".dvc"))
     with chdir(copy):
         from examples.digits.bad_case import train_quietly
 
