@@ -105,7 +105,7 @@ def _load(method: Method) -> float:
 def _pace(parts: Mapping[str, Blueprint], current: Mapping[str, Component]) -> float:
     """Return the seconds it takes to train every part that answers on one item once."""
     costs = [current[name].cost for name, blueprint in parts.items() if blueprint.weight and name in current]
-    return sum(cost.seconds / cost.examples for cost in costs if cost.examples)
+    return sum(max(cost.seconds - _PER_JOB, 0.0) / cost.examples for cost in costs if cost.examples)
 
 
 def _items_asked(names: Iterable[str], shards: Mapping[str, Shard]) -> int:
