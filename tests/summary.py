@@ -36,6 +36,7 @@ WORDS = {
     "bytes flipped": "flipped bytes detected",
     "damages": "damage on disk named, and repaired as documented",
     "offline": "the whole demo without a network",
+    "re-executions": "re-executions beside busy programs, and those that differ",
 }
 """The kinds that a whole run must have, in the table's order, and how the README puts each."""
 

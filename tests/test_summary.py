@@ -29,6 +29,7 @@ LINES: list[dict[str, Any]] = [
     {"kind": "bytes flipped", "name": "statement", "flipped": 900, "detected": 899},
     {"kind": "damages", "name": "torn line", "detected": 1, "recovered": 1},
     {"kind": "offline", "name": "demo", "seconds": 100, "no_interface": True, "attempts": 0},
+    {"kind": "re-executions", "name": "tangent", "repeated": 200, "differ": 0},
     RUN,
 ]
 README_TEXT = "before\n<!-- full: counted by make test-full -->\nold\n<!-- /full -->\nafter\n"

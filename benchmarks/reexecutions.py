@@ -1,0 +1,71 @@
+"""How often a re-execution differs on one machine: ``python -m benchmarks.reexecutions [JOBS]``.
+
+Trains the toy of tangent composition, then makes one part of it again, each time in a process of its own: first with
+nothing beside it, then beside two programs that burn the processors, the kernel's cached entries dropped every tenth
+job (as root), and the libraries loaded anew after each drop. Writes how many digests differ to
+``benchmarks/reexecutions.json``.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from disgorge.jobs import Job
+from disgorge.kernels import setting_of, steer_this_process
+from disgorge.workers import Workers, close_spawners
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+
+PART = "toy-tangent/tangent/shard-1"
+BETWEEN_DROPS = 10
+
+
+def differing(ledger: Ledger, count: int, *, drop: bool) -> int:
+    """Return how many of ``count`` re-executions do not reach the recorded digest."""
+    with Catalog.of(ledger) as catalog:
+        part = catalog.component(PART)
+    found = 0
+    for number in range(count):
+        if drop and number % BETWEEN_DROPS == 0:
+            close_spawners()
+            with suppress(OSError):  # only root may
+                Path("/proc/sys/vm/drop_caches").write_text("2\n")
+        with Workers(ledger, count=1, apart=True) as workers:
+            (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
+        found += done.digest != part.digest
+    return found
+
+
+def main(jobs: int) -> None:
+    """Count both and write them down."""
+    from disgorge.method import method_named
+    from tests.toys import populate, train
+
+    steer_this_process()
+    toy = method_named("tangent_composition").toy(5)
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger.init(Path(folder) / "workspace")
+        populate(ledger, toy, Path(folder) / "sources")
+        train(ledger, toy)
+        for name in ("idle", "beside two busy programs, caches dropped"):
+            busy = name != "idle"
+            burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * busy)]
+            start = time.perf_counter()
+            try:
+                other = differing(ledger, jobs, drop=busy)
+            finally:
+                for burner in burners:
+                    burner.kill()
+                    burner.wait()
+            figures[name] = {"jobs": jobs, "differ": other, "seconds": round(time.perf_counter() - start, 1)}
+            print(name, figures[name], flush=True)
+    Path(__file__).with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
