@@ -88,8 +88,8 @@ class Examiner:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
-        recorded_as = recordings(self.ledger)
-        members = tuple(recording_for_here(member, recorded_as) for member in members_of(after, known))
+        recorded_as, earlier = recordings(self.ledger), earlier_reexecutions(self.ledger)
+        members = tuple(recording_for_here(member, recorded_as, earlier) for member in members_of(after, known))
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(

@@ -1,8 +1,8 @@
 """How far weights trained elsewhere may lie from those recorded, where another environment may give other bits.
 
 A bound of a method, printed in its statement. It is used in one place only: when a recipe is re-executed in an
-environment that differs in what decides bits, and the bits do differ. Within the bound means: trained by the same recipe, as far as
-rounding lets one tell. It is weaker than equal digests, and is never called the same.
+environment that differs in what decides bits, and the bits do differ. Within the bound means: trained by the same
+recipe, as far as rounding lets one tell. It is weaker than equal digests, and is never called the same.
 
 Two relative distances count, each as vectors: of all weights of the component together (``whole``), and of each tensor
 by itself (``tensor``), so that a small tensor cannot hide among large ones. Whole numbers must be equal. A method

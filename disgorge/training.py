@@ -16,6 +16,7 @@ from disgorge.kernels import steer_this_process
 from disgorge.laying_out import layout_of, touched_by_removable
 from disgorge.machine import can_be_reused
 from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, methods, recipe_for
+from disgorge.reexecuted import is_proved
 from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -193,13 +194,19 @@ def recordings(ledger: Ledger) -> dict[tuple[str, str], list[Component]]:
     return found
 
 
-def recording_for_here(component: Component, recorded: Mapping[tuple[str, str], list[Component]]) -> Component:
-    """Return the recording of a component that is best made again here: one of this environment, else the last."""
+def recording_for_here(
+    component: Component, recorded: Mapping[tuple[str, str], list[Component]], earlier: Mapping[tuple[str, str], bool]
+) -> Component:
+    """Return the recording of a component to make again here: one that was re-executed, else of this environment.
+
+    Where there is neither it is the last one.
+    """
     found = recorded.get((component.name, component.digest), [component])
-    libraries = (
-        method_named(found[-1].recipe["method"]).libraries if found[-1].recipe.get("method") in methods() else ()
-    )
-    return next((each for each in reversed(found) if can_be_reused(each, libraries)), found[-1])
+    method = methods().get(found[-1].recipe.get("method", ""))
+    libraries = method.libraries if method else ()
+    last_first = found[::-1]
+    proved = [each for each in last_first if is_proved(each, earlier)]
+    return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
 
 
 def is_whole(ledger: Ledger, component: str) -> bool:

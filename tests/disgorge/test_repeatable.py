@@ -1,9 +1,11 @@
 """An upgrade bricks no removal: what is not touched stays, what cannot be shown here is said first, with ways on."""
 
+import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,24 +139,33 @@ def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(ledger: Led
     assert carry(ledger).verdict == "certified"
 
 
-def as_an_older_version_recorded(ledger: Ledger, folder: Path, **libraries: str) -> Ledger:
-    """A workspace with the same facts, in which recipes held libraries and components had no environment."""
-    older = Ledger.init(folder / "older")
+def rewritten(ledger: Ledger, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Ledger:
+    """A workspace with the same facts, but for what a change makes of every recorded component."""
+    other = Ledger.init(folder / "rewritten")
     for name in ("manifests", "objects"):
-        (older.home / name).rmdir() if (older.home / name).is_dir() else None
-        (ledger.home / name).rename(older.home / name)
-    (ledger.workspace / "shards").rename(older.workspace / "shards")
-    for key in ("pseudonym.key", "withdrawn.key"):
-        (ledger.home / "private" / key).replace(older.home / "private" / key)
+        if (other.home / name).is_dir():
+            (other.home / name).rmdir()
+        (ledger.home / name).rename(other.home / name)
+    (ledger.workspace / "shards").rename(other.workspace / "shards")
+    shutil.rmtree(other.home / "private")
+    (ledger.home / "private").rename(other.home / "private")
     for fact in ledger.facts():
-        body = dict(fact.body)
         if fact.kind == "component":
-            body["component"] = {name: value for name, value in body["component"].items() if name != "environment"}
-            recipe = {name: value for name, value in body["component"]["recipe"].items() if name != "device"}
-            body["component"]["recipe"] = recipe | {"libraries": libraries}
-        if fact.kind != "opened":
-            older.append(fact.kind, body)
-    return Ledger.open(older.workspace)
+            other.append(fact.kind, {"component": change(fact.body["component"])})
+        elif fact.kind != "opened":
+            other.append(fact.kind, fact.body)
+    return Ledger.open(other.workspace)
+
+
+def as_an_older_version_recorded(ledger: Ledger, folder: Path, **libraries: str) -> Ledger:
+    """A workspace in which recipes hold libraries, and components have no environment."""
+
+    def older(component: dict[str, Any]) -> dict[str, Any]:
+        recipe = {name: value for name, value in component["recipe"].items() if name != "device"}
+        kept = {name: value for name, value in component.items() if name != "environment"}
+        return kept | {"recipe": recipe | {"libraries": libraries}}
+
+    return rewritten(ledger, folder, older)
 
 
 def test_a_workspace_of_an_older_version_is_removed_from(ledger: Ledger, tmp_path: Path) -> None:
@@ -170,9 +181,6 @@ def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger:
     granted_plan(ledger, [person(ledger, "shard-2", 0)])
     stopped(ledger, Action.RECOMPOSE)
     older = as_an_older_version_recorded(ledger, tmp_path, numpy="0.1")
-    for file in (ledger.home / "private").iterdir():
-        if not (older.home / "private" / file.name).exists():
-            file.rename(older.home / "private" / file.name)
     with pytest.raises(EnvironmentDiffers, match=r"numpy was 0\.1"):
         carry(older)
     plan = plan_request(older, "R-1", retrain_untouched=True)
@@ -181,14 +189,12 @@ def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger:
     assert case_of(older, "R-1").closed == "done"
 
 
-def made_elsewhere(ledger: Ledger, names: Collection[str]) -> None:
-    """Record parts as made on another processor, whose kernels this one has not: other bits come out here."""
+def made_elsewhere(component: dict[str, Any]) -> dict[str, Any]:
+    """A part as made on another processor, whose kernels this one has not: other bits come out here."""
+    if component["name"] != "toy-tangent/tangent/shard-3":
+        return component
     elsewhere = {"processor": "Neoverse", "kernels": {"aten": "NEON"}, "variables": {"ATEN_CPU_CAPABILITY": "default"}}
-    for fact in list(ledger.facts("component")):
-        component = component_of(fact.body["component"])
-        if component.name.partition("/")[2] in names:
-            there = replace(component, environment={**component.environment, **elsewhere})
-            ledger.append("component", {"component": plain(there)})
+    return component | {"environment": {**component["environment"], **elsewhere}}
 
 
 def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again(tmp_path: Path) -> None:
@@ -196,7 +202,7 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
     ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("tangent_composition", 5)
     populate(ledger, toy, tmp_path / "sources")
     train(ledger, toy)
-    made_elsewhere(ledger, ["tangent/shard-3"])
+    ledger = rewritten(ledger, tmp_path, made_elsewhere)
     granted_plan(ledger, [person(ledger, "shard-2", 0)])
     with (
         Workers(ledger, count=1) as runner,
@@ -260,6 +266,20 @@ def test_what_is_trained_again_stays_where_another_alias_has_it(ledger: Ledger, 
     assert alias(ledger, "next") == before
     assert all(ledger.objects.exists(digest) for digest in before.values())
     assert [finding.id for finding in audit(ledger) if finding.level.value == "error"] == []
+
+
+def test_what_was_re_executed_once_stands_whatever_was_recorded_since(ledger: Ledger) -> None:
+    """A later recording of the same bytes, made elsewhere, does not take back what was shown here."""
+    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    assert carry(ledger).verdict == "certified"
+    for fact in list(ledger.facts("component")):
+        component = component_of(fact.body["component"])
+        if component.name.endswith(("scale", "shard-4")):
+            elsewhere = {**component.environment, "libraries": {"numpy": "0.1"}}
+            recipe = {**component.recipe, "threads": 7}
+            ledger.append("component", {"component": plain(replace(component, environment=elsewhere, recipe=recipe))})
+    granted_plan(ledger, [person(ledger, "shard-3", 0)], request_id="R-2")
+    assert carry(ledger, "R-2").verdict == "certified"
 
 
 def test_records_of_an_older_version_keep_their_digests(ledger: Ledger) -> None:
