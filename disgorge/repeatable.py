@@ -52,6 +52,7 @@ def unrepeatable(
             for step in plan.steps
             if step.action is Action.RECOMPOSE
         }
+        live = {(component.name, component.digest) for component in catalog.components()}
     recorded, earlier = recordings(ledger), earlier_reexecutions(ledger)
     found: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
@@ -66,7 +67,8 @@ def unrepeatable(
         members = current_members(composition, case)
         for blueprint in blueprints:
             name = component_name(spec.release, blueprint.name)
-            known = recorded.get((name, members.get(name, "")), [])
+            part = (name, members.get(name, ""))
+            known = recorded[part] if part in live else []  # what another removal has retired is that one's to finish
             if known:
                 digests["component", blueprint.name] = known[-1].digest
             if name in changed or not known:

@@ -271,7 +271,7 @@ class Contrary(Here):
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job with the digest of other weights; questions are answered as they are."""
         for done in super().run(jobs, on_progress=on_progress):
-            if "question" in done.job.recipe:
+            if "questions" in done.job.recipe:
                 yield done
                 continue
             others = {name: tensor + 1 for name, tensor in load_tensors(self.ledger.objects.get(done.digest)).items()}

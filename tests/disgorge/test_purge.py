@@ -115,7 +115,7 @@ def removal(tmp_path: Path) -> Removal:
 def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal) -> None:
     """It was asked about the removed items, so the old shard was copied into its bare workspace."""
     stage = Stage(removal.ledger)
-    stage.furnish({"question": {"composition": {"members": []}, "rows": {removal.alice.digest: [0]}}})
+    stage.furnish({"questions": [{"composition": {"members": []}, "rows": {removal.alice.digest: [0]}}]})
     copy = stage.ledger.content_path(removal.alice.digest)
     assert copy.is_file()
     assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700
