@@ -8,13 +8,9 @@ import pytest
 from disgorge.audit import audit
 from disgorge.docket import case_of, plan_of
 from disgorge.errors import NotApproved
-from disgorge.execute import execute
-from disgorge.jobs import Here
 from disgorge.lost_facts import accept_loss
-from disgorge.plan import Action, Step
-from disgorge.registry import Unregistered
+from disgorge.plan import Action
 from disgorge.requests import approve_plan
-from disgorge.tracking import Untracked
 from lineage.errors import LedgerBroken
 from lineage.ledger import Ledger
 from tests.toys import (
@@ -33,24 +29,6 @@ from tests.toys import (
 RELEASE = "toy-averages"
 
 
-class KilledError(BaseException):
-    """Stands for a kill before a step."""
-
-
-def before(action: Action, ledger: Ledger) -> None:
-    """Carry R-1 out up to a step."""
-
-    def die(step: Step) -> None:
-        if step.action is action:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        execute(
-            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=die,
-        )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose removal of a person, from two shards, was killed after the items were withdrawn."""
@@ -59,7 +37,7 @@ def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     populate(ledger, toy, folder / "sources")
     train(ledger, toy)
     granted_plan(ledger, [person(ledger, "shard-2", 1), person(ledger, "shard-3", 1)])
-    before(Action.RETRAIN, ledger)
+    stopped(ledger, Action.RETRAIN)
     return folder
 
 
