@@ -7,7 +7,8 @@ so that whatever an SVG may contain, a browser runs none of it.
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import disgorge
 from disgorge.evidence import Check, Evidence, Verdict
@@ -31,6 +32,9 @@ from disgorge.statement import ReportCase, remedy_steps
 from disgorge.utility import NO_FLOOR, reading_of
 from lineage.records import Cost, digest_of
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 def render(case: ReportCase) -> str:
     """Return the page. Takes no clock and no file: the same case gives the same bytes."""
@@ -44,6 +48,11 @@ def render_certificate(case: ReportCase) -> str:
 
 def rendered(template: str, view: dict[str, Any]) -> str:
     """Return a template of this package filled in, whatever comes from somebody escaped."""
+    return _templates().get_template(template).render(view).rstrip() + "\n"
+
+
+@cache
+def _templates() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -61,7 +70,7 @@ def rendered(template: str, view: dict[str, Any]) -> str:
         "sentence": sentence,
         "reading": reading_of,
     }
-    return environment.get_template(template).render(view).rstrip() + "\n"
+    return environment
 
 
 def _view(case: ReportCase) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from lineage.chain import Fact
 from lineage.errors import LineageError, UnknownRecord
 from lineage.forget_set import ForgetSet
 from lineage.influence import in_order, paths_from
-from lineage.projection import in_memory, open_projection
+from lineage.projection import open_built_here, open_projection
 from lineage.records import (
     Affected,
     Component,
@@ -68,10 +68,7 @@ class Catalog:
         A projection on disk is believed for its name, so whoever edits one decides what is found; this reads no file
         but the ledger and the manifests. It costs a build, in proportion to the items there are.
         """
-        from lineage.ledger import LINEAGE_KINDS  # the ledger reads this module when it records
-
-        ledger.verify()
-        return cls(in_memory(tuple(ledger.facts(*LINEAGE_KINDS)), ledger.manifest_path))
+        return cls(open_built_here(ledger))
 
     def close(self) -> None:
         """Let go of the projection."""

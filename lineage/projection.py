@@ -3,13 +3,17 @@
 DuckDB locks a file that one process has open for writing even against readers, so nothing is ever opened for writing
 under its final name: readers wait for nobody. The name carries the lineage head, so a projection never goes stale; it
 is replaced. Where the workspace cannot be written, the projection is held in memory.
+
+A process keeps the last few projections it opened: opening or building one takes longer than most questions.
 """
 
+import atexit
 import glob
 import json
 import os
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -34,6 +38,10 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 _ABANDONED_SECONDS = 3600.0  # a build takes seconds; one that old was killed
 _COLUMNS = "digest, key, subject, source, license, n_bytes"
+_MOST_KEPT = 4
+"""Projections a process keeps open: of a workspace or two, as files and in memory."""
+_kept: OrderedDict[tuple[Path, str, bool], duckdb.DuckDBPyConnection] = OrderedDict()
+"""By the ledger's folder, the lineage head, and whether it was built here from the ledger itself; last used last."""
 
 
 def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
@@ -44,8 +52,11 @@ def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
     """
     ledger.verify()  # every byte: an answer from a ledger that was edited in its middle would be a wrong answer
     head = ledger.lineage_head()
+    for built_here in (True, False):
+        if (kept := _kept.get((ledger.home, head, built_here))) is not None:
+            return kept.cursor()
     if (found := _existing(_path(ledger.home, head), head)) is not None:
-        return found
+        return _keep(ledger, head, found, built_here=False)
     from lineage.ledger import LINEAGE_KINDS  # the ledger reads this module when it records
 
     facts, manifests = tuple(ledger.facts(*LINEAGE_KINDS)), ledger.manifest_path
@@ -62,7 +73,53 @@ def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
         for left in ledger.home.glob(f"{aside.name}*"):
             left.unlink(missing_ok=True)
     _remove_others(ledger.home, path)
-    return _existing(path, head) or in_memory(facts, manifests)
+    if (found := _existing(path, head)) is not None:
+        return _keep(ledger, head, found, built_here=False)
+    return in_memory(facts, manifests)
+
+
+def open_built_here(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
+    """Return a connection to a projection that this process built from the ledger and the manifests as they are now.
+
+    One it built before is taken again while every live shard's manifest still has the digest that was recorded.
+    Errors as :func:`open_projection`.
+    """
+    ledger.verify()
+    from lineage.ledger import LINEAGE_KINDS  # the ledger reads this module when it records
+
+    facts = tuple(ledger.facts(*LINEAGE_KINDS))
+    head = facts[-1].digest if facts else ""
+    kept = _kept.get((ledger.home, head, True))
+    if kept is not None and _manifests_as_recorded(facts, ledger.manifest_path):
+        return kept.cursor()
+    return _keep(ledger, head, in_memory(facts, ledger.manifest_path), built_here=True)
+
+
+def _manifests_as_recorded(facts: "Sequence[Fact]", manifests: ManifestPath) -> bool:
+    live = [entry.record for entry in state_of(facts).shards.values() if entry.live]
+    return all(
+        shard.manifest is not None
+        and manifests(shard.digest).is_file()
+        and sha256_of(manifests(shard.digest)) == shard.manifest
+        for shard in live
+    )
+
+
+def _keep(
+    ledger: "Ledger", head: str, connection: duckdb.DuckDBPyConnection, *, built_here: bool
+) -> duckdb.DuckDBPyConnection:
+    """Keep a connection for later, let the oldest go, and return one of the caller's own to the same projection."""
+    _kept[ledger.home, head, built_here] = connection
+    while len(_kept) > _MOST_KEPT:
+        _kept.popitem(last=False)[1].close()
+    return connection.cursor()
+
+
+@atexit.register  # DuckDB complains of what is left open when a program ends
+def close_kept() -> None:
+    """Let go of every projection this process keeps."""
+    while _kept:
+        _kept.popitem()[1].close()
 
 
 def in_memory(facts: "Sequence[Fact]", manifests: ManifestPath) -> duckdb.DuckDBPyConnection:

@@ -35,6 +35,7 @@ from lineage.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.objects import load_tensors, save_tensors
+from lineage.projection import close_kept
 from lineage.records import canonical, in_member_order, plain
 from lineage.shards import add_shard
 from policies.pack import load_packs
@@ -121,6 +122,7 @@ def uses_deleted_from_the_catalog(ledger: Ledger) -> None:
 def edit_catalog(ledger: Ledger, statement: str) -> None:
     """Change the projection as somebody does who takes it for the truth."""
     Catalog.of(ledger).close()
+    close_kept()
     (path,) = ledger.home.glob("catalog-*.duckdb")
     with duckdb.connect(str(path)) as connection:
         connection.execute(statement)

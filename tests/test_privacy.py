@@ -24,6 +24,7 @@ from disgorge.particulars import erase_particulars
 from disgorge.report import verify_bundle
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
+from lineage.projection import close_kept
 from tests.children import aftermath
 from tests.children.alone import whole_pass
 from tests.children.nursery import the_nursery
@@ -113,6 +114,7 @@ def test_the_search_finds_what_is_there(workspace: Path) -> None:
     with Catalog.of(ledger) as catalog:
         shard = catalog.shard("shard-2")
         (serving,) = catalog.releases()
+    close_kept()  # DuckDB opens no file twice in one process with other settings
     kept = str(pq.read_table(ledger.manifest_path(shard.digest)).column("digest")[0])
     places = found(public(workspace), [kept, "shard-2-1", serving.composition])
     assert {f"{shard.digest}.parquet"} < set(places[kept])
