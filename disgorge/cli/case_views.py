@@ -20,6 +20,9 @@ def summary(case: "Case") -> dict[str, Any]:
         "ground": case.request.ground,
         "received": case.request.received,
         "due": case.deadline,
+        "why_no_due": case.decision.no_due if case.decision else "",
+        "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
+        "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
         "on_hold": case.hold,
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
@@ -99,6 +102,14 @@ def print_next(case: "Case", plan: "Plan | None" = None) -> None:
     words = next_step(case, plan)
     if words:
         show.line(f"next: {words}")
+
+
+def print_owed_on_refusal(case: "Case") -> None:
+    """Print what is owed with a refusal, the day of each first."""
+    if case.owed_on_refusal:
+        show.line("owed with the refusal:")
+    for duty in case.owed_on_refusal:
+        show.paragraph(f"  - {duty.said} [{duty.rule}]", indent=2)
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:
