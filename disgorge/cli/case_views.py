@@ -33,6 +33,17 @@ def summary(case: "Case") -> dict[str, Any]:
     }
 
 
+def state_words(case: "Case") -> str:
+    """Return where a case stands, with the claims that were decided otherwise than the request."""
+    decision = case.decision
+    if decision is None or case.closed:
+        return case.state
+    apart = [
+        f"{claim.pack} {claim.outcome.value}" for claim in decision.claims if claim.outcome is not decision.outcome
+    ]
+    return f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+
+
 def ending_words(case: "Case") -> str | None:
     """Return in words how a request ended, None while it is open."""
     ending = case.ending or {}

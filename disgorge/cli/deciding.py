@@ -149,7 +149,9 @@ def deny(
     case = case_of(ledger, request)
     words = f"{request} is denied: {reason.value}"
     said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
-    if not as_json:
+    if not as_json and case.decision is None:
+        show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
+    elif not as_json:
         print_owed_on_refusal(case)
 
 

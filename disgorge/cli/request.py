@@ -14,6 +14,7 @@ from disgorge.cli.case_views import (
     print_owed_on_refusal,
     print_plan,
     selected_value,
+    state_words,
     summary,
 )
 from disgorge.cli.failures import WrongUse
@@ -112,7 +113,7 @@ def list_(
     rows = [
         (
             c.request.id,
-            ending_words(c) or c.state,
+            ending_words(c) or state_words(c),
             c.request.regime,
             c.request.ground.value,
             c.request.received,
@@ -138,7 +139,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
         return
     asked = case.request
-    show.line(f"{asked.id}: {case.state}")
+    show.line(f"{asked.id}: {state_words(case)}")
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
     show.pairs(
         [

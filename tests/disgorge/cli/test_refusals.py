@@ -36,9 +36,9 @@ def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace: Path) -> N
     told = fine("request", "show", "R-1", "--json").json
     assert told["decision"]["claims"][0]["answer_by"] == str(due)
     ledger = Ledger.open()
-    assert not [finding for finding in audit(ledger, today=due) if finding.subject == "R-1"]
-    late = [finding for finding in audit(ledger, today=due + dt.timedelta(days=1)) if finding.subject == "R-1"]
-    assert [(finding.rule.id, finding.rule.level.value) for finding in late] == [("DSG006", "error")]
+    assert not [finding for finding in audit(ledger, today=due) if finding.where == "R-1"]
+    late = [finding for finding in audit(ledger, today=due + dt.timedelta(days=1)) if finding.where == "R-1"]
+    assert [(finding.id, finding.level.value) for finding in late] == [("DSG006", "error")]
     assert f"was refused under gdpr, which had to be told with its reasons by {due}" in late[0].words
     assert f"by {due}: the person who asked" in fine("request", "deny", "R-1", "--reason", "claim-not-covered").out
     assert not audit(Ledger.open(), today=due + dt.timedelta(days=1))
@@ -51,6 +51,7 @@ def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     assert "denied (outside-jurisdiction), as jurisdiction; answer due by" in shown
     assert "refused under ccpa: this ends that claim only, not what gdpr gives" in shown
     assert fine("request", "list", "--json").json[0]["claims"] == {"ccpa": "denied", "gdpr": "granted"}
+    assert "granted (but ccpa denied)" in " ".join(fine("request", "list").out.split())
     fine("request", "plan", "R-1")
 
 
@@ -60,6 +61,12 @@ def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> N
     assert any("a detailed explanation of the basis" in duty["words"] for duty in told["owed"])
     assert any(duty.get("lasts") and "24 months" in duty["words"] for duty in told["owed"])
     assert "owed with the refusal:" in fine("request", "show", "R-1").out
+
+
+def test_what_was_never_decided_is_refused_without_a_day(workspace: Path) -> None:
+    fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject",
+         PERSON, "--id", "R-1")  # fmt: skip
+    assert "no pack was asked what is owed" in fine("request", "deny", "R-1", "--reason", "other").out
 
 
 def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace: Path) -> None:
