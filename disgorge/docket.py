@@ -14,7 +14,7 @@ from lineage import losses
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, restore
-from policies.decision import Decision
+from policies.decision import Decision, Duty
 from policies.request import RemovalRequest
 
 
@@ -93,11 +93,18 @@ class Case:
 
     @property
     def deadline(self) -> dt.date | None:
-        """When the request must be done by, extensions counted."""
+        """When the request must be done by, or its refusal answered, extensions counted."""
         if self.until is not None:
             return self.until
-        owed = self.decision.owed if self.decision else None
-        return owed.deadline if owed else None
+        return self.decision.due if self.decision else None
+
+    @property
+    def owed_on_refusal(self) -> tuple[Duty, ...]:
+        """What is owed with a refusal, by every pack under which something was claimed; also where a person refuses."""
+        if self.decision is None:
+            return ()
+        owed = (*self.decision.duties, *(duty for claim in self.decision.claims for duty in claim.on_refusal))
+        return tuple(dict.fromkeys(owed))
 
     @property
     def state(self) -> str:

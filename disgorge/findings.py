@@ -79,7 +79,7 @@ OVERDUE = Rule(
     "DSG006",
     "Overdue request",
     Level.ERROR,
-    "A request is open although the day by which it had to be answered has passed.",
+    "A request is open, or a refusal not answered, although the day by which it had to be has passed.",
 )
 BROKEN_LEDGER = Rule(
     "DSG007",

@@ -11,7 +11,8 @@ from disgorge.evidence import Verdict
 from disgorge.statement import ReportCase
 from lineage.counted import counted
 from lineage.records import Cost, Impact, Json, Selector
-from policies.decision import Decision
+from policies.decision import Claim, Decision
+from policies.fired import HOUSE
 from policies.request import RemovalRequest
 from policies.taxonomy import Outcome, Scope
 
@@ -74,6 +75,10 @@ def decided(decision: Decision) -> Iterator[str]:
     }[decision.outcome]
     why = f" ({decision.refusal.value.replace('-', ' ')})" if decision.refusal else ""
     yield f"The request was {outcome}{why} on {day(decision.decided)}, as “{decision.category}”."
+    if any((said.pack, said.rule) == OWN for said in decision.reasons):
+        yield "No claim was decided: the operator removes the data of its own will, and no request is answered by it."
+    elif len(decision.claims) > 1 or any(claim.outcome is not decision.outcome for claim in decision.claims):
+        yield f"Under each set of rules by itself: {_all(_claim(claim) for claim in decision.claims)}."
     owed = decision.owed
     if owed is None:
         return
@@ -83,6 +88,15 @@ def decided(decision: Decision) -> Iterator[str]:
     if owed.utility_floor is not None:
         floor = f"{owed.utility_floor:.0%}"
         yield f"A model that keeps less than {floor} of its quality is released only if the loss is approved too."
+
+
+OWN = (HOUSE, "own-decision")
+"""Pack and rule of a removal that nobody claimed."""
+
+
+def _claim(claim: Claim) -> str:
+    why = f" ({claim.refusal.value.replace('-', ' ')})" if claim.refusal else ""
+    return f"“{claim.pack}” {claim.outcome.value.replace('-', ' ')}{why}"
 
 
 def before(case: ReportCase) -> Iterator[str]:
@@ -193,6 +207,9 @@ def deadlines(case: ReportCase) -> Iterator[tuple[str, str]]:
         yield "Complete by", f"{day(case.deadline)}{extended}; this report is of {day(issued)}, {late}"
     for notice in owed.notices if owed else ():
         yield "To be told", notice
+    for duty in case.decision.duties:
+        what = "No day is set" if duty.by is None else f"{'Until' if duty.lasts else 'By'} {day(duty.by)}"
+        yield what, duty.words
 
 
 def day(date: dt.date) -> str:

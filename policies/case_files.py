@@ -143,7 +143,11 @@ class ExtendFacts:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a case wants; None checks nothing. Lists want each entry, ``notices`` and ``overrides`` a part."""
+    """What a case wants; None checks nothing. Lists want each entry, ``notices``, ``overrides`` and ``duties`` a part.
+
+    ``claims`` are the outcomes of packs' own claims; a duty reads ``by 2026-04-02: ...``; ``no_due`` is a part of the
+    sentence why no day runs.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
@@ -165,6 +169,11 @@ class Expected:
     not_rules: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    claims: dict[str, str] = field(default_factory=dict)
+    duties: tuple[str, ...] = ()
+    no_duties: tuple[str, ...] = ()
+    due: dt.date | None = None
+    no_due: str | None = None
     extended: dt.date | None = None
     error: str | None = None
 

@@ -96,6 +96,7 @@ def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> l
         "approvals": owed.approvals if owed else None,
         "utility_floor": owed.utility_floor if owed else None,
         "families": tuple(family.value for family in owed.families) if owed else None,
+        "due": decision.due,
         "extended": until,
     }
     problems = [
@@ -115,7 +116,24 @@ def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> l
     problems += [f"evidence lacks {name}" for name in expected.evidence if owed is None or name not in owed.evidence]
     notices = owed.notices if owed else ()
     problems += [f"no notice says {part!r}" for part in expected.notices if not any(part in said for said in notices)]
+    problems += _compare_claims(expected, decision)
     overrides = decision.overrides
     return problems + [
         f"no override says {part!r}" for part in expected.overrides if not any(part in said for said in overrides)
     ]
+
+
+def _compare_claims(expected: Expected, decision: Decision) -> list[str]:
+    """Return what came out otherwise of the packs' own claims and of what is owed beside the removal."""
+    came = {claim.pack: claim.outcome.value for claim in decision.claims}
+    duties = [duty.said for duty in decision.duties]
+    problems = [
+        f"claim {pack}: wanted {wanted}, came {came.get(pack)}"
+        for pack, wanted in expected.claims.items()
+        if wanted != came.get(pack)
+    ]
+    problems += [f"no duty says {part!r}" for part in expected.duties if not any(part in said for said in duties)]
+    problems += [f"a duty says {part!r}" for part in expected.no_duties if any(part in said for said in duties)]
+    if expected.no_due is not None and expected.no_due not in decision.no_due:
+        problems.append(f"no_due: wanted {expected.no_due!r}, came {decision.no_due!r}")
+    return problems

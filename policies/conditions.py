@@ -7,8 +7,9 @@ longer than anybody waits. The cost: what needs three has to be said otherwise. 
 - ``request``: ``id``, ``standing``, ``ground``, ``regime``, ``regimes`` (its regime and those its fact ``also_under``
   names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``)
   and ``facts``;
-- ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, and the lists ``shards``, ``components``,
-  ``releases`` (names), ``licenses``, ``sources``, ``legal_bases`` (each sorted, without repeats);
+- ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, ``without_basis`` (how many shards have no legal
+  basis recorded), and the lists ``shards``, ``components``, ``releases`` (names), ``licenses``, ``sources``,
+  ``legal_bases`` (each sorted, without repeats);
 - ``today``: an ISO date, so dates compare as text.
 
 An absent fact is asked for with ``has(request.facts.x)``. Reading one that is absent, or comparing what does not
@@ -37,7 +38,7 @@ REQUEST_NAMES = (
 )  # fmt: skip
 IMPACT_NAMES = (
     "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
-    "legal_bases",
+    "legal_bases", "without_basis",
 )  # fmt: skip
 _ROOTS = {"request", "impact", "today"}
 _FUNCTIONS = {
@@ -163,6 +164,7 @@ def context_of(
             "licenses": sorted({shard.license for shard in shards if shard.license}),
             "sources": sorted({shard.source for shard in shards if shard.source}),
             "legal_bases": sorted({shard.legal_basis for shard in shards if shard.legal_basis}),
+            "without_basis": sum(not shard.legal_basis for shard in shards),
         },
         "today": today,
     }

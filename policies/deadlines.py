@@ -126,7 +126,8 @@ def extend(
         raise BadRequest(f"{name}: an extension needs a reason, and whoever asked must be told it; give one")
     if decision.outcome is Outcome.DENIED or decision.owed is None or decision.owed.deadline is None:
         raise BadRequest(f"{name} is {decision.outcome.value} and has no deadline to extend")
-    fired = {(said.pack, said.rule) for said in decision.reasons if said.fired}
+    apart = {claim.pack for claim in decision.claims if not _owes(claim.outcome, decision.outcome)}
+    fired = {(said.pack, said.rule) for said in decision.reasons if said.fired and said.pack not in apart}
     dates: list[tuple[dt.date, str]] = []
     for pack in packs:
         for rule in pack.rules:
@@ -140,6 +141,11 @@ def extend(
     if until <= decision.owed.deadline:
         raise BadRequest(f"{name}: the deadline {decision.owed.deadline} cannot be extended: {why}")
     return until
+
+
+def _owes(claim: Outcome, decided: Outcome) -> bool:
+    """Whether the deadline of a claim is one of those that the decision is held to."""
+    return claim is Outcome.GRANTED or (decided is not Outcome.GRANTED and claim is not Outcome.DENIED)
 
 
 def _latest(

@@ -1,9 +1,14 @@
-"""What a decision is: the outcome, what is owed, and every rule that fired as a reason."""
+"""What a decision is: the outcome, what is owed, each pack's own claim, and every rule that fired as a reason.
+
+A decision has one :class:`Claim` per pack under which something was claimed. A refusal ends its own claim only, so a
+granted decision may hold refused claims, and each of them has its dates and duties as well.
+"""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from lineage.records import digest_of
+from lineage.records import LEFT_OUT, digest_of
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
 
 
@@ -45,11 +50,54 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """Something owed beside the removal: to tell somebody something, or to keep a record.
+
+    ``by`` is the last day; None where the source gives none. A duty that ``lasts`` is kept until that day, where others
+    are done by it. ``rule`` names the rule it rests on.
+    """
+
+    words: str
+    by: dt.date | None
+    rule: str
+    lasts: bool = field(default=False, metadata={LEFT_OUT: True})
+
+    @property
+    def said(self) -> str:
+        """The duty in one line, its day first."""
+        when = "no day is set" if self.by is None else f"{'until' if self.lasts else 'by'} {self.by}"
+        return f"{when}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one pack says of the request by itself; nothing that another pack refuses is in it.
+
+    ``owed`` is what the pack alone would have owed, None where it is refused. ``answer_by`` is the last day to answer
+    under this pack, whatever the answer; where there is none, ``no_answer_day`` says why. ``on_refusal`` is what is
+    owed if it is refused, by a rule or later by a person.
+    """
+
+    pack: str
+    title: str
+    outcome: Outcome
+    category: str | None
+    refusal: Refusal | None
+    owed: Owed | None
+    answer_by: dt.date | None
+    no_answer_day: str = ""
+    duties: tuple[Duty, ...] = ()
+    on_refusal: tuple[Duty, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided about one request, and why. ``packs`` is the digest of the packs it was judged by.
 
     ``owed`` of a request on hold or in review is what it would be owed once granted; its deadline runs all the same.
-    ``overrides`` say in words which rule prevailed over which.
+    ``overrides`` say in words which rule prevailed over which. ``claims`` has one entry per pack under which something
+    was claimed; decisions of earlier versions have none. ``duties`` are all that is owed beside the removal; where no
+    day runs at all, ``no_due`` says why.
     """
 
     request: str
@@ -61,6 +109,22 @@ class Decision:
     packs: str
     decided: dt.date
     overrides: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = field(default=(), metadata={LEFT_OUT: True})
+    duties: tuple[Duty, ...] = field(default=(), metadata={LEFT_OUT: True})
+    no_due: str = field(default="", metadata={LEFT_OUT: True})
+
+    @property
+    def due(self) -> dt.date | None:
+        """The last day to have done what is decided: the removal, or for a refusal the earliest of its answers."""
+        if self.outcome is not Outcome.DENIED and self.owed is not None and self.owed.deadline is not None:
+            return self.owed.deadline
+        return min(self._answers(), default=None)
+
+    def _answers(self) -> Iterator[dt.date]:
+        yield from (claim.answer_by for claim in self.claims if claim.answer_by)
+        if self.outcome is Outcome.DENIED:
+            for claim in self.claims:
+                yield from (duty.by for duty in claim.on_refusal if duty.by and not duty.lasts)
 
     @property
     def digest(self) -> str:

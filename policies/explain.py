@@ -1,4 +1,4 @@
-"""Says a decision in plain words: what was decided, what is owed and by when, which rules fired, what overrode what.
+"""Says a decision in plain words: what was decided, each pack's claim, what is owed and by when, which rules fired.
 
 >>> from policies.decision import Decision
 >>> from policies.request import RemovalRequest, Standing
@@ -17,9 +17,9 @@ This applies rules kept as data; it is no legal advice.
 import datetime as dt
 from collections.abc import Iterable
 
-from policies.decision import Decision, Owed, Reason
+from policies.decision import Claim, Decision, Duty, Owed, Reason
 from policies.request import RemovalRequest, Standing
-from policies.taxonomy import Outcome, Scope
+from policies.taxonomy import Defect, Outcome, Scope
 
 _OUTCOMES = {
     Outcome.GRANTED: "GRANTED. The data and its effects on every component must go.",
@@ -54,10 +54,22 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     )
     if decision.refusal is not None:
         yield f"Reason of refusal: {decision.refusal.value}."
+    if request.ground is Defect.OWN_DECISION:
+        yield "No claim was decided: this is the operator's own decision, and it answers nobody's request."
+    if decision.claims:
+        yield ""
+        yield "What each pack says of its own claim:"
+        yield from (f"  - {claim_words(claim)}" for claim in decision.claims)
     if decision.owed is not None:
         yield ""
         yield "What is owed:" if decision.outcome is Outcome.GRANTED else "What would be owed once it is granted:"
         yield from (f"  - {line}" for line in _owed(decision.owed, decision))
+    if decision.duties or decision.no_due:
+        yield ""
+        yield "Owed beside the removal:" if decision.outcome is not Outcome.DENIED else "Owed with the refusal:"
+        yield from (f"  - {duty_words(duty, decision.decided)}" for duty in decision.duties)
+        if decision.no_due:
+            yield f"  - no day runs for the request: {decision.no_due}"
     decisive = [said for said in decision.reasons if said.fired and said.outcome is decision.outcome]
     others = [said for said in decision.reasons if said.fired and said not in decisive]
     unclear = [said for said in decision.reasons if not said.fired]
@@ -76,6 +88,20 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
         yield from (f"  - {line}" for line in decision.overrides)
     yield ""
     yield "This applies rules kept as data; it is no legal advice."
+
+
+def claim_words(claim: Claim) -> str:
+    """Return what one pack says of its own claim, in one line."""
+    why = f" ({claim.refusal.value})" if claim.refusal else ""
+    what = f", as {claim.category}" if claim.category else ""
+    answer = f"answer due by {claim.answer_by}" if claim.answer_by else claim.no_answer_day
+    return f"{claim.pack} ({claim.title}): {claim.outcome.value.replace('-', ' ')}{why}{what}; {answer}"
+
+
+def duty_words(duty: Duty, today: dt.date) -> str:
+    """Return a duty in one line, with how far its day is and the rule it rests on."""
+    left = _how_far(duty.by, today) if duty.by is not None and not duty.lasts else ""
+    return f"{duty.said}{left} [{duty.rule}]"
 
 
 def _owed(owed: Owed, decision: Decision) -> Iterable[str]:

@@ -1,52 +1,78 @@
-"""Judges a request by the packs: which rules fire, and what they come to together.
+"""Judges a request by the packs: each decides its own claim, and the house guards what cannot be undone.
 
-How rules combine (ours, and the same whatever the order of the packs):
+How claims combine (ours, and the same whatever the order of the packs):
 
-- outcome: on hold beats denied beats needs review beats granted; nothing is granted unless a rule grants it;
-- guarantee, approvals and utility floor: the strongest asked for; deadlines: the earliest;
-- scope: whole lineage beats influence; families: only those that every rule admits;
-- evidence and notices: all of them.
+- a hold, of any pack or the house, beats everything; selectors that match nothing are refused;
+- a guard of the house (:mod:`policies.house`) sends to a person what would be granted;
+- else it is granted if any claim is: a refusal ends its own pack's claim only (:mod:`policies.claims`), and what the
+  granted claims owe together is owed;
+- else it needs review if any claim does; else every claim is refused, and so is the request;
+- nothing is granted unless a rule grants it, or the operator decides for itself.
 
-The house adds what no pack may leave out: a legal hold, a selector that matches nothing, data declared not removable,
-a rule that could not be evaluated, a fact that nobody understands. A decision is a function of its arguments: no
-clock, no file, no order of arrival.
+A decision is a function of its arguments: no clock, no file, no order of arrival.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.records import Impact, digest_of
-from policies.conditions import CannotEvaluate, context_of, holds
-from policies.deadlines import due
-from policies.decision import Decision, Owed, Reason
+from policies import house
+from policies.claims import SEVERITY, category_of, claim_of, duties_of, families_of, owed_of, refusal_of
+from policies.conditions import context_of
+from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
 from policies.facts import misfits, plain_facts, regimes_of
+from policies.fired import Fired, Looked, look, of_the_house, outcomes
 from policies.request import RemovalRequest
-from policies.rules import Deadline, Effect, Pack
-from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
-
-HOUSE = "house"
-HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
-HOUSE_DATED = dt.date(2026, 11, 24)
-
-_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
-_REFUSALS = {refusal: rank for rank, refusal in enumerate(Refusal)}
+from policies.rules import Pack
+from policies.taxonomy import Defect, Outcome, Scope
 
 
 @dataclass(frozen=True, slots=True)
-class _Fired:
-    """A rule that fired, its effect, and the dates it came to for this request."""
+class _Judged:
+    """Everything that fired, sorted by what it may do, before it is put together."""
 
-    reason: Reason
-    effect: Effect
-    deadline: dt.date | None = None
-    acknowledge: dt.date | None = None
+    looked: tuple[Looked, ...]
+    claims: tuple[Claim, ...]
+    claim_guards: tuple[Fired, ...]
+    additions: tuple[Fired, ...]
+    """Rules of packs that claim nothing: they add to what every claim owes."""
+    holds: tuple[Fired, ...]
+    unmatched: tuple[Fired, ...]
+    guards: tuple[Fired, ...]
+    own: tuple[Fired, ...]
 
     @property
-    def name(self) -> str:
-        return f"{self.reason.pack}/{self.reason.rule}"
+    def house(self) -> tuple[Fired, ...]:
+        """The rules of the house that fired, each once."""
+        of_packs = {item for looked in self.looked for item in looked.fired}
+        listed = (*self.own, *self.holds, *self.unmatched, *self.claim_guards, *self.guards)
+        return tuple(item for item in dict.fromkeys(listed) if item not in of_packs)
+
+    @property
+    def everything(self) -> tuple[Fired, ...]:
+        """Everything that fired, packs first."""
+        return (*(item for looked in self.looked for item in looked.fired), *self.house)
+
+    def outcome(self) -> Outcome:
+        """What all of it comes to."""
+        alone = {claim.outcome for claim in self.claims} | {*_strongest(self.own)}
+        if self.holds:
+            return Outcome.ON_HOLD
+        if self.unmatched:
+            return Outcome.DENIED
+        if alone and alone <= {Outcome.DENIED}:
+            return Outcome.DENIED
+        return Outcome.GRANTED if Outcome.GRANTED in alone and not self.guards else Outcome.NEEDS_REVIEW
+
+    def owing(self, outcome: Outcome) -> tuple[Fired, ...]:
+        """The rules that say what is owed: of granted claims, or of those that a person could still grant."""
+        wanted = {Outcome.GRANTED} if outcome is Outcome.GRANTED else {*Outcome} - {Outcome.DENIED}
+        packs = {claim.pack for claim in self.claims if claim.outcome in wanted}
+        rules = [item for looked in self.looked if looked.pack.pack in packs for item in looked.fired]
+        return (*rules, *self.own, *self.additions)
 
 
 def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, today: dt.date) -> Decision:
@@ -66,165 +92,167 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     facts = plain_facts(request)
     regimes = regimes_of(request, facts)
     context = context_of(request, impact, facts=facts, regimes=regimes, today=today.isoformat())
-    fired: list[_Fired] = []
-    for pack in sorted(packs, key=lambda pack: pack.pack):
-        fired += _look(pack, context, request.received, facts)
-    fired += _house(request, impact, fired, misfits(facts, regimes, packs))
-    families = _families(fired)
-    if not families:
-        fired.append(
-            _own("no-family", "the rules that fired admit no family of methods in common", Outcome.NEEDS_REVIEW)
-        )
-    overrides = tuple(_overrides(fired, core=impact.hits_core))
-    return _together(request, fired, families, overrides, packs=digest_of(sorted(p.digest for p in packs)), today=today)
+    found = (look(pack, context, request.received, facts) for pack in sorted(packs, key=lambda pack: pack.pack))
+    looked = tuple(each for each in found if each is not None)
+    judged = _judged(request, impact, looked, facts, doubts=tuple(misfits(facts, regimes, packs)))
+    return _together(request, impact, judged, facts, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
-def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) -> Iterable[_Fired]:
-    """Return the rules of one pack that fire, and those that could not be evaluated."""
-    try:
-        if not holds(pack.applies, context):
-            return
-    except CannotEvaluate as problem:
-        yield _own(
-            f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}", _REVIEW, fired=False
-        )
-        return
-    for rule in pack.rules:
-        said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
-        try:
-            if not holds(rule.when, context):
-                continue
-        except CannotEvaluate as problem:
-            words = f"could not be evaluated ({problem}): {said.words}"
-            yield _Fired(Reason(pack.pack, rule.id, words, said.citation, said.dated, _REVIEW, False), _TO_REVIEW)
+def _judged(
+    request: RemovalRequest, impact: Impact, looked: tuple[Looked, ...], facts: dict[str, Any], *, doubts: Iterable[str]
+) -> _Judged:
+    """Sort what fired, and decide each pack's claim by itself."""
+    unmatched = tuple(house.unmatched(impact))
+    adding = [each for each in looked if not each.pack.claims and not _refuses(each)]
+    additions = tuple(item for each in adding for item in each.fired)
+    claims, claim_guards = [], list[Fired]()
+    for each in looked:
+        if not each.decides or each in adding:
             continue
-        dates: list[dt.date | None] = []
-        for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
-            day, problem_said = _due(wanted, received, facts)
-            dates.append(day)
-            if problem_said:
-                yield _own(
-                    f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}", _REVIEW, fired=False
-                )
-        yield _Fired(said, rule.then, *dates)
+        of_claim = [*house.guards_of_claim(request, impact, each), *unmatched]
+        claim_guards += of_claim
+        claims.append(claim_of(each, guards=of_claim, additions=additions, received=request.received, facts=facts))
+    fired = [item for each in looked for item in each.fired]
+    own = tuple(house.own_decision(request, impact))
+    holds = (*(item for item in fired if item.outcome is Outcome.ON_HOLD), *house.held(request))
+    guards = (
+        *house.guards(impact),
+        *house.doubts(doubts),
+        *(item for item in fired if not item.reason.fired),
+        *(item for item in additions if item.outcome is Outcome.NEEDS_REVIEW),
+    )
+    decided = claims or own or holds or unmatched or any(item.reason.fired and item.outcome for item in guards)
+    return _Judged(
+        looked=looked,
+        claims=tuple(claims),
+        claim_guards=tuple(claim_guards),
+        additions=additions,
+        holds=holds,
+        unmatched=unmatched,
+        guards=guards if decided else (*guards, house.undecided(request)),
+        own=own,
+    )
 
 
-def _due(wanted: Deadline | None, received: dt.date, facts: dict[str, Any]) -> tuple[dt.date | None, str]:
-    if wanted is None:
-        return None, ""
-    try:
-        return due(wanted, received, facts), ""
-    except BadRequest as problem:
-        return None, str(problem)
+def _refuses(looked: Looked) -> bool:
+    """Whether a pack by itself refuses."""
+    return {*_strongest(looked.fired)} == {Outcome.DENIED}
 
 
-_REVIEW = Outcome.NEEDS_REVIEW
-_TO_REVIEW = Effect(outcome=Outcome.NEEDS_REVIEW)
-
-
-def _own(rule: str, words: str, outcome: Outcome, fired: bool = True, **more: Any) -> _Fired:
-    said = Reason(HOUSE, rule, words, HOUSE_CITATION, HOUSE_DATED, outcome, fired)
-    return _Fired(said, Effect(outcome=outcome, **more))
-
-
-def _house(request: RemovalRequest, impact: Impact, fired: Sequence[_Fired], doubts: Iterable[str]) -> Iterable[_Fired]:
-    """Return the rules that hold whatever the packs say."""
-    yield from (_own("facts", doubt, _REVIEW, fired=False) for doubt in doubts)
-    if request.legal_hold or request.facts.get("legal_hold") is True:
-        words = (
-            "the data is under a legal hold: it must be preserved, and the hold beats every removal until it is lifted"
-        )
-        yield _own("legal-hold", words, Outcome.ON_HOLD, category="legal-hold")
-    if impact.items == 0:
-        words = "no item matches the selectors, so there is nothing to remove"
-        yield _own("no-match", words, Outcome.DENIED, refusal=Refusal.NO_MATCH)
-    if impact.hits_core and not any(item.effect.reaches_core for item in fired):
-        words = (
-            "an item is in a shard declared not removable (core): everything built on it is affected, and no rule that "
-            "fired reaches that far; a person decides"
-        )
-        yield _own("core", words, _REVIEW)
-    if not any(item.effect.outcome and item.reason.fired for item in fired):
-        words = f"no rule decides this request (regime {request.regime}, {request.standing.value}); a person decides"
-        yield _own("nothing-fired", words, _REVIEW)
-
-
-def _families(fired: Sequence[_Fired]) -> tuple[Family, ...]:
-    admitted = [set(item.effect.families) for item in fired if item.effect.families is not None]
-    return tuple(family for family in Family if all(family in some for some in admitted))
+def _strongest(fired: Iterable[Fired]) -> Iterator[Outcome]:
+    """Yield the outcome that beats the others within one pack, if there is any."""
+    found = [*outcomes(fired)]
+    if found:
+        yield max(found, key=SEVERITY.__getitem__)
 
 
 def _together(
     request: RemovalRequest,
-    fired: Sequence[_Fired],
-    families: tuple[Family, ...],
-    overrides: tuple[str, ...],
+    impact: Impact,
+    judged: _Judged,
+    facts: dict[str, Any],
     *,
     packs: str,
     today: dt.date,
 ) -> Decision:
-    outcome = max((item.effect.outcome for item in fired if item.effect.outcome), key=_SEVERITY.__getitem__)
-    winners = [item for item in fired if item.effect.outcome is outcome]
-    refusals = [item.effect.refusal for item in winners if item.effect.refusal]
-    categories = [item.effect.category for item in sorted(winners, key=_weight, reverse=True) if item.effect.category]
-    return Decision(
+    """Return the decision that everything comes to."""
+    outcome = judged.outcome()
+    fired, owing = judged.everything, judged.owing(outcome)
+    if outcome is not Outcome.DENIED and not families_of(owing):
+        no_family = of_the_house(
+            "no-family", "the rules that fired admit no family of methods in common", Outcome.NEEDS_REVIEW
+        )
+        fired = (*fired, no_family)
+        outcome = max(outcome, Outcome.NEEDS_REVIEW, key=SEVERITY.__getitem__)
+        owing = judged.owing(outcome)
+    deciding = _deciding(judged, fired, outcome)
+    owed = None if outcome is Outcome.DENIED else owed_of(owing)
+    decision = Decision(
         request=request.id,
         outcome=outcome,
-        category=categories[0] if categories else f"{request.regime}/{request.ground.value}",
-        owed=None if outcome is Outcome.DENIED else _owed(fired, families),
-        refusal=min(refusals, key=_REFUSALS.__getitem__, default=None),
+        category=category_of(deciding, outcome) or f"{request.regime}/{request.ground.value}",
+        owed=owed,
+        refusal=refusal_of(deciding, outcome),
         reasons=tuple(item.reason for item in fired),
         packs=packs,
         decided=today,
-        overrides=overrides,
+        overrides=tuple(dict.fromkeys(_overrides(judged, deciding, owing, outcome, core=impact.hits_core))),
+        claims=judged.claims,
+        duties=tuple(dict.fromkeys(_duties(request, judged, facts, outcome))),
     )
+    return _with_sentence(decision, request)
 
 
-def _weight(item: _Fired) -> tuple[bool, int]:
-    """Order rules of one outcome by how much they ask for."""
-    return item.effect.scope is Scope.WHOLE_LINEAGE, item.effect.promised or Guarantee.NONE
+def _deciding(judged: _Judged, fired: Sequence[Fired], outcome: Outcome) -> list[Fired]:
+    """Return the rules that the outcome rests on or that it beat; refused claims are no part of a grant or review."""
+    refused = {claim.pack for claim in judged.claims if claim.outcome is Outcome.DENIED}
+    if outcome in (Outcome.ON_HOLD, Outcome.DENIED):
+        return [*fired]
+    left_open = {claim.pack for claim in judged.claims if claim.outcome is not Outcome.GRANTED}
+    apart = refused | left_open if outcome is Outcome.GRANTED else refused
+    beaten = outcome is Outcome.GRANTED
+    return [
+        item
+        for item in fired
+        if item.reason.pack not in apart and not (beaten and item.outcome is Outcome.NEEDS_REVIEW)
+    ]
 
 
-def _owed(fired: Sequence[_Fired], families: tuple[Family, ...]) -> Owed | None:
-    """Return what the rules ask for together; None if none of them asks for a guarantee."""
-    guarantees = [item.effect.promised for item in fired if item.effect.promised is not None]
-    if not guarantees:
-        return None
-    effects = [item.effect for item in fired]
-    return Owed(
-        guarantee=max(guarantees),
-        families=families,
-        scope=Scope.WHOLE_LINEAGE if any(e.scope is Scope.WHOLE_LINEAGE for e in effects) else Scope.INFLUENCE,
-        deadline=min((item.deadline for item in fired if item.deadline), default=None),
-        acknowledge_by=min((item.acknowledge for item in fired if item.acknowledge), default=None),
-        approvals=max((e.approvals for e in effects if e.approvals), default=1),
-        evidence=tuple(sorted({name for e in effects for name in e.evidence})),
-        notices=tuple(dict.fromkeys(notice for e in effects for notice in e.notices)),
-        utility_floor=max((e.utility_floor for e in effects if e.utility_floor is not None), default=None),
-    )
+def _duties(request: RemovalRequest, judged: _Judged, facts: dict[str, Any], outcome: Outcome) -> Iterator[Duty]:
+    """Yield what is owed beside the removal, by the claims as they were decided and by packs that add to them."""
+    waits = outcome is Outcome.ON_HOLD
+    for claim in judged.claims:
+        yield from claim.duties
+        if waits or claim.outcome is Outcome.DENIED:
+            yield from claim.on_refusal
+    for kind in ("duties", "on_refusal") if waits or outcome is Outcome.DENIED else ("duties",):
+        yield from duties_of(judged.additions, kind, received=request.received, answer=None, facts=facts)
 
 
-def _overrides(fired: Sequence[_Fired], *, core: bool) -> Iterable[str]:
+def _with_sentence(decision: Decision, request: RemovalRequest) -> Decision:
+    """Return the decision with a sentence why no day runs, where none does."""
+    if decision.due is not None:
+        return decision
+    if request.ground is Defect.OWN_DECISION:
+        why = "no period runs: nobody claimed the removal, and the operator sets its own day"
+    elif decision.claims:
+        why = "; ".join(dict.fromkeys(claim.no_answer_day for claim in decision.claims))
+    else:
+        why = f"no period is known: no pack decides anything under the regime {request.regime}"
+    return replace(decision, no_due=why)
+
+
+def _overrides(
+    judged: _Judged, deciding: Sequence[Fired], owing: Sequence[Fired], outcome: Outcome, *, core: bool
+) -> Iterator[str]:
     """Return in words which rule prevailed over which, wherever two asked for different things."""
-    yield from _prevailing(fired, "outcome", lambda f: f.effect.outcome, _SEVERITY.__getitem__, str)
-    yield from _prevailing(fired, "guarantee", lambda f: f.effect.promised, int, lambda value: value.label)
-    yield from _prevailing(fired, "scope", lambda f: f.effect.scope, list(Scope).index, str)
-    yield from _prevailing(fired, "deadline", lambda f: f.deadline, lambda day: -day.toordinal(), str)
-    yield from _prevailing(fired, "acknowledgement", lambda f: f.acknowledge, lambda day: -day.toordinal(), str)
-    yield from _prevailing(fired, "approvals", lambda f: f.effect.approvals, int, str)
-    yield from _prevailing(fired, "utility floor", lambda f: f.effect.utility_floor, float, str)
-    reaching = [item.name for item in fired if item.effect.reaches_core]
+    yield from _prevailing(deciding, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
+    if outcome is not Outcome.ON_HOLD:
+        for looked in judged.looked:
+            yield from _prevailing(looked.fired, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
+    if outcome is not Outcome.DENIED and not judged.holds:
+        others = [claim.pack for claim in judged.claims if claim.outcome is not Outcome.DENIED]
+        for claim in judged.claims:
+            if claim.outcome is Outcome.DENIED and others:
+                yield f"refused under {claim.pack}: this ends that claim only, not what {' and '.join(others)} gives"
+    yield from _prevailing(owing, "guarantee", lambda f: f.effect.promised, int, lambda value: value.label)
+    yield from _prevailing(owing, "scope", lambda f: f.effect.scope, list(Scope).index, str)
+    yield from _prevailing(owing, "deadline", lambda f: f.deadline, lambda day: -day.toordinal(), str)
+    yield from _prevailing(owing, "acknowledgement", lambda f: f.acknowledge, lambda day: -day.toordinal(), str)
+    yield from _prevailing(owing, "approvals", lambda f: f.effect.approvals, int, str)
+    yield from _prevailing(owing, "utility floor", lambda f: f.effect.utility_floor, float, str)
+    reaching = [item.name for item in owing if item.effect.reaches_core]
     if core and reaching:
         yield f"core: {', '.join(reaching)} holds for data declared not removable, too"
 
 
 def _prevailing(
-    fired: Sequence[_Fired],
+    fired: Sequence[Fired],
     label: str,
-    value: Callable[[_Fired], Any],
+    value: Callable[[Fired], Any],
     rank: Callable[[Any], Any],
     words: Callable[[Any], str],
-) -> Iterable[str]:
+) -> Iterator[str]:
     asked: dict[Any, list[str]] = {}
     for item in fired:
         if (wanted := value(item)) is not None:

@@ -10,7 +10,7 @@ putting a file into a folder; :func:`packs_digest` tells in every decision which
 :func:`decide` is found here too, beside the packs it judges by.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from policies.conditions import parse
 from policies.deadlines import require_calendar
 from policies.errors import BadPack
 from policies.judge import decide
-from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
+from policies.rules import RESERVED_FACTS, Deadline, Effect, FactSpec, Pack
 from policies.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -98,9 +98,8 @@ def pack_of(value: Any, *, name: str) -> Pack:
     for rule in pack.rules:
         where = f"{name}: rule {rule.id}"
         _check_condition(rule.when, facts, f"{where}: when")
-        for label, deadline in (("deadline", rule.then.deadline), ("acknowledge", rule.then.acknowledge)):
-            if deadline is not None:
-                _check_deadline(deadline, facts, f"{where}: then.{label}")
+        for label, deadline in _deadlines(rule.then):
+            _check_deadline(deadline, facts, f"{where}: then.{label}")
     return pack
 
 
@@ -109,6 +108,14 @@ def _reader() -> "TypeAdapter[Pack]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(Pack)
+
+
+def _deadlines(then: Effect) -> Iterator[tuple[str, Deadline]]:
+    """Yield every period of a rule, with where it stands."""
+    named = [("deadline", then.deadline), ("acknowledge", then.acknowledge)]
+    for label, duties in (("duties", then.duties), ("on_refusal", then.on_refusal)):
+        named += [(f"{label}.{number}", duty.by or duty.until) for number, duty in enumerate(duties)]
+    yield from ((label, deadline) for label, deadline in named if deadline is not None)
 
 
 def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:

@@ -28,6 +28,9 @@ class Standing(StrEnum):
 REGIMES = ("gdpr", "ccpa", "regulator-order", "copyright", "contract", "quality")
 """Regimes with a pack of their own; a request may name another that a user's pack covers."""
 
+OWN_DECISION = "own-decision"
+"""The regime of a request on the ground of the same name: the operator's own will, which needs no pack."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemovalRequest:

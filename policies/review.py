@@ -3,7 +3,8 @@
 The packs decide alone wherever they can. Where they end in *needs review* (an identity not shown, data of more than
 one person, a rule that could not be evaluated), somebody looks, and grants; refusing needs no rule and closes the
 request. What a person adds is one reason, in their words, beside those of the packs: nothing that fired is taken out,
-and what is owed stays what the rules say.
+and what is owed stays what the rules say. It grants every claim that waited for a person; what a pack refused under
+its own claim stays refused, with its day for the answer.
 
 A person cannot grant here what a rule denied or put on hold. Such a request is decided again once its facts are other
 ones; the negative consequence is that it has to be filed again.
@@ -20,7 +21,7 @@ ones; the negative consequence is that it has to be filed again.
 import datetime as dt
 from dataclasses import replace
 
-from policies.decision import Decision, Reason
+from policies.decision import Claim, Decision, Reason
 from policies.errors import BadRequest
 from policies.taxonomy import Outcome
 
@@ -52,6 +53,7 @@ def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decisi
     )
     return replace(
         decision,
+        claims=tuple(_granted(claim) for claim in decision.claims),
         outcome=Outcome.GRANTED,
         category="granted on review",
         reasons=(*decision.reasons, said),
@@ -61,3 +63,8 @@ def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decisi
             f"outcome: granted ({PACK}/{RULE}) beats needs-review{f' ({doubts})' if doubts else ''}",
         ),
     )
+
+
+def _granted(claim: Claim) -> Claim:
+    """Return a pack's claim as it stands once a person has granted the request: one that was refused stays so."""
+    return replace(claim, outcome=Outcome.GRANTED) if claim.outcome is Outcome.NEEDS_REVIEW else claim

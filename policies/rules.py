@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from lineage.records import digest_of
+from lineage.records import LEFT_OUT, digest_of
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
 
 MAX_DAYS = 36_525
@@ -74,6 +74,31 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class DutySpec:
+    """What a rule obliges the operator to do or to keep, whatever is removed, and by when.
+
+    ``by`` is the last day to do it, ``until`` the day until which it lasts (a record to be kept); neither, where the
+    source gives no day, which ``words`` should say. ``counted_from`` is the day of receipt, or the last day for the
+    answer of the same pack (the latest that a period can begin, so that it never ends too early).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    words: str
+    by: Deadline | None = None
+    until: Deadline | None = None
+    counted_from: Literal["receipt", "answer"] = "receipt"
+
+    def __post_init__(self) -> None:
+        if not self.words.strip():
+            raise ValueError("the `words` of a duty must say something")
+        if self.by is not None and self.until is not None:
+            raise ValueError("a duty is done `by` a day or lasts `until` one, not both")
+        if any(day is not None and day.extension is not None for day in (self.by, self.until)):
+            raise ValueError("only the `deadline` of a rule can have an `extension`")
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """What follows when a rule fires; whatever is left out, the rule does not touch."""
 
@@ -93,6 +118,14 @@ class Effect:
     utility_floor: float | None = None
     reaches_core: bool = False
     """Whether the rule holds for data declared not removable, too; without such a rule a person decides."""
+    reaches_everyone: bool = field(default=False, metadata={LEFT_OUT: True})
+    """Whether the rule holds for the data of several people, too; without such a rule a person decides."""
+    without_identity: bool = field(default=False, metadata={LEFT_OUT: True})
+    """Whether the rule grants though the requester was not identified; without such a rule a person decides."""
+    duties: tuple[DutySpec, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """What is owed whatever the outcome."""
+    on_refusal: tuple[DutySpec, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """What is owed when the claim under this pack is refused, or a hold keeps the data: the reasons, an appeal."""
 
     def __post_init__(self) -> None:
         if self.outcome is Outcome.GRANTED and self.guarantee is None:
@@ -178,6 +211,14 @@ class Pack:
                 raise ValueError(
                     f"{name!r} is no name for a fact of a pack; lower case, underscores, not a reserved one"
                 )
+
+    @property
+    def claims(self) -> bool:
+        """Whether the pack gives a right that can be claimed: whether a rule of it grants.
+
+        A pack that grants nothing only adds to others: its reviews and holds bind whatever they grant.
+        """
+        return any(rule.then.outcome is Outcome.GRANTED for rule in self.rules)
 
     @cached_property
     def digest(self) -> str:

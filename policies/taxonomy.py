@@ -22,6 +22,8 @@ class Defect(StrEnum):
     LOW_FIDELITY = "low-fidelity"
     REGULATOR_ORDER = "regulator-order"
     CONTRACT = "contract"
+    OWN_DECISION = "own-decision"
+    """The operator removes data of its own will; nobody's claim is decided, and no pack has to grant it."""
 
 
 class Timing(StrEnum):

@@ -93,7 +93,7 @@ def filed_and_decided(ledger: Ledger, selectors: Sequence[Selector], *, request_
     """File and decide a withdrawal that the contract pack grants."""
     file_request(
         ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
-        received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id,
+        received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id, facts={"all_theirs": True},
     )  # fmt: skip
     decide_request(ledger, request_id, load_packs())
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from disgorge.audit.look import Look, is_late
+from disgorge.docket import Case
 from disgorge.findings import ON_HOLD, OVERDUE, Finding
 from policies.taxonomy import Outcome
 
@@ -13,11 +14,14 @@ Art. 12(3) gives; other regimes in the packs give longer to decide."""
 
 
 def overdue(look: Look) -> Iterator[Finding]:
-    """Yield an error per open request whose time is up, and a note per open request on hold."""
+    """Yield an error per open request or refusal whose time is up, and a note per open request on hold."""
     for case in look.cases.values():
         request, place = case.request.id, case.facts[0].seq
         outcome = case.decision.outcome if case.decision else None
-        if case.closed or outcome is Outcome.DENIED:
+        if case.closed:
+            continue
+        yield from _unanswered(case, look.today)
+        if outcome is Outcome.DENIED:
             continue
         if case.hold is not None or outcome is Outcome.ON_HOLD:
             yield Finding(
@@ -42,4 +46,25 @@ def overdue(look: Look) -> Iterator[Finding]:
                 f"was received on {case.request.received} and has no decision that sets a deadline",
                 f"decide it with `disgorge request decide {request}`",
                 fact=place,
+            )
+
+
+def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:
+    """Yield an error per claim of an open request that was refused and not answered by its day.
+
+    Closing the request records that it was answered. A hold does not stop the day: the requester is told of that too.
+    """
+    request, decision = case.request.id, case.decision
+    for claim in decision.claims if decision else ():
+        days = [duty.by for duty in claim.on_refusal if duty.by is not None and not duty.lasts]
+        if claim.outcome is Outcome.DENIED and days and today > min(days):
+            yield Finding(
+                OVERDUE,
+                request,
+                f"was refused under {claim.pack}, which had to be told with its reasons by {min(days)}",
+                f"tell the requester what `disgorge request show {request}` lists, then close the request: `disgorge "
+                f"request deny {request} --reason {claim.refusal.value if claim.refusal else 'other'}`"
+                if decision is not None and decision.outcome is Outcome.DENIED
+                else f"tell the requester what `disgorge request show {request}` lists, and carry out the rest",
+                fact=case.facts[0].seq,
             )

@@ -20,6 +20,9 @@ def summary(case: "Case") -> dict[str, Any]:
         "ground": case.request.ground,
         "received": case.request.received,
         "due": case.deadline,
+        "why_no_due": case.decision.no_due if case.decision else "",
+        "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
+        "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
         "on_hold": case.hold,
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
@@ -28,6 +31,17 @@ def summary(case: "Case") -> dict[str, Any]:
         "report": case.report,
         "ending": case.ending,
     }
+
+
+def state_words(case: "Case") -> str:
+    """Return where a case stands, with the claims that were decided otherwise than the request."""
+    decision = case.decision
+    if decision is None or case.closed:
+        return case.state
+    apart = [
+        f"{claim.pack} {claim.outcome.value}" for claim in decision.claims if claim.outcome is not decision.outcome
+    ]
+    return f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
 
 
 def ending_words(case: "Case") -> str | None:
@@ -99,6 +113,14 @@ def print_next(case: "Case", plan: "Plan | None" = None) -> None:
     words = next_step(case, plan)
     if words:
         show.line(f"next: {words}")
+
+
+def print_owed_on_refusal(case: "Case") -> None:
+    """Print what is owed with a refusal, the day of each first."""
+    if case.owed_on_refusal:
+        show.line("owed with the refusal:")
+    for duty in case.owed_on_refusal:
+        show.paragraph(f"  - {duty.said} [{duty.rule}]", indent=2)
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_next, print_plan
+from disgorge.cli.case_views import paragraphs, print_next, print_owed_on_refusal, print_plan
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs, said
 from disgorge.cli.show import AsJson
@@ -139,12 +139,20 @@ def deny(
     reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
     as_json: AsJson = False,
 ) -> None:
-    """Close a request without doing anything."""
+    """Close a request without doing anything, and say what is owed with the refusal, and by when."""
+    from disgorge.docket import case_of
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
 
-    deny_request(Ledger.open(), request, reason=reason.value)
-    said(as_json, f"{request} is denied: {reason.value}", request=request, state="denied", reason=reason.value)
+    ledger = Ledger.open()
+    deny_request(ledger, request, reason=reason.value)
+    case = case_of(ledger, request)
+    words = f"{request} is denied: {reason.value}"
+    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
+    if not as_json and case.decision is None:
+        show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
+    elif not as_json:
+        print_owed_on_refusal(case)
 
 
 def hold(

@@ -138,7 +138,7 @@ def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     if nothing:
         found[-1] += "; the request is recorded and will be denied as no-match"
         found += keepers(ledger, selectors)
-    if request.regime not in REGIMES:
+    if request.regime not in REGIMES and request.ground is not Defect.OWN_DECISION:
         known = ", ".join(REGIMES)
         found.append(
             f"no pack that comes with this covers the regime {request.regime!r} (there are {known}): decide it by your "

@@ -11,14 +11,16 @@ from disgorge.cli.case_views import (
     paragraphs,
     print_impact,
     print_next,
+    print_owed_on_refusal,
     print_plan,
     selected_value,
+    state_words,
     summary,
 )
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
-from policies.request import Standing
-from policies.taxonomy import Defect
+from policies.request import OWN_DECISION, Standing
+from policies.taxonomy import Defect, Outcome
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
 
@@ -60,7 +62,10 @@ def file_(
 
     chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
     selectors: dict[str, str | list[str]] = {field: values for field, values in chosen.items() if values}
-    typed = (standing, ground, regime, selectors, received, verified, hold, fact, name, contact, note, request_id)
+    given = (standing, ground, regime)
+    if ground is Defect.OWN_DECISION:
+        standing, regime = standing or Standing.INTERNAL, regime or OWN_DECISION
+    typed = (*given, selectors, received, verified, hold, fact, name, contact, note, request_id)
     ledger = Ledger.open()
     if from_ is not None:
         if any(typed):
@@ -108,7 +113,7 @@ def list_(
     rows = [
         (
             c.request.id,
-            ending_words(c) or c.state,
+            ending_words(c) or state_words(c),
             c.request.regime,
             c.request.ground.value,
             c.request.received,
@@ -134,7 +139,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
         return
     asked = case.request
-    show.line(f"{asked.id}: {case.state}")
+    show.line(f"{asked.id}: {state_words(case)}")
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
     show.pairs(
         [
@@ -143,7 +148,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("regime", asked.regime),
             ("selects", selected),
             ("received", asked.received),
-            ("due", case.deadline),
+            ("due", case.deadline or (case.decision.no_due if case.decision else None)),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", case.hold),
@@ -157,6 +162,8 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 
         typer.echo()
         paragraphs(explain(case.decision, asked))
+        if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
+            print_owed_on_refusal(case)
     if plan is not None:
         typer.echo()
         print_plan(plan, done=case.steps.get(plan.digest, {}))

@@ -77,7 +77,7 @@ def register_shards() -> None:
         if path.stem == "core":
             declared = ["--core", "--basis", "published by the UCI repository under an open license"]
         else:
-            declared = ["--basis", "contract" if path.stem != "held-out" else "public evaluation set"]
+            declared = ["--basis", "consent" if path.stem != "held-out" else "public evaluation set"]
         disgorge("shard", "add", str(path), "--name", path.stem, *columns, *declared)
 
 
@@ -92,14 +92,15 @@ def contributor_leaves() -> None:
     """Withdraw all that a contributor brought, whose contract ends."""
     say("A contributor leaves and takes everything along: drop, subtract, retrain, whichever each model offers.")
     file = ["--standing", "contributor", "--ground", "contract", "--regime", "contract", "--shard", "contributor-3"]
-    carry_out(LEAVES, *file, "--verified")
+    carry_out(LEAVES, *file, "--verified", "--fact", "all_theirs=true", "--fact", "license_irrevocable=false")
 
 
 def person_is_erased() -> None:
-    """One person's seven images are erased under the GDPR."""
+    """One person's seven images are erased under the GDPR: consent is withdrawn, ground b of Art. 17(1)."""
     person = person_in("contributor-5")
     say(f"One person, {person}, asks for erasure: seven images; only what they fed is trained again.")
     file = ["--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject", person]
+    file += ["--fact", "gdpr_ground=b"]
     carry_out(ERASURE, *file, "--verified", "--name", "A. Person", "--contact", "a.person@example.org")
 
 
@@ -107,7 +108,7 @@ def regulator_orders() -> None:
     """Destroy everything built in whole or in part on one source, as a regulator orders."""
     say("A regulator orders everything built in whole or in part on one source destroyed: partial removal will not do.")
     file = ["--standing", "regulator", "--ground", "regulator-order", "--regime", "regulator-order"]
-    deadline = ["--fact", "order_deadline=2027-06-30"]
+    deadline = ["--fact", "order_deadline=2027-06-30", "--fact", "order_reference=C-0000"]
     carry_out(ORDER, *file, "--source", "scraped-forum", "--verified", *deadline, approvers=("ann", "bea"))
 
 

@@ -126,7 +126,8 @@ def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
     """Have a regulator's order granted, planned and approved: everything built on the data goes."""
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=selectors, identity_verified=True, request_id="R-1", facts={"order_deadline": "2099-12-31"},
+        selectors=selectors, identity_verified=True, request_id="R-1",
+        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000"},
     )  # fmt: skip
     decide_request(ledger, "R-1", load_packs())
     plan = plan_request(ledger, "R-1")

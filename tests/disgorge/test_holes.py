@@ -83,11 +83,15 @@ def spec_of_toy(**changes: object) -> ModelSpec:
     return replace(toy_of("averages", 3).spec, **changes)  # type: ignore[arg-type]
 
 
+ORDER = {"order_deadline": "2099-12-31", "order_reference": "C-0000"}
+"""What is recorded of an order that was read."""
+
+
 def ordered_plan(ledger: Ledger, selectors: Sequence[Selector]) -> Plan:
     """A regulator's order, approved by two: everything built on the data goes."""
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=selectors, identity_verified=True, request_id="R-1", facts={"order_deadline": "2099-12-31"},
+        selectors=selectors, identity_verified=True, request_id="R-1", facts=ORDER,
     )  # fmt: skip
     decide_request(ledger, "R-1", load_packs())
     plan = plan_request(ledger, "R-1")

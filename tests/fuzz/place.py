@@ -183,7 +183,7 @@ class Place:
         file_request(
             ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
             selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
-            request_id="R-1",
+            request_id="R-1", facts={"all_theirs": True},
         )  # fmt: skip
         decide_request(ledger, "R-1", load_packs())
         plan_request(ledger, "R-1")

@@ -1,6 +1,7 @@
 """An explanation says everything the decision holds, most important first."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from policies.cases import run_cases
 from policies.decision import Decision
 from policies.explain import explain
 from policies.pack import load_packs
+from policies.taxonomy import Defect, Outcome
 
 CASES = Path(__file__).parent / "cases"
 
@@ -35,7 +37,25 @@ def test_every_rule_is_named_with_its_citation_and_date(decision, request_):
         assert decision.owed.guarantee.words in text
         assert all(notice in text for notice in decision.owed.notices)
         assert decision.owed.deadline is None or str(decision.owed.deadline) in text
+    for claim in decision.claims:
+        assert f"{claim.pack} ({claim.title}): {claim.outcome.value.replace('-', ' ')}" in text
+        assert (str(claim.answer_by) if claim.answer_by else claim.no_answer_day) in text
+    for duty in decision.duties:
+        assert duty.said in text
+    assert decision.no_due in text
     assert "no legal advice" in text
+
+
+def test_a_refusal_whose_day_has_passed_is_called_overdue():
+    denied, request = next(pair for pair in decided() if pair[0].outcome is Outcome.DENIED and pair[0].duties)
+    text = explain(replace(denied, decided=dt.date(2026, 6, 1)), request)
+    assert "Owed with the refusal:" in text
+    assert "(OVERDUE by " in text
+
+
+def test_an_own_decision_says_that_no_claim_was_decided():
+    _, request = next(pair for pair in decided() if pair[1].ground is Defect.OWN_DECISION)
+    assert "No claim was decided" in explain(*next(pair for pair in decided() if pair[1] == request))
 
 
 def test_a_deadline_that_has_passed_is_called_overdue():

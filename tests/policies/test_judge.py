@@ -23,6 +23,7 @@ def decided(*, packs=None, today=DAY, **changes):
         "selectors": (Selector("subject", "7f3a"),),
         "received": DAY,
         "identity_verified": True,
+        "facts": {"gdpr_ground": "d"},
     }
     request = RemovalRequest(**(fields | changes))
     return decide(request, ImpactFacts(items=1).build(), packs or load_packs(), today=today)

@@ -39,7 +39,7 @@ cases:
   - name: one
     today: 2026-03-03
     request: {standing: data-subject, ground: privacy, regime: gdpr, received: 2026-03-02, identity_verified: true,
-              selectors: {subject: a}}
+              selectors: {subject: a}, facts: {gdpr_ground: d}}
     impact: {items: 1}
     expect: EXPECT
 """
@@ -62,6 +62,11 @@ def run_one(folder: Path, expect: str):
         ("{evidence: [membership]}", "evidence lacks membership"),
         ("{notices: [the moon]}", "no notice says 'the moon'"),
         ("{overrides: [the moon]}", "no override says 'the moon'"),
+        ("{claims: {gdpr: denied}}", "claim gdpr: wanted denied, came granted"),
+        ("{claims: {moon: granted}}", "claim moon: wanted granted, came None"),
+        ("{duties: [the moon]}", "no duty says 'the moon'"),
+        ("{due: 2026-04-01}", "due: wanted 2026-04-01, came 2026-04-02"),
+        ("{no_due: the moon}", "no_due: wanted 'the moon', came ''"),
         ("{extended: 2026-06-02}", "extended: wanted 2026-06-02, came None"),
         ("{error: nothing}", "wanted an error with 'nothing', came granted"),
     ],

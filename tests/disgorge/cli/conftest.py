@@ -105,7 +105,7 @@ def filed(request: str = "R-1", *selectors: str) -> None:
     """File a withdrawal that the contract pack grants."""
     fine(
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
-        "--id", request, *(selectors or ("--shard", "shard-2")),
+        "--fact", "all_theirs=true", "--id", request, *(selectors or ("--shard", "shard-2")),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_a_foreign_component_is_told_to_whoever_serves_it(workspace: Path) -> No
     recorded(workspace, "mine", 1)
     recorded(workspace, REFERENCE, 2)
     fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
-         "--shard", "shard-2", "--id", "R-1", "--verified")  # fmt: skip
+         "--shard", "shard-2", "--id", "R-1", "--verified", "--fact", "all_theirs=true")  # fmt: skip
     fine("request", "decide", "R-1")
     shown = fine("request", "plan", "R-1").out
     assert "note: in no release here, and destroyed: mine. Whoever serves a copy elsewhere must stop.\n" in shown

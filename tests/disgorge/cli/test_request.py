@@ -17,7 +17,7 @@ regime: gdpr
 received: 2026-11-02
 verified: true
 selectors: {{subject: {PERSON}}}
-facts: {{made_public: true}}
+facts: {{made_public: true, gdpr_ground: b}}
 particulars: {{name: Ada Example, contact: ada@example.org}}
 """
 
@@ -60,7 +60,7 @@ def test_a_request_is_read_from_a_file(workspace: Path) -> None:
     assert told["warnings"] == []
     assert told["request"]["id"] == "R-7"
     assert told["request"]["received"] == "2026-11-02"
-    assert told["request"]["facts"] == {"made_public": True}
+    assert told["request"]["facts"] == {"made_public": True, "gdpr_ground": "b"}
     assert told["request"]["selectors"] == [{"field": "subject", "value": Ledger.open().pseudonym(PERSON)}]
     assert fine("request", "impact", "R-7", "--json").json["items"] == 3
 
@@ -159,7 +159,8 @@ def test_cases_are_run_against_packs(workspace: Path, packs: tuple[str, ...]) ->
         )
     case = (
         "cases:\n  - name: bias goes\n    today: 2026-11-24\n    request: {standing: internal, ground: bias,"
-        " regime: mine, received: 2026-11-24, selectors: {shard: a}}\n    expect: {outcome: granted}\n"
+        " regime: mine, received: 2026-11-24, identity_verified: true, selectors: {shard: a}}\n"
+        "    expect: {outcome: granted}\n"
     )
     Path("cases").mkdir()
     Path("cases/one.yaml").write_text(case)
@@ -179,7 +180,7 @@ def in_review(request: str = "R-1", *selectors: str) -> None:
     """File a withdrawal by somebody nobody identified, which the contract pack leaves to a person."""
     fine(
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id", request,
-        *(selectors or ("--shard", "shard-2")),
+        "--fact", "all_theirs=true", *(selectors or ("--shard", "shard-2")),
     )  # fmt: skip
     fine("request", "decide", request)
 

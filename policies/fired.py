@@ -1,0 +1,109 @@
+"""Which rules of a pack fire for a request, with the dates that each comes to."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.conditions import CannotEvaluate, holds
+from policies.deadlines import due
+from policies.decision import Reason
+from policies.errors import BadRequest
+from policies.rules import Deadline, Effect, Pack
+from policies.taxonomy import Outcome
+
+HOUSE = "house"
+HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
+HOUSE_DATED = dt.date(2026, 11, 29)
+
+TO_REVIEW = Effect(outcome=Outcome.NEEDS_REVIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule that fired, or could not be evaluated, its effect, and the dates it came to for this request."""
+
+    reason: Reason
+    effect: Effect
+    deadline: dt.date | None = None
+    acknowledge: dt.date | None = None
+
+    @property
+    def name(self) -> str:
+        """Pack and rule, as people are told them."""
+        return f"{self.reason.pack}/{self.reason.rule}"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the rule alone would decide."""
+        return self.effect.outcome
+
+
+def of_the_house(rule: str, words: str, outcome: Outcome, *, fired: bool = True, **more: Any) -> Fired:
+    """Return a rule of the house that fired, or (``fired`` false) a doubt that sends to a person."""
+    said = Reason(HOUSE, rule, words, HOUSE_CITATION, HOUSE_DATED, outcome, fired)
+    return Fired(said, Effect(outcome=outcome, **more))
+
+
+def doubt(rule: str, words: str) -> Fired:
+    """Return something that could not be evaluated, for a person to look at."""
+    return of_the_house(rule, words, Outcome.NEEDS_REVIEW, fired=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A pack that applies, or may apply, and what of it fired."""
+
+    pack: Pack
+    fired: tuple[Fired, ...]
+
+    @property
+    def decides(self) -> bool:
+        """Whether a rule of it has an outcome for this request."""
+        return any(item.outcome for item in self.fired)
+
+
+def look(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any]) -> Looked | None:
+    """Return which rules of a pack fire and which could not be evaluated; None for a pack that does not apply."""
+    try:
+        if not holds(pack.applies, context):
+            return None
+    except CannotEvaluate as problem:
+        unclear = doubt(f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}")
+        return Looked(pack, (unclear,))
+    return Looked(pack, tuple(_rules(pack, context, received, facts)))
+
+
+def _rules(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any]) -> Iterator[Fired]:
+    for rule in pack.rules:
+        said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
+        try:
+            if not holds(rule.when, context):
+                continue
+        except CannotEvaluate as problem:
+            words = f"could not be evaluated ({problem}): {said.words}"
+            unclear = Reason(pack.pack, rule.id, words, said.citation, said.dated, Outcome.NEEDS_REVIEW, False)
+            yield Fired(unclear, TO_REVIEW)
+            continue
+        dates: list[dt.date | None] = []
+        for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
+            day, problem_said = day_of(wanted, received, facts)
+            dates.append(day)
+            if problem_said:
+                yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}")
+        yield Fired(said, rule.then, *dates)
+
+
+def day_of(wanted: Deadline | None, start: dt.date, facts: Mapping[str, Any]) -> tuple[dt.date | None, str]:
+    """Return the day a period ends that begins on ``start``, or None and why there is none."""
+    if wanted is None:
+        return None, ""
+    try:
+        return due(wanted, start, facts), ""
+    except BadRequest as problem:
+        return None, str(problem)
+
+
+def outcomes(items: Iterable[Fired]) -> Iterator[Outcome]:
+    """Yield the outcomes of rules that have one."""
+    yield from (item.outcome for item in items if item.outcome is not None)

@@ -1,0 +1,126 @@
+"""Rules that hold whatever the packs say: they guard what cannot be undone.
+
+- A legal hold keeps the data; a selector that matches nothing removes nothing.
+- *Guards of data* send every removal to a person, whoever asks: a shard that a law or a public task says to keep, and
+  whatever about the request could not be understood or evaluated. A pack that grants nothing (an organization's own
+  reservations) guards in the same way.
+- *Guards of a claim* send one pack's grant to a person: the requester was not identified; data of several people is
+  reached; data declared not removable is reached. They follow what is reached and what is known, not the standing of
+  the requester, for a standing is only what somebody said: official requests are forged, agents ask for too much. The
+  rule that grants may say that it needs no identity, or reaches everyone, or the core; no other pack's rule can say it
+  for it.
+
+An **own decision** of the operator has no claimant, so there is nobody to identify and no claim to exceed with several
+people's data: these two guards do not apply to it. Holds, retention by law, the core and doubts are about the data
+itself, and do.
+
+The cost: a pack whose claim is about many people by its nature has to say so, or each such request is reviewed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from lineage.records import Impact
+from policies.fired import Fired, Looked, doubt, of_the_house, outcomes
+from policies.request import OWN_DECISION, RemovalRequest, Standing
+from policies.taxonomy import Defect, Family, Outcome, Refusal
+
+_REVIEW = Outcome.NEEDS_REVIEW
+_KEPT_BY_LAW = re.compile(r"legal[-_ ]obligation|public[-_ ](task|interest)|6 ?\(1\) ?\([ce]\)", re.IGNORECASE)
+
+OWN_FAMILIES = (Family.RETRAINING, Family.SELECTIVE_FORGETTING, Family.COMPARTMENTALIZATION)
+
+
+def held(request: RemovalRequest) -> Iterator[Fired]:
+    """Yield the legal hold that the request itself records."""
+    if request.legal_hold or request.facts.get("legal_hold") is True:
+        words = (
+            "the data is under a legal hold: it must be preserved, and the hold beats every removal until it is lifted"
+        )
+        yield of_the_house("legal-hold", words, Outcome.ON_HOLD, category="legal-hold")
+
+
+def unmatched(impact: Impact) -> Iterator[Fired]:
+    """Yield the refusal of a request that selects nothing."""
+    if impact.items == 0:
+        words = "no item matches the selectors, so there is nothing to remove"
+        yield of_the_house("no-match", words, Outcome.DENIED, refusal=Refusal.NO_MATCH)
+
+
+def doubts(found: Iterable[str]) -> Iterator[Fired]:
+    """Yield what about the facts was not understood."""
+    yield from (doubt("facts", words) for words in found)
+
+
+def guards(impact: Impact) -> Iterator[Fired]:
+    """Yield the guards of the data itself."""
+    kept = sorted(
+        {
+            change.before.name
+            for change in impact.shards
+            if change.before.legal_basis and _KEPT_BY_LAW.search(change.before.legal_basis)
+        }
+    )
+    if kept:
+        words = (
+            f"held on a legal obligation or for a public task: {', '.join(kept)}. A law may say that it must be kept "
+            "(GDPR Art. 6(1)(c) and (e), Art. 17(3)(b)), and removal cannot be undone, so a person looks, whoever asks"
+        )
+        yield of_the_house("kept-by-law", words, _REVIEW, category="retention")
+
+
+def guards_of_claim(request: RemovalRequest, impact: Impact, looked: Looked) -> Iterator[Fired]:
+    """Yield the guards of one pack's claim, which would be granted without them."""
+    grants = [item for item in looked.fired if item.outcome is Outcome.GRANTED]
+    pack = looked.pack.pack
+    if not grants or max(outcomes(looked.fired), key=list(Outcome).index) is not Outcome.GRANTED:
+        return
+    if not request.identity_verified and not any(item.effect.without_identity for item in grants):
+        words = (
+            f"the requester was not identified, and {pack} grants to the one who is entitled; removal cannot be undone"
+        )
+        yield of_the_house("identity", words, _REVIEW, category="identity")
+    if impact.subjects > 1 and not any(item.effect.reaches_everyone for item in looked.fired):
+        words = (
+            f"the selectors reach data of {impact.subjects} people, and no rule of {pack} that fired holds for all of "
+            "them; whether the claim does is for a person to say, for removal cannot be undone"
+        )
+        yield of_the_house("several-people", words, _REVIEW, category="several subjects")
+    if impact.hits_core and not any(item.effect.reaches_core for item in looked.fired):
+        yield _core()
+
+
+def _core() -> Fired:
+    words = (
+        "an item is in a shard declared not removable (core): everything built on it is affected, and no rule that "
+        "fired reaches that far; a person decides"
+    )
+    return of_the_house("core", words, _REVIEW)
+
+
+def own_decision(request: RemovalRequest, impact: Impact) -> Iterator[Fired]:
+    """Yield what an operator's own decision comes to; nothing for a request on another ground."""
+    if request.ground is not Defect.OWN_DECISION:
+        return
+    words = (
+        "the operator removes the data of its own will: no claim was decided, and none is answered by it. It needs no "
+        "pack's grant and yields to every hold. What is owed is our default: exact, with one approval"
+    )
+    yield of_the_house(
+        "own-decision", words, Outcome.GRANTED, category=OWN_DECISION, guarantee="exact", families=OWN_FAMILIES,
+        approvals=1, evidence=("lineage-closure", "residue"),
+    )  # fmt: skip
+    if request.standing is not Standing.INTERNAL:
+        words = (
+            f"a {request.standing.value} asks, and an own decision is the operator's alone: file what they claim under "
+            "the regime and on the ground it has, so that it is answered, or this one as internal"
+        )
+        yield of_the_house("own-decision-of-others", words, _REVIEW, category="standing")
+    if impact.hits_core:
+        yield _core()
+
+
+def undecided(request: RemovalRequest) -> Fired:
+    """Return that no rule decides the request."""
+    words = f"no rule decides this request (regime {request.regime}, {request.standing.value}); a person decides"
+    return of_the_house("nothing-fired", words, _REVIEW)

@@ -1,0 +1,89 @@
+"""Refusals with their dates and duties, and removals that nobody claimed, on the command line."""
+
+import datetime as dt
+from pathlib import Path
+
+from disgorge.audit import audit
+from lineage.ledger import Ledger
+from tests.disgorge.cli.conftest import fine, refused, untouched
+
+PERSON = "shard-2-person-1"
+TODAY = dt.datetime.now(dt.UTC).date()
+
+
+def asked(request: str, *facts: str, regime: str = "gdpr") -> None:
+    """File an identified person's request, and decide it."""
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", regime, "--verified",
+        "--subject", PERSON, "--id", request, *(word for fact in facts for word in ("--fact", fact)),
+    )  # fmt: skip
+    fine("request", "decide", request)
+
+
+def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "gdpr_exception=a")
+    listed = fine("request", "list", "--json").json[0]
+    assert (listed["state"], listed["claims"]) == ("denied", {"gdpr": "denied"})
+    due = dt.date.fromisoformat(listed["due"])
+    assert 28 <= (due - TODAY).days <= 31
+    assert f"by {due}: the person who asked: that nothing is erased for now" in " ".join(
+        f"by {duty['by']}: {duty['words']}" for duty in listed["duties"]
+    )
+    assert str(due) in fine("request", "list").out
+    for shown in (fine("request", "show", "R-1").out, fine("policy", "explain", "R-1").out):
+        assert "Owed with the refusal:" in shown
+        assert "gdpr (General Data Protection Regulation" in shown
+    told = fine("request", "show", "R-1", "--json").json
+    assert told["decision"]["claims"][0]["answer_by"] == str(due)
+    ledger = Ledger.open()
+    assert not [finding for finding in audit(ledger, today=due) if finding.where == "R-1"]
+    late = [finding for finding in audit(ledger, today=due + dt.timedelta(days=1)) if finding.where == "R-1"]
+    assert [(finding.id, finding.level.value) for finding in late] == [("DSG006", "error")]
+    assert f"was refused under gdpr, which had to be told with its reasons by {due}" in late[0].words
+    assert f"by {due}: the person who asked" in fine("request", "deny", "R-1", "--reason", "claim-not-covered").out
+    assert not audit(Ledger.open(), today=due + dt.timedelta(days=1))
+
+
+def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "also_under=ccpa", "california_resident=false")
+    shown = fine("policy", "explain", "R-1").out
+    assert "GRANTED" in shown.splitlines()[0]
+    assert "denied (outside-jurisdiction), as jurisdiction; answer due by" in shown
+    assert "refused under ccpa: this ends that claim only, not what gdpr gives" in shown
+    assert fine("request", "list", "--json").json[0]["claims"] == {"ccpa": "denied", "gdpr": "granted"}
+    assert "granted (but ccpa denied)" in " ".join(fine("request", "list").out.split())
+    fine("request", "plan", "R-1")
+
+
+def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> None:
+    asked("R-1", "california_resident=true", regime="ccpa")
+    told = fine("request", "deny", "R-1", "--reason", "other", "--json").json
+    assert any("a detailed explanation of the basis" in duty["words"] for duty in told["owed"])
+    assert any(duty.get("lasts") and "24 months" in duty["words"] for duty in told["owed"])
+    assert "owed with the refusal:" in fine("request", "show", "R-1").out
+
+
+def test_what_was_never_decided_is_refused_without_a_day(workspace: Path) -> None:
+    fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject",
+         PERSON, "--id", "R-1")  # fmt: skip
+    assert "no pack was asked what is owed" in fine("request", "deny", "R-1", "--reason", "other").out
+
+
+def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace: Path) -> None:
+    fine("request", "file", "--ground", "own-decision", "--shard", "shard-2", "--id", "R-1")
+    told = fine("request", "decide", "R-1").out
+    assert "No claim was decided" in told
+    assert "no day runs for the request: no period runs: nobody claimed the removal" in told
+    digest = fine("request", "plan", "R-1", "--json").json["digest"]
+    fine("request", "approve", "R-1", digest, "--by", "ann")
+    fine("request", "execute", "R-1", "--json")
+    page = Path("reports/R-1/report.html").read_text()
+    assert "No claim was decided: the operator removes the data of its own will" in page
+    fine("verify", "reports/R-1", "--key", ".disgorge/public.pem")
+
+
+def test_an_own_decision_waits_for_every_hold(workspace: Path) -> None:
+    fine("request", "file", "--ground", "own-decision", "--shard", "shard-2", "--id", "R-1", "--hold")
+    assert "ON HOLD" in fine("request", "decide", "R-1").out
+    with untouched(workspace):
+        refused("request", "plan", "R-1", code=2)
