@@ -16,7 +16,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Examination
 from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
-from disgorge.holds import doomed, removable, require_unheld
+from disgorge.held_items import doomed, removable, require_unheld
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
@@ -283,12 +283,16 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     written = write_up(ledger, plan, case)
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)
-    for digest in case.steps:
-        ForgetList(ledger, digest).erase()
-    forget_included(ledger, case)
-    forget_overlaps(ledger, case)
     report = report_fact(ledger, written)
-    closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
+    closing: Facts = [("report", report)]
+    if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
+        report["left_out"] = sum(each.items for each in plan.left_out)
+    else:
+        for digest in case.steps:
+            ForgetList(ledger, digest).erase()
+        forget_included(ledger, case)
+        forget_overlaps(ledger, case)
+        closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 
 

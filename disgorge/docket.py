@@ -274,6 +274,16 @@ def _take_hold(terms: HoldTerms, case: Case, *, on: bool) -> None:
         case.item_holds.append(terms)
 
 
+def case_before(case: Case, seq: int) -> Case | None:
+    """Return a case as it stood before the fact at that place, None if it was not filed by then."""
+    cases: dict[str, Case] = {}
+    by_plan: dict[str, Case] = {}
+    for fact in case.facts:
+        if fact.seq < seq:
+            _take(fact, cases, by_plan)
+    return cases.get(case.request.id)
+
+
 def case_of(ledger: Ledger, request: str) -> Case:
     """Return one case; :class:`UnknownRecord` names the command that lists them."""
     cases = docket(ledger)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from disgorge.actions import Workshop, act
 from disgorge.barriers import require_alone, require_decided
+from disgorge.certificate import left_out_words
 from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.evidence import REFERENCES, Utility
-from disgorge.holds import doomed, require_unheld
+from disgorge.held_items import doomed, require_unheld
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due
@@ -87,6 +88,11 @@ def _execute(
     if case.closed:
         raise AlreadyExecuted(f"request {request} is closed ({case.closed}); its report is {_where(case)}")
     plan = plan_of(ledger, case)
+    if case.partly_done:
+        raise AlreadyExecuted(
+            f"request {request} is carried out but for what is held: {left_out_words(plan)}; when that ends, plan the "
+            f"rest with `disgorge request plan {request}`"
+        )
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
     require_decided(case, plan)

@@ -14,7 +14,8 @@ from typing import Any
 
 from disgorge.docket import Case, HoldTerms, case_of, open_case
 from disgorge.errors import DisgorgeError
-from disgorge.holds import Coverage, Hold, hold_file, open_holds
+from disgorge.held_items import Coverage
+from disgorge.holds import Hold, hold_file, open_holds
 from disgorge.particulars import HIDDEN, filing
 from disgorge.private_json import HeldItems, read_private
 from lineage.catalog import Catalog

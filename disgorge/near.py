@@ -16,7 +16,7 @@ from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Near, NearItem
 from disgorge.forget_list import forgotten_likenesses, likenesses_taken
-from disgorge.holds import removable
+from disgorge.held_items import removable
 from disgorge.near_review import mark_of
 from lineage.activity import activity
 from lineage.catalog import Catalog

@@ -13,7 +13,7 @@ from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.foreseen import foreseen
 from disgorge.forget_list import ForgetList, forgotten
-from disgorge.holds import removable
+from disgorge.held_items import removable
 from disgorge.plan import Action, Plan
 from disgorge.purge import purge_plan
 from disgorge.requests import require_fresh

@@ -13,7 +13,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.handed_out import bundles_with, pages_with
-from disgorge.holds import lost_with, require_unheld
+from disgorge.held_items import lost_with, require_unheld
 from disgorge.kept_by_others import require_nothing_kept, require_nothing_made_kept
 from disgorge.near import look, recognized
 from disgorge.overlap import lists_shared

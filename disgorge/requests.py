@@ -14,8 +14,9 @@ from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DataHeld, DisgorgeError, NotApproved, StalePlan
 from disgorge.evidence import REFERENCES, probes
 from disgorge.expected import expected
+from disgorge.held_items import Coverage, doomed, held_out, overlaps, require_unheld
 from disgorge.holding import hold_request as hold_request
-from disgorge.holds import Coverage, doomed, held_out, open_holds, overlaps, require_unheld
+from disgorge.holds import open_holds
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
@@ -164,6 +165,8 @@ def plan_request(
     decision = case.decision
     require_unheld(ledger, case, doomed(ledger, case), before="it is planned")
     impact = impact_of(ledger, case.request)
+    if case.partly_done and not impact.items:
+        _refuse_all_held(ledger, case)
     if case.withdrawn and not withdraw and not retrain_untouched:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
@@ -341,6 +344,11 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
     """Close a request without doing anything, with a reason from the fixed list."""
     with turn(ledger, then="deny it again"):
         case = open_case(ledger, request_id)
+        if case.partly_done:
+            raise DisgorgeError(
+                f"request {request_id} is carried out but for what is held, it can no longer be denied; plan the rest "
+                f"when the hold ends"
+            )
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})

@@ -2,7 +2,7 @@
 
 from disgorge.docket import open_case
 from disgorge.errors import DisgorgeError
-from disgorge.holds import doomed, require_unheld
+from disgorge.held_items import doomed, require_unheld
 from lineage.ledger import Ledger
 from lineage.records import plain
 from policies.decision import Decision

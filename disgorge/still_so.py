@@ -11,7 +11,7 @@ before the removal. Negative consequence: the evidence in the report is still th
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
-from disgorge.holds import removable
+from disgorge.held_items import removable
 from disgorge.near import look
 from disgorge.particulars import is_erased
 from disgorge.plan import Action, Plan
