@@ -16,13 +16,13 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Examination
 from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
+from disgorge.held_items import doomed, removable, require_unheld
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged
-from disgorge.near_review import forget_included, included_items
+from disgorge.near_review import forget_included
 from disgorge.overlap import forget_overlaps, note_overlaps
-from disgorge.particulars import selectors_of
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
@@ -96,8 +96,8 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     ledger = workshop.ledger
     changes = plan.shard_changes
     require_unchanged(ledger, case, plan)
-    with Catalog.anew(ledger) as catalog:
-        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+    selected = removable(ledger, case)
+    require_unheld(ledger, case, doomed(ledger, case), before=f"step {step.id}")
     forget = sorted(forgotten(ledger, case).union(*selected.values()))
     likenesses = forgotten_likenesses(ledger, case) | recorded_likenesses(ledger, selected)
     require_judged(look(ledger, case, likenesses), case)
@@ -245,6 +245,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Take a release down for good and retire every member that no other live release uses."""
     ledger = workshop.ledger
+    require_unheld(ledger, case, doomed(ledger, case), before=f"step {step.id}")
     with Catalog.of(ledger) as catalog:
         name, alias = step.detail["name"], step.detail["alias"]
         staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
@@ -282,12 +283,16 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     written = write_up(ledger, plan, case)
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)
-    for digest in case.steps:
-        ForgetList(ledger, digest).erase()
-    forget_included(ledger, case)
-    forget_overlaps(ledger, case)
     report = report_fact(ledger, written)
-    closing: Facts = [("report", report), ("request-closed", {"request": plan.request, "outcome": "done"})]
+    closing: Facts = [("report", report)]
+    if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
+        report["left_out"] = sum(each.items for each in plan.left_out)
+    else:
+        for digest in case.steps:
+            ForgetList(ledger, digest).erase()
+        forget_included(ledger, case)
+        forget_overlaps(ledger, case)
+        closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 
 

@@ -43,11 +43,13 @@ def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
     """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
 
     What that one composed before this one's removal it would adopt after it. One that waits for the day of its purge
-    has adopted what it composed, and is in nobody's way.
+    has adopted what it composed, and is in nobody's way; so has one that is done but for items that are held.
     """
     shards, releases = _touched([plan])
     for other in docket(ledger).values():
-        if other.closed or other.request.id == case.request.id or not is_begun(ledger, other) or is_kept(ledger, other):
+        if other.closed or other.partly_done or other.request.id == case.request.id:
+            continue
+        if not is_begun(ledger, other) or is_kept(ledger, other):
             continue
         others = _touched(begun_plan(ledger, digest) for digest in other.steps)
         shared = sorted((shards & others[0]) | (releases & others[1]))

@@ -106,6 +106,7 @@ def issue(
     kept = ", ".join(name for name in subjects if name in evidence.after)
     words = " ".join(
         [
+            *([f"Fulfilled only in part: {left_out_words(plan)}."] if plan.left_out else []),
             *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
             *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
             *([_without_release(plan)] if not subjects and plan.confirmation is None else []),
@@ -126,11 +127,17 @@ def issue(
     )
 
 
+def left_out_words(plan: "Plan") -> str:
+    """Say what stays of the request's items, under which holds."""
+    return "; ".join(each.words for each in plan.left_out)
+
+
 def _without_release(plan: "Plan") -> str:
     """Say what was done where no release was hit: only data, or components that nothing served."""
     names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
     destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
-    return f"No recorded model learned from the items; they are withdrawn and gone.{destroyed}"
+    items = "items that were removed" if plan.left_out else "items"
+    return f"No recorded model learned from the {items}; they are withdrawn and gone.{destroyed}"
 
 
 def _fulfilled(step: "Step") -> str:

@@ -13,9 +13,57 @@ from disgorge.plan import Plan
 from lineage import losses
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
-from lineage.records import Json, restore
+from lineage.records import Json, Selector, restore
 from policies.decision import Decision, Duty
 from policies.request import RemovalRequest
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
+    """What was said when a hold was put on: why, by whom, until when, over which items.
+
+    Without ``selectors`` and ``held_by`` it holds the whole request. ``selectors`` are as recorded, with marks for
+    hidden values; ``held_by`` names another request whose held items are meant. ``by`` is a pseudonym, ``until`` the
+    first day on which it no longer holds, ``serving`` whether models that learned from the items go on serving, and
+    ``items`` how many different items it covered when it was put on, None where nobody counted.
+    """
+
+    reason: str
+    by: str | None = None
+    until: dt.date | None = None
+    serving: str | None = None
+    selectors: tuple[Selector, ...] = ()
+    held_by: str | None = None
+    items: int | None = None
+    fact: int = 0
+
+    @classmethod
+    def of(cls, fact: Fact) -> "HoldTerms":
+        """Return what a fact of kind ``hold`` says; facts of earlier versions say a reason only."""
+        body = fact.body
+        return cls(
+            reason=body["reason"],
+            by=body.get("by"),
+            until=dt.date.fromisoformat(body["until"]) if body.get("until") else None,
+            serving=body.get("serving"),
+            selectors=tuple(restore(Selector, each) for each in body.get("selectors", ())),
+            held_by=body.get("held_by"),
+            items=body.get("items"),
+            fact=fact.seq,
+        )
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it covers items that were named for it, and not all that the request selects."""
+        return bool(self.selectors) or self.held_by is not None
+
+    def is_over(self, today: dt.date) -> bool:
+        """Whether the day until which it was to hold has come."""
+        return self.until is not None and self.until <= today
+
+    def covers_the_same(self, other: "HoldTerms") -> bool:
+        """Whether another hold was put on the same items, by the same selectors."""
+        return set(self.selectors) == set(other.selectors) and self.held_by == other.held_by
 
 
 @dataclass(slots=True)
@@ -36,7 +84,11 @@ class Case:
     """Plan digest to the results of the steps done, by step id, in the order they were done."""
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     hold: str | None = None
-    """Why the request is on hold, or None."""
+    """Why the whole request is on hold, or None."""
+    terms: HoldTerms | None = None
+    """What was said with that hold, None if there is none."""
+    item_holds: list[HoldTerms] = field(default_factory=list)
+    """Holds on some items of the request: what is removed leaves them out while these last."""
     lifted: bool = False
     """Whether a hold was lifted, the one under which the request was filed included."""
     until: dt.date | None = None
@@ -89,7 +141,16 @@ class Case:
     @property
     def judged(self) -> RemovalRequest:
         """The request as packs judge it: as filed, without the legal hold once that is lifted."""
-        return replace(self.request, legal_hold=False) if self.lifted else self.request
+        if not self.lifted:
+            return self.request
+        facts = {name: value for name, value in self.request.facts.items() if name != "legal_hold"}
+        return replace(self.request, legal_hold=False, facts=facts)
+
+    @property
+    def partly_done(self) -> bool:
+        """Whether the last plan is carried out and left out items that are under a hold."""
+        report = self.report
+        return bool(report and report.get("left_out") and report["plan"] == self.plan and not self.closed)
 
     @property
     def deadline(self) -> dt.date | None:
@@ -113,6 +174,8 @@ class Case:
             return self.closed
         if self.hold is not None:
             return "on-hold"
+        if self.partly_done:
+            return "partly-done"
         if self.plan and self.steps.get(self.plan):
             return "executing"
         if self.plan and self.approvals.get(self.plan):
@@ -122,10 +185,11 @@ class Case:
         return self.decision.outcome.value if self.decision else "filed"
 
 
-def docket(ledger: Ledger) -> dict[str, Case]:
+def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
     """Return every case by request id, in the order in which requests were filed.
 
-    Raises :class:`~lineage.errors.LedgerBroken` for a fact that another program wrote in a form of its own.
+    Holds with a day that has come by ``today`` (by default that of the ledger's clock) are over. Raises
+    :class:`~lineage.errors.LedgerBroken` for a fact that another program wrote in a form of its own.
     """
     cases: dict[str, Case] = {}
     by_plan: dict[str, Case] = {}
@@ -140,6 +204,11 @@ def docket(ledger: Ledger) -> dict[str, Case]:
                 f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({type(problem).__name__}); "
                 "it was appended by a program that does not know this format: restore the file as it was before"
             ) from problem
+    day = today or ledger.now().date()
+    for case in cases.values():
+        case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
+        if case.terms is not None and case.terms.is_over(day):
+            case.hold, case.terms = None, None
     return cases
 
 
@@ -180,8 +249,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     elif fact.kind == "shard-withdrawn":
         case.withdrawn[body["shard"]] = body["name"]
     elif fact.kind == "hold":
-        case.hold = body["reason"] if body["on"] else None
-        case.lifted = not body["on"]
+        _take_hold(HoldTerms.of(fact), case, on=body["on"])
     elif fact.kind == "deadline-extended":
         case.until = dt.date.fromisoformat(body["until"])
     elif fact.kind == "purge-held":
@@ -200,6 +268,27 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.report = body
     elif fact.kind == "request-closed":
         case.closed, case.ending = body["outcome"], body
+
+
+def _take_hold(terms: HoldTerms, case: Case, *, on: bool) -> None:
+    """Put on or lift a hold: that on the whole request, or the one on the same items."""
+    if not terms.is_partial:
+        case.hold, case.terms = (terms.reason, terms) if on else (None, None)
+        case.lifted = not on
+        return
+    case.item_holds = [each for each in case.item_holds if not each.covers_the_same(terms)]
+    if on:
+        case.item_holds.append(terms)
+
+
+def case_before(case: Case, seq: int) -> Case | None:
+    """Return a case as it stood before the fact at that place, None if it was not filed by then."""
+    cases: dict[str, Case] = {}
+    by_plan: dict[str, Case] = {}
+    for fact in case.facts:
+        if fact.seq < seq:
+            _take(fact, cases, by_plan)
+    return cases.get(case.request.id)
 
 
 def case_of(ledger: Ledger, request: str) -> Case:

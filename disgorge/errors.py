@@ -11,6 +11,7 @@ DisgorgeError
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
 │   └── KernelsDiffer   a worker whose libraries used other kernels than were set: the machine failed
 ├── PurgeHeld           a purge that waits for a day; everything before it is done
+├── DataHeld            items that an open hold covers; they are not destroyed while it lasts
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
 ├── KeyMismatch         the signing key is gone, or the public key beside it is not its own
 ├── CertificateRefused  evidence that does not carry a certificate; says which check is missing or not pass
@@ -64,6 +65,10 @@ class KernelsDiffer(ExecutionFailed):
 
 class PurgeHeld(DisgorgeError):  # noqa: N818
     """The purge is on hold until a day to come; everything before it is done, and nothing is certified yet."""
+
+
+class DataHeld(DisgorgeError):  # noqa: N818
+    """An open hold covers items that would be destroyed; nothing of them is, until it ends or they are left out."""
 
 
 class TrackingFailed(DisgorgeError):  # noqa: N818

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from disgorge.actions import Workshop, act
 from disgorge.barriers import require_alone, require_decided
+from disgorge.certificate import left_out_words
 from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.evidence import REFERENCES, Utility
+from disgorge.held_items import doomed, require_unheld
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due
@@ -86,11 +88,17 @@ def _execute(
     if case.closed:
         raise AlreadyExecuted(f"request {request} is closed ({case.closed}); its report is {_where(case)}")
     plan = plan_of(ledger, case)
+    if case.partly_done:
+        raise AlreadyExecuted(
+            f"request {request} is carried out but for what is held: {left_out_words(plan)}; when that ends, plan the "
+            f"rest with `disgorge request plan {request}`"
+        )
     started = bool(case.steps.get(plan.digest))
     require_fresh(ledger, plan, started=started)
     require_decided(case, plan)
     require_approved(case, plan)
     if not started:
+        require_unheld(ledger, case, doomed(ledger, case), before="its first step")
         require_alone(ledger, case, plan)
     require_no_hold(case, "it was started")
     require_repeatable(ledger, plan, case)

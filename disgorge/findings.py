@@ -97,7 +97,7 @@ ON_HOLD = Rule(
     "DSG009",
     "Request on hold",
     Level.NOTE,
-    "A request waits for a legal hold to end: it is not overdue, and not done.",
+    "A request waits for a hold to end, its own or another's: it is not overdue, and not done.",
 )
 PURGE_OVERDUE = Rule(
     "DSG010",
@@ -155,6 +155,12 @@ UNSEALED_REEXECUTION = Rule(
     Level.ERROR,
     "A fact says that a part was re-executed and came out equal, without this workspace's seal: it spares nothing.",
 )
+HELD_DESTROYED = Rule(
+    "DSG019",
+    "Held items destroyed",
+    Level.ERROR,
+    "Items that an open hold covers were withdrawn or deleted for another request. A warning once the hold ended.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -175,6 +181,7 @@ RULES = (
     FACTS_LOST,
     UNRECORDED_MODEL,
     UNSEALED_REEXECUTION,
+    HELD_DESTROYED,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

@@ -18,6 +18,7 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
     "overlap": {"request": str, "by_request": str, "removed": int, "of": int, "items": int},
     "fulfilled": {"request": str, "by_request": str, "plan": str, "impact": str, "step": str, "result": dict},
+    "hold": {"request": str, "on": bool, "reason": str},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
 

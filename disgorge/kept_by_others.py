@@ -14,10 +14,11 @@ from disgorge.errors import PurgeHeld
 from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action
 from disgorge.purge_hold import is_kept, is_unpurged
+from disgorge.selecting import selected_items
 from lineage.catalog import Catalog
 from lineage.forget_dvc import holds, made
 from lineage.ledger import Ledger
-from lineage.records import Item, Selector, Shard
+from lineage.records import Selector
 from lineage.shards import shard_rows
 from lineage.state import state_of
 
@@ -107,25 +108,4 @@ def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collectio
     """Whether an old shard still has items that these select, though they may be live nowhere any more."""
     records = {entry.record.digest: entry.record for entry in state_of(ledger.facts()).shards.values()}
     there = [shard for shard in shards if ledger.manifest_path(shard).is_file()]
-    return any(_selects(shard_rows(ledger, shard), records[shard], selectors) for shard in there)
-
-
-def _selects(rows: Sequence[Item], record: Shard, selectors: Sequence[Selector]) -> bool:
-    wanted: dict[str, set[str]] = {}
-    for selector in selectors:
-        wanted.setdefault(selector.field, set()).add(selector.value)
-    if "shard" in wanted and wanted.pop("shard").isdisjoint({record.name, record.digest}):
-        return False
-    return any(
-        all(found[field] in values for field, values in wanted.items())
-        for found in (
-            {
-                "item": row.digest,
-                "key": row.key,
-                "subject": row.subject,
-                "source": row.source or record.source,
-                "license": row.license or record.license,
-            }
-            for row in rows
-        )
-    )
+    return any(selected_items([(records[shard], shard_rows(ledger, shard))], selectors) for shard in there)

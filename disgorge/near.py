@@ -16,8 +16,8 @@ from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
 from disgorge.evidence import Near, NearItem
 from disgorge.forget_list import forgotten_likenesses, likenesses_taken
-from disgorge.near_review import included_items, mark_of
-from disgorge.particulars import selectors_of
+from disgorge.held_items import removable
+from disgorge.near_review import mark_of
 from lineage.activity import activity
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -31,9 +31,7 @@ def near_now(ledger: Ledger, case: Case, shards: Collection[Shard]) -> Near:
     """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before."""
     likenesses = forgotten_likenesses(ledger, case) | likenesses_taken(ledger, case)
     if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
-        with Catalog.anew(ledger) as catalog:
-            selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
-        likenesses |= recorded_likenesses(ledger, selected)
+        likenesses |= recorded_likenesses(ledger, removable(ledger, case))
     return look(ledger, case, likenesses)
 
 

@@ -1,5 +1,6 @@
 """A plan as a value: printed, compared, and approved by its digest. :mod:`disgorge.planning` makes them."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,6 +66,23 @@ class Expected:
     out_of_service: float
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Items that a request selects and its plan leaves where they are: how many, under whose hold, why, until when."""
+
+    items: int
+    held_by: str
+    reason: str
+    until: dt.date | None = None
+
+    @property
+    def words(self) -> str:
+        """What stays, in words."""
+        stays = "1 item stays" if self.items == 1 else f"{self.items:,} items stay"
+        when = f"until {self.until}" if self.until else "until that hold is lifted"
+        return f"{stays}, under a hold of {self.held_by} ({self.reason}), {when}"
+
+
 @dataclass(frozen=True)  # no slots: its digest is kept once it is known
 class Plan:
     """What will be done about one request, bound to the lineage it was made from.
@@ -86,6 +104,8 @@ class Plan:
     full_cost: Cost
     probes: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
     expected: dict[str, Expected] = field(default_factory=dict, metadata={LEFT_OUT: True})
+    left_out: tuple[LeftOut, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """What holds keep of the request's items: the plan removes the others, and fulfills the request only in part."""
 
     @cached_property
     def digest(self) -> str:

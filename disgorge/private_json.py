@@ -1,4 +1,4 @@
-"""The JSON files of ``private/``, read by their form: what was asked for, what was added, what DVC may keep.
+"""The JSON files of ``private/``, read by their form: requests, near-duplicates, holds, what DVC may keep.
 
 No other file can stand in for a damaged one, so an error names it, what is lost with it and the way out. What stands in
 a file is never in an error.
@@ -29,6 +29,13 @@ class Added:
     items: list[str]
 
 
+@dataclass(frozen=True)
+class HeldItems:
+    """What holds on some items select, for one request: hidden values by mark."""
+
+    selectors: dict[str, str]
+
+
 DvcKept = dict[str, dict[str, list[str]]]
 """What DVC may keep, by the digest of a shard or object: hashes, by how they are known."""
 
@@ -36,10 +43,16 @@ _RESTORE = "restore it from a backup of the private folder"
 _LOST: dict[Any, str] = {
     AskedFor: f"so which items were meant is not known; {_RESTORE}, or deny the request and file it again",
     Added: f"so which near-duplicates were added is not known; {_RESTORE}, or deny the request and file it again",
+    HeldItems: f"so which items are held is not known; {_RESTORE}, or lift the hold and put it on again",
     DvcKept: f"so what DVC kept of what was purged is not known; {_RESTORE}, or delete it and look in DVC's cache "
     "yourself",
 }
-_FOLDERS: dict[str, Any] = {"requests/*.json": AskedFor, "near/*.json": Added, "dvc.json": DvcKept}
+_FOLDERS: dict[str, Any] = {
+    "requests/*.json": AskedFor,
+    "near/*.json": Added,
+    "holds/*.json": HeldItems,
+    "dvc.json": DvcKept,
+}
 
 
 def read_private(path: Path, form: type[Form]) -> Form:

@@ -133,6 +133,7 @@ def done(case: ReportCase) -> Iterator[str]:
             f"{counted(len(changes), 'shard')}."
             + (f" Nothing is left of {_all(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )
+    yield from (f"Not removed: {each.words}. So the request is fulfilled only in part." for each in case.plan.left_out)
     for action, words in DOES.items():
         steps = [step for step in finished if step.action.value == action]
         if steps and action == "withdraw":

@@ -13,8 +13,7 @@ from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.foreseen import foreseen
 from disgorge.forget_list import ForgetList, forgotten
-from disgorge.near_review import included_items
-from disgorge.particulars import selectors_of
+from disgorge.held_items import removable
 from disgorge.plan import Action, Plan
 from disgorge.purge import purge_plan
 from disgorge.requests import require_fresh
@@ -22,7 +21,6 @@ from disgorge.residue_search import wanted_of
 from disgorge.same_weights import tensors_that_go
 from disgorge.stage import stages_of
 from lineage import forget_dvc
-from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 
 
@@ -93,7 +91,5 @@ def _items(ledger: Ledger, case: Case, plan: Plan) -> frozenset[str]:
     items = forgotten(ledger, case) if listed else frozenset[str]()
     done = case.steps.get(plan.digest, {})
     if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
-        with Catalog.anew(ledger) as catalog:
-            selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
-        items = items.union(*selected.values())
+        items = items.union(*removable(ledger, case).values())
     return items

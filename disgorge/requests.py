@@ -11,16 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
-from disgorge.errors import DisgorgeError, NotApproved, StalePlan
+from disgorge.errors import DataHeld, DisgorgeError, NotApproved, StalePlan
 from disgorge.evidence import REFERENCES, probes
 from disgorge.expected import expected
+from disgorge.held_items import Coverage, doomed, held_out, overlaps, require_unheld
+from disgorge.holding import hold_request as hold_request
+from disgorge.holds import open_holds
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import forget_included, included_items
 from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
-from disgorge.plan import Plan
+from disgorge.plan import LeftOut, Plan
 from disgorge.planning import make_plan
 from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
@@ -32,6 +35,7 @@ from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
+from policies.held import put_on_hold
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
@@ -81,21 +85,31 @@ def file_request(
     return request
 
 
-def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
+def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False) -> Impact:
     """Return what a request touches now, and what is left of what its executions so far were about. Read-only.
 
-    Raises ``DigestMismatch`` if a manifest it rests on was edited.
+    Items that the request's own holds cover are left out, unless it is asked of the ``whole``. Raises
+    ``DigestMismatch`` if a manifest it rests on was edited.
     """
     case = docket(ledger).get(request.id)
     withdrawn = case.withdrawn if case else ()
     also = included_items(ledger, case) if case else ()
     with Catalog.anew(ledger) as catalog:
         check_manifests(ledger, catalog.shards())
-        return catalog.impact(selectors_of(ledger, request), withdrawn=withdrawn, also=also)
+        selectors = selectors_of(ledger, request)
+        spare: frozenset[str] = frozenset()
+        if case is not None and case.item_holds and not whole:
+            selected = catalog.selected(selectors, also=also)
+            spare = held_out(ledger, case, frozenset[str]().union(*selected.values()))
+        return catalog.impact(selectors, withdrawn=withdrawn, also=also, spare=spare)
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
-    """Decide a request by the packs and record the decision with its reasons."""
+    """Decide a request by the packs and record the decision with its reasons.
+
+    While another request's open hold covers some of the items it would remove, it is on hold, and a reason names that
+    request.
+    """
     from policies.pack import decide
 
     case = open_case(ledger, request_id)
@@ -103,10 +117,12 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
-    impact = impact_of(ledger, case.request)
+    impact = impact_of(ledger, case.request, whole=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
-    decision = decide(case.judged, impact, packs, today=ledger.now().date())
+    today = ledger.now().date()
+    found = overlaps(ledger, request_id, doomed(ledger, case))
+    decision = put_on_hold(decide(case.judged, impact, packs, today=today), [each.words for each in found], today=today)
     ledger.append("decision", {"request": request_id, "decision": plain(decision)})
     return decision
 
@@ -147,7 +163,10 @@ def plan_request(
             f"explain {request_id}` says why)"
         )
     decision = case.decision
+    require_unheld(ledger, case, doomed(ledger, case), before="it is planned")
     impact = impact_of(ledger, case.request)
+    if case.partly_done and not impact.items:
+        _refuse_all_held(ledger, case)
     if case.withdrawn and not withdraw and not retrain_untouched:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
@@ -156,6 +175,7 @@ def plan_request(
         references = _references_of(catalog, impact)
         elsewhere = _members_of_others(catalog, impact)
     if not impact.shards and not impact.affected and not impact.releases:
+        _refuse_all_held(ledger, case)
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         if not case.withdrawn and (by := case.covered_by):
             what = f"{by} removed its items: close it with `disgorge request close {request_id} --fulfilled-by {by}`"
@@ -185,7 +205,7 @@ def plan_request(
             }
             for release, parts in left_alone.items()
         })  # fmt: skip
-    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES))
+    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES), left_out=_left_out(ledger, case))
     ledger.objects.put(canonical(plan))
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
@@ -202,6 +222,34 @@ def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
             f"`disgorge request resume {case.request.id}`, or have a release destroyed whose check does not pass with "
             f"`disgorge request plan {case.request.id} --withdraw RELEASE`"
         )
+
+
+def _refuse_all_held(ledger: Ledger, case: Case) -> None:
+    """Raise :class:`DataHeld` where everything that a request would remove is under its own holds."""
+    if not case.item_holds or not (items := impact_of(ledger, case.request, whole=True).items):
+        return
+    name, reasons = case.request.id, "; ".join(hold.words for hold in open_holds(case) if hold.terms.is_partial)
+    raise DataHeld(
+        f"request {name} removes nothing now: {'its one item is' if items == 1 else f'all its {items:,} items are'} "
+        f"held ({reasons}); plan it again when that ends"
+    )
+
+
+def _left_out(ledger: Ledger, case: Case) -> tuple[LeftOut, ...]:
+    """Return how many of the items that a request selects stay, by the hold they are under."""
+    if not case.item_holds:
+        return ()
+    with Catalog.anew(ledger) as catalog:
+        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+    items, found = frozenset[str]().union(*selected.values()), []
+    with Coverage(ledger) as coverage:
+        for hold in open_holds(case):
+            if hold.terms.is_partial and (under := coverage.items(hold, items)[0]):
+                found.append(
+                    LeftOut(len(under), hold.terms.held_by or case.request.id, hold.terms.reason, hold.terms.until)
+                )
+                items -= under
+    return tuple(found)
 
 
 def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
@@ -256,6 +304,7 @@ def approve_plan(
             f"then approve its digest"
         )
     require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
+    require_unheld(ledger, case, doomed(ledger, case), before="its plan is approved")
     who = ledger.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
@@ -291,16 +340,15 @@ def require_approved(case: Case, plan: Plan) -> None:
         )
 
 
-def hold_request(ledger: Ledger, request_id: str, *, on: bool, reason: str) -> None:
-    """Put a request on hold, or lift the hold; an execution stops before its next step."""
-    open_case(ledger, request_id)
-    ledger.append("hold", {"request": request_id, "on": on, "reason": reason})
-
-
 def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
     """Close a request without doing anything, with a reason from the fixed list."""
     with turn(ledger, then="deny it again"):
         case = open_case(ledger, request_id)
+        if case.partly_done:
+            raise DisgorgeError(
+                f"request {request_id} is carried out but for what is held, it can no longer be denied; plan the rest "
+                f"when the hold ends"
+            )
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})

@@ -2,6 +2,7 @@
 
 from disgorge.docket import open_case
 from disgorge.errors import DisgorgeError
+from disgorge.held_items import doomed, require_unheld
 from lineage.ledger import Ledger
 from lineage.records import plain
 from policies.decision import Decision
@@ -16,6 +17,7 @@ def grant_request(ledger: Ledger, request_id: str, *, by: str, reason: str) -> D
     case = open_case(ledger, request_id)
     if case.decision is None or case.rescoped:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
+    require_unheld(ledger, case, doomed(ledger, case), before="it is granted")
     granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.now().date())
     ledger.append("decision", {"request": request_id, "decision": plain(granted)})
     return granted

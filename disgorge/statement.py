@@ -176,7 +176,8 @@ class ReportCase:
 def always_not_promised(plan: Plan) -> tuple[str, ...]:
     """Return the sentences that no report under this plan may leave out."""
     caveats = [step.caveat for step in remedy_steps(plan) if step.caveat]
-    return tuple(dict.fromkeys((*caveats, *ALWAYS_NOT_PROMISED)))
+    kept = [f"The request is fulfilled only in part: {each.words}." for each in plan.left_out]
+    return tuple(dict.fromkeys((*kept, *caveats, *ALWAYS_NOT_PROMISED)))
 
 
 def statement_of(case: ReportCase, files: Mapping[str, str]) -> dict[str, Json]:

@@ -11,8 +11,9 @@ before the removal. Negative consequence: the evidence in the report is still th
 from disgorge.docket import Case
 from disgorge.errors import CertificateRefused
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
+from disgorge.held_items import removable
 from disgorge.near import look
-from disgorge.particulars import is_erased, selectors_of
+from disgorge.particulars import is_erased
 from disgorge.plan import Action, Plan
 from disgorge.registry import Registrar
 from disgorge.residue_search import search
@@ -44,8 +45,8 @@ def _require_nothing_came(ledger: Ledger, case: Case) -> None:
     """
     if is_erased(ledger, case.request):
         return
-    with Catalog.anew(ledger) as catalog:
-        found = catalog.selected(selectors_of(ledger, case.request))
+    found = removable(ledger, case)
+    with Catalog.of(ledger) as catalog:
         names = {shard.digest: shard.name for shard in catalog.shards()}
     if count := len({item for items in found.values() for item in items}):
         where = ", ".join(sorted(names.get(digest, digest[:12]) for digest in found))

@@ -163,9 +163,16 @@ class Catalog:
         return ForgetSet(self._connection, selectors, also).items()
 
     def impact(
-        self, selectors: Sequence[Selector], *, withdrawn: Collection[str] = (), also: Collection[str] = ()
+        self,
+        selectors: Sequence[Selector],
+        *,
+        withdrawn: Collection[str] = (),
+        also: Collection[str] = (),
+        spare: Collection[str] = (),
     ) -> Impact:
         """Return what removing the selected items, and ``also`` by digest, touches; nothing at all is an empty impact.
+
+        ``spare`` are items, by digest, that stay whatever selects them.
 
         ``withdrawn`` are shards, by digest, that held selected items and are withdrawn already: what learned from them
         and is still there counts too.
@@ -176,7 +183,7 @@ class Catalog:
         because then nobody knows what is in it.
         """
         self._refuse_unknown_releases()
-        forget = ForgetSet(self._connection, selectors, also)
+        forget = ForgetSet(self._connection, selectors, also, spare)
         changes = forget.changes()
         rows = self._ask(REACHED, sorted({*withdrawn, *(change.before.digest for change in changes)}))
         steps = [(source, target, Role(role)) for source, target, role, _ in rows if role != "member"]

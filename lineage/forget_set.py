@@ -2,7 +2,7 @@
 
 Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every row with
 the same bytes counts, in whatever live shard, because a copy left behind would still be the withdrawn item. Items that
-a person added by digest, near-duplicates, are in it beside what selectors pick.
+a person added by digest, near-duplicates, are in it beside what selectors pick; items to spare, by digest, are not.
 """
 
 import json
@@ -29,7 +29,11 @@ class ForgetSet:
     """The forget set of some selectors, held in the connection's temporary table ``forget``."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, selectors: Sequence[Selector], also: Collection[str] = ()
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        selectors: Sequence[Selector],
+        also: Collection[str] = (),
+        spare: Collection[str] = (),
     ):
         self._connection = connection
         if not selectors:
@@ -63,6 +67,10 @@ class ForgetSet:
             """,
             [*values, sorted(also)],
         )
+        if spare:
+            self._connection.execute(
+                "delete from forget where digest in (select unnest(?::varchar[]))", [sorted(spare)]
+            )
 
     def items(self) -> dict[str, tuple[str, ...]]:
         """Return the digests of the rows, sorted, by shard digest."""

@@ -111,7 +111,9 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
     if owed.deadline is None:
         yield "deadline: none set"
     else:
-        yield f"deadline: {owed.deadline}{_how_far(owed.deadline, decision.decided)}"
+        held = decision.outcome is Outcome.ON_HOLD and owed.deadline < decision.decided
+        far = " (has passed; a request on hold is not overdue)" if held else _how_far(owed.deadline, decision.decided)
+        yield f"deadline: {owed.deadline}{far}"
     if owed.acknowledge_by is not None:
         yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
     yield f"approvals: {owed.approvals}{', under different names' if owed.approvals > 1 else ''}"

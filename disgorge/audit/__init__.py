@@ -14,6 +14,7 @@ import datetime as dt
 import re
 
 from disgorge.audit.deadlines import overdue
+from disgorge.audit.holds import holds
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
 from disgorge.audit.keys import signing_keys
@@ -40,6 +41,7 @@ _RULES = (
     reintroduced,
     affected_releases,
     overdue,
+    holds,
     purges,
     private_lost,
     purged_back,

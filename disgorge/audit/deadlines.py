@@ -3,9 +3,10 @@
 import datetime as dt
 from collections.abc import Iterator
 
+from disgorge.audit.holds import Sight
 from disgorge.audit.look import Look, is_late
 from disgorge.docket import Case
-from disgorge.findings import ON_HOLD, OVERDUE, Finding
+from disgorge.findings import OVERDUE, Finding
 from policies.taxonomy import Outcome
 
 UNDECIDED_DAYS = 28
@@ -14,7 +15,7 @@ Art. 12(3) gives; other regimes in the packs give longer to decide."""
 
 
 def overdue(look: Look) -> Iterator[Finding]:
-    """Yield an error per open request or refusal whose time is up, and a note per open request on hold."""
+    """Yield an error per open request or refusal whose time is up; a hold excuses a removal, not an answer."""
     for case in look.cases.values():
         request, place = case.request.id, case.facts[0].seq
         outcome = case.decision.outcome if case.decision else None
@@ -23,15 +24,10 @@ def overdue(look: Look) -> Iterator[Finding]:
         yield from _unanswered(case, look.today)
         if outcome is Outcome.DENIED:
             continue
-        if case.hold is not None or outcome is Outcome.ON_HOLD:
-            yield Finding(
-                ON_HOLD,
-                request,
-                "waits for a hold to end, and its data stays meanwhile",
-                "lift the hold, or decide again, when its reason has gone",
-                fact=place,
-            )
-        elif is_late(case, look.today):
+        undecided = case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS)
+        if not (undecided or is_late(case, look.today)) or Sight(look).excuses(case):
+            continue
+        if not undecided:
             yield Finding(
                 OVERDUE,
                 request,
@@ -39,7 +35,7 @@ def overdue(look: Look) -> Iterator[Finding]:
                 f"carry it out, or extend it as its regime allows: `disgorge request show {request}`",
                 fact=place,
             )
-        elif case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS):
+        else:
             yield Finding(
                 OVERDUE,
                 request,

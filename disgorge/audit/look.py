@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from disgorge.docket import Case, docket
+from disgorge.holds import terms_on_all
 from lineage.errors import LedgerBroken, LineageError
 from lineage.ledger import Ledger
 from lineage.records import Component, Item, Shard
@@ -45,7 +46,7 @@ class Look:
         facts = list(ledger.facts())
         state = state_of(facts)
         try:
-            cases = docket(ledger)
+            cases = docket(ledger, today=today)
             withdrawals = {
                 fact.body["shard"]: Withdrawal(
                     fact.seq, fact.body["name"], fact.body.get("request", ""), fact.body.get("plan", "")
@@ -131,5 +132,6 @@ class Look:
 
 
 def is_late(case: Case, today: dt.date) -> bool:
-    """Whether an open case should have been done before ``today``; one on hold is not late."""
-    return case.hold is None and case.deadline is not None and today > case.deadline
+    """Whether an open case should have been done before ``today``; one on hold as a whole is not late."""
+    held = any(True for _ in terms_on_all(case))
+    return not held and case.deadline is not None and today > case.deadline

@@ -12,6 +12,7 @@ from disgorge.cli import (
     deciding,
     demo,
     execution,
+    holding,
     ledger,
     near,
     policy,
@@ -50,8 +51,9 @@ app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 request.app.command("near")(near.near)
-for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny, deciding.hold):
+for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny):
     request.app.command(verb.__name__)(verb)
+request.app.command("hold")(holding.hold)
 request.app.command("extend")(deciding.extend)
 request.app.command("close")(closing.close)
 request.app.command("execute")(execution.execute)

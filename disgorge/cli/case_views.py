@@ -7,6 +7,7 @@ from lineage.counted import counted
 
 if TYPE_CHECKING:
     from disgorge.docket import Case
+    from disgorge.holds import Hold
     from disgorge.plan import Plan, Step
     from lineage.records import Impact
 
@@ -24,6 +25,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
         "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
         "on_hold": case.hold,
+        "holds": hold_values(case),
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
         "approvals": len(set(case.approvals.get(case.plan or "", []))),
@@ -42,6 +44,24 @@ def state_words(case: "Case") -> str:
         f"{claim.pack} {claim.outcome.value}" for claim in decision.claims if claim.outcome is not decision.outcome
     ]
     return f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+
+
+def hold_values(case: "Case") -> list[dict[str, Any]]:
+    """Return a case's open holds as plain values."""
+    from disgorge.holds import open_holds
+
+    return [
+        {
+            "reason": each.terms.reason,
+            "by": each.terms.by,
+            "until": each.terms.until,
+            "serving": each.terms.serving,
+            "selectors": each.terms.selectors,
+            "held_by": each.terms.held_by,
+            "items": each.terms.items,
+        }
+        for each in open_holds(case)
+    ]
 
 
 def ending_words(case: "Case") -> str | None:
@@ -67,6 +87,22 @@ def selected_value(field: str, value: str) -> str:
     return f"(mark {show.short(value)})" if field in HIDDEN else value
 
 
+def hold_lines(hold: "Hold") -> list[str]:
+    """Return what was said with a hold, beyond why."""
+    terms = hold.terms
+    named = [f"{each.field} {selected_value(each.field, each.value)}" for each in terms.selectors]
+    named += [f"what request {terms.held_by} holds"] if terms.held_by else []
+    return [
+        *([f"covers: {', '.join(named)}"] if named else []),
+        *([f"until: {terms.until}"] if terms.until else []),
+        *([f"said by: (pseudonym {show.short(terms.by)})"] if terms.by else []),
+        *([f"models that learned from it: {_SERVING.get(terms.serving, terms.serving)}"] if terms.serving else []),
+    ]
+
+
+_SERVING = {"keep": "they go on serving", "stop": "they are not to be served"}
+
+
 def paragraphs(text: str) -> None:
     """Print text of several lines, indentation kept."""
     for words in text.splitlines():
@@ -75,6 +111,7 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
+    from policies.held import waits_for_others
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -82,6 +119,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return None
     if case.hold is not None:
         return f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
+    if case.partly_done:
+        return f"when the hold on what stays ends, disgorge request plan {name}"
     if decision is None or case.rescoped:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW:
@@ -90,10 +129,15 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         reason = decision.refusal.value if decision.refusal else "other"
         return f"close it with disgorge request deny {name} --reason {reason}"
     if decision.outcome is Outcome.ON_HOLD:
-        if case.request.legal_hold and not case.request.facts.get("legal_hold"):
+        if waits_for_others(decision):
+            return f"when that hold has ended, or the held items are left out, disgorge request decide {name}"
+        if case.request.legal_hold or case.request.facts.get("legal_hold"):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
-        return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
+        return (
+            f"once the data need not be kept any more, file the request anew as it is then, deny {name} and lift its "
+            f"hold with disgorge request hold {name} --lift --reason TEXT"
+        )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"
     if plan is None or plan.decision != decision.digest:
@@ -211,6 +255,8 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             f"{release}: evidence about {show.seconds(seconds.evidence)}, out of service about "
             f"{show.seconds(seconds.out_of_service)}"
         )
+    for left in plan.left_out:
+        show.paragraph(f"fulfills the request only in part: {left.words}", indent=2)
     show.line(f"checks required: {', '.join(plan.required)}; statistical probes: {', '.join(plan.probes) or 'none'}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
     for words in plan.warnings:

@@ -9,7 +9,8 @@ from disgorge.cli.case_views import paragraphs, print_next, print_owed_on_refusa
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs, said
 from disgorge.cli.show import AsJson
-from policies.taxonomy import Refusal
+from policies.held import duties
+from policies.taxonomy import Outcome, Refusal
 
 
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
@@ -33,6 +34,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
             show.line(f"note: {words}")
+    if decision.outcome is Outcome.ON_HOLD:
+        for words in duties(case.request):
+            show.paragraph(f"while it is held: {words}", indent=2)
     print_next(case)
 
 
@@ -139,8 +143,12 @@ def deny(
     reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
     as_json: AsJson = False,
 ) -> None:
-    """Close a request without doing anything, and say what is owed with the refusal, and by when."""
+    """Close a request without doing anything, and say what is owed with the refusal, and by when.
+
+    A hold that its data is under lasts until it is lifted.
+    """
     from disgorge.docket import case_of
+    from disgorge.holds import open_holds
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
 
@@ -149,30 +157,17 @@ def deny(
     case = case_of(ledger, request)
     words = f"{request} is denied: {reason.value}"
     said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
-    if not as_json and case.decision is None:
+    if as_json:
+        return
+    if case.decision is None:
         show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
-    elif not as_json:
+    else:
         print_owed_on_refusal(case)
-
-
-def hold(
-    request: Id,
-    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
-    lift: Annotated[bool, typer.Option("--lift", help="Lift the hold.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Put a request on hold, or lift the hold; a running execution stops before its next step."""
-    from disgorge.docket import case_of
-    from disgorge.requests import hold_request
-    from lineage.ledger import Ledger
-
-    require_reason(reason)
-    ledger = Ledger.open()
-    hold_request(ledger, request, on=not lift, reason=reason)
-    words = f"the hold on {request} is lifted" if lift else f"{request} is on hold: {reason}"
-    said(as_json, words, request=request, on_hold=not lift, reason=reason)
-    if lift and not as_json:
-        print_next(case_of(ledger, request))
+    for held in open_holds(case):
+        show.line(
+            f"note: its data stays on hold ({held.words}) and binds other requests, until that is lifted with "
+            f"`disgorge request hold {request} --lift --reason TEXT`"
+        )
 
 
 def extend(

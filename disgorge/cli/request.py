@@ -1,13 +1,14 @@
 """``disgorge request``: what happens to a request before anything is removed."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from disgorge.cli import show
 from disgorge.cli.case_views import (
     ending_words,
+    hold_lines,
     paragraphs,
     print_impact,
     print_next,
@@ -21,6 +22,9 @@ from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import OWN_DECISION, Standing
 from policies.taxonomy import Defect, Outcome
+
+if TYPE_CHECKING:
+    from disgorge.docket import Case
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
 
@@ -151,7 +155,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("legal hold", "yes" if asked.legal_hold else None),
-            ("on hold", case.hold),
+            ("on hold", _holds(case)),
             ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
             ("verdict", case.report["verdict"] if case.report else None),
@@ -169,6 +173,12 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         print_plan(plan, done=case.steps.get(plan.digest, {}))
         show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
     print_next(case, plan)
+
+
+def _holds(case: "Case") -> list[str]:
+    from disgorge.holds import open_holds
+
+    return ["; ".join((each.terms.reason, *hold_lines(each))) for each in open_holds(case)]
 
 
 @app.command()
@@ -204,12 +214,18 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
+    from disgorge.holds import open_holds
     from disgorge.particulars import HIDDEN
     from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
+    if case.closed and open_holds(case):
+        raise WrongUse(
+            f"request {request} is closed and its data is on hold; only its private file says which items that covers: "
+            f"lift the hold first with `disgorge request hold {request} --lift --reason TEXT`"
+        )
     if not case.closed and any(selector.field in HIDDEN for selector in case.request.selectors):
         raise WrongUse(
             f"request {request} selects by {' or '.join(HIDDEN)}, and only its private file says which; close it "

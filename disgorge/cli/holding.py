@@ -1,0 +1,121 @@
+"""``disgorge request hold``: putting a request, or some of its items, on hold, and lifting that."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.case_views import hold_lines, hold_values, print_next
+from disgorge.cli.deciding import require_name, require_reason
+from disgorge.cli.failures import WrongUse
+from disgorge.cli.request import Id, Many
+from disgorge.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from disgorge.holds import Hold
+    from lineage.ledger import Ledger
+    from lineage.records import Selector
+
+
+def hold(
+    request: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    key: Annotated[Many, typer.Option("--key", help="Hold the items with this key, not the whole request.")] = None,
+    shard: Annotated[Many, typer.Option("--shard", help="Hold the items of this shard.")] = None,
+    item: Annotated[Many, typer.Option("--item", help="Hold the item with this digest.")] = None,
+    held_by: Annotated[
+        str | None, typer.Option("--held-by", help="Leave out what another request holds.", metavar="REQUEST")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="The first day on which it no longer holds, YYYY-MM-DD.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who says so, as typed; kept as a pseudonym.")] = None,
+    serving: Annotated[
+        str | None, typer.Option("--serving", help="Whether models that learned from it go on serving: keep or stop.")
+    ] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the hold on just these items, or on the request.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a request on hold, or some items only, or lift that; a running execution stops before its next step.
+
+    A hold binds the data: other requests for the same items wait, too. With --key, --shard, --item or --held-by the
+    rest of the request goes on without those items, and its report says that they stay.
+    """
+    from disgorge.cli.filing import parse_date
+    from disgorge.docket import case_of
+    from disgorge.holding import SERVING, hold_request
+    from lineage.ledger import Ledger
+
+    require_reason(reason)
+    if serving is not None and serving not in SERVING:
+        raise WrongUse(f"--serving {serving!r}: use {' or '.join(SERVING)}")
+    if lift and (until or serving):
+        raise WrongUse("--lift ends a hold: leave out --until and --serving")
+    selectors = _selectors(key=key, shard=shard, item=item)
+    if selectors and held_by is not None:
+        raise WrongUse("give either --held-by, or --key, --shard and --item")
+    if by is not None or ((selectors or held_by) and not lift):
+        require_name(by or "", "holds them")
+    ledger = Ledger.open()
+    holds = hold_request(
+        ledger, request, on=not lift, reason=reason, by=by.strip() if by else None,
+        until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
+    )  # fmt: skip
+    if as_json:
+        case = case_of(ledger, request)
+        told = {"request": request, "on_hold": case.hold is not None, "reason": reason, "lifted": lift}
+        show.write_json(told | {"holds": hold_values(case)})
+    elif lift:
+        _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
+    else:
+        _say_held(ledger, request, reason, holds[-1] if selectors or held_by else holds[0])
+
+
+def _selectors(**given: Many) -> "list[Selector]":
+    from lineage.records import Selector
+
+    found = [Selector(field, value) for field, values in given.items() for value in values or ()]
+    for selector in found:
+        if not selector.value or not selector.value.isprintable():
+            raise WrongUse(f"--{selector.field} must be one line of text; say which items are held")
+    return found
+
+
+def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
+    """Say which hold was lifted, and which are left: the data is free only where there is none."""
+    from disgorge.docket import case_of
+
+    show.line(f"the hold on those items of {request} is lifted" if partial else f"the hold on {request} is lifted")
+    for each in holds:
+        what = "some of its items are" if each.terms.is_partial else "it is"
+        show.line(f"note: {what} still on hold: {each.words}")
+    print_next(case_of(ledger, request))
+
+
+def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None:
+    """Say what is held, what holding owes, and ask whether models that learned from it go on serving."""
+    from disgorge.docket import case_of
+    from disgorge.holding import count_held, releases_that_learned
+    from policies.held import duties
+
+    count = count_held(ledger, hold)
+    if hold.terms.is_partial:
+        items = "some items are" if count is None else "1 item is" if count == 1 else f"{count:,} items are"
+        show.line(f"{items} on hold, and {request} leaves out those that it selects: {reason}")
+    else:
+        show.line(f"{request} is on hold: {reason}")
+    for words in hold_lines(hold):
+        show.line_with_indent("  ", words)
+    for words in duties(case_of(ledger, request).request):
+        show.paragraph(f"while it is held: {words}", indent=2)
+    learned = releases_that_learned(ledger, hold)
+    if learned and hold.terms.serving is None:
+        show.warn(
+            f"{', '.join(learned)} learned from what is held: decide whether to go on serving, and record it with "
+            f"--serving keep or --serving stop"
+        )
+    elif learned and hold.terms.serving == "stop":
+        show.warn(
+            f"{', '.join(learned)} learned from what is held and must not be served, as you decided: take it out of "
+            "service; this records the decision and stops no server"
+        )

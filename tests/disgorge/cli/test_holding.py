@@ -1,0 +1,114 @@
+"""Holds on the command line: put on, shown, lifted; what holding owes is said, and what identifies an item is not."""
+
+from pathlib import Path
+
+from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
+
+PERSON = ("--subject", "shard-3-person-1")
+
+
+def one_line(text: str) -> str:
+    """What was printed, without its line breaks."""
+    return " ".join(text.split())
+
+
+def test_who_asks_for_held_items_is_told_who_holds_them(workspace: Path) -> None:
+    filed("H-1", "--shard", "shard-3", "--hold")
+    filed("R-2", *PERSON)
+    decided = one_line(fine("request", "decide", "R-2").out)
+    assert "Request R-2: ON HOLD." in decided
+    assert "request H-1 holds 3 of 3 items (filed under a legal hold)" in decided
+    assert "while it is held: Keep the held items apart" in decided
+    assert "next: when that hold has ended, or the held items are left out, disgorge request decide R-2" in decided
+    with untouched(workspace):
+        assert "only a granted one is planned" in refused("request", "plan", "R-2", code=2)
+    audited = run("audit", "--json").json["findings"]
+    assert {(each["id"], each["where"]) for each in audited} == {("DSG009", "H-1"), ("DSG009", "R-2")}
+
+
+def test_a_hold_put_on_after_the_approval_is_one_clear_line(workspace: Path) -> None:
+    digest = planned("R-2", *PERSON)
+    fine("request", "approve", "R-2", digest, "--by", "ann")
+    filed("H-1", "--shard", "shard-3", "--hold")
+    with untouched(workspace):
+        said = refused("request", "execute", "R-2", code=2)
+    assert said == (
+        "request R-2 stops before its first step, and nothing is deleted: request H-1 holds 3 of 3 items (filed under "
+        "a legal hold); wait until that hold ends, or leave the held items out with `disgorge request hold R-2 "
+        "--held-by H-1 --by NAME --reason TEXT`, then decide and plan again"
+    )
+
+
+def test_a_hold_on_items_says_what_it_owes_and_asks_about_serving(workspace: Path) -> None:
+    filed("R-2", *PERSON)
+    ran = fine(
+        "request",
+        "hold",
+        "R-2",
+        "--key",
+        "shard-3-4",
+        "--until",
+        "2099-01-01",
+        "--by",
+        "Evelyn",
+        "--reason",
+        "exhibit 7",
+    )
+    said, warned = one_line(ran.out), one_line(ran.err)
+    assert "1 item is on hold, and R-2 leaves out those that it selects: exhibit 7" in said
+    assert "until: 2099-01-01" in said
+    assert "no training, no evaluation" in said
+    assert f"{RELEASE}@live learned from what is held: decide whether to go on serving" in warned
+    again = fine(
+        "request", "hold", "R-2", "--key", "shard-3-4", "--by", "Evelyn", "--reason", "exhibit 7", "--serving", "keep"
+    )
+    assert "they go on serving" in again.out
+    assert not again.err
+    shown = fine("request", "show", "R-2").out
+    assert "exhibit 7" in shown
+    told = fine("request", "show", "R-2", "--json").json["holds"]
+    assert [(each["serving"], each["items"], each["until"]) for each in told] == [("keep", 1, None)]
+    public = [
+        path for path in workspace.rglob("*") if path.suffix in (".jsonl", ".json") and "private" not in path.parts
+    ]
+    assert not [path for path in public if b"shard-3-4" in path.read_bytes() or b"Evelyn" in path.read_bytes()]
+    plan = one_line(fine("request", "decide", "R-2").out + fine("request", "plan", "R-2").out)
+    assert "fulfills the request only in part: 1 item stays, under a hold of R-2 (exhibit 7)" in plan
+
+
+def test_lifting_says_what_is_still_on_hold(workspace: Path) -> None:
+    filed("R-2", *PERSON)
+    fine("request", "hold", "R-2", "--shard", "shard-3", "--by", "Evelyn", "--reason", "exhibit 7")
+    said = refused("request", "hold", "R-2", "--lift", "--reason", "over", code=2)
+    assert "is not on hold as a whole, some of its items are" in said
+    fine("request", "hold", "R-2", "--reason", "litigation")
+    lifted = fine("request", "hold", "R-2", "--lift", "--reason", "settled").out
+    assert "note: some of its items are still on hold: exhibit 7" in lifted
+    lifted = fine("request", "hold", "R-2", "--shard", "shard-3", "--lift", "--reason", "over").out
+    assert lifted == "the hold on those items of R-2 is lifted\nnext: disgorge request decide R-2\n"
+
+
+def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
+    filed("H-1", "--key", "shard-3-4", "--hold")
+    denied = one_line(fine("request", "deny", "H-1", "--reason", "other").out)
+    assert "its data stays on hold (filed under a legal hold) and binds other requests" in denied
+    assert "only its private file says which items that covers" in refused(
+        "request", "erase-particulars", "H-1", code=2
+    )
+    assert "the hold on H-1 is lifted" in fine("request", "hold", "H-1", "--lift", "--reason", "over").out
+    fine("request", "erase-particulars", "H-1")
+
+
+def test_bad_input_is_one_line(workspace: Path) -> None:
+    filed("R-2", *PERSON)
+    with untouched(workspace):
+        for options, words in (
+            (("--key", "shard-3-4"), "--by must be a name on one line"),
+            (("--key", "x", "--held-by", "H-1", "--by", "a"), "give either --held-by"),
+            (("--serving", "maybe"), "--serving 'maybe': use keep or stop"),
+            (("--until", "tomorrow"), "is no date"),
+            (("--until", "2020-01-01"), "is not after today"),
+            (("--held-by", "H-1", "--by", "a"), "no request 'H-1'"),
+            (("--lift", "--until", "2099-01-01"), "--lift ends a hold"),
+        ):
+            assert words in refused("request", "hold", "R-2", "--reason", "x", *options, code=2)

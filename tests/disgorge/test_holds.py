@@ -1,0 +1,450 @@
+"""A hold binds data: no removal destroys an item that an open hold covers, whichever request either is about."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from disgorge.audit import audit
+from disgorge.docket import case_of
+from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld, StalePlan
+from disgorge.holding import hold_request
+from disgorge.holds import open_holds
+from disgorge.particulars import erase_particulars
+from disgorge.plan import Action
+from disgorge.purge_hold import hold_purge
+from disgorge.report import verify_bundle
+from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.reviewing import grant_request
+from lineage.catalog import Catalog
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import shard_rows
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect, Outcome, Refusal
+from tests.toys import (
+    carry,
+    filed_and_decided,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    stopped,
+    toy_of,
+    train,
+)
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+TODAY = NOW.date()
+UNTIL = dt.date(2026, 12, 24)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """A trained toy."""
+    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    toy = toy_of("averages", 3)
+    populate(made, toy, tmp_path / "sources")
+    train(made, toy)
+    return made
+
+
+def later(ledger: Ledger, day: dt.date) -> Ledger:
+    """The same workspace on another day."""
+    return Ledger.open(ledger.workspace, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
+
+
+def file_held(ledger: Ledger, *selectors: Selector, **how: object) -> None:
+    """File H-1: a court orders that output logs are preserved, whoever asks for their deletion.
+
+    After the order of 13 May 2025 in In re OpenAI, Inc. Copyright Infringement Litigation (S.D.N.Y. 25-md-03143; 551 in
+    23-cv-11195): "preserve and segregate all output log data that would otherwise be deleted".
+    """
+    asked = {"standing": Standing.REGULATOR, "ground": Defect.PRIVACY, "regime": "regulator-order"} | how
+    file_request(
+        ledger, selectors=selectors or (Selector("shard", "shard-3"),), received=dt.date(2026, 11, 1),
+        request_id="H-1", **asked,  # type: ignore[arg-type] # passed through
+    )  # fmt: skip
+
+
+def by_flag(ledger: Ledger) -> None:
+    """Filed with --hold, and nobody decided it yet."""
+    file_held(ledger, legal_hold=True)
+
+
+def by_fact(ledger: Ledger) -> None:
+    """Filed with the fact that the data must be preserved."""
+    file_held(ledger, facts={"legal_hold": True})
+
+
+def by_order_stayed(ledger: Ledger) -> None:
+    """Decided on hold by a pack: legal claims, GDPR Art. 17(3)(e)."""
+    file_held(
+        ledger, standing=Standing.DATA_SUBJECT, regime="gdpr", identity_verified=True, facts={"gdpr_exception": "e"}
+    )
+    assert decide_request(ledger, "H-1", load_packs()).outcome is Outcome.ON_HOLD
+
+
+def by_person(ledger: Ledger) -> None:
+    """Put on hold by a person: litigation is reasonably anticipated (Fed. R. Civ. P. 37(e))."""
+    file_held(ledger)
+    hold_request(ledger, "H-1", on=True, reason="litigation is anticipated", by="Ann")
+
+
+def by_closed(ledger: Ledger) -> None:
+    """On hold, and then closed: an answer to the requester does not end what a court ordered."""
+    by_person(ledger)
+    deny_request(ledger, "H-1", reason=Refusal.OTHER.value)
+
+
+def on_an_item(ledger: Ledger) -> None:
+    """A hold of H-1 on one item, that H-1 itself does not select."""
+    file_held(ledger, Selector("shard", "shard-1"))
+    hold_request(ledger, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
+
+
+HOLDS = [by_flag, by_fact, by_order_stayed, by_person, by_closed, on_an_item]
+
+
+@pytest.fixture(params=HOLDS, ids=lambda put: put.__name__)
+def put(request: pytest.FixtureRequest) -> Callable[[Ledger], None]:
+    """One way in which data comes under a hold."""
+    found: Callable[[Ledger], None] = request.param
+    return found
+
+
+def items_here(ledger: Ledger) -> set[str]:
+    """Every item whose content is in the workspace."""
+    shards = {fact.body["shard"]["digest"] for fact in ledger.facts("shard")}
+    there = [shard for shard in shards if ledger.content_path(shard).is_file()]
+    return {row.digest for shard in there for row in shard_rows(ledger, shard)}
+
+
+def test_who_asks_for_held_items_is_on_hold(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
+    """The worst fault there was: H-2 was granted under a contract, and destroyed what H-1 held."""
+    put(ledger)
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    decision = case_of(ledger, "R-2").decision
+    assert decision is not None
+    assert (decision.outcome, decision.reasons[-1].rule) == (Outcome.ON_HOLD, "held-elsewhere")
+    assert "request H-1 holds" in decision.reasons[-1].words
+    assert decision.owed is not None, "what it is owed once the hold ends stays said"
+    with pytest.raises(DisgorgeError, match="on-hold; only a granted one is planned"):
+        plan_request(ledger, "R-2")
+
+
+@pytest.mark.parametrize("before", ["plan", "approve", "execute", Action.WITHDRAW_ITEMS, Action.RETRAIN, Action.PURGE])
+def test_a_hold_put_on_later_stops_what_is_under_way(
+    ledger: Ledger, put: Callable[[Ledger], None], before: str | Action
+) -> None:
+    """Put on between any two steps: nothing that it covers is deleted."""
+    everything = items_here(ledger)
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    if before == "plan":
+        put(ledger)
+        with pytest.raises(DataHeld, match=r"before it is planned, and nothing is deleted: request H-1 holds"):
+            plan_request(ledger, "R-2")
+        return
+    plan = plan_request(ledger, "R-2")
+    if before == "approve":
+        put(ledger)
+        with pytest.raises(DataHeld, match=r"before its plan is approved, .*`disgorge request hold R-2 --held-by H-1"):
+            approve_plan(ledger, "R-2", plan.digest, approver="ann")
+        return
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    if isinstance(before, Action):
+        stopped(ledger, before, "R-2")
+    put(ledger)
+    with pytest.raises(DataHeld, match=r"request H-1 holds [13] of 3 items"):
+        carry(ledger, "R-2")
+    assert everything == items_here(ledger)
+    assert not case_of(ledger, "R-2").closed
+    lift(ledger, put)
+    assert carry(ledger, "R-2").verdict == "certified"
+
+
+def lift(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
+    """End the hold on H-1 as each ends."""
+    if put is on_an_item:
+        hold_request(ledger, "H-1", on=False, reason="over", selectors=[Selector("key", "shard-3-4")])
+        return
+    hold_request(ledger, "H-1", on=False, reason="over")
+    if put is by_order_stayed:
+        assert open_holds(case_of(ledger, "H-1")), "a pack's hold ends when it is decided anew, or closed"
+        deny_request(ledger, "H-1", reason=Refusal.OTHER.value)
+    assert not open_holds(case_of(ledger, "H-1"))
+
+
+def test_what_nobody_holds_goes_on(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
+    put(ledger)
+    assert remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2").verdict == "certified"
+
+
+def test_two_that_wait_for_one_hold_do_not_hold_each_other(ledger: Ledger) -> None:
+    by_flag(ledger)
+    for name in ("R-2", "R-3"):
+        filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id=name)
+        assert not open_holds(case_of(ledger, name))
+    hold_request(ledger, "H-1", on=False, reason="settled")
+    for name in ("R-2", "R-3"):
+        assert decide_request(ledger, name, load_packs()).outcome is Outcome.GRANTED
+
+
+def test_copies_with_the_same_bytes_are_held_wherever_they_lie(ledger: Ledger, tmp_path: Path) -> None:
+    from lineage.shards import add_shard
+    from tests.toys import write_rows
+
+    toy = toy_of("averages", 3)
+    write_rows(tmp_path / "copy.npz", "shard-3", toy.items["shard-3"], [4])
+    add_shard(ledger, tmp_path / "copy.npz", name="copies", key="key", subject="subject", source="x", license="MIT",
+              legal_basis="consent", check=False)  # fmt: skip
+    file_held(ledger, Selector("shard", "copies"), legal_hold=True)
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    decision = case_of(ledger, "R-2").decision
+    assert decision is not None
+    assert decision.outcome is Outcome.ON_HOLD
+    assert "request H-1 holds 1 of 3 items" in decision.reasons[-1].words
+
+
+def test_a_shard_that_was_cut_since_is_held_by_the_digest_it_had(ledger: Ledger) -> None:
+    file_held(ledger, Selector("shard", live_shards(ledger)["shard-3"].digest))
+    assert remove(ledger, [person(ledger, "shard-3", 0)], request_id="R-2").verdict == "certified"
+    hold_request(ledger, "H-1", on=True, reason="litigation")
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-3")
+    decision = case_of(ledger, "R-3").decision
+    assert decision is not None
+    assert decision.outcome is Outcome.ON_HOLD
+
+
+def test_a_hold_that_cannot_be_read_any_more_counts_as_covering_all(ledger: Ledger) -> None:
+    """Which items it covers went with the private file: nothing is destroyed on the chance that it is others."""
+    file_held(ledger, Selector("key", "shard-1-0"), legal_hold=True)
+    assert erase_particulars(ledger, "H-1")
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    decision = case_of(ledger, "R-2").decision
+    assert decision is not None
+    assert decision.outcome is Outcome.ON_HOLD
+    assert "its private file was erased" in decision.reasons[-1].words
+    assert "3 of 3 items count as held" in decision.reasons[-1].words
+
+
+def test_an_unreadable_hold_still_ends_at_the_shard_it_names(ledger: Ledger) -> None:
+    file_held(ledger, Selector("key", "shard-1-0"), Selector("shard", "shard-1"), legal_hold=True)
+    assert erase_particulars(ledger, "H-1")
+    assert remove(ledger, [person(ledger, "shard-3", 1)], request_id="R-2").verdict == "certified"
+
+
+def test_nobody_grants_by_hand_what_is_held(ledger: Ledger) -> None:
+    file_request(
+        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
+        selectors=[person(ledger, "shard-3", 1)], received=dt.date(2026, 11, 2), request_id="R-2",
+    )  # fmt: skip
+    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.NEEDS_REVIEW
+    by_flag(ledger)
+    with pytest.raises(DataHeld, match="before it is granted"):
+        grant_request(ledger, "R-2", by="Ann", reason="seen")
+
+
+def test_a_purge_that_waited_looks_at_the_holds_put_on_meanwhile(ledger: Ledger) -> None:
+    everything = items_here(ledger)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    hold_purge(ledger, "R-2", until=UNTIL, because="trial", by="Ann")
+    with pytest.raises(PurgeHeld):
+        carry(ledger, "R-2")
+    by_flag(ledger)
+    there = later(ledger, UNTIL)
+    with pytest.raises(DataHeld, match=r"stops before step .*-purge.*, and nothing is deleted: request H-1 holds 3"):
+        carry(there, "R-2")
+    assert items_here(ledger) == everything
+
+
+def test_a_hold_on_what_another_shard_still_has_stops_no_purge(ledger: Ledger) -> None:
+    """The old shard goes, and the held item is in the new one."""
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped(ledger, Action.PURGE, "R-2")
+    file_held(ledger, person(ledger, "shard-3", 2), legal_hold=True)
+    assert carry(ledger, "R-2").verdict == "certified"
+
+
+def items_of(ledger: Ledger, selectors: list[Selector]) -> set[str]:
+    """The live items that selectors pick."""
+    with Catalog.anew(ledger) as catalog:
+        return {item for items in catalog.selected(selectors).values() for item in items}
+
+
+def partly(ledger: Ledger, *, until: dt.date | None = UNTIL, **which: object) -> None:
+    """Ada's three items are to go, one of them is evidence: two go and one stays."""
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    how = which or {"selectors": [Selector("key", "shard-3-4")]}
+    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", until=until, **how)  # type: ignore[arg-type] # passed through
+    plan = plan_request(ledger, "R-2")
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+
+
+def test_what_is_held_stays_and_the_rest_goes(ledger: Ledger) -> None:
+    """GDPR Art. 17(3)(e) reaches as far as the claim does: "to the extent that processing is necessary"."""
+    whole, held = [person(ledger, "shard-3", 1)], [Selector("key", "shard-3-4")]
+    mine, kept = items_of(ledger, whole), items_of(ledger, held)
+    partly(ledger)
+    executed = carry(ledger, "R-2")
+    assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
+    assert items_of(ledger, whole) == kept
+    assert items_here(ledger) & mine == kept, "what is not held is gone from the workspace"
+    case = case_of(ledger, "R-2")
+    assert (case.closed, case.state) == (None, "partly-done")
+    page = (executed.bundle / "report.html").read_text()
+    words = "1 item stays, under a hold of R-2 (exhibit 7), until 2026-12-24"
+    assert page.count(words) >= 3, "in the verdict, in what was done and in what is not promised"
+    assert "Carried out in part" in page
+    assert "Carried out and certified" not in page
+    assert b"shard-3-4" not in (ledger.home / "ledger.jsonl").read_bytes()
+
+
+def test_when_the_hold_ends_the_rest_goes_too(ledger: Ledger) -> None:
+    mine = items_of(ledger, [person(ledger, "shard-3", 1)])
+    partly(ledger)
+    carry(ledger, "R-2")
+    with pytest.raises(AlreadyExecuted, match=r"but for what is held: 1 item stays.* plan the rest"):
+        carry(ledger, "R-2")
+    with pytest.raises(DataHeld, match="its one item is held"):
+        plan_request(ledger, "R-2")
+    with pytest.raises(DisgorgeError, match="can no longer be denied"):
+        deny_request(ledger, "R-2", reason=Refusal.OTHER.value)
+    on_the_day = later(ledger, UNTIL)
+    plan = plan_request(on_the_day, "R-2")
+    approve_plan(on_the_day, "R-2", plan.digest, approver="ann")
+    executed = carry(on_the_day, "R-2")
+    assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
+    assert case_of(on_the_day, "R-2").closed == "done"
+    assert not items_here(on_the_day) & mine
+
+
+def test_others_go_on_while_one_is_partly_done(ledger: Ledger) -> None:
+    partly(ledger)
+    carry(ledger, "R-2")
+    assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-3").verdict == "certified"
+    filed_and_decided(ledger, [Selector("key", "shard-3-4")], request_id="R-4")
+    decision = case_of(ledger, "R-4").decision
+    assert decision is not None
+    assert "request R-2 holds 1 of 1 item (exhibit 7, until 2026-12-24)" in decision.reasons[-1].words
+
+
+def test_what_another_request_holds_is_left_out_by_its_name(ledger: Ledger) -> None:
+    file_held(ledger, Selector("key", "shard-3-4"), legal_hold=True)
+    kept = items_of(ledger, [Selector("key", "shard-3-4")])
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    hold_request(ledger, "R-2", on=True, reason="kept for H-1", by="Ann", held_by="H-1")
+    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.GRANTED
+    plan = plan_request(ledger, "R-2")
+    assert [each.words for each in plan.left_out] == [
+        "1 item stays, under a hold of H-1 (kept for H-1), until that hold is lifted"
+    ]
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    assert carry(ledger, "R-2").verdict == "certified"
+    assert kept <= items_here(ledger)
+    hold_request(ledger, "H-1", on=False, reason="settled")
+    plan = plan_request(ledger, "R-2")
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    carry(ledger, "R-2")
+    assert not kept & items_here(ledger)
+
+
+def test_a_hold_on_items_changes_what_was_planned(ledger: Ledger) -> None:
+    """Put on after the approval: the plan that would take the item is not carried out."""
+    everything = items_here(ledger)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
+    with pytest.raises(StalePlan, match="touches other shards"):
+        carry(ledger, "R-2")
+    assert everything == items_here(ledger)
+
+
+@pytest.mark.parametrize("at", [Action.RETRAIN, Action.PURGE])
+def test_an_item_that_was_withdrawn_and_is_held_since_is_not_purged(ledger: Ledger, at: Action) -> None:
+    everything = items_here(ledger)
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    stopped(ledger, at, "R-2")
+    held = [Selector("key", "shard-3-4")]
+    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=held)
+    with pytest.raises(DataHeld, match=r"its own hold on items \(exhibit 7\) covers 1 item that was withdrawn before"):
+        carry(ledger, "R-2")
+    assert everything == items_here(ledger)
+    hold_request(ledger, "R-2", on=False, reason="over", selectors=held)
+    assert carry(ledger, "R-2").verdict == "certified"
+
+
+def test_a_hold_on_nothing_is_refused(ledger: Ledger) -> None:
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    for how, words in (
+        ({"selectors": [Selector("key", "nothing")]}, "no item there is has all that the hold on R-2 selects by"),
+        ({"held_by": "R-2"}, "request R-2 holds nothing that R-2 could leave out"),
+        ({"until": NOW.date()}, "is not after today"),
+    ):
+        with pytest.raises(DisgorgeError, match=words):
+            hold_request(ledger, "R-2", on=True, reason="x", by="Ann", **how)  # type: ignore[arg-type] # passed through
+    with pytest.raises(DisgorgeError, match="has no hold on just these items"):
+        hold_request(ledger, "R-2", on=False, reason="x", selectors=[Selector("key", "shard-3-4")])
+
+
+def levels(ledger: Ledger, *, today: dt.date = TODAY) -> set[tuple[str, str, str]]:
+    """What the audit finds: rule, level, request."""
+    return {(each.id, each.level.value, each.where) for each in audit(ledger, today=today)}
+
+
+def test_the_audit_says_who_waits_and_that_nobody_is_late(ledger: Ledger) -> None:
+    far = dt.date(2027, 6, 1)
+    by_flag(ledger)
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    assert levels(ledger, today=far) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+    hold_request(ledger, "H-1", on=False, reason="settled")
+    assert ("DSG006", "error", "R-2") in levels(ledger, today=far)
+
+
+def test_a_request_granted_before_the_hold_is_not_late_either(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    by_flag(ledger)
+    assert levels(ledger, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+
+
+def test_what_is_partly_done_is_late_only_once_the_hold_ended(ledger: Ledger) -> None:
+    partly(ledger, until=dt.date(2027, 6, 1))
+    far = dt.date(2027, 5, 31)
+    assert ("DSG006", "error", "R-2") in levels(ledger, today=far), "the rest could have gone"
+    carry(ledger, "R-2")
+    assert levels(ledger, today=far) == {("DSG009", "note", "R-2")}
+    assert levels(ledger, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
+
+
+def test_the_audit_says_that_held_items_were_destroyed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a version without this rule did it: H-1 on hold, its items taken by R-2 and purged."""
+    by_person(ledger)
+    with monkeypatch.context() as older:
+        for module in ("requests", "execute", "actions", "purge_step"):
+            older.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
+        older.setattr("disgorge.requests.overlaps", lambda *_: ())
+        granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+        stopped(ledger, Action.PURGE, "R-2")
+        (withdrawn,) = (each for each in audit(ledger) if each.id == "DSG019")
+        assert "3 of 12 items that it selects were withdrawn, and not deleted yet, for request R-2" in withdrawn.words
+        carry(ledger, "R-2")
+    found = {each.id: each for each in audit(ledger) if each.where == "H-1"}
+    assert found["DSG019"].level.value == "error"
+    assert "3 of 12 items that it selects were deleted for request R-2 while it was on hold" in found["DSG019"].words
+    assert "its data stays meanwhile" not in found["DSG009"].words
+    hold_request(ledger, "H-1", on=False, reason="settled")
+    assert ("DSG019", "warning", "H-1") in levels(ledger)
+
+
+def test_the_audit_counts_what_a_hold_on_items_covers(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_an_item(ledger)
+    assert "DSG019" not in {rule for rule, *_ in levels(ledger)}
+    with monkeypatch.context() as older:
+        for module in ("requests", "execute", "actions", "purge_step"):
+            older.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
+        older.setattr("disgorge.requests.overlaps", lambda *_: ())
+        remove(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    (lost,) = (each for each in audit(ledger) if each.id == "DSG019")
+    assert "covered 1 item when it was put on, and 0 of them are here" in lost.words

@@ -1,0 +1,226 @@
+"""The law of holds: no execution destroys an item under an open hold, whatever is filed, held, lifted, killed, resumed.
+
+What each hold covers is known here without the code that is tried: from the toy's own keys and people. An item that a
+hold covered while it was in the workspace is in the workspace as long as that hold is open.
+"""
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from disgorge.docket import case_of, docket
+from disgorge.errors import DisgorgeError
+from disgorge.execute import execute
+from disgorge.holding import hold_request
+from disgorge.jobs import Here
+from disgorge.plan import Action, Step
+from disgorge.registry import Unregistered
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from disgorge.tracking import Untracked
+from lineage.errors import LineageError
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import shard_rows
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect
+from tests.tier import amount
+from tests.toys import PEOPLE_HOLD, StoppedError, populate, toy_of, train
+
+PACKS = load_packs()
+SHARDS = ("shard-1", "shard-2")
+ROWS = 12
+START = dt.date(2026, 11, 2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A trained toy, copied for each case."""
+    folder = tmp_path_factory.mktemp("laws-of-holds")
+    ledger = Ledger.init(folder / "trained")
+    toy = toy_of("averages", 3)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    yield folder / "trained"
+    shutil.rmtree(folder)
+
+
+rows = st.tuples(st.sampled_from(SHARDS), st.integers(0, ROWS - 1))
+picks = st.one_of(
+    st.tuples(st.just("shard"), rows), st.tuples(st.just("subject"), rows), st.tuples(st.just("key"), rows)
+)
+stops = st.sampled_from([None, Action.WITHDRAW_ITEMS, Action.RETRAIN, Action.ADOPT, Action.PURGE, Action.REPORT])
+happenings = st.one_of(
+    st.tuples(st.just("remove"), picks, stops),
+    st.tuples(st.just("file-held"), picks),
+    st.tuples(st.just("hold"), st.integers(0, 9)),
+    st.tuples(st.just("hold-items"), st.integers(0, 9), picks, st.sampled_from([None, 1, 3])),
+    st.tuples(st.just("leave-out"), st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.just("lift"), st.integers(0, 9)),
+    st.tuples(st.just("go-on"), st.integers(0, 9), stops),
+    st.tuples(st.just("next-day")),
+)
+
+
+@dataclass
+class Held:
+    """A hold as the oracle knows it: whose, which items were here when it was put on, until which day."""
+
+    request: str
+    items: set[str]
+    until: dt.date | None = None
+    selectors: tuple[Selector, ...] = ()
+
+
+@dataclass
+class World:
+    """A workspace, and what is known of it without asking the code that is tried."""
+
+    folder: Path
+    day: dt.date = START
+    held: list[Held] = field(default_factory=list)
+    selects: dict[str, Selector] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger.open(self.folder, clock=self.now)
+        shards = [fact.body["shard"] for fact in self.ledger.facts("shard")]
+        self.digest = {row.key: row.digest for each in shards for row in shard_rows(self.ledger, each["digest"])}
+
+    def now(self) -> dt.datetime:
+        """Noon of the day it is."""
+        return dt.datetime.combine(self.day, dt.time(12), tzinfo=dt.UTC)
+
+    def selector(self, pick: Any) -> Selector:
+        """What a pick selects by."""
+        kind, (shard, row) = pick
+        person = self.ledger.pseudonym(f"{shard}-person-{row // PEOPLE_HOLD}")
+        return Selector(kind, {"shard": shard, "key": f"{shard}-{row}", "subject": person}[kind])
+
+    def items(self, pick: Any) -> set[str]:
+        """The items that a pick meant in the beginning."""
+        kind, (shard, row) = pick
+        first = row // PEOPLE_HOLD * PEOPLE_HOLD
+        meant = {"shard": range(ROWS), "key": [row], "subject": range(first, first + PEOPLE_HOLD)}[kind]
+        return {self.digest[f"{shard}-{each}"] for each in meant}
+
+    def here(self) -> set[str]:
+        """The items whose content is in the workspace."""
+        shards = {fact.body["shard"]["digest"] for fact in self.ledger.facts("shard")}
+        there = [shard for shard in shards if self.ledger.content_path(shard).is_file()]
+        return {row.digest for shard in there for row in shard_rows(self.ledger, shard)}
+
+    def name(self, number: int) -> str:
+        """One of the requests there are."""
+        names = list(docket(self.ledger))
+        return names[number % len(names)] if names else "none"
+
+    def file(self, pick: Any, **how: Any) -> str:
+        """File and decide a request."""
+        name = f"R-{len(self.selects) + 1}"
+        self.selects[name] = self.selector(pick)
+        file_request(
+            self.ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            selectors=[self.selects[name]], received=self.day, identity_verified=True, request_id=name, **how,
+        )  # fmt: skip
+        decide_request(self.ledger, name, PACKS)
+        return name
+
+    def go_on(self, name: str, stop: Action | None) -> None:
+        """Take a request as far as it goes: decided, planned, approved, carried out, or killed on the way."""
+        with suppress(DisgorgeError, LineageError):
+            decide_request(self.ledger, name, PACKS)
+        with suppress(DisgorgeError, LineageError):
+            plan = plan_request(self.ledger, name)
+            approve_plan(self.ledger, name, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+
+        def on_step(step: Step) -> None:
+            if step.action is stop:
+                raise StoppedError
+
+        with suppress(DisgorgeError, LineageError, StoppedError):
+            execute(
+                self.ledger, name, runner=Here(self.ledger), independent=lambda: Here(self.ledger), references=0,
+                registrar=Unregistered(), observer=Untracked(), on_step=on_step,
+            )  # fmt: skip
+
+    def put(self, name: str, items: set[str], **how: Any) -> None:
+        """Put a hold on, and note what it covers if that was taken."""
+        hold_request(self.ledger, name, on=True, reason="held", by="Ann", **how)
+        self.held = [
+            each for each in self.held if (each.request, each.selectors) != (name, tuple(how.get("selectors", ())))
+        ]
+        self.held.append(Held(name, items & self.here(), how.get("until"), tuple(how.get("selectors", ()))))
+
+    def lift(self, name: str) -> None:
+        """Lift the hold on a request, and each on items of it."""
+        hold_request(self.ledger, name, on=False, reason="over")
+        self.held = [each for each in self.held if each.request != name or each.selectors]
+        for each in [each for each in self.held if each.request == name]:
+            hold_request(self.ledger, name, on=False, reason="over", selectors=each.selectors)
+            self.held.remove(each)
+
+
+def happen(world: World, what: tuple[Any, ...], picked: dict[str, Any]) -> None:
+    """Let one thing happen; what is refused changes nothing."""
+    match what:
+        case ("remove", pick, stop):
+            picked[name := world.file(pick)] = pick
+            world.go_on(name, stop)
+        case ("file-held", pick):
+            picked[name := world.file(pick, legal_hold=True)] = pick
+            world.held.append(Held(name, world.items(pick) & world.here()))
+        case ("hold", number):
+            world.put(name := world.name(number), world.items(picked[name]) if name in picked else set())
+        case ("hold-items", number, pick, days):
+            until = world.day + dt.timedelta(days=days) if days else None
+            world.put(world.name(number), world.items(pick), selectors=[world.selector(pick)], until=until)
+        case ("leave-out", number, other):
+            hold_request(
+                world.ledger, world.name(number), on=True, reason="theirs", by="Ann", held_by=world.name(other)
+            )
+        case ("lift", number):
+            world.lift(world.name(number))
+        case ("go-on", number, stop):
+            world.go_on(world.name(number), stop)
+        case ("next-day",):
+            world.day += dt.timedelta(days=1)
+            world.held = [each for each in world.held if each.until is None or world.day < each.until]
+
+
+@settings(
+    max_examples=amount(10, 200), deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(story=st.lists(happenings, min_size=2, max_size=7))
+def test_no_execution_destroys_an_item_under_an_open_hold(trained: Path, story: list[tuple[Any, ...]]) -> None:
+    with TemporaryDirectory() as folder:
+        world = World(Path(shutil.copytree(trained, Path(folder) / "workspace")))
+        picked: dict[str, Any] = {}
+        for what in story:
+            with suppress(DisgorgeError, LineageError):
+                happen(world, what, picked)
+            here = world.here()
+            for each in world.held:
+                assert each.items <= here, f"{what} destroyed what {each.request} holds"
+
+
+def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the question before each step, the same oracle finds the loss."""
+    for module in ("requests", "execute", "actions", "purge_step"):
+        monkeypatch.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
+    monkeypatch.setattr("disgorge.requests.overlaps", lambda *_: ())
+    world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
+    picked: dict[str, Any] = {}
+    happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)
+    happen(world, ("remove", ("subject", ("shard-1", 4)), None), picked)
+    assert case_of(world.ledger, "R-2").closed == "done"
+    assert not world.held[0].items <= world.here()
