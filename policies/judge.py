@@ -15,6 +15,7 @@ clock, no file, no order of arrival.
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lineage.records import Impact, digest_of
@@ -23,9 +24,11 @@ from policies.deadlines import due
 from policies.decision import Decision, Owed, Reason
 from policies.errors import BadPack, BadRequest
 from policies.facts import misfits, plain_facts, regimes_of
+from policies.impact_words import words_of
 from policies.request import RemovalRequest
 from policies.rules import Deadline, Effect, Pack
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+from policies.unknown_words import Suppositions
 
 HOUSE = "house"
 HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
@@ -65,10 +68,12 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
         raise BadPack(f"two packs have one name among {', '.join(sorted(names))}; rename one")
     facts = plain_facts(request)
     regimes = regimes_of(request, facts)
-    context = context_of(request, impact, facts=facts, regimes=regimes, today=today.isoformat())
+    seen = partial(context_of, request, impact, facts=facts, regimes=regimes, today=today.isoformat())
+    unsure = Suppositions.of(impact, words_of(impact), lambda words: seen(words=words))
+    context = seen()
     fired: list[_Fired] = []
     for pack in sorted(packs, key=lambda pack: pack.pack):
-        fired += _look(pack, context, request.received, facts)
+        fired += _look(pack, context, request.received, facts, unsure)
     fired += _house(request, impact, fired, misfits(facts, regimes, packs))
     families = _families(fired)
     if not families:
@@ -79,10 +84,15 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     return _together(request, fired, families, overrides, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
-def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) -> Iterable[_Fired]:
+def _look(
+    pack: Pack, context: Any, received: dt.date, facts: dict[str, Any], unsure: Suppositions
+) -> Iterable[_Fired]:
     """Return the rules of one pack that fire, and those that could not be evaluated."""
     try:
-        if not holds(pack.applies, context):
+        applies = holds(pack.applies, context)
+        if doubt := unsure.doubt(pack.applies, applies):
+            raise CannotEvaluate(doubt)
+        if not applies:
             return
     except CannotEvaluate as problem:
         yield _own(
@@ -92,11 +102,13 @@ def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) ->
     for rule in pack.rules:
         said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
         try:
-            if not holds(rule.when, context):
-                continue
+            holds_here = holds(rule.when, context)
         except CannotEvaluate as problem:
-            words = f"could not be evaluated ({problem}): {said.words}"
-            yield _Fired(Reason(pack.pack, rule.id, words, said.citation, said.dated, _REVIEW, False), _TO_REVIEW)
+            yield _unclear(said, problem)
+            continue
+        if doubt := unsure.doubt(rule.when, holds_here):
+            yield _unclear(said, doubt)
+        if not holds_here:
             continue
         dates: list[dt.date | None] = []
         for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
@@ -107,6 +119,11 @@ def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) ->
                     f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}", _REVIEW, fired=False
                 )
         yield _Fired(said, rule.then, *dates)
+
+
+def _unclear(said: Reason, problem: object) -> _Fired:
+    words = f"could not be evaluated ({problem}): {said.words}"
+    return _Fired(Reason(said.pack, said.rule, words, said.citation, said.dated, _REVIEW, False), _TO_REVIEW)
 
 
 def _due(wanted: Deadline | None, received: dt.date, facts: dict[str, Any]) -> tuple[dt.date | None, str]:
