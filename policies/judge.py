@@ -84,9 +84,7 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     return _together(request, fired, families, overrides, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
-def _look(
-    pack: Pack, context: Any, received: dt.date, facts: dict[str, Any], unsure: Suppositions
-) -> Iterable[_Fired]:
+def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any], unsure: Suppositions) -> Iterable[_Fired]:
     """Return the rules of one pack that fire, and those that could not be evaluated."""
     try:
         applies = holds(pack.applies, context)

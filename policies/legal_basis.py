@@ -131,7 +131,7 @@ def basis_of(text: str) -> LegalBasis | None:
 
 
 def require_basis(text: str) -> LegalBasis:
-    """Return the basis that a text means; :class:`BadRequest` with the nearest names, and the list, if there is none."""
+    """Return the basis that a text means; :class:`BadRequest` with the nearest names if it means none."""
     if (basis := basis_of(text)) is not None:
         return basis
     known = [basis.value for basis in LegalBasis]

@@ -6,7 +6,7 @@ request. What a person adds is one reason, in their words, beside those of the p
 and what is owed stays what the rules say.
 
 A person cannot grant here what a rule denied or put on hold. Such a request is decided again once its facts are other
-ones; the negative consequence is that it has to be filed again.
+ones: it is amended, and what it said before stays on record.
 
 >>> from policies.decision import Owed
 >>> from policies.taxonomy import Guarantee, Scope

@@ -79,7 +79,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         if case.request.legal_hold and not case.request.facts.get("legal_hold"):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
-        return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
+        return f"once the data need not be kept any more, amend what it says: disgorge request amend {name}"
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"
     if plan is None or plan.decision != decision.digest:

@@ -139,12 +139,15 @@ def deny(
     reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
     as_json: AsJson = False,
 ) -> None:
-    """Close a request without doing anything."""
+    """Close a request without doing anything. One with a mistake in it is better amended: request amend."""
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
 
     deny_request(Ledger.open(), request, reason=reason.value)
-    said(as_json, f"{request} is denied: {reason.value}", request=request, state="denied", reason=reason.value)
+    words = f"{request} is denied: {reason.value}"
+    if reason is Refusal.FILED_IN_ERROR:
+        words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
+    said(as_json, words, request=request, state="denied", reason=reason.value)
 
 
 def hold(
