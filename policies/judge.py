@@ -24,7 +24,7 @@ from policies.deadlines import due
 from policies.decision import Decision, Owed, Reason
 from policies.errors import BadPack, BadRequest
 from policies.facts import misfits, plain_facts, regimes_of
-from policies.impact_words import words_of
+from policies.impact_words import ImpactWords, words_of
 from policies.request import RemovalRequest
 from policies.rules import Deadline, Effect, Pack
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
@@ -75,6 +75,7 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     for pack in sorted(packs, key=lambda pack: pack.pack):
         fired += _look(pack, context, request.received, facts, unsure)
     fired += _house(request, impact, fired, misfits(facts, regimes, packs))
+    fired += _unknown_bases(unsure.words)
     families = _families(fired)
     if not families:
         fired.append(
@@ -162,6 +163,18 @@ def _house(request: RemovalRequest, impact: Impact, fired: Sequence[_Fired], dou
     if not any(item.effect.outcome and item.reason.fired for item in fired):
         words = f"no rule decides this request (regime {request.regime}, {request.standing.value}); a person decides"
         yield _own("nothing-fired", words, _REVIEW)
+
+
+def _unknown_bases(words: ImpactWords) -> Iterable[_Fired]:
+    """Return a review for data held on what is no legal basis of the list: it might have to be kept."""
+    if words.unknown_legal_bases:
+        named = ", ".join(repr(text) for text in words.unknown_legal_bases)
+        yield _own(
+            "unknown-basis",
+            f"the data is held on {named}, which is no legal basis of the list, so whether it must be kept is unclear",
+            _REVIEW,
+            fired=False,
+        )
 
 
 def _families(fired: Sequence[_Fired]) -> tuple[Family, ...]:

@@ -158,8 +158,8 @@ def test_an_amended_request_is_carried_out_reported_and_verified(workspace: Path
 
 
 def test_an_extension_stays_while_the_deadline_does(workspace: Path) -> None:
-    fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--shard", "shard-2",
-         "--verified", "--id", "R-1")  # fmt: skip
+    fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--verified",
+         "--shard", "shard-2", "--id", "R-1")  # fmt: skip
     fine("request", "decide", "R-1")
     until = fine("request", "extend", "R-1", "--reason", "many requests", "--json").json["due"]
     fine("request", "amend", "R-1", "--fact", "made_public=yes")
