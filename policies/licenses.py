@@ -79,7 +79,7 @@ def normalized(text: str) -> str | None:
     said = " ".join(text.split())
     if not said or len(said) > 1000 or _licenses_of(said) is None:
         return None
-    return _single(said) or _expression(said).render("{symbol.key}")  # type: ignore[no-any-return]
+    return _single(said) or str(_expression(said).render("{symbol.key}"))
 
 
 def known_licenses() -> frozenset[str]:
@@ -114,9 +114,8 @@ def _single(said: str) -> str | None:
         return found if found in _spdx_keys() else None
     if plain in _HUB:
         return plain
-    for name in (_HUB_AS_SPDX.get(plain), _SPELLINGS.get(plain)):
-        if name is not None:
-            return name
+    if (listed := _HUB_AS_SPDX.get(plain) or _SPELLINGS.get(plain)) is not None:
+        return listed
     if plain in FAMILIES or plain.startswith("licenseref"):
         return None
     return _spdx_by_folded().get(plain)
