@@ -50,6 +50,13 @@ def regimes_named(conditions: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({each.word for each in words if each.place in _REGIMES and each.how in ("==", "in")}))
 
 
+def example_of(each: Compared) -> str | None:
+    """Return a word that a comparison with a controlled value is true of, None if there is none."""
+    if each.how in ("==", "in"):
+        return each.word
+    return next((word for word in sorted(_CLOSED[each.place][1]()) if _fits(each, word)), None)
+
+
 def _require_known(each: Compared) -> None:
     noun, listed = _CLOSED[each.place]
     known = listed()

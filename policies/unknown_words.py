@@ -1,9 +1,9 @@
 """What a rule would say if an unknown license or legal basis were one of those it asks for.
 
 A license that is on no list could be any of them, so a rule that reads licenses is asked again: once as if the unknown
-one were each of the words the rule names, and once as if it were none of them. Where every answer is the same, the
-unknown license does not matter; where one differs, a person looks. A rule that asks for ``impact.unknown_licenses``
-itself is left to say what follows.
+one were each of the words the rule names, or one that begins as the rule says, and once as if it were none of them.
+Where every answer is the same, the unknown license does not matter; where one differs, a person looks. A rule that asks
+for ``impact.unknown_licenses`` itself is left to say what follows.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from lineage.records import Impact
 from policies.compared import compared, places_read
 from policies.conditions import CannotEvaluate, holds
 from policies.impact_words import CONTROLLED, ImpactWords
+from policies.pack_words import example_of
 
 _NONE_OF_THEM = "(a word that no rule names)"
 
@@ -53,7 +54,8 @@ class Suppositions:
             return None
 
     def _supposed(self, condition: str, place: str) -> Iterator[ImpactWords]:
-        named = sorted({each.word for each in compared(condition) if each.place == place})
+        examples = (example_of(each) for each in compared(condition) if each.place == place)
+        named = sorted({word for word in examples if word is not None})
         field = place.removeprefix("impact.")
         known: tuple[str, ...] = getattr(self.words, field)
         for added in ([_NONE_OF_THEM], *([word] for word in named), named):
