@@ -105,7 +105,7 @@ def plant(
             from_arrays(withheld, keys=keys[~coin].tolist(), origin=str(source)),
             name=f"{name}-withheld",
             source=_SOURCE,
-            legal_basis="audit: never to be trained on",
+            legal_basis="owned",
             check=False,
             dvc=False,
         )

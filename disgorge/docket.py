@@ -118,13 +118,26 @@ class Case:
     """As ``steps``, for plans that remove nothing and confirm another request's removal."""
     rescoped: bool = False
     """Whether something was added since the decision, which has to be made again."""
+    superseded: Decision | None = None
+    """The decision that an amendment of the request put out of force, until it is made anew."""
+
+    def amend(self, request: RemovalRequest, changed: list[str]) -> None:
+        """Let a request say something else from now on: it is decided and planned anew."""
+        self.request = request
+        self.superseded, self.decision = self.decision or self.superseded, None
+        self.plan, self.rescoped = None, False
+        self.approvals.clear()
+        self.accepts_loss.clear()
+        if "selectors" in changed:
+            self.included = []
 
     def take(self, decision: Decision) -> None:
         """Let a decision hold from now on; an extension of another deadline than its own ends."""
-        before, now = (each.owed.deadline if each and each.owed else None for each in (self.decision, decision))
+        last = self.decision or self.superseded
+        before, now = (each.owed.deadline if each and each.owed else None for each in (last, decision))
         if before != now:
             self.until = None
-        self.decision = decision
+        self.decision, self.superseded = decision, None
         self.rescoped = False
 
     def done(self, plan: str) -> dict[str, Json]:
@@ -234,7 +247,9 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
             return
         case = found
     case.facts.append(fact)
-    if fact.kind == "decision":
+    if fact.kind == "request-amended":
+        case.amend(restore(RemovalRequest, body["amended"]), body["changed"])
+    elif fact.kind == "decision":
         case.take(restore(Decision, body["decision"]))
     elif fact.kind == "plan":
         case.plan = body["plan"]

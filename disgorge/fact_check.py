@@ -51,8 +51,9 @@ def check_facts(
     for fact in facts:
         recorded.setdefault(fact["kind"], []).append(fact["body"])
     planned = "plan" if plan.confirmation is None else "fulfilled"
+    recorded["asked"] = [_asked(recorded)]
     wanted = (
-        ("request", "request", {"request": plain(request)}),
+        ("asked", "request", {"request": plain(request)}),
         ("decision", "decision", {"request": request.id, "decision": plain(decision)}),
         (planned, "plan", {"request": request.id, "plan": plan.digest}),
         (planned, "impact", {"plan": plan.digest, "impact": digest_of(impact)}),
@@ -63,6 +64,12 @@ def check_facts(
     _check_approvals(recorded, plan, certified=certified)
     if plan.confirmation is not None:
         _check_overlaps(recorded.get("overlap", ()), plan.confirmation)
+
+
+def _asked(recorded: Mapping[str, Sequence[Json]]) -> Json:
+    """Return the request as the ledger has it: as it was filed, or as the last amendment left it."""
+    amended = recorded.get("request-amended", ())
+    return {"request": amended[-1].get("amended")} if amended else next(iter(recorded.get("request", ())), {})
 
 
 def steps_recorded(facts: Iterable[Mapping[str, Json]], plan: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ before anything is done on what it says.
 from lineage.chain import Fact
 
 _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "request-amended": {"request": str, "amended": dict, "changed": list, "because": str},
     "plan": {"request": str, "plan": str, "impact": str},
     "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
     "examination": {"plan": str, "release": str, "examination": str},

@@ -59,6 +59,24 @@ def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[s
     return replace(request, selectors=marked, particulars=kept)
 
 
+def kept_private_anew(ledger: Ledger, request: RemovalRequest) -> RemovalRequest:
+    """Return an amended request with its selectors marked, hidden ones put beside what its private file holds.
+
+    The selectors of before stay in the file, so that what was asked first can be read as long as the file is there.
+    The caller holds :func:`filing`.
+    """
+    if not any(selector.field in HIDDEN for selector in request.selectors):
+        return request
+    path = _private_file(ledger, request.id)
+    before = read_private(path, AskedFor).selectors if path.exists() else {}
+    beside = json.loads(path.read_bytes()) if path.exists() else {}
+    hidden = before | {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in request.selectors)
+    particulars = {name: value for name, value in beside.items() if name not in ("salt", "request", "selectors")}
+    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
+    return replace(request, selectors=marked, particulars=kept)
+
+
 def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
     """Return a request's selectors as the catalog takes them, hidden values read from the private file.
 

@@ -37,7 +37,7 @@ from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.held import put_on_hold
 from policies.pack import Pack
-from policies.request import RemovalRequest, Standing
+from policies.request import OWN_DECISION, RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
 
 
@@ -54,18 +54,19 @@ def file_request(
     facts: Mapping[str, Any] | None = None,
     particulars: Mapping[str, str] | None = None,
     request_id: str | None = None,
+    packs: Sequence[Pack] | None = None,
 ) -> RemovalRequest:
     """Record a request and return it. A subject's selector must carry the pseudonym already.
 
-    The values of :data:`HIDDEN` selectors go to the private file, and keyed marks of them into the ledger.
+    The values of :data:`HIDDEN` selectors go to the private file, and keyed marks of them into the ledger. ``packs``
+    say which facts and regimes there are, and of what types; the shipped ones by default.
 
-    Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and :class:`DisgorgeError` for an id
-    that is taken; nothing is written then.
+    Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and for a fact or a regime that no
+    pack knows, and :class:`DisgorgeError` for an id that is taken; nothing is written then.
     """
     today = ledger.now().date()
     received = received or today
-    if received > today:
-        raise DisgorgeError(f"received {received} lies after today, {today}; give the day it arrived")
+    require_arrived(received, today)
     request = RemovalRequest(
         id=request_id or f"R-{today:%Y%m%d}-{secrets.token_hex(3)}",
         standing=standing,
@@ -77,19 +78,43 @@ def file_request(
         legal_hold=legal_hold,
         facts=dict(facts or {}),
     )
+    request = understood(request, packs)
     with filing(ledger):
         if any(fact.body["request"]["id"] == request.id for fact in ledger.facts("request")):
-            raise DisgorgeError(f"request {request.id} exists; leave the id out to get a new one")
+            raise DisgorgeError(
+                f"request {request.id} exists, and its id stays taken however it ended; correct it with `disgorge "
+                f"request amend {request.id}` while it is open, or leave the id out to get a new one"
+            )
         request = kept_private(ledger, request, particulars or {})
         ledger.append("request", {"request": plain(request)})
     return request
 
 
-def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False) -> Impact:
+def require_arrived(received: dt.date, today: dt.date) -> None:
+    """Raise :class:`DisgorgeError` for a day of receipt that is still to come."""
+    if received > today:
+        raise DisgorgeError(f"received {received} lies after today, {today}; give the day it arrived")
+
+
+def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> RemovalRequest:
+    """Return a request with its facts as the packs declare them; :class:`~policies.errors.BadRequest` for others."""
+    from policies.facts import regimes_of, require_regimes, typed_facts
+    from policies.pack import load_packs
+
+    packs = load_packs() if packs is None else packs
+    facts = typed_facts(request.facts, packs)
+    regimes = regimes_of(request, facts)
+    if request.ground is Defect.OWN_DECISION:  # it needs no pack
+        regimes = tuple(regime for regime in regimes if regime != OWN_DECISION)
+    require_regimes(regimes, packs)
+    return replace(request, facts=facts)
+
+
+def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False, licenses: bool = False) -> Impact:
     """Return what a request touches now, and what is left of what its executions so far were about. Read-only.
 
-    Items that the request's own holds cover are left out, unless it is asked of the ``whole``. Raises
-    ``DigestMismatch`` if a manifest it rests on was edited.
+    Items that the request's own holds cover are left out, unless it is asked of the ``whole``; ``licenses`` adds those
+    of the items themselves, for a decision. Raises ``DigestMismatch`` if a manifest it rests on was edited.
     """
     case = docket(ledger).get(request.id)
     withdrawn = case.withdrawn if case else ()
@@ -101,7 +126,8 @@ def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False) -
         if case is not None and case.item_holds and not whole:
             selected = catalog.selected(selectors, also=also)
             spare = held_out(ledger, case, frozenset[str]().union(*selected.values()))
-        return catalog.impact(selectors, withdrawn=withdrawn, also=also, spare=spare)
+        impact = catalog.impact(selectors, withdrawn=withdrawn, also=also, spare=spare)
+        return replace(impact, licenses=catalog.licenses(selectors, also=also)) if licenses else impact
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
@@ -117,7 +143,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
-    impact = impact_of(ledger, case.request, whole=True)
+    impact = impact_of(ledger, case.request, whole=True, licenses=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
     today = ledger.now().date()

@@ -162,6 +162,22 @@ class Catalog:
         """
         return ForgetSet(self._connection, selectors, also).items()
 
+    def licenses(self, selectors: Sequence[Selector] | None = None, *, also: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the licenses of the forget set as they are spelled, sorted; without selectors those of all live items.
+
+        An item without its own has its shard's.
+        """
+        if selectors is not None:
+            return ForgetSet(self._connection, selectors, also).licenses()
+        rows = self._ask(
+            """
+            select distinct coalesce(i.license, s.license)
+            from item i join shard s on s.digest = i.shard and s.live
+            where coalesce(i.license, s.license) is not null order by 1
+            """
+        )
+        return tuple(license for (license,) in rows)
+
     def impact(
         self,
         selectors: Sequence[Selector],

@@ -62,7 +62,7 @@ class ForgetSet:
                 from item i join shard s on s.digest = i.shard and s.live
                 where ({" and ".join(conditions)}) or i.digest in (select unnest(?::varchar[]))
             )
-            select shard, digest, subject, rowid in (select row from direct) as direct
+            select shard, digest, subject, license, rowid in (select row from direct) as direct
             from item where digest in (select digest from direct)
             """,
             [*values, sorted(also)],
@@ -79,6 +79,17 @@ class ForgetSet:
         for shard, digest in rows:
             found.setdefault(shard, []).append(digest)
         return {shard: tuple(digests) for shard, digests in found.items()}
+
+    def licenses(self) -> tuple[str, ...]:
+        """Return the different licenses of the rows, sorted; a row without its own has its shard's."""
+        rows = self._connection.execute(
+            """
+            select distinct coalesce(forget.license, s.license)
+            from forget join shard s on s.digest = forget.shard and s.live
+            where coalesce(forget.license, s.license) is not null order by 1
+            """
+        ).fetchall()
+        return tuple(license for (license,) in rows)
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many different items, how many different subjects, and how many rows only their bytes selected."""

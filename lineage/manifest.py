@@ -69,6 +69,14 @@ def read_digests(path: Path) -> Any:
     return table.column("digest")
 
 
+def read_licenses(path: Path) -> tuple[str, ...]:
+    """Return the different licenses at ``path``, sorted, without reading the rest. Errors as above."""
+    table = read_table(path, "manifest of the shard", ["license"])
+    if table.schema.names != ["license"]:
+        raise broken(path, "manifest of the shard")
+    return tuple(sorted(text for text in table.column("license").unique().to_pylist() if text is not None))
+
+
 def read_likenesses(path: Path) -> tuple[list[str], list[str | None]] | None:
     """Return digests and likenesses at ``path``, row by row; None if no likeness was recorded. Errors as above."""
     table = read_table(path, "manifest of the shard")

@@ -240,6 +240,8 @@ class Impact:
     items: int = 0
     subjects: int = 0
     duplicates: int = 0
+    licenses: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """The licenses of the items themselves, as spelled; filled for a decision only, since nothing else reads them."""
 
     @property
     def hits_core(self) -> bool:

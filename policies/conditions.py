@@ -8,8 +8,9 @@ longer than anybody waits. The cost: what needs three has to be said otherwise. 
   names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``)
   and ``facts``;
 - ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, ``without_basis`` (how many shards have no legal
-  basis recorded), and the lists ``shards``, ``components``, ``releases`` (names), ``licenses``, ``sources``,
-  ``legal_bases`` (each sorted, without repeats);
+  basis recorded), and the lists ``shards``, ``components``, ``releases`` (names), ``licenses`` (SPDX identifiers and
+  such, see :mod:`policies.licenses`), ``legal_bases`` (of :mod:`policies.legal_basis`), ``unknown_licenses`` and
+  ``unknown_legal_bases`` (words that are neither), ``sources`` (in lower case); each sorted, without repeats;
 - ``today``: an ISO date, so dates compare as text.
 
 An absent fact is asked for with ``has(request.facts.x)``. Reading one that is absent, or comparing what does not
@@ -27,6 +28,7 @@ from typing import Any
 
 from lineage.records import Impact
 from policies.errors import BadPack, BadRequest, PolicyError
+from policies.impact_words import ImpactWords, words_of
 from policies.request import RemovalRequest
 
 MAX_LENGTH = 2000
@@ -38,7 +40,7 @@ REQUEST_NAMES = (
 )  # fmt: skip
 IMPACT_NAMES = (
     "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
-    "legal_bases", "without_basis",
+    "legal_bases", "unknown_licenses", "unknown_legal_bases", "without_basis",
 )  # fmt: skip
 _ROOTS = {"request", "impact", "today"}
 _FUNCTIONS = {
@@ -131,15 +133,23 @@ def holds(text: str, context: Any) -> bool:
 
 
 def context_of(
-    request: RemovalRequest, impact: Impact, *, facts: Mapping[str, Any], regimes: tuple[str, ...], today: str
+    request: RemovalRequest,
+    impact: Impact,
+    *,
+    facts: Mapping[str, Any],
+    regimes: tuple[str, ...],
+    today: str,
+    words: ImpactWords | None = None,
 ) -> Any:
     """Return what conditions see, taken over into CEL once for all rules.
 
-    ``facts`` are the request's, without those that are null. Raises :class:`BadRequest` for text that is not Unicode.
+    ``facts`` are the request's, without those that are null. ``words`` stand in for those of the impact. Raises
+    :class:`BadRequest` for text that is not Unicode.
     """
     import cel
 
     shards = [change.before for change in impact.shards]
+    words = words or words_of(impact)
     seen = {
         "request": {
             "id": request.id,
@@ -161,9 +171,11 @@ def context_of(
             "shards": sorted({shard.name for shard in shards}),
             "components": sorted({affected.component.name for affected in impact.affected}),
             "releases": sorted({f"{hit.release.name}@{hit.release.alias}" for hit in impact.releases}),
-            "licenses": sorted({shard.license for shard in shards if shard.license}),
-            "sources": sorted({shard.source for shard in shards if shard.source}),
-            "legal_bases": sorted({shard.legal_basis for shard in shards if shard.legal_basis}),
+            "licenses": list(words.licenses),
+            "sources": list(words.sources),
+            "legal_bases": list(words.legal_bases),
+            "unknown_licenses": list(words.unknown_licenses),
+            "unknown_legal_bases": list(words.unknown_legal_bases),
             "without_basis": sum(not shard.legal_basis for shard in shards),
         },
         "today": today,

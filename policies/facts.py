@@ -1,23 +1,71 @@
-"""The facts of a request: plain values, and whether the packs understand them.
+"""The facts of a request: plain values of the types that packs declare, and whether the packs understand them.
 
-A fact that is misspelt or of the wrong type must not look like an absent one: it is reported and leads to a review.
+A fact that is misspelt or of the wrong type must not look like an absent one. When a request is filed it is refused,
+with the nearest names; in a request that was recorded before, or that other packs judge, it leads to a review.
 """
 
 import datetime as dt
-import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from policies.errors import BadRequest
+from policies.nearest import nearest, or_nearest
+from policies.pack_words import regimes_named
 from policies.request import RemovalRequest
-from policies.rules import RESERVED_FACTS, FactType, Pack
+from policies.rules import RESERVED_FACTS, FactSpec, Pack
 
-_WANTED: dict[FactType, str] = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "text": "text",
-    "date": "a date (YYYY-MM-DD)",
-}
+_YES_OR_NO = {"true": True, "yes": True, "false": False, "no": False}
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})")  # fewer digits than 2**53 has: JSON carries it exactly
+
+
+def known_facts(packs: Iterable[Pack]) -> dict[str, FactSpec]:
+    """Return what the facts that rules may ask for mean, by name."""
+    known = dict(RESERVED_FACTS)
+    for pack in packs:
+        known.update(pack.facts)
+    return known
+
+
+def known_regimes(packs: Iterable[Pack]) -> tuple[str, ...]:
+    """Return the regimes that packs cover: each pack's name, and those its conditions ask for."""
+    packs = tuple(packs)
+    conditions = [text for pack in packs for text in (pack.applies, *(rule.when for rule in pack.rules))]
+    return tuple(sorted({*(pack.pack for pack in packs), *regimes_named(conditions)}))
+
+
+def typed_facts(facts: Mapping[str, Any], packs: Sequence[Pack]) -> dict[str, Any]:
+    """Return facts as values of their declared types: ``yes`` is true, text that is a number a number.
+
+    Raises :class:`BadRequest` that names every fact no pack declares, with the nearest ones and what they mean, and
+    every value of another type.
+    """
+    known = known_facts(packs)
+    typed: dict[str, Any] = {}
+    problems = []
+    for name, value in facts.items():
+        if name not in known:
+            problems.append(f"no fact {name!r}{_or_near(name, known)}")
+        elif value is None:
+            continue
+        elif (found := _typed(value, known[name])) is None:
+            problems.append(f"the fact {name} must be {known[name].wanted}, not {value!r} ({known[name].words})")
+        else:
+            typed[name] = found
+    if problems:
+        raise BadRequest(f"{'; '.join(problems)}: `disgorge policy facts` lists them all")
+    return typed
+
+
+def require_regimes(regimes: Iterable[str], packs: Sequence[Pack]) -> None:
+    """Raise :class:`BadRequest` for a regime that no pack covers, with the nearest and the list."""
+    known = known_regimes(packs)
+    for regime in regimes:
+        if regime not in known:
+            raise BadRequest(
+                f"no pack covers the regime {regime!r}{or_nearest(regime, known)}; there are {', '.join(known)}; a "
+                "regime of your own needs its pack (--packs)"
+            )
 
 
 def plain_facts(request: RemovalRequest) -> dict[str, Any]:
@@ -51,30 +99,45 @@ def regimes_of(request: RemovalRequest, facts: dict[str, Any]) -> tuple[str, ...
 
 def misfits(facts: dict[str, Any], regimes: tuple[str, ...], packs: Sequence[Pack]) -> Iterable[str]:
     """Return in words what about the facts a person must look at."""
-    known = dict(RESERVED_FACTS)
-    for pack in packs:
-        known.update(pack.facts)
+    known = known_facts(packs)
     for name, value in sorted(facts.items()):
-        if name in known:
-            if not _fits(value, known[name].type):
-                yield f"the fact {name} must be {_WANTED[known[name].type]}, not {value!r}; correct it"
-        elif near := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            yield f"no rule asks for the fact {name}; if {near[0]} is meant, correct its name"
-    names = {pack.pack for pack in packs}
+        if name not in known:
+            yield f"no rule asks for the fact {name}{_or_near(name, known)}; correct its name, or take it out"
+        elif not _fits(value, known[name]):
+            yield f"the fact {name} must be {known[name].wanted}, not {value!r}; correct it"
+    covered = known_regimes(packs)
     for regime in regimes[1:]:
-        if regime not in names:
+        if regime not in covered:
             yield f"the request is also under {regime}, and there is no pack of that name"
 
 
-def _fits(value: Any, wanted: FactType) -> bool:
-    if wanted == "bool":
+def _or_near(name: str, known: Mapping[str, FactSpec]) -> str:
+    """Return the nearest facts and what each means, as the end of a sentence."""
+    near = [f"{each} ({known[each].words})" for each in nearest(name, known)]
+    return f"; nearest: {', '.join(near)}" if near else ""
+
+
+def _typed(value: Any, spec: FactSpec) -> Any:
+    """Return a value as one of the declared type, None if it is none."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    if isinstance(value, str) and spec.type == "bool":
+        value = _YES_OR_NO.get(value.strip().casefold())
+    elif isinstance(value, str) and spec.type == "int" and _WHOLE_NUMBER.fullmatch(value.strip()):
+        value = int(value)
+    elif isinstance(value, str) and spec.one_of:
+        value = {word.casefold(): word for word in spec.one_of}.get(value.strip().casefold())
+    return value if value is not None and _fits(value, spec) else None
+
+
+def _fits(value: Any, spec: FactSpec) -> bool:
+    if spec.type == "bool":
         return isinstance(value, bool)
-    if wanted == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if wanted == "text":
-        return isinstance(value, str)
+    if spec.type == "int":
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**53) < value < 2**53
+    if spec.type == "text":
+        return isinstance(value, str) and value.isprintable() and (not spec.one_of or value in spec.one_of)
     try:
-        dt.date.fromisoformat(value)
-    except (TypeError, ValueError):
+        return isinstance(value, str) and dt.date.fromisoformat(value).isoformat() == value
+    except ValueError:
         return False
-    return True

@@ -11,6 +11,7 @@ from policies.decision import Reason
 from policies.errors import BadRequest
 from policies.rules import Deadline, Effect, Pack
 from policies.taxonomy import Outcome
+from policies.unknown_words import Suppositions
 
 HOUSE = "house"
 HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
@@ -63,27 +64,33 @@ class Looked:
         return any(item.outcome for item in self.fired)
 
 
-def look(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any]) -> Looked | None:
+def look(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any], unsure: Suppositions) -> Looked | None:
     """Return which rules of a pack fire and which could not be evaluated; None for a pack that does not apply."""
     try:
-        if not holds(pack.applies, context):
+        applies = holds(pack.applies, context)
+        if unsure_why := unsure.doubt(pack.applies, applies):
+            raise CannotEvaluate(unsure_why)
+        if not applies:
             return None
     except CannotEvaluate as problem:
         unclear = doubt(f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}")
         return Looked(pack, (unclear,))
-    return Looked(pack, tuple(_rules(pack, context, received, facts)))
+    return Looked(pack, tuple(_rules(pack, context, received, facts, unsure)))
 
 
-def _rules(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any]) -> Iterator[Fired]:
+def _rules(
+    pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any], unsure: Suppositions
+) -> Iterator[Fired]:
     for rule in pack.rules:
         said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
         try:
-            if not holds(rule.when, context):
-                continue
+            fires = holds(rule.when, context)
         except CannotEvaluate as problem:
-            words = f"could not be evaluated ({problem}): {said.words}"
-            unclear = Reason(pack.pack, rule.id, words, said.citation, said.dated, Outcome.NEEDS_REVIEW, False)
-            yield Fired(unclear, TO_REVIEW)
+            yield _unclear(said, problem)
+            continue
+        if unsure_why := unsure.doubt(rule.when, fires):
+            yield _unclear(said, unsure_why)
+        if not fires:
             continue
         dates: list[dt.date | None] = []
         for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
@@ -92,6 +99,11 @@ def _rules(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any]
             if problem_said:
                 yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}")
         yield Fired(said, rule.then, *dates)
+
+
+def _unclear(said: Reason, problem: object) -> Fired:
+    words = f"could not be evaluated ({problem}): {said.words}"
+    return Fired(Reason(said.pack, said.rule, words, said.citation, said.dated, Outcome.NEEDS_REVIEW, False), TO_REVIEW)
 
 
 def day_of(wanted: Deadline | None, start: dt.date, facts: Mapping[str, Any]) -> tuple[dt.date | None, str]:

@@ -17,16 +17,16 @@ itself, and do.
 The cost: a pack whose claim is about many people by its nature has to say so, or each such request is reviewed.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 from lineage.records import Impact
 from policies.fired import Fired, Looked, doubt, of_the_house, outcomes
+from policies.legal_basis import LegalBasis, basis_of
 from policies.request import OWN_DECISION, RemovalRequest, Standing
 from policies.taxonomy import Defect, Family, Outcome, Refusal
 
 _REVIEW = Outcome.NEEDS_REVIEW
-_KEPT_BY_LAW = re.compile(r"legal[-_ ]obligation|public[-_ ](task|interest)|6 ?\(1\) ?\([ce]\)", re.IGNORECASE)
+_KEPT_BY_LAW = (LegalBasis.LEGAL_OBLIGATION, LegalBasis.PUBLIC_TASK)
 
 OWN_FAMILIES = (Family.RETRAINING, Family.SELECTIVE_FORGETTING, Family.COMPARTMENTALIZATION)
 
@@ -54,19 +54,21 @@ def doubts(found: Iterable[str]) -> Iterator[Fired]:
 
 def guards(impact: Impact) -> Iterator[Fired]:
     """Yield the guards of the data itself."""
-    kept = sorted(
-        {
-            change.before.name
-            for change in impact.shards
-            if change.before.legal_basis and _KEPT_BY_LAW.search(change.before.legal_basis)
-        }
-    )
+    bases = {change.before.name: change.before.legal_basis for change in impact.shards if change.before.legal_basis}
+    kept = sorted(name for name, text in bases.items() if basis_of(text) in _KEPT_BY_LAW)
     if kept:
         words = (
             f"held on a legal obligation or for a public task: {', '.join(kept)}. A law may say that it must be kept "
             "(GDPR Art. 6(1)(c) and (e), Art. 17(3)(b)), and removal cannot be undone, so a person looks, whoever asks"
         )
         yield of_the_house("kept-by-law", words, _REVIEW, category="retention")
+    unknown = sorted({repr(text) for text in bases.values() if basis_of(text) is None})
+    if unknown:
+        yield doubt(
+            "unknown-basis",
+            f"the data is held on {', '.join(unknown)}, which is no legal basis of the list, so whether it must be "
+            "kept is unclear",
+        )
 
 
 def guards_of_claim(request: RemovalRequest, impact: Impact, looked: Looked) -> Iterator[Fired]:

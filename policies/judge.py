@@ -15,6 +15,7 @@ A decision is a function of its arguments: no clock, no file, no order of arriva
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lineage.records import Impact, digest_of
@@ -25,9 +26,11 @@ from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
 from policies.facts import misfits, plain_facts, regimes_of
 from policies.fired import Fired, Looked, look, of_the_house, outcomes
+from policies.impact_words import words_of
 from policies.request import RemovalRequest
 from policies.rules import Pack
 from policies.taxonomy import Defect, Outcome, Scope
+from policies.unknown_words import Suppositions
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
         raise BadPack(f"two packs have one name among {', '.join(sorted(names))}; rename one")
     facts = plain_facts(request)
     regimes = regimes_of(request, facts)
-    context = context_of(request, impact, facts=facts, regimes=regimes, today=today.isoformat())
-    found = (look(pack, context, request.received, facts) for pack in sorted(packs, key=lambda pack: pack.pack))
+    seen = partial(context_of, request, impact, facts=facts, regimes=regimes, today=today.isoformat())
+    unsure = Suppositions.of(impact, words_of(impact), lambda words: seen(words=words))
+    context = seen()
+    found = (look(pack, context, request.received, facts, unsure) for pack in sorted(packs, key=lambda pack: pack.pack))
     looked = tuple(each for each in found if each is not None)
     judged = _judged(request, impact, looked, facts, doubts=tuple(misfits(facts, regimes, packs)))
     return _together(request, impact, judged, facts, packs=digest_of(sorted(p.digest for p in packs)), today=today)

@@ -1,8 +1,9 @@
 """Loads and checks rule packs: YAML files of rules with conditions, citations and dates.
 
-A pack that is not entirely understood is refused: an unknown field, a condition that does not parse or names nothing
-known, a rule used twice, no rule at all. The error names the file, the rule and the field. Packs are data: add one by
-putting a file into a folder; :func:`packs_digest` tells in every decision which rules it was made by.
+A pack that is not entirely understood is refused: an unknown field, a condition that does not parse, names nothing
+known or compares with a word that never occurs, a rule used twice, no rule at all. The error names the file, the rule
+and the field. Packs are data: add one by putting a file into a folder; :func:`packs_digest` tells in every decision
+which rules it was made by.
 
 >>> [pack.pack for pack in load_packs()]
 ['ccpa', 'contract', 'copyright', 'gdpr', 'quality', 'regulator-order']
@@ -20,6 +21,7 @@ from policies.conditions import parse
 from policies.deadlines import require_calendar
 from policies.errors import BadPack
 from policies.judge import decide
+from policies.pack_words import require_words
 from policies.rules import RESERVED_FACTS, Deadline, Effect, FactSpec, Pack
 from policies.yaml_text import read_yaml
 
@@ -72,8 +74,8 @@ def agree(named: Iterable[tuple[Pack, str]]) -> tuple[Pack, ...]:
         origin[pack.pack] = where
         for name, spec in pack.facts.items():
             known, other = facts.setdefault(name, (spec, where))
-            if known.type != spec.type:
-                raise BadPack(f"{where}: facts.{name} is {spec.type} here and {known.type} in {other}; rename one")
+            if (known.type, known.one_of) != (spec.type, spec.one_of):
+                raise BadPack(f"{where}: facts.{name} is {spec.said} here and {known.said} in {other}; rename one")
         packs.append(pack)
     return tuple(sorted(packs, key=lambda pack: pack.pack))
 
@@ -121,6 +123,7 @@ def _deadlines(then: Effect) -> Iterator[tuple[str, Deadline]]:
 def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:
     try:
         parse(text, facts=facts)
+        require_words(text)
     except BadPack as problem:
         raise BadPack(f"{where}: {problem}") from None
 

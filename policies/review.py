@@ -7,7 +7,7 @@ and what is owed stays what the rules say. It grants every claim that waited for
 its own claim stays refused, with its day for the answer.
 
 A person cannot grant here what a rule denied or put on hold. Such a request is decided again once its facts are other
-ones; the negative consequence is that it has to be filed again.
+ones: it is amended, and what it said before stays on record.
 
 >>> from policies.decision import Owed
 >>> from policies.taxonomy import Guarantee, Scope

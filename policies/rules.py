@@ -174,12 +174,35 @@ FactType = Literal["bool", "int", "text", "date"]
 
 @dataclass(frozen=True, slots=True)
 class FactSpec:
-    """A fact a pack may ask for: its type and what it means."""
+    """A fact a pack may ask for: its type and what it means. ``one_of`` lists the only texts it may be."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     type: FactType
     words: str
+    one_of: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+
+    def __post_init__(self) -> None:
+        if self.one_of and self.type != "text":
+            raise ValueError("`one_of` is for a fact of type text")
+
+    @property
+    def said(self) -> str:
+        """The type, and the only values if it has some."""
+        return f"{self.type}: {', '.join(self.one_of)}" if self.one_of else self.type
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words."""
+        return f"one of {', '.join(self.one_of)}" if self.one_of else _WANTED[self.type]
+
+
+_WANTED: dict[FactType, str] = {
+    "bool": "true or false (yes or no)",
+    "int": "a whole number",
+    "text": "text",
+    "date": "a date (YYYY-MM-DD)",
+}
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ class Outcome(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a request is refused. Source: Data Rights Protocol, status reasons."""
+    """Why a request is refused. Source: Data Rights Protocol, status reasons; ``FILED_IN_ERROR`` is ours."""
 
     SUSPECTED_FRAUD = "suspected-fraud"
     INSUFFICIENT_VERIFICATION = "insufficient-verification"
@@ -136,4 +136,5 @@ class Refusal(StrEnum):
     CLAIM_NOT_COVERED = "claim-not-covered"
     OUTSIDE_JURISDICTION = "outside-jurisdiction"
     TOO_MANY_REQUESTS = "too-many-requests"
+    FILED_IN_ERROR = "filed-in-error"
     OTHER = "other"

@@ -7,6 +7,7 @@ from contextlib import suppress
 import typer
 
 from disgorge.cli import (
+    amending,
     checks,
     closing,
     deciding,
@@ -50,6 +51,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
+request.app.command("amend")(amending.amend)
 request.app.command("near")(near.near)
 for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny):
     request.app.command(verb.__name__)(verb)

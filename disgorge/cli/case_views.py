@@ -135,8 +135,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
         return (
-            f"once the data need not be kept any more, file the request anew as it is then, deny {name} and lift its "
-            f"hold with disgorge request hold {name} --lift --reason TEXT"
+            f"once the data need not be kept any more, amend what it says with disgorge request amend {name}, and "
+            f"decide it again; or deny {name} and lift its hold with disgorge request hold {name} --lift --reason TEXT"
         )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"

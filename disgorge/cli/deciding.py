@@ -145,7 +145,7 @@ def deny(
 ) -> None:
     """Close a request without doing anything, and say what is owed with the refusal, and by when.
 
-    A hold that its data is under lasts until it is lifted.
+    A hold that its data is under lasts until it is lifted. One with a mistake in it is better amended: request amend.
     """
     from disgorge.docket import case_of
     from disgorge.holds import open_holds
@@ -156,6 +156,8 @@ def deny(
     deny_request(ledger, request, reason=reason.value)
     case = case_of(ledger, request)
     words = f"{request} is denied: {reason.value}"
+    if reason is Refusal.FILED_IN_ERROR:
+        words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
     said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
     if as_json:
         return

@@ -22,18 +22,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from disgorge.cli.failures import WrongUse
-from lineage.records import Json, is_unicode
-from policies.request import REGIMES, RemovalRequest, Standing
+from lineage.records import is_unicode
+from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
 
 if TYPE_CHECKING:
     from lineage.ledger import Ledger
     from lineage.records import Selector
+    from policies.pack import Pack
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _FACT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST = 1000
 """Characters of a value; a longer one is a file pasted by mistake."""
+
+
+Fact = str | int | float | bool | dt.date
+"""A fact as somebody writes it; the packs say of what type it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Draft:
     verified: bool = False
     hold: bool = False
     id: str | None = None
-    facts: dict[str, str | int | float | bool | dt.date] = field(default_factory=dict)
+    facts: dict[str, Fact] = field(default_factory=dict)
     particulars: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,25 +76,32 @@ def read_draft(path: Path) -> Draft:
         raise WrongUse(f"{path}: {fields_of(error)}") from None
 
 
-def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> RemovalRequest:
+def file_draft(
+    ledger: "Ledger", draft: Draft, *, unmatched: bool = False, packs: "Sequence[Pack] | None" = None
+) -> RemovalRequest:
     """Record a draft as a request; nothing is recorded for one that is not well formed, or that selects no item.
 
-    ``unmatched`` records the latter all the same: whoever asked for nothing we hold is owed an answer, too.
+    ``unmatched`` records the latter all the same: whoever asked for nothing we hold is owed an answer, too. ``packs``
+    say which facts and regimes there are.
     """
     from disgorge.requests import file_request
+    from policies.facts import require_regimes, typed_facts
+    from policies.pack import load_packs
 
+    packs = load_packs() if packs is None else packs
     if draft.id is not None and not _ID.fullmatch(draft.id):
         raise WrongUse(f"{draft.id!r} is no id for a request; use up to 80 letters, digits, dots, hyphens, underscores")
-    _require_line("regime", draft.regime)
+    require_line("regime", draft.regime)
     for name, value in draft.particulars.items():
         if not is_unicode(name + value):
             raise WrongUse(f"{name!r} of the particulars is not Unicode; write it in UTF-8")
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
-    selectors = _selectors(ledger, draft.selectors)
-    facts = {name: _recordable(name, value) for name, value in draft.facts.items()}
+    require_regimes([draft.regime], packs)
+    facts = typed_facts(checked_lines(draft.facts), packs)
+    selectors = selectors_from(ledger, draft.selectors)
     if not unmatched:
-        _require_match(ledger, selectors)
+        require_match(ledger, selectors)
     return file_request(
         ledger,
         standing=draft.standing,
@@ -102,10 +114,12 @@ def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> Re
         facts=facts,
         particulars={name: value for name, value in draft.particulars.items() if value},
         request_id=draft.id,
+        packs=packs,
     )
 
 
-def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
+def require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
+    """Raise :class:`WrongUse` for selectors that select no item."""
     from disgorge.kept_by_others import keepers
     from lineage.catalog import Catalog
 
@@ -123,7 +137,7 @@ def _require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
 
 
 def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
-    """Return in words what looks mistaken about a recorded request: selectors without items, its regime."""
+    """Return in words what looks mistaken about a recorded request: selectors without items."""
     from disgorge.kept_by_others import keepers
     from disgorge.particulars import selectors_of
     from lineage.catalog import Catalog
@@ -138,12 +152,6 @@ def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
     if nothing:
         found[-1] += "; the request is recorded and will be denied as no-match"
         found += keepers(ledger, selectors)
-    if request.regime not in REGIMES and request.ground is not Defect.OWN_DECISION:
-        known = ", ".join(REGIMES)
-        found.append(
-            f"no pack that comes with this covers the regime {request.regime!r} (there are {known}): decide it by your "
-            f"own with --packs, or file it anew"
-        )
     return tuple(found)
 
 
@@ -157,54 +165,43 @@ def parse_date(text: str | None, *, option: str) -> dt.date | None:
         raise WrongUse(f"{option} {text!r} is no date; write it as YYYY-MM-DD") from None
 
 
-def parse_facts(given: Iterable[str]) -> dict[str, str | int | float | bool | dt.date]:
-    """Return facts from ``name=value``: true, false and numbers are taken as such, everything else is text.
+def parse_facts(given: Iterable[str]) -> dict[str, Fact]:
+    """Return facts from ``name=value``, each as the text it is; the packs say whether it is a number, a date, a yes.
 
-    >>> parse_facts(["made_public=true", "order_deadline=2026-12-01", "days=30"])
-    {'made_public': True, 'order_deadline': '2026-12-01', 'days': 30}
+    >>> parse_facts(["made_public=yes", "order_deadline=2026-12-01", "order_reference=0123"])
+    {'made_public': 'yes', 'order_deadline': '2026-12-01', 'order_reference': '0123'}
     """
-    facts: dict[str, str | int | float | bool | dt.date] = {}
+    facts: dict[str, Fact] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not _FACT_NAME.fullmatch(name):
             raise WrongUse(f"--fact {text!r} is no fact; write it as name=value")
         if name in facts:
             raise WrongUse(f"--fact {name} is given twice; give it once")
-        facts[name] = _scalar(value)
+        facts[name] = value
     return facts
 
 
-def _scalar(text: str) -> str | int | float | bool:
-    if text in ("true", "false"):
-        return text == "true"
-    if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})", text):  # fewer digits than 2**53 has: JSON carries it exactly
-        return int(text)
-    if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15}", text):
-        return float(text)
-    return text
+def checked_lines(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """Return facts; :class:`WrongUse` for text of several lines or without an end."""
+    for name, value in facts.items():
+        if isinstance(value, str):
+            require_line(f"the fact {name}", value)
+    return dict(facts)
 
 
-def _recordable(name: str, value: str | int | float | bool | dt.date) -> Json:
-    """Return a fact as canonical JSON can carry it."""
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, str):
-        _require_line(f"the fact {name}", value)
-    elif isinstance(value, int | float) and not -(2**53) < value < 2**53:  # which NaN is not between, either
-        raise WrongUse(f"the fact {name} is {value}; give a finite number below 2**53")
-    return value
-
-
-def _selectors(ledger: "Ledger", given: Mapping[str, str | list[str]]) -> "list[Selector]":
-    """Return the selectors, a person's name turned into the pseudonym that manifests hold."""
+def selectors_from(ledger: "Ledger", given: Mapping[str, str | list[str]]) -> "list[Selector]":
+    """Return the selectors: a person's name as the pseudonym that manifests hold, a license as they spell it."""
     from lineage.records import Selector
 
     found = []
     for name, values in given.items():
         for value in [values] if isinstance(values, str) else values:
-            _require_line(name, value)
+            require_line(name, value)
             if name == "subject" and value:
                 found += [Selector(name, pseudonym) for pseudonym in _pseudonyms(ledger, value)]
+            elif name == "license" and value:
+                found += [Selector(name, spelled) for spelled in _spellings(ledger, value)]
             else:
                 found.append(Selector(name, value))
     return found
@@ -223,7 +220,20 @@ def _pseudonyms(ledger: "Ledger", name: str) -> list[str]:
     return [pseudonym, spelled] if older else [pseudonym]
 
 
-def _require_line(name: str, value: str) -> None:
+def _spellings(ledger: "Ledger", license: str) -> list[str]:
+    """Return every spelling in which live items have a license; the one that is given if none has it."""
+    from lineage.catalog import Catalog
+    from policies.licenses import normalized
+
+    name = normalized(license)
+    with Catalog.of(ledger) as catalog:
+        held = catalog.licenses()
+    same = [spelled for spelled in held if spelled == license or (name and normalized(spelled) == name)]
+    return same or [license]
+
+
+def require_line(name: str, value: str) -> None:
+    """Raise :class:`WrongUse` unless a value is one line that can be printed."""
     if len(value) > _LONGEST or not value.isprintable():
         raise WrongUse(f"{name} {value[:40]!r} must be one line of at most {_LONGEST:,} printable characters")
 

@@ -11,7 +11,7 @@ from disgorge.cli.request import Id, Packs
 from disgorge.cli.show import AsJson
 from lineage.counted import counted
 
-app = typer.Typer(help="Rules, as data: list | explain | test.", no_args_is_help=True)
+app = typer.Typer(help="Rules, as data: list | facts | explain | test.", no_args_is_help=True)
 
 CASES = Path("tests/policies/cases")
 """Where a repository keeps its cases, as this one does."""
@@ -32,6 +32,31 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
             for rule in pack.rules]  # fmt: skip
     show.table(("pack", "rule", "alone", "dated", "source"), rows)
     show.line(f"{counted(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
+
+
+@app.command()
+def facts(packs: Packs = None, as_json: AsJson = False) -> None:
+    """List the facts that rules may ask for: the name, the type, what it means, and the packs that ask."""
+    from policies.facts import known_facts
+    from policies.pack import load_packs
+
+    loaded = load_packs(packs)
+    asking = {name: [pack.pack for pack in loaded if name in pack.facts] for name in sorted(known_facts(loaded))}
+    known = known_facts(loaded)
+    if as_json:
+        show.write_json(
+            [
+                {"name": name, "type": known[name].type, "one_of": known[name].one_of, "words": known[name].words,
+                 "packs": packs_asking or ["every pack"]}
+                for name, packs_asking in asking.items()
+            ]
+        )  # fmt: skip
+        return
+    rows = [
+        (name, known[name].said, known[name].words, ", ".join(packs_asking) or "every pack")
+        for name, packs_asking in asking.items()
+    ]
+    show.table(("fact", "type", "means", "pack"), rows)
 
 
 @app.command()

@@ -51,18 +51,25 @@ def file_(
         bool, typer.Option("--verified", help="Record that who asks was identified; nothing is checked.")
     ] = False,
     hold: Annotated[bool, typer.Option("--hold", help="The data is under a legal hold.")] = False,
-    fact: Annotated[Many, typer.Option("--fact", help="What a rule may ask for: name=value.")] = None,
+    fact: Annotated[
+        Many, typer.Option("--fact", help="What a rule may ask for: name=value; yes and no will do.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Who asks; kept in private/ only.")] = None,
     contact: Annotated[str | None, typer.Option("--contact", help="How to reach them; private.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Anything else; private.")] = None,
     request_id: Annotated[str | None, typer.Option("--id", help="Id; a new one by default.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Read all of it from a YAML file.")] = None,
     unmatched: Annotated[bool, typer.Option("--unmatched", help="Record it though it selects no item.")] = False,
+    packs: Packs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record a removal request. Different selectors must all hold; repeated ones are alternatives."""
+    """Record a removal request. Different selectors must all hold; repeated ones are alternatives.
+
+    Which regimes and facts there are, the packs say: `disgorge policy facts` lists them.
+    """
     from disgorge.cli.filing import Draft, doubts, file_draft, parse_date, parse_facts, read_draft
     from lineage.ledger import Ledger
+    from policies.pack import load_packs
 
     chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
     selectors: dict[str, str | list[str]] = {field: values for field, values in chosen.items() if values}
@@ -92,7 +99,7 @@ def file_(
             facts=parse_facts(fact or []),
             particulars={"name": name or "", "contact": contact or "", "note": note or ""},
         )
-    request = file_draft(ledger, draft, unmatched=unmatched)
+    request = file_draft(ledger, draft, unmatched=unmatched, packs=load_packs(packs))
     warnings = doubts(ledger, request)
     for words in warnings:
         show.warn(words)
@@ -132,14 +139,17 @@ def list_(
 @app.command("show")
 def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
+    from disgorge.amend import changes_of
+    from disgorge.cli.amending import change_words
     from disgorge.docket import case_of, plan_of
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
+    changes = changes_of(case)
     if as_json:
-        value = {"request": case.request, "decision": case.decision, "plan": plan}
+        value = {"request": case.request, "decision": case.decision, "plan": plan, "changes": changes}
         show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
         return
     asked = case.request
@@ -154,6 +164,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("received", asked.received),
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
+            ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", _holds(case)),
             ("closed", ending_words(case)),

@@ -37,9 +37,10 @@ def add(
         list[str] | None, typer.Option("--fields", "--field", help="Columns that training reads: a,b or repeated.")
     ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Where the items are from.")] = None,
-    license: Annotated[str | None, typer.Option("--license", help="Under which license they are held.")] = None,
+    license: Annotated[str | None, typer.Option("--license", help="Under which license; SPDX has the names.")] = None,
     basis: Annotated[
-        str | None, typer.Option("--basis", "--legal-basis", help="On which legal basis they are held.")
+        str | None,
+        typer.Option("--basis", "--legal-basis", help="On which legal basis: consent, 'Art. 6(1)(c)', owned, ..."),
     ] = None,
     core: Annotated[bool, typer.Option("--core", help="Declare the items not removable; needs --basis.")] = False,
     no_check: Annotated[bool, typer.Option("--no-check", help="Record it without its expectation suite.")] = False,
@@ -55,6 +56,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part."""
+    from disgorge.cli.terms import bases_of, license_doubts
     from lineage.git_ignored import ignore_data, is_exposed
     from lineage.ledger import Ledger
     from lineage.rules import Rules
@@ -74,7 +76,6 @@ def add(
         fields=[field.strip() for given in fields for field in given.split(",")] if fields else None,
         source=source,
         license=license,
-        legal_basis=basis,
         core=core,
         check=not no_check,
         rules=checked,
@@ -83,14 +84,18 @@ def add(
         encoding=encoding,
     )
     recorded: list[Added] = []
-    for called, path in _named(paths, name).items():
+    named = _named(paths, name)
+    bases = bases_of(ledger, named, basis)
+    for called, path in named.items():
         if is_exposed(path):
             show.warn(f"{path}: git takes it in, and keeps what is removed later; ignore it, or keep it elsewhere")
         if recorded and not as_json:
             show.line("")
-        recorded.append(record(path, name=called))
+        recorded.append(record(path, name=called, legal_basis=bases[called]))
         if not as_json:
             _say_added(recorded[-1])
+        for words in license_doubts(ledger, recorded[-1].shard):
+            show.warn(words)
     if as_json:
         show.write_json(recorded if len(paths) > 1 else recorded[0])
 

@@ -75,9 +75,9 @@ def register_shards() -> None:
     columns = ["--key", "key", "--subject", "subject", "--source-column", "source", "--license-column", "license"]
     for path in sorted(Path("data").glob("*.npz")):
         if path.stem == "core":
-            declared = ["--core", "--basis", "published by the UCI repository under an open license"]
+            declared = ["--core", "--basis", "open-license"]
         else:
-            declared = ["--basis", "consent" if path.stem != "held-out" else "public evaluation set"]
+            declared = ["--basis", "consent" if path.stem != "held-out" else "open-license"]
         disgorge("shard", "add", str(path), "--name", path.stem, *columns, *declared)
 
 

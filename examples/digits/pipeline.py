@@ -157,8 +157,8 @@ def _run(*arguments: str) -> int:
 def _terms(shard: str) -> tuple[str, ...]:
     """Return what a shard is declared to be: the core is not removable, the others are."""
     if shard == CORE:
-        return ("--core", "--basis", "published by the UCI repository under an open license")
-    return ("--basis", "public evaluation set" if shard == HELD_OUT else "consent")
+        return ("--core", "--basis", "open-license")
+    return ("--basis", "open-license" if shard == HELD_OUT else "consent")
 
 
 def _write(file: Path | str, value: Json) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 REQUEST: dict[str, Any] = {
     "standing": "data-subject", "ground": "privacy", "regime": "gdpr", "received": "2026-11-02", "verified": True,
     "hold": False, "id": "R-2", "selectors": {"shard": ["shard-2"], "subject": "shard-2-person-1"},
-    "facts": {"made_public": True, "days": 3, "order_deadline": "2026-12-01"},
+    "facts": {"made_public": True, "contract_days": 3, "order_deadline": "2026-12-01"},
     "particulars": {"name": "Ada Example", "contact": "ada@example.org", "note": "by letter"},
 }  # fmt: skip
 MODEL: dict[str, Any] = {

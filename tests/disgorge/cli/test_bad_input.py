@@ -200,7 +200,11 @@ def test_requests_that_are_not_well_formed(workspace: Path, arguments: tuple[str
         ("standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nurgent: true\n", "urgent: "),
         ("standing: internal\nground: bias\nregime: quality\n", "selectors: "),
         ("standing: internal\nground: bias\nregime: quality\nselectors: {owner: a}\n", "no field 'owner'"),
-        ("standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nfacts: {x: .nan}\n", "finite"),
+        ("standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nfacts: {x: .nan}\n", "no fact 'x'"),
+        (
+            "standing: internal\nground: bias\nregime: quality\nselectors: {shard: a}\nfacts: {quality_days: .nan}\n",
+            "must be a whole number",
+        ),
         ("standing: [", "line 1"),
     ],
 )

@@ -213,12 +213,31 @@ def test_what_a_person_granted_is_in_the_report(workspace: Path) -> None:
     fine("verify", "reports/R-1", "--key", ".disgorge/public.pem")
 
 
-def test_what_no_rule_covers_is_warned_of_and_cannot_be_granted(workspace: Path) -> None:
-    filed_so = run(
-        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contrat", "--id", "R-1",
-        "--shard", "shard-2", "--verified",
+MINE = """
+pack: mine
+title: A contract of our own
+version: "1"
+applies: request.regime == "mine-2026"
+facts:
+  notice_served: {type: bool, words: the notice of the contract was served}
+  plan: {type: text, one_of: [gold, silver], words: which plan the customer had}
+rules:
+  - {id: a, when: "true", words: It goes., citation: us, dated: 2026-01-01, then: {outcome: granted, guarantee: exact}}
+"""
+
+
+def own_pack() -> tuple[str, str]:
+    """Write a pack of the user's own into a folder, and return the option that names it."""
+    Path("packs").mkdir(exist_ok=True)
+    Path("packs/mine.yaml").write_text(MINE)
+    return "--packs", "packs"
+
+
+def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace: Path) -> None:
+    fine(
+        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "mine-2026", "--id", "R-1",
+        "--shard", "shard-2", "--verified", *own_pack(),
     )  # fmt: skip
-    assert filed_so.err.startswith("warning: no pack that comes with this covers the regime 'contrat'")
     fine("request", "decide", "R-1")
     with untouched(workspace):
         said = refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "fine", code=2)

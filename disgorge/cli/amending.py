@@ -1,0 +1,101 @@
+"""``disgorge request amend``: what a request should have said, before anything is done for it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from disgorge.cli import show
+from disgorge.cli.case_views import print_next
+from disgorge.cli.deciding import require_reason
+from disgorge.cli.failures import WrongUse
+from disgorge.cli.request import Id, Many, Packs
+from disgorge.cli.show import AsJson
+from policies.request import Standing
+from policies.taxonomy import Defect
+
+
+def amend(
+    request: Id,
+    standing: Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")] = None,
+    ground: Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")] = None,
+    regime: Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")] = None,
+    subject: Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")] = None,
+    source: Annotated[Many, typer.Option("--source", help="Select by source.")] = None,
+    shard: Annotated[Many, typer.Option("--shard", help="Select by shard.")] = None,
+    item: Annotated[Many, typer.Option("--item", help="Select by digest.")] = None,
+    key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
+    license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
+    received: Annotated[str | None, typer.Option("--received", help="The day it arrived.")] = None,
+    verified: Annotated[
+        bool | None, typer.Option("--verified/--not-verified", help="Whether who asks was identified.")
+    ] = None,
+    fact: Annotated[Many, typer.Option("--fact", help="Set a fact: name=value.")] = None,
+    without_fact: Annotated[Many, typer.Option("--without-fact", help="Take a fact out, by name.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")
+    ] = None,
+    unmatched: Annotated[bool, typer.Option("--unmatched", help="Though it selects no item then.")] = False,
+    packs: Packs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct a request before it is carried out. It is decided and planned anew; what it said before stays on record.
+
+    Selectors that are given replace all there were; everything that is not given stays.
+    """
+    from disgorge.amend import amend_request, changes_of
+    from disgorge.cli.filing import checked_lines, parse_date, parse_facts, require_match, selectors_from
+    from disgorge.docket import case_of
+    from lineage.ledger import Ledger
+    from policies.pack import load_packs
+
+    chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
+    given: dict[str, str | list[str]] = {field: values for field, values in chosen.items() if values}
+    options: tuple[Any, ...] = (standing, ground, regime, received, given, fact, without_fact)
+    if not any(options) and verified is None:
+        raise WrongUse("nothing is given to amend; `disgorge request amend --help` lists what can be")
+    if reason is not None:
+        require_reason(reason)
+    ledger = Ledger.open()
+    before = len(changes_of(case_of(ledger, request)))
+    selectors = selectors_from(ledger, given)
+    if selectors and not unmatched:
+        require_match(ledger, selectors)
+    amended = amend_request(
+        ledger,
+        request,
+        standing=standing,
+        ground=ground,
+        regime=regime,
+        selectors=selectors,
+        received=parse_date(received, option="--received"),
+        identity_verified=verified,
+        facts=checked_lines(parse_facts(fact or [])),
+        without_facts=without_fact or (),
+        because=reason or "",
+        packs=load_packs(packs),
+    )
+    case = case_of(ledger, request)
+    changes = changes_of(case)[before:]
+    if as_json:
+        show.write_json({"request": amended, "changes": changes})
+        return
+    for change in changes:
+        show.line(f"{request}: {change_words(change)}")
+    print_next(case)
+
+
+def change_words(change: Any) -> str:
+    """Return in words what an amendment changed."""
+    before, after = (_said(change.name, value) for value in (change.before, change.after))
+    because = f" ({change.because})" if change.because else ""
+    return f"{change.name} was {before}, is {after}{because}"
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "selectors":
+        from disgorge.cli.case_views import selected_value
+
+        return ", ".join(f"{each['field']} {selected_value(each['field'], each['value'])}" for each in value)
+    if value is None:
+        return "absent"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,193 @@
+"""Words that decide, on the command line: facts, regimes, legal bases and licenses."""
+
+from pathlib import Path
+
+import pytest
+
+from disgorge.requests import file_request
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import add_shard
+from policies.errors import BadRequest
+from policies.request import Standing
+from policies.taxonomy import Defect
+from tests.disgorge.cli.conftest import fine, refused, untouched
+from tests.disgorge.cli.test_request import own_pack
+
+ASKED = ("request", "file", "--standing", "contributor", "--ground", "contract", "--shard", "shard-2", "--verified")
+CONTRACT = (*ASKED, "--regime", "contract", "--id", "R-1")
+CSV = "key,who,x,license\na,ann,1,MIT\nb,bob,2,our terms of 2019\n"
+ADD = ("shard", "add", "a.csv", "--key", "key", "--subject", "who", "--fields", "x", "--no-check", "--no-dvc")
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ("irrevocable=yes", "no fact 'irrevocable'; nearest: license_irrevocable (the license was given irrevocably"),
+        ("licence_irrevocable=true", "nearest: license_irrevocable"),
+        ("license_irrevocable=perhaps", "must be true or false (yes or no), not 'perhaps'"),
+        ("contract_days=thirty", "must be a whole number, not 'thirty'"),
+        ("order_deadline=May 31", "must be a date (YYYY-MM-DD), not 'May 31'"),
+        ("gdpr_exception=f", "must be one of a, b, c, d, e, not 'f'"),
+        ("also_under=gdrp", "no pack covers the regime 'gdrp'; nearest: gdpr"),
+        ("qqqq=1", "no fact 'qqqq': `disgorge policy facts` lists them all"),
+    ],
+)
+def test_a_fact_that_no_rule_asks_for_is_refused_with_the_nearest(workspace: Path, fact: str, said: str) -> None:
+    with untouched(workspace):
+        assert said in refused(*CONTRACT, "--fact", fact, code=2)
+
+
+def test_every_mistaken_fact_is_named_at_once(workspace: Path) -> None:
+    said = refused(*CONTRACT, "--fact", "irrevocable=yes", "--fact", "contract_days=soon", code=2)
+    assert "no fact 'irrevocable'" in said
+    assert "the fact contract_days must be" in said
+
+
+def test_facts_are_recorded_as_what_they_are_declared(workspace: Path) -> None:
+    typed = ("license_irrevocable=Yes", "contract_days=30", "order_reference=0123", "order_deadline=2026-12-01",
+             "gdpr_exception=B", "made_public=no")  # fmt: skip
+    told = fine(*CONTRACT, *(word for fact in typed for word in ("--fact", fact)), "--json").json
+    assert told["request"]["facts"] == {
+        "license_irrevocable": True, "contract_days": 30, "order_reference": "0123", "order_deadline": "2026-12-01",
+        "gdpr_exception": "b", "made_public": False,
+    }  # fmt: skip
+
+
+def test_an_irrevocable_license_said_with_yes_is_denied(workspace: Path) -> None:
+    """Case of public origin: CC BY 4.0 (2013-11-25), Section 2(a)(1): the license is irrevocable."""
+    fine(*CONTRACT, "--fact", "license_irrevocable=yes")
+    assert fine("request", "decide", "R-1", "--json").json["outcome"] == "denied"
+
+
+def test_a_request_file_is_held_to_the_same_facts(workspace: Path) -> None:
+    text = "standing: internal\nground: bias\nregime: quality\nselectors: {shard: shard-1}\n"
+    Path("r.yaml").write_text(text + "facts: {poisond: true}\n")
+    with untouched(workspace):
+        assert "no fact 'poisond'; nearest: poisoned" in refused("request", "file", "--from", "r.yaml", code=2)
+    Path("r.yaml").write_text(text + "facts: {order_reference: 123}\n")
+    with untouched(workspace):
+        assert "order_reference must be text, not 123" in refused("request", "file", "--from", "r.yaml", code=2)
+    Path("r.yaml").write_text(text + "facts: {poisoned: yes, quality_days: 3, order_deadline: 2026-12-01}\n")
+    told = fine("request", "file", "--from", "r.yaml", "--json").json
+    assert told["request"]["facts"] == {"poisoned": True, "quality_days": 3, "order_deadline": "2026-12-01"}
+
+
+def test_the_python_api_is_held_to_the_same_facts(workspace: Path) -> None:
+    ledger = Ledger.open()
+
+    def filed(**more: object) -> None:
+        asked = {"regime": "contract", "selectors": [Selector("shard", "shard-2")]} | more
+        file_request(ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, **asked)
+
+    with untouched(workspace):
+        with pytest.raises(BadRequest, match="no fact 'irrevocable'; nearest: license_irrevocable"):
+            filed(facts={"irrevocable": True})
+        with pytest.raises(BadRequest, match="must be true or false"):
+            filed(facts={"license_irrevocable": 1})
+        with pytest.raises(BadRequest, match="no pack covers the regime 'martian-law'"):
+            filed(regime="martian-law")
+
+
+@pytest.mark.parametrize(
+    ("regime", "nearest"),
+    [("GDPR", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
+)
+def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(workspace: Path, regime: str, nearest: str) -> None:
+    with untouched(workspace):
+        said = refused(*ASKED, "--regime", regime, code=2)
+    assert f"no pack covers the regime {regime!r}; nearest: {nearest}" in said
+
+
+def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
+    packs = own_pack()
+    mine = (*ASKED, "--regime", "mine-2026", "--fact", "notice_served=yes", "--fact", "plan=Gold")
+    with untouched(workspace):
+        assert "no pack covers" in refused(*mine, code=2)
+    told = fine(*mine, "--json", "--id", "R-1", *packs).json
+    assert told["request"]["facts"] == {"notice_served": True, "plan": "gold"}
+    assert fine("request", "decide", "R-1", *packs, "--json").json["outcome"] == "granted"
+    assert fine("request", "decide", "R-1", "--json").json["outcome"] == "needs-review"
+
+
+def test_the_facts_are_listed_with_type_meaning_and_pack(workspace: Path) -> None:
+    listed = {fact["name"]: fact for fact in fine("policy", "facts", "--json").json}
+    assert listed["license_irrevocable"]["type"] == "bool"
+    assert listed["license_irrevocable"]["packs"] == ["contract"]
+    assert listed["acts_for_subject"]["packs"] == ["ccpa", "gdpr"]
+    assert listed["gdpr_exception"]["one_of"] == ["a", "b", "c", "d", "e"]
+    assert listed["legal_hold"]["packs"] == ["every pack"]
+    assert all(fact["words"] for fact in listed.values())
+    shown = fine("policy", "facts").out
+    assert "license_irrevocable" in shown
+    assert "given irrevocably" in " ".join(shown.split())
+    own = {fact["name"] for fact in fine("policy", "facts", "--json", *own_pack()).json}
+    assert own == {"notice_served", "plan", "legal_hold", "also_under"}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "basis"),
+    [
+        ("consent", "consent"), ("Art. 6(1)(c)", "legal-obligation"), ("Legal obligation", "legal-obligation"),
+        ("6(1)(e) GDPR", "public-task"), ("legitimate_interests", "legitimate-interests"),
+    ],
+)  # fmt: skip
+def test_a_legal_basis_is_recorded_as_its_controlled_word(empty: Path, spelled: str, basis: str) -> None:
+    Path("a.csv").write_text(CSV)
+    assert fine(*ADD, "--basis", spelled, "--json").json["shard"]["legal_basis"] == basis
+
+
+@pytest.mark.parametrize("spelled", ["Legal obligtion", "Art. 6(1)(g)", "consent or contract", "published openly"])
+def test_a_legal_basis_of_no_list_is_refused(empty: Path, spelled: str) -> None:
+    Path("a.csv").write_text(CSV)
+    with untouched(empty):
+        said = refused(*ADD, "--basis", spelled, code=2)
+    assert f"no legal basis {spelled!r}" in said
+    assert "use one of consent, contract, legal-obligation, " in said
+
+
+def test_a_shard_recorded_with_other_words_is_added_again_with_them(empty: Path) -> None:
+    Path("a.csv").write_text(CSV)
+    add_shard(Ledger.open(), "a.csv", name="a", key="key", subject="who", fields=["x"], legal_basis="published openly",
+              check=False, dvc=False)  # fmt: skip
+    assert "already recorded" in fine(*ADD, "--basis", "published openly").out
+    assert "no legal basis" in refused(*ADD, "--name", "b", "--basis", "published openly", code=2)
+
+
+def test_a_license_of_no_list_is_recorded_and_told_of(empty: Path) -> None:
+    Path("a.csv").write_text(CSV)
+    ran = fine(*ADD, "--license-column", "license")
+    assert "warning: a: no list of licenses has 'our terms of 2019'" in ran.err
+    assert "MIT" not in ran.err
+    assert "nearest: CC-BY-4.0" in fine(*ADD, "--name", "b", "--license", "CC-BI-4.0").err
+
+
+def license_rows(*licenses: str) -> None:
+    """Record a shard whose items have these licenses, one each."""
+    rows = "".join(f"k{number},p{number},{number},{license}\n" for number, license in enumerate(licenses))
+    Path("a.csv").write_text(f"key,who,x,license\n{rows}")
+    fine(*ADD, "--license-column", "license")
+
+
+def test_a_license_is_selected_in_every_spelling(empty: Path) -> None:
+    license_rows("cc-by-4.0", "CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", "MIT", "CC-BY-3.0")
+    fine("request", "file", "--standing", "rights-holder", "--ground", "contract", "--regime", "contract",
+         "--license", "CC-BY-4.0", "--id", "R-1")  # fmt: skip
+    assert fine("request", "impact", "R-1", "--json").json["items"] == 3
+
+
+@pytest.mark.parametrize(
+    ("licenses", "unclear"),
+    [(("MIT", "ISC"), False), (("MIT", "our terms"), True), (("MIT", "other"), True), (("MIT", "cc0-1.0"), True)],
+)
+def test_the_licenses_of_the_items_decide_where_a_shard_has_several(
+    empty: Path, licenses: tuple[str, ...], unclear: bool
+) -> None:
+    license_rows(*licenses)
+    elements = [f"dmca_{name}=yes" for name in ("signature", "work", "material", "contact", "good_faith", "accuracy")]
+    given = [word for fact in elements for word in ("--fact", fact)]
+    fine("request", "file", "--standing", "rights-holder", "--ground", "intellectual-property", "--regime", "copyright",
+         "--shard", "a", "--verified", "--id", "R-1", *given)  # fmt: skip
+    decision = fine("request", "decide", "R-1", "--json").json
+    assert decision["outcome"] == ("needs-review" if unclear else "granted")
+    assert "our terms" not in str(decision)
