@@ -54,15 +54,15 @@ def doubts(found: Iterable[str]) -> Iterator[Fired]:
 
 def guards(impact: Impact) -> Iterator[Fired]:
     """Yield the guards of the data itself."""
-    bases = {change.before.name: change.before.legal_basis for change in impact.shards if change.before.legal_basis}
-    kept = sorted(name for name, text in bases.items() if basis_of(text) in _KEPT_BY_LAW)
+    bases = {(change.before.name, change.before.legal_basis) for change in impact.shards if change.before.legal_basis}
+    kept = sorted({name for name, text in bases if basis_of(text) in _KEPT_BY_LAW})
     if kept:
         words = (
             f"held on a legal obligation or for a public task: {', '.join(kept)}. A law may say that it must be kept "
             "(GDPR Art. 6(1)(c) and (e), Art. 17(3)(b)), and removal cannot be undone, so a person looks, whoever asks"
         )
         yield of_the_house("kept-by-law", words, _REVIEW, category="retention")
-    unknown = sorted({repr(text) for text in bases.values() if basis_of(text) is None})
+    unknown = sorted({repr(text) for _, text in bases if basis_of(text) is None})
     if unknown:
         yield doubt(
             "unknown-basis",
