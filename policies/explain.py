@@ -70,7 +70,9 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
         yield from (f"  - {duty_words(duty, decision.decided)}" for duty in decision.duties)
         if decision.no_due:
             yield f"  - no day runs for the request: {decision.no_due}"
-    decisive = [said for said in decision.reasons if said.fired and said.outcome is decision.outcome]
+    apart = {claim.pack for claim in decision.claims if claim.outcome is not decision.outcome}
+    deciding = [said for said in decision.reasons if said.fired and said.outcome is decision.outcome]
+    decisive = [said for said in deciding if decision.outcome is not Outcome.GRANTED or said.pack not in apart]
     others = [said for said in decision.reasons if said.fired and said not in decisive]
     unclear = [said for said in decision.reasons if not said.fired]
     for heading, reasons in (

@@ -53,6 +53,15 @@ def test_a_refusal_whose_day_has_passed_is_called_overdue():
     assert "(OVERDUE by " in text
 
 
+def test_what_a_pack_granted_before_it_refused_does_not_count_as_deciding():
+    pairs = [pair for pair in decided() if pair[0].outcome is Outcome.GRANTED and len(pair[0].claims) > 1]
+    refused = [(pair, claim) for pair in pairs for claim in pair[0].claims if claim.outcome is Outcome.DENIED]
+    assert refused
+    for (decision, request), claim in refused:
+        deciding = explain(decision, request).partition("Decided by:")[2].partition("\n\n")[0]
+        assert f"- {claim.pack}/" not in deciding
+
+
 def test_an_own_decision_says_that_no_claim_was_decided():
     _, request = next(pair for pair in decided() if pair[1].ground is Defect.OWN_DECISION)
     assert "No claim was decided" in explain(*next(pair for pair in decided() if pair[1] == request))
