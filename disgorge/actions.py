@@ -17,6 +17,7 @@ from disgorge.evidence import Examination
 from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.held_items import doomed, removable, require_unheld
+from disgorge.holds import hold_file
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
@@ -292,6 +293,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
             ForgetList(ledger, digest).erase()
         forget_included(ledger, case)
         forget_overlaps(ledger, case)
+        hold_file(ledger, plan.request).unlink(missing_ok=True)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 

@@ -13,7 +13,7 @@ from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.foreseen import foreseen
 from disgorge.forget_list import ForgetList, forgotten
-from disgorge.held_items import removable
+from disgorge.held_items import overlaps, removable
 from disgorge.plan import Action, Plan
 from disgorge.purge import purge_plan
 from disgorge.requests import require_fresh
@@ -56,6 +56,7 @@ def preview(ledger: Ledger, request: str) -> Preview:
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
     items = _items(ledger, case, plan)
+    held = [f"nothing of it goes while a hold lasts: {each.words}" for each in overlaps(ledger, request, items)]
     ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
     ledger = foreseen(ledger, plan, done)
     tensors = _tensors(ledger, case, objects)
@@ -76,7 +77,7 @@ def preview(ledger: Ledger, request: str) -> Preview:
         *(each for each in tracked if not each.startswith("/")),
         *(words for found in logged for words in found.records()),
     ]
-    return Preview(tuple(dict.fromkeys(paths)), tuple(records), listed.kept, ahead)
+    return Preview(tuple(dict.fromkeys(paths)), tuple(records), (*listed.kept, *held), ahead)
 
 
 def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ def write_again(ledger: Ledger, case: Case) -> Written:
     evidence does not carry the certificate.
     """
     request = case.request.id
-    if not (case.closed and case.report):
+    if not ((case.closed or case.partly_done) and case.report):
         raise DisgorgeError(f"request {request} is {case.state} and has no report to write again; carry it out first")
     with turn(ledger, then=f"run `disgorge request report {request} --again`"):
         plan = begun_plan(ledger, case.report.get("plan", ""))
@@ -25,5 +25,6 @@ def write_again(ledger: Ledger, case: Case) -> Written:
             raise CertificateRefused(report.refusal)
         bundle = write_bundle(ledger.workspace / "reports" / request, report, key=key_of(ledger), replace=True)
         written = Written(bundle, report.evidence, report.verdict, None)
-        ledger.append("report", report_fact(ledger, written))
+        left_out = {"left_out": case.report["left_out"]} if case.report.get("left_out") else {}
+        ledger.append("report", report_fact(ledger, written) | left_out)
         return written

@@ -40,6 +40,7 @@ def run(
 
     With --dry-run and a planned request, say before anything is done what its purge would delete.
     """
+    from disgorge.errors import DataHeld
     from disgorge.purge_hold import due, is_ahead, waiting
     from lineage.ledger import Ledger
 
@@ -57,7 +58,7 @@ def run(
     for name in names:
         try:
             carry_through(name, references=references, as_json=as_json, resume=True)
-        except Refused as refusal:  # the others do not wait for it
+        except (Refused, DataHeld) as refusal:  # the others do not wait for it
             refused.append(str(refusal))
     if refused:
         raise Refused("; ".join(refused))

@@ -225,7 +225,7 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
-    from disgorge.holds import open_holds
+    from disgorge.holds import hold_file, open_holds
     from disgorge.particulars import HIDDEN
     from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
@@ -243,6 +243,7 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
             f"first, then erase"
         )
     erased = erase(ledger, request)
+    hold_file(ledger, request).unlink(missing_ok=True)
     words = "the particulars are erased" if erased else "there are no particulars to erase"
     said(as_json, f"{request}: {words}", request=request, erased=erased)
 

@@ -1,6 +1,7 @@
 """A hold binds data: no removal destroys an item that an open hold covers, whichever request either is about."""
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from disgorge.holds import open_holds
 from disgorge.particulars import erase_particulars
 from disgorge.plan import Action
 from disgorge.purge_hold import hold_purge
+from disgorge.purge_preview import preview
 from disgorge.report import verify_bundle
+from disgorge.report_again import write_again
 from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
 from disgorge.reviewing import grant_request
 from lineage.catalog import Catalog
@@ -101,7 +104,7 @@ def by_closed(ledger: Ledger) -> None:
 
 
 def on_an_item(ledger: Ledger) -> None:
-    """A hold of H-1 on one item, that H-1 itself does not select."""
+    """A hold of H-1 on one item, that H-1 itself does not select: a person needs it for a claim, GDPR Art. 18(1)(c)."""
     file_held(ledger, Selector("shard", "shard-1"))
     hold_request(ledger, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
 
@@ -261,6 +264,13 @@ def test_a_purge_that_waited_looks_at_the_holds_put_on_meanwhile(ledger: Ledger)
     assert items_here(ledger) == everything
 
 
+def test_the_preview_of_a_purge_says_that_a_hold_stops_it(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    by_flag(ledger)
+    said = "nothing of it goes while a hold lasts: request H-1 holds 3 of 3 items (filed under a legal hold)"
+    assert said in preview(ledger, "R-2").kept
+
+
 def test_a_hold_on_what_another_shard_still_has_stops_no_purge(ledger: Ledger) -> None:
     """The old shard goes, and the held item is in the new one."""
     granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
@@ -320,6 +330,15 @@ def test_when_the_hold_ends_the_rest_goes_too(ledger: Ledger) -> None:
     assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
     assert case_of(on_the_day, "R-2").closed == "done"
     assert not items_here(on_the_day) & mine
+
+
+def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(ledger: Ledger) -> None:
+    partly(ledger)
+    bundle = carry(ledger, "R-2").bundle
+    shutil.rmtree(bundle)
+    written = write_again(ledger, case_of(ledger, "R-2"))
+    assert "Fulfilled only in part: 1 item stays" in (written.bundle / "report.html").read_text()
+    assert case_of(ledger, "R-2").state == "partly-done"
 
 
 def test_others_go_on_while_one_is_partly_done(ledger: Ledger) -> None:
@@ -384,7 +403,7 @@ def test_a_hold_on_nothing_is_refused(ledger: Ledger) -> None:
         ({"until": NOW.date()}, "is not after today"),
     ):
         with pytest.raises(DisgorgeError, match=words):
-            hold_request(ledger, "R-2", on=True, reason="x", by="Ann", **how)  # type: ignore[arg-type] # passed through
+            hold_request(ledger, "R-2", on=True, reason="x", by="Ann", **how)
     with pytest.raises(DisgorgeError, match="has no hold on just these items"):
         hold_request(ledger, "R-2", on=False, reason="x", selectors=[Selector("key", "shard-3-4")])
 
