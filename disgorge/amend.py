@@ -75,6 +75,7 @@ def amend_request(
             **{name: value for name, value in given.items() if value is not None},
             facts=_facts(now, facts or {}, without_facts),
         )
+        _require_asked_for(amended, now, packs)
         amended = understood(amended, packs)
         if selectors:
             amended = kept_private_anew(ledger, replace(amended, selectors=tuple(selectors)))
@@ -118,6 +119,21 @@ def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
         raise DisgorgeError(
             f"{case.overlaps[-1]['by_request']} removed items that request {name} selects, which is recorded with its "
             f"selectors; close it with `disgorge request deny {name} --reason filed-in-error`, and file a new one"
+        )
+
+
+def _require_asked_for(amended: RemovalRequest, now: RemovalRequest, packs: Sequence[Pack] | None) -> None:
+    """Raise :class:`~policies.errors.BadRequest` for facts of before that no pack asks for, and say how they go."""
+    from policies.facts import known_facts
+    from policies.pack import load_packs
+
+    known = known_facts(load_packs() if packs is None else packs)
+    stale = [name for name in now.facts if name in amended.facts and name not in known]
+    if stale:
+        options = " ".join(f"--without-fact {name}" for name in stale)
+        raise BadRequest(
+            f"request {now.id} has the fact {', '.join(stale)}, which no pack given here asks for; take it out with "
+            f"{options}, or give the packs that do (--packs)"
         )
 
 

@@ -23,7 +23,7 @@ ADD = ("shard", "add", "a.csv", "--key", "key", "--subject", "who", "--fields", 
 @pytest.mark.parametrize(
     ("fact", "said"),
     [
-        ("irrevocable=yes", "no fact 'irrevocable'; nearest: license_irrevocable (the license was given irrevocably"),
+        ("irrevocable=yes", "no fact 'irrevocable'; nearest: license_irrevocable ("),
         ("licence_irrevocable=true", "nearest: license_irrevocable"),
         ("license_irrevocable=perhaps", "must be true or false (yes or no), not 'perhaps'"),
         ("contract_days=thirty", "must be a whole number, not 'thirty'"),
@@ -101,7 +101,7 @@ def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(workspace: Pat
 
 def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
     packs = own_pack()
-    mine = (*ASKED, "--regime", "mine-2026", "--fact", "notice_served=yes", "--fact", "plan=Gold")
+    mine = (*ASKED, "--key", "shard-2-0", "--regime", "mine-2026", "--fact", "notice_served=yes", "--fact", "plan=Gold")
     with untouched(workspace):
         assert "no pack covers" in refused(*mine, code=2)
     told = fine(*mine, "--json", "--id", "R-1", *packs).json
@@ -163,8 +163,8 @@ def test_a_license_of_no_list_is_recorded_and_told_of(empty: Path) -> None:
 
 
 def license_rows(*licenses: str) -> None:
-    """Record a shard whose items have these licenses, one each."""
-    rows = "".join(f"k{number},p{number},{number},{license}\n" for number, license in enumerate(licenses))
+    """Record a shard of one person whose items have these licenses, one each."""
+    rows = "".join(f"k{number},ann,{number},{license}\n" for number, license in enumerate(licenses))
     Path("a.csv").write_text(f"key,who,x,license\n{rows}")
     fine(*ADD, "--license-column", "license")
 
