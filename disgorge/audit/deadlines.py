@@ -46,21 +46,25 @@ def overdue(look: Look) -> Iterator[Finding]:
 
 
 def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:
-    """Yield an error per claim of an open request that was refused and not answered by its day.
+    """Yield an error per claim of an open request that was refused or left to a person, and not answered by its day.
 
     Closing the request records that it was answered. A hold does not stop the day: the requester is told of that too.
     """
     request, decision = case.request.id, case.decision
-    for claim in decision.claims if decision else ():
+    if decision is None:
+        return
+    refused = decision.outcome is Outcome.DENIED
+    for claim in decision.claims:
         days = [duty.by for duty in claim.on_refusal if duty.by is not None and not duty.lasts]
+        place = case.facts[0].seq
+        tell = f"tell the requester what `disgorge request show {request}` lists, "
+        reason = claim.refusal.value if claim.refusal else "other"
         if claim.outcome is Outcome.DENIED and days and today > min(days):
-            yield Finding(
-                OVERDUE,
-                request,
-                f"was refused under {claim.pack}, which had to be told with its reasons by {min(days)}",
-                f"tell the requester what `disgorge request show {request}` lists, then close the request: `disgorge "
-                f"request deny {request} --reason {claim.refusal.value if claim.refusal else 'other'}`"
-                if decision is not None and decision.outcome is Outcome.DENIED
-                else f"tell the requester what `disgorge request show {request}` lists, and carry out the rest",
-                fact=case.facts[0].seq,
-            )
+            words = f"was refused under {claim.pack}, which had to be told with its reasons by {min(days)}"
+            close = f"then close the request: `disgorge request deny {request} --reason {reason}`"
+            yield Finding(OVERDUE, request, words, tell + (close if refused else "and carry out the rest"), fact=place)
+        elif claim.outcome is Outcome.NEEDS_REVIEW and decision.outcome is Outcome.GRANTED and claim.answer_by:
+            if today > claim.answer_by:
+                words = f"waits for a person under {claim.pack}, which had to be answered by {claim.answer_by}"
+                anew = f"`disgorge request show {request}` says what is missing; record it and decide again"
+                yield Finding(OVERDUE, request, words, anew, fact=place)

@@ -55,6 +55,16 @@ def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     fine("request", "plan", "R-1")
 
 
+def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    claims = {each["pack"]: each for each in fine("request", "show", "R-1", "--json").json["decision"]["claims"]}
+    assert (claims["gdpr"]["outcome"], claims["ccpa"]["outcome"]) == ("needs-review", "granted")
+    day = dt.date.fromisoformat(claims["gdpr"]["answer_by"])
+    assert not [finding for finding in audit(Ledger.open(), today=day) if finding.where == "R-1"]
+    (late,) = [finding for finding in audit(Ledger.open(), today=day + dt.timedelta(days=1)) if finding.where == "R-1"]
+    assert late.words == f"waits for a person under gdpr, which had to be answered by {day}"
+
+
 def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> None:
     asked("R-1", "california_resident=true", regime="ccpa")
     told = fine("request", "deny", "R-1", "--reason", "other", "--json").json
