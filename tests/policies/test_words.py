@@ -58,8 +58,8 @@ def test_the_letters_of_the_gdpr_are_the_bases(letter, basis, spelled):
 @pytest.mark.parametrize(
     ("spelled", "basis"),
     [
-        ("Art. 6(1)(ea) UK GDPR", "recognized-legitimate-interest"),  # Data (Use and Access) Act 2025, s. 70
-        ("Business purpose", "business-purpose"),  # Cal. Civ. Code 1798.140(e)
+        ("Art. 6(1)(ea) UK GDPR", "recognized-legitimate-interest"),  # Data (Use and Access) Act 2025, s. 70, not read
+        ("Business purpose", "business-purpose"),  # Cal. Civ. Code 1798.140(e), read as others quote it
         ("Public task", "public-task"), ("public domain", "public-domain"), ("Legal obligations", "legal-obligation"),
         ("CONSENT", "consent"), ("  legitimate   interest ", "legitimate-interests"),
     ],

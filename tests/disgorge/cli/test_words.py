@@ -60,6 +60,24 @@ def test_an_irrevocable_license_said_with_yes_is_denied(workspace: Path) -> None
     assert fine("request", "decide", "R-1", "--json").json["outcome"] == "denied"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        # GDPR Art. 17(3), in force 2018-05-25, has the letters a to e; f is one of Art. 6(1) and 17(1)
+        ("gdpr_exception=17(3)(b)", "the fact gdpr_exception must be one of a, b, c, d, e, not '17(3)(b)'"),
+        # 17 U.S.C. 512(c)(3)(A)(i), 1998-10-28: a physical or electronic signature
+        ("dmca_signed=yes", "no fact 'dmca_signed'; nearest: dmca_signature (signed by a person authorized"),
+        # Cal. Civ. Code 1798.140(i), 2023-01-01: a consumer is a natural person who is a California resident
+        ("california_residence=no", "nearest: california_resident (whether the person is a California resident)"),
+        # In re Everalbum, FTC Docket C-4743 (2021-05-06): 90 days for models, which a fact has to give as a day
+        ("order_deadline=90 days", "the fact order_deadline must be a date (YYYY-MM-DD), not '90 days'"),
+    ],
+)
+def test_what_the_laws_ask_for_is_asked_by_its_name(workspace: Path, given: str, said: str) -> None:
+    with untouched(workspace):
+        assert said in refused(*CONTRACT, "--fact", given, code=2)
+
+
 def test_a_request_file_is_held_to_the_same_facts(workspace: Path) -> None:
     text = "standing: internal\nground: bias\nregime: quality\nselectors: {shard: shard-1}\n"
     Path("r.yaml").write_text(text + "facts: {poisond: true}\n")
