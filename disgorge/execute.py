@@ -101,7 +101,7 @@ def _execute(
             continue  # a report step that is done closed the request; if it is open, the ledger lost that fact
         require_no_hold(case, f"step {step.id}")
         if step.action is Action.PURGE:
-            require_purge_due(case, ledger.now().date())
+            require_purge_due(case, ledger.today())
             examinations_of(ledger, plan)  # once the old model is gone, nobody can examine it again
         on_step(step)
         start = time.perf_counter()

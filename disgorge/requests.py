@@ -55,12 +55,13 @@ def file_request(
 
     The values of :data:`HIDDEN` selectors go to the private file, and keyed marks of them into the ledger.
 
+    ``received`` is today in the workspace's time zone by default, and may be any day that is today somewhere on earth.
     Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and :class:`DisgorgeError` for an id
     that is taken; nothing is written then.
     """
-    today = ledger.now().date()
+    today = ledger.today()
     received = received or today
-    if received > today:
+    if received > ledger.latest_today():
         raise DisgorgeError(f"received {received} lies after today, {today}; give the day it arrived")
     request = RemovalRequest(
         id=request_id or f"R-{today:%Y%m%d}-{secrets.token_hex(3)}",
@@ -106,7 +107,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     impact = impact_of(ledger, case.request)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
-    decision = decide(case.judged, impact, packs, today=ledger.now().date())
+    decision = decide(case.judged, impact, packs, today=ledger.today())
     ledger.append("decision", {"request": request_id, "decision": plain(decision)})
     return decision
 
@@ -315,6 +316,6 @@ def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, r
     case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    until = extend(case.decision, case.request, packs, reason=reason, today=ledger.now().date())
+    until = extend(case.decision, case.request, packs, reason=reason, today=ledger.today())
     ledger.append("deadline-extended", {"request": request_id, "until": until.isoformat(), "reason": reason})
     return until

@@ -16,6 +16,6 @@ def grant_request(ledger: Ledger, request_id: str, *, by: str, reason: str) -> D
     case = open_case(ledger, request_id)
     if case.decision is None or case.rescoped:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.now().date())
+    granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.today())
     ledger.append("decision", {"request": request_id, "decision": plain(granted)})
     return granted

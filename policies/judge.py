@@ -58,7 +58,7 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     """
     if isinstance(request.received, dt.datetime):
         raise BadRequest(f"request {request.id}: the date of receipt has a time of day; give a date (YYYY-MM-DD)")
-    if (request.received - today).days > 1:  # a day of grace for time zones
+    if (request.received - today).days > 2:  # from UTC-12 to UTC+14 are 26 hours: up to two dates ahead
         raise BadRequest(f"request {request.id} was received on {request.received}, after today ({today}); correct it")
     names = [pack.pack for pack in packs]
     if len(set(names)) < len(names):
