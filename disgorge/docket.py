@@ -15,7 +15,9 @@ from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, restore
 from policies.decision import Decision
+from policies.events import Event, EventKind
 from policies.request import RemovalRequest
+from policies.review import is_granted_on_review
 
 
 @dataclass(slots=True)
@@ -24,6 +26,13 @@ class Case:
 
     request: RemovalRequest
     decision: Decision | None = None
+    """The decision that holds."""
+    decisions: list[Decision] = field(default_factory=list)
+    """Every decision made, oldest first; those made again with the same result are not repeated."""
+    events: list[Event] = field(default_factory=list)
+    """What happened since it was filed, in the order in which it was recorded."""
+    new_events: list[Event] = field(default_factory=list)
+    """Those recorded since the decision that holds was made, or confirmed."""
     plan: str | None = None
     """Digest of the last plan made."""
     approvals: dict[str, list[str]] = field(default_factory=dict)
@@ -41,6 +50,8 @@ class Case:
     """Whether a hold was lifted, the one under which the request was filed included."""
     until: dt.date | None = None
     """The deadline after an extension."""
+    extension: Json = None
+    """The body of the fact that extended it."""
     purge_held: dt.date | None = None
     """The day until which old weights and withdrawn items are kept, though all else is done."""
     purge_reason: str = ""
@@ -73,7 +84,26 @@ class Case:
         if before != now:
             self.until = None
         self.decision = decision
+        self.decisions.append(decision)
         self.rescoped = False
+        self.new_events.clear()
+
+    @property
+    def outdated(self) -> str:
+        """Why the decision has to be made again before anything rests on it, in words; "" if it has not."""
+        if self.closed or self.decision is None:
+            return ""
+        if self.rescoped:
+            return "near-duplicates were added since it was decided"
+        if self.new_events:
+            said = ", ".join(f"{event.kind.value} of {event.on}" for event in self.new_events)
+            return f"{said} {'was' if len(self.new_events) == 1 else 'were'} recorded since it was decided"
+        return ""
+
+    @property
+    def by_packs(self) -> Decision | None:
+        """The last decision that packs made, before what a person granted on review."""
+        return next((made for made in reversed(self.decisions) if not is_granted_on_review(made)), None)
 
     def done(self, plan: str) -> dict[str, Json]:
         """Return the results of a plan's steps that are done, by step id."""
@@ -88,8 +118,9 @@ class Case:
 
     @property
     def judged(self) -> RemovalRequest:
-        """The request as packs judge it: as filed, without the legal hold once that is lifted."""
-        return replace(self.request, legal_hold=False) if self.lifted else self.request
+        """The request as packs judge it: with what happened since, without the legal hold once that is lifted."""
+        asked = self.request.after(self.events)
+        return replace(asked, legal_hold=False) if self.lifted else asked
 
     @property
     def deadline(self) -> dt.date | None:
@@ -160,6 +191,12 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     case.facts.append(fact)
     if fact.kind == "decision":
         case.take(restore(Decision, body["decision"]))
+    elif fact.kind == "decision-confirmed":
+        case.new_events.clear()
+    elif fact.kind == "request-event":
+        event = Event(EventKind(body["kind"]), dt.date.fromisoformat(body["on"]), body["facts"])
+        case.events.append(event)
+        case.new_events.append(event)
     elif fact.kind == "plan":
         case.plan = body["plan"]
         by_plan[body["plan"]] = case
@@ -176,7 +213,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.hold = body["reason"] if body["on"] else None
         case.lifted = not body["on"]
     elif fact.kind == "deadline-extended":
-        case.until = dt.date.fromisoformat(body["until"])
+        case.until, case.extension = dt.date.fromisoformat(body["until"]), body
     elif fact.kind == "purge-held":
         case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
         case.purge_reason = body["because"]

@@ -9,6 +9,8 @@ from lineage.chain import Fact
 _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "plan": {"request": str, "plan": str, "impact": str},
     "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
+    "request-event": {"request": str, "kind": str, "on": str, "by": str, "facts": dict},
+    "decision-confirmed": {"request": str, "decision": str, "decided": str},
     "examination": {"plan": str, "release": str, "examination": str},
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},

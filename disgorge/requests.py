@@ -24,6 +24,7 @@ from disgorge.plan import Plan
 from disgorge.planning import make_plan
 from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
+from disgorge.request_events import told_of_extension
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
@@ -32,6 +33,7 @@ from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
+from policies.errors import BadRequest
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
@@ -96,20 +98,47 @@ def impact_of(ledger: Ledger, request: RemovalRequest) -> Impact:
 
 
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
-    """Decide a request by the packs and record the decision with its reasons."""
+    """Decide a request by the packs and record the decision with its reasons.
+
+    One made again because of an event that says the same as before is confirmed, not repeated: what a person granted,
+    planned and approved by it stands. An extension that was told in time stays with a deadline that moved.
+    """
     from policies.pack import decide
 
     case = open_case(ledger, request_id)
-    if case.withdrawn:
+    if case.withdrawn and not case.new_events:
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
     impact = impact_of(ledger, case.request)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
-    decision = decide(case.judged, impact, packs, today=ledger.today())
-    ledger.append("decision", {"request": request_id, "decision": plain(decision)})
+    if case.withdrawn:  # what is decided about is what the plan that was begun was made for
+        impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]))
+    decision = decide(case.judged, impact, packs, today=ledger.today(), latest=ledger.latest_today())
+    if case.new_events and case.decision is not None and case.by_packs is not None:
+        if not case.rescoped and decision.says_the_same(case.by_packs):
+            body = {"request": request_id, "decision": case.decision.digest, "decided": ledger.today().isoformat()}
+            ledger.append("decision-confirmed", body)
+            return case.decision
+    facts = [("decision", {"request": request_id, "decision": plain(decision)})]
+    ledger.append_all([*facts, *_extended_still(case, decision, packs)])
     return decision
+
+
+def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the fact that a deadline which moved stays extended, if the extension was told in time for it too."""
+    from policies.deadlines import extend
+
+    moved = case.deadline is not None and case.until is not None and decision.owed is not None
+    if not moved or not (case.extension or {}).get("told"):
+        return
+    told, reason = dt.date.fromisoformat(case.extension["told"]), case.extension["reason"]
+    try:
+        until = extend(decision, case.judged, packs, reason=reason, today=told)
+    except BadRequest:
+        return  # by the decision as it is now there is nothing to extend, or no more
+    yield "deadline-extended", {**case.extension, "until": until.isoformat()}
 
 
 def plan_request(
@@ -130,11 +159,7 @@ def plan_request(
     case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    if case.rescoped:
-        raise DisgorgeError(
-            f"near-duplicates were added to request {request_id} since it was decided; run `disgorge request decide "
-            f"{request_id}` again"
-        )
+    require_current(case)
     if case.hold is not None:
         raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
     if case.decision.outcome is Outcome.NEEDS_REVIEW:
@@ -149,7 +174,8 @@ def plan_request(
         )
     decision = case.decision
     impact = impact_of(ledger, case.request)
-    if case.withdrawn and not withdraw and not retrain_untouched:
+    redecided = case.plan is not None and plan_of(ledger, case).decision != decision.digest
+    if case.withdrawn and not withdraw and not retrain_untouched and not redecided:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -191,6 +217,14 @@ def plan_request(
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
     return plan
+
+
+def require_current(case: Case) -> None:
+    """Raise :class:`DisgorgeError` if something was recorded since the decision, which has to be made again."""
+    if case.outdated:
+        raise DisgorgeError(
+            f"request {case.request.id}: {case.outdated}; run `disgorge request decide {case.request.id}` again"
+        )
 
 
 def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
@@ -250,6 +284,7 @@ def approve_plan(
     Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
     """
     case = open_case(ledger, request_id)
+    require_current(case)
     plan = plan_of(ledger, case)
     if len(digest) < 12 or not plan.digest.startswith(digest):
         raise StalePlan(
@@ -310,12 +345,18 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
-    """Extend a request's deadline as far as its regime allows, record why, and return the new one."""
+    """Extend a request's deadline as far as its regime allows, record why, and return the new one.
+
+    Whether the requester was told in time goes by the event ``extension-told``; without one they are told today.
+    """
     from policies.deadlines import extend
 
     case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    until = extend(case.decision, case.request, packs, reason=reason, today=ledger.today())
-    ledger.append("deadline-extended", {"request": request_id, "until": until.isoformat(), "reason": reason})
+    require_current(case)
+    told = told_of_extension(case, ledger.today())
+    until = extend(case.decision, case.judged, packs, reason=reason, today=told)
+    body = {"request": request_id, "until": until.isoformat(), "reason": reason, "told": told.isoformat()}
+    ledger.append("deadline-extended", body)
     return until

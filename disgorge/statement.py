@@ -140,7 +140,7 @@ class ReportCase:
                 f"report on {self.request.id}: give a certificate or the reasons of a refusal, not both"
             )
         if self.issued.tzinfo is None:
-            raise DisgorgeError(f"report on {self.request.id}: the time of issue has no time zone; give it with the controller's")
+            raise DisgorgeError(f"report on {self.request.id}: the time of issue has no time zone; give it with one")
 
     @property
     def verdict(self) -> str:

@@ -19,13 +19,13 @@ from typing import Any
 
 from lineage.records import Impact, digest_of
 from policies.conditions import CannotEvaluate, context_of, holds
-from policies.deadlines import due
-from policies.decision import Decision, Owed, Reason
+from policies.deadlines import due_by
+from policies.decision import Decision, DueBy, Owed, Reason
 from policies.errors import BadPack, BadRequest
 from policies.facts import misfits, plain_facts, regimes_of
 from policies.request import RemovalRequest
 from policies.rules import Deadline, Effect, Pack
-from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+from policies.taxonomy import CARRIED_OUT, Family, Guarantee, Outcome, Part, Refusal, Scope
 
 HOUSE = "house"
 HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
@@ -41,25 +41,37 @@ class _Fired:
 
     reason: Reason
     effect: Effect
-    deadline: dt.date | None = None
+    deadlines: tuple[DueBy, ...] = ()
     acknowledge: dt.date | None = None
+    spared: tuple[str, ...] = ()
+
+    @property
+    def deadline(self) -> dt.date | None:
+        """The earliest day by which something must be removed."""
+        return min((due.by for due in self.deadlines if due.by and due.of is not Part.PUT_BACK), default=None)
 
     @property
     def name(self) -> str:
         return f"{self.reason.pack}/{self.reason.rule}"
 
 
-def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, today: dt.date) -> Decision:
+def decide(
+    request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, today: dt.date, latest: dt.date | None = None
+) -> Decision:
     """Return what is decided about a request and what it is owed, with every rule that fired as a reason.
 
-    Raises :class:`BadRequest` for a fact that is no plain value or a date of receipt after ``today``, and
+    ``latest`` is the last date that is today somewhere on earth, a day after ``today`` by default. Raises
+    :class:`BadRequest` for a fact that is no plain value or a date of receipt or of an event after that, and
     :class:`BadPack` for two packs of one name. Everything that could not be evaluated leads to a review, never to a
     rule silently left out.
     """
     if isinstance(request.received, dt.datetime):
         raise BadRequest(f"request {request.id}: the date of receipt has a time of day; give a date (YYYY-MM-DD)")
-    if (request.received - today).days > 2:  # from UTC-12 to UTC+14 are 26 hours: up to two dates ahead
+    last = max(latest or today, today + dt.timedelta(days=1) if today < dt.date.max else today)
+    if request.received > last:
         raise BadRequest(f"request {request.id} was received on {request.received}, after today ({today}); correct it")
+    if any(event.on > last for event in request.events):
+        raise BadRequest(f"request {request.id} has an event after today ({today}); correct its day")
     names = [pack.pack for pack in packs]
     if len(set(names)) < len(names):
         raise BadPack(f"two packs have one name among {', '.join(sorted(names))}; rename one")
@@ -68,8 +80,9 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     context = context_of(request, impact, facts=facts, regimes=regimes, today=today.isoformat())
     fired: list[_Fired] = []
     for pack in sorted(packs, key=lambda pack: pack.pack):
-        fired += _look(pack, context, request.received, facts)
+        fired += _look(pack, context, request, facts)
     fired += _house(request, impact, fired, misfits(facts, regimes, packs))
+    fired += _beyond(fired)
     families = _families(fired)
     if not families:
         fired.append(
@@ -79,7 +92,7 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     return _together(request, fired, families, overrides, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
-def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) -> Iterable[_Fired]:
+def _look(pack: Pack, context: Any, request: RemovalRequest, facts: dict[str, Any]) -> Iterable[_Fired]:
     """Return the rules of one pack that fire, and those that could not be evaluated."""
     try:
         if not holds(pack.applies, context):
@@ -98,24 +111,33 @@ def _look(pack: Pack, context: Any, received: dt.date, facts: dict[str, Any]) ->
             words = f"could not be evaluated ({problem}): {said.words}"
             yield _Fired(Reason(pack.pack, rule.id, words, said.citation, said.dated, _REVIEW, False), _TO_REVIEW)
             continue
-        dates: list[dt.date | None] = []
-        for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
-            day, problem_said = _due(wanted, received, facts)
-            dates.append(day)
-            if problem_said:
-                yield _own(
-                    f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}", _REVIEW, fired=False
+        dates: dict[str, list[DueBy]] = {"deadline": [], "acknowledgement": [], "sparing": []}
+        for label, wanted in _clocks(rule.then):
+            try:
+                dates[label].append(
+                    due_by(wanted, request.received, facts, request.events, rule=f"{pack.pack}/{rule.id}")
                 )
-        yield _Fired(said, rule.then, *dates)
+            except BadRequest as problem:
+                words = f"the {label} of {rule.id}: {problem}"
+                yield _own(f"{label}-{pack.pack}-{rule.id}", words, _REVIEW, fired=False)
+        confirm = next((each.by for each in dates["acknowledgement"]), None)
+        yield _Fired(said, rule.then, tuple(dates["deadline"]), confirm, _spared(rule.then, dates["sparing"]))
 
 
-def _due(wanted: Deadline | None, received: dt.date, facts: dict[str, Any]) -> tuple[dt.date | None, str]:
-    if wanted is None:
-        return None, ""
-    try:
-        return due(wanted, received, facts), ""
-    except BadRequest as problem:
-        return None, str(problem)
+def _clocks(effect: Effect) -> Iterable[tuple[str, Deadline]]:
+    """Yield every deadline that an effect has, with what it is for."""
+    yield from (("deadline", deadline) for deadline in effect.due)
+    if effect.acknowledge is not None:
+        yield "acknowledgement", effect.acknowledge
+    if effect.spares is not None and effect.spares.by is not None:
+        yield "sparing", effect.spares.by
+
+
+def _spared(effect: Effect, by: Sequence[DueBy]) -> tuple[str, ...]:
+    if effect.spares is None:
+        return ()
+    day = next((f" until {each.by}" for each in by if each.by), "")
+    return (f"{effect.spares.words.strip()}{day}",)
 
 
 _REVIEW = Outcome.NEEDS_REVIEW
@@ -147,6 +169,38 @@ def _house(request: RemovalRequest, impact: Impact, fired: Sequence[_Fired], dou
     if not any(item.effect.outcome and item.reason.fired for item in fired):
         words = f"no rule decides this request (regime {request.regime}, {request.standing.value}); a person decides"
         yield _own("nothing-fired", words, _REVIEW)
+
+
+def _beyond(fired: Sequence[_Fired]) -> Iterable[_Fired]:
+    """Send to a person what the rules that fired ask for and this software cannot carry out."""
+    scope = _scope(fired)
+    if scope is not None and scope not in CARRIED_OUT:
+        yield _own(
+            "scope", f"what is owed is {_BEYOND[scope]}; a person decides whether to remove more than that", _REVIEW
+        )
+    for spared in dict.fromkeys(words for item in fired for words in item.spared):
+        words = (
+            f"spared: {spared}. Which items those are is not looked up here; a person grants the request once its "
+            f"selectors leave them out, or denies it"
+        )
+        yield _own("spared", words, _REVIEW)
+
+
+_BEYOND = {
+    Scope.DATA_ONLY: (
+        "the removal of the data alone, and a removal here always takes its influence on models along, so it would "
+        "destroy models that nobody wants destroyed"
+    ),
+    Scope.NEXT_VERSION: (
+        "the removal from each model's next version on, and a removal here takes the versions in service along at once"
+    ),
+}
+
+
+def _scope(fired: Sequence[_Fired]) -> Scope | None:
+    """Return the strongest scope that is asked for; a rule that owes a guarantee and names none means influence."""
+    asked = [item.effect.scope or Scope.INFLUENCE for item in fired if item.effect.promised or item.effect.scope]
+    return max(asked, key=list(Scope).index, default=None)
 
 
 def _families(fired: Sequence[_Fired]) -> tuple[Family, ...]:
@@ -194,13 +248,15 @@ def _owed(fired: Sequence[_Fired], families: tuple[Family, ...]) -> Owed | None:
     return Owed(
         guarantee=max(guarantees),
         families=families,
-        scope=Scope.WHOLE_LINEAGE if any(e.scope is Scope.WHOLE_LINEAGE for e in effects) else Scope.INFLUENCE,
+        scope=_scope(fired) or Scope.INFLUENCE,
         deadline=min((item.deadline for item in fired if item.deadline), default=None),
         acknowledge_by=min((item.acknowledge for item in fired if item.acknowledge), default=None),
         approvals=max((e.approvals for e in effects if e.approvals), default=1),
         evidence=tuple(sorted({name for e in effects for name in e.evidence})),
         notices=tuple(dict.fromkeys(notice for e in effects for notice in e.notices)),
         utility_floor=max((e.utility_floor for e in effects if e.utility_floor is not None), default=None),
+        deadlines=tuple(due for item in fired for due in item.deadlines),
+        spared=tuple(dict.fromkeys(words for item in fired for words in item.spared)),
     )
 
 

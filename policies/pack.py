@@ -10,7 +10,7 @@ putting a file into a folder; :func:`packs_digest` tells in every decision which
 :func:`decide` is found here too, beside the packs it judges by.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from policies.conditions import parse
 from policies.deadlines import require_calendar
 from policies.errors import BadPack
 from policies.judge import decide
-from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
+from policies.rules import RESERVED_FACTS, Deadline, Effect, FactSpec, Pack
 from policies.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -98,9 +98,8 @@ def pack_of(value: Any, *, name: str) -> Pack:
     for rule in pack.rules:
         where = f"{name}: rule {rule.id}"
         _check_condition(rule.when, facts, f"{where}: when")
-        for label, deadline in (("deadline", rule.then.deadline), ("acknowledge", rule.then.acknowledge)):
-            if deadline is not None:
-                _check_deadline(deadline, facts, f"{where}: then.{label}")
+        for label, deadline in _deadlines(rule.then):
+            _check_deadline(deadline, facts, f"{where}: then.{label}")
     return pack
 
 
@@ -109,6 +108,17 @@ def _reader() -> "TypeAdapter[Pack]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(Pack)
+
+
+def _deadlines(effect: Effect) -> Iterator[tuple[str, Deadline]]:
+    """Yield every deadline of an effect with the path of its field."""
+    if effect.deadline is not None:
+        yield "deadline", effect.deadline
+    yield from ((f"deadlines.{number}", deadline) for number, deadline in enumerate(effect.deadlines))
+    if effect.acknowledge is not None:
+        yield "acknowledge", effect.acknowledge
+    if effect.spares is not None and effect.spares.by is not None:
+        yield "spares.by", effect.spares.by
 
 
 def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:

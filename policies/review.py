@@ -28,6 +28,11 @@ PACK, RULE = "review", "person"
 """How the reason that a person adds is called, where rules have their pack and name."""
 
 
+def is_granted_on_review(decision: Decision) -> bool:
+    """Return whether a person granted what the packs had left to one."""
+    return bool(decision.reasons) and (decision.reasons[-1].pack, decision.reasons[-1].rule) == (PACK, RULE)
+
+
 def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decision:
     """Return the decision as granted by a person; ``by`` is their pseudonym, never a name.
 

@@ -35,6 +35,8 @@ def overdue(look: Look) -> Iterator[Finding]:
                 f"carry it out, or extend it as its regime allows: `disgorge request show {request}`",
                 fact=place,
             )
+        elif case.decision is not None and case.decision.owed is not None and case.decision.owed.stands_still:
+            continue  # the decision says what its clock waits for
         elif case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS):
             yield Finding(
                 OVERDUE,

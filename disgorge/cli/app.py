@@ -11,6 +11,7 @@ from disgorge.cli import (
     closing,
     deciding,
     demo,
+    events,
     execution,
     ledger,
     near,
@@ -53,6 +54,7 @@ request.app.command("near")(near.near)
 for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny, deciding.hold):
     request.app.command(verb.__name__)(verb)
 request.app.command("extend")(deciding.extend)
+request.app.command("event")(events.event)
 request.app.command("close")(closing.close)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)

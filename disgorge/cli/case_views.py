@@ -20,6 +20,8 @@ def summary(case: "Case") -> dict[str, Any]:
         "ground": case.request.ground,
         "received": case.request.received,
         "due": case.deadline,
+        "events": case.events,
+        "outdated": case.outdated,
         "on_hold": case.hold,
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
@@ -68,7 +70,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return None
     if case.hold is not None:
         return f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
-    if decision is None or case.rescoped:
+    if decision is None or case.outdated:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW:
         return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
@@ -79,7 +81,10 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         if case.request.legal_hold and not case.request.facts.get("legal_hold"):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
-        return f"once the data need not be kept any more, file the request anew as it is then, and deny {name}"
+        return (
+            f"once the data need not be kept any more, record what ended that with disgorge request event {name} KIND "
+            f"--on DAY --by NAME (or --fact NAME=VALUE), then disgorge request decide {name}"
+        )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"
     if plan is None or plan.decision != decision.digest:

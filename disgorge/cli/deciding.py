@@ -24,11 +24,14 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
 
     ledger = Ledger.open()
     judged = load_packs(packs)
+    before = case_of(ledger, request).decision
     decision = decide_request(ledger, request, judged)
     if as_json:
         show.write_json(decision)
         return
     case = case_of(ledger, request)
+    if before is not None and before.digest == decision.digest:
+        show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
     paragraphs(explain(decision, case.request))
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):

@@ -87,7 +87,7 @@ def file_draft(ledger: "Ledger", draft: Draft, *, unmatched: bool = False) -> Re
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
     selectors = _selectors(ledger, draft.selectors)
-    facts = {name: _recordable(name, value) for name, value in draft.facts.items()}
+    facts = {name: recordable(name, value) for name, value in draft.facts.items()}
     if not unmatched:
         _require_match(ledger, selectors)
     return file_request(
@@ -184,7 +184,7 @@ def _scalar(text: str) -> str | int | float | bool:
     return text
 
 
-def _recordable(name: str, value: str | int | float | bool | dt.date) -> Json:
+def recordable(name: str, value: str | int | float | bool | dt.date) -> Json:
     """Return a fact as canonical JSON can carry it."""
     if isinstance(value, dt.date):
         return value.isoformat()

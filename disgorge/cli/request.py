@@ -123,6 +123,7 @@ def list_(
 @app.command("show")
 def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
+    from disgorge.cli.events import print_decisions, print_events
     from disgorge.docket import case_of, plan_of
     from lineage.ledger import Ledger
 
@@ -130,7 +131,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
     if as_json:
-        value = {"request": case.request, "decision": case.decision, "plan": plan}
+        value = {"request": case.request, "decision": case.decision, "decisions": case.decisions, "plan": plan}
         show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
         return
     asked = case.request
@@ -145,6 +146,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("received", asked.received),
             ("due", case.deadline),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
+            ("outdated", case.outdated),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", case.hold),
             ("closed", ending_words(case)),
@@ -152,6 +154,14 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("verdict", case.report["verdict"] if case.report else None),
         ]
     )
+    if case.events:
+        typer.echo()
+        show.line("what happened since:")
+        print_events(case)
+    if len(case.decisions) > 1:
+        typer.echo()
+        show.line("decided before:")
+        print_decisions(case)
     if case.decision is not None:
         from policies.explain import explain
 

@@ -96,7 +96,7 @@ def test_a_purge_waits_for_the_controllers_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "", "../../etc/passwd", "/etc"])
 def test_an_unknown_zone_is_named(tmp_path: Path, zone: str) -> None:
-    with pytest.raises(BadInput, match="unknown time_zone .* use a name of the IANA database, such as Europe/Berlin"):
+    with pytest.raises(BadInput, match=r"unknown time_zone .* use a name of the IANA database, such as Europe/Berlin"):
         workspace(tmp_path, zone)
 
 
