@@ -28,7 +28,7 @@ class Case:
     decision: Decision | None = None
     """The decision that holds."""
     decisions: list[Decision] = field(default_factory=list)
-    """Every decision made, oldest first; those made again with the same result are not repeated."""
+    """Every decision made, oldest first; one made again with the same result is not repeated."""
     events: list[Event] = field(default_factory=list)
     """What happened since it was filed, in the order in which it was recorded."""
     new_events: list[Event] = field(default_factory=list)
@@ -87,6 +87,16 @@ class Case:
         self.decisions.append(decision)
         self.rescoped = False
         self.new_events.clear()
+
+    def confirm(self, body: Json) -> None:
+        """Let an earlier decision hold after it was made again, with another deadline if the fact names one."""
+        decision = {made.digest: made for made in self.decisions}[body["decision"]]
+        if decision != self.decisions[-1]:
+            self.decisions.append(decision)
+        self.decision = decision
+        self.new_events.clear()
+        if body.get("deadline"):
+            self.until = dt.date.fromisoformat(body["deadline"])
 
     @property
     def outdated(self) -> str:
@@ -192,7 +202,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     if fact.kind == "decision":
         case.take(restore(Decision, body["decision"]))
     elif fact.kind == "decision-confirmed":
-        case.new_events.clear()
+        case.confirm(body)
     elif fact.kind == "request-event":
         event = Event(EventKind(body["kind"]), dt.date.fromisoformat(body["on"]), body["facts"])
         case.events.append(event)

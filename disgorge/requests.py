@@ -116,13 +116,49 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
         impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]))
     decision = decide(case.judged, impact, packs, today=ledger.today(), latest=ledger.latest_today())
-    if case.new_events and case.decision is not None and case.by_packs is not None:
-        if not case.rescoped and decision.says_the_same(case.by_packs):
-            body = {"request": request_id, "decision": case.decision.digest, "decided": ledger.today().isoformat()}
-            ledger.append("decision-confirmed", body)
-            return case.decision
+    if (standing := _standing(ledger, case, decision)) is not None:
+        ledger.append("decision-confirmed", _confirmation(ledger, standing, decision))
+        return standing
     facts = [("decision", {"request": request_id, "decision": plain(decision)})]
     ledger.append_all([*facts, *_extended_still(case, decision, packs)])
+    return decision
+
+
+def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+    """Return the earlier decision that stands after one made again because of events; None if the new one counts.
+
+    That is the one that holds where the new one says the same. It is also the one by which an execution was begun where
+    that is still granted and asks for the same removal: what was begun is finished by the plan there is.
+    """
+    if not case.new_events or case.rescoped:
+        return None
+    if case.by_packs is not None and decision.says_the_same(case.by_packs):
+        return case.decision
+    return begun_by(ledger, case, decision)
+
+
+def begun_by(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+    """Return the decision by which an execution was begun, if another asks for the same removal; None if none was."""
+    if not case.withdrawn or decision.outcome is not Outcome.GRANTED or decision.owed is None:
+        return None
+    plan = begun_plan(ledger, list(case.steps)[-1])
+    begun = next((made for made in case.decisions if made.digest == plan.decision), None)
+    same = begun is not None and begun.owed is not None and begun.owed.removes_the_same(decision.owed)
+    return begun if same else None
+
+
+def _confirmation(ledger: Ledger, standing: Decision, decision: Decision) -> dict[str, Any]:
+    before, now = (each.owed.deadline if each.owed else None for each in (standing, decision))
+    body = {"request": decision.request, "decision": standing.digest, "decided": ledger.today().isoformat()}
+    return body | ({"deadline": now.isoformat()} if now is not None and now != before else {})
+
+
+def record_decision(ledger: Ledger, case: Case, decision: Decision) -> Decision:
+    """Record what a person decided; return the decision that holds then, as of :func:`begun_by` perhaps an earlier."""
+    if (begun := begun_by(ledger, case, decision)) is not None:
+        ledger.append("decision-confirmed", _confirmation(ledger, begun, decision))
+        return begun
+    ledger.append("decision", {"request": decision.request, "decision": plain(decision)})
     return decision
 
 

@@ -62,6 +62,13 @@ class Owed:
     deadlines: tuple[DueBy, ...] = field(default=(), metadata={LEFT_OUT: True})
     spared: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
 
+    def removes_the_same(self, other: "Owed") -> bool:
+        """Whether both ask for the same removal: dates, notices and what was spared apart."""
+        return (
+            (self.guarantee, self.families, self.scope, self.approvals, self.evidence, self.utility_floor)
+            == (other.guarantee, other.families, other.scope, other.approvals, other.evidence, other.utility_floor)
+        )  # fmt: skip
+
     @property
     def stands_still(self) -> bool:
         """Whether a clock runs for what must be removed, and none of them can tell a day now."""

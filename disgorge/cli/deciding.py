@@ -9,7 +9,7 @@ from disgorge.cli.case_views import paragraphs, print_next, print_plan
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs, said
 from disgorge.cli.show import AsJson
-from policies.taxonomy import Refusal
+from policies.taxonomy import Refusal, Scope
 
 
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
@@ -43,6 +43,9 @@ def grant(
     request: Id,
     by: Annotated[str, typer.Option("--by", help="Who grants it, as typed; kept as a pseudonym.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    scope: Annotated[
+        Scope | None, typer.Option("--scope", help="Carry out more than is owed: influence or whole-lineage.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it."""
@@ -53,7 +56,7 @@ def grant(
     require_name(by, "grants it")
     require_reason(reason)
     ledger = Ledger.open()
-    decision = grant_request(ledger, request, by=by.strip(), reason=reason)
+    decision = grant_request(ledger, request, by=by.strip(), reason=reason, scope=scope)
     if as_json:
         show.write_json(decision)
         return
