@@ -69,7 +69,7 @@ def amend_request(
             "identity_verified": identity_verified,
         }  # fmt: skip
         if received is not None:
-            require_arrived(received, ledger.now().date())
+            require_arrived(ledger, received)
         amended = replace(
             now,
             **{name: value for name, value in given.items() if value is not None},

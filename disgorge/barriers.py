@@ -15,10 +15,22 @@ from disgorge.purge_hold import is_kept
 from disgorge.requests import impact_as_planned, impact_of
 from lineage.ledger import Ledger
 from lineage.records import Impact
+from policies.taxonomy import Outcome
 
 
 def require_decided(case: Case, plan: Plan) -> None:
-    """Raise :class:`StalePlan` unless the plan was made for the decision that holds."""
+    """Raise :class:`StalePlan` unless the plan was made for the decision that holds, and that one is current."""
+    if case.outdated:
+        raise StalePlan(
+            f"request {plan.request}: {case.outdated}; what was done stands, run `disgorge request decide "
+            f"{plan.request}` again"
+        )
+    if case.decision is not None and case.decision.outcome is not Outcome.GRANTED:
+        raise StalePlan(
+            f"request {plan.request} was decided again and is {case.decision.outcome.value} "
+            f"({case.decision.category}); nothing more is carried out, and `disgorge policy explain {plan.request}` "
+            f"says why"
+        )
     if case.decision is None or case.decision.digest != plan.decision:
         raise StalePlan(
             f"request {plan.request} was decided again after its plan was made; plan again with `disgorge request plan "

@@ -15,7 +15,9 @@ from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, Selector, restore
 from policies.decision import Decision, Duty
+from policies.events import Event, EventKind
 from policies.request import RemovalRequest
+from policies.review import is_granted_on_review
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,13 @@ class Case:
 
     request: RemovalRequest
     decision: Decision | None = None
+    """The decision that holds."""
+    decisions: list[Decision] = field(default_factory=list)
+    """Every decision made, oldest first; one made again with the same result is not repeated."""
+    events: list[Event] = field(default_factory=list)
+    """What happened since it was filed, in the order in which it was recorded."""
+    new_events: list[Event] = field(default_factory=list)
+    """Those recorded since the decision that holds was made, or confirmed."""
     plan: str | None = None
     """Digest of the last plan made."""
     approvals: dict[str, list[str]] = field(default_factory=dict)
@@ -93,6 +102,8 @@ class Case:
     """Whether a hold was lifted, the one under which the request was filed included."""
     until: dt.date | None = None
     """The deadline after an extension."""
+    extension: Json = None
+    """The body of the fact that extended it."""
     purge_held: dt.date | None = None
     """The day until which old weights and withdrawn items are kept, though all else is done."""
     purge_reason: str = ""
@@ -138,7 +149,36 @@ class Case:
         if before != now:
             self.until = None
         self.decision, self.superseded = decision, None
+        self.decisions.append(decision)
         self.rescoped = False
+        self.new_events.clear()
+
+    def confirm(self, body: Json) -> None:
+        """Let an earlier decision hold after it was made again, with another deadline if the fact names one."""
+        decision = {made.digest: made for made in self.decisions}[body["decision"]]
+        if decision != self.decisions[-1]:
+            self.decisions.append(decision)
+        self.decision = decision
+        self.new_events.clear()
+        if body.get("deadline"):
+            self.until = dt.date.fromisoformat(body["deadline"])
+
+    @property
+    def outdated(self) -> str:
+        """Why the decision has to be made again before anything rests on it, in words; "" if it has not."""
+        if self.closed or self.decision is None:
+            return ""
+        if self.rescoped:
+            return "near-duplicates were added since it was decided"
+        if self.new_events:
+            said = ", ".join(f"{event.kind.value} of {event.on}" for event in self.new_events)
+            return f"{said} {'was' if len(self.new_events) == 1 else 'were'} recorded since it was decided"
+        return ""
+
+    @property
+    def by_packs(self) -> Decision | None:
+        """The last decision that packs made, before what a person granted on review."""
+        return next((made for made in reversed(self.decisions) if not is_granted_on_review(made)), None)
 
     def done(self, plan: str) -> dict[str, Json]:
         """Return the results of a plan's steps that are done, by step id."""
@@ -153,11 +193,12 @@ class Case:
 
     @property
     def judged(self) -> RemovalRequest:
-        """The request as packs judge it: as filed, without the legal hold once that is lifted."""
+        """The request as packs judge it: with what happened since, without the legal hold once that is lifted."""
+        asked = self.request.after(self.events)
         if not self.lifted:
-            return self.request
-        facts = {name: value for name, value in self.request.facts.items() if name != "legal_hold"}
-        return replace(self.request, legal_hold=False, facts=facts)
+            return asked
+        facts = {name: value for name, value in asked.facts.items() if name != "legal_hold"}
+        return replace(asked, legal_hold=False, facts=facts)
 
     @property
     def partly_done(self) -> bool:
@@ -217,7 +258,7 @@ def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
                 f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({type(problem).__name__}); "
                 "it was appended by a program that does not know this format: restore the file as it was before"
             ) from problem
-    day = today or ledger.now().date()
+    day = today or ledger.today()
     for case in cases.values():
         case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
         if case.terms is not None and case.terms.is_over(day):
@@ -251,6 +292,12 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.amend(restore(RemovalRequest, body["amended"]), body["changed"])
     elif fact.kind == "decision":
         case.take(restore(Decision, body["decision"]))
+    elif fact.kind == "decision-confirmed":
+        case.confirm(body)
+    elif fact.kind == "request-event":
+        event = Event(EventKind(body["kind"]), dt.date.fromisoformat(body["on"]), body["facts"])
+        case.events.append(event)
+        case.new_events.append(event)
     elif fact.kind == "plan":
         case.plan = body["plan"]
         by_plan[body["plan"]] = case
@@ -266,7 +313,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     elif fact.kind == "hold":
         _take_hold(HoldTerms.of(fact), case, on=body["on"])
     elif fact.kind == "deadline-extended":
-        case.until = dt.date.fromisoformat(body["until"])
+        case.until, case.extension = dt.date.fromisoformat(body["until"]), body
     elif fact.kind == "purge-held":
         case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
         case.purge_reason = body["because"]

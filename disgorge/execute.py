@@ -108,8 +108,9 @@ def _execute(
         if step.id in case.steps.get(plan.digest, {}) and step.action is not Action.REPORT:
             continue  # a report step that is done closed the request; if it is open, the ledger lost that fact
         require_no_hold(case, f"step {step.id}")
+        require_decided(case, plan)
         if step.action is Action.PURGE:
-            require_purge_due(case, ledger.now().date())
+            require_purge_due(case, ledger.today())
             examinations_of(ledger, plan)  # once the old model is gone, nobody can examine it again
         on_step(step)
         start = time.perf_counter()

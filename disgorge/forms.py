@@ -10,6 +10,8 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "request-amended": {"request": str, "amended": dict, "changed": list, "because": str},
     "plan": {"request": str, "plan": str, "impact": str},
     "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
+    "request-event": {"request": str, "kind": str, "on": str, "by": str, "facts": dict},
+    "decision-confirmed": {"request": str, "decision": str, "decided": str},
     "examination": {"plan": str, "release": str, "examination": str},
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},

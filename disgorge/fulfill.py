@@ -28,7 +28,7 @@ from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
 from disgorge.purge_step import CALIBRATED, closures_of
 from disgorge.registry import Registrar
-from disgorge.requests import impact_of
+from disgorge.requests import impact_of, require_current
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import still_gone
 from disgorge.stage import clear_stages
@@ -86,8 +86,9 @@ def _require_open_to_it(ledger: Ledger, case: Case) -> Decision:
         raise DisgorgeError(
             f"request {name} is being carried out by a plan of its own; finish it with `disgorge request resume {name}`"
         )
-    if case.decision is None or case.rescoped:
+    if case.decision is None:
         raise DisgorgeError(f"request {name} is not decided; run `disgorge request decide {name}` first")
+    require_current(case)
     if case.decision.outcome is not Outcome.GRANTED or case.decision.owed is None:
         raise DisgorgeError(
             f"request {name} is {case.decision.outcome.value}; only a granted one is closed as fulfilled (`disgorge "

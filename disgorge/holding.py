@@ -63,7 +63,7 @@ def hold_request(
         if not any(each.selectors for each in case.item_holds):
             hold_file(ledger, request_id).unlink(missing_ok=True)
         return open_holds(case)
-    if until is not None and until <= ledger.now().date():
+    if until is not None and until <= ledger.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
     body |= {"until": until.isoformat()} if until else {}
     body |= {"serving": serving} if serving else {}

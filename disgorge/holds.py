@@ -66,7 +66,7 @@ def terms_on_all(case: Case) -> Iterator[HoldTerms]:
         yield case.terms or HoldTerms(case.hold)
     if case.judged.legal_hold or case.judged.facts.get("legal_hold") is True:
         yield HoldTerms("filed under a legal hold", fact=case.facts[0].seq if case.facts else 0)
-    decision = case.decision
+    decision = case.decision or case.superseded  # a request that was amended is on hold until it is decided again
     if decision is None or decision.outcome is not Outcome.ON_HOLD or (case.closed and case.lifted):
         return
     own = held.holding_reasons(decision)

@@ -17,7 +17,7 @@ from disgorge.plan import Action, Plan, Step, shards_after
 from disgorge.remedy_choice import Again, Hit, loss_of_use, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
-from policies.taxonomy import Guarantee, Outcome, Remedy, Scope
+from policies.taxonomy import CARRIED_OUT, Guarantee, Outcome, Remedy, Scope
 
 NOTHING: Again = {}
 
@@ -50,6 +50,11 @@ def make_plan(
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = decision.owed
+    if owed.scope not in CARRIED_OUT:
+        raise DisgorgeError(
+            f"request {decision.request} is owed {owed.scope.value}, which cannot be planned: a removal here takes the "
+            f"influence on models along; see `disgorge policy explain {decision.request}`"
+        )
     after = shards_after(shards, impact.shards)
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
     known = set(methods)

@@ -24,7 +24,7 @@ def hold_purge(ledger: Ledger, request: str, *, until: dt.date, because: str, by
 
     Raises :class:`DisgorgeError` for a day that is not to come, and :class:`AlreadyExecuted` once the purge is done.
     """
-    if until <= ledger.now().date():
+    if until <= ledger.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which {request} may be purged")
     return _record(ledger, request, until=until.isoformat(), because=because, by=by)
 
@@ -58,7 +58,7 @@ def require_purge_due(case: Case, today: dt.date) -> None:
 
 def is_kept(ledger: Ledger, case: Case) -> bool:
     """Whether all but the purge of a request is done, and the purge waits for a day to come."""
-    return case.purge_held is not None and ledger.now().date() < case.purge_held and is_unpurged(ledger, case)
+    return case.purge_held is not None and ledger.today() < case.purge_held and is_unpurged(ledger, case)
 
 
 def is_unpurged(ledger: Ledger, case: Case) -> bool:
@@ -79,7 +79,7 @@ def waiting(ledger: Ledger) -> dict[str, Case]:
 
 def due(ledger: Ledger) -> dict[str, Case]:
     """Return those of :func:`waiting` that are on no hold, or whose day has come."""
-    today = ledger.now().date()
+    today = ledger.today()
     return {n: case for n, case in waiting(ledger).items() if case.purge_held is None or case.purge_held <= today}
 
 

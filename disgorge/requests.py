@@ -27,6 +27,7 @@ from disgorge.plan import LeftOut, Plan
 from disgorge.planning import make_plan
 from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
+from disgorge.request_events import told_of_extension
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
@@ -35,6 +36,7 @@ from lineage.ledger import Ledger
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
+from policies.errors import BadRequest
 from policies.held import put_on_hold
 from policies.pack import Pack
 from policies.request import OWN_DECISION, RemovalRequest, Standing
@@ -61,12 +63,13 @@ def file_request(
     The values of :data:`HIDDEN` selectors go to the private file, and keyed marks of them into the ledger. ``packs``
     say which facts and regimes there are, and of what types; the shipped ones by default.
 
+    ``received`` is today in the workspace's time zone by default, and may be any day that is today somewhere on earth.
     Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and for a fact or a regime that no
     pack knows, and :class:`DisgorgeError` for an id that is taken; nothing is written then.
     """
-    today = ledger.now().date()
+    today = ledger.today()
     received = received or today
-    require_arrived(received, today)
+    require_arrived(ledger, received)
     request = RemovalRequest(
         id=request_id or f"R-{today:%Y%m%d}-{secrets.token_hex(3)}",
         standing=standing,
@@ -90,10 +93,10 @@ def file_request(
     return request
 
 
-def require_arrived(received: dt.date, today: dt.date) -> None:
-    """Raise :class:`DisgorgeError` for a day of receipt that is still to come."""
-    if received > today:
-        raise DisgorgeError(f"received {received} lies after today, {today}; give the day it arrived")
+def require_arrived(ledger: Ledger, received: dt.date) -> None:
+    """Raise :class:`DisgorgeError` for a day of receipt that is still to come everywhere on earth."""
+    if received > ledger.latest_today():
+        raise DisgorgeError(f"received {received} lies after today, {ledger.today()}; give the day it arrived")
 
 
 def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> RemovalRequest:
@@ -134,23 +137,84 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     """Decide a request by the packs and record the decision with its reasons.
 
     While another request's open hold covers some of the items it would remove, it is on hold, and a reason names that
-    request.
+    request. One made again because of an event that says the same as before is confirmed, not repeated: what a person
+    granted, planned and approved by it stands. An extension that was told in time stays with a deadline that moved.
     """
     from policies.pack import decide
 
     case = open_case(ledger, request_id)
-    if case.withdrawn:
+    if case.withdrawn and not case.new_events:
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
     impact = impact_of(ledger, case.request, whole=True, licenses=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
-    today = ledger.now().date()
+    if case.withdrawn:  # what is decided about is what the plan that was begun was made for
+        impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]))
+    today = ledger.today()
     found = overlaps(ledger, request_id, doomed(ledger, case))
-    decision = put_on_hold(decide(case.judged, impact, packs, today=today), [each.words for each in found], today=today)
-    ledger.append("decision", {"request": request_id, "decision": plain(decision)})
+    decision = decide(case.judged, impact, packs, today=today, latest=ledger.latest_today())
+    decision = put_on_hold(decision, [each.words for each in found], today=today)
+    if (standing := _standing(ledger, case, decision)) is not None:
+        ledger.append("decision-confirmed", _confirmation(ledger, standing, decision))
+        return standing
+    facts = [("decision", {"request": request_id, "decision": plain(decision)})]
+    ledger.append_all([*facts, *_extended_still(case, decision, packs)])
     return decision
+
+
+def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+    """Return the earlier decision that stands after one made again because of events; None if the new one counts.
+
+    That is the one that holds where the new one says the same. It is also the one by which an execution was begun where
+    that is still granted and asks for the same removal: what was begun is finished by the plan there is.
+    """
+    if not case.new_events or case.rescoped:
+        return None
+    if case.by_packs is not None and decision.says_the_same(case.by_packs):
+        return case.decision
+    return begun_by(ledger, case, decision)
+
+
+def begun_by(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+    """Return the decision by which an execution was begun, if another asks for the same removal; None if none was."""
+    if not case.withdrawn or decision.outcome is not Outcome.GRANTED or decision.owed is None:
+        return None
+    plan = begun_plan(ledger, list(case.steps)[-1])
+    begun = next((made for made in case.decisions if made.digest == plan.decision), None)
+    same = begun is not None and begun.owed is not None and begun.owed.removes_the_same(decision.owed)
+    return begun if same else None
+
+
+def _confirmation(ledger: Ledger, standing: Decision, decision: Decision) -> dict[str, Any]:
+    before, now = (each.owed.deadline if each.owed else None for each in (standing, decision))
+    body = {"request": decision.request, "decision": standing.digest, "decided": ledger.today().isoformat()}
+    return body | ({"deadline": now.isoformat()} if now is not None and now != before else {})
+
+
+def record_decision(ledger: Ledger, case: Case, decision: Decision) -> Decision:
+    """Record what a person decided; return the decision that holds then, as of :func:`begun_by` perhaps an earlier."""
+    if (begun := begun_by(ledger, case, decision)) is not None:
+        ledger.append("decision-confirmed", _confirmation(ledger, begun, decision))
+        return begun
+    ledger.append("decision", {"request": decision.request, "decision": plain(decision)})
+    return decision
+
+
+def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the fact that a deadline which moved stays extended, if the extension was told in time for it too."""
+    from policies.deadlines import extend
+
+    moved = case.deadline is not None and case.until is not None and decision.owed is not None
+    if not moved or not (case.extension or {}).get("told"):
+        return
+    told, reason = dt.date.fromisoformat(case.extension["told"]), case.extension["reason"]
+    try:
+        until = extend(decision, case.judged, packs, reason=reason, today=told)
+    except BadRequest:
+        return  # by the decision as it is now there is nothing to extend, or no more
+    yield "deadline-extended", {**case.extension, "until": until.isoformat()}
 
 
 def plan_request(
@@ -171,11 +235,7 @@ def plan_request(
     case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    if case.rescoped:
-        raise DisgorgeError(
-            f"near-duplicates were added to request {request_id} since it was decided; run `disgorge request decide "
-            f"{request_id}` again"
-        )
+    require_current(case)
     if case.hold is not None:
         raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
     if case.decision.outcome is Outcome.NEEDS_REVIEW:
@@ -191,9 +251,10 @@ def plan_request(
     decision = case.decision
     require_unheld(ledger, case, doomed(ledger, case), before="it is planned")
     impact = impact_of(ledger, case.request)
+    redecided = case.plan is not None and plan_of(ledger, case).decision != decision.digest
     if case.partly_done and not impact.items:
         _refuse_all_held(ledger, case)
-    if case.withdrawn and not withdraw and not retrain_untouched:
+    if case.withdrawn and not withdraw and not retrain_untouched and not redecided:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -236,6 +297,14 @@ def plan_request(
     kept = ledger.objects.put(canonical(impact))
     ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
     return plan
+
+
+def require_current(case: Case) -> None:
+    """Raise :class:`DisgorgeError` if something was recorded since the decision, which has to be made again."""
+    if case.outdated:
+        raise DisgorgeError(
+            f"request {case.request.id}: {case.outdated}; run `disgorge request decide {case.request.id}` again"
+        )
 
 
 def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
@@ -323,6 +392,7 @@ def approve_plan(
     Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
     """
     case = open_case(ledger, request_id)
+    require_current(case)
     plan = plan_of(ledger, case)
     if len(digest) < 12 or not plan.digest.startswith(digest):
         raise StalePlan(
@@ -383,12 +453,18 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
-    """Extend a request's deadline as far as its regime allows, record why, and return the new one."""
+    """Extend a request's deadline as far as its regime allows, record why, and return the new one.
+
+    Whether the requester was told in time goes by the event ``extension-told``; without one they are told today.
+    """
     from policies.deadlines import extend
 
     case = open_case(ledger, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    until = extend(case.decision, case.request, packs, reason=reason, today=ledger.now().date())
-    ledger.append("deadline-extended", {"request": request_id, "until": until.isoformat(), "reason": reason})
+    require_current(case)
+    told = told_of_extension(case, ledger.today())
+    until = extend(case.decision, case.judged, packs, reason=reason, today=told)
+    body = {"request": request_id, "until": until.isoformat(), "reason": reason, "told": told.isoformat()}
+    ledger.append("deadline-extended", body)
     return until

@@ -106,7 +106,8 @@ class ReportCase:
     maps a release to samples before and after, shape (n, h, w), in [0, 1]. ``compositions`` are the new ones by
     release, ``recipes`` those of all their components, ``shards`` what these read. ``facts`` are the ledger's facts
     about this request, each with seq, at, kind, body, previous, digest; ``proved`` shows that they are in it.
-    ``until`` is the deadline after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
+    ``issued`` is in the controller's time zone: deadlines are compared with the day there. ``until`` is the deadline
+    after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
     ``signed_by`` is the id of the key that signs the statement, ``pdf`` whether a PDF goes with it.
     """
 
@@ -139,7 +140,7 @@ class ReportCase:
                 f"report on {self.request.id}: give a certificate or the reasons of a refusal, not both"
             )
         if self.issued.tzinfo is None:
-            raise DisgorgeError(f"report on {self.request.id}: the time of issue has no time zone; give it in UTC")
+            raise DisgorgeError(f"report on {self.request.id}: the time of issue has no time zone; give it with one")
 
     @property
     def verdict(self) -> str:

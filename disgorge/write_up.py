@@ -111,7 +111,7 @@ def report_case(
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
         proved=prove([link.digest for _, link in ledger.journal.lines()], [fact.seq for fact in case.facts]),
-        issued=ledger.now(),
+        issued=ledger.local_time(),
         samples=samples,
         until=case.until,
     )

@@ -20,6 +20,7 @@ import re
 import secrets
 import shutil
 import tomllib
+import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -62,7 +63,10 @@ _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
 format = 1
 lock_seconds = 30   # how long a writer waits for another one
+# time_zone = "Europe/Berlin"   # whose days count for receipt and deadlines; by default the machine's
 """
+_FURTHEST_EAST = dt.timezone(dt.timedelta(hours=14))
+"""The time zone in which a day begins first: UTC+14, the Line Islands."""
 
 
 def system_clock() -> dt.datetime:
@@ -76,7 +80,9 @@ class Ledger:
     def __init__(self, workspace: Path, *, clock: Clock = system_clock):
         self.workspace = workspace
         self.home = workspace / FOLDER
-        self.journal = Journal(self.home, lock_seconds=_lock_seconds(self.home / "config.toml"))
+        settings = _settings(self.home / "config.toml")
+        self.journal = Journal(self.home, lock_seconds=_lock_seconds(self.home / "config.toml", settings))
+        self._time_zone = _time_zone(self.home / "config.toml", settings)
         self.objects = Objects(self.home / "objects")
         self.private = Private(self.home / "private")
         self._clock = clock
@@ -120,6 +126,18 @@ class Ledger:
     def now(self) -> dt.datetime:
         """Return the time of the clock this ledger was opened with, in UTC."""
         return self._clock().astimezone(dt.UTC)
+
+    def local_time(self) -> dt.datetime:
+        """Return the time now in the workspace's ``time_zone``, by default the machine's."""
+        return self.now().astimezone(self._time_zone)
+
+    def today(self) -> dt.date:
+        """Return the controller's day, in which receipt, deadlines, overdue, decided and purge dates are counted."""
+        return self.local_time().date()
+
+    def latest_today(self) -> dt.date:
+        """Return the latest date that is today anywhere on earth: what arrived there, arrived by then."""
+        return self.now().astimezone(_FURTHEST_EAST).date()
 
     def manifest_path(self, shard: str) -> Path:
         """Return where the manifest of the shard with that digest is."""
@@ -245,15 +263,32 @@ def _stamp(now: dt.datetime) -> str:
     return now.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _lock_seconds(config: Path) -> float:
+def _settings(config: Path) -> dict[str, Any]:
     try:
-        value = tomllib.loads(config.read_text(encoding="utf-8")).get("lock_seconds", LOCK_SECONDS)
+        return tomllib.loads(config.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return LOCK_SECONDS
+        return {}
     except (OSError, ValueError) as problem:
         raise BadInput(
             f"{config}: cannot be read ({problem}); correct it, or delete it to use the defaults"
         ) from problem
+
+
+def _time_zone(config: Path, settings: dict[str, Any]) -> zoneinfo.ZoneInfo | None:
+    """Return the zone that the settings name, or None for the machine's."""
+    name = settings.get("time_zone")
+    if name is None:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError, TypeError):
+        raise BadInput(
+            f"{config}: unknown time_zone {name!r:.60}; use a name of the IANA database, such as Europe/Berlin"
+        ) from None
+
+
+def _lock_seconds(config: Path, settings: dict[str, Any]) -> float:
+    value = settings.get("lock_seconds", LOCK_SECONDS)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_LOCK_SECONDS:
         most = f"{_MOST_LOCK_SECONDS:,}"
         raise BadInput(

@@ -12,6 +12,7 @@ defaults, and ``expect`` checks only what it names::
                  shards: [{name: holder-3, license: CC-BY-4.0, core: false}]}
         expect: {outcome: granted, guarantee: exact, deadline: 2027-02-28, rules: [gdpr/erasure]}
 
+``events: [{kind: identity-asked, on: 2026-03-04}]`` in a request are what happened since, each with ``facts`` if any.
 ``packs: [gdpr]`` judges by some of the packs only, ``with_packs`` adds packs written in place, ``extend`` asks for an
 extension afterwards. ``expect: {error: TEXT}`` wants a refusal whose message holds the text. :mod:`policies.cases`
 runs them.
@@ -19,7 +20,7 @@ runs them.
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ from lineage.records import (
     digest_of,
 )
 from policies.errors import PolicyError
+from policies.events import Event
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
 from policies.yaml_text import read_yaml
@@ -108,6 +110,7 @@ class RequestFacts:
     identity_verified: bool = False
     legal_hold: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
 
     def build(self) -> RemovalRequest:
         """Return the request; :class:`BadRequest` as when it is filed."""
@@ -116,7 +119,7 @@ class RequestFacts:
             for name, values in self.selectors.items()
             for value in (values if isinstance(values, list) else [values])
         ]
-        return RemovalRequest(
+        request = RemovalRequest(
             id=self.id,
             standing=self.standing,
             ground=self.ground,
@@ -125,10 +128,13 @@ class RequestFacts:
             received=self.received,
             identity_verified=self.identity_verified,
             legal_hold=self.legal_hold,
-            facts={
-                name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.facts.items()
-            },
+            facts=_plain(self.facts),
         )
+        return request.after(replace(event, facts=_plain(event.facts)) for event in self.events)
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, dt.date) else value for name, value in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class ExtendFacts:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a case wants; None checks nothing. Lists want each entry, ``notices``, ``overrides`` and ``duties`` a part.
+    """What a case wants; None checks nothing. Lists want each entry, those of text a part of one.
 
     ``claims`` are the outcomes of packs' own claims; a duty reads ``by 2026-04-02: ...``; ``no_due`` is a part of the
     sentence why no day runs.
@@ -159,6 +165,11 @@ class Expected:
     scope: str | None = None
     deadline: dt.date | None = None
     no_deadline: bool | None = None
+    deadlines: dict[str, dt.date | None] = field(default_factory=dict)
+    """By the part they are of: the earliest day, None if none can be told."""
+    not_before: dt.date | None = None
+    counted: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
     acknowledge_by: dt.date | None = None
     approvals: int | None = None
     utility_floor: float | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.case_files import Case, Expected, load_cases
 from policies.deadlines import extend
-from policies.decision import Decision
+from policies.decision import Decision, Owed
 from policies.errors import PolicyError
 from policies.pack import Pack, agree, decide, pack_of
 
@@ -81,6 +81,31 @@ def _packs_of(case: Case, file: str, packs: Sequence[Pack]) -> tuple[Pack, ...]:
     return agree([*((pack, pack.pack) for pack in chosen), *((pack, file) for pack in added)])
 
 
+def _compare_dates(expected: Expected, owed: Owed | None) -> list[str]:
+    """Return what is otherwise about deadlines of single parts, how they were counted, and what is spared."""
+    dues = owed.deadlines if owed else ()
+    by: dict[str, dt.date | None] = {}
+    for due in dues:
+        days = [day for day in (by.get(due.of.value), due.by) if day]
+        by[due.of.value] = min(days, default=None)
+    problems = [
+        f"deadline of {part}: wanted {wanted}, came {by.get(part, 'none')}"
+        for part, wanted in expected.deadlines.items()
+        if part not in by or by[part] != wanted
+    ]
+    opens = [due.not_before for due in dues if due.not_before]
+    if expected.not_before is not None and expected.not_before not in opens:
+        problems.append(f"not_before: wanted {expected.not_before}, came {opens}")
+    said = [due.counted for due in dues]
+    problems += [
+        f"no deadline is counted {part!r}: {said}" for part in expected.counted if not any(part in w for w in said)
+    ]
+    spared = owed.spared if owed else ()
+    return problems + [
+        f"nothing spared says {part!r}" for part in expected.spared if not any(part in w for w in spared)
+    ]
+
+
 def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> list[str]:
     owed = decision.owed
     came: dict[str, Any] = {
@@ -117,6 +142,7 @@ def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> l
     notices = owed.notices if owed else ()
     problems += [f"no notice says {part!r}" for part in expected.notices if not any(part in said for said in notices)]
     problems += _compare_claims(expected, decision)
+    problems += _compare_dates(expected, owed)
     overrides = decision.overrides
     return problems + [
         f"no override says {part!r}" for part in expected.overrides if not any(part in said for said in overrides)

@@ -65,7 +65,10 @@ def _no_day(looked: Looked) -> str:
     ]
     if unclear:
         return f"no day can be told: {'; '.join(unclear)}"
-    if any(rule.then.deadline for rule in looked.pack.rules):
+    waiting = [due.counted for item in looked.fired for due in item.deadlines if due.by is None]
+    if waiting:
+        return f"no day can be told now: {'; '.join(waiting)}"
+    if any(rule.then.due for rule in looked.pack.rules):
         return f"no rule of {looked.pack.pack} that fired sets a day for the answer"
     return f"{looked.pack.pack} sets no day for an answer"
 
@@ -118,11 +121,19 @@ def owed_of(fired: Sequence[Fired]) -> Owed | None:
     return Owed(
         guarantee=max(guarantees),
         families=families_of(fired),
-        scope=Scope.WHOLE_LINEAGE if any(e.scope is Scope.WHOLE_LINEAGE for e in effects) else Scope.INFLUENCE,
+        scope=scope_of(fired) or Scope.INFLUENCE,
         deadline=min((item.deadline for item in fired if item.deadline), default=None),
         acknowledge_by=min((item.acknowledge for item in fired if item.acknowledge), default=None),
         approvals=max((e.approvals for e in effects if e.approvals), default=1),
         evidence=tuple(sorted({name for e in effects for name in e.evidence})),
         notices=tuple(dict.fromkeys(notice for e in effects for notice in e.notices)),
         utility_floor=max((e.utility_floor for e in effects if e.utility_floor is not None), default=None),
+        deadlines=tuple(dict.fromkeys(due for item in fired for due in item.deadlines)),
+        spared=tuple(dict.fromkeys(words for item in fired for words in item.spared)),
     )
+
+
+def scope_of(fired: Iterable[Fired]) -> Scope | None:
+    """Return the strongest scope that is asked for; a rule that owes a guarantee and names none means influence."""
+    asked = [item.effect.scope or Scope.INFLUENCE for item in fired if item.effect.promised or item.effect.scope]
+    return max(asked, key=list(Scope).index, default=None)

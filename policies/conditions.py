@@ -5,8 +5,9 @@ no Python is evaluated. It ends *soon* because lists are gone through at most tw
 longer than anybody waits. The cost: what needs three has to be said otherwise. A condition sees:
 
 - ``request``: ``id``, ``standing``, ``ground``, ``regime``, ``regimes`` (its regime and those its fact ``also_under``
-  names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``)
-  and ``facts``;
+  names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``),
+  ``facts``, ``events`` (each ``kind`` and ``on``, an ISO date, in order) and ``pending`` (the kinds of events that
+  began something which none has ended, such as ``"stayed" in request.pending``);
 - ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, ``without_basis`` (how many shards have no legal
   basis recorded), and the lists ``shards``, ``components``, ``releases`` (names), ``licenses`` (SPDX identifiers and
   such, see :mod:`policies.licenses`), ``legal_bases`` (of :mod:`policies.legal_basis`), ``unknown_licenses`` and
@@ -28,6 +29,7 @@ from typing import Any
 
 from lineage.records import Impact
 from policies.errors import BadPack, BadRequest, PolicyError
+from policies.events import ENDS, EventKind, pending
 from policies.impact_words import ImpactWords, words_of
 from policies.request import RemovalRequest
 
@@ -36,7 +38,7 @@ MAX_LENGTH = 2000
 
 REQUEST_NAMES = (
     "id", "standing", "ground", "regime", "regimes", "received", "identity_verified", "legal_hold", "selectors",
-    "facts",
+    "facts", "events", "pending",
 )  # fmt: skip
 IMPACT_NAMES = (
     "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
@@ -59,6 +61,10 @@ _MACRO_OR_BRACKET = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(|
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _MEMBER = re.compile(r"(?<![\w.])(request|impact)\s*\.\s*(\w+)")
 _FACT = re.compile(r"(?<![\w.])request\s*\.\s*facts\s*\.\s*(\w+)")
+_KIND = re.compile(r"""\.\s*kind\s*[!=]=\s*["']([^"']*)["']|["']([^"']*)["']\s*[!=]=\s*\w+\s*\.\s*kind\b""")
+_KINDS = re.compile(r"""\.\s*kind\s+in\s*\[([^\]]*)\]""")
+_PENDING = re.compile(r"""["']([^"']*)["']\s+in\s+request\s*\.\s*pending\b""")
+_QUOTED = re.compile(r"""["']([^"']*)["']""")
 _INDEXED = re.compile(r"(?<![\w.])(?:request|impact)(?:\s*\.\s*facts)?\s*\[")
 
 
@@ -99,9 +105,20 @@ def parse(text: str, *, facts: Collection[str]) -> None:
             raise BadPack(f"condition names {root}.{name}; {root} has {_listed(names)}")
     if _INDEXED.search(bare):
         raise BadPack("condition reads with [...]; write request.facts.name, so that the name can be checked")
+    _require_kinds(text)
     undeclared = set(_FACT.findall(bare)) - set(facts)
     if undeclared:
         raise BadPack(f"condition reads the fact {_listed(undeclared)}; declare it under `facts`")
+
+
+def _require_kinds(text: str) -> None:
+    """Raise :class:`BadPack` where a condition compares with a kind of event that there is not, or that never ends."""
+    named = {one or other for one, other in _KIND.findall(text)}
+    named.update(kind for inside in _KINDS.findall(text) for kind in _QUOTED.findall(inside))
+    if unknown := named - {kind.value for kind in EventKind}:
+        raise BadPack(f"condition names the event {_listed(unknown)}, which is none of {_listed(list(EventKind))}")
+    if unknown := set(_PENDING.findall(text)) - {kind.value for kind in ENDS}:
+        raise BadPack(f"condition names {_listed(unknown)} as pending; what can be is {_listed(list(ENDS))}")
 
 
 def _nested(bare: str) -> int:
@@ -162,6 +179,8 @@ def context_of(
             "legal_hold": request.legal_hold,
             "selectors": [{"field": selector.field, "value": selector.value} for selector in request.selectors],
             "facts": dict(facts),
+            "events": [{"kind": event.kind.value, "on": event.on.isoformat()} for event in request.events],
+            "pending": [kind.value for kind in pending(request.events)],
         },
         "impact": {
             "items": impact.items,

@@ -1,31 +1,44 @@
-"""Deadlines by the calendar: when something is due, and how far it may be extended.
+"""Deadlines by the calendar: when something is due, what stops the clock, and how far a deadline may be extended.
 
 - A month is a calendar month: the same date in a later month, or that month's last day if there is no such date
   (Council Regulation (EEC, Euratom) No 1182/71 of 3 June 1971, Article 3(2)(c)). The day of receipt is not counted
   (Article 3(1)).
 - A business day is neither a weekend day nor a public holiday of the calendar the rule names.
 - A period in months or days that ends on a weekend or holiday runs to the next working day under Article 3(4) of that
-  regulation. A pack asks for this with ``roll``; the shipped packs do not, so their dates are never too late.
+  regulation. A pack asks for this with ``roll``, which then holds for each period of the rule: acknowledgement, the
+  extended date, the last day to tell of an extension. The shipped packs do not, so their dates are never too late, and
+  the decision says so. Article 3(5), by which a period of two days or more has at least two working days, is not
+  applied: the date is then earlier, never later.
 - An extended period is counted from receipt as a whole: one month and two further ones from January 31 end on April
   30, not on April 28.
+- A clock that stands still between two events (``stops``) gets the days between added. Days before receipt do not
+  count, nor does a stop that begins when the period has run out. While it stands still there is no date, and the
+  decision says what it waits for.
 
 >>> add_months(dt.date(2027, 1, 31), 1)
 datetime.date(2027, 2, 28)
 >>> due(Deadline(months=1, calendar="DE", roll=True), dt.date(2026, 11, 25), {})
 datetime.date(2026, 12, 28)
+>>> stops = Stop(EventKind.IDENTITY_ASKED, EventKind.IDENTITY_SHOWN)
+>>> asked, shown = Event(stops.from_, dt.date(2026, 3, 4)), Event(EventKind.IDENTITY_SHOWN, dt.date(2026, 3, 11))
+>>> due(Deadline(months=1, stops=stops), dt.date(2026, 3, 2), {}, [asked, shown])
+datetime.date(2026, 4, 9)
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from lineage.records import digest_of
-from policies.decision import Decision
+from policies.decision import Decision, DueBy
 from policies.errors import BadPack, BadRequest
+from policies.events import ENDS, Event, EventKind, in_order, open_events, spans
 from policies.request import RemovalRequest
-from policies.rules import MAX_DAYS, Deadline, Extension, Pack
-from policies.taxonomy import Outcome
+from policies.rules import MAX_DAYS, Deadline, Extension, Pack, Stop
+from policies.taxonomy import Outcome, Part
 
 
 def add_months(start: dt.date, months: int) -> dt.date:
@@ -35,15 +48,17 @@ def add_months(start: dt.date, months: int) -> dt.date:
     return start + relativedelta(months=months)
 
 
-def add_business_days(start: dt.date, days: int, *, calendar: str) -> dt.date:
+def add_business_days(start: dt.date, days: int, *, calendar: str, saturdays: bool = False) -> dt.date:
     """Return the ``days``-th business day after ``start``; ``start`` itself is not counted."""
-    later: dt.date = _holidays(calendar).get_nth_working_day(start, days)
+    later: dt.date = _holidays(calendar, saturdays).get_nth_working_day(start, days)
     return later
 
 
-def next_working_day(day: dt.date, *, calendar: str) -> dt.date:
+def next_working_day(day: dt.date, *, calendar: str, saturdays: bool = False) -> dt.date:
     """Return ``day``, or the first working day after it when it is a weekend day or a holiday."""
-    return day if _holidays(calendar).is_working_day(day) else add_business_days(day, 1, calendar=calendar)
+    if _holidays(calendar, saturdays).is_working_day(day):
+        return day
+    return add_business_days(day, 1, calendar=calendar, saturdays=saturdays)
 
 
 def require_calendar(name: str) -> None:
@@ -55,52 +70,167 @@ def require_calendar(name: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _holidays(name: str) -> Any:
+def _holidays(name: str, saturdays: bool = False) -> Any:
     import holidays  # large, and only some rules need it
 
-    if name in holidays.list_supported_financial():
-        return holidays.financial_holidays(name)
     country, _, part = name.partition("-")
-    return holidays.country_holidays(country, subdiv=part or None)
+    found: Any = (
+        holidays.financial_holidays(name)
+        if name in holidays.list_supported_financial()
+        else holidays.country_holidays(country, subdiv=part or None)
+    )
+    if saturdays:
+        found.weekend = set(found.weekend) - {5}
+    return found
 
 
-def due(deadline: Deadline, received: dt.date, facts: Mapping[str, Any]) -> dt.date:
-    """Return when a deadline falls for a request received on that day.
+def due(
+    deadline: Deadline, received: dt.date, facts: Mapping[str, Any], events: Sequence[Event] = ()
+) -> dt.date | None:
+    """Return when a deadline falls for a request received on that day; None while no day can be told.
 
     Raises :class:`BadRequest` when the fact it needs is missing or no date (no number of days), or when the date
     leaves the calendar.
     """
+    return due_by(deadline, received, facts, events, rule="").by
+
+
+def due_by(
+    deadline: Deadline, received: dt.date, facts: Mapping[str, Any], events: Sequence[Event], *, rule: str
+) -> DueBy:
+    """Return a deadline's day, and in words how it was counted or what it waits for. Errors as of :func:`due`."""
+    of = deadline.of or Part.ALL
     if deadline.fact is not None:
-        return _date_fact(deadline.fact, facts)
-    days = deadline.days
-    if deadline.days_fact is not None and deadline.days_fact in facts:
-        days = _days_fact(deadline.days_fact, facts)
-    try:
-        if deadline.business_days:
-            return add_business_days(received, deadline.business_days, calendar=str(deadline.calendar))
-        return _rolled(
-            deadline, add_months(received, deadline.months) if deadline.months else _add_days(received, days)
-        )
-    except (OverflowError, ValueError):
-        raise BadRequest(
-            f"a deadline counted from {received} leaves the calendar; correct the date of receipt"
-        ) from None
+        return DueBy(of, _date_fact(deadline.fact, facts), rule, f"the day that the fact {deadline.fact} gives")
+    days = _days(deadline, facts)
+    with _within_calendar(received):
+        end = _end(deadline, received, events, lambda start: _period(deadline, start, days))
+        first = None
+        if deadline.not_before and end.day:
+            opens = _end(deadline, received, events, lambda start: _window(deadline, start, deadline.not_before)).day
+            first = min(opens or end.day, end.day)
+    return DueBy(of, end.day, rule, f"{_period_words(deadline, days)} {end.words}{_rolling_words(deadline)}", first)
 
 
-def extended(deadline: Deadline, received: dt.date, facts: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None:
-    """Return a deadline's date after its extension and the last day to tell of it; None if it has no extension."""
+def extended(
+    deadline: Deadline, received: dt.date, facts: Mapping[str, Any], events: Sequence[Event] = ()
+) -> tuple[dt.date, dt.date] | None:
+    """Return a deadline's date after its extension and the last day to tell of it; None if it has no extension.
+
+    Raises :class:`BadRequest` as :func:`due`, and while the clock stands still.
+    """
     extension = deadline.extension
     if extension is None:
         return None
+    days = _days(deadline, facts)
+    with _within_calendar(received):
+        until = _end(deadline, received, events, lambda start: _longer(deadline, extension, start, days))
+        tell_by = _end(deadline, received, events, lambda start: _tell_by(extension, start))
+    if until.day is None or tell_by.day is None:
+        raise BadRequest(f"no day can be told now ({until.words}); extend it once the clock runs again")
+    return until.day, tell_by.day
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last day of a period, None while none can be told, and from what it runs in words."""
+
+    day: dt.date | None
+    words: str
+
+
+def _end(deadline: Deadline, received: dt.date, events: Sequence[Event], period: Callable[[dt.date], dt.date]) -> _End:
+    """Return where a period ends: from receipt or its event, stopped where its rule says, rolled if the rule rolls."""
+    events = in_order(events)
+    start, words = received, f"from receipt on {received}"
+    if (kind := deadline.from_event) is not None:
+        begun = _first(kind, events)
+        if begun is None:
+            return _End(None, f"from {kind.value}, which is not recorded or is settled")
+        start, words = begun, f"from {kind.value} on {begun}"
+    end, counted, stood = period(start), start, 0
+    for began, ended, stop in _stopped(deadline, events):
+        if began > end:
+            continue  # the period had run out
+        if ended is None:
+            ends = " or ".join(kind.value for kind in stop.ends)
+            return _End(None, f"{words}; the clock stands still since {began} ({stop.from_.value}), until {ends}")
+        if stop.anew:
+            if ended > start:
+                start, words = ended, f"from {' or '.join(kind.value for kind in stop.ends)} on {ended}"
+                end = max(end, period(start))
+        elif ended > (since := max(began, counted)):
+            end, counted, stood = end + (ended - since), ended, stood + (ended - since).days
+    if stood:
+        words += f", and {stood} {'day' if stood == 1 else 'days'} more in which the clock stood still"
+    if deadline.roll or deadline.business_days:
+        end = next_working_day(end, calendar=str(deadline.calendar), saturdays=deadline.saturdays)
+    return _End(end, words)
+
+
+def _first(kind: EventKind, events: Sequence[Event]) -> dt.date | None:
+    """Return the day of the first event of a kind that nothing has ended."""
+    still = open_events(events) if kind in ENDS else iter(events)
+    return next((event.on for event in still if event.kind is kind), None)
+
+
+def _stopped(deadline: Deadline, events: Sequence[Event]) -> Iterator[tuple[dt.date, dt.date | None, Stop]]:
+    """Yield from when to when the clock stood still, in order; None for a stop that goes on."""
+    found = [
+        (began, ended, stop) for stop in deadline.all_stops for began, ended in spans(events, stop.from_, stop.ends)
+    ]
+    yield from sorted(found, key=lambda each: (each[0], each[1] or dt.date.max))
+
+
+def _days(deadline: Deadline, facts: Mapping[str, Any]) -> int:
+    if deadline.days_fact is not None and deadline.days_fact in facts:
+        return _days_fact(deadline.days_fact, facts)
+    return deadline.days
+
+
+def _period(deadline: Deadline, start: dt.date, days: int) -> dt.date:
+    if deadline.business_days:
+        return _window(deadline, start, deadline.business_days)
+    return add_months(start, deadline.months) if deadline.months else _add_days(start, days)
+
+
+def _window(deadline: Deadline, start: dt.date, count: int) -> dt.date:
+    """Return the day so many of the deadline's own units after the start."""
+    if deadline.business_days:
+        return add_business_days(start, count, calendar=str(deadline.calendar), saturdays=deadline.saturdays)
+    return add_months(start, count) if deadline.months else _add_days(start, count)
+
+
+def _longer(deadline: Deadline, extension: Extension, start: dt.date, days: int) -> dt.date:
+    """Return the end of the whole period, its extension included."""
+    if deadline.months and extension.months:
+        return add_months(start, deadline.months + extension.months)
+    first = _period(deadline, start, days)
+    return add_months(first, extension.months) if extension.months else _add_days(first, extension.days)
+
+
+def _period_words(deadline: Deadline, days: int) -> str:
+    if deadline.business_days:
+        week = "Saturdays counted, " if deadline.saturdays else ""
+        return f"{deadline.business_days} business days ({week}{deadline.calendar})"
+    if deadline.months:
+        return "one calendar month" if deadline.months == 1 else f"{deadline.months} calendar months"
+    return "one day" if days == 1 else f"{days} days"
+
+
+def _rolling_words(deadline: Deadline) -> str:
+    if deadline.business_days:
+        return ""
+    if deadline.roll:
+        return f"; a last day that is no working day ({deadline.calendar}) moves to the next one"
+    return "; counted without moving a last day that is a weekend or holiday, so never too late"
+
+
+@contextmanager
+def _within_calendar(received: dt.date) -> Iterator[None]:
+    """Turn a date that leaves the calendar into a :class:`BadRequest`."""
     try:
-        if deadline.months and extension.months:
-            until = add_months(received, deadline.months + extension.months)
-        else:
-            first = due(
-                Deadline(months=deadline.months, days=deadline.days, days_fact=deadline.days_fact), received, facts
-            )
-            until = add_months(first, extension.months) if extension.months else _add_days(first, extension.days)
-        return _rolled(deadline, until), _tell_by(extension, received)
+        yield
     except (OverflowError, ValueError):
         raise BadRequest(
             f"a deadline counted from {received} leaves the calendar; correct the date of receipt"
@@ -124,6 +254,9 @@ def extend(
         raise BadRequest(f"{name} was decided by other packs than these; decide it again, then extend")
     if not reason.strip():
         raise BadRequest(f"{name}: an extension needs a reason, and whoever asked must be told it; give one")
+    if decision.outcome is not Outcome.DENIED and decision.owed is not None and decision.owed.stands_still:
+        waits = next(due.counted for due in decision.owed.deadlines if due.by is None)
+        raise BadRequest(f"{name} has no deadline now ({waits}); extend it once the clock runs again")
     if decision.outcome is Outcome.DENIED or decision.owed is None or decision.owed.deadline is None:
         raise BadRequest(f"{name} is {decision.outcome.value} and has no deadline to extend")
     apart = {claim.pack for claim in decision.claims if not _owes(claim.outcome, decision.outcome)}
@@ -131,12 +264,17 @@ def extend(
     dates: list[tuple[dt.date, str]] = []
     for pack in packs:
         for rule in pack.rules:
-            if rule.then.deadline is None or (pack.pack, rule.id) not in fired:
+            if (pack.pack, rule.id) not in fired:
                 continue
-            try:
-                dates.append(_latest(rule.then.deadline, request, today, f"{pack.pack}/{rule.id}", rule.citation))
-            except BadRequest:
-                continue  # the decision says that this deadline could not be told; a person set the matter right
+            for deadline in rule.then.due:
+                if deadline.of is Part.PUT_BACK:
+                    continue
+                try:
+                    latest = _latest(deadline, request, today, f"{pack.pack}/{rule.id}", rule.citation)
+                except BadRequest:
+                    continue  # the decision says that this deadline could not be told; a person set the matter right
+                if latest is not None:
+                    dates.append(latest)
     until, why = min(dates, default=(decision.owed.deadline, "no rule set it"))
     if until <= decision.owed.deadline:
         raise BadRequest(f"{name}: the deadline {decision.owed.deadline} cannot be extended: {why}")
@@ -150,20 +288,18 @@ def _owes(claim: Outcome, decided: Outcome) -> bool:
 
 def _latest(
     deadline: Deadline, request: RemovalRequest, today: dt.date, rule: str, citation: str
-) -> tuple[dt.date, str]:
-    """Return the latest date a rule allows as of today, and why it is no later."""
-    own = due(deadline, request.received, request.facts)
-    prolonged = extended(deadline, request.received, request.facts)
+) -> tuple[dt.date, str] | None:
+    """Return the latest date a rule allows as of today, and why it is no later; None while its clock stands still."""
+    own = due(deadline, request.received, request.facts, request.events)
+    if own is None:
+        return None
+    prolonged = extended(deadline, request.received, request.facts, request.events)
     if prolonged is None:
         return own, f"{rule} allows no extension ({citation})"
     until, tell_by = prolonged
     if today > tell_by:
         return own, f"{rule} wanted whoever asked to be told by {tell_by}, and it is {today} ({citation})"
     return until, f"{rule} allows no more ({citation})"
-
-
-def _rolled(deadline: Deadline, day: dt.date) -> dt.date:
-    return next_working_day(day, calendar=str(deadline.calendar)) if deadline.roll else day
 
 
 def _tell_by(extension: Extension, received: dt.date) -> dt.date:

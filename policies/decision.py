@@ -6,10 +6,10 @@ granted decision may hold refused claims, and each of them has its dates and dut
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lineage.records import LEFT_OUT, digest_of
-from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,29 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class DueBy:
+    """One deadline of one rule: for which part, by which day, and in words how the day was counted.
+
+    ``by`` is None while no day can be told: the clock stands still, or what it runs from has not happened.
+    ``not_before`` is the first day of a window.
+    """
+
+    of: Part
+    by: dt.date | None
+    rule: str
+    counted: str
+    not_before: dt.date | None = field(default=None, metadata={LEFT_OUT: True})
+
+
+@dataclass(frozen=True, slots=True)
 class Owed:
     """What a granted request is owed.
 
     ``approvals`` is how many different people must approve a plan. ``evidence`` names required checks beyond those a
     guarantee always requires. ``utility_floor`` is the least a release's utility may be afterwards, as a share of
-    before; below it the plan goes back to a person. ``notices`` are who must be told, in words.
+    before; below it the plan goes back to a person. ``notices`` are who must be told, in words. ``deadline`` is the
+    earliest of ``deadlines`` by which something must be removed. ``spared`` says in words which of the data the rules
+    spare, and until when that can be claimed.
     """
 
     guarantee: Guarantee
@@ -47,6 +64,21 @@ class Owed:
     evidence: tuple[str, ...]
     notices: tuple[str, ...]
     utility_floor: float | None
+    deadlines: tuple[DueBy, ...] = field(default=(), metadata={LEFT_OUT: True})
+    spared: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+
+    def removes_the_same(self, other: "Owed") -> bool:
+        """Whether both ask for the same removal: dates, notices and what was spared apart."""
+        return (
+            (self.guarantee, self.families, self.scope, self.approvals, self.evidence, self.utility_floor)
+            == (other.guarantee, other.families, other.scope, other.approvals, other.evidence, other.utility_floor)
+        )  # fmt: skip
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether a clock runs for what must be removed, and none of them can tell a day now."""
+        removing = [due for due in self.deadlines if due.of is not Part.PUT_BACK]
+        return bool(removing) and self.deadline is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +162,7 @@ class Decision:
     def digest(self) -> str:
         """Digest of the decision as recorded."""
         return digest_of(self)
+
+    def says_the_same(self, other: "Decision") -> bool:
+        """Return whether two decisions differ in nothing but the day on which they were made."""
+        return replace(self, decided=other.decided) == other

@@ -17,9 +17,9 @@ This applies rules kept as data; it is no legal advice.
 import datetime as dt
 from collections.abc import Iterable
 
-from policies.decision import Claim, Decision, Duty, Owed, Reason
+from policies.decision import Claim, Decision, DueBy, Duty, Owed, Reason
 from policies.request import RemovalRequest, Standing
-from policies.taxonomy import Defect, Outcome, Scope
+from policies.taxonomy import Defect, Outcome, Part, Scope
 
 _OUTCOMES = {
     Outcome.GRANTED: "GRANTED. The data and its effects on every component must go.",
@@ -36,6 +36,8 @@ _ASKERS = {
     Standing.INTERNAL: "somebody internal",
 }
 _SCOPES = {
+    Scope.DATA_ONLY: "the data alone; models that learned from it are not touched",
+    Scope.NEXT_VERSION: "the data now, and its influence from the next version of each model on",
     Scope.INFLUENCE: "the influence of the data on every component it reached",
     Scope.WHOLE_LINEAGE: "everything built on the data in whole or in part; removing only a part does not do",
 }
@@ -111,11 +113,13 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
     yield f"scope: {_SCOPES[owed.scope]}"
     yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
     if owed.deadline is None:
-        yield "deadline: none set"
+        yield "deadline: none that can be told now" if owed.stands_still else "deadline: none set"
     else:
         held = decision.outcome is Outcome.ON_HOLD and owed.deadline < decision.decided
         far = " (has passed; a request on hold is not overdue)" if held else _how_far(owed.deadline, decision.decided)
         yield f"deadline: {owed.deadline}{far}"
+    yield from (_counted(due) for due in owed.deadlines)
+    yield from (f"spared: {words}" for words in owed.spared)
     if owed.acknowledge_by is not None:
         yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
     yield f"approvals: {owed.approvals}{', under different names' if owed.approvals > 1 else ''}"
@@ -124,6 +128,21 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
     if owed.utility_floor is not None:
         yield f"a release must keep {owed.utility_floor:.0%} of its utility, or a person decides again"
     yield from (f"to be told or handed over: {notice}" for notice in owed.notices)
+
+
+_PARTS = {
+    Part.ALL: "",
+    Part.DATA: " for the data",
+    Part.MODELS: " for the models built on it",
+    Part.PUT_BACK: " to put the material back",
+}
+
+
+def _counted(due: DueBy) -> str:
+    """Return a deadline and how its day was counted."""
+    day = str(due.by) if due.by else "no day yet"
+    window = f"from {due.not_before} to {day}" if due.not_before else day
+    return f"counted by {due.rule}{_PARTS[due.of]}: {window}: {due.counted}"
 
 
 def _how_far(day: dt.date, today: dt.date) -> str:

@@ -1,16 +1,17 @@
 """Which rules of a pack fire for a request, with the dates that each comes to."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policies.conditions import CannotEvaluate, holds
-from policies.deadlines import due
-from policies.decision import Reason
+from policies.deadlines import due, due_by
+from policies.decision import DueBy, Reason
 from policies.errors import BadRequest
+from policies.request import RemovalRequest
 from policies.rules import Deadline, Effect, Pack
-from policies.taxonomy import Outcome
+from policies.taxonomy import Outcome, Part
 from policies.unknown_words import Suppositions
 
 HOUSE = "house"
@@ -26,8 +27,14 @@ class Fired:
 
     reason: Reason
     effect: Effect
-    deadline: dt.date | None = None
+    deadlines: tuple[DueBy, ...] = ()
     acknowledge: dt.date | None = None
+    spared: tuple[str, ...] = ()
+
+    @property
+    def deadline(self) -> dt.date | None:
+        """The earliest day by which something must be removed."""
+        return min((due.by for due in self.deadlines if due.by and due.of is not Part.PUT_BACK), default=None)
 
     @property
     def name(self) -> str:
@@ -64,7 +71,9 @@ class Looked:
         return any(item.outcome for item in self.fired)
 
 
-def look(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any], unsure: Suppositions) -> Looked | None:
+def look(
+    pack: Pack, context: Any, request: RemovalRequest, facts: Mapping[str, Any], unsure: Suppositions
+) -> Looked | None:
     """Return which rules of a pack fire and which could not be evaluated; None for a pack that does not apply."""
     try:
         applies = holds(pack.applies, context)
@@ -75,11 +84,11 @@ def look(pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any], 
     except CannotEvaluate as problem:
         unclear = doubt(f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}")
         return Looked(pack, (unclear,))
-    return Looked(pack, tuple(_rules(pack, context, received, facts, unsure)))
+    return Looked(pack, tuple(_rules(pack, context, request, facts, unsure)))
 
 
 def _rules(
-    pack: Pack, context: Any, received: dt.date, facts: Mapping[str, Any], unsure: Suppositions
+    pack: Pack, context: Any, request: RemovalRequest, facts: Mapping[str, Any], unsure: Suppositions
 ) -> Iterator[Fired]:
     for rule in pack.rules:
         said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
@@ -92,13 +101,32 @@ def _rules(
             yield _unclear(said, unsure_why)
         if not fires:
             continue
-        dates: list[dt.date | None] = []
-        for label, wanted in (("deadline", rule.then.deadline), ("acknowledgement", rule.then.acknowledge)):
-            day, problem_said = day_of(wanted, received, facts)
-            dates.append(day)
-            if problem_said:
-                yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem_said}")
-        yield Fired(said, rule.then, *dates)
+        dates: dict[str, list[DueBy]] = {"deadline": [], "acknowledgement": [], "sparing": []}
+        for label, wanted in _clocks(rule.then):
+            try:
+                day = due_by(wanted, request.received, facts, request.events, rule=f"{pack.pack}/{rule.id}")
+                dates[label].append(day)
+            except BadRequest as problem:
+                yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem}")
+        confirm = next((each.by for each in dates["acknowledgement"]), None)
+        yield Fired(said, rule.then, tuple(dates["deadline"]), confirm, _spared(rule.then, dates["sparing"]))
+
+
+def _clocks(effect: Effect) -> Iterator[tuple[str, Deadline]]:
+    """Yield every deadline that an effect has, with what it is for."""
+    yield from (("deadline", deadline) for deadline in effect.due)
+    if effect.acknowledge is not None:
+        yield "acknowledgement", effect.acknowledge
+    if effect.spares is not None and effect.spares.by is not None:
+        yield "sparing", effect.spares.by
+
+
+def _spared(effect: Effect, by: Sequence[DueBy]) -> tuple[str, ...]:
+    """Return in words what a rule spares, and until when that can be claimed."""
+    if effect.spares is None:
+        return ()
+    day = next((f" until {each.by}" for each in by if each.by), "")
+    return (f"{effect.spares.words.strip()}{day}",)
 
 
 def _unclear(said: Reason, problem: object) -> Fired:

@@ -17,13 +17,14 @@ itself, and do.
 The cost: a pack whose claim is about many people by its nature has to say so, or each such request is reviewed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lineage.records import Impact
+from policies.claims import scope_of
 from policies.fired import Fired, Looked, doubt, of_the_house, outcomes
 from policies.legal_basis import LegalBasis, basis_of
 from policies.request import OWN_DECISION, RemovalRequest, Standing
-from policies.taxonomy import Defect, Family, Outcome, Refusal
+from policies.taxonomy import CARRIED_OUT, Defect, Family, Outcome, Refusal, Scope
 
 _REVIEW = Outcome.NEEDS_REVIEW
 _KEPT_BY_LAW = (LegalBasis.LEGAL_OBLIGATION, LegalBasis.PUBLIC_TASK)
@@ -69,6 +70,31 @@ def guards(impact: Impact) -> Iterator[Fired]:
             f"the data is held on {', '.join(unknown)}, which is no legal basis of the list, so whether it must be "
             "kept is unclear",
         )
+
+
+_BEYOND = {
+    Scope.DATA_ONLY: (
+        "the removal of the data alone, and a removal here always takes its influence on models along, so it would "
+        "destroy models that nobody wants destroyed"
+    ),
+    Scope.NEXT_VERSION: (
+        "the removal from each model's next version on, and a removal here takes the versions in service along at once"
+    ),
+}
+
+
+def beyond(fired: Sequence[Fired]) -> Iterator[Fired]:
+    """Yield the guards of what the rules that fired ask for and this software cannot carry out."""
+    scope = scope_of(fired)
+    if scope is not None and scope not in CARRIED_OUT:
+        words = f"what is owed is {_BEYOND[scope]}; a person decides whether to remove more than that"
+        yield of_the_house("scope", words, _REVIEW)
+    for spared in dict.fromkeys(words for item in fired for words in item.spared):
+        words = (
+            f"spared: {spared}. Which items those are is not looked up here; a person grants the request once its "
+            "selectors leave them out, or denies it"
+        )
+        yield of_the_house("spared", words, _REVIEW)
 
 
 def guards_of_claim(request: RemovalRequest, impact: Impact, looked: Looked) -> Iterator[Fired]:

@@ -78,17 +78,23 @@ class _Judged:
         return (*rules, *self.own, *self.additions)
 
 
-def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, today: dt.date) -> Decision:
+def decide(
+    request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, today: dt.date, latest: dt.date | None = None
+) -> Decision:
     """Return what is decided about a request and what it is owed, with every rule that fired as a reason.
 
-    Raises :class:`BadRequest` for a fact that is no plain value or a date of receipt after ``today``, and
+    ``latest`` is the last date that is today somewhere on earth, a day after ``today`` by default. Raises
+    :class:`BadRequest` for a fact that is no plain value or a date of receipt or of an event after that, and
     :class:`BadPack` for two packs of one name. Everything that could not be evaluated leads to a review, never to a
     rule silently left out.
     """
     if isinstance(request.received, dt.datetime):
         raise BadRequest(f"request {request.id}: the date of receipt has a time of day; give a date (YYYY-MM-DD)")
-    if (request.received - today).days > 1:  # a day of grace for time zones
+    last = max(latest or today, today + dt.timedelta(days=1) if today < dt.date.max else today)
+    if request.received > last:
         raise BadRequest(f"request {request.id} was received on {request.received}, after today ({today}); correct it")
+    if any(event.on > last for event in request.events):
+        raise BadRequest(f"request {request.id} has an event after today ({today}); correct its day")
     names = [pack.pack for pack in packs]
     if len(set(names)) < len(names):
         raise BadPack(f"two packs have one name among {', '.join(sorted(names))}; rename one")
@@ -97,7 +103,7 @@ def decide(request: RemovalRequest, impact: Impact, packs: Sequence[Pack], *, to
     seen = partial(context_of, request, impact, facts=facts, regimes=regimes, today=today.isoformat())
     unsure = Suppositions.of(impact, words_of(impact), lambda words: seen(words=words))
     context = seen()
-    found = (look(pack, context, request.received, facts, unsure) for pack in sorted(packs, key=lambda pack: pack.pack))
+    found = (look(pack, context, request, facts, unsure) for pack in sorted(packs, key=lambda pack: pack.pack))
     looked = tuple(each for each in found if each is not None)
     judged = _judged(request, impact, looked, facts, doubts=tuple(misfits(facts, regimes, packs)))
     return _together(request, impact, judged, facts, packs=digest_of(sorted(p.digest for p in packs)), today=today)
@@ -120,8 +126,10 @@ def _judged(
     fired = [item for each in looked for item in each.fired]
     own = tuple(house.own_decision(request, impact))
     holds = (*(item for item in fired if item.outcome is Outcome.ON_HOLD), *house.held(request))
+    refused = {claim.pack for claim in claims if claim.outcome is Outcome.DENIED}
     guards = (
         *house.guards(impact),
+        *house.beyond([*(item for item in fired if item.reason.pack not in refused), *own]),
         *house.doubts(doubts),
         *(item for item in fired if not item.reason.fired),
         *(item for item in additions if item.outcome is Outcome.NEEDS_REVIEW),

@@ -115,8 +115,11 @@ def _reader() -> "TypeAdapter[Pack]":
 def _deadlines(then: Effect) -> Iterator[tuple[str, Deadline]]:
     """Yield every period of a rule, with where it stands."""
     named = [("deadline", then.deadline), ("acknowledge", then.acknowledge)]
+    named += [(f"deadlines.{number}", deadline) for number, deadline in enumerate(then.deadlines)]
     for label, duties in (("duties", then.duties), ("on_refusal", then.on_refusal)):
         named += [(f"{label}.{number}", duty.by or duty.until) for number, duty in enumerate(duties)]
+    if then.spares is not None:
+        named.append(("spares.by", then.spares.by))
     yield from ((label, deadline) for label, deadline in named if deadline is not None)
 
 

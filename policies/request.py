@@ -5,12 +5,14 @@ here by ``particulars``, the digest of a random salt and that file's bytes.
 """
 
 import datetime as dt
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from lineage.records import SELECTABLE, Selector, digest_of
+from lineage.records import LEFT_OUT, SELECTABLE, Selector, digest_of
 from policies.errors import BadRequest
+from policies.events import Event, facts_by_day, identified, in_order
 from policies.taxonomy import Defect
 
 
@@ -51,6 +53,8 @@ class RemovalRequest:
     legal_hold: bool = False
     particulars: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    events: tuple[Event, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """What happened since, in the order of the days; the request as filed has none."""
 
     def __post_init__(self) -> None:
         if not self.selectors:
@@ -62,6 +66,16 @@ class RemovalRequest:
                 )
             if not selector.value:
                 raise BadRequest(f"request {self.id}: the selector {selector.field!r} has an empty value")
+
+    def after(self, events: Iterable[Event]) -> "RemovalRequest":
+        """Return the request as it stands after these events, whatever the order in which they were recorded."""
+        ordered = in_order(events)
+        return replace(
+            self,
+            events=ordered,
+            facts=facts_by_day(self.facts, self.received, ordered),
+            identity_verified=identified(self.identity_verified, ordered),
+        )
 
     @property
     def digest(self) -> str:

@@ -21,19 +21,26 @@ ones: it is amended, and what it said before stays on record.
 import datetime as dt
 from dataclasses import replace
 
-from policies.decision import Claim, Decision, Reason
+from policies.decision import Claim, Decision, Owed, Reason
 from policies.errors import BadRequest
-from policies.taxonomy import Outcome
+from policies.taxonomy import CARRIED_OUT, Outcome, Scope
 
 PACK, RULE = "review", "person"
 """How the reason that a person adds is called, where rules have their pack and name."""
 
 
-def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decision:
+def is_granted_on_review(decision: Decision) -> bool:
+    """Return whether a person granted what the packs had left to one."""
+    return bool(decision.reasons) and (decision.reasons[-1].pack, decision.reasons[-1].rule) == (PACK, RULE)
+
+
+def grant(decision: Decision, *, by: str, reason: str, today: dt.date, scope: Scope | None = None) -> Decision:
     """Return the decision as granted by a person; ``by`` is their pseudonym, never a name.
 
-    Raises :class:`BadRequest` for a decision that is not in review, for one of which no rule says what is owed, and
-    for a ``reason`` that says nothing.
+    ``scope`` goes beyond the one that is owed, as a person may where that one cannot be carried out; a plan is never
+    made for another scope than the decision names. Raises :class:`BadRequest` for a decision that is not in review, for
+    one of which no rule says what is owed, for a scope that is weaker or cannot be carried out, and for a ``reason``
+    that says nothing.
     """
     name = f"request {decision.request}"
     if decision.outcome is not Outcome.NEEDS_REVIEW:
@@ -45,6 +52,7 @@ def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decisi
         )
     if not reason.strip():
         raise BadRequest(f"{name}: a person who grants it gives a reason")
+    wider, beyond = _beyond(decision.owed, scope, name)
     said = Reason(
         PACK, RULE, " ".join(reason.split()), f"a person's decision, pseudonym {by[:12]}", today, Outcome.GRANTED
     )
@@ -55,12 +63,14 @@ def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decisi
         decision,
         claims=tuple(_granted(claim) for claim in decision.claims),
         outcome=Outcome.GRANTED,
+        owed=replace(decision.owed, scope=wider),
         category="granted on review",
         reasons=(*decision.reasons, said),
         decided=today,
         overrides=(
             *decision.overrides,
             f"outcome: granted ({PACK}/{RULE}) beats needs-review{f' ({doubts})' if doubts else ''}",
+            *beyond,
         ),
     )
 
@@ -68,3 +78,20 @@ def grant(decision: Decision, *, by: str, reason: str, today: dt.date) -> Decisi
 def _granted(claim: Claim) -> Claim:
     """Return a pack's claim as it stands once a person has granted the request: one that was refused stays so."""
     return replace(claim, outcome=Outcome.GRANTED) if claim.outcome is Outcome.NEEDS_REVIEW else claim
+
+
+def _beyond(owed: Owed, scope: Scope | None, name: str) -> tuple[Scope, tuple[str, ...]]:
+    """Return the scope to carry out, and in words that it goes beyond the one that is owed."""
+    wanted, can = scope or owed.scope, ", ".join(sorted(CARRIED_OUT))
+    if wanted not in CARRIED_OUT:
+        raise BadRequest(
+            f"{name}: what is owed is {owed.scope.value}, which is not carried out here; grant more than that with "
+            f"--scope ({can}), or remove the data by hand and deny the request"
+        )
+    if list(Scope).index(wanted) < list(Scope).index(owed.scope):
+        raise BadRequest(
+            f"{name}: {wanted.value} is less than the {owed.scope.value} that is owed; a grant cannot narrow it"
+        )
+    return wanted, () if wanted is owed.scope else (
+        f"scope: {wanted.value} ({PACK}/{RULE}) goes beyond the {owed.scope.value} that is owed",
+    )

@@ -12,12 +12,15 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from lineage.records import LEFT_OUT, digest_of
-from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+from policies.events import EventKind
+from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
 
 MAX_DAYS = 36_525
 """The longest period a rule or a fact may give: a hundred years of days, a typing error beyond."""
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
+_NEW: dict[str, Any] = {LEFT_OUT: True}
+"""Metadata of fields that rules written before do not have: while unused they do not change a pack's digest."""
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -40,12 +43,40 @@ class Extension:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Two events between which a clock stands still, as pairs ``from`` and ``until`` in a pack.
+
+    The days between are added to the period; with ``anew`` the whole period runs from the day of ``until``.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {**_STRICT, "alias_generator": lambda name: name.rstrip("_")}
+
+    from_: EventKind
+    until: EventKind | tuple[EventKind, ...]
+    anew: bool = False
+
+    @property
+    def ends(self) -> tuple[EventKind, ...]:
+        """The kinds of events of which any one ends the stop."""
+        return self.until if isinstance(self.until, tuple) else (self.until,)
+
+    def __post_init__(self) -> None:
+        if not self.ends or self.from_ in self.ends:
+            raise ValueError("a clock stops `from` one kind of event `until` another")
+
+
+@dataclass(frozen=True, slots=True)
 class Deadline:
-    """When something is due, counted from receipt, or the date a fact gives.
+    """When something is due, counted from receipt or an event, or the date a fact gives.
 
     One of ``months`` (calendar months), ``days``, ``business_days`` or ``fact`` (the name of a fact with an ISO date).
     ``days_fact`` names a fact whose number of days goes before ``days``. ``calendar`` is a country (``US``, ``DE-BY``)
-    or market (``ECB``) of the `holidays` library; ``roll`` moves a last day that is no working day there to the next.
+    or market (``ECB``) of the `holidays` library; ``roll`` moves a last day that is no working day there to the next,
+    and so for the extended date and the last day to tell of it. ``saturdays`` counts Saturdays as business days.
+
+    ``from_event`` counts from the first event of that kind that nothing has ended, instead of receipt. ``stops`` say
+    when the clock stands still. ``not_before`` makes it a window: the first day, counted as the last one is. ``of``
+    says which part is due.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -58,6 +89,16 @@ class Deadline:
     calendar: str | None = None
     roll: bool = False
     extension: Extension | None = None
+    of: Part | None = field(default=None, metadata=_NEW)
+    from_event: EventKind | None = field(default=None, metadata=_NEW)
+    stops: Stop | tuple[Stop, ...] = field(default=(), metadata=_NEW)
+    not_before: int = field(default=0, metadata=_NEW)
+    saturdays: bool = field(default=False, metadata=_NEW)
+
+    @property
+    def all_stops(self) -> tuple[Stop, ...]:
+        """The stops as a tuple, one of them written alone included."""
+        return self.stops if isinstance(self.stops, tuple) else (self.stops,)
 
     def __post_init__(self) -> None:
         periods = (self.months, self.days, self.business_days)
@@ -71,6 +112,28 @@ class Deadline:
             raise ValueError("business days and `roll` need a `calendar`, such as US or DE-BY")
         if self.extension and not (self.months or self.days):
             raise ValueError("only a deadline in `months` or `days` can have an `extension`")
+        if self.fact is not None and (self.from_event or self.stops or self.not_before):
+            raise ValueError(
+                "a date that a `fact` gives has no `from_event`, `stops` or `not_before`: the fact says it"
+            )
+        if self.saturdays and not self.business_days:
+            raise ValueError("`saturdays` says how `business_days` are counted; give those")
+        if not 0 <= self.not_before <= max(periods):
+            raise ValueError("`not_before` is no more than the period itself, counted in the same unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Sparing:
+    """Data that an order spares under a condition, for example if its people consent by a day."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    words: str
+    by: Deadline | None = None
+
+    def __post_init__(self) -> None:
+        if not self.words.strip():
+            raise ValueError("`words` must say which data is spared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +174,9 @@ class Effect:
     families: tuple[Family, ...] | None = None
     scope: Scope | None = None
     deadline: Deadline | None = None
+    deadlines: tuple[Deadline, ...] = field(default=(), metadata=_NEW)
+    """More deadlines, each with what it is ``of``."""
+    spares: Sparing | None = field(default=None, metadata=_NEW)
     acknowledge: Deadline | None = None
     approvals: int | None = None
     evidence: tuple[str, ...] = ()
@@ -142,6 +208,11 @@ class Effect:
             raise ValueError("`utility_floor` is a share between 0 and 1")
         if any(not _NAME.fullmatch(name) for name in self.evidence):
             raise ValueError("`evidence` names checks, in lower case with hyphens")
+
+    @property
+    def due(self) -> tuple[Deadline, ...]:
+        """All its deadlines."""
+        return (*((self.deadline,) if self.deadline else ()), *self.deadlines)
 
     @property
     def promised(self) -> Guarantee | None:

@@ -112,10 +112,29 @@ class Granularity(StrEnum):
 
 
 class Scope(StrEnum):
-    """How much must go: the data's influence, or everything built on it "in whole or in part"."""
+    """How much must go, weakest first; of several that rules ask for the strongest holds.
 
+    The data alone; the data now and its influence from the next version of each model on; its influence on every
+    component; everything built on it "in whole or in part". See :data:`CARRIED_OUT`.
+    """
+
+    DATA_ONLY = "data-only"
+    NEXT_VERSION = "from-next-version"
     INFLUENCE = "influence"
     WHOLE_LINEAGE = "whole-lineage"
+
+
+CARRIED_OUT = frozenset({Scope.INFLUENCE, Scope.WHOLE_LINEAGE})
+"""The scopes that this software can carry out; a person decides a request that is owed another one."""
+
+
+class Part(StrEnum):
+    """What a deadline is about: the data, the models built on it, both, or putting material back."""
+
+    ALL = "all"
+    DATA = "data"
+    MODELS = "models"
+    PUT_BACK = "put-back"
 
 
 class Outcome(StrEnum):

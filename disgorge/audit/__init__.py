@@ -58,7 +58,7 @@ _RULES = (
 def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...]:
     """Return every finding, errors first. ``today`` (by the ledger's clock) decides what is overdue."""
     try:
-        look = Look.at(ledger, today or ledger.now().date())
+        look = Look.at(ledger, today or ledger.today())
     except LedgerBroken as broken:
         matter, _, remedy = str(broken).rpartition("; ")
         line = re.search(r"\bline (\d+)", matter)

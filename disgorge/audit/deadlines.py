@@ -35,7 +35,7 @@ def overdue(look: Look) -> Iterator[Finding]:
                 f"carry it out, or extend it as its regime allows: `disgorge request show {request}`",
                 fact=place,
             )
-        else:
+        elif case.decision is None or case.decision.owed is None or not case.decision.owed.stands_still:
             yield Finding(
                 OVERDUE,
                 request,

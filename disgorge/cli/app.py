@@ -12,6 +12,7 @@ from disgorge.cli import (
     closing,
     deciding,
     demo,
+    events,
     execution,
     holding,
     ledger,
@@ -57,6 +58,7 @@ for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, d
     request.app.command(verb.__name__)(verb)
 request.app.command("hold")(holding.hold)
 request.app.command("extend")(deciding.extend)
+request.app.command("event")(events.event)
 request.app.command("close")(closing.close)
 request.app.command("execute")(execution.execute)
 request.app.command("resume")(execution.resume)

@@ -24,6 +24,8 @@ def summary(case: "Case") -> dict[str, Any]:
         "why_no_due": case.decision.no_due if case.decision else "",
         "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
         "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
+        "events": case.events,
+        "outdated": case.outdated,
         "on_hold": case.hold,
         "holds": hold_values(case),
         "purge_held_until": case.purge_held,
@@ -121,7 +123,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
     if case.partly_done:
         return f"when the hold on what stays ends, disgorge request plan {name}"
-    if decision is None or case.rescoped:
+    if decision is None or case.outdated:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW:
         return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
@@ -135,8 +137,9 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             return f"disgorge request decide {name}" if case.lifted else lift
         return (
-            f"once the data need not be kept any more, amend what it says with disgorge request amend {name}, and "
-            f"decide it again; or deny {name} and lift its hold with disgorge request hold {name} --lift --reason TEXT"
+            f"once the data need not be kept any more, record what ended that with disgorge request event {name} KIND "
+            f"--on DAY --by NAME, or amend what it says with disgorge request amend {name}, and decide it again; or "
+            f"deny {name} and lift its hold with disgorge request hold {name} --lift --reason TEXT"
         )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"

@@ -10,7 +10,7 @@ from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs, said
 from disgorge.cli.show import AsJson
 from policies.held import duties
-from policies.taxonomy import Outcome, Refusal
+from policies.taxonomy import Outcome, Refusal, Scope
 
 
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
@@ -25,11 +25,14 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
 
     ledger = Ledger.open()
     judged = load_packs(packs)
+    before = case_of(ledger, request).decision
     decision = decide_request(ledger, request, judged)
     if as_json:
         show.write_json(decision)
         return
     case = case_of(ledger, request)
+    if before is not None and before.digest == decision.digest:
+        show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
     paragraphs(explain(decision, case.request))
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
@@ -44,6 +47,9 @@ def grant(
     request: Id,
     by: Annotated[str, typer.Option("--by", help="Who grants it, as typed; kept as a pseudonym.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; no personal data, it is recorded for good.")],
+    scope: Annotated[
+        Scope | None, typer.Option("--scope", help="Carry out more than is owed: influence or whole-lineage.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it."""
@@ -54,7 +60,7 @@ def grant(
     require_name(by, "grants it")
     require_reason(reason)
     ledger = Ledger.open()
-    decision = grant_request(ledger, request, by=by.strip(), reason=reason)
+    decision = grant_request(ledger, request, by=by.strip(), reason=reason, scope=scope)
     if as_json:
         show.write_json(decision)
         return

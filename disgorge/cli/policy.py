@@ -60,7 +60,11 @@ def facts(packs: Packs = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def explain(request: Id, as_json: AsJson = False) -> None:
+def explain(
+    request: Id,
+    history: Annotated[bool, typer.Option("--history", help="Every decision there was, oldest first.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say in words how a request was decided: which rules fired, and what overrode what."""
     from disgorge.cli.case_views import paragraphs
     from disgorge.docket import case_of
@@ -70,11 +74,15 @@ def explain(request: Id, as_json: AsJson = False) -> None:
     case = case_of(Ledger.open(), request)
     if case.decision is None:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
-    words = in_words(case.decision, case.request)
+    made = case.decisions if history else [case.decision]
+    words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.request) for decision in made)
     if as_json:
-        show.write_json({"request": request, "words": words, "decision": case.decision})
-    else:
-        paragraphs(words)
+        value = {"request": request, "words": words, "decision": case.decision, "outdated": case.outdated}
+        show.write_json(value | ({"decisions": made} if history else {}))
+        return
+    paragraphs(words)
+    if case.outdated:
+        show.warn(f"{case.outdated}; run `disgorge request decide {request}` again")
 
 
 @app.command("test")

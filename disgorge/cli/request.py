@@ -141,6 +141,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
     from disgorge.amend import changes_of
     from disgorge.cli.amending import change_words
+    from disgorge.cli.events import print_decisions, print_events
     from disgorge.docket import case_of, plan_of
     from lineage.ledger import Ledger
 
@@ -149,8 +150,8 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     plan = plan_of(ledger, case) if case.plan else None
     changes = changes_of(case)
     if as_json:
-        value = {"request": case.request, "decision": case.decision, "plan": plan, "changes": changes}
-        show.write_json(summary(case) | value | {"warnings": plan.warnings if plan else ()})
+        value = {"request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes}
+        show.write_json(summary(case) | value | {"plan": plan, "warnings": plan.warnings if plan else ()})
         return
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
@@ -165,6 +166,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
+            ("outdated", case.outdated),
             ("legal hold", "yes" if asked.legal_hold else None),
             ("on hold", _holds(case)),
             ("closed", ending_words(case)),
@@ -172,6 +174,14 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("verdict", case.report["verdict"] if case.report else None),
         ]
     )
+    if case.events:
+        typer.echo()
+        show.line("what happened since:")
+        print_events(case)
+    if len(case.decisions) > 1:
+        typer.echo()
+        show.line("decided before:")
+        print_decisions(case)
     if case.decision is not None:
         from policies.explain import explain
 

@@ -10,7 +10,7 @@ from policies.decision import Decision
 from policies.errors import BadRequest
 from policies.explain import explain
 from policies.review import grant
-from policies.taxonomy import Outcome
+from policies.taxonomy import CARRIED_OUT, Outcome, Scope
 from tests.policies.test_explain import decided
 
 TODAY = dt.date(2027, 1, 4)
@@ -18,11 +18,14 @@ PAIRS = list(decided())
 IN_REVIEW = [(decision, request) for decision, request in PAIRS if decision.outcome is Outcome.NEEDS_REVIEW]
 
 
+CARRIED = [pair for pair in IN_REVIEW if pair[0].owed and pair[0].owed.scope in CARRIED_OUT]
+
+
 def granted(decision: Decision) -> Decision:
     return grant(decision, by="9f2a" * 16, reason="seen in person,\n passport ", today=TODAY)
 
 
-@pytest.mark.parametrize(("decision", "request_"), [pair for pair in IN_REVIEW if pair[0].owed], ids=lambda value: "")
+@pytest.mark.parametrize(("decision", "request_"), CARRIED, ids=lambda value: "")
 def test_what_the_packs_said_and_what_is_owed_stay(decision, request_) -> None:
     after = granted(decision)
     assert after.outcome is Outcome.GRANTED
@@ -60,3 +63,16 @@ def test_granting_again_is_refused() -> None:
     decision = next(decision for decision, _ in IN_REVIEW if decision.owed)
     with pytest.raises(BadRequest, match="is granted; a person grants only what needs review"):
         granted(granted(decision))
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [decision for decision, _ in IN_REVIEW if decision.owed and decision.owed.scope not in CARRIED_OUT],
+    ids=lambda decision: decision.owed.scope.value,
+)
+def test_a_scope_that_is_not_carried_out_is_granted_only_as_a_wider_one(decision) -> None:
+    with pytest.raises(BadRequest, match="which is not carried out here; grant more than that"):
+        granted(decision)
+    wider = grant(decision, by="9f2a" * 16, reason="more, of our own will", today=TODAY, scope=Scope.INFLUENCE)
+    assert wider.owed == replace(decision.owed, scope=Scope.INFLUENCE)
+    assert "goes beyond the" in wider.overrides[-1]

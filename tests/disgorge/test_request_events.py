@@ -1,0 +1,305 @@
+"""Events in a workspace: recorded as facts, decided anew, plans kept or not, extensions told, executions stopped."""
+
+import datetime as dt
+import json
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from disgorge.audit import audit
+from disgorge.docket import case_of
+from disgorge.errors import DisgorgeError, StalePlan
+from disgorge.findings import ON_HOLD, OVERDUE
+from disgorge.plan import Action
+from disgorge.planning import make_plan
+from disgorge.report import verify_bundle
+from disgorge.request_events import record_event
+from disgorge.requests import (
+    approve_plan,
+    decide_request,
+    deny_request,
+    extend_deadline,
+    file_request,
+    impact_of,
+    plan_request,
+)
+from disgorge.reviewing import grant_request
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from policies.errors import BadRequest
+from policies.events import EventKind
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect, Outcome, Scope
+from tests.disgorge.cli.conftest import fine, run
+from tests.toys import carry, granted_plan, person, populate, stopped, toy_of, train
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Return a trained toy."""
+    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    toy = toy_of("averages", 3)
+    populate(made, toy, tmp_path / "sources")
+    train(made, toy)
+    return made
+
+
+def at(ledger: Ledger, day: str) -> Ledger:
+    """Return the workspace on another day."""
+    return Ledger.open(ledger.workspace, clock=lambda: dt.datetime.fromisoformat(f"{day}T12:00:00+00:00"))
+
+
+def filed(ledger: Ledger, request_id: str = "R-1", *, verified: bool = True, **more: object) -> None:
+    """File a person's erasure, received on November 2."""
+    values: dict[str, object] = {
+        "standing": Standing.DATA_SUBJECT, "ground": Defect.PRIVACY, "regime": "gdpr",
+        "selectors": [person(ledger, "shard-3", 1)], "received": dt.date(2026, 11, 2),
+    }  # fmt: skip
+    file_request(ledger, **(values | more), identity_verified=verified, request_id=request_id)  # type: ignore[arg-type]
+
+
+def ordered(ledger: Ledger, **facts: object) -> None:
+    """File a regulator's order."""
+    filed(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        facts={"order_reference": "C-1", "order_deadline": "2027-02-01", **facts},
+    )  # fmt: skip
+
+
+def test_an_event_is_a_fact_without_personal_data_and_outdates_the_decision(ledger: Ledger) -> None:
+    filed(ledger, verified=False)
+    packs = load_packs()
+    assert decide_request(ledger, "R-1", packs).outcome is Outcome.NEEDS_REVIEW
+    case = record_event(ledger, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 9), by="Ann Example")
+    body = list(ledger.facts("request-event"))[-1].body
+    assert body == {
+        "request": "R-1", "kind": "identity-shown", "on": "2026-11-09", "by": ledger.pseudonym("Ann Example"),
+        "facts": {},
+    }  # fmt: skip
+    assert b"Example" not in ledger.journal.file.read_bytes()
+    assert "identity-shown of 2026-11-09 was recorded since it was decided" in case.outdated
+    for refused in (
+        lambda: plan_request(ledger, "R-1"),
+        lambda: grant_request(ledger, "R-1", by="Ann", reason="seen"),
+        lambda: extend_deadline(ledger, "R-1", packs, reason="complex"),
+    ):
+        with pytest.raises(
+            DisgorgeError, match=r"was recorded since it was decided; run `disgorge request decide R-1`"
+        ):
+            refused()
+    assert decide_request(ledger, "R-1", packs).outcome is Outcome.GRANTED
+    case = case_of(ledger, "R-1")
+    assert case.outdated == ""
+    assert [made.outcome for made in case.decisions] == [Outcome.NEEDS_REVIEW, Outcome.GRANTED]
+    assert case.request.identity_verified is False, "what was filed stays as it was filed"
+
+
+def test_events_recorded_late_and_in_another_order_decide_the_same(ledger: Ledger) -> None:
+    happened = [
+        (EventKind.IDENTITY_ASKED, dt.date(2026, 11, 4)),
+        (EventKind.IDENTITY_SHOWN, dt.date(2026, 11, 11)),
+        (EventKind.NOTED, dt.date(2026, 11, 12)),
+    ]
+    decided = []
+    for request, order in (("R-1", happened), ("R-2", happened[::-1])):
+        filed(ledger, request, verified=False)
+        for kind, day in order:
+            record_event(
+                ledger, request, kind, on=day, by="Ann", facts={"made_public": True} if kind == "noted" else {}
+            )
+        decided.append(decide_request(ledger, request, load_packs()))
+    assert decided[0].owed == decided[1].owed
+    assert decided[0].owed is not None
+    assert decided[0].owed.deadline == dt.date(2026, 12, 9)
+    assert "gdpr/tell-publishers" in {f"{said.pack}/{said.rule}" for said in decided[0].reasons}
+
+
+def test_an_event_that_changes_nothing_keeps_plan_and_approvals(ledger: Ledger) -> None:
+    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    later = at(ledger, "2026-11-27")
+    record_event(later, "R-1", EventKind.INTERIM_ANSWER, by="Ann")
+    with pytest.raises(StalePlan, match="interim-answer of 2026-11-27 was recorded"):
+        carry(later)
+    before = case_of(later, "R-1").decision
+    assert decide_request(later, "R-1", load_packs()) == before
+    assert [fact.kind for fact in later.facts()][-1] == "decision-confirmed"
+    done = carry(later)
+    assert done.verdict == "certified"
+    assert verify_bundle(done.bundle).verdict == "certified"
+    assert b"interim-answer" in (done.bundle / "ledger-slice.jsonl").read_bytes()
+    record_event(later, "R-1", EventKind.TOLD_ON, by="Ann")
+    case = case_of(later, "R-1")
+    assert (case.closed, case.outdated, len(case.events)) == ("done", "", 2)
+
+
+def test_what_a_person_granted_stands_after_an_event_that_changes_nothing(ledger: Ledger) -> None:
+    filed(ledger, verified=False)
+    decide_request(ledger, "R-1", load_packs())
+    granted = grant_request(ledger, "R-1", by="Ann", reason="seen in person")
+    record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, by="Ann")
+    assert decide_request(at(ledger, "2026-11-26"), "R-1", load_packs()) == granted
+    assert plan_request(ledger, "R-1").decision == granted.digest
+
+
+def test_a_changed_decision_ends_plan_and_approvals_and_a_stay_stops_an_execution(ledger: Ledger) -> None:
+    ordered(ledger, order_scope="influence")
+    decide_request(ledger, "R-1", load_packs())
+    plan = plan_request(ledger, "R-1")
+    for name in ("Ann", "Bea"):
+        approve_plan(ledger, "R-1", plan.digest, approver=name, accept_utility_loss=bool(plan.warnings))
+    stopped(ledger, Action.PURGE)
+    record_event(ledger, "R-1", EventKind.STAYED, by="Ann")
+    with pytest.raises(StalePlan, match="stayed of 2026-11-24 was recorded"):
+        carry(ledger)
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.ON_HOLD
+    with pytest.raises(StalePlan, match=r"is on-hold .* nothing more is carried out"):
+        carry(ledger)
+    assert all(ledger.content_path(change.before.digest).exists() for change in plan.shard_changes), "nothing is purged"
+    assert any(finding.rule is ON_HOLD for finding in audit(ledger))
+    record_event(ledger, "R-1", EventKind.STAY_LIFTED, on=dt.date(2026, 11, 24), by="Ann")
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.ON_HOLD, "lifted and begun on one day"
+    later = at(ledger, "2026-11-25")
+    record_event(later, "R-1", EventKind.STAY_LIFTED, by="Ann")
+    again = decide_request(later, "R-1", load_packs())
+    assert again.digest == plan.decision, "what was begun is finished by the plan it was begun by"
+    outcomes = [made.outcome for made in case_of(later, "R-1").decisions]
+    assert outcomes == [Outcome.GRANTED, Outcome.ON_HOLD, Outcome.GRANTED]
+    record_event(later, "R-1", EventKind.ORDER_CHANGED, by="Ann", facts={"order_deadline": "2027-03-01"})
+    decide_request(later, "R-1", load_packs())
+    assert case_of(later, "R-1").deadline == dt.date(2027, 3, 1)
+    done = carry(later)
+    assert (done.verdict, verify_bundle(done.bundle).verdict) == ("certified", "certified")
+
+
+def test_an_approval_before_a_stay_does_not_count_after_it(ledger: Ledger) -> None:
+    ordered(ledger, order_scope="influence")
+    decide_request(ledger, "R-1", load_packs())
+    plan = plan_request(ledger, "R-1")
+    for name in ("Ann", "Bea"):
+        approve_plan(ledger, "R-1", plan.digest, approver=name, accept_utility_loss=bool(plan.warnings))
+    record_event(ledger, "R-1", EventKind.STAYED, on=dt.date(2026, 11, 20), by="Ann")
+    decide_request(ledger, "R-1", load_packs())
+    record_event(ledger, "R-1", EventKind.STAY_LIFTED, by="Ann", facts={"order_deadline": "2027-03-01"})
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.GRANTED
+    with pytest.raises(StalePlan, match="was decided again after its plan was made"):
+        carry(ledger)
+
+
+@pytest.mark.parametrize(
+    ("kind", "on", "facts", "says"),
+    [
+        ("stayed", "2026-11-27", {}, "lies after today"),
+        ("identity-asked", "2026-11-01", {}, "before request R-1 was received, 2026-11-02"),
+        ("noted", "2026-11-09", {}, "nothing to record"),
+        ("noted", "2026-11-09", {"a b": 1}, "no usable name"),
+        ("noted", "2026-11-09", {"x": "two\nlines"}, "cannot be printed; .* the event is not recorded"),
+    ],
+)
+def test_an_event_that_cannot_be_is_refused(
+    ledger: Ledger, kind: str, on: str, facts: dict[str, object], says: str
+) -> None:
+    filed(ledger)
+    head = ledger.head()
+    with pytest.raises((DisgorgeError, BadRequest), match=says):
+        record_event(ledger, "R-1", EventKind(kind), on=dt.date.fromisoformat(on), by="Ann", facts=facts)
+    assert ledger.head() == head
+    record_event(ledger, "R-1", EventKind.STAYED, on=dt.date(2026, 10, 1), by="Ann")  # an order may be stayed before
+
+
+def test_a_clock_that_stands_still_is_not_overdue(ledger: Ledger) -> None:
+    filed(ledger, verified=False)
+    record_event(ledger, "R-1", EventKind.IDENTITY_ASKED, on=dt.date(2026, 11, 4), by="Ann")
+    decision = decide_request(ledger, "R-1", load_packs())
+    assert decision.owed is not None
+    assert decision.owed.stands_still
+    late = dt.date(2027, 3, 1)
+    assert not any(finding.rule is OVERDUE for finding in audit(ledger, today=late))
+    record_event(ledger, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 11), by="Ann")
+    decide_request(ledger, "R-1", load_packs())
+    assert case_of(ledger, "R-1").deadline == dt.date(2026, 12, 9)
+    assert any(finding.rule is OVERDUE for finding in audit(ledger, today=late))
+
+
+def test_an_extension_that_was_told_in_time_may_be_recorded_late_and_stays(ledger: Ledger) -> None:
+    filed(ledger)
+    late = at(ledger, "2026-12-20")
+    decide_request(late, "R-1", load_packs())
+    with pytest.raises(BadRequest, match="wanted whoever asked to be told by 2026-12-02"):
+        extend_deadline(late, "R-1", load_packs(), reason="complex")
+    record_event(late, "R-1", EventKind.EXTENSION_TOLD, on=dt.date(2026, 11, 30), by="Ann")
+    decide_request(late, "R-1", load_packs())
+    assert extend_deadline(late, "R-1", load_packs(), reason="complex") == dt.date(2027, 2, 2)
+    record_event(late, "R-1", EventKind.IDENTITY_ASKED, on=dt.date(2026, 11, 4), by="Ann")
+    record_event(late, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 11), by="Ann")
+    decide_request(late, "R-1", load_packs())
+    assert case_of(late, "R-1").deadline == dt.date(2027, 2, 9), "seven days later, and extended still"
+
+
+def test_a_scope_that_cannot_be_carried_out_is_never_planned_as_another(ledger: Ledger) -> None:
+    ordered(ledger, order_scope="data-only")
+    decision = decide_request(ledger, "R-1", load_packs())
+    assert decision.outcome is Outcome.NEEDS_REVIEW
+    with pytest.raises(BadRequest, match=r"owed is data-only, which is not carried out here; grant more .* --scope"):
+        grant_request(ledger, "R-1", by="Ann", reason="read")
+    from dataclasses import replace
+
+    forced, impact = replace(decision, outcome=Outcome.GRANTED), impact_of(ledger, case_of(ledger, "R-1").request)
+    with pytest.raises(DisgorgeError, match="owed data-only, which cannot be planned"):
+        make_plan(forced, impact, {}, shards={}, components={})
+    wider = grant_request(
+        ledger, "R-1", by="Ann", reason="the models go as well, of our own will", scope=Scope.INFLUENCE
+    )
+    assert wider.owed is not None
+    assert wider.owed.scope is Scope.INFLUENCE
+    assert any("goes beyond the data-only that is owed" in words for words in wider.overrides)
+    assert plan_request(ledger, "R-1").request == "R-1"
+
+
+def test_a_grant_cannot_narrow_what_is_owed(ledger: Ledger) -> None:
+    ordered(ledger, order_spares_until="2027-01-15")
+    decide_request(ledger, "R-1", load_packs())
+    with pytest.raises(BadRequest, match="influence is less than the whole-lineage that is owed"):
+        grant_request(ledger, "R-1", by="Ann", reason="less will do", scope=Scope.INFLUENCE)
+
+
+def test_the_command_line_records_and_shows_what_happened(ledger: Ledger) -> None:
+    file_request(
+        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
+        selectors=[Selector("shard", "shard-3")], received=dt.date(2026, 11, 2), request_id="R-1",
+    )  # fmt: skip
+    with chdir(ledger.workspace):
+        fine("request", "decide", "R-1")
+        said = fine("request", "event", "R-1", "identity-asked", "--on", "2026-11-04", "--by", "Ann").out
+        assert "recorded of R-1: 2026-11-04 identity-asked: the requester was asked" in said
+        assert "next: disgorge request decide R-1" in said
+        assert "identity-asked of 2026-11-04 was recorded" in fine("policy", "explain", "R-1").err
+        fine("request", "event", "R-1", "--on", "2026-11-05", "--by", "Ann", "--fact", "made_public=true")
+        shown = fine("request", "show", "R-1").out
+        assert "what happened since:" in shown
+        assert "2026-11-05 noted: facts became known; nothing else happened (made_public=true)" in shown
+        assert "outdated" in shown
+        assert "counted by gdpr/answer-in-time: no day yet" in fine("request", "decide", "R-1").out
+        assert "decided before:" in fine("request", "show", "R-1").out
+        history = fine("policy", "explain", "R-1", "--history", "--json").json
+        assert len(history["decisions"]) == 2
+        as_json = fine("request", "show", "R-1", "--json").json
+        assert [event["kind"] for event in as_json["events"]] == ["identity-asked", "noted"]
+        assert len(as_json["decisions"]) == 2
+        fine("request", "event", "R-1", "acknowledged", "--on", "2026-11-03", "--by", "Ann")
+        assert "nothing changed: the decision, its plan and approvals stand" in fine("request", "decide", "R-1").out
+        assert "counter-notice" in fine("request", "event", "R-1", "--kinds").out
+        assert json.loads(fine("request", "event", "R-1", "--kinds", "--json").out)["told-on"]
+        for wrong, says in (
+            (("nonsense", "--by", "Ann"), "nonsense"),
+            (("stayed",), "give --by NAME"),
+            (("--by", "Ann"), "give a KIND of event, a --fact, or both"),
+            (("stayed", "--by", "Ann", "--on", "soon"), "is no date"),
+        ):
+            ran = run("request", "event", "R-1", *wrong)
+            assert (ran.code, says in ran.err) == (2, True), ran
+        deny_request(ledger, "R-1", reason="no-match")
+        assert "R-1 is closed (denied)" in fine("request", "event", "R-1", "complaint", "--by", "Ann").out
