@@ -39,7 +39,7 @@ from policies.decision import Decision
 from policies.errors import BadRequest
 from policies.held import put_on_hold
 from policies.pack import Pack
-from policies.request import OWN_DECISION, RemovalRequest, Standing
+from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
 
 
@@ -106,10 +106,7 @@ def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> Removal
 
     packs = load_packs() if packs is None else packs
     facts = typed_facts(request.facts, packs)
-    regimes = regimes_of(request, facts)
-    if request.ground is Defect.OWN_DECISION:  # it needs no pack
-        regimes = tuple(regime for regime in regimes if regime != OWN_DECISION)
-    require_regimes(regimes, packs)
+    require_regimes(regimes_of(request, facts), packs, ground=request.ground)
     return replace(request, facts=facts)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from policies.errors import BadRequest
 from policies.nearest import nearest, or_nearest
 from policies.pack_words import regimes_named
-from policies.request import RemovalRequest
+from policies.request import OWN_DECISION, RemovalRequest
 from policies.rules import RESERVED_FACTS, FactSpec, Pack
+from policies.taxonomy import Defect
 
 _YES_OR_NO = {"true": True, "yes": True, "false": False, "no": False}
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})")  # fewer digits than 2**53 has: JSON carries it exactly
@@ -57,11 +58,14 @@ def typed_facts(facts: Mapping[str, Any], packs: Sequence[Pack]) -> dict[str, An
     return typed
 
 
-def require_regimes(regimes: Iterable[str], packs: Sequence[Pack]) -> None:
-    """Raise :class:`BadRequest` for a regime that no pack covers, with the nearest and the list."""
+def require_regimes(regimes: Iterable[str], packs: Sequence[Pack], *, ground: Defect) -> None:
+    """Raise :class:`BadRequest` for a regime that no pack covers, with the nearest and the list.
+
+    An operator's own decision needs no pack, so its own regime is none.
+    """
     known = known_regimes(packs)
     for regime in regimes:
-        if regime not in known:
+        if regime not in known and not (ground is Defect.OWN_DECISION and regime == OWN_DECISION):
             raise BadRequest(
                 f"no pack covers the regime {regime!r}{or_nearest(regime, known)}; there are {', '.join(known)}; a "
                 "regime of your own needs its pack (--packs)"

@@ -135,7 +135,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
             return f"when that hold has ended, or the held items are left out, disgorge request decide {name}"
         if case.request.legal_hold or case.request.facts.get("legal_hold"):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
-            return f"disgorge request decide {name}" if case.lifted else lift
+            mistaken = f"; were it a mistake, disgorge request amend {name}"
+            return f"disgorge request decide {name}" if case.lifted else lift + mistaken
         return (
             f"once the data need not be kept any more, record what ended that with disgorge request event {name} KIND "
             f"--on DAY --by NAME, or amend what it says with disgorge request amend {name}, and decide it again; or "

@@ -97,7 +97,7 @@ def file_draft(
             raise WrongUse(f"{name!r} of the particulars is not Unicode; write it in UTF-8")
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
-    require_regimes([draft.regime], packs)
+    require_regimes([draft.regime], packs, ground=draft.ground)
     facts = typed_facts(checked_lines(draft.facts), packs)
     selectors = selectors_from(ledger, draft.selectors)
     if not unmatched:

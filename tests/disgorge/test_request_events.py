@@ -58,6 +58,7 @@ def filed(ledger: Ledger, request_id: str = "R-1", *, verified: bool = True, **m
     values: dict[str, object] = {
         "standing": Standing.DATA_SUBJECT, "ground": Defect.PRIVACY, "regime": "gdpr",
         "selectors": [person(ledger, "shard-3", 1)], "received": dt.date(2026, 11, 2),
+        "facts": {"gdpr_ground": "b"},
     }  # fmt: skip
     file_request(ledger, **(values | more), identity_verified=verified, request_id=request_id)  # type: ignore[arg-type]
 
@@ -195,8 +196,8 @@ def test_an_approval_before_a_stay_does_not_count_after_it(ledger: Ledger) -> No
         ("stayed", "2026-11-27", {}, "lies after today"),
         ("identity-asked", "2026-11-01", {}, "before request R-1 was received, 2026-11-02"),
         ("noted", "2026-11-09", {}, "nothing to record"),
-        ("noted", "2026-11-09", {"a b": 1}, "no usable name"),
-        ("noted", "2026-11-09", {"x": "two\nlines"}, "cannot be printed; .* the event is not recorded"),
+        ("noted", "2026-11-09", {"a b": 1}, "no fact 'a b'.* the event is not recorded"),
+        ("noted", "2026-11-09", {"order_reference": "two\nlines"}, "must be text.* the event is not recorded"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused(
