@@ -42,17 +42,8 @@ class HoldTerms:
     @classmethod
     def of(cls, fact: Fact) -> "HoldTerms":
         """Return what a fact of kind ``hold`` says; facts of earlier versions say a reason only."""
-        body = fact.body
-        return cls(
-            reason=body["reason"],
-            by=body.get("by"),
-            until=dt.date.fromisoformat(body["until"]) if body.get("until") else None,
-            serving=body.get("serving"),
-            selectors=tuple(restore(Selector, each) for each in body.get("selectors", ())),
-            held_by=body.get("held_by"),
-            items=body.get("items"),
-            fact=fact.seq,
-        )
+        said = {name: fact.body[name] for name in _SAID_OF_A_HOLD if fact.body.get(name) is not None}
+        return restore(cls, said | {"fact": fact.seq})
 
     @property
     def is_partial(self) -> bool:
@@ -66,6 +57,9 @@ class HoldTerms:
     def covers_the_same(self, other: "HoldTerms") -> bool:
         """Whether another hold was put on the same items, by the same selectors."""
         return set(self.selectors) == set(other.selectors) and self.held_by == other.held_by
+
+
+_SAID_OF_A_HOLD = ("reason", "by", "until", "serving", "selectors", "held_by", "items")
 
 
 @dataclass(slots=True)

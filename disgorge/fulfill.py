@@ -19,6 +19,7 @@ from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Verdict
 from disgorge.forget_list import ForgetList, whole_list
 from disgorge.handed_out import bundles_with, pages_with
+from disgorge.holds import hold_file
 from disgorge.kept_by_others import keepers, purge_targets
 from disgorge.near import look
 from disgorge.near_review import forget_included, included_items
@@ -74,6 +75,9 @@ def close_fulfilled(ledger: Ledger, request: str, *, by_request: str, registrar:
         ledger.append_all([report, *served.facts, ("request-closed", closed)])
         forget_included(ledger, case)
         forget_overlaps(ledger, case)
+        for digest in case.steps:  # of a request that was done but for items that were held
+            ForgetList(ledger, digest).erase()
+        hold_file(ledger, request).unlink(missing_ok=True)
         return written
 
 
@@ -82,7 +86,7 @@ def _require_open_to_it(ledger: Ledger, case: Case) -> Decision:
     name = case.request.id
     if case.hold is not None:
         raise DisgorgeError(f"request {name} is on hold ({case.hold}); lift the hold first")
-    if is_begun(ledger, case):
+    if is_begun(ledger, case) and not case.partly_done:
         raise DisgorgeError(
             f"request {name} is being carried out by a plan of its own; finish it with `disgorge request resume {name}`"
         )

@@ -77,7 +77,7 @@ def _view(case: ReportCase) -> dict[str, Any]:
     samples = case.samples or {}
     steps = remedy_steps(case.plan)
     confirmed = case.plan.confirmation is not None
-    earlier = [] if confirmed else list(before(case))
+    earlier = list(before(case))
     return {
         "case": case,
         "certified": case.certificate is not None,

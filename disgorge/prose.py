@@ -120,8 +120,9 @@ def done(case: ReportCase) -> Iterator[str]:
     finished = [step for step in case.plan.steps if step.id in case.steps_done]
     if (step := case.plan.confirmation) is not None and finished:
         other, count = step.detail["request"], counted(int(step.detail["removed"]), "item")
+        more = "more " if any(before(case)) else ""
         yield (
-            f"Nothing was removed for this request: the removal for request {other} had taken every item that it "
+            f"Nothing {more}was removed for this request: the removal for request {other} had taken every item that it "
             f"selected, {count}. The report on {other} says what was done to models; the items were searched for again."
         )
     if any(step.action.value == "withdraw-items" for step in finished):

@@ -251,6 +251,11 @@ def plan_request(
     redecided = case.plan is not None and plan_of(ledger, case).decision != decision.digest
     if case.partly_done and not impact.items:
         _refuse_all_held(ledger, case)
+        if by := case.covered_by:
+            raise DisgorgeError(
+                f"{by} removed what was left of request {request_id}: close it with `disgorge request close "
+                f"{request_id} --fulfilled-by {by}`"
+            )
     if case.withdrawn and not withdraw and not retrain_untouched and not redecided:
         _require_news(ledger, case, impact)
     with Catalog.of(ledger) as catalog:

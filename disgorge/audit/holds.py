@@ -147,6 +147,8 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
     if held:
         where = "is closed, and its hold lasts" if case.closed else "waits for a hold to end"
         stays = "what it held is not whole any more" if lost else "its data stays meanwhile, kept apart and unused"
+        if sight.look.ledger.private.folder.is_dir() and any(sight.covered(hold) is None for hold in held):
+            stays += "; which items it covers is not known any more, so it stops every removal that it may cover"
         partly = all(hold.terms.is_partial for hold in held)
         serving = "" if any(hold.terms.serving for hold in held) else (
             f"decide whether models that learned from it go on serving (`disgorge request hold {name} --serving`); "
@@ -155,7 +157,7 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
             ON_HOLD,
             name,
             f"has items on hold ({'; '.join(hold.words for hold in held)}), and they stay meanwhile"
-            if partly and not lost
+            if partly and stays.endswith("unused")
             else f"{where} ({'; '.join(hold.words for hold in held)}), and {stays}",
             f"{serving}lift the hold, or decide again, when its reason has gone",
             fact=case.facts[0].seq,

@@ -10,12 +10,14 @@ import pytest
 from disgorge.audit import audit
 from disgorge.docket import case_of
 from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld, StalePlan
+from disgorge.fulfill import close_fulfilled
 from disgorge.holding import hold_request
 from disgorge.holds import open_holds
 from disgorge.particulars import erase_particulars
 from disgorge.plan import Action
 from disgorge.purge_hold import hold_purge
 from disgorge.purge_preview import preview
+from disgorge.registry import Unregistered
 from disgorge.report import verify_bundle
 from disgorge.report_again import write_again
 from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
@@ -232,6 +234,8 @@ def test_a_hold_that_cannot_be_read_any_more_counts_as_covering_all(ledger: Ledg
     assert decision.outcome is Outcome.ON_HOLD
     assert "its private file was erased" in decision.reasons[-1].words
     assert "3 of 3 items count as held" in decision.reasons[-1].words
+    (note,) = (each for each in audit(ledger) if each.where == "H-1" and each.id == "DSG009")
+    assert "which items it covers is not known any more" in note.words
 
 
 def test_an_unreadable_hold_still_ends_at_the_shard_it_names(ledger: Ledger) -> None:
@@ -330,6 +334,23 @@ def test_when_the_hold_ends_the_rest_goes_too(ledger: Ledger) -> None:
     assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
     assert case_of(on_the_day, "R-2").closed == "done"
     assert not items_here(on_the_day) & mine
+
+
+def test_what_another_removal_took_of_the_rest_closes_it(ledger: Ledger) -> None:
+    """The hold ends, and somebody else asks for the item before the rest is planned."""
+    partly(ledger)
+    carry(ledger, "R-2")
+    on_the_day = later(ledger, UNTIL)
+    remove(on_the_day, [Selector("key", "shard-3-4")], request_id="R-4")
+    with pytest.raises(DisgorgeError, match="R-4 removed what was left of request R-2: close it with"):
+        plan_request(on_the_day, "R-2")
+    written = close_fulfilled(on_the_day, "R-2", by_request="R-4", registrar=Unregistered())
+    assert verify_bundle(written.bundle).verdict == "certified"
+    page = (written.bundle / "report.html").read_text()
+    assert "An earlier plan of this request, begun and then replaced, took 2 rows out of 1 shard" in page
+    assert "Nothing more was removed for this request" in page
+    assert case_of(on_the_day, "R-2").closed == "fulfilled"
+    assert not list((ledger.home / "private" / "executions").glob("*.json"))
 
 
 def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(ledger: Ledger) -> None:
