@@ -39,12 +39,14 @@ def put_on_hold(decision: Decision, words: Sequence[str], *, today: dt.date) -> 
     beaten = [] if decision.outcome is Outcome.ON_HOLD else [
         f"outcome: {Outcome.ON_HOLD.value} ({PACK}/{RULE}) beats {decision.outcome.value}"
     ]  # fmt: skip
+    owed = (*decision.duties, *(duty for claim in decision.claims for duty in claim.on_refusal))  # nothing is done now
     return replace(
         decision,
         outcome=Outcome.ON_HOLD,
         category=decision.category if decision.outcome is Outcome.ON_HOLD else "held for another request",
         reasons=(*decision.reasons, *said),
         overrides=(*decision.overrides, *beaten),
+        duties=tuple(dict.fromkeys(owed)),
     )
 
 
