@@ -12,6 +12,7 @@ from typing import Any
 
 from policies.decision import Claim, Duty, Owed
 from policies.fired import Fired, Looked, day_of, outcomes
+from policies.request import RemovalRequest
 from policies.rules import DutySpec
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
 
@@ -24,15 +25,15 @@ def claim_of(
     *,
     guards: Sequence[Fired],
     additions: Sequence[Fired],
-    received: dt.date,
+    request: RemovalRequest,
     facts: Mapping[str, Any],
 ) -> Claim:
     """Return what one pack says by itself, under the guards of its claim and with what other packs add to every one."""
     fired = [*looked.fired, *guards]
     outcome = max(outcomes(fired), key=SEVERITY.__getitem__)
     answer = min((item.deadline for item in looked.fired if item.deadline), default=None)
-    duties = [*duties_of(looked.fired, "duties", received=received, answer=answer, facts=facts)]
-    refusing = [*duties_of(looked.fired, "on_refusal", received=received, answer=answer, facts=facts)]
+    duties = [*duties_of(looked.fired, "duties", request=request, answer=answer, facts=facts)]
+    refusing = [*duties_of(looked.fired, "on_refusal", request=request, answer=answer, facts=facts)]
     if not refusing and looked.pack.claims:
         words = "the requester: that nothing is removed under this claim, and why"
         refusing = [Duty(words, answer, f"{looked.pack.pack}/answer")]
@@ -74,15 +75,15 @@ def _no_day(looked: Looked) -> str:
 
 
 def duties_of(
-    fired: Iterable[Fired], kind: str, *, received: dt.date, answer: dt.date | None, facts: Mapping[str, Any]
+    fired: Iterable[Fired], kind: str, *, request: RemovalRequest, answer: dt.date | None, facts: Mapping[str, Any]
 ) -> Iterator[Duty]:
     """Yield the duties (``duties`` or ``on_refusal``) of rules that fired, with their days."""
     for item in fired:
         specs: tuple[DutySpec, ...] = getattr(item.effect, kind)
         for spec in specs:
-            start = received if spec.counted_from == "receipt" else answer
+            start = request.received if spec.counted_from == "receipt" else answer
             wanted = spec.by or spec.until
-            day, problem = (None, "") if start is None else day_of(wanted, start, facts)
+            day, problem = (None, "") if start is None else day_of(wanted, start, facts, request.events)
             words = f"{spec.words} ({problem})" if problem else spec.words
             yield Duty(words, day, item.name, lasts=spec.until is not None)
 

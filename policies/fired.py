@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.conditions import CannotEvaluate, holds
-from policies.deadlines import due, due_by
+from policies.deadlines import due_by
 from policies.decision import DueBy, Reason
 from policies.errors import BadRequest
+from policies.events import Event
 from policies.request import RemovalRequest
 from policies.rules import Deadline, Effect, Pack
 from policies.taxonomy import Outcome, Part
@@ -134,14 +135,17 @@ def _unclear(said: Reason, problem: object) -> Fired:
     return Fired(Reason(said.pack, said.rule, words, said.citation, said.dated, Outcome.NEEDS_REVIEW, False), TO_REVIEW)
 
 
-def day_of(wanted: Deadline | None, start: dt.date, facts: Mapping[str, Any]) -> tuple[dt.date | None, str]:
+def day_of(
+    wanted: Deadline | None, start: dt.date, facts: Mapping[str, Any], events: Sequence[Event]
+) -> tuple[dt.date | None, str]:
     """Return the day a period ends that begins on ``start``, or None and why there is none."""
     if wanted is None:
         return None, ""
     try:
-        return due(wanted, start, facts), ""
+        due = due_by(wanted, start, facts, events, rule="")
     except BadRequest as problem:
         return None, str(problem)
+    return due.by, "" if due.by else due.counted
 
 
 def outcomes(items: Iterable[Fired]) -> Iterator[Outcome]:

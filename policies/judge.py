@@ -122,7 +122,7 @@ def _judged(
             continue
         of_claim = [*house.guards_of_claim(request, impact, each), *unmatched]
         claim_guards += of_claim
-        claims.append(claim_of(each, guards=of_claim, additions=additions, received=request.received, facts=facts))
+        claims.append(claim_of(each, guards=of_claim, additions=additions, request=request, facts=facts))
     fired = [item for each in looked for item in each.fired]
     own = tuple(house.own_decision(request, impact))
     holds = (*(item for item in fired if item.outcome is Outcome.ON_HOLD), *house.held(request))
@@ -219,7 +219,7 @@ def _duties(request: RemovalRequest, judged: _Judged, facts: dict[str, Any], out
         if waits or claim.outcome is Outcome.DENIED:
             yield from claim.on_refusal
     for kind in ("duties", "on_refusal") if waits or outcome is Outcome.DENIED else ("duties",):
-        yield from duties_of(judged.additions, kind, received=request.received, answer=None, facts=facts)
+        yield from duties_of(judged.additions, kind, request=request, answer=None, facts=facts)
 
 
 def _with_sentence(decision: Decision, request: RemovalRequest) -> Decision:
