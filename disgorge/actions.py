@@ -16,7 +16,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Examination
 from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
-from disgorge.held_items import doomed, removable, require_unheld
+from disgorge.held_items import removable, require_all_unheld
 from disgorge.holds import hold_file
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
@@ -98,7 +98,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
     changes = plan.shard_changes
     require_unchanged(ledger, case, plan)
     selected = removable(ledger, case)
-    require_unheld(ledger, case, doomed(ledger, case), before=f"step {step.id}")
+    require_all_unheld(ledger, case, before=f"step {step.id}")
     forget = sorted(forgotten(ledger, case).union(*selected.values()))
     likenesses = forgotten_likenesses(ledger, case) | recorded_likenesses(ledger, selected)
     require_judged(look(ledger, case, likenesses), case)
@@ -246,7 +246,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Take a release down for good and retire every member that no other live release uses."""
     ledger = workshop.ledger
-    require_unheld(ledger, case, doomed(ledger, case), before=f"step {step.id}")
+    require_all_unheld(ledger, case, before=f"step {step.id}")
     with Catalog.of(ledger) as catalog:
         name, alias = step.detail["name"], step.detail["alias"]
         staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]

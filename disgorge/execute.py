@@ -20,7 +20,7 @@ from disgorge.certificate import left_out_words
 from disgorge.docket import Case, begun_plan, case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, ExecutionFailed
 from disgorge.evidence import REFERENCES, Utility
-from disgorge.held_items import doomed, require_unheld
+from disgorge.held_items import require_all_unheld
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import require_purge_due
@@ -98,7 +98,7 @@ def _execute(
     require_decided(case, plan)
     require_approved(case, plan)
     if not started:
-        require_unheld(ledger, case, doomed(ledger, case), before="its first step")
+        require_all_unheld(ledger, case, before="its first step")
         require_alone(ledger, case, plan)
     require_no_hold(case, "it was started")
     require_repeatable(ledger, plan, case)

@@ -145,6 +145,29 @@ def require_unheld(ledger: Ledger, case: Case, among: Collection[str], *, before
         )
 
 
+def require_all_unheld(ledger: Ledger, case: Case, *, before: str) -> None:
+    """Raise :class:`DataHeld` if an open hold covers something that a request has yet to destroy."""
+    if _any_holds(ledger):
+        require_unheld(ledger, case, doomed(ledger, case), before=before)
+
+
+def require_purge_unheld(
+    ledger: Ledger, case: Case, shards: Collection[str], withdrawn: frozenset[str], *, before: str
+) -> None:
+    """Raise :class:`DataHeld` if an open hold covers something that is nowhere any more once these shards are gone."""
+    if _any_holds(ledger):
+        require_unheld(ledger, case, lost_with(ledger, shards, withdrawn), before=before)
+
+
+def all_overlaps(ledger: Ledger, case: Case) -> tuple[Overlap, ...]:
+    """Return which open holds of other requests cover something that a request has yet to destroy."""
+    return overlaps(ledger, case.request.id, doomed(ledger, case)) if _any_holds(ledger) else ()
+
+
+def _any_holds(ledger: Ledger) -> bool:
+    return any(open_holds(case) for case in docket(ledger).values())
+
+
 def way_on(request: str, found: Sequence[Overlap]) -> str:
     """Say what to do about holds that stop a request."""
     by = found[0].hold.request
@@ -155,8 +178,10 @@ def way_on(request: str, found: Sequence[Overlap]) -> str:
 
 
 def doomed(ledger: Ledger, case: Case) -> frozenset[str]:
-    """Return the items that a request removes: those withdrawn for it so far, and those it would withdraw now."""
-    items = forgotten(ledger, case) if case.withdrawn else frozenset[str]()
+    """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn."""
+    last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
+    unpurged = last.get("shard-withdrawn", 0) > last.get("purged", 0)
+    items = forgotten(ledger, case) if unpurged else frozenset[str]()
     if is_erased(ledger, case.request):
         return items
     return items.union(*removable(ledger, case).values())

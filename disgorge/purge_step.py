@@ -13,7 +13,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Check, Verdict
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.handed_out import bundles_with, pages_with
-from disgorge.held_items import lost_with, require_unheld
+from disgorge.held_items import require_purge_unheld
 from disgorge.kept_by_others import require_nothing_kept, require_nothing_made_kept
 from disgorge.near import look, recognized
 from disgorge.overlap import lists_shared
@@ -47,7 +47,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     """
     forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
     require_nothing_kept(ledger, case, forget)
-    require_unheld(ledger, case, lost_with(ledger, step.detail["shards"], forget), before=f"step {step.id}")
+    require_purge_unheld(ledger, case, step.detail["shards"], forget, before=f"step {step.id}")
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     require_nothing_made_kept(ledger, case, **targets)
     closures = closures_of(ledger, plan, case)
@@ -58,7 +58,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
     _note_controls(ledger, case, listed, targets)
-    require_unheld(ledger, case, lost_with(ledger, targets["shards"], forget), before=f"step {step.id}")
+    require_purge_unheld(ledger, case, targets["shards"], forget, before=f"step {step.id}")
     tensors = still_gone(ledger, listed.tensors)
     purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(

@@ -14,7 +14,7 @@ from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DataHeld, DisgorgeError, NotApproved, StalePlan
 from disgorge.evidence import REFERENCES, probes
 from disgorge.expected import expected
-from disgorge.held_items import Coverage, doomed, held_out, overlaps, require_unheld
+from disgorge.held_items import Coverage, all_overlaps, held_out, require_all_unheld
 from disgorge.holding import hold_request as hold_request
 from disgorge.holds import open_holds
 from disgorge.kept_records import kept_record
@@ -150,7 +150,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
         impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]))
     today = ledger.today()
-    found = overlaps(ledger, request_id, doomed(ledger, case))
+    found = all_overlaps(ledger, case)
     decision = decide(case.judged, impact, packs, today=today, latest=ledger.latest_today())
     decision = put_on_hold(decision, [each.words for each in found], today=today)
     if (standing := _standing(ledger, case, decision)) is not None:
@@ -246,7 +246,7 @@ def plan_request(
             f"explain {request_id}` says why)"
         )
     decision = case.decision
-    require_unheld(ledger, case, doomed(ledger, case), before="it is planned")
+    require_all_unheld(ledger, case, before="it is planned")
     impact = impact_of(ledger, case.request)
     redecided = case.plan is not None and plan_of(ledger, case).decision != decision.digest
     if case.partly_done and not impact.items:
@@ -402,7 +402,7 @@ def approve_plan(
             f"then approve its digest"
         )
     require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
-    require_unheld(ledger, case, doomed(ledger, case), before="its plan is approved")
+    require_all_unheld(ledger, case, before="its plan is approved")
     who = ledger.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")

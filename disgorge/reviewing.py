@@ -2,7 +2,7 @@
 
 from disgorge.docket import open_case
 from disgorge.errors import DisgorgeError
-from disgorge.held_items import doomed, require_unheld
+from disgorge.held_items import require_all_unheld
 from disgorge.requests import record_decision, require_current
 from lineage.ledger import Ledger
 from policies.decision import Decision
@@ -20,6 +20,6 @@ def grant_request(ledger: Ledger, request_id: str, *, by: str, reason: str, scop
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     require_current(case)
-    require_unheld(ledger, case, doomed(ledger, case), before="it is granted")
+    require_all_unheld(ledger, case, before="it is granted")
     granted = grant(case.decision, by=ledger.pseudonym(by), reason=reason, today=ledger.today(), scope=scope)
     return record_decision(ledger, case, granted)

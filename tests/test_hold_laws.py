@@ -215,9 +215,10 @@ def test_no_execution_destroys_an_item_under_an_open_hold(trained: Path, story: 
 
 def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the question before each step, the same oracle finds the loss."""
-    for module in ("requests", "execute", "actions", "purge_step"):
-        monkeypatch.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.requests.overlaps", lambda *_: ())
+    for module in ("requests", "execute", "actions"):
+        monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
+    monkeypatch.setattr("disgorge.purge_step.require_purge_unheld", lambda *_, **__: None)
+    monkeypatch.setattr("disgorge.requests.all_overlaps", lambda *_: ())
     world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)

@@ -458,13 +458,19 @@ def test_what_is_partly_done_is_late_only_once_the_hold_ended(ledger: Ledger) ->
     assert levels(ledger, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
 
 
+def forget_holds(older: pytest.MonkeyPatch) -> None:
+    """Let nothing ask about holds any more, as in versions without this rule."""
+    for module in ("requests", "execute", "actions"):
+        older.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
+    older.setattr("disgorge.purge_step.require_purge_unheld", lambda *_, **__: None)
+    older.setattr("disgorge.requests.all_overlaps", lambda *_: ())
+
+
 def test_the_audit_says_that_held_items_were_destroyed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a version without this rule did it: H-1 on hold, its items taken by R-2 and purged."""
     by_person(ledger)
     with monkeypatch.context() as older:
-        for module in ("requests", "execute", "actions", "purge_step"):
-            older.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
-        older.setattr("disgorge.requests.overlaps", lambda *_: ())
+        forget_holds(older)
         granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
         stopped(ledger, Action.PURGE, "R-2")
         (withdrawn,) = (each for each in audit(ledger) if each.id == "DSG019")
@@ -482,9 +488,7 @@ def test_the_audit_counts_what_a_hold_on_items_covers(ledger: Ledger, monkeypatc
     on_an_item(ledger)
     assert "DSG019" not in {rule for rule, *_ in levels(ledger)}
     with monkeypatch.context() as older:
-        for module in ("requests", "execute", "actions", "purge_step"):
-            older.setattr(f"disgorge.{module}.require_unheld", lambda *_, **__: None)
-        older.setattr("disgorge.requests.overlaps", lambda *_: ())
+        forget_holds(older)
         remove(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
     (lost,) = (each for each in audit(ledger) if each.id == "DSG019")
     assert "covered 1 item when it was put on, and 0 of them are here" in lost.words
