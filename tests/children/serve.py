@@ -154,22 +154,27 @@ def _file(order: Order) -> int:
 
 
 def _file_and_read(order: Order) -> int:
-    """File requests and read after each, docket and catalog; say how many seconds each took, as JSON."""
+    """File requests and read after each, docket and catalog; say how many seconds each took, as JSON.
+
+    The packs are read once before, as a command does.
+    """
     from disgorge.docket import docket
     from disgorge.requests import file_request
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
     from lineage.records import Selector
+    from policies.pack import load_packs
     from policies.request import Standing
     from policies.taxonomy import Defect
 
-    ledger = Ledger.open(Path(order["workspace"]))
+    ledger, packs = Ledger.open(Path(order["workspace"])), load_packs()
     took: dict[str, list[float]] = {"filing": [], "reading": []}
     for request in order["ids"]:
         start = time.perf_counter()
         file_request(
             ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
             selectors=[Selector("shard", "shard-1")], request_id=request, particulars={"name": request},
+            packs=packs,
         )  # fmt: skip
         filed = time.perf_counter()
         if request not in docket(ledger):

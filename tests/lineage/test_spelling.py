@@ -57,7 +57,7 @@ def test_keys_that_differ_in_case_are_two(ledger: Ledger) -> None:
 def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from disgorge.cli.filing import _selectors
+    from disgorge.cli.filing import selectors_from
 
     np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
     with monkeypatch.context() as older:
@@ -67,7 +67,7 @@ def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
             legal_basis="consent", check=False, dvc=False,
         )  # fmt: skip
     with Catalog.of(ledger) as catalog:
-        (found,) = catalog.selected(_selectors(ledger, {"subject": "Ann Lee"})).values()
+        (found,) = catalog.selected(selectors_from(ledger, {"subject": "Ann Lee"})).values()
         assert len(found) == 1
-        assert not catalog.selected(_selectors(ledger, {"subject": "ANN LEE"}))
-    assert len(_selectors(ledger, {"subject": "bob"})) == 1
+        assert not catalog.selected(selectors_from(ledger, {"subject": "ANN LEE"}))
+    assert len(selectors_from(ledger, {"subject": "bob"})) == 1

@@ -248,7 +248,10 @@ def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(wor
     filed("R-1", "--shard", "shard-2", "--hold")
     told = fine("request", "decide", "R-1").out
     assert "ON HOLD" in told
-    assert told.endswith("next: when the hold ends, disgorge request hold R-1 --lift --reason TEXT\n")
+    assert told.endswith(
+        "next: when the hold ends, disgorge request hold R-1 --lift --reason TEXT; were it a mistake, disgorge request "
+        "amend R-1\n"
+    )
     with untouched(workspace):
         assert "is on-hold; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
     lifted = fine("request", "hold", "R-1", "--lift", "--reason", "settled").out
