@@ -457,6 +457,8 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
     """Extend a request's deadline as far as its regime allows, record why, and return the new one.
 
+    Raises :class:`DisgorgeError` for one that is extended so far already.
+
     Whether the requester was told in time goes by the event ``extension-told``; without one they are told today.
     """
     from policies.deadlines import extend
@@ -467,6 +469,8 @@ def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, r
     require_current(case)
     told = told_of_extension(case, ledger.today())
     until = extend(case.decision, case.judged, packs, reason=reason, today=told)
+    if case.until == until:
+        raise DisgorgeError(f"request {request_id} is extended already, until {until}; no rule allows more")
     body = {"request": request_id, "until": until.isoformat(), "reason": reason, "told": told.isoformat()}
     ledger.append("deadline-extended", body)
     return until

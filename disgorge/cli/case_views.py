@@ -125,6 +125,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return f"when the hold on what stays ends, disgorge request plan {name}"
     if decision is None or case.outdated:
         return f"disgorge request decide {name}"
+    if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
+        return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON"
     if decision.outcome is Outcome.NEEDS_REVIEW:
         return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
     if decision.outcome is Outcome.DENIED:

@@ -146,6 +146,9 @@ def test_a_deadline_is_extended_as_far_as_the_rules_allow(workspace: Path) -> No
     until = fine("request", "extend", "R-7", "--reason", "many requests", "--json").json["due"]
     assert until > due
     assert fine("request", "list", "--json").json[0]["due"] == until
+    with untouched(workspace):
+        again = refused("request", "extend", "R-7", "--reason", "more requests", code=2)
+    assert f"R-7 is extended already, until {until}" in again
     assert "one line of words" in refused("request", "extend", "R-7", "--reason", " ", code=2)
 
 
@@ -238,7 +241,8 @@ def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace: Pat
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "mine-2026", "--id", "R-1",
         "--shard", "shard-2", "--verified", *own_pack(),
     )  # fmt: skip
-    fine("request", "decide", "R-1")
+    decided = fine("request", "decide", "R-1").out
+    assert decided.endswith("next: disgorge request amend R-1, or disgorge request deny R-1 --reason REASON\n")
     with untouched(workspace):
         said = refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "fine", code=2)
     assert "no rule says what would be owed" in said
