@@ -7,6 +7,7 @@ from disgorge.audit.holds import Sight
 from disgorge.audit.look import Look, is_late
 from disgorge.docket import Case
 from disgorge.findings import OVERDUE, Finding
+from policies.events import EventKind
 from policies.taxonomy import Outcome
 
 UNDECIDED_DAYS = 28
@@ -48,18 +49,23 @@ def overdue(look: Look) -> Iterator[Finding]:
 def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:
     """Yield an error per claim of an open request that was refused or left to a person, and not answered by its day.
 
-    Closing the request records that it was answered. A hold does not stop the day: the requester is told of that too.
+    The event ``refusal-told`` records that it was, and so does closing the request. A hold does not stop the day: the
+    requester is told of that too.
     """
     request, decision = case.request.id, case.decision
     if decision is None:
         return
     refused = decision.outcome is Outcome.DENIED
+    told = any(event.kind is EventKind.REFUSAL_TOLD for event in case.events)
     for claim in decision.claims:
         days = [duty.by for duty in claim.on_refusal if duty.by is not None and not duty.lasts]
         place = case.facts[0].seq
-        tell = f"tell the requester what `disgorge request show {request}` lists, "
+        tell = (
+            f"tell the requester what `disgorge request show {request}` lists, record it with `disgorge request event "
+            f"{request} refusal-told --on DAY --by NAME`, "
+        )
         reason = claim.refusal.value if claim.refusal else "other"
-        if claim.outcome is Outcome.DENIED and days and today > min(days):
+        if claim.outcome is Outcome.DENIED and not told and days and today > min(days):
             words = f"was refused under {claim.pack}, which had to be told with its reasons by {min(days)}"
             close = f"then close the request: `disgorge request deny {request} --reason {reason}`"
             yield Finding(OVERDUE, request, words, tell + (close if refused else "and carry out the rest"), fact=place)

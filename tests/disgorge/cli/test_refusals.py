@@ -44,6 +44,15 @@ def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace: Path) -> N
     assert not audit(Ledger.open(), today=due + dt.timedelta(days=1))
 
 
+def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "gdpr_exception=a")
+    after = dt.date.fromisoformat(fine("request", "list", "--json").json[0]["due"]) + dt.timedelta(days=1)
+    assert [finding.id for finding in audit(Ledger.open(), today=after)] == ["DSG006"]
+    fine("request", "event", "R-1", "refusal-told", "--by", "Ann")
+    assert "nothing changed" in fine("request", "decide", "R-1").out
+    assert not audit(Ledger.open(), today=after)
+
+
 def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     asked("R-1", "gdpr_ground=b", "also_under=ccpa", "california_resident=false")
     shown = fine("policy", "explain", "R-1").out
