@@ -58,6 +58,11 @@ def open_holds(case: Case) -> tuple[Hold, ...]:
     return tuple(Hold(name, terms) for terms in (*terms_on_all(case), *case.item_holds))
 
 
+def is_held(case: Case) -> bool:
+    """Whether all that a request selects is under a hold."""
+    return any(True for _ in terms_on_all(case))
+
+
 def terms_on_all(case: Case) -> Iterator[HoldTerms]:
     """Yield the holds on all that a request selects; one that only waits for others' holds has none."""
     if case.closed in ("done", "fulfilled"):

@@ -63,10 +63,10 @@ class Catalog:
 
     @classmethod
     def anew(cls, ledger: "Ledger") -> "Catalog":
-        """Return the catalog of a ledger, projected again in memory: for questions that must not be answered wrongly.
+        """Return the catalog of a ledger, projected by this process: for questions that must not be answered wrongly.
 
         A projection on disk is believed for its name, so whoever edits one decides what is found; this reads no file
-        but the ledger and the manifests. It costs a build, in proportion to the items there are.
+        but the ledger and the manifests. It costs a build, in proportion to the items there are, once a lineage head.
         """
         return cls(open_built_here(ledger))
 

@@ -135,6 +135,10 @@ class Ledger:
         """Return the controller's day, in which receipt, deadlines, overdue, decided and purge dates are counted."""
         return self.local_time().date()
 
+    def day_of(self, fact: Fact) -> dt.date:
+        """Return the controller's day on which a fact was recorded."""
+        return dt.datetime.fromisoformat(fact.at).astimezone(self._time_zone).date()
+
     def latest_today(self) -> dt.date:
         """Return the latest date that is today anywhere on earth: what arrived there, arrived by then."""
         return self.now().astimezone(_FURTHEST_EAST).date()

@@ -17,6 +17,7 @@ Art. 12(3) gives; other regimes in the packs give longer to decide."""
 
 def overdue(look: Look) -> Iterator[Finding]:
     """Yield an error per open request or refusal whose time is up; a hold excuses a removal, not an answer."""
+    sight = Sight(look)
     for case in look.cases.values():
         request, place = case.request.id, case.facts[0].seq
         outcome = case.decision.outcome if case.decision else None
@@ -26,7 +27,7 @@ def overdue(look: Look) -> Iterator[Finding]:
         if outcome is Outcome.DENIED:
             continue
         undecided = case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS)
-        if not (undecided or is_late(case, look.today)) or Sight(look).excuses(case):
+        if not (undecided or is_late(case, look.today)) or sight.excuses(case):
             continue
         if not undecided:
             yield Finding(

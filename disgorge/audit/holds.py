@@ -6,14 +6,13 @@ covers, so a smaller count now says that something went. What cannot be seen: it
 never counted, and went without a removal.
 """
 
-import datetime as dt
 from collections.abc import Iterator
 
 from disgorge.audit.look import Look, is_late
 from disgorge.docket import Case, case_before
 from disgorge.errors import DisgorgeError
 from disgorge.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
-from disgorge.holds import Hold, open_holds, reach_of, terms_on_all, with_cuts
+from disgorge.holds import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
 from disgorge.particulars import selectors_of
 from disgorge.selecting import Table, selected_items
 from lineage.counted import counted
@@ -38,8 +37,8 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
     for fact in took:
         by = str(fact.body["by_request"])
         purges = [each for each in look.ledger.facts("purged") if each.body["request"] == by and each.seq > fact.seq]
-        deleted = next((each for each in purges if _was_held(case, each)), None)
-        if deleted is None and (purges or not _was_held(case, fact)):
+        deleted = next((each for each in purges if _was_held(look, case, each)), None)
+        if deleted is None and (purges or not _was_held(look, case, fact)):
             continue
         how = "deleted" if deleted else "withdrawn, and not deleted yet,"
         then = (
@@ -59,9 +58,9 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
         )
 
 
-def _was_held(case: Case, then: Fact) -> bool:
+def _was_held(look: Look, case: Case, then: Fact) -> bool:
     """Whether all that a request selects was on hold when a fact was recorded."""
-    day = dt.date.fromisoformat(then.at[:10])
+    day = look.ledger.day_of(then)
     before = case_before(case, then.seq)
     return before is not None and any(not terms.is_over(day) for terms in terms_on_all(before))
 
@@ -126,7 +125,7 @@ class Sight:
 
     def excuses(self, case: Case) -> bool:
         """Whether a hold is why a request is not carried out, as far as it is not."""
-        if any(True for _ in terms_on_all(case)) or self.stopped_by(case) is not None:
+        if is_held(case) or self.stopped_by(case) is not None:
             return True
         if not case.item_holds or case.partly_done:
             return bool(case.item_holds)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from disgorge.docket import Case, docket
-from disgorge.holds import terms_on_all
+from disgorge.holds import is_held
 from lineage.errors import LedgerBroken, LineageError
 from lineage.ledger import Ledger
 from lineage.records import Component, Item, Shard
@@ -133,5 +133,4 @@ class Look:
 
 def is_late(case: Case, today: dt.date) -> bool:
     """Whether an open case should have been done before ``today``; one on hold as a whole is not late."""
-    held = any(True for _ in terms_on_all(case))
-    return not held and case.deadline is not None and today > case.deadline
+    return not is_held(case) and case.deadline is not None and today > case.deadline

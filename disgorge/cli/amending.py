@@ -8,23 +8,34 @@ from disgorge.cli import show
 from disgorge.cli.case_views import print_next
 from disgorge.cli.deciding import require_reason
 from disgorge.cli.failures import WrongUse
-from disgorge.cli.request import Id, Many, Packs
+from disgorge.cli.request import (
+    AsksAs,
+    Ground,
+    Id,
+    Item,
+    Key,
+    License,
+    Many,
+    Packs,
+    Regime,
+    Shard,
+    Source,
+    Subject,
+)
 from disgorge.cli.show import AsJson
-from policies.request import Standing
-from policies.taxonomy import Defect
 
 
 def amend(
     request: Id,
-    standing: Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")] = None,
-    ground: Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")] = None,
-    regime: Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")] = None,
-    subject: Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")] = None,
-    source: Annotated[Many, typer.Option("--source", help="Select by source.")] = None,
-    shard: Annotated[Many, typer.Option("--shard", help="Select by shard.")] = None,
-    item: Annotated[Many, typer.Option("--item", help="Select by digest.")] = None,
-    key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
-    license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
+    standing: AsksAs = None,
+    ground: Ground = None,
+    regime: Regime = None,
+    subject: Subject = None,
+    source: Source = None,
+    shard: Shard = None,
+    item: Item = None,
+    key: Key = None,
+    license: License = None,
     received: Annotated[str | None, typer.Option("--received", help="The day it arrived.")] = None,
     verified: Annotated[
         bool | None, typer.Option("--verified/--not-verified", help="Whether who asks was identified.")

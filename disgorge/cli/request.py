@@ -35,17 +35,28 @@ Packs = Annotated[
 Many = list[str] | None
 
 
+AsksAs = Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")]
+Ground = Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")]
+Regime = Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")]
+Subject = Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")]
+Source = Annotated[Many, typer.Option("--source", help="Select by source.")]
+Shard = Annotated[Many, typer.Option("--shard", help="Select by shard.")]
+Item = Annotated[Many, typer.Option("--item", help="Select by digest.")]
+Key = Annotated[Many, typer.Option("--key", help="Select by key.")]
+License = Annotated[Many, typer.Option("--license", help="Select by license.")]
+
+
 @app.command("file")
 def file_(
-    standing: Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")] = None,
-    ground: Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")] = None,
-    regime: Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")] = None,
-    subject: Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")] = None,
-    source: Annotated[Many, typer.Option("--source", help="Select by source.")] = None,
-    shard: Annotated[Many, typer.Option("--shard", help="Select by shard.")] = None,
-    item: Annotated[Many, typer.Option("--item", help="Select by digest.")] = None,
-    key: Annotated[Many, typer.Option("--key", help="Select by key.")] = None,
-    license: Annotated[Many, typer.Option("--license", help="Select by license.")] = None,
+    standing: AsksAs = None,
+    ground: Ground = None,
+    regime: Regime = None,
+    subject: Subject = None,
+    source: Source = None,
+    shard: Shard = None,
+    item: Item = None,
+    key: Key = None,
+    license: License = None,
     received: Annotated[str | None, typer.Option("--received", help="The day it arrived; today by default.")] = None,
     verified: Annotated[
         bool, typer.Option("--verified", help="Record that who asks was identified; nothing is checked.")

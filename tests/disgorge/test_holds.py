@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.amend import amend_request
 from disgorge.audit import audit
 from disgorge.docket import case_of
 from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld, StalePlan
@@ -85,7 +86,7 @@ def by_fact(ledger: Ledger) -> None:
     file_held(ledger, facts={"legal_hold": True})
 
 
-def by_order_stayed(ledger: Ledger) -> None:
+def by_legal_claims(ledger: Ledger) -> None:
     """Decided on hold by a pack: legal claims, GDPR Art. 17(3)(e)."""
     file_held(
         ledger, standing=Standing.DATA_SUBJECT, regime="gdpr", identity_verified=True, facts={"gdpr_exception": "e"}
@@ -111,7 +112,7 @@ def on_an_item(ledger: Ledger) -> None:
     hold_request(ledger, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
 
 
-HOLDS = [by_flag, by_fact, by_order_stayed, by_person, by_closed, on_an_item]
+HOLDS = [by_flag, by_fact, by_legal_claims, by_person, by_closed, on_an_item]
 
 
 @pytest.fixture(params=HOLDS, ids=lambda put: put.__name__)
@@ -119,6 +120,20 @@ def put(request: pytest.FixtureRequest) -> Callable[[Ledger], None]:
     """One way in which data comes under a hold."""
     found: Callable[[Ledger], None] = request.param
     return found
+
+
+def test_a_hold_outlasts_an_amendment_until_the_request_is_decided_again(ledger: Ledger) -> None:
+    """An amended request has no decision; the one that held its data must not end with that."""
+    by_legal_claims(ledger)
+    amend_request(ledger, "H-1", received=dt.date(2026, 11, 2))
+    assert case_of(ledger, "H-1").decision is None
+    assert [hold.words for hold in open_holds(case_of(ledger, "H-1"))] == ["decided on hold by gdpr/legal-claims"]
+    filed_and_decided(ledger, [Selector("shard", "shard-3")], request_id="R-2")
+    with pytest.raises(DisgorgeError, match="on-hold"):
+        plan_request(ledger, "R-2")
+    amend_request(ledger, "H-1", without_facts=["gdpr_exception"])
+    decide_request(ledger, "H-1", load_packs())
+    assert not open_holds(case_of(ledger, "H-1"))
 
 
 def items_here(ledger: Ledger) -> set[str]:
@@ -177,7 +192,7 @@ def lift(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
         hold_request(ledger, "H-1", on=False, reason="over", selectors=[Selector("key", "shard-3-4")])
         return
     hold_request(ledger, "H-1", on=False, reason="over")
-    if put is by_order_stayed:
+    if put is by_legal_claims:
         assert open_holds(case_of(ledger, "H-1")), "a pack's hold ends when it is decided anew, or closed"
         deny_request(ledger, "H-1", reason=Refusal.OTHER.value)
     assert not open_holds(case_of(ledger, "H-1"))
