@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 LEFT_OUT = "left out while empty"
-"""Metadata of a field that records of earlier versions do not have: empty, it does not change their digests."""
+"""Metadata of a field that records of earlier versions do not have: empty (or true, where true is its default), it does
+not change their digests."""
 
 Json = Any
 """A value that canonical JSON can write: None, bool, int below 2**53, finite float, str, list, dict."""
@@ -255,9 +256,9 @@ def plain(value: Any) -> Json:
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            each.name: plain(inner)
+            each.name: plain(getattr(value, each.name))
             for each in fields(value)
-            if (inner := getattr(value, each.name)) or not each.metadata.get(LEFT_OUT)
+            if not each.metadata.get(LEFT_OUT) or bool(getattr(value, each.name)) is not (each.default is True)
         }
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}

@@ -109,7 +109,9 @@ def due_by(
         if deadline.not_before and end.day:
             opens = _end(deadline, received, events, lambda start: _window(deadline, start, deadline.not_before)).day
             first = min(opens or end.day, end.day)
-    return DueBy(of, end.day, rule, f"{_period_words(deadline, days)} {end.words}{_rolling_words(deadline)}", first)
+    unread = "" if deadline.read else "; the text that sets this period was NOT READ when the rule was written"
+    words = f"{_period_words(deadline, days)} {end.words}{_rolling_words(deadline)}{unread}"
+    return DueBy(of, end.day, rule, words, first)
 
 
 def extended(

@@ -27,6 +27,8 @@ class Reason:
     dated: dt.date
     outcome: Outcome | None = None
     fired: bool = True
+    read: bool = field(default=True, metadata={LEFT_OUT: True})
+    """False where the text of the source, or of a period of the rule, was not read when the rule was written."""
 
 
 @dataclass(frozen=True, slots=True)

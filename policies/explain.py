@@ -153,4 +153,5 @@ def _how_far(day: dt.date, today: dt.date) -> str:
 
 
 def _said(said: Reason) -> str:
-    return f"{said.pack}/{said.rule}: {' '.join(said.words.split())} [{said.citation}, {said.dated}]"
+    unread = "" if said.read else "; NOT READ when this rule was written: check the text"
+    return f"{said.pack}/{said.rule}: {' '.join(said.words.split())} [{said.citation}, {said.dated}{unread}]"

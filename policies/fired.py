@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.conditions import CannotEvaluate, holds
@@ -92,7 +92,9 @@ def _rules(
     pack: Pack, context: Any, request: RemovalRequest, facts: Mapping[str, Any], unsure: Suppositions
 ) -> Iterator[Fired]:
     for rule in pack.rules:
-        said = Reason(pack.pack, rule.id, rule.words.strip(), rule.citation.strip(), rule.dated, rule.then.outcome)
+        effect = rule.effect
+        words, citation = rule.words.strip(), rule.citation.strip()
+        said = Reason(pack.pack, rule.id, words, citation, rule.dated, effect.outcome, read=rule.all_read)
         try:
             fires = holds(rule.when, context)
         except CannotEvaluate as problem:
@@ -103,14 +105,14 @@ def _rules(
         if not fires:
             continue
         dates: dict[str, list[DueBy]] = {"deadline": [], "acknowledgement": [], "sparing": []}
-        for label, wanted in _clocks(rule.then):
+        for label, wanted in _clocks(effect):
             try:
                 day = due_by(wanted, request.received, facts, request.events, rule=f"{pack.pack}/{rule.id}")
                 dates[label].append(day)
             except BadRequest as problem:
                 yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem}")
         confirm = next((each.by for each in dates["acknowledgement"]), None)
-        yield Fired(said, rule.then, tuple(dates["deadline"]), confirm, _spared(rule.then, dates["sparing"]))
+        yield Fired(said, effect, tuple(dates["deadline"]), confirm, _spared(effect, dates["sparing"]))
 
 
 def _clocks(effect: Effect) -> Iterator[tuple[str, Deadline]]:
@@ -132,7 +134,7 @@ def _spared(effect: Effect, by: Sequence[DueBy]) -> tuple[str, ...]:
 
 def _unclear(said: Reason, problem: object) -> Fired:
     words = f"could not be evaluated ({problem}): {said.words}"
-    return Fired(Reason(said.pack, said.rule, words, said.citation, said.dated, Outcome.NEEDS_REVIEW, False), TO_REVIEW)
+    return Fired(replace(said, words=words, outcome=Outcome.NEEDS_REVIEW, fired=False), TO_REVIEW)
 
 
 def day_of(

@@ -11,7 +11,7 @@ which rules it was made by.
 :func:`decide` is found here too, beside the packs it judges by.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from policies.deadlines import require_calendar
 from policies.errors import BadPack
 from policies.judge import decide
 from policies.pack_words import require_words
-from policies.rules import RESERVED_FACTS, Deadline, Effect, FactSpec, Pack
+from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
 from policies.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def pack_of(value: Any, *, name: str) -> Pack:
     for rule in pack.rules:
         where = f"{name}: rule {rule.id}"
         _check_condition(rule.when, facts, f"{where}: when")
-        for label, deadline in _deadlines(rule.then):
+        for label, deadline in rule.then.periods:
             _check_deadline(deadline, facts, f"{where}: then.{label}")
     return pack
 
@@ -110,17 +110,6 @@ def _reader() -> "TypeAdapter[Pack]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(Pack)
-
-
-def _deadlines(then: Effect) -> Iterator[tuple[str, Deadline]]:
-    """Yield every period of a rule, with where it stands."""
-    named = [("deadline", then.deadline), ("acknowledge", then.acknowledge)]
-    named += [(f"deadlines.{number}", deadline) for number, deadline in enumerate(then.deadlines)]
-    for label, duties in (("duties", then.duties), ("on_refusal", then.on_refusal)):
-        named += [(f"{label}.{number}", duty.by or duty.until) for number, duty in enumerate(duties)]
-    if then.spares is not None:
-        named.append(("spares.by", then.spares.by))
-    yield from ((label, deadline) for label, deadline in named if deadline is not None)
 
 
 def _check_condition(text: str, facts: Mapping[str, FactSpec], where: str) -> None:

@@ -7,7 +7,7 @@ a grant without a guarantee, a denial without its reason, a hold nobody can name
 
 import datetime as dt
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -94,6 +94,8 @@ class Deadline:
     stops: Stop | tuple[Stop, ...] = field(default=(), metadata=_NEW)
     not_before: int = field(default=0, metadata=_NEW)
     saturdays: bool = field(default=False, metadata=_NEW)
+    read: bool = field(default=True, metadata=_NEW)
+    """Whether the text that sets the period was read; see :attr:`Rule.read`."""
 
     @property
     def all_stops(self) -> tuple[Stop, ...]:
@@ -215,6 +217,17 @@ class Effect:
         return (*((self.deadline,) if self.deadline else ()), *self.deadlines)
 
     @property
+    def periods(self) -> tuple[tuple[str, Deadline], ...]:
+        """Every period of the rule, with the name of its place in the pack."""
+        named = [("deadline", self.deadline), ("acknowledge", self.acknowledge)]
+        named += [(f"deadlines.{number}", deadline) for number, deadline in enumerate(self.deadlines)]
+        for label, duties in (("duties", self.duties), ("on_refusal", self.on_refusal)):
+            named += [(f"{label}.{number}", duty.by or duty.until) for number, duty in enumerate(duties)]
+        if self.spares is not None:
+            named.append(("spares.by", self.spares.by))
+        return tuple((label, deadline) for label, deadline in named if deadline is not None)
+
+    @property
     def promised(self) -> Guarantee | None:
         """The guarantee as the ordered value."""
         return Guarantee.named(self.guarantee) if self.guarantee else None
@@ -222,7 +235,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. ``dated`` is when its source took effect or was issued."""
+    """One rule. ``dated`` is when its source took effect or was issued.
+
+    ``read`` is false where the text of the source was not read when the rule was written: what is known of it came from
+    elsewhere. Such a rule, or one with such a period, only sends to a person; it neither grants nor denies.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
@@ -232,12 +249,28 @@ class Rule:
     citation: str
     dated: dt.date
     then: Effect = Effect()
+    read: bool = field(default=True, metadata=_NEW)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.id):
             raise ValueError(f"{self.id!r} is no rule id; use lower case, digits and hyphens")
         if not self.words.strip() or not self.citation.strip():
             raise ValueError("`words` and `citation` must say something")
+        if not self.all_read and self.then.outcome not in (None, Outcome.NEEDS_REVIEW):
+            raise ValueError(
+                f"its source, or that of a period in it, was not read (`read: false`), so its outcome can only be "
+                f"needs-review, not {self.then.outcome}; read the text, or give the period a rule of its own"
+            )
+
+    @property
+    def all_read(self) -> bool:
+        """Whether the texts of the rule and of all its periods were read."""
+        return self.read and all(deadline.read for _, deadline in self.then.periods)
+
+    @property
+    def effect(self) -> Effect:
+        """What follows when the rule fires: ``then``, and a person where a text was not read."""
+        return self.then if self.all_read else replace(self.then, outcome=Outcome.NEEDS_REVIEW)
 
 
 FactType = Literal["bool", "int", "text", "date"]
@@ -308,11 +341,19 @@ class Pack:
 
     @property
     def claims(self) -> bool:
-        """Whether the pack gives a right that can be claimed: whether a rule of it grants.
+        """Whether the pack gives a right that can be claimed: whether a rule of it grants, or would if it were read.
 
         A pack that grants nothing only adds to others: its reviews and holds bind whatever they grant.
         """
-        return any(rule.then.outcome is Outcome.GRANTED for rule in self.rules)
+        return any(
+            rule.then.outcome is Outcome.GRANTED or (rule.then.guarantee is not None and not rule.all_read)
+            for rule in self.rules
+        )
+
+    @property
+    def unread(self) -> tuple[Rule, ...]:
+        """The rules of which a text was not read."""
+        return tuple(rule for rule in self.rules if not rule.all_read)
 
     @cached_property
     def digest(self) -> str:

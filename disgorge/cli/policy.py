@@ -25,12 +25,15 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
 
     loaded = load_packs(packs)
     if as_json:
-        listed = [plain(pack) | {"digest": pack.digest} for pack in loaded]
+        listed = [plain(pack) | {"digest": pack.digest, "unread": [rule.id for rule in pack.unread]} for pack in loaded]
         show.write_json({"digest": packs_digest(loaded), "packs": listed})
         return
-    rows = [(pack.pack, rule.id, _effect(rule.then.outcome), rule.dated, rule.citation) for pack in loaded
-            for rule in pack.rules]  # fmt: skip
-    show.table(("pack", "rule", "alone", "dated", "source"), rows)
+    rows = [(pack.pack, rule.id, _effect(rule.effect.outcome), rule.dated, "" if rule.all_read else "not read",
+             rule.citation) for pack in loaded for rule in pack.rules]  # fmt: skip
+    show.table(("pack", "rule", "alone", "dated", "text", "source"), rows)
+    for pack in loaded:
+        unread = f"{len(pack.unread)} not read, so they only send to a person" if pack.unread else "every text read"
+        show.line(f"{pack.pack}: {counted(len(pack.rules), 'rule')}, {unread}")
     show.line(f"{counted(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
 
 

@@ -30,7 +30,8 @@ def test_every_rule_is_named_with_its_citation_and_date(decision, request_):
     assert decision.outcome.value.replace("-", " ").upper() in text.splitlines()[0]
     for said in decision.reasons:
         assert f"{said.pack}/{said.rule}: " in text
-        assert f"[{said.citation}, {said.dated}]" in text
+        unread = "" if said.read else "; NOT READ when this rule was written: check the text"
+        assert f"[{said.citation}, {said.dated}{unread}]" in text
     for line in decision.overrides:
         assert line in text
     if decision.owed:
