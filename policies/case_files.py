@@ -16,6 +16,9 @@ defaults, and ``expect`` checks only what it names::
 ``packs: [gdpr]`` judges by some of the packs only, ``with_packs`` adds packs written in place, ``extend`` asks for an
 extension afterwards. ``expect: {error: TEXT}`` wants a refusal whose message holds the text. :mod:`policies.cases`
 runs them.
+
+The file of a pack may carry cases of its own in the same form, below its rules; they are judged by that pack alone
+unless ``packs`` says otherwise.
 """
 
 import datetime as dt
@@ -205,15 +208,42 @@ class Case:
     extend: ExtendFacts | None = None
 
 
+CARRIED = ("defaults", "cases")
+"""The keys of a file of cases, which the file of a pack may have beside its own."""
+
+
 def load_cases(path: Path) -> tuple[Case, ...]:
-    """Return the cases of a file; :class:`PolicyError` naming file, case and field when one is not understood."""
+    """Return the cases of a file. Errors as of :func:`read_cases`."""
+    return read_cases(path).cases
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """The cases of a file, and whether it is the file of a pack, which carries them."""
+
+    cases: tuple[Case, ...]
+    of_pack: bool
+
+
+def read_cases(path: Path) -> CaseFile:
+    """Return what a file of cases, or the file of a pack, holds.
+
+    The file of a pack may carry none. Raises :class:`PolicyError` naming file, case and field when one is not
+    understood.
+    """
     from pydantic import TypeAdapter, ValidationError  # read on use: printing help needs no validation
 
     value = read_yaml(path, PolicyError)
-    if not isinstance(value, Mapping) or set(value) - {"defaults", "cases"} or not isinstance(value.get("cases"), list):
+    own: dict[str, Any] = {}
+    if isinstance(value, Mapping) and "pack" in value:
+        own = {"packs": [value["pack"]]}
+        value = {name: value[name] for name in CARRIED if name in value}
+        if not value:
+            return CaseFile((), of_pack=True)
+    if not isinstance(value, Mapping) or set(value) - set(CARRIED) or not isinstance(value.get("cases"), list):
         raise PolicyError(f"{path}: a file of cases has a list `cases` and, if wanted, `defaults`")
     defaults = value.get("defaults") or {}
-    if not isinstance(defaults, Mapping):
+    if not isinstance(defaults, dict):
         raise PolicyError(f"{path}: `defaults` is a mapping, as a case is")
     adapter = TypeAdapter(Case)
     cases = []
@@ -222,12 +252,12 @@ def load_cases(path: Path) -> tuple[Case, ...]:
             raise PolicyError(f"{path}: case {number} is a mapping with name, request, today and expect")
         name = written.get("name", f"number {number}")
         try:
-            cases.append(adapter.validate_python(_merged(defaults, written)))
+            cases.append(adapter.validate_python(_merged(own | defaults, written)))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise PolicyError(f"{path}: case {name!r}: {field_name}: {first['msg']}") from None
-    return tuple(cases)
+    return CaseFile(tuple(cases), of_pack=bool(own))
 
 
 def _merged(defaults: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,16 @@
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policies.case_files import Case, Expected, load_cases
+from policies.case_files import Case, Expected, read_cases
 from policies.deadlines import extend
 from policies.decision import Decision, Owed
 from policies.errors import PolicyError
-from policies.pack import Pack, agree, decide, pack_of
+from policies.pack import Pack, agree, decide, load_pack, load_packs, pack_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,23 @@ def run_cases(folder: Path, packs: Sequence[Pack]) -> tuple[CaseResult, ...]:
     paths = [folder]
     if folder.is_dir():
         paths = sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"})
-    results = [_run(case, path.name, packs) for path in paths for case in load_cases(path)]
+    results = run_files(paths, packs)
     if not results:
         raise PolicyError(f"{folder}: no case here; write one into a .yaml file (see policies/case_files.py)")
-    return tuple(results)
+    return results
+
+
+def run_files(paths: Sequence[Path], packs: Sequence[Pack]) -> tuple[CaseResult, ...]:
+    """Run every case of these files, those that packs carry against the pack of the file."""
+    return tuple(result for path in paths for result in _run_file(path, packs))
+
+
+def _run_file(path: Path, packs: Sequence[Pack]) -> Iterator[CaseResult]:
+    found = read_cases(path)
+    if found.of_pack and found.cases:
+        own = load_pack(path)
+        packs = [*(pack for pack in packs if pack.pack != own.pack), own]
+    yield from (_run(case, path.name, packs) for case in found.cases)
 
 
 def _run(case: Case, file: str, packs: Sequence[Pack]) -> CaseResult:
@@ -72,11 +85,14 @@ def _run(case: Case, file: str, packs: Sequence[Pack]) -> CaseResult:
 def _packs_of(case: Case, file: str, packs: Sequence[Pack]) -> tuple[Pack, ...]:
     chosen = packs
     if case.packs is not None:
-        unknown = sorted(set(case.packs) - {pack.pack for pack in packs})
+        known = {pack.pack: pack for pack in packs}
+        if not known.keys() >= set(case.packs):
+            known = {pack.pack: pack for pack in load_packs()} | known  # shipped ones may be named beside one's own
+        unknown = sorted(set(case.packs) - set(known))
         if unknown:
             raise PolicyError(f"{file}: case {case.name!r}: no pack {', '.join(unknown)}; there is "
-                              f"{', '.join(pack.pack for pack in packs)}")  # fmt: skip
-        chosen = [pack for pack in packs if pack.pack in case.packs]
+                              f"{', '.join(sorted(known))}")  # fmt: skip
+        chosen = [known[name] for name in dict.fromkeys(case.packs)]
     added = [pack_of(written, name=f"{file}: with_packs") for written in case.with_packs]
     return agree([*((pack, pack.pack) for pack in chosen), *((pack, file) for pack in added)])
 

@@ -29,10 +29,12 @@ def known_facts(packs: Iterable[Pack]) -> dict[str, FactSpec]:
 
 
 def known_regimes(packs: Iterable[Pack]) -> tuple[str, ...]:
-    """Return the regimes that packs cover: each pack's name, and those its conditions ask for."""
-    packs = tuple(packs)
-    conditions = [text for pack in packs for text in (pack.applies, *(rule.when for rule in pack.rules))]
-    return tuple(sorted({*(pack.pack for pack in packs), *regimes_named(conditions)}))
+    """Return the regimes that packs cover: those their conditions ask for, and the name of one that asks for none."""
+    covered: set[str] = set()
+    for pack in packs:
+        covered.update(regimes_named([pack.applies]) or [pack.pack])
+        covered.update(regimes_named(rule.when for rule in pack.rules))
+    return tuple(sorted(covered))
 
 
 def typed_facts(facts: Mapping[str, Any], packs: Sequence[Pack]) -> dict[str, Any]:

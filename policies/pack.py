@@ -2,8 +2,15 @@
 
 A pack that is not entirely understood is refused: an unknown field, a condition that does not parse, names nothing
 known or compares with a word that never occurs, a rule used twice, no rule at all. The error names the file, the rule
-and the field. Packs are data: add one by putting a file into a folder; :func:`packs_digest` tells in every decision
-which rules it was made by.
+and the field. Packs are data: add one by putting a file into a folder (``disgorge policy new`` begins one);
+:func:`packs_digest` tells in every decision which rules it was made by.
+
+A pack is one file. What differs by state stands in a table, with one rule for all rows (:mod:`policies.tables`). Cases
+may stand below the rules, under ``defaults`` and ``cases`` as in a file of cases (:mod:`policies.case_files`): they are
+no part of the rules or the digest, so that a new case outdates no decision, and ``disgorge policy test`` runs them.
+
+The shipped packs are checked by the tests. Loading them checks their fields, not again every condition and calendar:
+that takes longer than all the rest, and a condition that did not parse would still send to a person.
 
 >>> [pack.pack for pack in load_packs()]
 ['ccpa', 'contract', 'copyright', 'gdpr', 'quality', 'regulator-order']
@@ -17,18 +24,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.records import digest_of
+from policies.case_files import CARRIED
 from policies.conditions import parse
 from policies.deadlines import require_calendar
 from policies.errors import BadPack
 from policies.judge import decide
 from policies.pack_words import require_words
 from policies.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
+from policies.tables import Origin, expanded
 from policies.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Pack", "decide", "load_pack", "load_packs", "pack_of", "packs_digest"]
+__all__ = ["Pack", "decide", "load_pack", "load_packs", "pack_files", "pack_of", "packs_digest"]
 
 SHIPPED = Path(__file__).parent / "packs"
 """Folder of the packs that come with the software."""
@@ -36,7 +45,7 @@ SHIPPED = Path(__file__).parent / "packs"
 
 def load_pack(path: Path) -> Pack:
     """Return the pack in a YAML file; :class:`BadPack` naming file, rule and field when it cannot be used."""
-    return pack_of(read_yaml(path, BadPack), name=str(path))
+    return pack_of(_read(path), name=str(path))
 
 
 def load_packs(source: Path | Sequence[Path] | None = None) -> tuple[Pack, ...]:
@@ -46,21 +55,31 @@ def load_packs(source: Path | Sequence[Path] | None = None) -> tuple[Pack, ...]:
     """
     if source is None:
         return _shipped()
-    if isinstance(source, Path):
-        if source.is_dir():
-            paths = sorted(path for path in source.iterdir() if path.suffix in {".yaml", ".yml"})
-        else:
-            paths = [source]
+    return agree((load_pack(path), path.name) for path in pack_files(source))
+
+
+def pack_files(source: Path | Sequence[Path] | None = None) -> tuple[Path, ...]:
+    """Return the files that :func:`load_packs` reads."""
+    if source is None:
+        source = SHIPPED
+    if isinstance(source, Path) and source.is_dir():
+        paths = sorted(path for path in source.iterdir() if path.suffix in {".yaml", ".yml"})
     else:
-        paths = list(source)
+        paths = [source] if isinstance(source, Path) else list(source)
     if not paths:
         raise BadPack(f"{source}: no pack (*.yaml) here; give a folder with at least one")
-    return agree((load_pack(path), path.name) for path in paths)
+    return tuple(paths)
 
 
 @cache
 def _shipped() -> tuple[Pack, ...]:
-    return load_packs(SHIPPED)
+    return agree((_unchecked(_read(path), str(path))[0], path.name) for path in pack_files())
+
+
+def _read(path: Path) -> Any:
+    """Return what a file says beside the cases it carries."""
+    value = read_yaml(path, BadPack)
+    return {key: each for key, each in value.items() if key not in CARRIED} if isinstance(value, Mapping) else value
 
 
 def agree(named: Iterable[tuple[Pack, str]]) -> tuple[Pack, ...]:
@@ -87,22 +106,29 @@ def packs_digest(packs: Sequence[Pack]) -> str:
 
 def pack_of(value: Any, *, name: str) -> Pack:
     """Return the pack that plain data describes, checked; ``name`` says in errors where it came from."""
+    pack, origins = _unchecked(value, name)
+    facts = {**RESERVED_FACTS, **pack.facts}
+    _check_condition(pack.applies, facts, f"{name}: applies")
+    for number, rule in enumerate(pack.rules):
+        origin = origins.get(number)
+        where = f"{name}: rule {rule.id}"
+        _check_condition(rule.when, facts, f"{where}: when{origin.said(['when']) if origin else ''}")
+        for label, deadline in rule.then.periods:
+            _check_deadline(deadline, facts, f"{where}: then.{label}")
+    return pack
+
+
+def _unchecked(value: Any, name: str) -> tuple[Pack, dict[int, Origin]]:
+    """Return a pack whose fields are checked and whose conditions and calendars are not, and what its tables made."""
     from pydantic import ValidationError  # read on use: printing help needs no validation
 
     if not isinstance(value, Mapping):
         raise BadPack(f"{name}: a pack is a mapping with the keys pack, title, version, applies and rules")
+    written, origins = expanded(value, name=name)
     try:
-        pack = _reader().validate_python(value)
+        return _reader().validate_python(written), origins
     except ValidationError as error:
-        raise BadPack(f"{name}: {_problems(error.errors(include_url=False), value)}") from None
-    facts = {**RESERVED_FACTS, **pack.facts}
-    _check_condition(pack.applies, facts, f"{name}: applies")
-    for rule in pack.rules:
-        where = f"{name}: rule {rule.id}"
-        _check_condition(rule.when, facts, f"{where}: when")
-        for label, deadline in rule.then.periods:
-            _check_deadline(deadline, facts, f"{where}: then.{label}")
-    return pack
+        raise BadPack(f"{name}: {_problems(error.errors(include_url=False), written, origins)}") from None
 
 
 @cache
@@ -131,22 +157,23 @@ def _check_deadline(deadline: Deadline, facts: Mapping[str, FactSpec], where: st
             raise BadPack(f"{where}.calendar: {problem}") from None
 
 
-def _problems(errors: Sequence[Any], value: Mapping[str, Any]) -> str:
+def _problems(errors: Sequence[Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:
     """Return validation errors in one line: rule by its id, field by its path, what is allowed."""
-    said = [_problem(error, value) for error in errors[:3]]
+    said = [_problem(error, value, origins) for error in errors[:3]]
     if len(errors) > 3:
         said.append(f"and {len(errors) - 3} more")
     return "; ".join(dict.fromkeys(said))
 
 
-def _problem(error: Mapping[str, Any], value: Mapping[str, Any]) -> str:
+def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:
     path = list(error["loc"])
-    where = ""
+    where = from_row = ""
     if len(path) >= 2 and path[0] == "rules" and isinstance(path[1], int):
-        rule = value["rules"][path[1]]
+        number, path = path[1], path[2:]
+        rule = value["rules"][number]
         named = isinstance(rule, Mapping) and "id" in rule
-        where = f"rule {rule['id']}: " if named else f"rule number {path[1] + 1}: "
-        path = path[2:]
+        where = f"rule {rule['id']}: " if named else f"rule number {number + 1}: "
+        from_row = origins[number].said(path) if number in origins else ""
     text = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         text = "unknown field; take it out or correct its name"
@@ -155,4 +182,4 @@ def _problem(error: Mapping[str, Any], value: Mapping[str, Any]) -> str:
     elif error["type"] in {"enum", "literal_error"}:
         text = f"{error['input']!r} is unknown; {text[0].lower()}{text[1:]}"
     dotted = ".".join(str(part) for part in path)
-    return f"{where}{dotted}: {text}" if dotted else f"{where}{text}"
+    return f"{where}{dotted}: {text}{from_row}" if dotted else f"{where}{text}{from_row}"

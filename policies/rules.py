@@ -24,6 +24,11 @@ _NEW: dict[str, Any] = {LEFT_OUT: True}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a pack or the id of a rule."""
+    return _NAME.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     """That a deadline may be prolonged by months or days, if whoever asked is told within the first period."""

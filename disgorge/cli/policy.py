@@ -1,7 +1,7 @@
 """``disgorge policy``: which rules there are, which fired and why, and whether they decide as cases want."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,11 @@ from disgorge.cli.request import Id, Packs
 from disgorge.cli.show import AsJson
 from lineage.counted import counted
 
-app = typer.Typer(help="Rules, as data: list | facts | explain | test.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from policies.cases import CaseResult
+    from policies.pack import Pack
+
+app = typer.Typer(help="Rules, as data: list | facts | new | explain | test.", no_args_is_help=True)
 
 CASES = Path("tests/policies/cases")
 """Where a repository keeps its cases, as this one does."""
@@ -88,19 +92,49 @@ def explain(
         show.warn(f"{case.outdated}; run `disgorge request decide {request}` again")
 
 
+@app.command()
+def new(
+    pack: Annotated[str, typer.Argument(help="Its name, also that of its regime: lower case and hyphens.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder to write PACK.yaml into.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Begin a pack: one commented file, PACK.yaml, with a right, a period, a duty of a refusal and its own cases."""
+    from policies.new_pack import begin
+
+    text, path = begin(pack), into / f"{pack}.yaml"
+    if not into.is_dir():
+        raise WrongUse(f"{into}: no such folder; make it first, or give another with --into")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise WrongUse(f"{path} exists already; choose another name, or another folder with --into") from None
+    if as_json:
+        show.write_json({"pack": pack, "file": str(path)})
+        return
+    show.line(f"{path}: begun. Fill in what is in capitals, then `disgorge policy test --packs {path}`")
+
+
 @app.command("test")
 def run(
-    folder: Annotated[Path, typer.Argument(help="Folder, or file, of cases in YAML.", metavar="CASES")] = CASES,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help=f"Folder, or file, of cases in YAML. By default those that the packs carry, and {CASES} where it is.",
+            metavar="[CASES]",
+            show_default=False,
+        ),
+    ] = None,
     packs: Packs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run cases kept as data against the packs. Exit 1 if one comes out otherwise."""
-    from policies.cases import run_cases
+    """Run cases kept as data against the packs. Exit 1 if one comes out otherwise.
+
+    With --packs, the cases that those packs carry; other folders of cases only where they carry none.
+    """
     from policies.pack import load_packs
 
-    if not folder.exists():
-        raise WrongUse(f"{folder}: no such folder; say where the cases are: `disgorge policy test FOLDER`")
-    results = run_cases(folder, load_packs(packs))
+    results = _results(folder, packs, load_packs(packs))
     failed = [result for result in results if not result.passed]
     if as_json:
         cases = [
@@ -114,6 +148,26 @@ def run(
         show.line(f"{counted(len(results), 'case')}, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
+
+
+def _results(folder: Path | None, source: Path | None, packs: "tuple[Pack, ...]") -> "tuple[CaseResult, ...]":
+    """Return how the cases of a folder went, or for None those that the packs carry and those of the repository."""
+    from policies.cases import run_cases, run_files
+    from policies.pack import pack_files
+
+    if folder is not None:
+        if not folder.exists():
+            raise WrongUse(f"{folder}: no such folder; say where the cases are: `disgorge policy test FOLDER`")
+        return run_cases(folder, packs)
+    carried = run_files(pack_files(source), packs)
+    if CASES.exists() and not (source and carried):
+        return (*carried, *run_cases(CASES, packs))
+    if not carried:
+        raise WrongUse(
+            f"no case: the packs carry none, and there is no {CASES}; write `cases` into a pack (`disgorge policy new` "
+            "shows how), or say where they are: `disgorge policy test FOLDER`"
+        )
+    return carried
 
 
 def _effect(outcome: object) -> str:
