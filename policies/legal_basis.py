@@ -56,7 +56,7 @@ _GDPR = {
     "ea": LegalBasis.RECOGNIZED_LEGITIMATE_INTEREST,
     "f": LegalBasis.LEGITIMATE_INTERESTS,
 }
-"""The letters of Art. 6(1); (ea) is of the UK GDPR alone, from the Data (Use and Access) Act 2025 (text not read)."""
+"""The letters of Art. 6(1); (ea) is of the UK GDPR alone, from the Data (Use and Access) Act 2025, s. 70(2)(b)."""
 
 _SOURCES = {basis: f"GDPR Art. 6(1)({letter})" for letter, basis in _GDPR.items()} | {
     LegalBasis.RECOGNIZED_LEGITIMATE_INTEREST: "UK GDPR Art. 6(1)(ea)",

@@ -13,7 +13,7 @@ The shipped packs are checked by the tests. Loading them checks their fields, no
 that takes longer than all the rest, and a condition that did not parse would still send to a person.
 
 >>> [pack.pack for pack in load_packs()]
-['ccpa', 'contract', 'copyright', 'gdpr', 'quality', 'regulator-order']
+['ccpa', 'contract', 'copyright', 'court-order', 'gdpr', 'quality', 'regulator-order', 'uk-gdpr', 'us-states']
 
 :func:`decide` is found here too, beside the packs it judges by.
 """

@@ -27,8 +27,10 @@ class Standing(StrEnum):
     INTERNAL = "internal"
 
 
-REGIMES = ("gdpr", "ccpa", "regulator-order", "copyright", "contract", "quality")
-"""Regimes with a pack of their own; a request may name another that a user's pack covers."""
+REGIMES = (
+    "gdpr", "uk-gdpr", "ccpa", "us-state", "regulator-order", "court-order", "copyright", "contract", "quality",
+)  # fmt: skip
+"""Regimes that a shipped pack covers; a request may name another that a user's pack covers."""
 
 OWN_DECISION = "own-decision"
 """The regime of a request on the ground of the same name: the operator's own will, which needs no pack."""
