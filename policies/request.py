@@ -27,7 +27,10 @@ class Standing(StrEnum):
     INTERNAL = "internal"
 
 
-REGIMES = ("gdpr", "ccpa", "regulator-order", "copyright", "contract", "quality")
+REGIMES = (
+    "gdpr", "ccpa", "regulator-order", "copyright", "contract", "quality",
+    "eu-authority-order", "delete-act", "eu-copyright", "quebec", "brazil",
+)  # fmt: skip
 """Regimes with a pack of their own; a request may name another that a user's pack covers."""
 
 OWN_DECISION = "own-decision"
