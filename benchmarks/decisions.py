@@ -25,6 +25,7 @@ COMPARED = ("outcome", "refusal", "guarantee", "scope", "deadline", "no_deadline
 """What of a case an earlier version is held to: what it decided, not the rules and words by which it did."""
 PUBLIC = re.compile(
     r"Art\.|Regulation|Directive|U\.S\.C|CCR|Code|Docket|\bv\. |No\. \d|ICO|EDPB|Act |Lei|CC BY|SPDX|Fed\. R"
+    r"|Garante|Autoriteit|Tribunale|IN-19-7-6|P-39\.1|Commission d|CalPrivacy|AB \d|ANPD"
 )
 RIGHT, WRONG, UNSAID = "right", "wrong", "cannot be said"
 TIMES = 200

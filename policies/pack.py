@@ -12,8 +12,9 @@ no part of the rules or the digest, so that a new case outdates no decision, and
 The shipped packs are checked by the tests. Loading them checks their fields, not again every condition and calendar:
 that takes longer than all the rest, and a condition that did not parse would still send to a person.
 
->>> [pack.pack for pack in load_packs()]
-['ccpa', 'contract', 'copyright', 'court-order', 'gdpr', 'quality', 'regulator-order', 'uk-gdpr', 'us-states']
+>>> print(*(pack.pack for pack in load_packs()))  # doctest: +NORMALIZE_WHITESPACE
+brazil ccpa contract copyright court-order delete-act eu-authority-order eu-copyright gdpr quality quebec
+regulator-order uk-gdpr us-states
 
 :func:`decide` is found here too, beside the packs it judges by.
 """

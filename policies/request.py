@@ -29,6 +29,7 @@ class Standing(StrEnum):
 
 REGIMES = (
     "gdpr", "uk-gdpr", "ccpa", "us-state", "regulator-order", "court-order", "copyright", "contract", "quality",
+    "eu-authority-order", "delete-act", "eu-copyright", "quebec", "brazil",
 )  # fmt: skip
 """Regimes that a shipped pack covers; a request may name another that a user's pack covers."""
 
