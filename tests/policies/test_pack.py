@@ -3,10 +3,12 @@
 import copy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from policies import yaml_text
 from policies.errors import BadPack
 from policies.facts import known_regimes
 from policies.pack import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
@@ -58,6 +60,22 @@ def test_every_regime_has_a_pack_whose_rules_all_cite_a_dated_source():
 
 def test_every_shipped_pack_passes_the_checks_that_loading_it_leaves_out():
     assert load_packs(SHIPPED) == load_packs()
+
+
+def test_a_pack_that_asks_for_a_regime_does_not_make_its_own_name_one():
+    known = known_regimes(load_packs())
+    assert "us-state" in known
+    assert "us-states" not in known
+    assert known_regimes([pack_of(GOOD, name="a")]) == ("mine",), "it applies whatever the regime is"
+    asking = changed("applies", "request.regime == 'theirs'")
+    assert known_regimes([pack_of(asking, name="a")]) == ("theirs",)
+
+
+def test_libyaml_reads_what_python_reads():
+    paths = [*SHIPPED.glob("*.yaml"), *(Path(__file__).parent / "cases").glob("*.yaml")]
+    assert len(paths) > 10
+    for path in paths:
+        assert yaml_text.read_yaml(path, BadPack) == yaml.load(path.read_text(), Loader=yaml_text._Loader)
 
 
 def test_every_shipped_file_says_that_it_is_no_advice():
