@@ -17,7 +17,7 @@ from lineage.records import Json, Selector, restore
 from policies.decision import Decision, Duty
 from policies.events import Event, EventKind
 from policies.request import RemovalRequest
-from policies.review import is_granted_on_review
+from policies.review import is_decided_on_review
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,8 @@ class Case:
 
     @property
     def by_packs(self) -> Decision | None:
-        """The last decision that packs made, before what a person granted on review."""
-        return next((made for made in reversed(self.decisions) if not is_granted_on_review(made)), None)
+        """The last decision that packs made, before what a person decided on review."""
+        return next((made for made in reversed(self.decisions) if not is_decided_on_review(made)), None)
 
     def done(self, plan: str) -> dict[str, Json]:
         """Return the results of a plan's steps that are done, by step id."""

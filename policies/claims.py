@@ -136,6 +136,24 @@ def owed_of(fired: Sequence[Fired]) -> Owed | None:
     )
 
 
+def strongest(owed: Sequence[Owed]) -> Owed:
+    """Return what several claims owe together: at least one is given."""
+    floors = [each.utility_floor for each in owed if each.utility_floor is not None]
+    return Owed(
+        guarantee=max(each.guarantee for each in owed),
+        families=tuple(family for family in Family if all(family in each.families for each in owed)),
+        scope=max((each.scope for each in owed), key=list(Scope).index),
+        deadline=min((each.deadline for each in owed if each.deadline), default=None),
+        acknowledge_by=min((each.acknowledge_by for each in owed if each.acknowledge_by), default=None),
+        approvals=max(each.approvals for each in owed),
+        evidence=tuple(sorted({name for each in owed for name in each.evidence})),
+        notices=tuple(dict.fromkeys(notice for each in owed for notice in each.notices)),
+        utility_floor=max(floors, default=None),
+        deadlines=tuple(dict.fromkeys(due for each in owed for due in each.deadlines)),
+        spared=tuple(dict.fromkeys(words for each in owed for words in each.spared)),
+    )
+
+
 def scope_of(fired: Iterable[Fired]) -> Scope | None:
     """Return the strongest scope that is asked for; a rule that owes a guarantee and names none means influence."""
     asked = [item.effect.scope or Scope.INFLUENCE for item in fired if item.effect.promised or item.effect.scope]

@@ -73,5 +73,8 @@ def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:
         elif claim.outcome is Outcome.NEEDS_REVIEW and decision.outcome is Outcome.GRANTED and claim.answer_by:
             if today > claim.answer_by:
                 words = f"waits for a person under {claim.pack}, which had to be answered by {claim.answer_by}"
-                anew = f"`disgorge request show {request}` says what is missing; record it and decide again"
+                anew = (
+                    f"`disgorge request show {request}` says what is missing; record it and decide again, or grant or "
+                    f"deny the claim with --claim {claim.pack}"
+                )
                 yield Finding(OVERDUE, request, words, anew, fact=place)

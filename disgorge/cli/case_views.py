@@ -114,6 +114,7 @@ def paragraphs(text: str) -> None:
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
     from policies.held import waits_for_others
+    from policies.review import waiting
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -128,7 +129,11 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
         return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON"
     if decision.outcome is Outcome.NEEDS_REVIEW:
-        return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
+        several = " --claim PACK" if len(waiting(decision)) > 1 else ""
+        return (
+            f"disgorge request grant {name}{several} --by NAME --reason TEXT, or disgorge request deny {name} --reason "
+            "REASON"
+        )
     if decision.outcome is Outcome.DENIED:
         reason = decision.refusal.value if decision.refusal else "other"
         return f"close it with disgorge request deny {name} --reason {reason}"
@@ -160,9 +165,27 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
 
 def print_next(case: "Case", plan: "Plan | None" = None) -> None:
     """Print what is to be done next about a request, if anything is."""
-    words = next_step(case, plan)
-    if words:
+    for words in still_waiting(case):
+        show.line(f"note: {words}")
+    if words := next_step(case, plan) or "":
         show.line(f"next: {words}")
+
+
+def still_waiting(case: "Case") -> list[str]:
+    """Return in words which claims wait for a person though the request is granted under others."""
+    from policies.review import waiting
+    from policies.taxonomy import Outcome
+
+    if case.closed or case.decision is None or case.decision.outcome is not Outcome.GRANTED:
+        return []
+    name = case.request.id
+    return [
+        f"the claim under {claim.pack} waits for a person"
+        + (f", to be answered by {claim.answer_by}" if claim.answer_by else "")
+        + f": disgorge request grant {name} --claim {claim.pack} --by NAME --reason TEXT, or disgorge request deny "
+        f"{name} --claim {claim.pack} --by NAME --reason REASON"
+        for claim in waiting(case.decision)
+    ]
 
 
 def print_owed_on_refusal(case: "Case") -> None:

@@ -106,3 +106,34 @@ def test_an_own_decision_waits_for_every_hold(workspace: Path) -> None:
     assert "ON HOLD" in fine("request", "decide", "R-1").out
     with untouched(workspace):
         refused("request", "plan", "R-1", code=2)
+
+
+def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--id", "R-1",
+        "--subject", PERSON, "--fact", "gdpr_ground=b", "--fact", "also_under=ccpa", "--fact",
+        "california_resident=yes",
+    )  # fmt: skip
+    decided = " ".join(fine("request", "decide", "R-1").out.split())
+    assert "next: disgorge request grant R-1 --claim PACK --by NAME --reason TEXT" in decided
+    by = ("--by", "Ann", "--reason")
+    with untouched(workspace):
+        said = refused("request", "grant", "R-1", *by, "seen", code=2)
+        assert said.startswith("request R-1: claims under ccpa and gdpr wait for a person; say which with --claim ccpa")
+        assert "who refuses the claim" in refused(
+            "request", "deny", "R-1", "--claim", "ccpa", "--reason", "other", code=2
+        )
+    granted = " ".join(fine("request", "grant", "R-1", "--claim", "gdpr", *by, "seen in person").out.split())
+    assert granted.startswith("R-1 is granted under gdpr: seen in person note: the claim under ccpa waits for a person")
+    assert "disgorge request deny R-1 --claim ccpa --by NAME --reason REASON next: disgorge request plan R-1" in granted
+    assert "granted (but ccpa needs-review)" in " ".join(fine("request", "list").out.split())
+    first = fine("request", "plan", "R-1", "--json").json["digest"]
+    shown = " ".join(fine("request", "show", "R-1").out.split())
+    assert "ccpa (California Consumer Privacy Act as amended by the CPRA, right to delete): needs review" in shown
+    denied = " ".join(fine("request", "deny", "R-1", "--claim", "ccpa", *by, "insufficient-verification").out.split())
+    assert denied.startswith("R-1 is refused under ccpa: insufficient-verification; it stays open owed with that:")
+    assert "could not be verified (7022(a))" in denied
+    told = fine("request", "show", "R-1", "--json").json
+    assert (told["state"], told["claims"]) == ("planned", {"ccpa": "denied", "gdpr": "granted"})
+    assert "was decided again after its plan was made" in refused("request", "execute", "R-1", code=2)
+    assert fine("request", "plan", "R-1", "--json").json["digest"] != first
