@@ -15,7 +15,7 @@ from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, Selector, restore
 from policies.decision import Decision, Duty
-from policies.events import Event, EventKind
+from policies.events import Event, EventKind, first_day
 from policies.request import RemovalRequest
 from policies.review import is_decided_on_review
 
@@ -214,6 +214,23 @@ class Case:
             return ()
         owed = (*self.decision.duties, *(duty for claim in self.decision.claims for duty in claim.on_refusal))
         return tuple(dict.fromkeys(owed))
+
+    @property
+    def duties_done(self) -> tuple[tuple[Duty, dt.date], ...]:
+        """The duties that events fulfilled, each with the day of the first such event."""
+        owed = self.owed_on_refusal if self.closed == "denied" else self.decision.duties if self.decision else ()
+        found = ((duty, duty.done_on(self.events)) for duty in owed)
+        return tuple((duty, done) for duty, done in found if done is not None)
+
+    @property
+    def answered(self) -> dt.date | None:
+        """The first day on which the requester was told what was done."""
+        return first_day(self.events, EventKind.ANSWERED)
+
+    @property
+    def acknowledged(self) -> dt.date | None:
+        """The first day on which receipt was confirmed."""
+        return first_day(self.events, EventKind.ACKNOWLEDGED)
 
     @property
     def state(self) -> str:

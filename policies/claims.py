@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.decision import Claim, Duty, Owed
+from policies.events import EventKind
 from policies.fired import Fired, Looked, day_of, outcomes
 from policies.request import RemovalRequest
 from policies.rules import DutySpec
@@ -36,10 +37,15 @@ def claim_of(
     refusing = [*duties_of(looked.fired, "on_refusal", request=request, answer=answer, facts=facts)]
     if not refusing and looked.pack.claims:
         words = "the requester: that nothing is removed under this claim, and why"
-        refusing = [Duty(words, answer, f"{looked.pack.pack}/answer")]
+        refusing = [Duty(words, answer, f"{looked.pack.pack}/answer", done_by=EventKind.REFUSAL_TOLD)]
     if outcome is Outcome.DENIED:
         duties += [
-            Duty("the requester: that the request was received", item.acknowledge, item.name)
+            Duty(
+                "the requester: that the request was received",
+                item.acknowledge,
+                item.name,
+                done_by=EventKind.ACKNOWLEDGED,
+            )
             for item in looked.fired
             if item.acknowledge
         ]
@@ -87,7 +93,7 @@ def duties_of(
             if not problem and wanted is not None and not wanted.read:
                 problem = "the text that sets this day was NOT READ when the rule was written"
             words = f"{spec.words} ({problem})" if problem else spec.words
-            yield Duty(words, day, item.name, lasts=spec.until is not None)
+            yield Duty(words, day, item.name, lasts=spec.until is not None, done_by=spec.done_by)
 
 
 def category_of(fired: Iterable[Fired], outcome: Outcome) -> str | None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
+from disgorge.cli.duty_views import answer_words
 from lineage.counted import counted
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def summary(case: "Case") -> dict[str, Any]:
         "why_no_due": case.decision.no_due if case.decision else "",
         "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
         "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
+        "duties_done": done_values(case),
+        "answered": case.answered,
         "events": case.events,
         "outdated": case.outdated,
         "on_hold": case.hold,
@@ -45,7 +48,8 @@ def state_words(case: "Case") -> str:
     apart = [
         f"{claim.pack} {claim.outcome.value}" for claim in decision.claims if claim.outcome is not decision.outcome
     ]
-    return f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+    words = f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+    return words + (f", {answer}" if (answer := answer_words(case)) else "")
 
 
 def hold_values(case: "Case") -> list[dict[str, Any]]:
@@ -186,14 +190,6 @@ def still_waiting(case: "Case") -> list[str]:
         f"{name} --claim {claim.pack} --by NAME --reason REASON"
         for claim in waiting(case.decision)
     ]
-
-
-def print_owed_on_refusal(case: "Case") -> None:
-    """Print what is owed with a refusal, the day of each first."""
-    if case.owed_on_refusal:
-        show.line("owed with the refusal:")
-    for duty in case.owed_on_refusal:
-        show.paragraph(f"  - {duty.said} [{duty.rule}]", indent=2)
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:

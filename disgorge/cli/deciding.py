@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_next, print_owed_on_refusal, print_plan
+from disgorge.cli.case_views import paragraphs, print_next, print_plan
+from disgorge.cli.duty_views import print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Many, Packs, said
 from disgorge.cli.show import AsJson

@@ -137,3 +137,60 @@ def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
     assert (told["state"], told["claims"]) == ("planned", {"ccpa": "denied", "gdpr": "granted"})
     assert "was decided again after its plan was made" in refused("request", "execute", "R-1", code=2)
     assert fine("request", "plan", "R-1", "--json").json["digest"] != first
+
+
+def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
+    """Told after its day, a refusal was told, and late: it is no error that is left to mend."""
+    received = str(TODAY - dt.timedelta(days=50))
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--verified",
+        "--subject", PERSON, "--id", "R-1", "--fact", "gdpr_ground=b", "--fact", "gdpr_exception=a",
+        "--received", received,
+    )  # fmt: skip
+    fine("request", "decide", "R-1")
+    due = dt.date.fromisoformat(fine("request", "list", "--json").json[0]["due"])
+    assert [(each.id, each.level.value) for each in audit(Ledger.open())] == [("DSG006", "error")]
+    told = due + dt.timedelta(days=3)
+    fine("request", "event", "R-1", "refusal-told", "--on", str(told), "--by", "Ann")
+    fine("request", "decide", "R-1")
+    (late,) = audit(Ledger.open())
+    assert (late.id, late.level.value) == ("DSG006", "note")
+    assert late.words == f"was told of the refusal under gdpr on {told}, 3 days after the last day, {due}"
+    shown = " ".join(fine("request", "show", "R-1").out.split())
+    assert f"[gdpr/refuse-in-time]: done on {told} (3 days late)" in shown
+    (done,) = fine("request", "list", "--json").json[0]["duties_done"]
+    assert (done["done_on"], done["days_late"]) == (str(told), 3)
+    assert f"; done on {told} (3 days late)" in " ".join(
+        fine("request", "deny", "R-1", "--reason", "claim-not-covered").out.split()
+    )
+
+
+def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    shown = fine("request", "show", "R-1", "--json").json
+    day = {each["pack"]: dt.date.fromisoformat(each["answer_by"]) for each in shown["decision"]["claims"]}["gdpr"]
+    fine("request", "event", "R-1", "answered", "--by", "Ann")
+    fine("request", "event", "R-1", "acknowledged", "--by", "Ann")
+    fine("request", "decide", "R-1")
+    assert not audit(Ledger.open(), today=day + dt.timedelta(days=1)), "before, it was said to be unanswered"
+    assert f"answered on {TODAY}" in " ".join(fine("request", "list").out.split())
+    assert f"- receipt: confirmed on {TODAY}" in fine("request", "show", "R-1").out
+    done = shown["due"]
+    (late,) = audit(Ledger.open(), today=dt.date.fromisoformat(done) + dt.timedelta(days=1))
+    assert late.words == f"had to be done by {done} and is granted, though it was answered on {TODAY}"
+
+
+def test_an_answer_after_the_last_day_is_late(workspace: Path) -> None:
+    received = str(TODAY - dt.timedelta(days=40))
+    fine(
+        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
+        "--shard", "shard-2", "--id", "R-1", "--fact", "all_theirs=true", "--received", received,
+    )  # fmt: skip
+    fine("request", "decide", "R-1")
+    fine("request", "event", "R-1", "answered", "--by", "Ann", "--on", str(TODAY - dt.timedelta(days=1)))
+    fine("request", "decide", "R-1")
+    due = TODAY - dt.timedelta(days=10)
+    found = {each.level.value: each.words for each in audit(Ledger.open())}
+    answered = TODAY - dt.timedelta(days=1)
+    assert found["note"] == f"was answered on {answered}, 9 days after the last day, {due}"
+    assert f"answered on {answered} (9 days late)" in " ".join(fine("request", "list").out.split())
