@@ -11,9 +11,9 @@ from disgorge.barriers import is_begun
 from disgorge.docket import Case, docket, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.forget_list import ForgetList
-from disgorge.hold_serving import unfit
+from disgorge.hold_serving import Wanted, unfit
 from disgorge.near_review import forget_included
-from disgorge.out_of_service import KeptOut, Wanted, kept_out, stopped_words
+from disgorge.out_of_service import KeptOut, kept_out, stopped_words
 from disgorge.overlap import forget_overlaps
 from disgorge.registry import Registrar
 from disgorge.turn import turn

@@ -1,28 +1,59 @@
 """Taking releases out of service because a hold says so, and serving them again when it does not any more.
 
-What holds want is found anew (:class:`~disgorge.out_of_service.Wanted`) and the releases are brought in line with it,
+What holds want is found anew (:class:`Wanted`) and the releases are brought in line with it,
 so doing it twice is doing it once, and what a kill left undone the next such command does; until then the audit says
 so. Stopping waits for nobody. Serving again waits for its turn, and for everything else that keeps the release out: the
 hold of another request, a removal under way, data that was withdrawn meanwhile. MLflow aliases that people had set
 themselves are taken away with the release's own and not set again: the words name them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from disgorge.adoption import refuse_what_went_since
 from disgorge.docket import docket
 from disgorge.errors import DisgorgeError
-from disgorge.out_of_service import KeptOut, Key, Wanted, kept_out, stopped_words
+from disgorge.held_items import Coverage
+from disgorge.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
 from disgorge.registry import Registrar
 from disgorge.serving_places import served_besides, unexplained_besides
 from disgorge.turn import turn
 from lineage.errors import LineageError, WorkspaceBusy
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release
-from lineage.state import state_of
+from lineage.shards import shard_rows
+from lineage.state import State, state_of
 
 Facts = list[tuple[str, dict[str, Json]]]
+
+
+class Wanted:
+    """Which compositions open holds want out of service: manifests are read once, and none where no hold says stop."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.cases = docket(ledger)
+        facts = list(ledger.facts())
+        self._recorded = kept_out(facts)
+        self._state = state_of(facts)
+        self._shards: dict[str, frozenset[str]] = {}
+        self._unknown: set[str] = set()
+        if holds := stopping_holds(self.cases):
+            with Coverage(ledger) as coverage:
+                for hold in holds:
+                    items, unknown = coverage.covered(hold)
+                    known = self._shards.get(hold.request, frozenset())
+                    self._shards[hold.request] = known.union(_shards_with(ledger, self._state, items))
+                    self._unknown |= {hold.request} if unknown else set()
+
+    def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:
+        """Return the requests whose holds want a composition out of service.
+
+        One whose items are not known any more counts for the release ``key`` that it stopped before.
+        """
+        found = {request for request, shards in self._shards.items() if learned_from(composition, self._state, shards)}
+        if key is not None and key in self._recorded:
+            found |= self._unknown & self._recorded[key].holds
+        return tuple(sorted(found))
 
 
 @dataclass(slots=True)
@@ -141,3 +172,11 @@ def _aliases_taken(ledger: Ledger, key: Key, since: int) -> list[str]:
         for alias in fact.body.get("aliases", ())
     ]
     return list(dict.fromkeys(taken))
+
+
+def _shards_with(ledger: Ledger, state: State, items: Collection[str]) -> Iterator[str]:
+    """Yield the shards, withdrawn ones too, that have one of these items and whose manifest is here."""
+    for digest in {digest for _, digest in state.shards}:
+        if ledger.manifest_path(digest).is_file():
+            if any(row.digest in items for row in shard_rows(ledger, digest)):
+                yield digest

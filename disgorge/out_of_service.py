@@ -9,17 +9,15 @@ Negative consequence: a held item reaches every component that learned from its 
 part of the shard did not have the item.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from disgorge.closure import by_digest, influences
-from disgorge.docket import Case, docket
-from disgorge.held_items import Coverage
+from disgorge.docket import Case
 from disgorge.holds import Hold, open_holds
-from lineage.ledger import Fact, Ledger
+from lineage.ledger import Fact
 from lineage.records import Composition
-from lineage.shards import shard_rows
-from lineage.state import State, state_of
+from lineage.state import State
 
 STOP = "stop"
 """What a hold says of serving where models that learned from its items are taken out of service."""
@@ -65,45 +63,8 @@ def stopped_words(requests: Iterable[str]) -> str:
     return f"stopped by the hold of {' and of '.join(requests)}"
 
 
-class Wanted:
-    """Which compositions open holds want out of service: manifests are read once, and none where no hold says stop."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.cases = docket(ledger)
-        facts = list(ledger.facts())
-        self._recorded = kept_out(facts)
-        self._state = state_of(facts)
-        self._shards: dict[str, frozenset[str]] = {}
-        self._unknown: set[str] = set()
-        if holds := stopping_holds(self.cases):
-            with Coverage(ledger) as coverage:
-                for hold in holds:
-                    items, unknown = coverage.covered(hold)
-                    known = self._shards.get(hold.request, frozenset())
-                    self._shards[hold.request] = known.union(_shards_with(ledger, self._state, items))
-                    self._unknown |= {hold.request} if unknown else set()
-
-    def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:
-        """Return the requests whose holds want a composition out of service.
-
-        One whose items are not known any more counts for the release ``key`` that it stopped before.
-        """
-        found = {request for request, shards in self._shards.items() if learned_from(composition, self._state, shards)}
-        if key is not None and key in self._recorded:
-            found |= self._unknown & self._recorded[key].holds
-        return tuple(sorted(found))
-
-
 def learned_from(composition: Composition, state: State, shards: Collection[str]) -> bool:
     """Return whether a member of a composition learned from one of these shards, through any role and any component."""
     known = by_digest(entry.record for entry in state.components.values())
     members = [each for member in composition.members for each in known.get(member.component, ())]
     return not influences(members, known).isdisjoint(shards)
-
-
-def _shards_with(ledger: Ledger, state: State, items: Collection[str]) -> Iterator[str]:
-    """Yield the shards, withdrawn ones too, that have one of these items and whose manifest is here."""
-    for digest in {digest for _, digest in state.shards}:
-        if ledger.manifest_path(digest).is_file():
-            if any(row.digest in items for row in shard_rows(ledger, digest)):
-                yield digest

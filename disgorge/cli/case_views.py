@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
-from disgorge.cli.duty_views import answer_words
+from disgorge.cli.duty_views import answer_words, done_values
 from lineage.counted import counted
 
 if TYPE_CHECKING:
