@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import re
+import shlex
 from contextlib import chdir
 from pathlib import Path
 
@@ -27,13 +29,14 @@ from disgorge.requests import (
 from disgorge.reviewing import grant_request
 from lineage.ledger import Ledger
 from lineage.records import Selector
+from lineage.shards import shard_rows
 from policies.errors import BadRequest
 from policies.events import EventKind
 from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome, Scope
 from tests.disgorge.cli.conftest import fine, run
-from tests.toys import carry, granted_plan, person, populate, stopped, toy_of, train
+from tests.toys import carry, granted_plan, live_shards, person, populate, stopped, toy_of, train
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
@@ -304,3 +307,28 @@ def test_the_command_line_records_and_shows_what_happened(ledger: Ledger) -> Non
             assert (ran.code, says in ran.err) == (2, True), ran
         deny_request(ledger, "R-1", reason="no-match")
         assert "R-1 is closed (denied)" in fine("request", "event", "R-1", "complaint", "--by", "Ann").out
+
+
+def test_what_an_order_spares_is_left_out_as_the_decision_says(ledger: Ledger) -> None:
+    """The text of the decision, followed to the end: the spared item stays, the rest goes, the report says partly."""
+    ordered(ledger, order_scope="influence", order_spares="what its people consent to")
+    with chdir(ledger.workspace):
+        said = " ".join(fine("request", "decide", "R-1").out.split())
+        assert said.startswith(" ".join(fine("policy", "explain", "R-1").out.split()))
+        commands = [shlex.split(line) for line in re.findall(r"`disgorge (request (?:hold|grant) .*?)`", said)]
+        typed = {"KEY": "shard-3-4", "NAME": "Ann", "TEXT": "consented"}
+        for command in commands:
+            fine(*(typed.get(word, word) for word in command))
+        assert [command[1] for command in commands] == ["hold", "grant"]
+        plan = plan_request(ledger, "R-1")
+        assert [left.items for left in plan.left_out] == [1]
+        for name in ("ann", "bob"):
+            approve_plan(ledger, "R-1", plan.digest, approver=name, accept_utility_loss=bool(plan.warnings))
+    before = {row.key for row in shard_rows(ledger, live_shards(ledger)["shard-3"].digest)}
+    done = carry(ledger)
+    after = {row.key for row in shard_rows(ledger, live_shards(ledger)["shard-3"].digest)}
+    assert before - after == {"shard-3-3", "shard-3-5"}
+    assert done.verdict == "certified"
+    assert verify_bundle(done.bundle).verdict == "certified"
+    assert "only in part" in (done.bundle / "report.html").read_text(encoding="utf-8")
+    assert case_of(ledger, "R-1").partly_done
