@@ -5,10 +5,11 @@ from collections.abc import Collection
 from disgorge.docket import Case, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.held_items import require_all_unheld
-from disgorge.requests import record_decision, require_current
+from disgorge.requests import impact_of, record_decision, require_current
 from lineage.ledger import Ledger
 from lineage.records import plain
 from policies.decision import Decision
+from policies.house import models_learned
 from policies.review import grant, refuse
 from policies.taxonomy import Outcome, Refusal, Scope
 
@@ -33,7 +34,15 @@ def grant_request(
     if later:
         _require_not_under_way(case)
     require_all_unheld(ledger, case, before="it is granted")
-    granted = grant(decision, by=ledger.pseudonym(by), reason=reason, today=ledger.today(), scope=scope, claims=claims)
+    granted = grant(
+        decision,
+        by=ledger.pseudonym(by),
+        reason=reason,
+        today=ledger.today(),
+        scope=scope,
+        claims=claims,
+        learned=models_learned(impact_of(ledger, case.request)),
+    )
     if not later:
         return record_decision(ledger, case, granted)
     ledger.append("decision", {"request": request_id, "decision": plain(granted)})

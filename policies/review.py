@@ -22,6 +22,7 @@ ones: it is amended, and what it said before stays on record.
 """
 
 import datetime as dt
+import re
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -62,14 +63,17 @@ def grant(
     today: dt.date,
     scope: Scope | None = None,
     claims: Collection[str] = (),
+    learned: bool = True,
 ) -> Decision:
     """Return the decision as granted by a person; ``by`` is their pseudonym, never a name.
 
     ``claims`` are the packs whose claims are granted, :data:`ALL` for each that waits; they may be left out where one
     waits alone. ``scope`` goes beyond the one that is owed, as a person may where that one cannot be carried out; a
-    plan is never made for another scope than the decision names. Raises :class:`BadRequest` for a decision in which
-    nothing waits for a person, for claims of which no rule says what is owed, for a scope that is weaker or cannot be
-    carried out, and for a ``reason`` that says nothing.
+    plan is never made for another scope than the decision names. ``learned`` is whether models learned from the data:
+    where none did, removing it takes nothing else, and any scope is carried out.
+
+    Raises :class:`BadRequest` for a decision in which nothing waits for a person, for claims of which no rule says what
+    is owed, for a scope that is weaker or cannot be carried out, and for a ``reason`` that says nothing.
     """
     name = f"request {decision.request}"
     granted = _named(decision, claims, does="grants")
@@ -82,7 +86,7 @@ def grant(
         )
     if not reason.strip():
         raise BadRequest(f"{name}: a person who grants it gives a reason")
-    wider, beyond = _beyond(owed, scope, name)
+    wider, beyond = _beyond(owed, scope, name, learned=learned)
     packs = [] if whole else [claim.pack for claim in granted]
     apart = {claim.pack for claim in decision.claims} - set(packs) if packs else set[str]()
     doubts = ", ".join(
@@ -194,13 +198,23 @@ def _decided(claim: Claim, granted: Collection[Claim], decision: Decision) -> Cl
     return claim
 
 
-def _beyond(owed: Owed, scope: Scope | None, name: str) -> tuple[Scope, tuple[str, ...]]:
+def beyond_owed(decision: Decision) -> tuple[str, ...]:
+    """Return in words where a person granted more than is owed, as :func:`grant` records it."""
+    found = (_GOES_BEYOND.fullmatch(words) for words in decision.overrides)
+    return tuple(f"{said[1]} where {said[2]} is, by a person's decision" for said in found if said)
+
+
+_GOES_BEYOND = re.compile(rf"scope: (\S+) \({PACK}/{RULE}\) goes beyond the (\S+) that is owed")
+
+
+def _beyond(owed: Owed, scope: Scope | None, name: str, *, learned: bool) -> tuple[Scope, tuple[str, ...]]:
     """Return the scope to carry out, and in words that it goes beyond the one that is owed."""
     wanted, can = scope or owed.scope, ", ".join(sorted(CARRIED_OUT))
-    if wanted not in CARRIED_OUT:
+    if wanted not in CARRIED_OUT and learned:
         raise BadRequest(
-            f"{name}: what is owed is {owed.scope.value}, which is not carried out here; grant more than that with "
-            f"--scope ({can}), or remove the data by hand and deny the request"
+            f"{name}: models learned from the data, and what is owed is {owed.scope.value}, which is not carried out "
+            f"here; grant more than that with --scope ({can}), or deny the request: the data does not go from here "
+            f"without what models learned from it"
         )
     if list(Scope).index(wanted) < list(Scope).index(owed.scope):
         raise BadRequest(
