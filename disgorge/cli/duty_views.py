@@ -46,7 +46,9 @@ def print_owed_on_refusal(case: "Case") -> None:
 
 
 def print_done(case: "Case") -> None:
-    """Print which duties are done, by the events recorded, and when the requester was answered."""
+    """Print what is done of what is owed, by the events recorded: duties, the answer, receipt, recipients."""
+    from policies.events import EventKind, first_day
+
     words = [
         f"{duty.words} [{duty.rule}]: done on {done}{_late_words(done, duty.by)}" for duty, done in case.duties_done
     ]
@@ -55,6 +57,8 @@ def print_done(case: "Case") -> None:
     if confirmed := case.acknowledged:
         by = case.decision.owed.acknowledge_by if case.decision and case.decision.owed else None
         words.append(f"receipt: confirmed on {confirmed}{_late_words(confirmed, by)}")
+    if told := first_day(case.events, EventKind.TOLD_ON):
+        words.append(f"recipients of the data, or of models built on it: told on {told}")
     if words:
         show.line("done of what is owed:")
     for each in words:

@@ -171,10 +171,13 @@ def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(worksp
     day = {each["pack"]: dt.date.fromisoformat(each["answer_by"]) for each in shown["decision"]["claims"]}["gdpr"]
     fine("request", "event", "R-1", "answered", "--by", "Ann")
     fine("request", "event", "R-1", "acknowledged", "--by", "Ann")
+    fine("request", "event", "R-1", "told-on", "--by", "Ann")
     fine("request", "decide", "R-1")
     assert not audit(Ledger.open(), today=day + dt.timedelta(days=1)), "before, it was said to be unanswered"
     assert f"answered on {TODAY}" in " ".join(fine("request", "list").out.split())
-    assert f"- receipt: confirmed on {TODAY}" in fine("request", "show", "R-1").out
+    shown_now = " ".join(fine("request", "show", "R-1").out.split())
+    assert f"- receipt: confirmed on {TODAY}" in shown_now
+    assert f"- recipients of the data, or of models built on it: told on {TODAY}" in shown_now
     done = shown["due"]
     (late,) = audit(Ledger.open(), today=dt.date.fromisoformat(done) + dt.timedelta(days=1))
     assert late.words == f"had to be done by {done} and is granted, though it was answered on {TODAY}"
