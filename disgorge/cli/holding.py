@@ -44,6 +44,7 @@ def hold(
     """
     from disgorge.cli.filing import parse_date
     from disgorge.docket import case_of
+    from disgorge.errors import TrackingFailed
     from disgorge.hold_serving import settle
     from disgorge.holding import SERVING, hold_request
     from disgorge.registry import registry_or_none
@@ -64,7 +65,13 @@ def hold(
         ledger, request, on=not lift, reason=reason, by=by.strip() if by else None,
         until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
     )  # fmt: skip
-    settled = settle(ledger, registry_or_none(ledger))
+    try:
+        settled = settle(ledger, registry_or_none(ledger))
+    except TrackingFailed as problem:
+        raise TrackingFailed(
+            f"what was said of the hold is recorded, and not every release was stopped or served again: {problem}; "
+            f"then run `disgorge release serve-again`"
+        ) from problem
     if as_json:
         case = case_of(ledger, request)
         told = {"request": request, "on_hold": case.hold is not None, "reason": reason, "lifted": lift}

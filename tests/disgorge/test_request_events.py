@@ -28,7 +28,7 @@ from disgorge.requests import (
     impact_of,
     plan_request,
 )
-from disgorge.reviewing import grant_request
+from disgorge.reviewing import grant_request, refuse_claims
 from lineage.ledger import Ledger
 from lineage.records import Selector, plain
 from lineage.shards import add_shard, shard_rows
@@ -36,7 +36,7 @@ from policies.errors import BadRequest
 from policies.events import EventKind
 from policies.pack import load_packs
 from policies.request import Standing
-from policies.taxonomy import Defect, Outcome, Scope
+from policies.taxonomy import Defect, Outcome, Refusal, Scope
 from tests.disgorge.cli.conftest import fine, run
 from tests.toys import (
     bytes_by_name,
@@ -385,3 +385,23 @@ def test_a_report_says_that_more_was_removed_than_is_owed(ledger: Ledger) -> Non
     decide_request(ledger, "R-1", load_packs())
     wider = grant_request(ledger, "R-1", by="Ann", reason="of our own will", scope=Scope.INFLUENCE)
     assert "More was removed than is owed: influence where data-only is, by a person's decision." in decided(wider)
+
+
+def test_claims_that_a_person_decided_stand_after_an_event_and_are_carried_out(ledger: Ledger) -> None:
+    """Granted under the GDPR, refused under the CCPA: an event that changes nothing leaves that as it is."""
+    facts = {"gdpr_ground": "b", "also_under": "ccpa", "california_resident": True}
+    filed(ledger, verified=False, facts=facts)
+    decide_request(ledger, "R-1", load_packs())
+    grant_request(ledger, "R-1", by="Ann", reason="seen", claims=["gdpr"])
+    refused = refuse_claims(ledger, "R-1", by="Ann", reason=Refusal.CLAIM_NOT_COVERED, claims=["ccpa"])
+    record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, by="Ann")
+    assert decide_request(ledger, "R-1", load_packs()) == refused == case_of(ledger, "R-1").decision
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    stopped(ledger, Action.RETRAIN)
+    with pytest.raises(DisgorgeError, match="R-1 is being carried out by the decision there is; finish it first"):
+        grant_request(ledger, "R-1", by="Ann", reason="after all", claims=["ccpa"])
+    done = carry(ledger)
+    assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
+    page = (done.bundle / "report.html").read_text(encoding="utf-8")
+    assert "“ccpa” denied (claim not covered)" in page

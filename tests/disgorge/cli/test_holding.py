@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = ("--subject", "shard-3-person-1")
@@ -133,3 +135,19 @@ def test_serving_is_stopped_and_comes_back_aloud(workspace: Path) -> None:
     assert (lifted["stopped"], lifted["served_again"], lifted["holds"]) == ([], [live], [])
     assert "in service, or out of it, as holds want it" in fine("release", "serve-again").out
     assert fine("release", "list", "--json").json[0]["state"] == "live"
+
+
+def test_a_registry_that_cannot_be_reached_leaves_the_hold_and_says_what_is_left_to_do(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filed("H-1", *PERSON)
+    (workspace / "broken.db").write_text("no database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/broken.db")
+    ran = run("request", "hold", "H-1", "--reason", "litigation", "--by", "Evelyn", "--serving", "stop")
+    assert ran.code == 3
+    assert "what was said of the hold is recorded, and not every release was stopped or served again" in ran.err
+    assert "then run `disgorge release serve-again`" in ran.err
+    found = {each["id"]: each["where"] for each in run("audit", "--json").json["findings"]}
+    assert found["DSG020"] == f"{RELEASE}@live"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert "is taken out of service" in fine("release", "serve-again").out
