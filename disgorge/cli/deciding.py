@@ -11,7 +11,6 @@ from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Many, Packs, said
 from disgorge.cli.show import AsJson
 from policies.held import duties
-from policies.review import ALL
 from policies.taxonomy import Outcome, Refusal, Scope
 
 
@@ -64,6 +63,7 @@ def grant(
     from disgorge.docket import case_of
     from disgorge.reviewing import grant_request
     from lineage.ledger import Ledger
+    from policies.review import ALL
 
     require_name(by, "grants it")
     require_reason(reason)
