@@ -197,7 +197,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         from policies.explain import explain
 
         typer.echo()
-        paragraphs(explain(case.decision, asked))
+        paragraphs(explain(case.decision, case.judged))
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
         print_done(case)

@@ -65,7 +65,14 @@ def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
 
 
 def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace: Path) -> None:
-    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    asked(
+        "R-1",
+        "gdpr_ground=b",
+        "gdpr_exception=d",
+        "also_under=ccpa",
+        "california_resident=true",
+        "collected_from_consumer=true",
+    )
     claims = {each["pack"]: each for each in fine("request", "show", "R-1", "--json").json["decision"]["claims"]}
     assert (claims["gdpr"]["outcome"], claims["ccpa"]["outcome"]) == ("needs-review", "granted")
     day = dt.date.fromisoformat(claims["gdpr"]["answer_by"])
@@ -75,7 +82,7 @@ def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace
 
 
 def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> None:
-    asked("R-1", "california_resident=true", regime="ccpa")
+    asked("R-1", "california_resident=true", "collected_from_consumer=true", regime="ccpa")
     told = fine("request", "deny", "R-1", "--reason", "other", "--json").json
     assert any("a detailed explanation of the basis" in duty["words"] for duty in told["owed"])
     assert any(duty.get("lasts") and "24 months" in duty["words"] for duty in told["owed"])
