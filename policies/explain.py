@@ -19,6 +19,7 @@ from collections.abc import Iterable
 
 from policies.decision import Claim, Decision, DueBy, Duty, Owed, Reason
 from policies.events import receipt_confirmed
+from policies.facts import regimes_of
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part, Scope
 
@@ -52,7 +53,8 @@ def explain(decision: Decision, request: RemovalRequest) -> str:
 def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     yield f"Request {request.id}: {_OUTCOMES[decision.outcome]}"
     yield (
-        f"Asked on {request.received} by {_ASKERS[request.standing]}, under {request.regime}, on the ground of "
+        f"Asked on {request.received} by {_ASKERS[request.standing]}, under "
+        f"{' and '.join(regimes_of(request, request.facts))}, on the ground of "
         f"{request.ground.value}. Decided on {decision.decided} as: {decision.category}."
     )
     if decision.refusal is not None:

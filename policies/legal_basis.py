@@ -120,7 +120,8 @@ _OTHER_LANGUAGES = {
         "uitvoering van een overeenkomst",
     ),
     LegalBasis.LEGAL_OBLIGATION: (
-        "rechtliche verpflichtung", "obligation légale", "obligación legal", "obbligo legale", "wettelijke verplichting",
+        "rechtliche verpflichtung", "obligation légale", "obligación legal", "obbligo legale",
+        "wettelijke verplichting",
     ),
     LegalBasis.VITAL_INTERESTS: (
         "lebenswichtige interessen", "intérêts vitaux", "intereses vitales", "interessi vitali", "vitale belangen",
@@ -130,9 +131,9 @@ _OTHER_LANGUAGES = {
         "taak van algemeen belang",
     ),
     LegalBasis.LEGITIMATE_INTERESTS: (
-        "berechtigtes interesse", "berechtigte interessen", "intérêt légitime", "intérêts légitimes", "interés legítimo",
-        "intereses legítimos", "legittimo interesse", "legittimi interessi", "gerechtvaardigd belang",
-        "gerechtvaardigde belangen",
+        "berechtigtes interesse", "berechtigte interessen", "intérêt légitime", "intérêts légitimes",
+        "interés legítimo", "intereses legítimos", "legittimo interesse", "legittimi interessi",
+        "gerechtvaardigd belang", "gerechtvaardigde belangen",
     ),
 }  # fmt: skip
 """The words of Art. 6(1) in German, French, Spanish, Italian and Dutch, as records of processing there have them."""
@@ -150,7 +151,7 @@ _ARTICLE = re.compile(
 
 def basis_of(text: str) -> LegalBasis | None:
     """Return the basis that a text means, None if it means none of the list."""
-    said = unicodedata.normalize("NFC", " ".join(text.casefold().split()))
+    said = unicodedata.normalize("NFC", " ".join(text.casefold().split())).replace("\u2019", "'")
     if (named := _named(said)) is not None:
         return named
     for mark in _BETWEEN.finditer(said):

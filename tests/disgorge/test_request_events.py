@@ -311,8 +311,10 @@ def test_the_command_line_records_and_shows_what_happened(ledger: Ledger) -> Non
         assert "nothing changed: the decision, its plan and approvals stand" in fine("request", "decide", "R-1").out
         assert "counter-notice" in fine("request", "event", "R-1", "--kinds").out
         assert json.loads(fine("request", "event", "R-1", "--kinds", "--json").out)["told-on"]
+        assert "counter-notice" in fine("request", "event", "--kinds").out
         for wrong, says in (
-            (("nonsense", "--by", "Ann"), "nonsense"),
+            (("nonsense", "--by", "Ann"), "no kind of event 'nonsense'; `disgorge request event --kinds` lists them"),
+            (("identity_shown", "--by", "Ann"), "nearest: identity-shown"),
             (("stayed",), "give --by NAME"),
             (("--by", "Ann"), "give a KIND of event, a --fact, or both"),
             (("stayed", "--by", "Ann", "--on", "soon"), "is no date"),

@@ -53,6 +53,26 @@ def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspac
     assert not audit(Ledger.open(), today=after)
 
 
+def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspace: Path) -> None:
+    """17 U.S.C. 512(g)(2)(C); GitHub community discussion 208201: a counter-notice after two months without an answer."""
+    elements = ("work", "material", "contact", "signature", "good_faith", "accuracy")
+    fine(
+        "request", "file", "--standing", "rights-holder", "--ground", "intellectual-property", "--regime", "copyright",
+        "--verified", "--shard", "shard-2", "--id", "R-1", "--received", "2026-06-08",
+        *(word for element in elements for word in ("--fact", f"dmca_{element}=yes")),
+    )  # fmt: skip
+    fine("request", "event", "R-1", "counter-notice", "--on", "2026-06-15", "--by", "Ann")
+    assert "ON HOLD" in fine("request", "decide", "R-1").out
+    assert fine("request", "list", "--json").json[0]["due"] == "2026-07-07"
+    due = dt.date(2026, 7, 7)
+    assert not [each for each in audit(Ledger.open(), today=due) if each.id == "DSG006"]
+    (late,) = [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+    assert (late.where, late.level.value) == ("R-1", "error")
+    assert "had to be put back by 2026-07-07" in late.words
+    fine("request", "event", "R-1", "suit-filed", "--on", "2026-06-20", "--by", "Ann")
+    assert not [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+
+
 def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     asked("R-1", "gdpr_ground=b", "also_under=ccpa", "california_resident=false")
     shown = fine("policy", "explain", "R-1").out
