@@ -120,13 +120,7 @@ ENDS: dict[EventKind, tuple[EventKind, ...]] = {
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)}
 _ANSWERING = frozenset(list(EventKind)[_RANK[EventKind.IDENTITY_ASKED] : _RANK[EventKind.ORDER_CHANGED]])
 _CONFIRMING = frozenset(
-    (
-        EventKind.ACKNOWLEDGED,
-        EventKind.INTERIM_ANSWER,
-        EventKind.EXTENSION_TOLD,
-        EventKind.REFUSAL_TOLD,
-        EventKind.ANSWERED,
-    )
+    (EventKind.ACKNOWLEDGED, EventKind.INTERIM_ANSWER, EventKind.EXTENSION_TOLD, EventKind.ANSWERED)
 )
 """A question about identity is not among them: a confirmation also says how the request is dealt with."""
 

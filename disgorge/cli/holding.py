@@ -42,8 +42,8 @@ def hold(
     A hold binds the data: other requests for the same items wait, too. With --key, --shard, --item or --held-by the
     rest of the request goes on without those items, and its report says that they stay.
 
-    Data that must be kept though nobody asked to have it removed is held by a request of its own: `request file --ground
-    own-decision --hold --shard NAME`; when that ends, `hold --lift` and `close --taken-back`.
+    Data that must be kept though nobody asked to have it removed is held by a request of its own: `request file
+    --ground own-decision --hold --shard NAME`; when that ends, `hold --lift` and `close --taken-back`.
     """
     from disgorge.cli.filing import parse_date
     from disgorge.docket import case_of

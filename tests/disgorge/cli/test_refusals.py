@@ -54,7 +54,7 @@ def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspac
 
 
 def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspace: Path) -> None:
-    """17 U.S.C. 512(g)(2)(C); GitHub community discussion 208201: a counter-notice after two months without an answer."""
+    """17 U.S.C. 512(g)(2)(C); GitHub community discussion 208201: a counter-notice, and two months of silence."""
     elements = ("work", "material", "contact", "signature", "good_faith", "accuracy")
     fine(
         "request", "file", "--standing", "rights-holder", "--ground", "intellectual-property", "--regime", "copyright",

@@ -131,7 +131,7 @@ def test_the_python_api_is_held_to_the_same_facts(workspace: Path) -> None:
 
 @pytest.mark.parametrize(
     ("regime", "nearest"),
-    [("GDPR", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
+    [("GDPR-EU", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
 )
 def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(workspace: Path, regime: str, nearest: str) -> None:
     with untouched(workspace):
