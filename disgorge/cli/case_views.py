@@ -131,7 +131,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision is None or case.outdated:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
-        return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON{_record_missing(name)}"
+        record = _record_missing(name) if decision.claims else ""
+        return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON{record}"
     if decision.outcome is Outcome.NEEDS_REVIEW:
         several = " --claim PACK" if len(waiting(decision)) > 1 else ""
         return (

@@ -97,10 +97,9 @@ def file_(
         draft = read_draft(from_)
     elif standing is None or ground is None or not regime:
         wanted = {"--standing": standing, "--ground": ground, "--regime": regime}
-        missing = " and ".join(name for name, value in wanted.items() if not value)
-        raise WrongUse(
-            f"{missing} missing; give it, or --from FILE; `disgorge request file --help` lists what there is"
-        )
+        *others, last = [name for name, value in wanted.items() if not value]
+        missing = f"{', '.join(others)} and {last}" if others else last
+        raise WrongUse(f"give {missing}, or --from FILE; `disgorge request file --help` lists them")
     else:
         first, facts = one_regime(regime, parse_facts(fact or []))
         draft = Draft(

@@ -79,7 +79,7 @@ def test_an_option_that_takes_one_value_is_given_once(workspace: Path) -> None:
 
 def test_what_is_missing_is_named(workspace: Path) -> None:
     said = run("request", "file", "--standing", "data-subject", "--ground", "privacy", "--subject", "x").err
-    assert said.startswith("error: --regime missing; give it")
+    assert said.startswith("error: give --regime, or --from FILE;")
 
 
 def test_the_version_is_told() -> None:
