@@ -193,7 +193,14 @@ def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
 
 
 def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace: Path) -> None:
-    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    asked(
+        "R-1",
+        "gdpr_ground=b",
+        "gdpr_exception=d",
+        "also_under=ccpa",
+        "california_resident=true",
+        "collected_from_consumer=true",
+    )
     shown = fine("request", "show", "R-1", "--json").json
     day = {each["pack"]: dt.date.fromisoformat(each["answer_by"]) for each in shown["decision"]["claims"]}["gdpr"]
     fine("request", "event", "R-1", "answered", "--by", "Ann")
