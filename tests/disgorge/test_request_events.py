@@ -85,7 +85,7 @@ def ordered(ledger: Ledger, *, selectors: list[Selector] | None = None, **facts:
     """File a regulator's order."""
     filed(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        facts={"order_reference": "C-1", "order_deadline": "2027-02-01", **facts},
+        facts={"order_reference": "C-1", "order_deadline": "2027-02-01", "order_scope": "whole-lineage", **facts},
         selectors=selectors or [person(ledger, "shard-3", 1)],
     )  # fmt: skip
 
