@@ -15,9 +15,10 @@ This applies rules kept as data; it is no legal advice.
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from policies.decision import Claim, Decision, DueBy, Duty, Owed, Reason
+from policies.events import Event, EventKind
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part, Scope
 
@@ -65,7 +66,7 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     if decision.owed is not None:
         yield ""
         yield "What is owed:" if decision.outcome is Outcome.GRANTED else "What would be owed once it is granted:"
-        yield from (f"  - {line}" for line in _owed(decision.owed, decision))
+        yield from (f"  - {line}" for line in _owed(decision.owed, decision, request.events))
     if decision.duties or decision.no_due:
         yield ""
         yield "Owed beside the removal:" if decision.outcome is not Outcome.DENIED else "Owed with the refusal:"
@@ -108,7 +109,7 @@ def duty_words(duty: Duty, today: dt.date) -> str:
     return f"{duty.said}{left} [{duty.rule}]"
 
 
-def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
+def _owed(owed: Owed, decision: Decision, events: Sequence[Event]) -> Iterable[str]:
     yield f"guarantee: at least {owed.guarantee.words}"
     yield f"scope: {_SCOPES[owed.scope]}"
     yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
@@ -121,7 +122,9 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
     yield from (_counted(due) for due in owed.deadlines)
     yield from (f"spared: {words}" for words in owed.spared)
     if owed.acknowledge_by is not None:
-        yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
+        done = min((event.on for event in events if event.kind is EventKind.ACKNOWLEDGED), default=None)
+        far = f" (confirmed on {done})" if done else _how_far(owed.acknowledge_by, decision.decided)
+        yield f"confirm receipt by: {owed.acknowledge_by}{far}"
     yield f"approvals: {owed.approvals}{', under different names' if owed.approvals > 1 else ''}"
     if owed.evidence:
         yield f"checks beyond those of the guarantee: {', '.join(owed.evidence)}"

@@ -113,7 +113,8 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
-    from policies.held import waits_for_others
+    from disgorge.holds import is_held
+    from policies.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -135,14 +136,15 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision.outcome is Outcome.ON_HOLD:
         if waits_for_others(decision):
             return f"when that hold has ended, or the held items are left out, disgorge request decide {name}"
-        if case.request.legal_hold or case.request.facts.get("legal_hold"):
+        if all((said.pack, said.rule) == (PACK, LEGAL_HOLD) for said in holding_reasons(decision)):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             mistaken = f"; were it a mistake, disgorge request amend {name}"
-            return f"disgorge request decide {name}" if case.lifted else lift + mistaken
+            return lift + mistaken if is_held(case) else f"disgorge request decide {name}"
         return (
             f"once the data need not be kept any more, record what ended that with disgorge request event {name} KIND "
-            f"--on DAY --by NAME, or amend what it says with disgorge request amend {name}, and decide it again; or "
-            f"deny {name} and lift its hold with disgorge request hold {name} --lift --reason TEXT"
+            f"--on DAY --by NAME (--without-fact NAME for what holds no more), or amend what it says with disgorge "
+            f"request amend {name}, and decide it again; or deny {name} and lift its hold with disgorge request hold "
+            f"{name} --lift --reason TEXT"
         )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"

@@ -33,7 +33,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     if before is not None and before.digest == decision.digest:
         show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
-    paragraphs(explain(decision, case.request))
+    paragraphs(explain(decision, case.judged))
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
             show.line(f"note: {words}")
@@ -153,20 +153,28 @@ def deny(
 
     A hold that its data is under lasts until it is lifted. One with a mistake in it is better amended: request amend.
     """
+    from disgorge.containment import deny_begun
     from disgorge.docket import case_of
     from disgorge.holds import open_holds
+    from disgorge.registry import registry_or_none
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
-    deny_request(ledger, request, reason=reason.value)
+    notes: tuple[str, ...] = ()
+    if case_of(ledger, request).steps:
+        notes = deny_begun(ledger, request, reason=reason.value, registrar=registry_or_none(ledger))
+    else:
+        deny_request(ledger, request, reason=reason.value)
     case = case_of(ledger, request)
     words = f"{request} is denied: {reason.value}"
     if reason is Refusal.FILED_IN_ERROR:
         words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
-    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
+    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal, notes=notes)
     if as_json:
         return
+    for note in notes:
+        show.line(f"note: {note}")
     if case.decision is None:
         show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
     else:

@@ -26,6 +26,9 @@ def event(
     fact: Annotated[
         list[str] | None, typer.Option("--fact", help="A fact that became known with it: name=value; no personal data.")
     ] = None,
+    without_fact: Annotated[
+        list[str] | None, typer.Option("--without-fact", help="A fact that holds no more or was mistaken, by name.")
+    ] = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of events, and what each means.")] = False,
     packs: Packs = None,
     as_json: AsJson = False,
@@ -43,10 +46,15 @@ def event(
         raise WrongUse("give --by NAME: who records it")
     require_name(by, "records it")
     facts = checked_lines(parse_facts(fact or []))
-    if kind is None and not facts:
+    if both := sorted(set(facts) & set(without_fact or ())):
+        raise WrongUse(f"--fact and --without-fact both name {both[0]}; give one of them")
+    if kind is None and not facts and not without_fact:
         raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event REQUEST --kinds` lists kinds")
     chosen, day = kind or EventKind.NOTED, parse_date(on, option="--on")
-    case = record_event(Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, packs=load_packs(packs))
+    case = record_event(
+        Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, without_facts=without_fact or (),
+        packs=load_packs(packs),
+    )  # fmt: skip
     recorded = case.events[-1]
     if as_json:
         show.write_json({"request": request, "event": recorded, "outdated": case.outdated, "closed": case.closed})
@@ -71,7 +79,8 @@ def list_kinds(as_json: bool) -> None:
 def event_words(kind: EventKind, on: str, facts: dict[str, object]) -> str:
     """Return an event in one line."""
     said = ", ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in facts.items()
+        f"{name} taken out" if value is None else f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in facts.items()
     )
     return f"{on} {kind.value}: {kind.words}" + (f" ({said})" if said else "")
 

@@ -33,12 +33,16 @@ def hold(
     serving: Annotated[
         str | None, typer.Option("--serving", help="Whether models that learned from it go on serving: keep or stop.")
     ] = None,
+    held_for: Annotated[
+        str | None, typer.Option("--held-for", help="With --lift: the reason of the one that ends, of several.")
+    ] = None,
     lift: Annotated[bool, typer.Option("--lift", help="Lift the hold on just these items, or on the request.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a request on hold, or some items only, or lift that; a running execution stops before its next step.
 
-    A hold binds the data: other requests for the same items wait, too. With --key, --shard, --item or --held-by the
+    A hold binds the data: other requests for the same items wait, too. One for another reason stands beside those there
+    are and ends by itself; the same reason again says its terms anew. With --key, --shard, --item or --held-by the
     rest of the request goes on without those items, and its report says that they stay.
     """
     from disgorge.cli.filing import parse_date
@@ -51,6 +55,8 @@ def hold(
         raise WrongUse(f"--serving {serving!r}: use {' or '.join(SERVING)}")
     if lift and (until or serving):
         raise WrongUse("--lift ends a hold: leave out --until and --serving")
+    if held_for is not None and not lift:
+        raise WrongUse("--held-for says which hold --lift ends; why this one is put on, --reason says")
     selectors = _selectors(key=key, shard=shard, item=item)
     if selectors and held_by is not None:
         raise WrongUse("give either --held-by, or --key, --shard and --item")
@@ -60,6 +66,7 @@ def hold(
     holds = hold_request(
         ledger, request, on=not lift, reason=reason, by=by.strip() if by else None,
         until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
+        held_for=held_for,
     )  # fmt: skip
     if as_json:
         case = case_of(ledger, request)
@@ -68,7 +75,11 @@ def hold(
     elif lift:
         _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
     else:
-        _say_held(ledger, request, reason, holds[-1] if selectors or held_by else holds[0])
+        said = (bool(selectors or held_by), reason)
+        put_on = next(each for each in reversed(holds) if (each.terms.is_partial, each.terms.reason) == said)
+        _say_held(ledger, request, reason, put_on)
+        for other in (each for each in holds if each is not put_on and each.terms.covers_the_same(put_on.terms)):
+            show.line(f"note: it stays on hold as well: {other.words}")
 
 
 def _selectors(**given: Many) -> "list[Selector]":

@@ -82,7 +82,7 @@ def explain(
     if case.decision is None:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
     made = case.decisions if history else [case.decision]
-    words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.request) for decision in made)
+    words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.judged) for decision in made)
     if as_json:
         value = {"request": request, "words": words, "decision": case.decision, "outdated": case.outdated}
         show.write_json(value | ({"decisions": made} if history else {}))

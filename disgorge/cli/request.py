@@ -178,7 +178,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("outdated", case.outdated),
-            ("legal hold", "yes" if asked.legal_hold else None),
+            ("legal hold", ("lifted" if case.lifted else "yes") if asked.legal_hold else None),
             ("on hold", _holds(case)),
             ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
@@ -197,7 +197,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         from policies.explain import explain
 
         typer.echo()
-        paragraphs(explain(case.decision, asked))
+        paragraphs(explain(case.decision, case.judged))
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
     if plan is not None:
@@ -246,7 +246,7 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
-    from disgorge.holds import hold_file, open_holds
+    from disgorge.holds import forget_hidden, open_holds
     from disgorge.particulars import HIDDEN
     from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
@@ -264,7 +264,7 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
             f"first, then erase"
         )
     erased = erase(ledger, request)
-    hold_file(ledger, request).unlink(missing_ok=True)
+    forget_hidden(ledger, case, over=bool(case.closed))
     words = "the particulars are erased" if erased else "there are no particulars to erase"
     said(as_json, f"{request}: {words}", request=request, erased=erased)
 
