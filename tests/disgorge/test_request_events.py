@@ -199,6 +199,7 @@ def test_an_approval_before_a_stay_does_not_count_after_it(ledger: Ledger) -> No
         ("noted", "2026-11-09", {}, "nothing to record"),
         ("noted", "2026-11-09", {"a b": 1}, "no fact 'a b'.* the event is not recorded"),
         ("noted", "2026-11-09", {"order_reference": "two\nlines"}, "must be text.* the event is not recorded"),
+        ("noted", "2026-11-09", {"also_under": "CPA"}, "no pack covers the regime 'CPA'; nearest: ccpa.* not recorded"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused(
@@ -331,7 +332,8 @@ def test_a_fact_that_holds_no_more_is_taken_out(ledger: Ledger) -> None:
     with pytest.raises(BadRequest, match="has no fact 'gdpr_exeption' to take out; it has gdpr_ground, gdpr_exception"):
         record_event(ledger, "R-1", EventKind.SETTLED, by="Ann", without_facts=["gdpr_exeption"])
     with chdir(ledger.workspace):
-        ran = fine("request", "event", "R-1", "settled", "--without-fact", "gdpr_exception", "--by", "Ann").out
+        words = ("--without-fact", "gdpr_exception", "--by", "Ann", "--on", str(NOW.date()))
+        ran = fine("request", "event", "R-1", "settled", *words).out
     assert "(gdpr_exception taken out)" in ran
     assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.GRANTED
 
@@ -344,3 +346,14 @@ def test_an_amendment_that_an_event_outweighs_is_refused(ledger: Ledger) -> None
         with pytest.raises(BadRequest, match=r"from the event order-changed of .* `disgorge request event R-1 --fact"):
             amend_request(ledger, "R-1", **how)  # type: ignore[arg-type] # passed through
     amend_request(ledger, "R-1", facts={"order_reference": "C-2"})
+
+
+def test_receipt_that_was_confirmed_in_time_is_not_called_overdue(ledger: Ledger) -> None:
+    filed(ledger)
+    with chdir(ledger.workspace):
+        assert "confirm receipt by: 2026-11-09 (OVERDUE" in " ".join(fine("request", "decide", "R-1").out.split())
+        record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, on=dt.date(2026, 11, 4), by="Ann")
+        for verb in (("request", "decide"), ("request", "show"), ("policy", "explain")):
+            assert "confirm receipt by: 2026-11-09 (confirmed on 2026-11-04)" in " ".join(
+                fine(*verb, "R-1").out.split()
+            )
