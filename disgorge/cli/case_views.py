@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def summary(case: "Case") -> dict[str, Any]:
     """Return where a case stands, as plain values."""
+    from disgorge.holds import terms_on_all
+
     return {
         "id": case.request.id,
         "state": case.state,
@@ -26,7 +28,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
         "events": case.events,
         "outdated": case.outdated,
-        "on_hold": case.hold,
+        "on_hold": "; ".join(terms.reason for terms in terms_on_all(case)) or None,
         "holds": hold_values(case),
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
@@ -87,6 +89,18 @@ def selected_value(field: str, value: str) -> str:
     if field == "subject":
         return f"(pseudonym {show.short(value)})"
     return f"(mark {show.short(value)})" if field in HIDDEN else value
+
+
+def print_held_meanwhile(case: "Case") -> None:
+    """Say of a decision that keeps nothing that the data is on hold all the same."""
+    from disgorge.holds import open_holds
+    from policies.taxonomy import Outcome
+
+    if case.closed or case.decision is None or case.decision.outcome in (Outcome.ON_HOLD, Outcome.DENIED):
+        return
+    for hold in open_holds(case):
+        if not hold.terms.is_partial:
+            show.line(f"note: its data is on hold ({hold.words}): whatever was decided, nothing is removed meanwhile")
 
 
 def hold_lines(hold: "Hold") -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_next, print_owed_on_refusal, print_plan
+from disgorge.cli.case_views import paragraphs, print_held_meanwhile, print_next, print_owed_on_refusal, print_plan
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Packs, said
 from disgorge.cli.show import AsJson
@@ -34,6 +34,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if before is not None and before.digest == decision.digest:
         show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
     paragraphs(explain(decision, case.judged))
+    print_held_meanwhile(case)
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
             show.line(f"note: {words}")

@@ -48,6 +48,7 @@ def hold(
     from disgorge.cli.filing import parse_date
     from disgorge.docket import case_of
     from disgorge.holding import SERVING, hold_request
+    from disgorge.holds import is_held
     from lineage.ledger import Ledger
 
     require_reason(reason)
@@ -70,7 +71,7 @@ def hold(
     )  # fmt: skip
     if as_json:
         case = case_of(ledger, request)
-        told = {"request": request, "on_hold": case.hold is not None, "reason": reason, "lifted": lift}
+        told = {"request": request, "on_hold": is_held(case), "reason": reason, "lifted": lift}
         show.write_json(told | {"holds": hold_values(case)})
     elif lift:
         _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))

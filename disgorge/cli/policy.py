@@ -73,7 +73,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say in words how a request was decided: which rules fired, and what overrode what."""
-    from disgorge.cli.case_views import paragraphs
+    from disgorge.cli.case_views import paragraphs, print_held_meanwhile
     from disgorge.docket import case_of
     from lineage.ledger import Ledger
     from policies.explain import explain as in_words
@@ -88,6 +88,7 @@ def explain(
         show.write_json(value | ({"decisions": made} if history else {}))
         return
     paragraphs(words)
+    print_held_meanwhile(case)
     if case.outdated:
         show.warn(f"{case.outdated}; run `disgorge request decide {request}` again")
 

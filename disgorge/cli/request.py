@@ -10,6 +10,7 @@ from disgorge.cli.case_views import (
     ending_words,
     hold_lines,
     paragraphs,
+    print_held_meanwhile,
     print_impact,
     print_next,
     print_owed_on_refusal,
@@ -198,6 +199,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 
         typer.echo()
         paragraphs(explain(case.decision, case.judged))
+        print_held_meanwhile(case)
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
     if plan is not None:
