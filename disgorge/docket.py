@@ -174,6 +174,11 @@ class Case:
         return "; ".join(terms.reason for terms in self.whole_holds) or None
 
     @property
+    def terms(self) -> HoldTerms | None:
+        """What was said with the hold on the whole request that was put on last, None if there is none."""
+        return self.whole_holds[-1] if self.whole_holds else None
+
+    @property
     def outdated(self) -> str:
         """Why the decision has to be made again before anything rests on it, in words; "" if it has not."""
         if self.closed or self.decision is None:

@@ -76,11 +76,7 @@ def hold(
     elif lift:
         _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
     else:
-        said = (bool(selectors or held_by), reason)
-        put_on = next(each for each in reversed(holds) if (each.terms.is_partial, each.terms.reason) == said)
-        _say_held(ledger, request, reason, put_on)
-        for other in (each for each in holds if each is not put_on and each.terms.covers_the_same(put_on.terms)):
-            show.line(f"note: it stays on hold as well: {other.words}")
+        _say_put_on(ledger, request, reason, holds, partial=bool(selectors or held_by))
 
 
 def _selectors(**given: Many) -> "list[Selector]":
@@ -102,6 +98,16 @@ def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, pa
         what = "some of its items are" if each.terms.is_partial else "it is"
         show.line(f"note: {what} still on hold: {each.words}")
     print_next(case_of(ledger, request))
+
+
+def _say_put_on(ledger: "Ledger", request: str, reason: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
+    """Say what the hold that was put on last owes, and which others are on the same items."""
+    said = (partial, reason)
+    put_on = next(each for each in reversed(holds) if (each.terms.is_partial, each.terms.reason) == said)
+    _say_held(ledger, request, reason, put_on)
+    for other in holds:
+        if other is not put_on and other.terms.covers_the_same(put_on.terms):
+            show.line(f"note: it stays on hold as well: {other.words}")
 
 
 def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None:
