@@ -189,7 +189,7 @@ def _way_on_once_withdrawn(request: str, found: Sequence[Overlap]) -> str:
 def _is_unpurged(case: Case) -> bool:
     """Whether items were withdrawn for a request and not purged since."""
     last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
-    return last.get("shard-withdrawn", 0) > last.get("purged", 0)
+    return bool(last.get("shard-withdrawn", 0) > last.get("purged", 0))
 
 
 def doomed(ledger: Ledger, case: Case) -> frozenset[str]:

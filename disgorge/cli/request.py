@@ -248,19 +248,20 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
-    from disgorge.holds import forget_hidden, open_holds
+    from disgorge.holds import forget_hidden, is_held
     from disgorge.particulars import HIDDEN
     from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
-    if case.closed and open_holds(case):
+    hidden = any(selector.field in HIDDEN for selector in case.request.selectors)
+    if case.closed and hidden and is_held(case):
         raise WrongUse(
             f"request {request} is closed and its data is on hold; only its private file says which items that covers: "
             f"lift the hold first with `disgorge request hold {request} --lift --reason TEXT`"
         )
-    if not case.closed and any(selector.field in HIDDEN for selector in case.request.selectors):
+    if not case.closed and hidden:
         raise WrongUse(
             f"request {request} selects by {' or '.join(HIDDEN)}, and only its private file says which; close it "
             f"first, then erase"

@@ -110,6 +110,18 @@ def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace: Path) -> N
         assert "note: its data is on hold (audit): whatever was decided, nothing is removed meanwhile" in told
 
 
+def test_who_asked_is_erased_though_the_data_is_held(workspace: Path) -> None:
+    """The private file has a name and no item: what is held is said by the shard, and by the hold's own file."""
+    filed("H-1", "--shard", "shard-3", "--hold", "--name", "Ada Example")
+    fine("request", "hold", "H-1", "--key", "shard-1-4", "--by", "Evelyn", "--reason", "exhibit 7")
+    fine("request", "deny", "H-1", "--reason", "other")
+    assert "the particulars are erased" in fine("request", "erase-particulars", "H-1").out
+    filed("R-2", "--key", "shard-1-4")
+    fine("request", "decide", "R-2")
+    assert "request H-1 holds 1 of 1 item (exhibit 7)" in one_line(fine("policy", "explain", "R-2").out)
+    assert fine("request", "show", "H-1", "--json").json["on_hold"] == "filed under a legal hold"
+
+
 def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
     filed("H-1", "--key", "shard-3-4", "--hold")
     denied = one_line(fine("request", "deny", "H-1", "--reason", "other").out)
