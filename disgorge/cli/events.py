@@ -60,12 +60,22 @@ def event(
         show.write_json({"request": request, "event": recorded, "outdated": case.outdated, "closed": case.closed})
         return
     show.line(f"recorded of {request}: {event_words(recorded.kind, str(recorded.on), recorded.facts)}")
+    _warn_of_outweighed(case)
     if case.closed:
         show.line(
             f"{request} is closed ({case.closed}): nothing is decided again; file a new request if more must be done"
         )
     else:
         print_next(case)
+
+
+def _warn_of_outweighed(case: "Case") -> None:
+    """Say which facts of the event that was recorded last count for nothing, because of what a later day brought."""
+    known = case.request.after(case.events).facts
+    for name, value in case.events[-1].facts.items():
+        if known.get(name) != value:
+            stays = f"stays {show.clean(str(known[name]))}" if name in known else "stays taken out"
+            show.warn(f"{name} {stays}, as said of a later day; record it with that day if it is to count from then on")
 
 
 def list_kinds(as_json: bool) -> None:

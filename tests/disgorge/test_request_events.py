@@ -357,3 +357,13 @@ def test_receipt_that_was_confirmed_in_time_is_not_called_overdue(ledger: Ledger
             assert "confirm receipt by: 2026-11-09 (confirmed on 2026-11-04)" in " ".join(
                 fine(*verb, "R-1").out.split()
             )
+
+
+def test_a_fact_that_a_later_day_outweighs_is_not_recorded_in_silence(ledger: Ledger) -> None:
+    """A hold that ended on the 20th; one of the 15th, entered late, keeps nothing, and whoever enters it is told."""
+    filed(ledger)
+    record_event(ledger, "R-1", EventKind.NOTED, on=dt.date(2026, 11, 20), by="Ann", facts={"legal_hold": False})
+    words = ("request", "event", "R-1", "--fact", "legal_hold=yes", "--by", "Ann", "--on")
+    with chdir(ledger.workspace):
+        assert "legal_hold stays False, as said of a later day" in " ".join(fine(*words, "2026-11-15").err.split())
+        assert "later day" not in fine(*words, "2026-11-21").err
