@@ -17,6 +17,7 @@ from disgorge.evidence import Examination
 from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.held_items import removable, require_all_unheld
+from disgorge.hold_serving import release_it
 from disgorge.holds import forget_hidden
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
@@ -234,12 +235,11 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     refuse_what_went_since(ledger, step.subject, composition)
     for member in composition.members:
         ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
-    workshop.registrar.adopt(name, alias, composition)
+    facts, unserved = release_it(ledger, workshop.registrar, (name, alias), composition)
     old = step.detail["before"]
     stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
-    fact = {"name": name, "alias": alias, "composition": composition.digest}
-    result = {"release": step.subject, "composition": composition.digest, "residuals": stopped}
-    return Acted(result, [("release", fact)])
+    result = {"release": step.subject, "composition": composition.digest, "residuals": [*stopped, *unserved]}
+    return Acted(result, facts, told=tuple(unserved))
 
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:

@@ -1,26 +1,26 @@
 """Putting back into service what a request contained, where that request ends without a removal of its own.
 
 Only the composition that was contained comes back, and only if it may be served: nothing in it was retired or learned
-from withdrawn data, its bytes are whole, and no other open request contains it. Otherwise it stays out of service and
-the words say why. MLflow aliases that people had set themselves are not set again: the words name them.
+from withdrawn data, its bytes are whole, no other open request contains it and no hold stops it. Otherwise it stays out
+of service and the words say why. MLflow aliases that people had set themselves are not set again: the words name them.
 """
 
 from dataclasses import dataclass, field
 
-from disgorge.adoption import refuse_what_went_since
 from disgorge.barriers import is_begun
 from disgorge.docket import Case, docket, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.forget_list import ForgetList
+from disgorge.hold_serving import Wanted, unfit
 from disgorge.holds import forget_hidden
+from disgorge.out_of_service import KeptOut, kept_out, stopped_words
 from disgorge.overlap import forget_overlaps
 from disgorge.registry import Registrar
 from disgorge.requests import require_current
 from disgorge.turn import turn
-from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release
-from lineage.state import Entry, state_of
+from lineage.state import state_of
 from policies.taxonomy import Outcome
 
 
@@ -83,13 +83,13 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
 def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:
     """Set the aliases again that a request took away, and return the facts of it. Doing it twice is doing it once."""
     served, state = Served(), state_of(ledger.facts())
-    contained = [fact.body for fact in case.facts if fact.kind == "release-contained"]
+    contained = [fact.body for fact in case.facts if fact.kind == "release-contained" and not fact.body.get("hold")]
     for name, alias in dict.fromkeys((body["name"], body["alias"]) for body in contained):
         entry = state.releases.get((name, alias))
         if entry is None or not entry.live or not entry.record.contained:
             continue
         composition = state.compositions[entry.record.composition]
-        if why := _against(ledger, case, entry, composition):
+        if why := _against(ledger, case, entry.record, composition):
             served.words.append(f"{name}@{alias} stays out of service: {why}")
             continue
         registrar.adopt(name, alias, composition)
@@ -101,18 +101,13 @@ def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:
     return served
 
 
-def _against(ledger: Ledger, case: Case, entry: Entry[Release], composition: Composition) -> str:
+def _against(ledger: Ledger, case: Case, release: Release, composition: Composition) -> str:
     """Say why a contained release may not be served again, or nothing."""
-    release = entry.record
+    key = (release.name, release.alias)
+    kept = kept_out(ledger.facts()).get(key, KeptOut())
     for other in docket(ledger).values():
-        held = (f.body for f in other.facts if f.kind == "release-contained" and f.seq > entry.seq)
-        key = (release.name, release.alias)
-        if other.request.id != case.request.id and not other.closed and key in {(b["name"], b["alias"]) for b in held}:
+        if other.request.id != case.request.id and not other.closed and other.request.id in kept.removals:
             return f"request {other.request.id} contains it as well"
-    try:
-        refuse_what_went_since(ledger, release.name, composition)
-        for member in composition.members:
-            ledger.objects.get(member.component)
-    except (DisgorgeError, LineageError) as problem:
-        return str(problem)
-    return ""
+    if by := Wanted(ledger).by(composition, key):
+        return f"it is {stopped_words(by)}"
+    return unfit(ledger, release.name, composition)

@@ -16,9 +16,9 @@ from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import Fact, Ledger
 from lineage.records import Json, Selector, restore
 from policies.decision import Decision, Duty
-from policies.events import Event, EventKind
+from policies.events import Event, EventKind, first_day
 from policies.request import RemovalRequest
-from policies.review import is_granted_on_review
+from policies.review import is_decided_on_review
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +192,8 @@ class Case:
 
     @property
     def by_packs(self) -> Decision | None:
-        """The last decision that packs made, before what a person granted on review."""
-        return next((made for made in reversed(self.decisions) if not is_granted_on_review(made)), None)
+        """The last decision that packs made, before what a person decided on review."""
+        return next((made for made in reversed(self.decisions) if not is_decided_on_review(made)), None)
 
     def done(self, plan: str) -> dict[str, Json]:
         """Return the results of a plan's steps that are done, by step id."""
@@ -238,6 +238,23 @@ class Case:
             return ()
         owed = (*self.decision.duties, *(duty for claim in self.decision.claims for duty in claim.on_refusal))
         return tuple(dict.fromkeys(owed))
+
+    @property
+    def duties_done(self) -> tuple[tuple[Duty, dt.date], ...]:
+        """The duties that events fulfilled, each with the day of the first such event."""
+        owed = self.owed_on_refusal if self.closed == "denied" else self.decision.duties if self.decision else ()
+        found = ((duty, duty.done_on(self.events)) for duty in owed)
+        return tuple((duty, done) for duty, done in found if done is not None)
+
+    @property
+    def answered(self) -> dt.date | None:
+        """The first day on which the requester was told what was done."""
+        return first_day(self.events, EventKind.ANSWERED)
+
+    @property
+    def acknowledged(self) -> dt.date | None:
+        """The first day on which receipt was confirmed."""
+        return first_day(self.events, EventKind.ACKNOWLEDGED)
 
     @property
     def state(self) -> str:

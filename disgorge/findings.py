@@ -161,6 +161,13 @@ HELD_DESTROYED = Rule(
     Level.ERROR,
     "Items that an open hold covers were withdrawn or deleted for another request. A warning once the hold ended.",
 )
+SERVICE_AGAINST_HOLD = Rule(
+    "DSG020",
+    "Service is not as a hold wants it",
+    Level.ERROR,
+    "A release is served although it learned from items whose hold says that such models are not. A warning where one "
+    "is still out of service for a hold that is over.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -182,6 +189,7 @@ RULES = (
     UNRECORDED_MODEL,
     UNSEALED_REEXECUTION,
     HELD_DESTROYED,
+    SERVICE_AGAINST_HOLD,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

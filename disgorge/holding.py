@@ -24,7 +24,8 @@ from lineage.objects import write_atomically
 from lineage.records import Selector, plain
 
 SERVING = ("keep", "stop")
-"""What may be decided about models that learned from held items: they go on serving, or are taken out of service."""
+"""What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
+:func:`~disgorge.hold_serving.settle` does."""
 
 
 def hold_request(
@@ -43,7 +44,8 @@ def hold_request(
     """Put a hold on, or lift it, and return the request's open holds as they are then.
 
     Without ``selectors`` and ``held_by`` it is on all that the request selects; ``held_by`` leaves out what another
-    request holds. ``by`` is kept as a pseudonym; ``until`` is the first day on which it no longer holds. A closed
+    request holds. What was said of serving by a hold on the same items stays where ``serving`` says nothing. ``by`` is
+    kept as a pseudonym; ``until`` is the first day on which it no longer holds. A closed
     request's hold can still be lifted. One put on for another reason stands beside those there are, and each ends by
     itself: ``held_for`` is the reason of the one to lift where there are several; for the same reason its terms are
     said anew. Raises :class:`DisgorgeError` for a hold on items that covers none, and where there is no such hold to
@@ -69,7 +71,8 @@ def hold_request(
     if until is not None and until <= ledger.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
     body |= {"until": until.isoformat()} if until else {}
-    body |= {"serving": serving} if serving else {}
+    if said := serving or _said_before(case, terms):
+        body["serving"] = said
     if held_by is not None:
         _require_holder(ledger, case, held_by)
     elif terms.is_partial:
@@ -137,6 +140,13 @@ def _which(case: Case, terms: HoldTerms, held_for: str | None) -> dict[str, str]
             f"({'; '.join(hold.words for hold in there)}), and each ends by itself: say which with --held-for REASON"
         )
     return {} if held_for is None else {"of": held_for}
+
+
+def _said_before(case: Case, terms: HoldTerms) -> str | None:
+    """Return what the open hold on the same items says of serving, None if nothing or there is none."""
+    if not terms.is_partial:
+        return case.terms.serving if case.terms is not None else None
+    return next((each.serving for each in case.item_holds if each.covers_the_same(terms)), None)
 
 
 def _require_holder(ledger: Ledger, case: Case, held_by: str) -> None:

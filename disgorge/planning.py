@@ -17,6 +17,7 @@ from disgorge.plan import Action, Plan, Step, shards_after
 from disgorge.remedy_choice import Again, Hit, loss_of_use, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
+from policies.house import models_learned
 from policies.taxonomy import CARRIED_OUT, Guarantee, Outcome, Remedy, Scope
 
 NOTHING: Again = {}
@@ -50,10 +51,11 @@ def make_plan(
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = decision.owed
-    if owed.scope not in CARRIED_OUT:
+    if owed.scope not in CARRIED_OUT and models_learned(impact):
         raise DisgorgeError(
-            f"request {decision.request} is owed {owed.scope.value}, which cannot be planned: a removal here takes the "
-            f"influence on models along; see `disgorge policy explain {decision.request}`"
+            f"request {decision.request} is owed {owed.scope.value}, which cannot be planned: models learned from the "
+            f"data, and a removal here takes what they learned along; decide it again with `disgorge request decide "
+            f"{decision.request}`, and a person grants more than that, or denies it"
         )
     after = shards_after(shards, impact.shards)
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}

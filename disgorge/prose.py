@@ -14,7 +14,8 @@ from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Claim, Decision
 from policies.fired import HOUSE
 from policies.request import RemovalRequest
-from policies.taxonomy import Outcome, Scope
+from policies.review import beyond_owed
+from policies.taxonomy import CARRIED_OUT, Outcome, Scope
 
 DOES = {"drop": "dropped", "subtract": "subtracted", "retrain": "trained again", "withdraw": "withdrawn, destroyed"}
 _MEANS = {
@@ -84,6 +85,9 @@ def decided(decision: Decision) -> Iterator[str]:
         return
     if owed.scope is Scope.WHOLE_LINEAGE:
         yield "Everything built on the data, in whole or in part, must go; removing only its influence is not enough."
+    elif owed.scope not in CARRIED_OUT:
+        yield "What is owed is that the data goes, not what models learned from it; no recorded model had."
+    yield from (f"More was removed than is owed: {more}." for more in beyond_owed(decision))
     yield f"The guarantee owed is {owed.guarantee.words}."
     if owed.utility_floor is not None:
         floor = f"{owed.utility_floor:.0%}"

@@ -9,10 +9,13 @@ A training holds the workspace's turn, as removals do: see :mod:`disgorge.turn`.
 
 from difflib import get_close_matches
 
+from disgorge.docket import docket
 from disgorge.errors import ReleaseContained
+from disgorge.hold_serving import release_it
 from disgorge.jobs import OnProgress, Runner, unseen
 from disgorge.laying_out import layout_of
 from disgorge.method import Blueprint, ModelSpec, method_named
+from disgorge.out_of_service import stopped_releases, stopped_words
 from disgorge.registry import Registrar, registry_or_none
 from disgorge.tracking import Observer, tracking_or_none
 from disgorge.training import Made, make
@@ -42,16 +45,17 @@ def train_release(
         shards = shards_for(ledger, spec)
         held = release_of(ledger, spec.release, spec.alias)
         if held is not None and held.contained:
-            raise contained(held)
+            raise contained(ledger, held)
         made = make(ledger, spec, runner, shards=shards, on_progress=on_progress)
         composition = made.composition
         facts: list[tuple[str, dict[str, Json]]] = []
         if not _is_recorded(ledger, composition):
             facts.append(("composition", {"composition": plain(composition)}))
-        (registrar or registry_or_none(ledger)).adopt(spec.release, spec.alias, composition)
-        if held is None or held.composition != composition.digest:
-            body = {"name": spec.release, "alias": spec.alias, "composition": composition.digest}
-            facts.append(("release", body))
+        released, words = release_it(
+            ledger, registrar or registry_or_none(ledger), (spec.release, spec.alias), composition
+        )
+        if held is None or held.composition != composition.digest or words:
+            facts += released
         ledger.append_all(facts)
     used = [shards[name] for name in (*spec.core, *spec.shards)]
     (observer or tracking_or_none(ledger)).training(spec, made, used)
@@ -92,8 +96,13 @@ def release_of(ledger: Ledger, name: str, alias: str) -> Release | None:
     return found[0] if found else None
 
 
-def contained(release: Release) -> ReleaseContained:
-    """Return the error that says that a release is contained and what to do."""
+def contained(ledger: Ledger, release: Release) -> ReleaseContained:
+    """Return the error that says that a release is out of service, for what, and what to do."""
+    if by := stopped_releases(ledger.facts(), docket(ledger)).get((release.name, release.alias)):
+        return ReleaseContained(
+            f"release {release.name}@{release.alias} is {stopped_words(by)}: it learned from held items and must not "
+            f"be served; lift that hold first, or answer it with --serving keep (`disgorge request show {by[0]}`)"
+        )
     return ReleaseContained(
         f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; carry "
         f"the request out first (`disgorge request list`)"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.decision import Claim, Duty, Owed
+from policies.events import EventKind
 from policies.fired import Fired, Looked, day_of, outcomes
 from policies.request import RemovalRequest
 from policies.rules import DutySpec
@@ -36,10 +37,15 @@ def claim_of(
     refusing = [*duties_of(looked.fired, "on_refusal", request=request, answer=answer, facts=facts)]
     if not refusing and looked.pack.claims:
         words = "the requester: that nothing is removed under this claim, and why"
-        refusing = [Duty(words, answer, f"{looked.pack.pack}/answer")]
+        refusing = [Duty(words, answer, f"{looked.pack.pack}/answer", done_by=EventKind.REFUSAL_TOLD)]
     if outcome is Outcome.DENIED:
         duties += [
-            Duty("the requester: that the request was received", item.acknowledge, item.name)
+            Duty(
+                "the requester: that the request was received",
+                item.acknowledge,
+                item.name,
+                done_by=EventKind.ACKNOWLEDGED,
+            )
             for item in looked.fired
             if item.acknowledge
         ]
@@ -87,7 +93,7 @@ def duties_of(
             if not problem and wanted is not None and not wanted.read:
                 problem = "the text that sets this day was NOT READ when the rule was written"
             words = f"{spec.words} ({problem})" if problem else spec.words
-            yield Duty(words, day, item.name, lasts=spec.until is not None)
+            yield Duty(words, day, item.name, lasts=spec.until is not None, done_by=spec.done_by)
 
 
 def category_of(fired: Iterable[Fired], outcome: Outcome) -> str | None:
@@ -133,6 +139,24 @@ def owed_of(fired: Sequence[Fired]) -> Owed | None:
         utility_floor=max((e.utility_floor for e in effects if e.utility_floor is not None), default=None),
         deadlines=tuple(dict.fromkeys(due for item in fired for due in item.deadlines)),
         spared=tuple(dict.fromkeys(words for item in fired for words in item.spared)),
+    )
+
+
+def strongest(owed: Sequence[Owed]) -> Owed:
+    """Return what several claims owe together: at least one is given."""
+    floors = [each.utility_floor for each in owed if each.utility_floor is not None]
+    return Owed(
+        guarantee=max(each.guarantee for each in owed),
+        families=tuple(family for family in Family if all(family in each.families for each in owed)),
+        scope=max((each.scope for each in owed), key=list(Scope).index),
+        deadline=min((each.deadline for each in owed if each.deadline), default=None),
+        acknowledge_by=min((each.acknowledge_by for each in owed if each.acknowledge_by), default=None),
+        approvals=max(each.approvals for each in owed),
+        evidence=tuple(sorted({name for each in owed for name in each.evidence})),
+        notices=tuple(dict.fromkeys(notice for each in owed for notice in each.notices)),
+        utility_floor=max(floors, default=None),
+        deadlines=tuple(dict.fromkeys(due for each in owed for due in each.deadlines)),
+        spared=tuple(dict.fromkeys(words for each in owed for words in each.spared)),
     )
 
 

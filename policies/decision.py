@@ -5,10 +5,11 @@ granted decision may hold refused claims, and each of them has its dates and dut
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from lineage.records import LEFT_OUT, digest_of
+from policies.events import Event, EventKind, first_day
 from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
 
 
@@ -88,13 +89,19 @@ class Duty:
     """Something owed beside the removal: to tell somebody something, or to keep a record.
 
     ``by`` is the last day; None where the source gives none. A duty that ``lasts`` is kept until that day, where others
-    are done by it. ``rule`` names the rule it rests on.
+    are done by it. ``rule`` names the rule it rests on, ``done_by`` the kind of event that fulfills it, None where none
+    does.
     """
 
     words: str
     by: dt.date | None
     rule: str
     lasts: bool = field(default=False, metadata={LEFT_OUT: True})
+    done_by: EventKind | None = field(default=None, metadata={LEFT_OUT: True})
+
+    def done_on(self, events: Iterable[Event]) -> dt.date | None:
+        """Return the day on which it was done, by the events recorded; None if it was not, or nobody can tell."""
+        return first_day(events, self.done_by) if self.done_by is not None else None
 
     @property
     def said(self) -> str:

@@ -130,6 +130,11 @@ def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: (event.on, _RANK[event.kind], canonical(event.facts))))
 
 
+def first_day(events: Iterable[Event], kind: EventKind) -> dt.date | None:
+    """Return the first day on which an event of a kind happened, None if none did."""
+    return min((event.on for event in events if event.kind is kind), default=None)
+
+
 def open_events(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the events that began a matter which none has ended since, in order."""
     ordered = in_order(events)

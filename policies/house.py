@@ -83,18 +83,29 @@ _BEYOND = {
 }
 
 
-def beyond(fired: Sequence[Fired]) -> Iterator[Fired]:
-    """Yield the guards of what the rules that fired ask for and this software cannot carry out."""
+def beyond(request: str, impact: Impact, fired: Sequence[Fired]) -> Iterator[Fired]:
+    """Yield the guards of what the rules that fired ask for and this software cannot carry out of itself.
+
+    An order for the data alone can be carried out where no model learned from it: nothing else goes then. What rules
+    spare is a person's to name: ``request`` is held on those items, which stay when the rest is removed.
+    """
     scope = scope_of(fired)
-    if scope is not None and scope not in CARRIED_OUT:
+    if scope is not None and scope not in CARRIED_OUT and models_learned(impact):
         words = f"what is owed is {_BEYOND[scope]}; a person decides whether to remove more than that"
         yield of_the_house("scope", words, _REVIEW)
     for spared in dict.fromkeys(words for item in fired for words in item.spared):
         words = (
-            f"spared: {spared}. Which items those are is not looked up here; a person grants the request once its "
-            "selectors leave them out, or denies it"
+            f"spared: {spared}. Which items those are is not looked up here: a person leaves them out with `disgorge "
+            f"request hold {request} --key KEY --by NAME --reason TEXT` (or --item, --shard; each repeatable), and "
+            f"grants the rest with `disgorge request grant {request} --by NAME --reason TEXT`. They stay, and the "
+            "report says so. Where nothing is spared, or all of it, grant or deny the request as it is"
         )
         yield of_the_house("spared", words, _REVIEW)
+
+
+def models_learned(impact: Impact) -> bool:
+    """Return whether a recorded model learned from what is selected."""
+    return bool(impact.affected or impact.releases)
 
 
 def guards_of_claim(request: RemovalRequest, impact: Impact, looked: Looked) -> Iterator[Fired]:

@@ -129,7 +129,7 @@ def _judged(
     refused = {claim.pack for claim in claims if claim.outcome is Outcome.DENIED}
     guards = (
         *house.guards(impact),
-        *house.beyond([*(item for item in fired if item.reason.pack not in refused), *own]),
+        *house.beyond(request.id, impact, [*(item for item in fired if item.reason.pack not in refused), *own]),
         *house.doubts(doubts),
         *(item for item in fired if not item.reason.fired),
         *(item for item in additions if item.outcome is Outcome.NEEDS_REVIEW),

@@ -149,7 +149,8 @@ class DutySpec:
 
     ``by`` is the last day to do it, ``until`` the day until which it lasts (a record to be kept); neither, where the
     source gives no day, which ``words`` should say. ``counted_from`` is the day of receipt, or the last day for the
-    answer of the same pack (the latest that a period can begin, so that it never ends too early).
+    answer of the same pack (the latest that a period can begin, so that it never ends too early). ``done_by`` is the
+    kind of event that fulfills it, as ``refusal-told`` does where the requester is to be told of a refusal.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -158,12 +159,15 @@ class DutySpec:
     by: Deadline | None = None
     until: Deadline | None = None
     counted_from: Literal["receipt", "answer"] = "receipt"
+    done_by: EventKind | None = field(default=None, metadata=_NEW)
 
     def __post_init__(self) -> None:
         if not self.words.strip():
             raise ValueError("the `words` of a duty must say something")
         if self.by is not None and self.until is not None:
             raise ValueError("a duty is done `by` a day or lasts `until` one, not both")
+        if self.done_by is not None and self.until is not None:
+            raise ValueError("a duty that lasts `until` a day has no event that it is `done_by`")
         if any(day is not None and day.extension is not None for day in (self.by, self.until)):
             raise ValueError("only the `deadline` of a rule can have an `extension`")
 

@@ -125,7 +125,8 @@ class Scope(StrEnum):
 
 
 CARRIED_OUT = frozenset({Scope.INFLUENCE, Scope.WHOLE_LINEAGE})
-"""The scopes that this software can carry out; a person decides a request that is owed another one."""
+"""The scopes that this software can carry out whatever models learned; a person decides a request that is owed another
+one where models learned from the data. Where none did, the data is all that a removal takes, under any scope."""
 
 
 class Part(StrEnum):

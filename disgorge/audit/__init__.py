@@ -26,6 +26,7 @@ from disgorge.audit.reexecutions import unsealed_reexecutions
 from disgorge.audit.registered import not_looked_at, unrecorded_models
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.reports import reports
+from disgorge.audit.service import service
 from disgorge.audit.stored import mismatched
 from disgorge.findings import BROKEN_LEDGER, Finding, in_order
 from lineage.activity import activity
@@ -42,6 +43,7 @@ _RULES = (
     affected_releases,
     overdue,
     holds,
+    service,
     purges,
     private_lost,
     purged_back,

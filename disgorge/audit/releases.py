@@ -69,7 +69,7 @@ def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]
         key = (fact.body["name"], fact.body["alias"])
         if fact.kind == "release":
             serving[key] = fact.body["composition"]
-        else:
+        elif not fact.body.get("hold"):
             contained[key] = (fact.body.get("request", ""), serving.get(key, ""))
     request, composition = contained.get((release.name, release.alias), ("", ""))
     case = look.cases.get(request)

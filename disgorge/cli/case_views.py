@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from disgorge.cli import show
+from disgorge.cli.duty_views import answer_words, done_values
 from lineage.counted import counted
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def summary(case: "Case") -> dict[str, Any]:
         "why_no_due": case.decision.no_due if case.decision else "",
         "claims": {claim.pack: claim.outcome for claim in case.decision.claims} if case.decision else {},
         "duties": case.owed_on_refusal if case.closed == "denied" else case.decision.duties if case.decision else (),
+        "duties_done": done_values(case),
+        "answered": case.answered,
         "events": case.events,
         "outdated": case.outdated,
         "on_hold": "; ".join(terms.reason for terms in terms_on_all(case)) or None,
@@ -47,7 +50,8 @@ def state_words(case: "Case") -> str:
     apart = [
         f"{claim.pack} {claim.outcome.value}" for claim in decision.claims if claim.outcome is not decision.outcome
     ]
-    return f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+    words = f"{case.state} (but {', '.join(apart)})" if apart and decision.outcome.value == "granted" else case.state
+    return words + (f", {answer}" if (answer := answer_words(case)) else "")
 
 
 def hold_values(case: "Case") -> list[dict[str, Any]]:
@@ -129,6 +133,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
     from disgorge.holds import is_held
     from policies.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
+    from policies.review import waiting
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -143,7 +148,11 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
         return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON"
     if decision.outcome is Outcome.NEEDS_REVIEW:
-        return f"disgorge request grant {name} --by NAME --reason TEXT, or disgorge request deny {name} --reason REASON"
+        several = " --claim PACK" if len(waiting(decision)) > 1 else ""
+        return (
+            f"disgorge request grant {name}{several} --by NAME --reason TEXT, or disgorge request deny {name} --reason "
+            "REASON"
+        )
     if decision.outcome is Outcome.DENIED:
         reason = decision.refusal.value if decision.refusal else "other"
         return f"close it with disgorge request deny {name} --reason {reason}"
@@ -176,17 +185,27 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
 
 def print_next(case: "Case", plan: "Plan | None" = None) -> None:
     """Print what is to be done next about a request, if anything is."""
-    words = next_step(case, plan)
-    if words:
+    for words in still_waiting(case):
+        show.line(f"note: {words}")
+    if words := next_step(case, plan) or "":
         show.line(f"next: {words}")
 
 
-def print_owed_on_refusal(case: "Case") -> None:
-    """Print what is owed with a refusal, the day of each first."""
-    if case.owed_on_refusal:
-        show.line("owed with the refusal:")
-    for duty in case.owed_on_refusal:
-        show.paragraph(f"  - {duty.said} [{duty.rule}]", indent=2)
+def still_waiting(case: "Case") -> list[str]:
+    """Return in words which claims wait for a person though the request is granted under others."""
+    from policies.review import waiting
+    from policies.taxonomy import Outcome
+
+    if case.closed or case.decision is None or case.decision.outcome is not Outcome.GRANTED:
+        return []
+    name = case.request.id
+    return [
+        f"the claim under {claim.pack} waits for a person"
+        + (f", to be answered by {claim.answer_by}" if claim.answer_by else "")
+        + f": disgorge request grant {name} --claim {claim.pack} --by NAME --reason TEXT, or disgorge request deny "
+        f"{name} --claim {claim.pack} --by NAME --reason REASON"
+        for claim in waiting(case.decision)
+    ]
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_held_meanwhile, print_next, print_owed_on_refusal, print_plan
+from disgorge.cli.case_views import paragraphs, print_held_meanwhile, print_next, print_plan
+from disgorge.cli.duty_views import print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
-from disgorge.cli.request import Id, Packs, said
+from disgorge.cli.request import Id, Many, Packs, said
 from disgorge.cli.show import AsJson
 from policies.held import duties
 from policies.taxonomy import Outcome, Refusal, Scope
@@ -51,21 +52,29 @@ def grant(
     scope: Annotated[
         Scope | None, typer.Option("--scope", help="Carry out more than is owed: influence or whole-lineage.")
     ] = None,
+    claim: Annotated[
+        Many, typer.Option("--claim", help="Grant this pack's claim; all grants each that waits.", metavar="PACK")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it."""
+    """Grant a request that the rules left to a person, with a reason that reports show. To refuse one, deny it.
+
+    Where the claims of several packs wait, --claim says which are granted; the others wait on.
+    """
     from disgorge.docket import case_of
     from disgorge.reviewing import grant_request
     from lineage.ledger import Ledger
+    from policies.review import ALL
 
     require_name(by, "grants it")
     require_reason(reason)
     ledger = Ledger.open()
-    decision = grant_request(ledger, request, by=by.strip(), reason=reason, scope=scope)
+    decision = grant_request(ledger, request, by=by.strip(), reason=reason, scope=scope, claims=claim or ())
     if as_json:
         show.write_json(decision)
         return
-    show.line(f"{request} is granted: {decision.reasons[-1].words}")
+    under = "" if not claim or ALL in claim else f" under {' and '.join(dict.fromkeys(claim))}"
+    show.line(f"{request} is granted{under}: {decision.reasons[-1].words}")
     print_next(case_of(ledger, request))
 
 
@@ -148,12 +157,22 @@ def approve(
 def deny(
     request: Id,
     reason: Annotated[Refusal, typer.Option("--reason", help="Why, from the fixed list.")],
+    claim: Annotated[
+        Many, typer.Option("--claim", help="Refuse this pack's claim; the request goes on.", metavar="PACK")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who refuses a claim, as typed; kept as a pseudonym.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Close a request without doing anything, and say what is owed with the refusal, and by when.
 
-    A hold that its data is under lasts until it is lifted. One with a mistake in it is better amended: request amend.
+    With --claim only that pack's claim is refused, and the request stays open. A hold that its data is under lasts
+    until it is lifted. One with a mistake in it is better amended: request amend.
     """
+    if claim:
+        _deny_claims(request, claim, reason, by=by, as_json=as_json)
+        return
+    if by is not None:
+        raise WrongUse("--by goes with --claim: who refuses that claim")
     from disgorge.containment import deny_begun
     from disgorge.docket import case_of
     from disgorge.holds import open_holds
@@ -185,6 +204,24 @@ def deny(
             f"note: its data stays on hold ({held.words}) and binds other requests, until that is lifted with "
             f"`disgorge request hold {request} --lift --reason TEXT`"
         )
+
+
+def _deny_claims(request: str, claims: list[str], reason: Refusal, *, by: str | None, as_json: bool) -> None:
+    """Refuse the claims of some packs, and say what is owed with that."""
+    from disgorge.docket import case_of
+    from disgorge.reviewing import refuse_claims
+    from lineage.ledger import Ledger
+
+    require_name(by or "", "refuses the claim")
+    ledger = Ledger.open()
+    decision = refuse_claims(ledger, request, by=str(by).strip(), reason=reason, claims=claims)
+    if as_json:
+        show.write_json(decision)
+        return
+    show.line(f"{request} is refused under {' and '.join(dict.fromkeys(claims))}: {reason.value}; it stays open")
+    for duty in (duty for refused in decision.claims if refused.pack in claims for duty in refused.on_refusal):
+        show.paragraph(f"owed with that: {duty.said} [{duty.rule}]", indent=2)
+    print_next(case_of(ledger, request))
 
 
 def extend(

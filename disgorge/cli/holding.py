@@ -12,6 +12,7 @@ from disgorge.cli.request import Id, Many
 from disgorge.cli.show import AsJson
 
 if TYPE_CHECKING:
+    from disgorge.hold_serving import Settled
     from disgorge.holds import Hold
     from lineage.ledger import Ledger
     from lineage.records import Selector
@@ -47,8 +48,11 @@ def hold(
     """
     from disgorge.cli.filing import parse_date
     from disgorge.docket import case_of
+    from disgorge.errors import TrackingFailed
+    from disgorge.hold_serving import settle
     from disgorge.holding import SERVING, hold_request
     from disgorge.holds import is_held
+    from disgorge.registry import registry_or_none
     from lineage.ledger import Ledger
 
     require_reason(reason)
@@ -69,14 +73,36 @@ def hold(
         until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
         held_for=held_for,
     )  # fmt: skip
+    try:
+        settled = settle(ledger, registry_or_none(ledger))
+    except TrackingFailed as problem:
+        raise TrackingFailed(
+            f"what was said of the hold is recorded, and not every release was stopped or served again: {problem}; "
+            f"then run `disgorge release serve-again`"
+        ) from problem
     if as_json:
         case = case_of(ledger, request)
         told = {"request": request, "on_hold": is_held(case), "reason": reason, "lifted": lift}
+        told |= {"stopped": settled.stopped, "served_again": settled.served, "notes": settled.words}
         show.write_json(told | {"holds": hold_values(case)})
-    elif lift:
+        return
+    if lift:
         _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
     else:
         _say_put_on(ledger, request, reason, holds, partial=bool(selectors or held_by))
+    print_settled(settled)
+    if lift:
+        print_next(case_of(ledger, request))
+
+
+def print_settled(settled: "Settled") -> None:
+    """Print which releases were taken out of service and which are served again, and what a person has to do."""
+    for release in settled.stopped:
+        show.line(f"{release} learned from what is held and is taken out of service")
+    for release in settled.served:
+        show.line(f"{release} is served again, as it was before a hold stopped it")
+    for words in settled.words:
+        show.warn(words)
 
 
 def _selectors(**given: Many) -> "list[Selector]":
@@ -91,13 +117,10 @@ def _selectors(**given: Many) -> "list[Selector]":
 
 def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
     """Say which hold was lifted, and which are left: the data is free only where there is none."""
-    from disgorge.docket import case_of
-
     show.line(f"the hold on those items of {request} is lifted" if partial else f"the hold on {request} is lifted")
     for each in holds:
         what = "some of its items are" if each.terms.is_partial else "it is"
         show.line(f"note: {what} still on hold: {each.words}")
-    print_next(case_of(ledger, request))
 
 
 def _say_put_on(ledger: "Ledger", request: str, reason: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
@@ -131,9 +154,4 @@ def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None
         show.warn(
             f"{', '.join(learned)} learned from what is held: decide whether to go on serving, and record it with "
             f"--serving keep or --serving stop"
-        )
-    elif learned and hold.terms.serving == "stop":
-        show.warn(
-            f"{', '.join(learned)} learned from what is held and must not be served, as you decided: take it out of "
-            "service; this records the decision and stops no server"
         )

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from lineage.ledger import Ledger
     from lineage.records import Component, Composition, Release
 
-app = typer.Typer(help="Models that are served: list | show | predict | sample | serve-at.", no_args_is_help=True)
+app = typer.Typer(
+    help="Models that are served: list | show | predict | sample | serve-at | serve-again.", no_args_is_help=True
+)
 
 Named = Annotated[str, typer.Argument(help="NAME or NAME@ALIAS; the alias is live by default.", metavar="RELEASE")]
 
@@ -28,6 +30,8 @@ def list_(
     every: Annotated[bool, typer.Option("--all", help="Withdrawn ones too.")] = False, as_json: AsJson = False
 ) -> None:
     """List the releases there are, and which must not be served."""
+    from disgorge.docket import docket
+    from disgorge.out_of_service import stopped_releases
     from disgorge.serving_places import places_of
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
@@ -37,16 +41,21 @@ def list_(
     with Catalog.of(ledger) as catalog:
         live = {(release.name, release.alias) for release in catalog.releases()}
         releases = catalog.releases(live=not every)
+    stopped = stopped_releases(ledger.facts(), docket(ledger))
+    by = [stopped.get((release.name, release.alias), ()) for release in releases]
     states = [_state(release, live=(release.name, release.alias) in live) for release in releases]
     recorded = places_of(ledger.facts())
     places = [[each.place for each in recorded.get((release.name, release.alias), ())] for release in releases]
     if as_json:
-        told = zip(releases, states, places, strict=True)
-        show.write_json([plain(release) | {"state": state, "served_at": at} for release, state, at in told])
+        told = zip(releases, states, by, places, strict=True)
+        show.write_json([
+            plain(release) | {"state": state, "stopped_by": holds, "served_at": at}
+            for release, state, holds, at in told
+        ])  # fmt: skip
         return
     rows = [
-        (release.name, release.alias, state, show.short(release.composition), ", ".join(at))
-        for release, state, at in zip(releases, states, places, strict=True)
+        (release.name, release.alias, _words(state, holds), show.short(release.composition), ", ".join(at))
+        for release, state, holds, at in zip(releases, states, by, places, strict=True)
     ]
     show.table(("release", "alias", "state", "composition", "served at"), rows, empty="nothing is released")
 
@@ -54,6 +63,8 @@ def list_(
 @app.command("show")
 def show_(release: Named, as_json: AsJson = False) -> None:
     """Show one release: method, components, the data they learned from, and where else it is served."""
+    from disgorge.docket import docket
+    from disgorge.out_of_service import stopped_releases
     from disgorge.serving_places import places_of
     from lineage.catalog import Catalog
     from lineage.ledger import Ledger
@@ -68,12 +79,13 @@ def show_(release: Named, as_json: AsJson = False) -> None:
     names |= {member.component: member.name for member in composition.members}  # one digest may have several names
     members = [(member, known.get((member.name, member.component))) for member in composition.members]
     places = places_of(ledger.facts()).get((found.name, found.alias), ())
+    by = stopped_releases(ledger.facts(), docket(ledger)).get((found.name, found.alias), ())
     if as_json:
         parts = [plain(member) | {"details": plain(component)} for member, component in members]
         value = {"release": plain(found), "method": composition.method, "spec": composition.spec, "members": parts}
-        show.write_json(value | {"served_at": list(places)})
+        show.write_json(value | {"served_at": list(places), "stopped_by": by})
         return
-    show.line(f"{found.name}@{found.alias}: {_state(found, live=True)}")
+    show.line(f"{found.name}@{found.alias}: {_words(_state(found, live=True), by)}")
     served = [(f"served at, as of {each.since}", each.place) for each in places]
     show.pairs([("method", composition.method), ("composition", found.composition), *served])
     rows = [
@@ -116,6 +128,24 @@ def serve_at(
     state = "is served no more at" if stopped else "is served at"
     known = "" if new else ", as was recorded before"
     show.line(f"{name}@{alias or 'live'} {state} {place.strip()}{known}; a removal names such places and stops none")
+
+
+@app.command("serve-again")
+def serve_again(as_json: AsJson = False) -> None:
+    """Serve again what only holds that are over kept out of service, and stop what open holds want out of it."""
+    from disgorge.cli.holding import print_settled
+    from disgorge.hold_serving import settle
+    from disgorge.registry import registry_or_none
+    from lineage.ledger import Ledger
+
+    ledger = Ledger.open()
+    settled = settle(ledger, registry_or_none(ledger))
+    if as_json:
+        show.write_json({"stopped": settled.stopped, "served_again": settled.served, "notes": settled.words})
+        return
+    print_settled(settled)
+    if not settled.stopped and not settled.served and not settled.words:
+        show.line("every release is in service, or out of it, as holds want it")
 
 
 @app.command()
@@ -199,7 +229,7 @@ def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
 
     release, composition = _find(ledger, named)
     if release.contained:
-        raise Refused(str(contained(release)))
+        raise Refused(str(contained(ledger, release)))
     model = assemble(ledger, composition)
     if model.task != task:
         other = "sample" if model.task == "generate" else "predict"
@@ -251,6 +281,13 @@ def _state(release: "Release", *, live: bool) -> str:
     if not live:
         return "withdrawn"
     return "contained" if release.contained else "live"
+
+
+def _words(state: str, holds: "tuple[str, ...]") -> str:
+    """Return a release's state, with the holds that stopped it where they did."""
+    from disgorge.out_of_service import stopped_words
+
+    return stopped_words(holds) if holds and state == "contained" else state
 
 
 def _uses(component: "Component | None", names: dict[str, str]) -> str:

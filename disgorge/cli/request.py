@@ -13,12 +13,12 @@ from disgorge.cli.case_views import (
     print_held_meanwhile,
     print_impact,
     print_next,
-    print_owed_on_refusal,
     print_plan,
     selected_value,
     state_words,
     summary,
 )
+from disgorge.cli.duty_views import answer_words, print_done, print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.show import AsJson
 from policies.request import OWN_DECISION, Standing
@@ -136,7 +136,7 @@ def list_(
     rows = [
         (
             c.request.id,
-            ending_words(c) or state_words(c),
+            "; ".join(words for words in (ending_words(c), answer_words(c)) if words) if c.closed else state_words(c),
             c.request.regime,
             c.request.ground.value,
             c.request.received,
@@ -202,6 +202,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         print_held_meanwhile(case)
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
+        print_done(case)
     if plan is not None:
         typer.echo()
         print_plan(plan, done=case.steps.get(plan.digest, {}))

@@ -24,8 +24,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
+    from disgorge.docket import docket
     from disgorge.errors import ReleaseContained
     from disgorge.model_file import read_model_file
+    from disgorge.out_of_service import stopped_releases
     from disgorge.release import lay_out, train_release
     from disgorge.workers import Workers
     from lineage.ledger import Ledger
@@ -40,10 +42,11 @@ def train(
             made = train_release(ledger, spec, runner, on_progress=whole.progress)
         except ReleaseContained as held:
             raise Refused(str(held)) from None
+    stopped = stopped_releases(ledger.facts(), docket(ledger)).get((spec.release, spec.alias), ())
     if as_json:
-        _write(made, spec.release, spec.alias)
+        _write(made, spec.release, spec.alias, stopped)
     else:
-        _print(made, spec.release, spec.alias)
+        _print(made, spec.release, spec.alias, stopped)
 
 
 def worker_count() -> int:
@@ -81,7 +84,9 @@ class _Whole:
         self._display.left(self._pace.left(done, self._total) if self._steps else None)
 
 
-def _print(made: "Made", release: str, alias: str) -> None:
+def _print(made: "Made", release: str, alias: str, stopped: tuple[str, ...]) -> None:
+    from disgorge.out_of_service import stopped_words
+
     rows = [
         (
             component.name,
@@ -96,9 +101,11 @@ def _print(made: "Made", release: str, alias: str) -> None:
     show.table(("component", "kind", "", "steps", "took", "digest"), rows)
     show.line(f"composition {made.composition.digest}")
     show.line(f"released as {release}@{alias}")
+    if stopped:
+        show.warn(f"{release}@{alias} is not served: {stopped_words(stopped)}, because it learned from held items")
 
 
-def _write(made: "Made", release: str, alias: str) -> None:
+def _write(made: "Made", release: str, alias: str, stopped: tuple[str, ...]) -> None:
     components = [
         {
             "name": component.name,
@@ -110,4 +117,4 @@ def _write(made: "Made", release: str, alias: str) -> None:
         for component in made.components
     ]
     value = {"release": release, "alias": alias, "composition": made.composition.digest, "components": components}
-    show.write_json(value)
+    show.write_json(value | {"stopped_by": stopped})

@@ -74,6 +74,7 @@ def test_identifiers_are_what_ci_systems_remember() -> None:
         "DSG017": "Registered model without a record",
         "DSG018": "Re-execution without this workspace's seal",
         "DSG019": "Held items destroyed",
+        "DSG020": "Service is not as a hold wants it",
     }
 
 

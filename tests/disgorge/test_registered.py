@@ -14,15 +14,20 @@ from disgorge.audit import audit, not_looked_at
 from disgorge.errors import CertificateRefused
 from disgorge.execute import Executed, execute
 from disgorge.findings import UNRECORDED_MODEL, Finding, Level
+from disgorge.hold_serving import settle
+from disgorge.holding import hold_request
 from disgorge.jobs import Here
 from disgorge.mlflow_store import Store, versions_of
 from disgorge.registered import Registered, Touched, from_client, from_databases, unexplained
 from disgorge.registry import Registry
 from disgorge.report import verify_bundle
+from disgorge.requests import file_request
 from disgorge.serving_places import places_of, record_place
 from disgorge.tracking import Untracked
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
+from policies.request import Standing
+from policies.taxonomy import Defect
 from tests.toys import carry, granted_plan, live_shards, person, populate, served, toy_of, train
 
 RELEASE = "toy-averages"
@@ -241,3 +246,26 @@ def test_places_are_recorded_without_a_name(ledger: Ledger) -> None:
     assert places_of(ledger.facts()) == {}
     assert served(ledger, RELEASE)
     assert live_shards(ledger)
+
+
+def test_a_hold_that_stops_a_release_takes_aliases_set_by_hand_away(ledger: Ledger) -> None:
+    """In MLflow's own store: the release's alias, one that somebody set on it, and one of a copy."""
+    with Store(ledger.workspace).client() as client:
+        client.set_registered_model_alias(RELEASE, "champion", "1")
+        client.set_registered_model_alias("copy", "shop", "1")
+    file_request(
+        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
+        selectors=[person(ledger, "shard-3", 1)], request_id="H-1",
+    )  # fmt: skip
+    hold_request(ledger, "H-1", on=True, reason="litigation", serving="stop")
+    registry = Registry(Store(ledger.workspace))
+    stopped = settle(ledger, registry)
+    assert stopped.stopped == [f"{RELEASE}@live"]
+    assert [words.partition(" served")[0] for words in stopped.words[:2]] == [
+        "MLflow's alias copy@shop", f"MLflow's alias {RELEASE}@champion",
+    ]  # fmt: skip
+    assert (registry.served(RELEASE), registry.served("copy")) == ({}, {})
+    hold_request(ledger, "H-1", on=False, reason="over")
+    again = settle(ledger, registry)
+    assert registry.served(RELEASE) == {"live": served(ledger, RELEASE)}
+    assert "MLflow's alias copy@shop was taken away" in again.words[0]

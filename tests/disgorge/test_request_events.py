@@ -2,7 +2,10 @@
 
 import datetime as dt
 import json
+import re
+import shlex
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from disgorge.errors import DisgorgeError, StalePlan
 from disgorge.findings import ON_HOLD, OVERDUE
 from disgorge.plan import Action
 from disgorge.planning import make_plan
+from disgorge.prose import decided
 from disgorge.report import verify_bundle
 from disgorge.request_events import record_event
 from disgorge.requests import (
@@ -25,18 +29,32 @@ from disgorge.requests import (
     impact_of,
     plan_request,
 )
-from disgorge.reviewing import grant_request
+from disgorge.reviewing import grant_request, refuse_claims
 from lineage.ledger import Ledger
-from lineage.records import Selector
+from lineage.records import Selector, plain
+from lineage.shards import add_shard, shard_rows
 from policies.errors import BadRequest
 from policies.events import EventKind
 from policies.pack import load_packs
 from policies.request import Standing
-from policies.taxonomy import Defect, Outcome, Scope
+from policies.taxonomy import Defect, Outcome, Refusal, Scope
 from tests.disgorge.cli.conftest import fine, run
-from tests.toys import carry, granted_plan, person, populate, stopped, toy_of, train
+from tests.toys import (
+    bytes_by_name,
+    carry,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    served,
+    stopped,
+    toy_of,
+    train,
+    write_rows,
+)
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+RELEASE = "toy-averages"
 
 
 @pytest.fixture
@@ -64,11 +82,12 @@ def filed(ledger: Ledger, request_id: str = "R-1", *, verified: bool = True, **m
     file_request(ledger, **(values | more), identity_verified=verified, request_id=request_id)  # type: ignore[arg-type]
 
 
-def ordered(ledger: Ledger, **facts: object) -> None:
+def ordered(ledger: Ledger, *, selectors: list[Selector] | None = None, **facts: object) -> None:
     """File a regulator's order."""
     filed(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         facts={"order_reference": "C-1", "order_deadline": "2027-02-01", **facts},
+        selectors=selectors or [person(ledger, "shard-3", 1)],
     )  # fmt: skip
 
 
@@ -248,8 +267,6 @@ def test_a_scope_that_cannot_be_carried_out_is_never_planned_as_another(ledger: 
     assert decision.outcome is Outcome.NEEDS_REVIEW
     with pytest.raises(BadRequest, match=r"owed is data-only, which is not carried out here; grant more .* --scope"):
         grant_request(ledger, "R-1", by="Ann", reason="read")
-    from dataclasses import replace
-
     forced, impact = replace(decision, outcome=Outcome.GRANTED), impact_of(ledger, case_of(ledger, "R-1").request)
     with pytest.raises(DisgorgeError, match="owed data-only, which cannot be planned"):
         make_plan(forced, impact, {}, shards={}, components={})
@@ -367,3 +384,87 @@ def test_a_fact_that_a_later_day_outweighs_is_not_recorded_in_silence(ledger: Le
     with chdir(ledger.workspace):
         assert "legal_hold stays False, as said of a later day" in " ".join(fine(*words, "2026-11-15").err.split())
         assert "later day" not in fine(*words, "2026-11-21").err
+
+
+def test_what_an_order_spares_is_left_out_as_the_decision_says(ledger: Ledger) -> None:
+    """The text of the decision, followed to the end: the spared item stays, the rest goes, the report says partly."""
+    ordered(ledger, order_scope="influence", order_spares="what its people consent to")
+    with chdir(ledger.workspace):
+        said = " ".join(fine("request", "decide", "R-1").out.split())
+        assert said.startswith(" ".join(fine("policy", "explain", "R-1").out.split()))
+        commands = [shlex.split(line) for line in re.findall(r"`disgorge (request (?:hold|grant) .*?)`", said)]
+        typed = {"KEY": "shard-3-4", "NAME": "Ann", "TEXT": "consented"}
+        for command in commands:
+            fine(*(typed.get(word, word) for word in command))
+        assert [command[1] for command in commands] == ["hold", "grant"]
+        plan = plan_request(ledger, "R-1")
+        assert [left.items for left in plan.left_out] == [1]
+        for name in ("ann", "bob"):
+            approve_plan(ledger, "R-1", plan.digest, approver=name, accept_utility_loss=bool(plan.warnings))
+    before = {row.key for row in shard_rows(ledger, live_shards(ledger)["shard-3"].digest)}
+    done = carry(ledger)
+    after = {row.key for row in shard_rows(ledger, live_shards(ledger)["shard-3"].digest)}
+    assert before - after == {"shard-3-3", "shard-3-5"}
+    assert done.verdict == "certified"
+    assert verify_bundle(done.bundle).verdict == "certified"
+    assert "only in part" in (done.bundle / "report.html").read_text(encoding="utf-8")
+    assert case_of(ledger, "R-1").partly_done
+
+
+@pytest.mark.parametrize("scope", ["data-only", "from-next-version"])
+def test_an_order_for_the_data_is_carried_out_where_no_model_learned_from_it(ledger: Ledger, scope: str) -> None:
+    """Everything else stays as it is, and the report claims no more."""
+    old = (bytes_by_name(ledger, RELEASE), served(ledger, RELEASE))
+    source = ledger.workspace / "late.npz"
+    write_rows(source, "late", toy_of("averages", 4).items["shard-3"], [0, 1, 2, 3])
+    add_shard(ledger, source, name="late", key="key", subject="subject", license="MIT", check=False)
+    ordered(ledger, order_scope=scope, selectors=[Selector("key", "late-1")])
+    decision = decide_request(ledger, "R-1", load_packs())
+    assert decision.outcome is Outcome.GRANTED, "before, a person could only have removed more than is owed"
+    plan = plan_request(ledger, "R-1")
+    assert {step.action for step in plan.steps} == {Action.WITHDRAW_ITEMS, Action.PURGE, Action.REPORT}
+    for name in ("ann", "bob"):
+        approve_plan(ledger, "R-1", plan.digest, approver=name)
+    done = carry(ledger)
+    assert verify_bundle(done.bundle).verdict == "certified"
+    assert "the data goes, not what models learned from it; no recorded model had" in (
+        done.bundle / "report.html"
+    ).read_text(encoding="utf-8")
+    assert old == (bytes_by_name(ledger, RELEASE), served(ledger, RELEASE))
+    assert [row.key for row in shard_rows(ledger, live_shards(ledger)["late"].digest)].count("late-1") == 0
+
+
+def test_a_scope_granted_where_no_model_learned_is_refused_once_one_did(ledger: Ledger) -> None:
+    """Decided before a training, planned after it: what models learned is not taken along without a word."""
+    ordered(ledger, order_scope="data-only")
+    decision = decide_request(ledger, "R-1", load_packs())
+    ledger.append("decision", {"request": "R-1", "decision": plain(replace(decision, outcome=Outcome.GRANTED))})
+    with pytest.raises(DisgorgeError, match=r"models learned from the data, .*; decide it again with `disgorge"):
+        plan_request(ledger, "R-1")
+
+
+def test_a_report_says_that_more_was_removed_than_is_owed(ledger: Ledger) -> None:
+    ordered(ledger, order_scope="data-only")
+    decide_request(ledger, "R-1", load_packs())
+    wider = grant_request(ledger, "R-1", by="Ann", reason="of our own will", scope=Scope.INFLUENCE)
+    assert "More was removed than is owed: influence where data-only is, by a person's decision." in decided(wider)
+
+
+def test_claims_that_a_person_decided_stand_after_an_event_and_are_carried_out(ledger: Ledger) -> None:
+    """Granted under the GDPR, refused under the CCPA: an event that changes nothing leaves that as it is."""
+    facts = {"gdpr_ground": "b", "also_under": "ccpa", "california_resident": True}
+    filed(ledger, verified=False, facts=facts)
+    decide_request(ledger, "R-1", load_packs())
+    grant_request(ledger, "R-1", by="Ann", reason="seen", claims=["gdpr"])
+    refused = refuse_claims(ledger, "R-1", by="Ann", reason=Refusal.CLAIM_NOT_COVERED, claims=["ccpa"])
+    record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, by="Ann")
+    assert decide_request(ledger, "R-1", load_packs()) == refused == case_of(ledger, "R-1").decision
+    plan = plan_request(ledger, "R-1")
+    approve_plan(ledger, "R-1", plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    stopped(ledger, Action.RETRAIN)
+    with pytest.raises(DisgorgeError, match="R-1 is being carried out by the decision there is; finish it first"):
+        grant_request(ledger, "R-1", by="Ann", reason="after all", claims=["ccpa"])
+    done = carry(ledger)
+    assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
+    page = (done.bundle / "report.html").read_text(encoding="utf-8")
+    assert "“ccpa” denied (claim not covered)" in page

@@ -275,6 +275,8 @@ def impacts_of_one_item():
         ({"spares": {"words": " "}}, "must say which data is spared"),
         ({"deadline": {"days": 10, "not_before": 11}}, "`not_before` is no more than the period"),
         ({"deadline": {"days": 10, "saturdays": True}}, "`saturdays` says how"),
+        ({"duties": [{"words": "x", "done_by": "told"}]}, "done_by"),
+        ({"duties": [{"words": "x", "until": {"days": 9}, "done_by": "answered"}]}, "lasts `until` a day has no event"),
     ],
 )
 def test_a_deadline_that_does_not_hold_together_is_refused(then, says):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = ("--subject", "shard-3-person-1")
@@ -146,3 +148,40 @@ def test_bad_input_is_one_line(workspace: Path) -> None:
             (("--lift", "--until", "2099-01-01"), "--lift ends a hold"),
         ):
             assert words in refused("request", "hold", "R-2", "--reason", "x", *options, code=2)
+
+
+def test_serving_is_stopped_and_comes_back_aloud(workspace: Path) -> None:
+    filed("H-1", *PERSON)
+    live = f"{RELEASE}@live"
+    said = fine("request", "hold", "H-1", "--reason", "litigation", "--by", "Evelyn", "--serving", "stop")
+    assert f"{live} learned from what is held and is taken out of service\n" in said.out
+    assert "decide whether to go on serving" not in said.err
+    assert "stopped by the hold of H-1" in fine("release", "list").out
+    assert [each["stopped_by"] for each in fine("release", "list", "--json").json] == [["H-1"]]
+    assert fine("release", "show", RELEASE).out.startswith(f"{live}: stopped by the hold of H-1\n")
+    words = refused("release", "predict", RELEASE, "shard-1", code=1)
+    assert words.startswith(f"release {live} is stopped by the hold of H-1: it learned from held items")
+    assert "they are not to be served" in fine("request", "show", "H-1").out
+    assert [(each["id"], each["where"]) for each in run("audit", "--json").json["findings"]] == [
+        ("DSG009", "H-1"), ("DSG009", live),
+    ]  # fmt: skip
+    lifted = fine("request", "hold", "H-1", "--lift", "--reason", "settled", "--json").json
+    assert (lifted["stopped"], lifted["served_again"], lifted["holds"]) == ([], [live], [])
+    assert "in service, or out of it, as holds want it" in fine("release", "serve-again").out
+    assert fine("release", "list", "--json").json[0]["state"] == "live"
+
+
+def test_a_registry_that_cannot_be_reached_leaves_the_hold_and_says_what_is_left_to_do(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filed("H-1", *PERSON)
+    (workspace / "broken.db").write_text("no database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/broken.db")
+    ran = run("request", "hold", "H-1", "--reason", "litigation", "--by", "Evelyn", "--serving", "stop")
+    assert ran.code == 3
+    assert "what was said of the hold is recorded, and not every release was stopped or served again" in ran.err
+    assert "then run `disgorge release serve-again`" in ran.err
+    found = {each["id"]: each["where"] for each in run("audit", "--json").json["findings"]}
+    assert found["DSG020"] == f"{RELEASE}@live"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert "is taken out of service" in fine("release", "serve-again").out

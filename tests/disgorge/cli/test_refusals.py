@@ -106,3 +106,94 @@ def test_an_own_decision_waits_for_every_hold(workspace: Path) -> None:
     assert "ON HOLD" in fine("request", "decide", "R-1").out
     with untouched(workspace):
         refused("request", "plan", "R-1", code=2)
+
+
+def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--id", "R-1",
+        "--subject", PERSON, "--fact", "gdpr_ground=b", "--fact", "also_under=ccpa", "--fact",
+        "california_resident=yes",
+    )  # fmt: skip
+    decided = " ".join(fine("request", "decide", "R-1").out.split())
+    assert "next: disgorge request grant R-1 --claim PACK --by NAME --reason TEXT" in decided
+    by = ("--by", "Ann", "--reason")
+    with untouched(workspace):
+        said = refused("request", "grant", "R-1", *by, "seen", code=2)
+        assert said.startswith("request R-1: claims under ccpa and gdpr wait for a person; say which with --claim ccpa")
+        assert "who refuses the claim" in refused(
+            "request", "deny", "R-1", "--claim", "ccpa", "--reason", "other", code=2
+        )
+    granted = " ".join(fine("request", "grant", "R-1", "--claim", "gdpr", *by, "seen in person").out.split())
+    assert granted.startswith("R-1 is granted under gdpr: seen in person note: the claim under ccpa waits for a person")
+    assert "disgorge request deny R-1 --claim ccpa --by NAME --reason REASON next: disgorge request plan R-1" in granted
+    assert "granted (but ccpa needs-review)" in " ".join(fine("request", "list").out.split())
+    first = fine("request", "plan", "R-1", "--json").json["digest"]
+    shown = " ".join(fine("request", "show", "R-1").out.split())
+    assert "ccpa (California Consumer Privacy Act as amended by the CPRA, right to delete): needs review" in shown
+    denied = " ".join(fine("request", "deny", "R-1", "--claim", "ccpa", *by, "insufficient-verification").out.split())
+    assert denied.startswith("R-1 is refused under ccpa: insufficient-verification; it stays open owed with that:")
+    assert "could not be verified (7022(a))" in denied
+    told = fine("request", "show", "R-1", "--json").json
+    assert (told["state"], told["claims"]) == ("planned", {"ccpa": "denied", "gdpr": "granted"})
+    assert "was decided again after its plan was made" in refused("request", "execute", "R-1", code=2)
+    assert fine("request", "plan", "R-1", "--json").json["digest"] != first
+
+
+def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
+    """Told after its day, a refusal was told, and late: it is no error that is left to mend."""
+    received = str(TODAY - dt.timedelta(days=50))
+    fine(
+        "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--verified",
+        "--subject", PERSON, "--id", "R-1", "--fact", "gdpr_ground=b", "--fact", "gdpr_exception=a",
+        "--received", received,
+    )  # fmt: skip
+    fine("request", "decide", "R-1")
+    due = dt.date.fromisoformat(fine("request", "list", "--json").json[0]["due"])
+    assert [(each.id, each.level.value) for each in audit(Ledger.open())] == [("DSG006", "error")]
+    told = due + dt.timedelta(days=3)
+    fine("request", "event", "R-1", "refusal-told", "--on", str(told), "--by", "Ann")
+    fine("request", "decide", "R-1")
+    (late,) = audit(Ledger.open())
+    assert (late.id, late.level.value) == ("DSG006", "note")
+    assert late.words == f"was told of the refusal under gdpr on {told}, 3 days after the last day, {due}"
+    shown = " ".join(fine("request", "show", "R-1").out.split())
+    assert f"[gdpr/refuse-in-time]: done on {told} (3 days late)" in shown
+    (done,) = fine("request", "list", "--json").json[0]["duties_done"]
+    assert (done["done_on"], done["days_late"]) == (str(told), 3)
+    assert f"; done on {told} (3 days late)" in " ".join(
+        fine("request", "deny", "R-1", "--reason", "claim-not-covered").out.split()
+    )
+
+
+def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace: Path) -> None:
+    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    shown = fine("request", "show", "R-1", "--json").json
+    day = {each["pack"]: dt.date.fromisoformat(each["answer_by"]) for each in shown["decision"]["claims"]}["gdpr"]
+    fine("request", "event", "R-1", "answered", "--by", "Ann")
+    fine("request", "event", "R-1", "acknowledged", "--by", "Ann")
+    fine("request", "event", "R-1", "told-on", "--by", "Ann")
+    fine("request", "decide", "R-1")
+    assert not audit(Ledger.open(), today=day + dt.timedelta(days=1)), "before, it was said to be unanswered"
+    assert f"answered on {TODAY}" in " ".join(fine("request", "list").out.split())
+    shown_now = " ".join(fine("request", "show", "R-1").out.split())
+    assert f"- receipt: confirmed on {TODAY}" in shown_now
+    assert f"- recipients of the data, or of models built on it: told on {TODAY}" in shown_now
+    done = shown["due"]
+    (late,) = audit(Ledger.open(), today=dt.date.fromisoformat(done) + dt.timedelta(days=1))
+    assert late.words == f"had to be done by {done} and is granted, though it was answered on {TODAY}"
+
+
+def test_an_answer_after_the_last_day_is_late(workspace: Path) -> None:
+    received = str(TODAY - dt.timedelta(days=40))
+    fine(
+        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
+        "--shard", "shard-2", "--id", "R-1", "--fact", "all_theirs=true", "--received", received,
+    )  # fmt: skip
+    fine("request", "decide", "R-1")
+    fine("request", "event", "R-1", "answered", "--by", "Ann", "--on", str(TODAY - dt.timedelta(days=1)))
+    fine("request", "decide", "R-1")
+    due = TODAY - dt.timedelta(days=10)
+    found = {each.level.value: each.words for each in audit(Ledger.open())}
+    answered = TODAY - dt.timedelta(days=1)
+    assert found["note"] == f"was answered on {answered}, 9 days after the last day, {due}"
+    assert f"answered on {answered} (9 days late)" in " ".join(fine("request", "list").out.split())
