@@ -18,12 +18,11 @@ from disgorge.examine import Examiner
 from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.held_items import removable, require_all_unheld
 from disgorge.hold_serving import release_it
-from disgorge.holds import hold_file
+from disgorge.holds import forget_hidden
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged
-from disgorge.near_review import forget_included
 from disgorge.overlap import forget_overlaps, note_overlaps
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_step import purge_and_look
@@ -291,9 +290,8 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     else:
         for digest in case.steps:
             ForgetList(ledger, digest).erase()
-        forget_included(ledger, case)
         forget_overlaps(ledger, case)
-        hold_file(ledger, plan.request).unlink(missing_ok=True)
+        forget_hidden(ledger, case, over=True)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from disgorge.docket import Case, open_case
 from disgorge.errors import DisgorgeError
+from disgorge.holds import terms_on_all
 from disgorge.near_review import forget_included
 from disgorge.particulars import filing, kept_private_anew
 from disgorge.requests import require_arrived, understood
@@ -21,6 +22,7 @@ from disgorge.turn import turn
 from lineage.ledger import Ledger
 from lineage.records import Json, Selector, plain, restore
 from policies.errors import BadRequest
+from policies.events import fact_given_by
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
@@ -70,6 +72,7 @@ def amend_request(
         }  # fmt: skip
         if received is not None:
             require_arrived(ledger, received)
+        _require_counts([*(facts or {}), *without_facts], case, received=received or now.received, given=facts or {})
         amended = replace(
             now,
             **{name: value for name, value in given.items() if value is not None},
@@ -115,6 +118,12 @@ def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
             f"request {name} is being carried out as it was approved and can no longer be amended; go on with "
             f"`disgorge request resume {name}`, and file a new request for what else must go"
         )
+    if selectors and (held := "; ".join(terms.reason for terms in terms_on_all(case))):
+        raise DisgorgeError(
+            f"request {name} is on hold ({held}), and its selectors say which data that covers; end the hold first "
+            f"(`disgorge request hold {name} --lift --reason TEXT`, or as `disgorge request show {name}` says), or "
+            f"file a new request for the other data"
+        )
     if selectors and case.overlaps:
         raise DisgorgeError(
             f"{case.overlaps[-1]['by_request']} removed items that request {name} selects, which is recorded with its "
@@ -135,6 +144,19 @@ def _require_asked_for(amended: RemovalRequest, now: RemovalRequest, packs: Sequ
             f"request {now.id} has the fact {', '.join(stale)}, which no pack given here asks for; take it out with "
             f"{options}, or give the packs that do (--packs)"
         )
+
+
+def _require_counts(names: Collection[str], case: Case, *, received: dt.date, given: Collection[str]) -> None:
+    """Raise :class:`~policies.errors.BadRequest` for facts that an event gives, whatever the request as filed says."""
+    asked = case.request.id
+    for name in names:
+        said = fact_given_by(name, received, case.events, filed=name in given)
+        if said is not None and said.facts[name] is not None:
+            raise BadRequest(
+                f"request {asked} has the fact {name} from the event {said.kind.value} of {said.on}, which counts over "
+                f"what was filed; correct it with `disgorge request event {asked} --fact {name}=VALUE --by NAME`, or "
+                f"take it out there with --without-fact {name}"
+            )
 
 
 def _facts(now: RemovalRequest, given: Mapping[str, Any], without: Collection[str]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket
 from disgorge.errors import ExecutionFailed, StalePlan
+from disgorge.held_items import all_overlaps
+from disgorge.holds import open_holds
 from disgorge.plan import Action, Plan
-from disgorge.purge_hold import is_kept
+from disgorge.purge_hold import is_kept, is_unpurged
 from disgorge.requests import impact_as_planned, impact_of
 from lineage.ledger import Ledger
 from lineage.records import Impact
@@ -54,14 +56,15 @@ def require_unchanged(ledger: Ledger, case: Case, plan: Plan) -> None:
 def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
     """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
 
-    What that one composed before this one's removal it would adopt after it. One that waits for the day of its purge
-    has adopted what it composed, and is in nobody's way; so has one that is done but for items that are held.
+    What that one composed before this one's removal it would adopt after it. One whose purge waits for a day, or for a
+    hold to end, has adopted what it composed, and is in nobody's way; so has one that is done but for items that are
+    held.
     """
     shards, releases = _touched([plan])
     for other in docket(ledger).values():
         if other.closed or other.partly_done or other.request.id == case.request.id:
             continue
-        if not is_begun(ledger, other) or is_kept(ledger, other):
+        if not is_begun(ledger, other) or is_kept(ledger, other) or _waits_for_a_hold(ledger, other):
             continue
         others = _touched(begun_plan(ledger, digest) for digest in other.steps)
         shared = sorted((shards & others[0]) | (releases & others[1]))
@@ -70,6 +73,11 @@ def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
                 f"request {other.request.id} is being carried out and touches {shared[0]} as well; finish it first "
                 f"with `disgorge request resume {other.request.id}`, then plan {case.request.id} again"
             )
+
+
+def _waits_for_a_hold(ledger: Ledger, case: Case) -> bool:
+    """Whether a request comes to its purge next, and a hold, its own or another request's, keeps what that deletes."""
+    return is_unpurged(ledger, case) and bool(open_holds(case) or all_overlaps(ledger, case))
 
 
 def is_begun(ledger: Ledger, case: Case) -> bool:

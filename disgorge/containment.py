@@ -12,14 +12,16 @@ from disgorge.docket import Case, docket, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.forget_list import ForgetList
 from disgorge.hold_serving import Wanted, unfit
-from disgorge.near_review import forget_included
+from disgorge.holds import forget_hidden
 from disgorge.out_of_service import KeptOut, kept_out, stopped_words
 from disgorge.overlap import forget_overlaps
 from disgorge.registry import Registrar
+from disgorge.requests import require_current
 from disgorge.turn import turn
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release
 from lineage.state import state_of
+from policies.taxonomy import Outcome
 
 
 @dataclass(slots=True)
@@ -46,9 +48,36 @@ def take_back(ledger: Ledger, request: str, *, by: str, registrar: Registrar) ->
         served = serve_again(ledger, case, registrar)
         closed = {"request": request, "outcome": "taken-back", "by": ledger.pseudonym(by)}
         ledger.append_all([*served.facts, ("request-closed", closed)])
-        forget_included(ledger, case)
+        forget_hidden(ledger, case, over=True)
         forget_overlaps(ledger, case)
         return tuple(served.words)
+
+
+def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registrar) -> tuple[str, ...]:
+    """Close a request whose execution was begun and that is granted no more; returns what to tell.
+
+    An order that is set aside, or a claim that turns out to be none, in the middle of an execution: nothing more is
+    carried out. What it only contained is served again; what was withdrawn stays out, and what was purged is gone.
+    Raises :class:`DisgorgeError` while the decision that holds still grants it.
+    """
+    with turn(ledger, then="deny it again"):
+        case = open_case(ledger, request)
+        require_current(case)
+        if case.decision is None or case.decision.outcome is Outcome.GRANTED or case.partly_done:
+            raise DisgorgeError(f"request {request} is being carried out; resume it, it can no longer be denied")
+        served = serve_again(ledger, case, registrar)
+        if case.withdrawn:
+            served.words.append(
+                f"items of {', '.join(sorted(set(case.withdrawn.values())))} were withdrawn for it and are not brought "
+                "back; a release that learned from them is trained again without them (`disgorge train`)"
+            )
+        closed = {"request": request, "outcome": "denied", "reason": reason}
+        ledger.append_all([*served.facts, ("request-closed", closed)])
+        for digest in case.steps:
+            ForgetList(ledger, digest).erase()
+        forget_hidden(ledger, case, over=True)
+        forget_overlaps(ledger, case)
+        return tuple(dict.fromkeys(served.words))
 
 
 def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:

@@ -4,6 +4,7 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from disgorge.errors import AlreadyExecuted
@@ -58,7 +59,14 @@ class HoldTerms:
         """Whether another hold was put on the same items, by the same selectors."""
         return set(self.selectors) == set(other.selectors) and self.held_by == other.held_by
 
+    def is_the_same(self, other: "HoldTerms") -> bool:
+        """Whether another hold says anew what this one says: the same items, for the same reason."""
+        return self.covers_the_same(other) and self.reason == other.reason
 
+
+LEGAL_HOLD = "filed under a legal hold"
+DECIDED = "decided on hold"
+"""How the holds are called that nobody put on with a reason: see :mod:`disgorge.holds`."""
 _SAID_OF_A_HOLD = ("reason", "by", "until", "serving", "selectors", "held_by", "items")
 
 
@@ -86,14 +94,16 @@ class Case:
     steps: dict[str, dict[str, Json]] = field(default_factory=dict)
     """Plan digest to the results of the steps done, by step id, in the order they were done."""
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
-    hold: str | None = None
-    """Why the whole request is on hold, or None."""
-    terms: HoldTerms | None = None
-    """What was said with that hold, None if there is none."""
+    whole_holds: list[HoldTerms] = field(default_factory=list)
+    """Holds that were put on the whole request, oldest first; each has its own reason and ends by itself."""
     item_holds: list[HoldTerms] = field(default_factory=list)
     """Holds on some items of the request: what is removed leaves them out while these last."""
     lifted: bool = False
-    """Whether a hold was lifted, the one under which the request was filed included."""
+    """Whether the legal hold under which the request was filed was lifted."""
+    held_anew: bool = False
+    """Whether the fact that the data must be preserved was recorded after that."""
+    released: bool = False
+    """Whether what packs decided on hold was lifted, which counts once the request is closed."""
     until: dt.date | None = None
     """The deadline after an extension."""
     extension: Json = None
@@ -128,6 +138,7 @@ class Case:
 
     def amend(self, request: RemovalRequest, changed: list[str]) -> None:
         """Let a request say something else from now on: it is decided and planned anew."""
+        self.held_anew |= is_legal_hold(request.facts) and not is_legal_hold(self.request.facts)
         self.request = request
         self.superseded, self.decision = self.decision or self.superseded, None
         self.plan, self.rescoped = None, False
@@ -156,6 +167,16 @@ class Case:
         self.new_events.clear()
         if body.get("deadline"):
             self.until = dt.date.fromisoformat(body["deadline"])
+
+    @property
+    def hold(self) -> str | None:
+        """Why the whole request was put on hold, or None."""
+        return "; ".join(terms.reason for terms in self.whole_holds) or None
+
+    @property
+    def terms(self) -> HoldTerms | None:
+        """What was said with the hold on the whole request that was put on last, None if there is none."""
+        return self.whole_holds[-1] if self.whole_holds else None
 
     @property
     def outdated(self) -> str:
@@ -187,11 +208,14 @@ class Case:
 
     @property
     def judged(self) -> RemovalRequest:
-        """The request as packs judge it: with what happened since, without the legal hold once that is lifted."""
+        """The request as packs judge it: with what happened since, without the legal hold once that is lifted.
+
+        A legal hold that became known after the lifting is another one.
+        """
         asked = self.request.after(self.events)
         if not self.lifted:
             return asked
-        facts = {name: value for name, value in asked.facts.items() if name != "legal_hold"}
+        facts = {name: value for name, value in asked.facts.items() if name != "legal_hold" or self.held_anew}
         return replace(asked, legal_hold=False, facts=facts)
 
     @property
@@ -272,8 +296,7 @@ def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
     day = today or ledger.today()
     for case in cases.values():
         case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
-        if case.terms is not None and case.terms.is_over(day):
-            case.hold, case.terms = None, None
+        case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
     return cases
 
 
@@ -308,6 +331,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     elif fact.kind == "request-event":
         event = Event(EventKind(body["kind"]), dt.date.fromisoformat(body["on"]), body["facts"])
         case.events.append(event)
+        case.held_anew |= is_legal_hold(event.facts)
         case.new_events.append(event)
     elif fact.kind == "plan":
         case.plan = body["plan"]
@@ -322,7 +346,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
     elif fact.kind == "shard-withdrawn":
         case.withdrawn[body["shard"]] = body["name"]
     elif fact.kind == "hold":
-        _take_hold(HoldTerms.of(fact), case, on=body["on"])
+        _take_hold(HoldTerms.of(fact), case, on=body["on"], of=body.get("of"))
     elif fact.kind == "deadline-extended":
         case.until, case.extension = dt.date.fromisoformat(body["until"]), body
     elif fact.kind == "purge-held":
@@ -343,15 +367,25 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.closed, case.ending = body["outcome"], body
 
 
-def _take_hold(terms: HoldTerms, case: Case, *, on: bool) -> None:
-    """Put on or lift a hold: that on the whole request, or the one on the same items."""
-    if not terms.is_partial:
-        case.hold, case.terms = (terms.reason, terms) if on else (None, None)
-        case.lifted = not on
-        return
-    case.item_holds = [each for each in case.item_holds if not each.covers_the_same(terms)]
+def _take_hold(terms: HoldTerms, case: Case, *, on: bool, of: str | None) -> None:
+    """Put on or lift a hold: on the whole request, or on some items. ``of`` is the reason of the one that is lifted.
+
+    A lifting without it ends all on the same items, as the one there was in ledgers of before.
+    """
+    holds = case.item_holds if terms.is_partial else case.whole_holds
     if on:
-        case.item_holds.append(terms)
+        holds[:] = [*(each for each in holds if not each.is_the_same(terms)), terms]
+        return
+    holds[:] = [each for each in holds if not each.covers_the_same(terms) or of not in (None, each.reason)]
+    if not terms.is_partial and of in (None, LEGAL_HOLD):
+        case.lifted, case.held_anew = True, False
+    if not terms.is_partial and (of is None or of.startswith(DECIDED)):
+        case.released = True
+
+
+def is_legal_hold(facts: Mapping[str, Json]) -> bool:
+    """Whether facts say that the data must be preserved."""
+    return facts.get("legal_hold") is True
 
 
 def case_before(case: Case, seq: int) -> Case | None:

@@ -19,10 +19,10 @@ from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Verdict
 from disgorge.forget_list import ForgetList, whole_list
 from disgorge.handed_out import bundles_with, pages_with
-from disgorge.holds import hold_file
+from disgorge.holds import forget_hidden
 from disgorge.kept_by_others import keepers, purge_targets
 from disgorge.near import look
-from disgorge.near_review import forget_included, included_items
+from disgorge.near_review import included_items
 from disgorge.overlap import forget_overlaps
 from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action, Plan, Step
@@ -73,11 +73,10 @@ def close_fulfilled(ledger: Ledger, request: str, *, by_request: str, registrar:
         served = serve_again(ledger, case, registrar)
         closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
         ledger.append_all([report, *served.facts, ("request-closed", closed)])
-        forget_included(ledger, case)
         forget_overlaps(ledger, case)
         for digest in case.steps:  # of a request that was done but for items that were held
             ForgetList(ledger, digest).erase()
-        hold_file(ledger, request).unlink(missing_ok=True)
+        forget_hidden(ledger, case, over=True)
         return written
 
 

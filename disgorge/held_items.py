@@ -134,7 +134,8 @@ def require_unheld(ledger: Ledger, case: Case, among: Collection[str], *, before
     if found := overlaps(ledger, name, among):
         raise DataHeld(
             f"request {name} stops before {before}, and nothing is deleted: "
-            f"{'; '.join(each.words for each in found)}; {way_on(name, found)}"
+            f"{'; '.join(each.words for each in found)}; "
+            f"{_way_on_once_withdrawn(name, found) if _is_unpurged(case) else way_on(name, found)}"
         )
     if own := held_out(ledger, case, among):
         raise DataHeld(
@@ -177,11 +178,23 @@ def way_on(request: str, found: Sequence[Overlap]) -> str:
     )
 
 
+def _way_on_once_withdrawn(request: str, found: Sequence[Overlap]) -> str:
+    """Say what to do where the items are withdrawn already, so that a plan can leave out none of them any more."""
+    return (
+        f"its items are withdrawn and kept, and others go on meanwhile: wait until "
+        f"{'that hold ends' if len(found) == 1 else 'those holds end'}, then run `disgorge request resume {request}`"
+    )
+
+
+def _is_unpurged(case: Case) -> bool:
+    """Whether items were withdrawn for a request and not purged since."""
+    last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
+    return bool(last.get("shard-withdrawn", 0) > last.get("purged", 0))
+
+
 def doomed(ledger: Ledger, case: Case) -> frozenset[str]:
     """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn."""
-    last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
-    unpurged = last.get("shard-withdrawn", 0) > last.get("purged", 0)
-    items = forgotten(ledger, case) if unpurged else frozenset[str]()
+    items = forgotten(ledger, case) if _is_unpurged(case) else frozenset[str]()
     if is_erased(ledger, case.request):
         return items
     return items.union(*removable(ledger, case).values())
@@ -197,11 +210,16 @@ def removable(ledger: Ledger, case: Case) -> dict[str, tuple[str, ...]]:
 
 
 def lost_with(ledger: Ledger, shards: Collection[str], withdrawn: frozenset[str]) -> frozenset[str]:
-    """Return the items that are nowhere any more once a purge has deleted these shards and the ``withdrawn`` items."""
-    known = {entry.record.digest for entry in state_of(ledger.facts()).shards.values()}
-    there = [shard for shard in known if ledger.manifest_path(shard).is_file()]
+    """Return the items that are nowhere any more once a purge has deleted these shards and the ``withdrawn`` items.
+
+    With those goes every old shard that holds one of the items, whichever request it was withdrawn for.
+    """
+    entries = state_of(ledger.facts()).shards.values()
+    live = {entry.record.digest for entry in entries if entry.live}
+    known = {entry.record.digest for entry in entries}
     going, staying = set[str](), set[str]()
-    for shard in there:
-        rows = going if shard in shards else staying
-        rows.update(row.digest for row in shard_rows(ledger, shard))
+    for shard in (each for each in known if ledger.manifest_path(each).is_file()):
+        items = {row.digest for row in shard_rows(ledger, shard)}
+        goes = shard in shards or (shard not in live and not withdrawn.isdisjoint(items))
+        (going if goes else staying).update(items)
     return withdrawn | (going - staying)

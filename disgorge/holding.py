@@ -12,10 +12,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from disgorge.docket import Case, HoldTerms, case_of, open_case
+from disgorge.docket import DECIDED, Case, HoldTerms, case_of, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.held_items import Coverage
-from disgorge.holds import Hold, hold_file, open_holds
+from disgorge.holds import Hold, forget_hidden, hold_file, open_holds
 from disgorge.particulars import HIDDEN, filing
 from disgorge.private_json import HeldItems, read_private
 from lineage.catalog import Catalog
@@ -39,14 +39,17 @@ def hold_request(
     serving: str | None = None,
     selectors: Sequence[Selector] = (),
     held_by: str | None = None,
+    held_for: str | None = None,
 ) -> tuple[Hold, ...]:
     """Put a hold on, or lift it, and return the request's open holds as they are then.
 
     Without ``selectors`` and ``held_by`` it is on all that the request selects; ``held_by`` leaves out what another
     request holds. What was said of serving by a hold on the same items stays where ``serving`` says nothing. ``by`` is
     kept as a pseudonym; ``until`` is the first day on which it no longer holds. A closed
-    request's hold can still be lifted. Raises :class:`DisgorgeError` for a hold on items that covers none, and where
-    there is no such hold to lift.
+    request's hold can still be lifted. One put on for another reason stands beside those there are, and each ends by
+    itself: ``held_for`` is the reason of the one to lift where there are several; for the same reason its terms are
+    said anew. Raises :class:`DisgorgeError` for a hold on items that covers none, and where there is no such hold to
+    lift.
     """
     case = open_case(ledger, request_id) if on else case_of(ledger, request_id)
     marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
@@ -60,10 +63,10 @@ def hold_request(
         body["held_by"] = held_by
     if not on:
         _require_such(case, terms)
+        body |= _which(case, terms, held_for)
         ledger.append("hold", body)
         case = case_of(ledger, request_id)
-        if not any(each.selectors for each in case.item_holds):
-            hold_file(ledger, request_id).unlink(missing_ok=True)
+        forget_hidden(ledger, case, over=bool(case.closed))
         return open_holds(case)
     if until is not None and until <= ledger.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
@@ -104,11 +107,39 @@ def _require_such(case: Case, terms: HoldTerms) -> None:
             raise DisgorgeError(
                 f"request {name} has no hold on just these items; `disgorge request show {name}` lists its holds"
             )
-    elif not any(not hold.terms.is_partial for hold in open_holds(case)) and case.item_holds:
+        return
+    if any(not hold.terms.is_partial for hold in open_holds(case)):
+        return
+    if case.item_holds:
         raise DisgorgeError(
             f"request {name} is not on hold as a whole, some of its items are; lift that with the options it was put "
             f"on with (--key, --shard, --item or --held-by), `disgorge request show {name}` lists them"
         )
+    raise DisgorgeError(f"request {name} is not on hold, so there is nothing to lift; `disgorge request show {name}`")
+
+
+def _which(case: Case, terms: HoldTerms, held_for: str | None) -> dict[str, str]:
+    """Return which hold is lifted, as the fact says it; :class:`DisgorgeError` where that has to be said.
+
+    What packs decided on hold ends when the request is decided anew, or is closed and lifted.
+    """
+    there = [
+        hold
+        for hold in open_holds(case)
+        if hold.terms.covers_the_same(terms) and (case.closed or not hold.terms.reason.startswith(DECIDED))
+    ]
+    reasons = [hold.terms.reason for hold in there]
+    if held_for is not None and held_for not in reasons:
+        raise DisgorgeError(
+            f"request {case.request.id} has no hold for {held_for!r} to lift; there are "
+            f"{', '.join(map(repr, reasons)) or 'none'}"
+        )
+    if held_for is None and len(there) > 1:
+        raise DisgorgeError(
+            f"{len(there)} holds are on the same items of request {case.request.id} "
+            f"({'; '.join(hold.words for hold in there)}), and each ends by itself: say which with --held-for REASON"
+        )
+    return {} if held_for is None else {"of": held_for}
 
 
 def _said_before(case: Case, terms: HoldTerms) -> str | None:

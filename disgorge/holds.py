@@ -18,9 +18,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.docket import Case, HoldTerms
+from disgorge.docket import DECIDED, LEGAL_HOLD, Case, HoldTerms, is_legal_hold
 from disgorge.errors import DisgorgeError
-from disgorge.near_review import included_items
+from disgorge.near_review import forget_included, included_items
 from disgorge.particulars import HIDDEN, is_erased, private_file, selectors_of
 from disgorge.private_json import HeldItems, read_private
 from lineage.errors import LineageError
@@ -67,19 +67,19 @@ def terms_on_all(case: Case) -> Iterator[HoldTerms]:
     """Yield the holds on all that a request selects; one that only waits for others' holds has none."""
     if case.closed in ("done", "fulfilled"):
         return
-    if case.hold is not None:
-        yield case.terms or HoldTerms(case.hold)
-    if case.judged.legal_hold or case.judged.facts.get("legal_hold") is True:
-        yield HoldTerms("filed under a legal hold", fact=case.facts[0].seq if case.facts else 0)
+    yield from case.whole_holds
+    judged = case.judged
+    if judged.legal_hold or is_legal_hold(judged.facts):
+        yield HoldTerms(LEGAL_HOLD, fact=case.facts[0].seq if case.facts else 0)
     decision = case.decision or case.superseded  # a request that was amended is on hold until it is decided again
-    if decision is None or decision.outcome is not Outcome.ON_HOLD or (case.closed and case.lifted):
+    if decision is None or decision.outcome is not Outcome.ON_HOLD or (case.closed and case.released):
         return
     own = held.holding_reasons(decision)
     decided = [said for said in own if (said.pack, said.rule) != (held.PACK, held.LEGAL_HOLD)]
     if decided:
-        yield HoldTerms(f"decided on hold by {', '.join(f'{said.pack}/{said.rule}' for said in decided)}")
+        yield HoldTerms(f"{DECIDED} by {', '.join(f'{said.pack}/{said.rule}' for said in decided)}")
     elif not own and not held.waits_for_others(decision):
-        yield HoldTerms(f"decided on hold as {decision.category}")
+        yield HoldTerms(f"{DECIDED} as {decision.category}")
 
 
 def reach_of(ledger: Ledger, cases: Mapping[str, Case], hold: Hold) -> tuple[Reach, ...]:
@@ -116,6 +116,19 @@ def _named_selectors(ledger: Ledger, hold: Hold) -> tuple[Selector, ...]:
 def hold_file(ledger: Ledger, request: str) -> Path:
     """Return where the hidden selectors of a request's holds on items lie."""
     return private_file(ledger, "holds", request)
+
+
+def forget_hidden(ledger: Ledger, case: Case, *, over: bool) -> None:
+    """Delete what says in private which items a request's holds cover, as far as no open hold needs it.
+
+    ``over`` says that the request is, so that near-duplicates that were added to it are needed for its holds only. The
+    caller holds the turn, or the request is closed.
+    """
+    holds = open_holds(case)
+    if not any(selector.field in HIDDEN for hold in holds for selector in hold.terms.selectors):
+        hold_file(ledger, case.request.id).unlink(missing_ok=True)
+    if over and all(hold.terms.is_partial for hold in holds):
+        forget_included(ledger, case)
 
 
 def with_cuts(selectors: Sequence[Selector], shards: Collection[Shard]) -> tuple[Selector, ...]:

@@ -10,7 +10,7 @@ nothing, until the request is decided again.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from disgorge.docket import Case, case_of
@@ -19,7 +19,7 @@ from lineage.ledger import Ledger
 from lineage.records import Json
 from policies.errors import BadRequest
 from policies.events import Event, EventKind
-from policies.facts import plain_facts, typed_facts
+from policies.facts import plain_facts, regimes_of, require_regimes, typed_facts
 from policies.rules import Pack
 
 
@@ -31,14 +31,16 @@ def record_event(
     on: dt.date | None = None,
     by: str,
     facts: Mapping[str, Any] | None = None,
+    without_facts: Collection[str] = (),
     packs: Sequence[Pack] | None = None,
 ) -> Case:
     """Record that something happened in a request on a day, today by default; return the case as it is then.
 
     ``by`` is kept as a pseudonym. A closed request takes events too, as when recipients are told; they change nothing
-    any more. Facts are of the names and types that ``packs`` declare, by default the shipped ones. Raises
+    any more. Facts are of the names and types that ``packs`` declare, by default the shipped ones; ``without_facts``
+    hold no more, or were mistaken. Raises
     :class:`DisgorgeError` for a day to come, one before receipt where that cannot be, and an event of no effect
-    (``noted`` without a fact), and :class:`~policies.errors.BadRequest` for a fact that no pack knows.
+    (``noted`` without a fact), and :class:`~policies.errors.BadRequest` for a fact or a regime that no pack knows.
     """
     from policies.pack import load_packs
 
@@ -51,11 +53,14 @@ def record_event(
             f"{kind.value} on {on} lies before request {request} was received, {case.request.received}; give the day "
             f"it happened"
         )
-    if kind is EventKind.NOTED and not facts:
+    if kind is EventKind.NOTED and not facts and not without_facts:
         raise DisgorgeError("nothing to record: give a kind of event, or facts that became known")
+    packs = load_packs() if packs is None else packs
     try:
-        typed = typed_facts(facts or {}, load_packs() if packs is None else packs)
-        event = Event(kind, on, typed)
+        typed = typed_facts(facts or {}, packs)
+        if "also_under" in typed:
+            require_regimes(regimes_of(case.request, typed), packs, ground=case.request.ground)
+        event = Event(kind, on, typed | dict.fromkeys(_there(case, without_facts)))
         plain_facts(case.request.after([*case.events, event]))
     except BadRequest as problem:
         raise BadRequest(f"{problem}; the event is not recorded") from None
@@ -68,6 +73,15 @@ def record_event(
     }
     ledger.append("request-event", body)
     return case_of(ledger, request)
+
+
+def _there(case: Case, names: Collection[str]) -> Collection[str]:
+    """Return these facts; :class:`~policies.errors.BadRequest` for one that the request does not have."""
+    known = case.request.after(case.events).facts
+    if absent := sorted(set(names) - known.keys()):
+        there = ", ".join(known) or "none"
+        raise BadRequest(f"request {case.request.id} has no fact {absent[0]!r} to take out; it has {there}")
+    return names
 
 
 def told_of_extension(case: Case, today: dt.date) -> dt.date:

@@ -16,11 +16,11 @@ from disgorge.evidence import REFERENCES, probes
 from disgorge.expected import expected
 from disgorge.held_items import Coverage, all_overlaps, held_out, require_all_unheld
 from disgorge.holding import hold_request as hold_request
-from disgorge.holds import open_holds
+from disgorge.holds import forget_hidden, open_holds
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
-from disgorge.near_review import forget_included, included_items
+from disgorge.near_review import included_items
 from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import LeftOut, Plan
@@ -37,7 +37,8 @@ from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shard_files import check_manifests
 from policies.decision import Decision
 from policies.errors import BadRequest
-from policies.held import put_on_hold
+from policies.held import PACK as HOUSE
+from policies.held import holding_reasons, put_on_hold
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
@@ -145,6 +146,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
+    _require_holding_packs(case, packs)
     impact = impact_of(ledger, case.request, whole=True, licenses=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
@@ -160,6 +162,20 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     facts = [("decision", {"request": request_id, "decision": plain(decision)})]
     ledger.append_all([*facts, *_extended_still(case, decision, packs)])
     return decision
+
+
+def _require_holding_packs(case: Case, packs: Sequence[Pack]) -> None:
+    """Raise :class:`~policies.errors.BadRequest` where a pack that put the request on hold is not asked again."""
+    last = case.decision or case.superseded
+    if last is None or last.outcome is not Outcome.ON_HOLD:
+        return
+    asked = {pack.pack for pack in packs} | {HOUSE}
+    if gone := sorted({said.pack for said in holding_reasons(last)} - asked):
+        name = case.request.id
+        raise BadRequest(
+            f"request {name} is on hold by the pack {', '.join(gone)}, which is not among those given, so nothing "
+            f"would say whether that has ended: give it too (--packs), or deny {name}, lift its hold and file it anew"
+        )
 
 
 def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
@@ -451,7 +467,7 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
-        forget_included(ledger, case)
+        forget_hidden(ledger, case, over=True)
         forget_overlaps(ledger, case)
 
 

@@ -6,8 +6,9 @@ longer than anybody waits. The cost: what needs three has to be said otherwise. 
 
 - ``request``: ``id``, ``standing``, ``ground``, ``regime``, ``regimes`` (its regime and those its fact ``also_under``
   names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``),
-  ``facts``, ``events`` (each ``kind`` and ``on``, an ISO date, in order) and ``pending`` (the kinds of events that
-  began something which none has ended, such as ``"stayed" in request.pending``);
+  ``facts``, ``known`` (by the name of each fact, the ISO date of which it is known: of receipt, or of the event that
+  gave it), ``events`` (each ``kind`` and ``on``, an ISO date, in order) and ``pending`` (the kinds of events that began
+  something which none has ended, such as ``"stayed" in request.pending``);
 - ``impact``: ``items``, ``subjects``, ``duplicates``, ``hits_core``, ``without_basis`` (how many shards have no legal
   basis recorded), and the lists ``shards``, ``components``, ``releases`` (names), ``licenses`` (SPDX identifiers and
   such, see :mod:`policies.licenses`), ``legal_bases`` (of :mod:`policies.legal_basis`), ``unknown_licenses`` and
@@ -22,6 +23,7 @@ compare, is an error, and an error never counts as false: the rule is reported a
 True
 """
 
+import datetime as dt
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -38,7 +40,7 @@ MAX_LENGTH = 2000
 
 REQUEST_NAMES = (
     "id", "standing", "ground", "regime", "regimes", "received", "identity_verified", "legal_hold", "selectors",
-    "facts", "events", "pending",
+    "facts", "known", "events", "pending",
 )  # fmt: skip
 IMPACT_NAMES = (
     "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
@@ -60,12 +62,12 @@ _SAID = re.compile(
 _MACRO_OR_BRACKET = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(|\(|\)")
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _MEMBER = re.compile(r"(?<![\w.])(request|impact)\s*\.\s*(\w+)")
-_FACT = re.compile(r"(?<![\w.])request\s*\.\s*facts\s*\.\s*(\w+)")
+_FACT = re.compile(r"(?<![\w.])request\s*\.\s*(?:facts|known)\s*\.\s*(\w+)")
 _KIND = re.compile(r"""\.\s*kind\s*[!=]=\s*["']([^"']*)["']|["']([^"']*)["']\s*[!=]=\s*\w+\s*\.\s*kind\b""")
 _KINDS = re.compile(r"""\.\s*kind\s+in\s*\[([^\]]*)\]""")
 _PENDING = re.compile(r"""["']([^"']*)["']\s+in\s+request\s*\.\s*pending\b""")
 _QUOTED = re.compile(r"""["']([^"']*)["']""")
-_INDEXED = re.compile(r"(?<![\w.])(?:request|impact)(?:\s*\.\s*facts)?\s*\[")
+_INDEXED = re.compile(r"(?<![\w.])(?:request|impact)(?:\s*\.\s*(?:facts|known))?\s*\[")
 
 
 class CannotEvaluate(PolicyError):  # noqa: N818 (the name says what is the matter)
@@ -179,6 +181,7 @@ def context_of(
             "legal_hold": request.legal_hold,
             "selectors": [{"field": selector.field, "value": selector.value} for selector in request.selectors],
             "facts": dict(facts),
+            "known": {name: _known(name, request).isoformat() for name in facts},
             "events": [{"kind": event.kind.value, "on": event.on.isoformat()} for event in request.events],
             "pending": [kind.value for kind in pending(request.events)],
         },
@@ -203,6 +206,11 @@ def context_of(
         return cel.Context(variables=seen)
     except ValueError:
         raise BadRequest(f"request {request.id!r} holds text that is not Unicode; write it again") from None
+
+
+def _known(name: str, request: RemovalRequest) -> dt.date:
+    """Return the day of which a fact is known: the latest on which an event gave it, and receipt at the earliest."""
+    return max([request.received, *(event.on for event in request.events if name in event.facts)])
 
 
 def _listed(names: Collection[str]) -> str:

@@ -179,11 +179,20 @@ def spans(
 
 
 def facts_by_day(filed: dict[str, Any], received: dt.date, events: Iterable[Event]) -> dict[str, Any]:
-    """Return the facts that hold: for each name the one of the latest day, those filed counting as of receipt."""
+    """Return the facts that hold: for each name the one of the latest day, those filed counting as of receipt.
+
+    Of several of one day that which was recorded last counts: it corrects the others. None takes a fact out.
+    """
     known = dict(filed)
-    for event in in_order(events):
+    for event in sorted(events, key=lambda event: event.on):
         known |= {name: value for name, value in event.facts.items() if event.on >= received or name not in filed}
-    return known
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def fact_given_by(name: str, received: dt.date, events: Iterable[Event], *, filed: bool) -> Event | None:
+    """Return the event that says what a fact is, None where the request as filed does, or nothing."""
+    saying = [event for event in events if name in event.facts and (event.on >= received or not filed)]
+    return max(reversed(saying), key=lambda event: event.on, default=None)
 
 
 def identified(filed: bool, events: Iterable[Event]) -> bool:

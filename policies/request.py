@@ -71,12 +71,16 @@ class RemovalRequest:
                 raise BadRequest(f"request {self.id}: the selector {selector.field!r} has an empty value")
 
     def after(self, events: Iterable[Event]) -> "RemovalRequest":
-        """Return the request as it stands after these events, whatever the order in which they were recorded."""
-        ordered = in_order(events)
+        """Return the request as it stands after these events, whatever the order in which they were recorded.
+
+        That order tells only which of two facts of one name and one day corrects the other.
+        """
+        recorded = tuple(events)
+        ordered = in_order(recorded)
         return replace(
             self,
             events=ordered,
-            facts=facts_by_day(self.facts, self.received, ordered),
+            facts=facts_by_day(self.facts, self.received, recorded),
             identity_verified=identified(self.identity_verified, ordered),
         )
 

@@ -1,5 +1,7 @@
 """The law of holds: no execution destroys an item under an open hold, whatever is filed, held, lifted, killed, resumed.
 
+Nor when it is held for a second reason, when its request is amended or denied, or when the hold became known later.
+
 What each hold covers is known here without the code that is tried: from the toy's own keys and people. An item that a
 hold covered while it was in the workspace is in the workspace as long as that hold is open.
 """
@@ -17,19 +19,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from disgorge.docket import case_of, docket
+from disgorge.amend import amend_request
+from disgorge.docket import LEGAL_HOLD, case_of, docket
 from disgorge.errors import DisgorgeError
 from disgorge.execute import execute
 from disgorge.holding import hold_request
 from disgorge.jobs import Here
 from disgorge.plan import Action, Step
 from disgorge.registry import Unregistered
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from disgorge.request_events import record_event
+from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
 from disgorge.tracking import Untracked
 from lineage.errors import LineageError
 from lineage.ledger import Ledger
 from lineage.records import Selector
 from lineage.shards import shard_rows
+from policies.events import EventKind
 from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
@@ -62,7 +67,10 @@ stops = st.sampled_from([None, Action.WITHDRAW_ITEMS, Action.RETRAIN, Action.ADO
 happenings = st.one_of(
     st.tuples(st.just("remove"), picks, stops),
     st.tuples(st.just("file-held"), picks),
-    st.tuples(st.just("hold"), st.integers(0, 9)),
+    st.tuples(st.just("hold"), st.integers(0, 9), st.sampled_from([None, 1, 3]), st.sampled_from(["held", "audit"])),
+    st.tuples(st.just("fact"), st.integers(0, 9)),
+    st.tuples(st.just("amend"), st.integers(0, 9), picks),
+    st.tuples(st.just("deny"), st.integers(0, 9)),
     st.tuples(st.just("hold-items"), st.integers(0, 9), picks, st.sampled_from([None, 1, 3])),
     st.tuples(st.just("leave-out"), st.integers(0, 9), st.integers(0, 9)),
     st.tuples(st.just("lift"), st.integers(0, 9)),
@@ -79,6 +87,7 @@ class Held:
     items: set[str]
     until: dt.date | None = None
     selectors: tuple[Selector, ...] = ()
+    reason: str = "held"
 
 
 @dataclass
@@ -152,20 +161,20 @@ class World:
                 registrar=Unregistered(), observer=Untracked(), on_step=on_step,
             )  # fmt: skip
 
-    def put(self, name: str, items: set[str], **how: Any) -> None:
+    def put(self, name: str, items: set[str], *, reason: str = "held", **how: Any) -> None:
         """Put a hold on, and note what it covers if that was taken."""
-        hold_request(self.ledger, name, on=True, reason="held", by="Ann", **how)
-        self.held = [
-            each for each in self.held if (each.request, each.selectors) != (name, tuple(how.get("selectors", ())))
-        ]
-        self.held.append(Held(name, items & self.here(), how.get("until"), tuple(how.get("selectors", ()))))
+        hold_request(self.ledger, name, on=True, reason=reason, by="Ann", **how)
+        self.note(Held(name, items & self.here(), how.get("until"), tuple(how.get("selectors", ())), reason))
+
+    def note(self, put: Held) -> None:
+        """Note a hold; for the same reason it stands in place of the one there was."""
+        key = (put.request, put.selectors, put.reason)
+        self.held = [each for each in self.held if (each.request, each.selectors, each.reason) != key] + [put]
 
     def lift(self, name: str) -> None:
-        """Lift the hold on a request, and each on items of it."""
-        hold_request(self.ledger, name, on=False, reason="over")
-        self.held = [each for each in self.held if each.request != name or each.selectors]
+        """Lift every hold on a request and on items of it, one by one."""
         for each in [each for each in self.held if each.request == name]:
-            hold_request(self.ledger, name, on=False, reason="over", selectors=each.selectors)
+            hold_request(self.ledger, name, on=False, reason="over", selectors=each.selectors, held_for=each.reason)
             self.held.remove(each)
 
 
@@ -177,9 +186,22 @@ def happen(world: World, what: tuple[Any, ...], picked: dict[str, Any]) -> None:
             world.go_on(name, stop)
         case ("file-held", pick):
             picked[name := world.file(pick, legal_hold=True)] = pick
-            world.held.append(Held(name, world.items(pick) & world.here()))
-        case ("hold", number):
-            world.put(name := world.name(number), world.items(picked[name]) if name in picked else set())
+            world.note(Held(name, world.items(pick) & world.here(), reason=LEGAL_HOLD))
+        case ("hold", number, days, reason):
+            until = world.day + dt.timedelta(days=days) if days else None
+            items = world.items(picked[name]) if (name := world.name(number)) in picked else set()
+            world.put(name, items, until=until, reason=reason)
+        case ("fact", number):
+            record_event(
+                world.ledger, name := world.name(number), EventKind.NOTED, by="Ann", facts={"legal_hold": True}
+            )
+            if case_of(world.ledger, name).closed != "done":
+                world.note(Held(name, world.items(picked[name]) & world.here(), reason=LEGAL_HOLD))
+        case ("amend", number, pick):
+            amend_request(world.ledger, name := world.name(number), selectors=[world.selector(pick)])
+            picked[name] = pick
+        case ("deny", number):
+            deny_request(world.ledger, world.name(number), reason="other")
         case ("hold-items", number, pick, days):
             until = world.day + dt.timedelta(days=days) if days else None
             world.put(world.name(number), world.items(pick), selectors=[world.selector(pick)], until=until)

@@ -150,7 +150,8 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
             stays += "; which items it covers is not known any more, so it stops every removal that it may cover"
         partly = all(hold.terms.is_partial for hold in held)
         serving = "" if any(hold.terms.serving for hold in held) else (
-            f"decide whether models that learned from it go on serving (`disgorge request hold {name} --serving`); "
+            f"decide whether models that learned from it go on serving (`disgorge request hold {name} --serving`, with "
+            f"the reason it has); "
         )  # fmt: skip
         yield Finding(
             ON_HOLD,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def summary(case: "Case") -> dict[str, Any]:
     """Return where a case stands, as plain values."""
+    from disgorge.holds import terms_on_all
+
     return {
         "id": case.request.id,
         "state": case.state,
@@ -29,7 +31,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "answered": case.answered,
         "events": case.events,
         "outdated": case.outdated,
-        "on_hold": case.hold,
+        "on_hold": "; ".join(terms.reason for terms in terms_on_all(case)) or None,
         "holds": hold_values(case),
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
@@ -93,6 +95,18 @@ def selected_value(field: str, value: str) -> str:
     return f"(mark {show.short(value)})" if field in HIDDEN else value
 
 
+def print_held_meanwhile(case: "Case") -> None:
+    """Say of a decision that keeps nothing that the data is on hold all the same."""
+    from disgorge.holds import open_holds
+    from policies.taxonomy import Outcome
+
+    if case.closed or case.decision is None or case.decision.outcome in (Outcome.ON_HOLD, Outcome.DENIED):
+        return
+    for hold in open_holds(case):
+        if not hold.terms.is_partial:
+            show.line(f"note: its data is on hold ({hold.words}): whatever was decided, nothing is removed meanwhile")
+
+
 def hold_lines(hold: "Hold") -> list[str]:
     """Return what was said with a hold, beyond why."""
     terms = hold.terms
@@ -117,7 +131,8 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
-    from policies.held import waits_for_others
+    from disgorge.holds import is_held
+    from policies.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
     from policies.review import waiting
     from policies.taxonomy import Outcome
 
@@ -145,14 +160,15 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision.outcome is Outcome.ON_HOLD:
         if waits_for_others(decision):
             return f"when that hold has ended, or the held items are left out, disgorge request decide {name}"
-        if case.request.legal_hold or case.request.facts.get("legal_hold"):
+        if all((said.pack, said.rule) == (PACK, LEGAL_HOLD) for said in holding_reasons(decision)):
             lift = f"when the hold ends, disgorge request hold {name} --lift --reason TEXT"
             mistaken = f"; were it a mistake, disgorge request amend {name}"
-            return f"disgorge request decide {name}" if case.lifted else lift + mistaken
+            return lift + mistaken if is_held(case) else f"disgorge request decide {name}"
         return (
             f"once the data need not be kept any more, record what ended that with disgorge request event {name} KIND "
-            f"--on DAY --by NAME, or amend what it says with disgorge request amend {name}, and decide it again; or "
-            f"deny {name} and lift its hold with disgorge request hold {name} --lift --reason TEXT"
+            f"--on DAY --by NAME (--without-fact NAME for what holds no more), or amend what it says with disgorge "
+            f"request amend {name}, and decide it again; or deny {name} and lift its hold with disgorge request hold "
+            f"{name} --lift --reason TEXT"
         )
     if not case.withdrawn and (by := case.covered_by):
         return f"disgorge request close {name} --fulfilled-by {by}, once {by} is certified"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_next, print_plan
+from disgorge.cli.case_views import paragraphs, print_held_meanwhile, print_next, print_plan
 from disgorge.cli.duty_views import print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Many, Packs, said
@@ -35,6 +35,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if before is not None and before.digest == decision.digest:
         show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
     paragraphs(explain(decision, case.judged))
+    print_held_meanwhile(case)
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
             show.line(f"note: {words}")
@@ -172,20 +173,28 @@ def deny(
         return
     if by is not None:
         raise WrongUse("--by goes with --claim: who refuses that claim")
+    from disgorge.containment import deny_begun
     from disgorge.docket import case_of
     from disgorge.holds import open_holds
+    from disgorge.registry import registry_or_none
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
-    deny_request(ledger, request, reason=reason.value)
+    notes: tuple[str, ...] = ()
+    if case_of(ledger, request).steps:
+        notes = deny_begun(ledger, request, reason=reason.value, registrar=registry_or_none(ledger))
+    else:
+        deny_request(ledger, request, reason=reason.value)
     case = case_of(ledger, request)
     words = f"{request} is denied: {reason.value}"
     if reason is Refusal.FILED_IN_ERROR:
         words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
-    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
+    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal, notes=notes)
     if as_json:
         return
+    for note in notes:
+        show.line(f"note: {note}")
     if case.decision is None:
         show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
     else:

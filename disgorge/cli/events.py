@@ -29,6 +29,9 @@ def event(
     fact: Annotated[
         list[str] | None, typer.Option("--fact", help="A fact that became known with it: name=value; no personal data.")
     ] = None,
+    without_fact: Annotated[
+        list[str] | None, typer.Option("--without-fact", help="A fact that holds no more or was mistaken, by name.")
+    ] = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="List the kinds of events, and what each means.")] = False,
     packs: Packs = None,
     as_json: AsJson = False,
@@ -48,15 +51,21 @@ def event(
         raise WrongUse("give --by NAME: who records it")
     require_name(by, "records it")
     facts = checked_lines(parse_facts(fact or []))
-    if kind is None and not facts:
+    if both := sorted(set(facts) & set(without_fact or ())):
+        raise WrongUse(f"--fact and --without-fact both name {both[0]}; give one of them")
+    if kind is None and not facts and not without_fact:
         raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event --kinds` lists kinds")
     chosen, day = kind_named(kind) if kind else EventKind.NOTED, parse_date(on, option="--on")
-    case = record_event(Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, packs=load_packs(packs))
+    case = record_event(
+        Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, without_facts=without_fact or (),
+        packs=load_packs(packs),
+    )  # fmt: skip
     recorded = case.events[-1]
     if as_json:
         show.write_json({"request": request, "event": recorded, "outdated": case.outdated, "closed": case.closed})
         return
     show.line(f"recorded of {request}: {event_words(recorded.kind, str(recorded.on), recorded.facts)}")
+    _warn_of_outweighed(case)
     if case.closed:
         show.line(
             f"{request} is closed ({case.closed}): nothing is decided again; file a new request if more must be done"
@@ -77,6 +86,15 @@ def kind_named(text: str) -> EventKind:
     )
 
 
+def _warn_of_outweighed(case: "Case") -> None:
+    """Say which facts of the event that was recorded last count for nothing, because of what a later day brought."""
+    known = case.request.after(case.events).facts
+    for name, value in case.events[-1].facts.items():
+        if known.get(name) != value:
+            stays = f"stays {show.clean(str(known[name]))}" if name in known else "stays taken out"
+            show.warn(f"{name} {stays}, as said of a later day; record it with that day if it is to count from then on")
+
+
 def list_kinds(as_json: bool) -> None:
     """Print every kind of event and what it means."""
     if as_json:
@@ -88,7 +106,8 @@ def list_kinds(as_json: bool) -> None:
 def event_words(kind: EventKind, on: str, facts: dict[str, object]) -> str:
     """Return an event in one line."""
     said = ", ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in facts.items()
+        f"{name} taken out" if value is None else f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in facts.items()
     )
     return f"{on} {kind.value}: {kind.words}" + (f" ({said})" if said else "")
 

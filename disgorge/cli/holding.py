@@ -34,12 +34,16 @@ def hold(
     serving: Annotated[
         str | None, typer.Option("--serving", help="Whether models that learned from it go on serving: keep or stop.")
     ] = None,
+    held_for: Annotated[
+        str | None, typer.Option("--held-for", help="With --lift: the reason of the one that ends, of several.")
+    ] = None,
     lift: Annotated[bool, typer.Option("--lift", help="Lift the hold on just these items, or on the request.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a request on hold, or some items only, or lift that; a running execution stops before its next step.
 
-    A hold binds the data: other requests for the same items wait, too. With --key, --shard, --item or --held-by the
+    A hold binds the data: other requests for the same items wait, too. One for another reason stands beside those there
+    are and ends by itself; the same reason again says its terms anew. With --key, --shard, --item or --held-by the
     rest of the request goes on without those items, and its report says that they stay.
 
     Data that must be kept though nobody asked to have it removed is held by a request of its own: `request file
@@ -50,6 +54,7 @@ def hold(
     from disgorge.errors import TrackingFailed
     from disgorge.hold_serving import settle
     from disgorge.holding import SERVING, hold_request
+    from disgorge.holds import is_held
     from disgorge.registry import registry_or_none
     from lineage.ledger import Ledger
 
@@ -58,6 +63,8 @@ def hold(
         raise WrongUse(f"--serving {serving!r}: use {' or '.join(SERVING)}")
     if lift and (until or serving):
         raise WrongUse("--lift ends a hold: leave out --until and --serving")
+    if held_for is not None and not lift:
+        raise WrongUse("--held-for says which hold --lift ends; why this one is put on, --reason says")
     selectors = _selectors(key=key, shard=shard, item=item)
     if selectors and held_by is not None:
         raise WrongUse("give either --held-by, or --key, --shard and --item")
@@ -67,6 +74,7 @@ def hold(
     holds = hold_request(
         ledger, request, on=not lift, reason=reason, by=by.strip() if by else None,
         until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
+        held_for=held_for,
     )  # fmt: skip
     try:
         settled = settle(ledger, registry_or_none(ledger))
@@ -77,14 +85,14 @@ def hold(
         ) from problem
     if as_json:
         case = case_of(ledger, request)
-        told = {"request": request, "on_hold": case.hold is not None, "reason": reason, "lifted": lift}
+        told = {"request": request, "on_hold": is_held(case), "reason": reason, "lifted": lift}
         told |= {"stopped": settled.stopped, "served_again": settled.served, "notes": settled.words}
         show.write_json(told | {"holds": hold_values(case)})
         return
     if lift:
         _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
     else:
-        _say_held(ledger, request, reason, holds[-1] if selectors or held_by else holds[0])
+        _say_put_on(ledger, request, reason, holds, partial=bool(selectors or held_by))
     print_settled(settled)
     if lift:
         print_next(case_of(ledger, request))
@@ -124,6 +132,16 @@ def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, pa
         if decision is not None and not other.closed and waits_for_others(decision) and waits_for(decision, request):
             name = other.request.id
             show.line(f"note: {name} waited for it: decide it again with `disgorge request decide {name}`")
+
+
+def _say_put_on(ledger: "Ledger", request: str, reason: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
+    """Say what the hold that was put on last owes, and which others are on the same items."""
+    said = (partial, reason)
+    put_on = next(each for each in reversed(holds) if (each.terms.is_partial, each.terms.reason) == said)
+    _say_held(ledger, request, reason, put_on)
+    for other in holds:
+        if other is not put_on and other.terms.covers_the_same(put_on.terms):
+            show.line(f"note: it stays on hold as well: {other.words}")
 
 
 def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None:

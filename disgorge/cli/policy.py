@@ -73,7 +73,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say in words how a request was decided: which rules fired, and what overrode what."""
-    from disgorge.cli.case_views import paragraphs
+    from disgorge.cli.case_views import paragraphs, print_held_meanwhile
     from disgorge.docket import case_of
     from lineage.ledger import Ledger
     from policies.explain import explain as in_words
@@ -82,12 +82,13 @@ def explain(
     if case.decision is None:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
     made = case.decisions if history else [case.decision]
-    words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.request) for decision in made)
+    words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.judged) for decision in made)
     if as_json:
         value = {"request": request, "words": words, "decision": case.decision, "outdated": case.outdated}
         show.write_json(value | ({"decisions": made} if history else {}))
         return
     paragraphs(words)
+    print_held_meanwhile(case)
     if case.outdated:
         show.warn(f"{case.outdated}; run `disgorge request decide {request}` again")
 

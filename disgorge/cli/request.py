@@ -10,6 +10,7 @@ from disgorge.cli.case_views import (
     ending_words,
     hold_lines,
     paragraphs,
+    print_held_meanwhile,
     print_impact,
     print_next,
     print_plan,
@@ -184,7 +185,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("outdated", case.outdated),
-            ("legal hold", "yes" if asked.legal_hold else None),
+            ("legal hold", ("lifted" if case.lifted else "yes") if asked.legal_hold else None),
             ("on hold", _holds(case)),
             ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
@@ -204,6 +205,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 
         typer.echo()
         paragraphs(explain(case.decision, case.judged))
+        print_held_meanwhile(case)
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
         print_done(case)
@@ -253,25 +255,26 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.docket import case_of
-    from disgorge.holds import hold_file, open_holds
+    from disgorge.holds import forget_hidden, is_held
     from disgorge.particulars import HIDDEN
     from disgorge.particulars import erase_particulars as erase
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
-    if case.closed and open_holds(case):
+    hidden = any(selector.field in HIDDEN for selector in case.request.selectors)
+    if case.closed and hidden and is_held(case):
         raise WrongUse(
             f"request {request} is closed and its data is on hold; only its private file says which items that covers: "
             f"lift the hold first with `disgorge request hold {request} --lift --reason TEXT`"
         )
-    if not case.closed and any(selector.field in HIDDEN for selector in case.request.selectors):
+    if not case.closed and hidden:
         raise WrongUse(
             f"request {request} selects by {' or '.join(HIDDEN)}, and only its private file says which; close it "
             f"first, then erase"
         )
     erased = erase(ledger, request)
-    hold_file(ledger, request).unlink(missing_ok=True)
+    forget_hidden(ledger, case, over=bool(case.closed))
     words = "the particulars are erased" if erased else "there are no particulars to erase"
     said(as_json, f"{request}: {words}", request=request, erased=erased)
 

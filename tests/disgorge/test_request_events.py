@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.amend import amend_request
 from disgorge.audit import audit
 from disgorge.docket import case_of
 from disgorge.errors import DisgorgeError, StalePlan
@@ -217,6 +218,7 @@ def test_an_approval_before_a_stay_does_not_count_after_it(ledger: Ledger) -> No
         ("noted", "2026-11-09", {}, "nothing to record"),
         ("noted", "2026-11-09", {"a b": 1}, "no fact 'a b'.* the event is not recorded"),
         ("noted", "2026-11-09", {"order_reference": "two\nlines"}, "must be text.* the event is not recorded"),
+        ("noted", "2026-11-09", {"also_under": "CPA"}, "no pack covers the regime 'CPA'; nearest: ccpa.* not recorded"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused(
@@ -323,6 +325,67 @@ def test_the_command_line_records_and_shows_what_happened(ledger: Ledger) -> Non
             assert (ran.code, says in ran.err) == (2, True), ran
         deny_request(ledger, "R-1", reason="no-match")
         assert "R-1 is closed (denied)" in fine("request", "event", "R-1", "complaint", "--by", "Ann").out
+
+
+def test_of_two_facts_of_one_day_the_later_word_counts(ledger: Ledger) -> None:
+    """A slip of the pen is corrected on the day it was made, whichever of the two values sorts last."""
+    ordered(ledger)
+
+    def due(day: str, *, kind: EventKind = EventKind.NOTED, on: dt.date | None = None) -> dt.date | None:
+        record_event(ledger, "R-1", kind, on=on, by="Ann", facts={"order_deadline": day})
+        decide_request(ledger, "R-1", load_packs())
+        return case_of(ledger, "R-1").deadline
+
+    assert due("2027-01-31") == dt.date(2027, 1, 31)
+    assert due("2027-01-15") == dt.date(2027, 1, 15)
+    assert due("2027-02-10", kind=EventKind.ORDER_CHANGED) == dt.date(2027, 2, 10)
+    assert due("2027-02-01") == dt.date(2027, 2, 1)
+    assert due("2027-01-01", on=dt.date(2026, 11, 23)) == dt.date(2027, 2, 1), "what became known earlier, entered late"
+
+
+def test_a_fact_that_holds_no_more_is_taken_out(ledger: Ledger) -> None:
+    """Legal claims were recorded by an event; settled, they keep the data no longer (GDPR Art. 17(3)(e))."""
+    filed(ledger)
+    record_event(ledger, "R-1", EventKind.NOTED, by="Ann", facts={"gdpr_exception": "e"})
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.ON_HOLD
+    with pytest.raises(BadRequest, match="has no fact 'gdpr_exeption' to take out; it has gdpr_ground, gdpr_exception"):
+        record_event(ledger, "R-1", EventKind.SETTLED, by="Ann", without_facts=["gdpr_exeption"])
+    with chdir(ledger.workspace):
+        words = ("--without-fact", "gdpr_exception", "--by", "Ann", "--on", str(NOW.date()))
+        ran = fine("request", "event", "R-1", "settled", *words).out
+    assert "(gdpr_exception taken out)" in ran
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.GRANTED
+
+
+def test_an_amendment_that_an_event_outweighs_is_refused(ledger: Ledger) -> None:
+    """It said "was, is" and changed nothing that counts."""
+    ordered(ledger)
+    record_event(ledger, "R-1", EventKind.ORDER_CHANGED, by="Ann", facts={"order_deadline": "2027-01-31"})
+    for how in ({"facts": {"order_deadline": "2027-01-10"}}, {"without_facts": ["order_deadline"]}):
+        with pytest.raises(BadRequest, match=r"from the event order-changed of .* `disgorge request event R-1 --fact"):
+            amend_request(ledger, "R-1", **how)  # type: ignore[arg-type] # passed through
+    amend_request(ledger, "R-1", facts={"order_reference": "C-2"})
+
+
+def test_receipt_that_was_confirmed_in_time_is_not_called_overdue(ledger: Ledger) -> None:
+    filed(ledger)
+    with chdir(ledger.workspace):
+        assert "confirm receipt by: 2026-11-09 (OVERDUE" in " ".join(fine("request", "decide", "R-1").out.split())
+        record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, on=dt.date(2026, 11, 4), by="Ann")
+        for verb in (("request", "decide"), ("request", "show"), ("policy", "explain")):
+            assert "confirm receipt by: 2026-11-09 (done on 2026-11-04)" in " ".join(
+                fine(*verb, "R-1").out.split()
+            )
+
+
+def test_a_fact_that_a_later_day_outweighs_is_not_recorded_in_silence(ledger: Ledger) -> None:
+    """A hold that ended on the 20th; one of the 15th, entered late, keeps nothing, and whoever enters it is told."""
+    filed(ledger)
+    record_event(ledger, "R-1", EventKind.NOTED, on=dt.date(2026, 11, 20), by="Ann", facts={"legal_hold": False})
+    words = ("request", "event", "R-1", "--fact", "legal_hold=yes", "--by", "Ann", "--on")
+    with chdir(ledger.workspace):
+        assert "legal_hold stays False, as said of a later day" in " ".join(fine(*words, "2026-11-15").err.split())
+        assert "later day" not in fine(*words, "2026-11-21").err
 
 
 def test_what_an_order_spares_is_left_out_as_the_decision_says(ledger: Ledger) -> None:

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lineage.records import Selector, digest_of, plain, restore
+from policies.case_files import ImpactFacts, ShardFacts
 from policies.conditions import parse
 from policies.deadlines import due, due_by, extended
 from policies.decision import Owed
@@ -17,7 +18,7 @@ from policies.explain import explain
 from policies.pack import decide, load_packs, pack_of
 from policies.request import RemovalRequest, Standing
 from policies.rules import Deadline, Extension, Stop
-from policies.taxonomy import Defect, Part
+from policies.taxonomy import Defect, Outcome, Part
 from tests.policies.test_judge_laws import DATES, PATIENT, SHIPPED, impacts, packs, requests
 
 PAUSE = Stop(EventKind.IDENTITY_ASKED, (EventKind.IDENTITY_SHOWN, EventKind.IDENTITY_FAILED))
@@ -106,6 +107,38 @@ def test_an_event_entered_late_gives_what_it_would_have_given_in_time(request, i
     for number in range(1, len(late) + 1):
         one_by_one = request.after(late[:number])
     assert decide(one_by_one, impact, (*SHIPPED, pack), today=today) == in_time
+
+
+NOTICE = {f"dmca_{part}": True for part in ("signature", "work", "material", "contact", "good_faith", "accuracy")}
+UPHELD = {"withdrawal_upheld": True}
+KEEPS = [
+    ("regulator-order", Standing.REGULATOR, {"order_reference": "C-1", "order_deadline": "2027-01-01"}, "order_stayed",
+     [("stayed", {}), ("stay-lifted", {}), ("order-changed", {})]),
+    ("contract", Standing.CONTRIBUTOR, {}, "contract_disputed",
+     [("suit-filed", {}), ("settled", UPHELD), ("judgment", UPHELD)]),
+    ("copyright", Standing.RIGHTS_HOLDER, NOTICE, "counter_notice",
+     [("counter-notice", {}), ("counter-notice-withdrawn", {}), ("answered", {})]),
+    ("gdpr", Standing.DATA_SUBJECT, {"gdpr_ground": "a"}, "legal_hold",
+     [("identity-asked", {}), ("identity-shown", {}), ("settled", {"legal_hold": False})]),
+]  # fmt: skip
+"""Under each regime a request that is granted, a fact that keeps its data, and what happens around such matters."""
+
+
+@PATIENT
+@given(st.sampled_from(KEEPS), st.data())
+def test_what_keeps_the_data_keeps_it_whatever_ended_the_like_before(keeps, data):
+    """A stay was lifted, a dispute settled, a counter-notice withdrawn; then it is recorded that there is another."""
+    regime, standing, facts, fact, kinds = keeps
+    asked = RemovalRequest(
+        "r-1", standing, Defect.PRIVACY, regime, (Selector("subject", "7f3a"),), RECEIVED, True, facts=facts
+    )
+    impact = ImpactFacts(items=3, subjects=1, shards=(ShardFacts("a", "MIT", legal_basis="consent"),)).build()
+    assert decide(asked, impact, SHIPPED, today=RECEIVED).outcome is Outcome.GRANTED
+    drawn = data.draw(st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 180)), max_size=5))
+    before = [Event(EventKind(kind), RECEIVED + dt.timedelta(days=day), came) for (kind, came), day in drawn]
+    known = Event(EventKind.NOTED, RECEIVED + dt.timedelta(days=181), {fact: True})
+    today = RECEIVED + dt.timedelta(days=200)
+    assert decide(asked.after([*before, known]), impact, SHIPPED, today=today).outcome is Outcome.ON_HOLD
 
 
 @PATIENT

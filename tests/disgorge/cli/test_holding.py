@@ -92,6 +92,40 @@ def test_lifting_says_what_is_still_on_hold(workspace: Path) -> None:
     assert lifted == "the hold on those items of R-2 is lifted\nnext: disgorge request decide R-2\n"
 
 
+def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace: Path) -> None:
+    filed("H-1", "--shard", "shard-3", "--hold")
+    said = one_line(fine("request", "hold", "H-1", "--reason", "audit").out)
+    assert "note: it stays on hold as well: filed under a legal hold" in said
+    with untouched(workspace):
+        words = refused("request", "hold", "H-1", "--lift", "--reason", "over", code=2)
+        assert "(audit; filed under a legal hold), and each ends by itself: say which with --held-for REASON" in words
+        assert "--held-for says which hold --lift ends" in refused(
+            "request", "hold", "H-1", "--reason", "x", "--held-for", "audit", code=2
+        )
+    lifted = fine(
+        "request", "hold", "H-1", "--lift", "--held-for", "filed under a legal hold", "--reason", "over", "--json"
+    )
+    assert lifted.json["on_hold"] is True
+    assert "legal hold  lifted" in fine("request", "show", "H-1").out
+    assert fine("request", "show", "H-1", "--json").json["on_hold"] == "audit"
+    for verb in (("request", "decide"), ("policy", "explain"), ("request", "show")):
+        told = one_line(fine(*verb, "H-1").out)
+        assert "Request H-1: GRANTED." in told
+        assert "note: its data is on hold (audit): whatever was decided, nothing is removed meanwhile" in told
+
+
+def test_who_asked_is_erased_though_the_data_is_held(workspace: Path) -> None:
+    """The private file has a name and no item: what is held is said by the shard, and by the hold's own file."""
+    filed("H-1", "--shard", "shard-3", "--hold", "--name", "Ada Example")
+    fine("request", "hold", "H-1", "--key", "shard-1-4", "--by", "Evelyn", "--reason", "exhibit 7")
+    fine("request", "deny", "H-1", "--reason", "other")
+    assert "the particulars are erased" in fine("request", "erase-particulars", "H-1").out
+    filed("R-2", "--key", "shard-1-4")
+    fine("request", "decide", "R-2")
+    assert "request H-1 holds 1 of 1 item (exhibit 7)" in one_line(fine("policy", "explain", "R-2").out)
+    assert fine("request", "show", "H-1", "--json").json["on_hold"] == "filed under a legal hold"
+
+
 def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
     filed("H-1", "--key", "shard-3-4", "--hold")
     denied = one_line(fine("request", "deny", "H-1", "--reason", "other").out)

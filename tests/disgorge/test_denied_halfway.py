@@ -1,0 +1,104 @@
+"""A request that is granted no more in the middle of its execution: nothing more is carried out, and it can end."""
+
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import pytest
+
+from disgorge.containment import deny_begun
+from disgorge.docket import case_of
+from disgorge.errors import DataHeld, DisgorgeError, StalePlan
+from disgorge.holding import hold_request
+from disgorge.plan import Action
+from disgorge.registry import Unregistered
+from disgorge.request_events import record_event
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from lineage.ledger import Ledger
+from lineage.records import Selector
+from lineage.shards import shard_rows
+from policies.events import EventKind
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect, Outcome
+from tests.toys import carry, granted_plan, is_contained, person, populate, remove, stopped, toy_of, train
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+KEY = Selector("key", "shard-3-4")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained toy, copied for each test."""
+    folder = tmp_path_factory.mktemp("denied-halfway")
+    made = Ledger.init(folder / "trained", clock=lambda: NOW)
+    toy = toy_of("averages", 3)
+    populate(made, toy, folder / "sources")
+    train(made, toy)
+    return folder / "trained"
+
+
+@pytest.fixture
+def ledger(trained: Path, tmp_path: Path) -> Ledger:
+    """The ledger of a trained toy."""
+    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")), clock=lambda: NOW)
+
+
+def set_aside(ledger: Ledger, at: Action) -> tuple[str, ...]:
+    """Begin to carry out an order, which is set aside before a step, and close it; returns what was told."""
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        selectors=[person(ledger, "shard-3", 1)], received=dt.date(2026, 11, 2), identity_verified=True,
+        request_id="R-1", facts={"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"},
+    )  # fmt: skip
+    decide_request(ledger, "R-1", load_packs())
+    plan = plan_request(ledger, "R-1")
+    for name in ("ann", "bob"):
+        approve_plan(ledger, "R-1", plan.digest, approver=name, accept_utility_loss=bool(plan.warnings))
+    stopped(ledger, at)
+    with pytest.raises(DisgorgeError, match="resume it, it can no longer be denied"):
+        deny_begun(ledger, "R-1", reason="other", registrar=Unregistered())
+    record_event(ledger, "R-1", EventKind.ORDER_WITHDRAWN, by="Ann")
+    assert decide_request(ledger, "R-1", load_packs()).outcome is Outcome.DENIED
+    with pytest.raises(StalePlan, match="nothing more is carried out"):
+        carry(ledger)
+    told = deny_begun(ledger, "R-1", reason="claim-not-covered", registrar=Unregistered())
+    assert case_of(ledger, "R-1").closed == "denied"
+    return told
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (Action.WITHDRAW_ITEMS, ["toy-averages@live is served again, as it was before R-1 contained it"]),
+        (Action.RETRAIN, ["stays out of service", "were withdrawn for it and are not brought back"]),
+        (Action.PURGE, ["were withdrawn for it and are not brought back"]),
+        (Action.REPORT, ["backups and copies outside", "were withdrawn for it and are not brought back"]),
+    ],
+)
+def test_it_can_be_closed_and_is_in_nobodys_way(ledger: Ledger, at: Action, said: list[str]) -> None:
+    """Resuming was refused because it is denied, and denying because it was begun: for good, and for others too."""
+    told = set_aside(ledger, at)
+    assert len(told) == len(said)
+    assert all(words in each for words, each in zip(said, told, strict=True))
+    assert is_contained(ledger, "toy-averages") is (at is Action.RETRAIN)
+    if at is not Action.RETRAIN:
+        assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-2").verdict == "certified"
+
+
+def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(ledger: Ledger) -> None:
+    """That shard also holds items of R-2, whose purge deletes it."""
+    set_aside(ledger, Action.PURGE)
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.PRIVACY, regime="regulator-order",
+        selectors=[Selector("shard", "shard-1")], received=dt.date(2026, 11, 2), request_id="H-1",
+    )  # fmt: skip
+    hold_request(ledger, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
+    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
+    with pytest.raises(DataHeld, match=r"request H-1 holds 1 of 6 items \(exhibit 7\)"):
+        carry(ledger, "R-2")
+    shards = {fact.body["shard"]["digest"] for fact in ledger.facts("shard")}
+    there = [shard for shard in shards if ledger.content_path(shard).is_file()]
+    assert KEY.value in {row.key for shard in there for row in shard_rows(ledger, shard)}
+    hold_request(ledger, "H-1", on=False, reason="over", selectors=[KEY])
+    assert carry(ledger, "R-2").verdict == "certified"
