@@ -79,14 +79,14 @@ def _templates() -> "Environment":
 def _view(case: ReportCase) -> dict[str, Any]:
     samples = case.samples or {}
     steps = remedy_steps(case.plan)
-    confirmed = case.plan.confirmation is not None
+    confirmed, left_out = case.plan.confirmation is not None, sum(each.items for each in case.plan.left_out)
     earlier = list(before(case))
     return {
         "case": case,
         "certified": case.certificate is not None,
         "opening": opening(case),
         "caveats": caveats(case).groups,
-        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed)),
+        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed, left_out=left_out)),
         "decided": list(decided(case.decision)),
         "done": [*earlier, *done(case)],
         "shown": list(shown(case)),

@@ -26,10 +26,13 @@ _MEANS = {
 }
 
 
-def asked(request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False) -> Iterator[str]:
+def asked(
+    request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False, left_out: int = 0
+) -> Iterator[str]:
     """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made.
 
-    ``confirmed`` if the plan removes nothing and confirms another request's removal.
+    ``left_out`` are the items that stay under a hold. ``confirmed`` if the plan removes nothing and confirms another
+    request's removal.
     """
     verified = "was" if request.identity_verified else "was not"
     if request.ground is Defect.OWN_DECISION:
@@ -49,13 +52,14 @@ def asked(request: RemovalRequest, impact: Impact, *, again: bool = False, confi
         return
     people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects else ""
     extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
+    stay = f", beside {counted(left_out, 'item')} under a hold" if left_out else ""
     releases = sorted({hit.release.name for hit in impact.releases})
     served = {(m.name, m.component) for hit in impact.releases for m in hit.composition.members}
     apart = [each for each in impact.affected if (each.component.name, each.component.digest) not in served]
     learned = counted(len(impact.affected) - len(apart), "trained component")
     yield (
         f"{'That is' if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
-        f"in {counted(len(impact.shards), 'shard')}{extra}. "
+        f"in {counted(len(impact.shards), 'shard')}{extra}{stay}. "
         + (
             f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {listed(releases)}."
             if releases

@@ -7,7 +7,10 @@ from disgorge.cli.duty_views import answer_words, done_values
 from lineage.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from disgorge.docket import Case
+    from disgorge.earlier import Earlier
     from disgorge.holds import Hold
     from disgorge.plan import Plan, Step
     from lineage.records import Impact
@@ -190,6 +193,21 @@ def still_waiting(case: "Case") -> list[str]:
         f"{name} --claim {claim.pack} --by NAME --reason REASON"
         for claim in waiting(case.decision)
     ]
+
+
+def earlier_values(found: "Sequence[Earlier]") -> list[dict[str, Any]]:
+    """Return earlier requests for the same data as plain values, with their words."""
+    from lineage.records import plain
+
+    return [plain(each) | {"words": each.words} for each in found]
+
+
+def print_earlier(found: "Sequence[Earlier]", case: "Case") -> None:
+    """Print the earlier requests for the same data as this one, and what follows from each."""
+    from disgorge.earlier import said
+
+    for words in said(found, case):
+        show.paragraph(f"note: {words}", indent=2)
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:

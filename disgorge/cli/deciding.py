@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_next, print_plan
+from disgorge.cli.case_views import earlier_values, paragraphs, print_earlier, print_next, print_plan
 from disgorge.cli.duty_views import print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Many, Packs, said
@@ -17,10 +17,12 @@ from policies.taxonomy import Outcome, Refusal, Scope
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """Judge a request by the policy packs and record the decision with its reasons."""
     from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from disgorge.kept_by_others import keepers
     from disgorge.particulars import is_erased, selectors_of
     from disgorge.requests import decide_request
     from lineage.ledger import Ledger
+    from lineage.records import plain
     from policies.explain import explain
     from policies.pack import load_packs
 
@@ -28,8 +30,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     judged = load_packs(packs)
     before = case_of(ledger, request).decision
     decision = decide_request(ledger, request, judged)
+    earlier = earlier_requests(ledger, request)
     if as_json:
-        show.write_json(decision)
+        show.write_json(plain(decision) | {"earlier": earlier_values(earlier)})
         return
     case = case_of(ledger, request)
     if before is not None and before.digest == decision.digest:
@@ -41,6 +44,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if decision.outcome is Outcome.ON_HOLD:
         for words in duties(case.request):
             show.paragraph(f"while it is held: {words}", indent=2)
+    print_earlier(earlier, case)
     print_next(case)
 
 

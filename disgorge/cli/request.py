@@ -7,9 +7,11 @@ import typer
 
 from disgorge.cli import show
 from disgorge.cli.case_views import (
+    earlier_values,
     ending_words,
     hold_lines,
     paragraphs,
+    print_earlier,
     print_impact,
     print_next,
     print_plan,
@@ -79,6 +81,8 @@ def file_(
     Which regimes and facts there are, the packs say: `disgorge policy facts` lists them.
     """
     from disgorge.cli.filing import Draft, doubts, file_draft, parse_date, parse_facts, read_draft
+    from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
     from policies.pack import load_packs
 
@@ -114,9 +118,11 @@ def file_(
     warnings = doubts(ledger, request)
     for words in warnings:
         show.warn(words)
+    earlier = earlier_requests(ledger, request.id)
     if as_json:
-        show.write_json({"request": request, "warnings": warnings})
+        show.write_json({"request": request, "warnings": warnings, "earlier": earlier_values(earlier)})
         return
+    print_earlier(earlier, case_of(ledger, request.id))
     show.line(f"filed {request.id}; see what it touches with `disgorge request impact {request.id}`")
 
 
@@ -154,15 +160,18 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     from disgorge.cli.amending import change_words
     from disgorge.cli.events import print_decisions, print_events
     from disgorge.docket import case_of, plan_of
+    from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
     changes = changes_of(case)
+    earlier = earlier_requests(ledger, request)
     if as_json:
         value = {"request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes}
-        show.write_json(summary(case) | value | {"plan": plan, "warnings": plan.warnings if plan else ()})
+        value |= {"earlier": earlier_values(earlier), "plan": plan, "warnings": plan.warnings if plan else ()}
+        show.write_json(summary(case) | value)
         return
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
@@ -185,6 +194,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("verdict", case.report["verdict"] if case.report else None),
         ]
     )
+    print_earlier(earlier, case)
     if case.events:
         typer.echo()
         show.line("what happened since:")

@@ -163,6 +163,9 @@ def test_a_loss_of_use_that_was_accepted_is_told_at_once() -> None:
 def test_what_a_hold_keeps_is_told_at_once() -> None:
     made = opening(in_part())
     assert made.asked.endswith(": 152 items.")
+    assert "150 items of 22 people in 1 shard, 3 of them exact copies found elsewhere, beside 2 items under" in render(
+        in_part()
+    )
     assert made.done.endswith("; 2 items stay under a hold, so the request is fulfilled only in part.")
     assert "anything about the 2 items under a hold" in made.not_promised
 
