@@ -159,6 +159,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     from disgorge.amend import changes_of
     from disgorge.cli.amending import change_words
     from disgorge.cli.events import print_decisions, print_events
+    from disgorge.course import extension_of, now
     from disgorge.docket import case_of, plan_of
     from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
@@ -167,10 +168,13 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
     changes = changes_of(case)
-    earlier = earlier_requests(ledger, request)
+    earlier, extension = earlier_requests(ledger, request), extension_of(case, ledger.day_of)
     if as_json:
-        value = {"request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes}
-        value |= {"earlier": earlier_values(earlier), "plan": plan, "warnings": plan.warnings if plan else ()}
+        value: dict[str, Any] = {
+            "request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes,
+            "earlier": earlier_values(earlier), "now": now(case, ledger.day_of),
+            "plan": plan, "warnings": plan.warnings if plan else (),
+        }  # fmt: skip
         show.write_json(summary(case) | value)
         return
     asked = case.request
@@ -184,6 +188,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("selects", selected),
             ("received", asked.received),
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
+            ("extended", extension.words if extension else None),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("outdated", case.outdated),
@@ -207,6 +212,8 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         from policies.explain import explain
 
         typer.echo()
+        if case.closed == "denied":
+            show.line("What was decided before a person denied it:")
         paragraphs(explain(case.decision, asked))
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
