@@ -87,7 +87,7 @@ class Earlier:
         if not self.removed or not self.asks.contains or self.live is None:
             return ""
         if not self.live:
-            return "; nothing of it is live here now"
+            return "; nothing that this request selects is live here now"
         return (
             "; 1 item that fits is live here now"
             if self.live == 1

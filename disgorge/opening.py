@@ -106,7 +106,7 @@ def _released(step: Step, case: ReportCase) -> str:
         words
         for check in case.evidence.checks
         if (check.name, check.subject, check.verdict) == ("utility", step.subject, Verdict.PASS)
-        for words in check.detail.get("losses", ())
+        for words in check.detail.get("losses") or ()
     ]
     return f"{step.subject} (with a loss that was accepted: {listed(losses)})" if losses else step.subject
 
@@ -133,13 +133,13 @@ def _what_passed(passed: list[Check]) -> Iterator[str]:
     for check in passed:
         subjects.setdefault(check.name, []).append(check.subject)
     if named := subjects.get("never-trained"):
-        yield f"{listed(dict.fromkeys(named))}, trained again without the data, came out equal bit for bit"
+        yield f"{listed(dict.fromkeys(named))}, trained again without the withdrawn data, came out equal bit for bit"
     if "answers" in subjects:
         yield "a process that knows only what is retained gets the same answers"
     if "lineage-closure" in subjects:
-        yield "no recorded path leads from the data to anything live"
+        yield "no recorded path leads from the withdrawn data to anything live"
     if "residue" in subjects:
-        yield "nothing of the data was found in the places searched"
+        yield "nothing of it was found in the places searched"
     if named := subjects.get("membership"):
         yield f"one kind of attack did not recognize the items in {listed(dict.fromkeys(named))}"
     if others := sorted(subjects.keys() - {"never-trained", "answers", "membership", *ALWAYS}):
@@ -153,7 +153,7 @@ def _not_promised(case: ReportCase) -> str:
             "law is complied with."
         )
     left_out = sum(each.items for each in case.plan.left_out)
-    still = len({words for check in case.evidence.checks for words in check.detail.get("still there", ())})
+    still = len({words for check in case.evidence.checks for words in check.detail.get("still there") or ()})
     files = "the file that 1 shard was" if still == 1 else f"the files that {still:,} shards were"
     rest = [
         "compliance with any law",
@@ -163,7 +163,7 @@ def _not_promised(case: ReportCase) -> str:
     ]
     until = " until an auditor re-executes the removal" if case.evidence.after else ""
     return (
-        f"The report does not promise {', '.join(rest[:-1])}, or {rest[-1]}; that the operator reported honestly is "
+        f"The report does not promise {', '.join(rest[:-1])}{',' * (len(rest) > 2)} or {rest[-1]}; that the operator reported honestly is "
         f"assumed{until}."
     )
 

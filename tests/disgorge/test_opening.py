@@ -120,7 +120,7 @@ def test_what_was_done_is_told_as_it_was_done() -> None:
         "from the workspace."
     )
     assert made.shown.startswith("All 8 required checks passed: digits-maker and digits-reader, trained again without")
-    assert "nothing of the data was found in the places searched" in made.shown
+    assert "nothing of it was found in the places searched" in made.shown
     assert "compliance with any law" in made.not_promised
     assert "until an auditor re-executes the removal" in made.not_promised
 

@@ -68,7 +68,7 @@ def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(w
     again = fine(*FILE, "R-2", *KEYS)
     case = case_of(Ledger.open(), "R-1")
     day = Ledger.open().day_of(case.facts[-1])
-    told = f"R-1 of {case.request.received} asked for the same data and was carried out on {day}; nothing of it is live"
+    told = f"R-1 of {case.request.received} asked for the same data and was carried out on {day}; nothing that"
     assert told in again.out
     decided = fine("request", "decide", "R-2").out
     assert told in decided
