@@ -162,10 +162,8 @@ def _not_promised(case: ReportCase) -> str:
         "that no copy is left in backups, version control, the hands of third parties or places that were not searched",
     ]
     until = " until an auditor re-executes the removal" if case.evidence.after else ""
-    return (
-        f"The report does not promise {', '.join(rest[:-1])}{',' * (len(rest) > 2)} or {rest[-1]}; that the operator reported honestly is "
-        f"assumed{until}."
-    )
+    promises = f"{', '.join(rest[:-1])}{',' if len(rest) > 2 else ''} or {rest[-1]}"
+    return f"The report does not promise {promises}; that the operator reported honestly is assumed{until}."
 
 
 def _joined(parts: list[str]) -> str:

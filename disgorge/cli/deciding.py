@@ -177,6 +177,7 @@ def deny(
     if by is not None:
         raise WrongUse("--by goes with --claim: who refuses that claim")
     from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from disgorge.holds import open_holds
     from disgorge.requests import deny_request
     from lineage.ledger import Ledger
@@ -187,9 +188,12 @@ def deny(
     words = f"{request} is denied: {reason.value}"
     if reason is Refusal.FILED_IN_ERROR:
         words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
-    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal)
+    earlier = earlier_requests(ledger, request)
+    told = {"owed": case.owed_on_refusal, "earlier": earlier_values(earlier)}
+    said(as_json, words, request=request, state="denied", reason=reason.value, **told)
     if as_json:
         return
+    print_earlier(earlier, case)
     if case.decision is None:
         show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
     else:

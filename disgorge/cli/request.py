@@ -26,6 +26,10 @@ from policies.request import OWN_DECISION, Standing
 from policies.taxonomy import Defect, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from disgorge.amend import Change
+    from disgorge.course import Now
     from disgorge.docket import Case
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
@@ -157,9 +161,7 @@ def list_(
 def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
     from disgorge.amend import changes_of
-    from disgorge.cli.amending import change_words
-    from disgorge.cli.events import print_decisions, print_events
-    from disgorge.course import extension_of, now
+    from disgorge.course import now
     from disgorge.docket import case_of, plan_of
     from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
@@ -167,16 +169,29 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     ledger = Ledger.open()
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
-    changes = changes_of(case)
-    earlier, extension = earlier_requests(ledger, request), extension_of(case, ledger.day_of)
+    changes, holds, earlier = changes_of(case), now(case, ledger.day_of), earlier_requests(ledger, request)
     if as_json:
         value: dict[str, Any] = {
             "request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes,
-            "earlier": earlier_values(earlier), "now": now(case, ledger.day_of),
+            "earlier": earlier_values(earlier), "now": holds,
             "plan": plan, "warnings": plan.warnings if plan else (),
         }  # fmt: skip
         show.write_json(summary(case) | value)
         return
+    _print_asked(case, holds, changes)
+    print_earlier(earlier, case)
+    _print_decided(case)
+    if plan is not None:
+        typer.echo()
+        print_plan(plan, done=case.steps.get(plan.digest, {}))
+        show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
+    print_next(case, plan)
+
+
+def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> None:
+    """Print what was asked, and where it stands."""
+    from disgorge.cli.amending import change_words
+
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
@@ -188,7 +203,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("selects", selected),
             ("received", asked.received),
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
-            ("extended", extension.words if extension else None),
+            ("extended", holds.extension.words if holds.extension else None),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("outdated", case.outdated),
@@ -199,7 +214,12 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("verdict", case.report["verdict"] if case.report else None),
         ]
     )
-    print_earlier(earlier, case)
+
+
+def _print_decided(case: "Case") -> None:
+    """Print what happened, and what was decided before and last."""
+    from disgorge.cli.events import print_decisions, print_events
+
     if case.events:
         typer.echo()
         show.line("what happened since:")
@@ -214,15 +234,10 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         typer.echo()
         if case.closed == "denied":
             show.line("What was decided before a person denied it:")
-        paragraphs(explain(case.decision, asked))
+        paragraphs(explain(case.decision, case.request))
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
         print_done(case)
-    if plan is not None:
-        typer.echo()
-        print_plan(plan, done=case.steps.get(plan.digest, {}))
-        show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
-    print_next(case, plan)
 
 
 def _holds(case: "Case") -> list[str]:

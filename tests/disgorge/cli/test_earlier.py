@@ -76,7 +76,8 @@ def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(w
         "answer with what was done for R-1, and close this one with `disgorge request deny R-2 --reason no-match`"
         in decided
     )
-    fine("request", "deny", "R-2", "--reason", "no-match")
+    denied = fine("request", "deny", "R-2", "--reason", "no-match").out
+    assert f"note: R-1 of {case.request.received} asked for the same data and was carried out on {day}" in denied
     third = fine(*FILE, "R-3", *KEYS).out
     assert f"R-2 of {case.request.received} asked for the same data and was denied on {day} (no-match)" in third
     assert "answer with what was done for R-1" in third
