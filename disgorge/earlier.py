@@ -32,11 +32,6 @@ class Asks(StrEnum):
     PART = "part"
     ITEMS = "items"
 
-    @property
-    def contains(self) -> bool:
-        """Whether it asks for all that the later one does."""
-        return self in (Asks.SAME, Asks.MORE)
-
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
@@ -59,6 +54,11 @@ class Earlier:
     live: int | None = None
 
     @property
+    def contains(self) -> bool:
+        """Whether it asks for all that the later one does."""
+        return self.asks in (Asks.SAME, Asks.MORE) or (self.items is not None and self.items == self.of)
+
+    @property
     def removed(self) -> bool:
         """Whether it is over and its data was removed."""
         return self.state in ("done", "fulfilled")
@@ -70,7 +70,7 @@ class Earlier:
             Asks.SAME: "the same data",
             Asks.MORE: "this data and more",
             Asks.PART: "a part of this data",
-            Asks.ITEMS: f"{self.items:,} of the {counted(self.of or 0, 'item')} too" if self.items else "",
+            Asks.ITEMS: self._items,
         }[self.asks]
         if self.on is None:
             return f"{self.request} of {self.received} asks for {what} and is open ({self.state})"
@@ -83,8 +83,16 @@ class Earlier:
         return f"{self.request} of {self.received} asked for {what} and {ended}{self._here}"
 
     @property
+    def _items(self) -> str:
+        if self.items is None or self.of is None:
+            return ""
+        if self.items < self.of:
+            return f"{self.items:,} of the {counted(self.of, 'item')} too"
+        return "this item too" if self.of == 1 else f"all {self.of:,} items too"
+
+    @property
     def _here(self) -> str:
-        if not self.removed or not self.asks.contains or self.live is None:
+        if not self.removed or not self.contains or self.live is None:
             return ""
         if not self.live:
             return "; nothing that this request selects is live here now"
@@ -136,8 +144,7 @@ def asked_before(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[Earlier
     return tuple(
         _earlier(ledger, case, asks)
         for case in docket(ledger).values()
-        if (asks := _relation(mine, case.request.selectors)) is not None
-        and asks.contains
+        if (asks := _relation(mine, case.request.selectors)) in (Asks.SAME, Asks.MORE)
         and case.closed not in ("denied", "taken-back")
     )
 
@@ -200,7 +207,7 @@ def said(found: Sequence[Earlier], case: Case) -> Iterator[str]:
 
 def _way_on(found: Sequence[Earlier], case: Case) -> str:
     """Return what is to be done about a request that asks again, "" if it is a request as any other."""
-    name, all_of_it = case.request.id, [each for each in found if each.asks.contains]
+    name, all_of_it = case.request.id, [each for each in found if each.contains]
     removed = next((each for each in all_of_it if each.removed), None)
     waiting = next((each for each in all_of_it if each.on is None), None)
     if by := case.covered_by:

@@ -58,6 +58,18 @@ def test_narrower_wider_and_other_selectors_are_told_apart(workspace: Path) -> N
     assert "asks for 2 of the 3 items too and is open (filed)" in fifth
     assert "R-4" not in fifth
     assert "fulfilled-by" not in fifth  # no other request asks for all of it
+    sixth = fine(*FILE, "R-6", "--source", "source-of-shard-4", "--key", "shard-4-1", "--key", "shard-4-2").out
+    assert "R-4 of" in sixth
+    assert "asks for 1 of the 2 items too and is open (filed)" in sixth
+    seventh = fine(*FILE, "R-7", "--subject", "shard-4-person-0", "--key", "shard-4-1").out
+    assert "asks for this data and more and is open (filed)" in seventh
+    eighth = fine(*FILE, "R-8", "--subject", "shard-4-person-0", "--source", "source-of-shard-4").out
+    assert "asks for 2 of the 3 items too" in eighth
+    ninth = fine(*FILE, "R-9", "--shard", "shard-4", "--key", "shard-4-2").out
+    assert "asks for this item too and is open (filed): " not in ninth
+    assert "R-8 of" in ninth
+    assert "asks for this item too and is open (filed)" in ninth
+    assert "close this one with `disgorge request close R-9 --fulfilled-by R-6`" in ninth
 
 
 def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(workspace: Path) -> None:
