@@ -134,7 +134,7 @@ def _found_by_packs(case: Case) -> str:
         return "No pack was asked about it, so what is owed with the refusal, and by when, is not known here."
     amended = ", before it was amended" if case.decision is None else ""
     if is_decided_on_review(decision):
-        return f"It had been granted on {decision.decided} by {decider(decision)}{amended}."
+        return f"It had been {_STANDS[decision.outcome]} on {decision.decided} by {decider(decision)}{amended}."
     refusal = f" ({decision.refusal.value})" if decision.refusal else ""
     found = {
         Outcome.DENIED: f"refused it as well{refusal}",
@@ -156,10 +156,15 @@ def _open(case: Case) -> Iterator[str]:
         made = f" on {case.superseded.decided}" if case.superseded else ""
         yield f"{name} was amended after it was decided{made}, and nothing holds until it is decided again."
     elif is_decided_on_review(decision):
-        yield f"{name} was granted on {decision.decided} by {decider(decision)}, because: {decision.reasons[-1].words}."
+        last = decision.reasons[-1]
+        did = "a claim was refused" if last.outcome is Outcome.DENIED else "it was granted"
+        who = f"on {decision.decided} by {last.citation}"
+        yield f"{name} is {_STANDS[decision.outcome]}: {did} {who}, because: {last.words}."
         reasons = case.by_packs.reasons if case.by_packs else ()
         left = ", ".join(f"{each.pack}/{each.rule}" for each in reasons if each.outcome is Outcome.NEEDS_REVIEW)
         yield f"The packs had left it to a person{f' ({left})' if left else ''}."
+        if decision.outcome is Outcome.GRANTED:
+            yield from (f"The claim under {claim.pack} still waits for a person." for claim in waiting(decision))
     elif decision.outcome is Outcome.DENIED:
         why = f" ({decision.refusal.value})" if decision.refusal else ""
         yield f"{name} was refused by the packs on {decision.decided}{why}, and stays open until a person denies it."
@@ -175,6 +180,14 @@ def _open(case: Case) -> Iterator[str]:
         yield f"{case.outdated[:1].upper()}{case.outdated[1:]}: it has to be decided again."
     if case.partly_done:
         yield f"{name} is carried out but for the items on hold."
+
+
+_STANDS = {
+    Outcome.GRANTED: "granted",
+    Outcome.DENIED: "refused",
+    Outcome.NEEDS_REVIEW: "left to a person",
+    Outcome.ON_HOLD: "on hold",
+}
 
 
 def course(case: Case, day_of: DayOf) -> tuple[Happened, ...]:

@@ -123,9 +123,10 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
+    from policies.fired import HOUSE
     from policies.held import waits_for_others
     from policies.review import waiting
-    from policies.taxonomy import CARRIED_OUT, Outcome
+    from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
     if case.closed:
@@ -138,7 +139,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
         return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON"
-    if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed and decision.owed.scope not in CARRIED_OUT:
+    by_scope = any((said.pack, said.rule) == (HOUSE, "scope") for said in decision.reasons)
+    if decision.outcome is Outcome.NEEDS_REVIEW and by_scope and decision.owed:
         return (
             f"disgorge request grant {name} --scope influence --by NAME --reason TEXT, which removes more than the "
             f"{decision.owed.scope.value} that is owed, or remove the data by hand and disgorge request deny {name} "

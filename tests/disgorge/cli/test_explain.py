@@ -81,6 +81,7 @@ def test_a_grant_by_a_person_says_who_and_why_and_what_the_packs_had_left(worksp
     fine("request", "grant", "R-1", "--by", "Ann", "--reason", "ground b, letter seen")
     now, _ = explained("R-1")
     who = Ledger.open().pseudonym("Ann")[:12]
+    assert "R-1 is granted: it was granted on" in now
     assert f"by a person's decision, pseudonym {who}, because: ground b, letter seen." in now
     assert "The packs had left it to a person (gdpr/ground-not-stated" in now
     assert "Ann" not in fine("policy", "explain", "R-1", "--json").out
