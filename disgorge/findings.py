@@ -211,7 +211,7 @@ def printable(text: str) -> str:
 class Finding:
     """One matter: the rule, ``where`` (the name of what it is about), what is the matter, and what to do next.
 
-    ``severity`` is set when it is milder than the rule's usual level. ``fact`` is the place, from 1, of the fact that
+    ``severity`` is set when it is another than the rule's usual level. ``fact`` is the place, from 1, of the fact that
     it is about: that line of the ledger.
     """
 

@@ -101,13 +101,14 @@ def require_arrived(ledger: Ledger, received: dt.date) -> None:
 
 def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> RemovalRequest:
     """Return a request with its facts as the packs declare them; :class:`~policies.errors.BadRequest` for others."""
-    from policies.facts import regimes_of, require_regimes, typed_facts
+    from policies.facts import regime_named, regimes_of, require_regimes, typed_facts
     from policies.pack import load_packs
 
     packs = load_packs() if packs is None else packs
     facts = typed_facts(request.facts, packs)
-    require_regimes(regimes_of(request, facts), packs, ground=request.ground)
-    return replace(request, facts=facts)
+    first, *others = (regime_named(name, packs) for name in regimes_of(request, facts))
+    require_regimes([first, *others], packs, ground=request.ground)
+    return replace(request, regime=first, facts=facts | ({"also_under": ", ".join(others)} if others else {}))
 
 
 def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False, licenses: bool = False) -> Impact:

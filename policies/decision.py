@@ -155,8 +155,16 @@ class Decision:
     no_due: str = field(default="", metadata={LEFT_OUT: True})
 
     @property
+    def put_back_by(self) -> dt.date | None:
+        """The last day to put material back, where a counter-notice is open; a hold does not stop that day."""
+        windows = self.owed.deadlines if self.owed is not None else ()
+        return min((due.by for due in windows if due.of is Part.PUT_BACK and due.by), default=None)
+
+    @property
     def due(self) -> dt.date | None:
-        """The last day to have done what is decided: the removal, or for a refusal the earliest of its answers."""
+        """The last day to do what is decided: remove, put back under a counter-notice, or answer a refusal."""
+        if self.outcome is Outcome.ON_HOLD and self.put_back_by is not None:
+            return self.put_back_by
         if self.outcome is not Outcome.DENIED and self.owed is not None and self.owed.deadline is not None:
             return self.owed.deadline
         return min(self._answers(), default=None)

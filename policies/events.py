@@ -61,6 +61,11 @@ class EventKind(StrEnum):
         return _WORDS[self]
 
     @property
+    def confirms_receipt(self) -> bool:
+        """Whether the requester knows by it that the request was received."""
+        return self in _CONFIRMING
+
+    @property
     def answers_request(self) -> bool:
         """Whether it is part of dealing with the request, so that it cannot come before receipt."""
         return self in _ANSWERING
@@ -114,6 +119,10 @@ ENDS: dict[EventKind, tuple[EventKind, ...]] = {
 
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)}
 _ANSWERING = frozenset(list(EventKind)[_RANK[EventKind.IDENTITY_ASKED] : _RANK[EventKind.ORDER_CHANGED]])
+_CONFIRMING = frozenset(
+    (EventKind.ACKNOWLEDGED, EventKind.INTERIM_ANSWER, EventKind.EXTENSION_TOLD, EventKind.ANSWERED)
+)
+"""A question about identity is not among them: a confirmation also says how the request is dealt with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,11 @@ def open_events(events: Iterable[Event]) -> Iterator[Event]:
         ends = ENDS.get(event.kind)
         if ends is not None and not any(later.kind in ends for later in ordered[place + 1 :]):
             yield event
+
+
+def receipt_confirmed(events: Iterable[Event]) -> dt.date | None:
+    """Return the day on which the requester was first told that the request was received, None if that never was."""
+    return min((event.on for event in events if event.kind.confirms_receipt), default=None)
 
 
 def pending(events: Iterable[Event]) -> tuple[EventKind, ...]:

@@ -18,6 +18,8 @@ import datetime as dt
 from collections.abc import Iterable
 
 from policies.decision import Claim, Decision, DueBy, Duty, Owed, Reason
+from policies.events import receipt_confirmed
+from policies.facts import regimes_of
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part, Scope
 
@@ -51,7 +53,8 @@ def explain(decision: Decision, request: RemovalRequest) -> str:
 def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     yield f"Request {request.id}: {_OUTCOMES[decision.outcome]}"
     yield (
-        f"Asked on {request.received} by {_ASKERS[request.standing]}, under {request.regime}, on the ground of "
+        f"Asked on {request.received} by {_ASKERS[request.standing]}, under "
+        f"{' and '.join(regimes_of(request, request.facts))}, on the ground of "
         f"{request.ground.value}. Decided on {decision.decided} as: {decision.category}."
     )
     if decision.refusal is not None:
@@ -65,7 +68,9 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     if decision.owed is not None:
         yield ""
         yield "What is owed:" if decision.outcome is Outcome.GRANTED else "What would be owed once it is granted:"
-        yield from (f"  - {line}" for line in _owed(decision.owed, decision))
+        yield from (
+            f"  - {line}" for line in _owed(decision.owed, decision, confirmed=receipt_confirmed(request.events))
+        )
     if decision.duties or decision.no_due:
         yield ""
         yield "Owed beside the removal:" if decision.outcome is not Outcome.DENIED else "Owed with the refusal:"
@@ -108,7 +113,7 @@ def duty_words(duty: Duty, today: dt.date) -> str:
     return f"{duty.said}{left} [{duty.rule}]"
 
 
-def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
+def _owed(owed: Owed, decision: Decision, *, confirmed: dt.date | None) -> Iterable[str]:
     yield f"guarantee: at least {owed.guarantee.words}"
     yield f"scope: {_SCOPES[owed.scope]}"
     yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
@@ -118,10 +123,15 @@ def _owed(owed: Owed, decision: Decision) -> Iterable[str]:
         held = decision.outcome is Outcome.ON_HOLD and owed.deadline < decision.decided
         far = " (has passed; a request on hold is not overdue)" if held else _how_far(owed.deadline, decision.decided)
         yield f"deadline: {owed.deadline}{far}"
-    yield from (_counted(due) for due in owed.deadlines)
+    yield from (_counted(due, decision.decided) for due in owed.deadlines)
     yield from (f"spared: {words}" for words in owed.spared)
     if owed.acknowledge_by is not None:
-        yield f"confirm receipt by: {owed.acknowledge_by}{_how_far(owed.acknowledge_by, decision.decided)}"
+        far = (
+            _how_far(owed.acknowledge_by, decision.decided)
+            if confirmed is None
+            else _when_done(owed.acknowledge_by, confirmed)
+        )
+        yield f"confirm receipt by: {owed.acknowledge_by}{far}"
     yield f"approvals: {owed.approvals}{', under different names' if owed.approvals > 1 else ''}"
     if owed.evidence:
         yield f"checks beyond those of the guarantee: {', '.join(owed.evidence)}"
@@ -138,10 +148,12 @@ _PARTS = {
 }
 
 
-def _counted(due: DueBy) -> str:
-    """Return a deadline and how its day was counted."""
+def _counted(due: DueBy, today: dt.date) -> str:
+    """Return a deadline and how its day was counted; how far it is where the deadline of the whole does not say so."""
     day = str(due.by) if due.by else "no day yet"
     window = f"from {due.not_before} to {day}" if due.not_before else day
+    if due.of is Part.PUT_BACK and due.by:
+        window += _how_far(due.by, today)
     return f"counted by {due.rule}{_PARTS[due.of]}: {window}: {due.counted}"
 
 
@@ -149,7 +161,13 @@ def _how_far(day: dt.date, today: dt.date) -> str:
     days = (day - today).days
     if days < 0:
         return f" (OVERDUE by {-days} {'day' if days == -1 else 'days'} when decided)"
-    return f" ({days} {'day' if days == 1 else 'days'} were left when decided)"
+    return f" ({days} {'day was' if days == 1 else 'days were'} left when decided)"
+
+
+def _when_done(day: dt.date, done: dt.date) -> str:
+    """Return in words when something was done that was due by a day."""
+    late = (done - day).days
+    return f" (done on {done}{f', {late} days late' if late > 1 else ', a day late' if late == 1 else ''})"
 
 
 def _said(said: Reason) -> str:

@@ -37,6 +37,11 @@ def known_regimes(packs: Iterable[Pack]) -> tuple[str, ...]:
     return tuple(sorted(covered))
 
 
+def regime_named(text: str, packs: Iterable[Pack]) -> str:
+    """Return the regime that packs cover under this name, whatever its case; the text as it is if none is."""
+    return {name.casefold(): name for name in known_regimes(packs)}.get(text.strip().casefold(), text)
+
+
 def typed_facts(facts: Mapping[str, Any], packs: Sequence[Pack]) -> dict[str, Any]:
     """Return facts as values of their declared types: ``yes`` is true, text that is a number a number.
 

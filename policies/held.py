@@ -62,6 +62,12 @@ def waits_for_others(decision: Decision) -> bool:
     return decision.outcome is Outcome.ON_HOLD and bool(held) and not holding_reasons(decision)
 
 
+def waits_for(decision: Decision, request: str) -> bool:
+    """Whether a hold of this other request is among those that a decision names."""
+    named = (said.words for said in decision.reasons if (said.pack, said.rule) == (PACK, RULE))
+    return any(words.startswith(f"request {request} ") for words in named)
+
+
 def duties(request: RemovalRequest) -> tuple[str, ...]:
     """Return in sentences what is owed while a request's data is held."""
     apart = (

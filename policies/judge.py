@@ -241,7 +241,8 @@ def _overrides(
     """Return in words which rule prevailed over which, wherever two asked for different things."""
     yield from _prevailing(deciding, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
     if outcome is not Outcome.ON_HOLD:
-        for looked in judged.looked:
+        apart = {claim.pack for claim in judged.claims if claim.outcome is not outcome}
+        for looked in (each for each in judged.looked if each.pack.pack in apart):
             yield from _prevailing(looked.fired, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
     if outcome is not Outcome.DENIED and not judged.holds:
         others = [claim.pack for claim in judged.claims if claim.outcome is not Outcome.DENIED]

@@ -6,13 +6,17 @@ basis that is spelled in another way cannot slip past it.
 
 >>> basis_of("Art. 6(1)(c)"), basis_of("Legal obligation"), basis_of("6 (1) lit. e GDPR")
 (<LegalBasis.LEGAL_OBLIGATION: 'legal-obligation'>, <LegalBasis.LEGAL_OBLIGATION: 'legal-obligation'>, <LegalBasis.PUBLIC_TASK: 'public-task'>)
->>> basis_of("obligation of courtesy") is None
-True
+>>> basis_of("Consent (Art. 6(1)(a) GDPR)"), basis_of("Berechtigtes Interesse, Art. 6 Abs. 1 lit. f DSGVO")
+(<LegalBasis.CONSENT: 'consent'>, <LegalBasis.LEGITIMATE_INTERESTS: 'legitimate-interests'>)
+>>> basis_of("obligation of courtesy"), basis_of("Consent (Art. 6(1)(f))"), basis_of("consent or contract")
+(None, None, None)
 
-A text that names two bases, or adds a condition, is none of them: nobody here guesses which one holds.
+A basis may be named twice, as records of processing do: by a word and by its article, which must agree. A text that names
+two bases, or adds a condition, is none of them: nobody here guesses which one holds.
 """  # noqa: E501 (a doctest's output is one line)
 
 import re
+import unicodedata
 from enum import StrEnum
 
 from policies.errors import BadRequest
@@ -108,6 +112,33 @@ _SPELLINGS = {
     "own-data": LegalBasis.OWNED,
 }
 
+_OTHER_LANGUAGES = {
+    LegalBasis.CONSENT: ("einwilligung", "consentement", "consentimiento", "consenso", "toestemming"),
+    LegalBasis.CONTRACT: (
+        "vertrag", "vertragserfüllung", "erfüllung eines vertrags", "contrat", "exécution d'un contrat", "contrato",
+        "ejecución de un contrato", "contratto", "esecuzione di un contratto", "overeenkomst",
+        "uitvoering van een overeenkomst",
+    ),
+    LegalBasis.LEGAL_OBLIGATION: (
+        "rechtliche verpflichtung", "obligation légale", "obligación legal", "obbligo legale",
+        "wettelijke verplichting",
+    ),
+    LegalBasis.VITAL_INTERESTS: (
+        "lebenswichtige interessen", "intérêts vitaux", "intereses vitales", "interessi vitali", "vitale belangen",
+    ),
+    LegalBasis.PUBLIC_TASK: (
+        "öffentliches interesse", "mission d'intérêt public", "interés público", "interesse pubblico",
+        "taak van algemeen belang",
+    ),
+    LegalBasis.LEGITIMATE_INTERESTS: (
+        "berechtigtes interesse", "berechtigte interessen", "intérêt légitime", "intérêts légitimes",
+        "interés legítimo", "intereses legítimos", "legittimo interesse", "legittimi interessi",
+        "gerechtvaardigd belang", "gerechtvaardigde belangen",
+    ),
+}  # fmt: skip
+"""The words of Art. 6(1) in German, French, Spanish, Italian and Dutch, as records of processing there have them."""
+_SPELLINGS |= {"-".join(words.split()): basis for basis, several in _OTHER_LANGUAGES.items() for words in several}
+
 _LAW = r"(?:(?:the\s+)?(?:eu[\s-]?|uk[\s-]?)?(?:gdpr|dsgvo|ds-gvo|rgpd)|(?:regulation\s+)?\(eu\)\s+2016/679)"
 _ARTICLE = re.compile(
     rf"""(?:{_LAW}[\s,:]*)?(?:art(?:icle|ikel)?\.?\s*)?
@@ -120,7 +151,26 @@ _ARTICLE = re.compile(
 
 def basis_of(text: str) -> LegalBasis | None:
     """Return the basis that a text means, None if it means none of the list."""
-    said = " ".join(text.casefold().split())
+    said = unicodedata.normalize("NFC", " ".join(text.casefold().split())).replace("\u2019", "'")
+    if (named := _named(said)) is not None:
+        return named
+    for mark in _BETWEEN.finditer(said):
+        before, after = said[: mark.start()].strip(), said[mark.end() :].strip()
+        if "(" in mark.group():
+            if not after.endswith(")"):
+                continue
+            after = after[:-1].strip()
+        if (named := _named(before)) is not None and named is _named(after):
+            return named
+    return None
+
+
+_BETWEEN = re.compile(r"\s*[(,:;–—-]\s*")  # noqa: RUF001 (dashes as people type them)
+"""What may stand between a basis and its article."""
+
+
+def _named(said: str) -> LegalBasis | None:
+    """Return the basis that a text names once, by a word or by its article."""
     if found := _ARTICLE.fullmatch(said):
         return _GDPR[found["letter"]]
     plain = "-".join(re.split(r"[\s_-]+", said)).strip("-.")

@@ -9,7 +9,7 @@ from disgorge.docket import Case
 from disgorge.findings import OVERDUE, Finding, Level
 from lineage.counted import counted
 from policies.decision import Duty
-from policies.events import EventKind, first_day
+from policies.events import ENDS, EventKind, first_day
 from policies.taxonomy import Outcome
 
 UNDECIDED_DAYS = 28
@@ -26,6 +26,7 @@ def overdue(look: Look) -> Iterator[Finding]:
         if case.closed:
             continue
         yield from _unanswered(case, look.today)
+        yield from _not_put_back(case, look.today)
         if outcome is Outcome.DENIED:
             continue
         undecided = case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS)
@@ -53,6 +54,24 @@ def _though_answered(case: Case) -> str:
     """Say that the requester was answered: what had to be done has to be done all the same."""
     answered = case.answered
     return f", though it was answered on {answered}" if answered else ""
+
+
+def _not_put_back(case: Case, today: dt.date) -> Iterator[Finding]:
+    """Yield an error for material that a counter-notice wanted put back by a day that has passed.
+
+    The hold is what the counter-notice asks for, so it does not excuse this.
+    """
+    request, by = case.request.id, case.decision.put_back_by if case.decision else None
+    if by is None or today <= by or any(event.kind in ENDS[EventKind.COUNTER_NOTICE] for event in case.new_events):
+        return
+    yield Finding(
+        OVERDUE,
+        request,
+        f"the material had to be put back by {by} after the counter-notice, and neither that nor an action is recorded",
+        f"put it back and record it: `disgorge request event {request} put-back --on DAY --by NAME`; or record "
+        "suit-filed, if notice of an action came in time",
+        fact=case.facts[0].seq,
+    )
 
 
 def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:

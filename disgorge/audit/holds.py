@@ -171,3 +171,12 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
                 "decide again when that hold has ended",
                 fact=case.facts[0].seq,
             )
+        elif case.decision is not None and waits_for_others(case.decision):
+            yield Finding(
+                ON_HOLD,
+                name,
+                "waited for a hold that has ended, and was not decided since: what it asks for may be owed now",
+                f"decide it again: `disgorge request decide {name}`",
+                Level.WARNING,
+                fact=case.facts[0].seq,
+            )

@@ -54,7 +54,7 @@ def amend(
     Selectors that are given replace all there were; everything that is not given stays.
     """
     from disgorge.amend import amend_request, changes_of
-    from disgorge.cli.filing import checked_lines, parse_date, parse_facts, require_match, selectors_from
+    from disgorge.cli.filing import checked_lines, one_regime, parse_date, parse_facts, require_match, selectors_from
     from disgorge.docket import case_of
     from lineage.ledger import Ledger
     from policies.pack import load_packs
@@ -71,16 +71,17 @@ def amend(
     selectors = selectors_from(ledger, given)
     if selectors and not unmatched:
         require_match(ledger, selectors)
+    first, facts = one_regime(regime, parse_facts(fact or [])) if regime else (None, parse_facts(fact or []))
     amended = amend_request(
         ledger,
         request,
         standing=standing,
         ground=ground,
-        regime=regime,
+        regime=first,
         selectors=selectors,
         received=parse_date(received, option="--received"),
         identity_verified=verified,
-        facts=checked_lines(parse_facts(fact or [])),
+        facts=checked_lines(facts),
         without_facts=without_fact or (),
         because=reason or "",
         packs=load_packs(packs),

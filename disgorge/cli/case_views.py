@@ -138,7 +138,8 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision is None or case.outdated:
         return f"disgorge request decide {name}"
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
-        return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON"
+        record = _record_missing(name) if decision.claims else ""
+        return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON{record}"
     by_scope = any((said.pack, said.rule) == (HOUSE, "scope") for said in decision.reasons)
     if decision.outcome is Outcome.NEEDS_REVIEW and by_scope and decision.owed:
         return (
@@ -150,7 +151,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
         several = " --claim PACK" if len(waiting(decision)) > 1 else ""
         return (
             f"disgorge request grant {name}{several} --by NAME --reason TEXT, or disgorge request deny {name} --reason "
-            "REASON"
+            f"REASON{_record_missing(name)}"
         )
     if decision.outcome is Outcome.DENIED:
         reason = decision.refusal.value if decision.refusal else "other"
@@ -179,6 +180,14 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if plan.warnings and plan.digest not in case.accepts_loss:
         return f"disgorge request approve {name} {show.short(plan.digest)} --by NAME --accept-utility-loss"
     return f"disgorge request execute {name}"
+
+
+def _record_missing(name: str) -> str:
+    """Return how what a rule asked for is recorded, as the end of a sentence."""
+    return (
+        f"; what was missing is recorded with disgorge request event {name} [KIND] --by NAME --fact NAME=VALUE (as "
+        "identity-asked, or a fact that a rule names above), and decided again"
+    )
 
 
 def print_next(case: "Case", plan: "Plan | None" = None) -> None:

@@ -37,7 +37,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     case = case_of(ledger, request)
     if before is not None and before.digest == decision.digest:
         show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
-    paragraphs(explain(decision, case.request))
+    paragraphs(explain(decision, case.judged))
     if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
         for words in keepers(ledger, selectors_of(ledger, case.request)):
             show.line(f"note: {words}")

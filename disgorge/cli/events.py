@@ -8,7 +8,7 @@ from disgorge.cli import show
 from disgorge.cli.case_views import print_next
 from disgorge.cli.deciding import require_name
 from disgorge.cli.failures import WrongUse
-from disgorge.cli.request import Id, Packs
+from disgorge.cli.request import Packs
 from disgorge.cli.show import AsJson
 from policies.events import EventKind
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def event(
-    request: Id,
+    request: Annotated[
+        str | None, typer.Argument(help="Id of the request; not needed with --kinds.", metavar="REQUEST")
+    ] = None,
     kind: Annotated[
-        EventKind | None, typer.Argument(help="What happened; leave it out to add facts alone.", metavar="[KIND]")
+        str | None,
+        typer.Argument(help="What happened, as --kinds lists it; leave it out to add facts alone.", metavar="KIND"),
     ] = None,
     on: Annotated[str | None, typer.Option("--on", help="The day it happened; today by default.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who records it, as typed; kept as a pseudonym.")] = None,
@@ -39,13 +42,15 @@ def event(
     if kinds:
         list_kinds(as_json)
         return
+    if request is None:
+        raise WrongUse("give a REQUEST and a KIND of event; `disgorge request event --kinds` lists kinds")
     if by is None:
         raise WrongUse("give --by NAME: who records it")
     require_name(by, "records it")
     facts = checked_lines(parse_facts(fact or []))
     if kind is None and not facts:
-        raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event REQUEST --kinds` lists kinds")
-    chosen, day = kind or EventKind.NOTED, parse_date(on, option="--on")
+        raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event --kinds` lists kinds")
+    chosen, day = kind_named(kind) if kind else EventKind.NOTED, parse_date(on, option="--on")
     case = record_event(Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, packs=load_packs(packs))
     recorded = case.events[-1]
     if as_json:
@@ -58,6 +63,18 @@ def event(
         )
     else:
         print_next(case)
+
+
+def kind_named(text: str) -> EventKind:
+    """Return the kind of event of this name; :class:`WrongUse` with the nearest if there is none."""
+    from policies.nearest import or_nearest
+
+    names = [kind.value for kind in EventKind]
+    if text.casefold() in names:
+        return EventKind(text.casefold())
+    raise WrongUse(
+        f"no kind of event {text!r}{or_nearest(text, names)}; `disgorge request event --kinds` lists them all"
+    )
 
 
 def list_kinds(as_json: bool) -> None:

@@ -73,6 +73,9 @@ class Verbs(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the arguments before the verb; one that is wrong becomes one line."""
         ctx.meta[_VERB] = list(_verb_among(self.commands, args))
+        if twice := _given_twice(self.commands, args):
+            verb = " ".join(["disgorge", *ctx.meta[_VERB]])
+            raise failed(f"{twice} is given twice, and takes one value; `{verb} --help` says what there is", 2)
         try:
             return super().parse_args(ctx, args)
         except USAGE as error:
@@ -104,6 +107,34 @@ def _verb_among(commands: Any, args: list[str]) -> Iterator[str]:
             return
         yield word
         commands = getattr(commands[word], "commands", {})
+
+
+def _given_twice(commands: Any, args: list[str]) -> str | None:
+    """Return an option that takes one value and is given two, of which the first would silently not count."""
+    verb = list(_verb_among(commands, args))
+    command = None
+    for word in verb:
+        command = commands[word]
+        commands = getattr(command, "commands", {})
+    if command is None or commands:
+        return None
+    options = {name: each for each in command.params if each.param_type_name == "option" for name in each.opts}
+    seen, words = set(), iter(args[len(verb) :])
+    for word in words:
+        if word == "--":
+            return None
+        name, sign, _ = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = options.get(name)
+        if option is None or option.is_flag or option.multiple or option.count:
+            if option is not None and option.multiple and not sign:
+                next(words, None)
+            continue
+        if option.name in seen:
+            return name
+        seen.add(option.name)
+        if not sign:
+            next(words, None)
+    return None
 
 
 def failed(words: str, code: int) -> typer.Exit:

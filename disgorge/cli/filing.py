@@ -85,7 +85,7 @@ def file_draft(
     say which facts and regimes there are.
     """
     from disgorge.requests import file_request
-    from policies.facts import require_regimes, typed_facts
+    from policies.facts import regime_named, require_regimes, typed_facts
     from policies.pack import load_packs
 
     packs = load_packs() if packs is None else packs
@@ -97,7 +97,8 @@ def file_draft(
             raise WrongUse(f"{name!r} of the particulars is not Unicode; write it in UTF-8")
         if len(value) > 10 * _LONGEST:
             raise WrongUse(f"{name} has {len(value):,} characters; keep it below {10 * _LONGEST:,}")
-    require_regimes([draft.regime], packs, ground=draft.ground)
+    regime = regime_named(draft.regime, packs)
+    require_regimes([regime], packs, ground=draft.ground)
     facts = typed_facts(checked_lines(draft.facts), packs)
     selectors = selectors_from(ledger, draft.selectors)
     if not unmatched:
@@ -106,7 +107,7 @@ def file_draft(
         ledger,
         standing=draft.standing,
         ground=draft.ground,
-        regime=draft.regime,
+        regime=regime,
         selectors=selectors,
         received=draft.received,
         identity_verified=draft.verified,
@@ -183,6 +184,19 @@ def parse_facts(given: Iterable[str]) -> dict[str, Fact]:
             raise WrongUse(f"--fact {name} is given twice; give it once")
         facts[name] = value
     return facts
+
+
+def one_regime(regimes: Sequence[str], facts: Mapping[str, Fact]) -> tuple[str, dict[str, Fact]]:
+    """Return the first regime, and the facts with the others as those that the request is also under.
+
+    >>> one_regime(["gdpr", "ccpa"], {})
+    ('gdpr', {'also_under': 'ccpa'})
+    """
+    first, *others = regimes
+    if not others:
+        return first, dict(facts)
+    named = [*str(facts.get("also_under", "")).split(","), *others]
+    return first, {**facts, "also_under": ", ".join(dict.fromkeys(name.strip() for name in named if name.strip()))}
 
 
 def checked_lines(facts: Mapping[str, Fact]) -> dict[str, Fact]:

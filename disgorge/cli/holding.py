@@ -41,6 +41,9 @@ def hold(
 
     A hold binds the data: other requests for the same items wait, too. With --key, --shard, --item or --held-by the
     rest of the request goes on without those items, and its report says that they stay.
+
+    Data that must be kept though nobody asked to have it removed is held by a request of its own: `request file
+    --ground own-decision --hold --shard NAME`; when that ends, `hold --lift` and `close --taken-back`.
     """
     from disgorge.cli.filing import parse_date
     from disgorge.docket import case_of
@@ -108,11 +111,19 @@ def _selectors(**given: Many) -> "list[Selector]":
 
 
 def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
-    """Say which hold was lifted, and which are left: the data is free only where there is none."""
+    """Say which hold was lifted, which are left, and which requests waited for it: they are decided again."""
+    from disgorge.docket import docket
+    from policies.held import waits_for, waits_for_others
+
     show.line(f"the hold on those items of {request} is lifted" if partial else f"the hold on {request} is lifted")
     for each in holds:
         what = "some of its items are" if each.terms.is_partial else "it is"
         show.line(f"note: {what} still on hold: {each.words}")
+    for other in docket(ledger).values():
+        decision = other.decision
+        if decision is not None and not other.closed and waits_for_others(decision) and waits_for(decision, request):
+            name = other.request.id
+            show.line(f"note: {name} waited for it: decide it again with `disgorge request decide {name}`")
 
 
 def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None:

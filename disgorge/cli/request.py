@@ -43,7 +43,9 @@ Many = list[str] | None
 
 AsksAs = Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")]
 Ground = Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")]
-Regime = Annotated[str | None, typer.Option("--regime", help="Under which rules: gdpr, contract, ...")]
+Regime = Annotated[
+    Many, typer.Option("--regime", help="Under which rules: gdpr, contract, ...; repeat it for several laws at once.")
+]
 Subject = Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")]
 Source = Annotated[Many, typer.Option("--source", help="Select by source.")]
 Shard = Annotated[Many, typer.Option("--shard", help="Select by shard.")]
@@ -84,7 +86,7 @@ def file_(
 
     Which regimes and facts there are, the packs say: `disgorge policy facts` lists them.
     """
-    from disgorge.cli.filing import Draft, doubts, file_draft, parse_date, parse_facts, read_draft
+    from disgorge.cli.filing import Draft, doubts, file_draft, one_regime, parse_date, parse_facts, read_draft
     from disgorge.docket import case_of
     from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
@@ -94,28 +96,30 @@ def file_(
     selectors: dict[str, str | list[str]] = {field: values for field, values in chosen.items() if values}
     given = (standing, ground, regime)
     if ground is Defect.OWN_DECISION:
-        standing, regime = standing or Standing.INTERNAL, regime or OWN_DECISION
+        standing, regime = standing or Standing.INTERNAL, regime or [OWN_DECISION]
     typed = (*given, selectors, received, verified, hold, fact, name, contact, note, request_id)
     ledger = Ledger.open()
     if from_ is not None:
         if any(typed):
             raise WrongUse("--from holds the whole request; give either that file or the other options")
         draft = read_draft(from_)
-    elif standing is None or ground is None or regime is None:
-        raise WrongUse(
-            "give --standing, --ground and --regime, or --from FILE; `disgorge request file --help` lists them"
-        )
+    elif standing is None or ground is None or not regime:
+        wanted = {"--standing": standing, "--ground": ground, "--regime": regime}
+        *others, last = [name for name, value in wanted.items() if not value]
+        missing = f"{', '.join(others)} and {last}" if others else last
+        raise WrongUse(f"give {missing}, or --from FILE; `disgorge request file --help` lists them")
     else:
+        first, facts = one_regime(regime, parse_facts(fact or []))
         draft = Draft(
             standing=standing,
             ground=ground,
-            regime=regime,
+            regime=first,
             selectors=selectors,
             received=parse_date(received, option="--received"),
             verified=verified,
             hold=hold,
             id=request_id,
-            facts=parse_facts(fact or []),
+            facts=facts,
             particulars={"name": name or "", "contact": contact or "", "note": note or ""},
         )
     request = file_draft(ledger, draft, unmatched=unmatched, packs=load_packs(packs))
@@ -137,6 +141,7 @@ def list_(
     """List requests, where each stands and by when it is due."""
     from disgorge.docket import docket
     from lineage.ledger import Ledger
+    from policies.facts import regimes_of
 
     cases = [case for case in docket(Ledger.open()).values() if every or not case.closed]
     if as_json:
@@ -146,7 +151,7 @@ def list_(
         (
             c.request.id,
             "; ".join(words for words in (ending_words(c), answer_words(c)) if words) if c.closed else state_words(c),
-            c.request.regime,
+            ", ".join(regimes_of(c.request, c.request.facts)),
             c.request.ground.value,
             c.request.received,
             c.deadline,
@@ -191,6 +196,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> None:
     """Print what was asked, and where it stands."""
     from disgorge.cli.amending import change_words
+    from policies.facts import regimes_of
 
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
@@ -199,7 +205,7 @@ def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> Non
         [
             ("asked by", f"{asked.standing.value}, {'' if asked.identity_verified else 'not '}recorded as identified"),
             ("ground", asked.ground.value),
-            ("regime", asked.regime),
+            ("regime", ", ".join(regimes_of(asked, asked.facts))),
             ("selects", selected),
             ("received", asked.received),
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
@@ -234,7 +240,7 @@ def _print_decided(case: "Case") -> None:
         typer.echo()
         if case.closed == "denied":
             show.line("What was decided before a person denied it:")
-        paragraphs(explain(case.decision, case.request))
+        paragraphs(explain(case.decision, case.judged))
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
         print_done(case)

@@ -108,7 +108,14 @@ def regulator_orders() -> None:
     """Destroy everything built in whole or in part on one source, as a regulator orders."""
     say("A regulator orders everything built in whole or in part on one source destroyed: partial removal will not do.")
     file = ["--standing", "regulator", "--ground", "regulator-order", "--regime", "regulator-order"]
-    deadline = ["--fact", "order_deadline=2027-06-30", "--fact", "order_reference=C-0000"]
+    deadline = [
+        "--fact",
+        "order_deadline=2027-06-30",
+        "--fact",
+        "order_reference=C-0000",
+        "--fact",
+        "order_scope=whole-lineage",
+    ]
     carry_out(ORDER, *file, "--source", "scraped-forum", "--verified", *deadline, approvers=("ann", "bea"))
 
 

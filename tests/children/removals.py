@@ -127,7 +127,7 @@ def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=selectors, identity_verified=True, request_id="R-1",
-        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000"},
+        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
     )  # fmt: skip
     decide_request(ledger, "R-1", load_packs())
     plan = plan_request(ledger, "R-1")

@@ -251,7 +251,7 @@ def test_a_destroyed_release_takes_its_references_along(ledger: Ledger) -> None:
     file_request(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
-        request_id="R-2", facts={"order_deadline": "2027-06-30", "order_reference": "C-0000"},
+        request_id="R-2", facts={"order_deadline": "2027-06-30", "order_reference": "C-0000", "order_scope": "whole-lineage"},
     )  # fmt: skip
     decide_request(ledger, "R-2", load_packs())
     plan = plan_request(ledger, "R-2")

@@ -83,7 +83,7 @@ def spec_of_toy(**changes: object) -> ModelSpec:
     return replace(toy_of("averages", 3).spec, **changes)  # type: ignore[arg-type]
 
 
-ORDER = {"order_deadline": "2099-12-31", "order_reference": "C-0000"}
+ORDER = {"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"}
 """What is recorded of an order that was read."""
 
 

@@ -85,7 +85,7 @@ def ordered(ledger: Ledger, *, selectors: list[Selector] | None = None, **facts:
     """File a regulator's order."""
     filed(
         ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        facts={"order_reference": "C-1", "order_deadline": "2027-02-01", **facts},
+        facts={"order_reference": "C-1", "order_deadline": "2027-02-01", "order_scope": "whole-lineage", **facts},
         selectors=selectors or [person(ledger, "shard-3", 1)],
     )  # fmt: skip
 
@@ -311,8 +311,10 @@ def test_the_command_line_records_and_shows_what_happened(ledger: Ledger) -> Non
         assert "nothing changed: the decision, its plan and approvals stand" in fine("request", "decide", "R-1").out
         assert "counter-notice" in fine("request", "event", "R-1", "--kinds").out
         assert json.loads(fine("request", "event", "R-1", "--kinds", "--json").out)["told-on"]
+        assert "counter-notice" in fine("request", "event", "--kinds").out
         for wrong, says in (
-            (("nonsense", "--by", "Ann"), "nonsense"),
+            (("nonsense", "--by", "Ann"), "no kind of event 'nonsense'; `disgorge request event --kinds` lists them"),
+            (("identity_shown", "--by", "Ann"), "nearest: identity-shown"),
             (("stayed",), "give --by NAME"),
             (("--by", "Ann"), "give a KIND of event, a --fact, or both"),
             (("stayed", "--by", "Ann", "--on", "soon"), "is no date"),

@@ -10,6 +10,7 @@ from lineage.records import plain, restore
 from policies.case_files import load_cases
 from policies.cases import run_cases
 from policies.decision import Decision
+from policies.events import Event, EventKind
 from policies.explain import explain
 from policies.pack import load_packs
 from policies.taxonomy import Defect, Outcome
@@ -71,6 +72,38 @@ def test_an_own_decision_says_that_no_claim_was_decided():
 def test_a_deadline_that_has_passed_is_called_overdue():
     late, request = next(pair for pair in decided() if pair[0].decided == dt.date(2026, 6, 1))
     assert "OVERDUE by 60 days when decided" in explain(late, request)
+
+
+def test_a_receipt_that_was_confirmed_is_not_overdue():
+    granted, request = next(pair for pair in decided() if pair[0].owed and pair[0].owed.acknowledge_by)
+    by = granted.owed.acknowledge_by
+    late = replace(granted, decided=by + dt.timedelta(days=30))
+    assert f"confirm receipt by: {by} (OVERDUE by 30 days when decided)" in explain(late, request)
+    confirmed = request.after([Event(EventKind.ACKNOWLEDGED, by)])
+    assert f"confirm receipt by: {by} (done on {by})" in explain(late, confirmed)
+    after = request.after([Event(EventKind.ANSWERED, by + dt.timedelta(days=1))])
+    assert f"(done on {by + dt.timedelta(days=1)}, a day late)" in explain(late, after)
+    asked = request.after([Event(EventKind.IDENTITY_ASKED, by)])
+    assert "OVERDUE by 30 days" in explain(late, asked)
+
+
+def test_a_day_that_is_left_was_left():
+    granted, request = next(pair for pair in decided() if pair[0].owed and pair[0].owed.deadline)
+    eve = replace(granted, decided=granted.owed.deadline - dt.timedelta(days=1))
+    assert "(1 day was left when decided)" in explain(eve, request)
+
+
+def test_a_window_to_put_material_back_that_is_over_is_overdue_though_a_hold_lasts():
+    """17 U.S.C. 512(g)(2)(C): not more than 14 business days."""
+    held, request = next(pair for pair in decided() if pair[0].put_back_by)
+    assert held.due == held.put_back_by
+    late = replace(held, decided=held.put_back_by + dt.timedelta(days=2))
+    assert f"to {held.put_back_by} (OVERDUE by 2 days when decided)" in explain(late, request)
+
+
+def test_every_regime_that_is_claimed_under_is_named():
+    granted, request = next(pair for pair in decided() if pair[1].facts.get("also_under") == "ccpa")
+    assert f"under {request.regime} and ccpa, on the ground of" in explain(granted, request)
 
 
 def test_a_decision_survives_being_recorded():

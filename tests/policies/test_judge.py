@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from lineage.records import Selector
-from policies.case_files import ImpactFacts
+from policies.case_files import ImpactFacts, ShardFacts
 from policies.errors import BadPack, BadRequest
 from policies.pack import decide, load_packs
 from policies.request import RemovalRequest, Standing
@@ -27,6 +27,16 @@ def decided(*, packs=None, today=DAY, **changes):
     }
     request = RemovalRequest(**(fields | changes))
     return decide(request, ImpactFacts(items=1).build(), packs or load_packs(), today=today)
+
+
+def test_what_overrode_what_is_said_once():
+    request = RemovalRequest(
+        "r-1", Standing.DATA_SUBJECT, Defect.PRIVACY, "gdpr", (Selector("subject", "7f3a"),), DAY,
+        identity_verified=True, facts={"gdpr_ground": "d"},
+    )  # fmt: skip
+    impact = ImpactFacts(items=1, shards=(ShardFacts("invoices", legal_basis="legal-obligation"),)).build()
+    found = decide(request, impact, load_packs(), today=DAY).overrides
+    assert found == ("outcome: needs-review (gdpr/legal-obligation, house/kept-by-law) beats granted (gdpr/erasure)",)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,34 @@ def test_bases_are_known_by_the_words_people_use(spelled, basis):
 
 
 @pytest.mark.parametrize(
+    ("spelled", "basis"),
+    [
+        # Records of processing: autofact-solutions.com, peppol-archive.eu (invoices), secura.zone (cameras).
+        ("Legal obligation (Article 6(1)(c))", "legal-obligation"),
+        ("Legitimate interests (Article 6(1)(f))", "legitimate-interests"),
+        ("Article 6(1)(c) GDPR: Legal obligation", "legal-obligation"),
+        ("Berechtigtes Interesse (Art. 6 Abs. 1 lit. f DSGVO)", "legitimate-interests"),
+        ("Consent, Art. 6(1)(a)", "consent"), ("contract - Art. 6(1)(b) GDPR", "contract"),
+        ("Einwilligung", "consent"), ("Obligation légale (art. 6.1.c RGPD)", "legal-obligation"),
+        ("interés legítimo", "legitimate-interests"), ("Wettelijke verplichting", "legal-obligation"),
+        ("Mission d\u2019intérêt public", "public-task"), ("Interesse pubblico", "public-task"),
+    ],
+)  # fmt: skip
+def test_a_basis_may_be_named_by_word_and_article_as_records_of_processing_do(spelled, basis):
+    assert basis_of(spelled) is LegalBasis(basis)
+    assert basis_of(spelled.upper()) is LegalBasis(basis)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["Consent (Art. 6(1)(f))", "Legal obligation (Art. 6(1)(c)), § 147 AO", "consent (withdrawn)", "consent, contract",
+     "Consent (Art. 6(1)(a)) and contract", "(Art. 6(1)(a))", "consent (", "consent)"],
+)  # fmt: skip
+def test_a_word_and_an_article_that_disagree_or_say_more_are_no_basis(spelled):
+    assert basis_of(spelled) is None
+
+
+@pytest.mark.parametrize(
     "spelled",
     ["", "61c", "Art. 61(c)", "Art. 16(1)(c)", "Art. 6(1)", "Art. 6(1)(g)", "Art. 6(2)(c)", "Art. 6(1)(c), (e)",
      "Art. 9(2)(a)", "consent or contract", "no consent", "legal", "obligation", "interest"],

@@ -61,6 +61,27 @@ def test_every_verb_of_the_design_is_there() -> None:
     assert {tuple(verb.split(":")) for verb in wanted.split()} <= set(verbs())
 
 
+def test_an_option_that_takes_one_value_is_given_once(workspace: Path) -> None:
+    """The first of two would not count, and no one would see it."""
+    asked = ("request", "file", "--ground", "privacy", "--regime", "gdpr", "--subject", "shard-2-person-1")
+    with untouched(workspace):
+        for twice in (("--standing", "data-subject", "--standing", "regulator"), ("--id", "a", "--id=b")):
+            ran = run(*asked, *twice)
+            said = f"error: {twice[0]} is given twice, and takes one value; `disgorge request file --help` says what"
+            assert (ran.code, ran.err.startswith(said)) == (2, True), ran
+        assert "--received is given twice" in run("request", "amend", "R-1", "--received=a", "--received", "b").err
+        assert "no request 'R-1'" in run("request", "show", "R-1", "--json", "--json").err
+    told = fine(
+        *asked, "--standing", "data-subject", "--note", "--standing", "--source", "a", "--source", "b", "--unmatched"
+    )
+    assert told.out.startswith("filed ")
+
+
+def test_what_is_missing_is_named(workspace: Path) -> None:
+    said = run("request", "file", "--standing", "data-subject", "--ground", "privacy", "--subject", "x").err
+    assert said.startswith("error: give --regime, or --from FILE;")
+
+
 def test_the_version_is_told() -> None:
     assert fine("--version").out == f"{disgorge.__version__}\n"
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.audit import audit
+from lineage.ledger import Ledger
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = ("--subject", "shard-3-person-1")
@@ -99,6 +101,22 @@ def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
     )
     assert "the hold on H-1 is lifted" in fine("request", "hold", "H-1", "--lift", "--reason", "over").out
     fine("request", "erase-particulars", "H-1")
+
+
+def test_what_waited_for_a_hold_is_not_forgotten_when_it_ends(workspace: Path) -> None:
+    """attevon-llc/OpenTranscribe issue 442 (2026-08-13): "Legal-hold deferral is permanently forgotten"."""
+    filed("H-1", "--key", "shard-3-4", "--hold")
+    filed("R-2", *PERSON)
+    assert "ON HOLD" in fine("request", "decide", "R-2").out
+    waiting = [each for each in audit(Ledger.open()) if each.where == "R-2"]
+    assert [(each.id, each.level.value) for each in waiting] == [("DSG009", "note")]
+    lifted = fine("request", "hold", "H-1", "--lift", "--reason", "settled").out
+    assert "note: R-2 waited for it: decide it again with `disgorge request decide R-2`" in lifted
+    (ended,) = [each for each in audit(Ledger.open()) if each.where == "R-2"]
+    assert (ended.id, ended.level.value) == ("DSG009", "warning")
+    assert "waited for a hold that has ended" in ended.words
+    fine("request", "decide", "R-2")
+    assert not [each for each in audit(Ledger.open()) if each.where == "R-2"]
 
 
 def test_bad_input_is_one_line(workspace: Path) -> None:

@@ -53,6 +53,26 @@ def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspac
     assert not audit(Ledger.open(), today=after)
 
 
+def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspace: Path) -> None:
+    """17 U.S.C. 512(g)(2)(C); GitHub community discussion 208201: a counter-notice, and two months of silence."""
+    elements = ("work", "material", "contact", "signature", "good_faith", "accuracy")
+    fine(
+        "request", "file", "--standing", "rights-holder", "--ground", "intellectual-property", "--regime", "copyright",
+        "--verified", "--shard", "shard-2", "--id", "R-1", "--received", "2026-06-08",
+        *(word for element in elements for word in ("--fact", f"dmca_{element}=yes")),
+    )  # fmt: skip
+    fine("request", "event", "R-1", "counter-notice", "--on", "2026-06-15", "--by", "Ann")
+    assert "ON HOLD" in fine("request", "decide", "R-1").out
+    assert fine("request", "list", "--json").json[0]["due"] == "2026-07-07"
+    due = dt.date(2026, 7, 7)
+    assert not [each for each in audit(Ledger.open(), today=due) if each.id == "DSG006"]
+    (late,) = [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+    assert (late.where, late.level.value) == ("R-1", "error")
+    assert "had to be put back by 2026-07-07" in late.words
+    fine("request", "event", "R-1", "suit-filed", "--on", "2026-06-20", "--by", "Ann")
+    assert not [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+
+
 def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     asked("R-1", "gdpr_ground=b", "also_under=ccpa", "california_resident=false")
     shown = fine("policy", "explain", "R-1").out
@@ -65,7 +85,14 @@ def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
 
 
 def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace: Path) -> None:
-    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    asked(
+        "R-1",
+        "gdpr_ground=b",
+        "gdpr_exception=d",
+        "also_under=ccpa",
+        "california_resident=true",
+        "collected_from_consumer=true",
+    )
     claims = {each["pack"]: each for each in fine("request", "show", "R-1", "--json").json["decision"]["claims"]}
     assert (claims["gdpr"]["outcome"], claims["ccpa"]["outcome"]) == ("needs-review", "granted")
     day = dt.date.fromisoformat(claims["gdpr"]["answer_by"])
@@ -75,7 +102,7 @@ def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace
 
 
 def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> None:
-    asked("R-1", "california_resident=true", regime="ccpa")
+    asked("R-1", "california_resident=true", "collected_from_consumer=true", regime="ccpa")
     told = fine("request", "deny", "R-1", "--reason", "other", "--json").json
     assert any("a detailed explanation of the basis" in duty["words"] for duty in told["owed"])
     assert any(duty.get("lasts") and "24 months" in duty["words"] for duty in told["owed"])
@@ -166,7 +193,14 @@ def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
 
 
 def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace: Path) -> None:
-    asked("R-1", "gdpr_ground=b", "gdpr_exception=d", "also_under=ccpa", "california_resident=true")
+    asked(
+        "R-1",
+        "gdpr_ground=b",
+        "gdpr_exception=d",
+        "also_under=ccpa",
+        "california_resident=true",
+        "collected_from_consumer=true",
+    )
     shown = fine("request", "show", "R-1", "--json").json
     day = {each["pack"]: dt.date.fromisoformat(each["answer_by"]) for each in shown["decision"]["claims"]}["gdpr"]
     fine("request", "event", "R-1", "answered", "--by", "Ann")

@@ -39,6 +39,27 @@ def test_a_fact_that_no_rule_asks_for_is_refused_with_the_nearest(workspace: Pat
         assert said in refused(*CONTRACT, "--fact", fact, code=2)
 
 
+def test_every_regime_that_is_given_is_claimed_under(workspace: Path) -> None:
+    """Case of public origin: The Stack, opt-out 7084 (2026-08-01), "Pursuant to Art. 17 GDPR and copyright law"."""
+    asked = ("request", "file", "--standing", "data-subject", "--ground", "privacy", "--subject", "shard-2-person-1")
+    two = fine(*asked, "--regime", "GDPR", "--regime", "Copyright", "--id", "R-2", "--json").json["request"]
+    assert (two["regime"], two["facts"]) == ("gdpr", {"also_under": "copyright"})
+    assert set(fine("request", "decide", "R-2", "--json").json["claims"][0]) >= {"pack", "outcome"}
+    assert [claim["pack"] for claim in fine("request", "show", "R-2", "--json").json["decision"]["claims"]] == [
+        "copyright", "gdpr",
+    ]  # fmt: skip
+    assert "gdpr, copyright" in fine("request", "list").out
+    assert "regime    gdpr, copyright" in fine("request", "show", "R-2").out
+    three = fine(*asked, "--regime", "gdpr", "--regime", "ccpa", "--fact", "also_under=Contract", "--json").json[
+        "request"
+    ]
+    assert three["facts"] == {"also_under": "contract, ccpa"}
+    amended = fine("request", "amend", "R-2", "--regime", "ccpa", "--regime", "gdpr", "--json").json["request"]
+    assert (amended["regime"], amended["facts"]) == ("ccpa", {"also_under": "gdpr"})
+    with untouched(workspace):
+        assert "no pack covers the regime 'gdrp'" in refused(*asked, "--regime", "ccpa", "--regime", "gdrp", code=2)
+
+
 def test_every_mistaken_fact_is_named_at_once(workspace: Path) -> None:
     said = refused(*CONTRACT, "--fact", "irrevocable=yes", "--fact", "contract_days=soon", code=2)
     assert "no fact 'irrevocable'" in said
@@ -110,7 +131,7 @@ def test_the_python_api_is_held_to_the_same_facts(workspace: Path) -> None:
 
 @pytest.mark.parametrize(
     ("regime", "nearest"),
-    [("GDPR", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
+    [("GDPR-EU", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
 )
 def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(workspace: Path, regime: str, nearest: str) -> None:
     with untouched(workspace):
