@@ -19,6 +19,7 @@ from policies.decision import Decision, Duty
 from policies.events import Event, EventKind, first_day
 from policies.request import RemovalRequest
 from policies.review import is_decided_on_review
+from policies.taxonomy import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,9 @@ class Case:
 
     @property
     def deadline(self) -> dt.date | None:
-        """When the request must be done by, or its refusal answered, extensions counted."""
+        """When the request must be done by, extensions counted, or its refusal answered, which none extends."""
+        if self.closed == "denied" and self.decision is not None:
+            return replace(self.decision, outcome=Outcome.DENIED).due
         if self.until is not None:
             return self.until
         return self.decision.due if self.decision else None

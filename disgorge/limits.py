@@ -58,7 +58,22 @@ def as_recorded(evidence: Evidence) -> str:
 
 def not_shown(evidence: Evidence) -> tuple[str, ...]:
     """Return, in sentences, what this evidence leaves open."""
-    return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, as_recorded(evidence), *_of_this(evidence))))
+    return tuple(dict.fromkeys((*ALWAYS_NOT_SHOWN, *of_the_machine(evidence), *_of_this(evidence))))
+
+
+def of_the_machine(evidence: Evidence) -> tuple[str, ...]:
+    """Return, in sentences, what stays open because of the machine it was done on: clock, confinement, processor."""
+    again = [check for check in evidence.checks if check.name == "never-trained"]
+    if not again:
+        return (as_recorded(evidence),)
+    where = evidence.environment.get("machine")
+    return (
+        as_recorded(evidence),
+        f"Equality with training without the data was looked at on the operator's own machine"
+        f"{f' ({where})' if where else ''} and for the recorded recipes of "
+        f"{', '.join(sorted({check.subject for check in again}))} only.",
+        CONFINED if all(check.detail.get("confined") for check in again) else UNCONFINED,
+    )
 
 
 def not_reached(evidence: Evidence) -> tuple[str, ...]:
@@ -103,15 +118,6 @@ def _not_looked_into(detail: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _of_this(evidence: Evidence) -> Iterator[str]:
-    again = [check for check in evidence.checks if check.name == "never-trained"]
-    if again:
-        where = evidence.environment.get("machine")
-        named = f" ({where})" if where else ""
-        yield (
-            f"Equality with training without the data was looked at on the operator's own machine{named} and for the "
-            f"recorded recipes of {', '.join(sorted({check.subject for check in again}))} only."
-        )
-        yield CONFINED if all(check.detail.get("confined") for check in again) else UNCONFINED
     for check in evidence.checks:
         if check.name in RESTS_ON and any(control.name == STAND_IN for control in check.controls):
             yield (

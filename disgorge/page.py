@@ -1,8 +1,9 @@
 """report.html: what a report says, for people, in one file that refers to nothing outside itself.
 
-In words first: what was asked, decided, done, shown, and not promised. Then tables and pictures; digests come last,
-folded away. Everything that came from somebody is escaped by the template; the lineage drawing is embedded as an image,
-so that whatever an SVG may contain, a browser runs none of it.
+Four sentences first (:mod:`disgorge.opening`): what was asked, done, shown, and not promised. Then each in full, the
+caveats in three groups (:mod:`disgorge.caveats`), tables and pictures; digests come last, folded away. Everything that
+came from somebody is escaped by the template; the lineage drawing is embedded as an image, so that whatever an SVG may
+contain, a browser runs none of it.
 """
 
 import datetime as dt
@@ -11,7 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import disgorge
+from disgorge.caveats import caveats
 from disgorge.evidence import Check, Evidence, Verdict
+from disgorge.opening import opening
 from disgorge.pictures import bars, data_uri, sample_grid
 from disgorge.plan import Step
 from disgorge.prose import (
@@ -76,12 +79,14 @@ def _templates() -> "Environment":
 def _view(case: ReportCase) -> dict[str, Any]:
     samples = case.samples or {}
     steps = remedy_steps(case.plan)
-    confirmed = case.plan.confirmation is not None
+    confirmed, left_out = case.plan.confirmation is not None, sum(each.items for each in case.plan.left_out)
     earlier = list(before(case))
     return {
         "case": case,
         "certified": case.certificate is not None,
-        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed)),
+        "opening": opening(case),
+        "caveats": caveats(case).groups,
+        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed, left_out=left_out)),
         "decided": list(decided(case.decision)),
         "done": [*earlier, *done(case)],
         "shown": list(shown(case)),

@@ -8,7 +8,7 @@ that selects by item or key erases what was asked for, and has to file it again.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,11 @@ def filing(ledger: Ledger) -> Iterator[None]:
         lock.release()
 
 
+def marked(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[Selector, ...]:
+    """Return selectors as the ledger keeps them: hidden values by their keyed marks."""
+    return tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
+
+
 def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
     """Put particulars and hidden selectors into the private file, and return the request with what refers to it.
 
@@ -54,9 +59,8 @@ def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[s
     hidden = {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
-    marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in request.selectors)
     kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
-    return replace(request, selectors=marked, particulars=kept)
+    return replace(request, selectors=marked(ledger, request.selectors), particulars=kept)
 
 
 def kept_private_anew(ledger: Ledger, request: RemovalRequest) -> RemovalRequest:
@@ -71,10 +75,9 @@ def kept_private_anew(ledger: Ledger, request: RemovalRequest) -> RemovalRequest
     before = read_private(path, AskedFor).selectors if path.exists() else {}
     beside = json.loads(path.read_bytes()) if path.exists() else {}
     hidden = before | {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
-    marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in request.selectors)
     particulars = {name: value for name, value in beside.items() if name not in ("salt", "request", "selectors")}
     kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
-    return replace(request, selectors=marked, particulars=kept)
+    return replace(request, selectors=marked(ledger, request.selectors), particulars=kept)
 
 
 def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:

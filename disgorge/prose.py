@@ -5,17 +5,17 @@ passed on as it is: whoever prints it escapes it.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator, Sized
 
 from disgorge.evidence import Verdict
 from disgorge.statement import ReportCase
-from lineage.counted import counted
+from lineage.counted import counted, listed
 from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Claim, Decision
 from policies.fired import HOUSE
 from policies.request import RemovalRequest
 from policies.review import beyond_owed
-from policies.taxonomy import CARRIED_OUT, Outcome, Scope
+from policies.taxonomy import CARRIED_OUT, Defect, Outcome, Scope
 
 DOES = {"drop": "dropped", "subtract": "subtracted", "retrain": "trained again", "withdraw": "withdrawn, destroyed"}
 _MEANS = {
@@ -26,35 +26,42 @@ _MEANS = {
 }
 
 
-def asked(request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False) -> Iterator[str]:
+def asked(
+    request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False, left_out: int = 0
+) -> Iterator[str]:
     """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made.
 
-    ``confirmed`` if the plan removes nothing and confirms another request's removal.
+    ``left_out`` are the items that stay under a hold. ``confirmed`` if the plan removes nothing and confirms another
+    request's removal.
     """
-    who = {"internal": "Somebody inside the organization"}.get(
-        request.standing.value, f"A {request.standing.value.replace('-', ' ')}"
-    )
     verified = "was" if request.identity_verified else "was not"
-    yield (
-        f"{who} asked on {day(request.received)} for data to be removed, together with what models learned from it. "
-        f"The ground is {request.ground.value.replace('-', ' ')}, under the rules called “{request.regime}”. "
-        f"The requester's identity {verified} recorded as verified."
-    )
-    yield f"The request selects by {_all(_selector(selector) for selector in request.selectors)}."
+    if request.ground is Defect.OWN_DECISION:
+        yield (
+            f"The operator decided on {day(request.received)}, of its own will, that data be removed, together with "
+            "what models learned from it."
+        )
+    else:
+        yield (
+            f"{asker(request)} asked on {day(request.received)} for data to be removed, together with what models "
+            f"learned from it. The ground is {request.ground.value.replace('-', ' ')}, under the rules called "
+            f"“{request.regime}”. The requester's identity {verified} recorded as verified."
+        )
+    yield f"The request selects by {listed(_selector(selector) for selector in request.selectors)}."
     if confirmed:
         yield "Nothing live matched it any more when this report was written."
         return
     people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects else ""
     extra = f", {impact.duplicates} of them exact copies found elsewhere" if impact.duplicates else ""
+    stay = f", beside {counted(left_out, 'item')} under a hold" if left_out else ""
     releases = sorted({hit.release.name for hit in impact.releases})
     served = {(m.name, m.component) for hit in impact.releases for m in hit.composition.members}
     apart = [each for each in impact.affected if (each.component.name, each.component.digest) not in served]
     learned = counted(len(impact.affected) - len(apart), "trained component")
     yield (
         f"{'That is' if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
-        f"in {counted(len(impact.shards), 'shard')}{extra}. "
+        f"in {counted(len(impact.shards), 'shard')}{extra}{stay}. "
         + (
-            f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {_all(releases)}."
+            f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {listed(releases)}."
             if releases
             else "No recorded model learned from them."
         )
@@ -64,6 +71,12 @@ def asked(request: RemovalRequest, impact: Impact, *, again: bool = False, confi
             f"{counted(len(apart), 'component')} of no live release learned from them as well: of former models, or of "
             f"models that were trained to compare with."
         )
+
+
+def asker(request: RemovalRequest) -> str:
+    """Return who asked, at the beginning of a sentence."""
+    standing = request.standing.value
+    return "Somebody inside the organization" if standing == "internal" else f"A {standing.replace('-', ' ')}"
 
 
 def decided(decision: Decision) -> Iterator[str]:
@@ -79,7 +92,7 @@ def decided(decision: Decision) -> Iterator[str]:
     if any((said.pack, said.rule) == OWN for said in decision.reasons):
         yield "No claim was decided: the operator removes the data of its own will, and no request is answered by it."
     elif len(decision.claims) > 1 or any(claim.outcome is not decision.outcome for claim in decision.claims):
-        yield f"Under each set of rules by itself: {_all(_claim(claim) for claim in decision.claims)}."
+        yield f"Under each set of rules by itself: {listed(_claim(claim) for claim in decision.claims)}."
     owed = decision.owed
     if owed is None:
         return
@@ -112,11 +125,11 @@ def before(case: ReportCase) -> Iterator[str]:
         rows = sum(int(body["removed"]) for body in cut)
         yield (
             f"An earlier plan of this request, begun and then replaced, took {counted(rows, 'row')} out of "
-            f"{counted(len(cut), 'shard')}: {_all(sorted({str(body['name']) for body in cut}))}."
+            f"{counted(len(cut), 'shard')}: {listed(sorted({str(body['name']) for body in cut}))}."
         )
     if retired:
         parts = counted(len(retired), "component")
-        yield f"By then {parts} had been removed or trained again: {_all(sorted(retired))}."
+        yield f"By then {parts} had been removed or trained again: {listed(sorted(retired))}."
 
 
 def done(case: ReportCase) -> Iterator[str]:
@@ -136,7 +149,7 @@ def done(case: ReportCase) -> Iterator[str]:
         yield (
             f"{counted(rows, 'row')} {'was' if rows == 1 else 'were'} taken out of "
             f"{counted(len(changes), 'shard')}."
-            + (f" Nothing is left of {_all(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
+            + (f" Nothing is left of {listed(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )
     yield from (f"Not removed: {each.words}. So the request is fulfilled only in part." for each in case.plan.left_out)
     for action, words in DOES.items():
@@ -168,7 +181,7 @@ def shown(case: ReportCase) -> Iterator[str]:
     yield _passed(passed, len(mandatory))
     missing = sorted(required - {check.name for check in mandatory})
     if missing and case.certificate is None:
-        yield f"Required and not made: {_all(missing)}."
+        yield f"Required and not made: {listed(missing)}."
     questions = dict.fromkeys(check.question for check in mandatory if check.name in ("never-trained", "membership"))
     for question in questions:
         answers = [f"{check.subject}: {check.answer}" for check in mandatory if check.question == question]
@@ -180,7 +193,7 @@ def shown(case: ReportCase) -> Iterator[str]:
     if unclear:
         names = sorted({check.name for check in unclear})
         yield (
-            f"{counted(len(unclear), 'check')} gave no answer either way ({_all(names)}); "
+            f"{counted(len(unclear), 'check')} gave no answer either way ({listed(names)}); "
             "the evidence below says why. Nothing rests on them."
         )
 
@@ -297,8 +310,3 @@ def _selector(selector: Selector) -> str:
 
 def _plural(verb: str, of: Sized) -> str:
     return verb if len(of) == 1 else {"exists": "exist", "was": "were"}[verb]
-
-
-def _all(parts: Iterable[str]) -> str:
-    listed = list(parts)
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else "nothing"

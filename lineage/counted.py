@@ -1,4 +1,6 @@
-"""A number with its noun, as sentences for people have it."""
+"""A number with its noun, and a list of things, as sentences for people have them."""
+
+from collections.abc import Iterable
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -8,3 +10,13 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 item', '1,200 items', '0 people')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return things as a sentence lists them.
+
+    >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
+    ('a, b and c', 'a', 'nothing')
+    """
+    *most, last = [*parts] or ["nothing"]
+    return f"{', '.join(most)} and {last}" if most else last

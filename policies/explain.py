@@ -27,7 +27,7 @@ _OUTCOMES = {
     Outcome.GRANTED: "GRANTED. The data and its effects on every component must go.",
     Outcome.NEEDS_REVIEW: "NEEDS REVIEW. A person must decide it; nothing is removed until then.",
     Outcome.DENIED: "DENIED. Nothing is removed.",
-    Outcome.ON_HOLD: "ON HOLD. The data must be kept for now; nothing is removed until the hold is lifted.",
+    Outcome.ON_HOLD: "ON HOLD. The data must be kept for now; nothing is removed until the hold ends.",
 }
 _ASKERS = {
     Standing.DATA_SUBJECT: "a data subject",

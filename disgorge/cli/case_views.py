@@ -2,12 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from disgorge.cli import show
-from disgorge.cli.duty_views import answer_words, done_values
+from disgorge.cli.duty_views import answer_words, done_values, print_owed_on_refusal
 from lineage.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from disgorge.course import Happened, Now
     from disgorge.docket import Case
+    from disgorge.earlier import Earlier
     from disgorge.holds import Hold
     from disgorge.plan import Plan, Step
     from lineage.records import Impact
@@ -132,6 +138,7 @@ def paragraphs(text: str) -> None:
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
     from disgorge.holds import is_held
+    from policies.fired import HOUSE
     from policies.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
     from policies.review import waiting
     from policies.taxonomy import Outcome
@@ -148,6 +155,13 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     if decision.outcome is Outcome.NEEDS_REVIEW and decision.owed is None:  # no rule says what a grant would owe
         record = _record_missing(name) if decision.claims else ""
         return f"disgorge request amend {name}, or disgorge request deny {name} --reason REASON{record}"
+    by_scope = any((said.pack, said.rule) == (HOUSE, "scope") for said in decision.reasons)
+    if decision.outcome is Outcome.NEEDS_REVIEW and by_scope and decision.owed:
+        return (
+            f"disgorge request grant {name} --scope influence --by NAME --reason TEXT, which removes more than the "
+            f"{decision.owed.scope.value} that is owed, or remove the data by hand and disgorge request deny {name} "
+            f"--reason REASON"
+        )
     if decision.outcome is Outcome.NEEDS_REVIEW:
         several = " --claim PACK" if len(waiting(decision)) > 1 else ""
         return (
@@ -215,6 +229,43 @@ def still_waiting(case: "Case") -> list[str]:
         f"{name} --claim {claim.pack} --by NAME --reason REASON"
         for claim in waiting(case.decision)
     ]
+
+
+def earlier_values(found: "Sequence[Earlier]") -> list[dict[str, Any]]:
+    """Return earlier requests for the same data as plain values, with their words."""
+    from lineage.records import plain
+
+    return [plain(each) | {"words": each.words} for each in found]
+
+
+def print_earlier(found: "Sequence[Earlier]", case: "Case") -> None:
+    """Print the earlier requests for the same data as this one, and what follows from each."""
+    from disgorge.earlier import said
+
+    for words in said(found, case):
+        show.paragraph(f"note: {words}", indent=2)
+
+
+def print_course(case: "Case", holds: "Now", happened: "Sequence[Happened]") -> bool:
+    """Print what holds about a request and what happened in it; False if its one decision says all of that."""
+    simple = {"request", "decision", "plan", "approval"}
+    if {fact.kind for fact in case.facts} <= simple and len(case.decisions) == 1 and not holds.owed:
+        return False
+    show.line("Now:")
+    for words in holds.words:
+        show.paragraph(f"  - {words}", indent=2)
+    told_below = case.decision.duties if case.decision and case.decision.outcome.value == "denied" else ()
+    if set(holds.owed) <= set(told_below):
+        if holds.owed:
+            show.line("  - What is owed with the refusal, and by when, stands below.")
+    else:
+        print_owed_on_refusal(case)
+    typer.echo()
+    show.line("What happened, in the order in which it was recorded:")
+    for each in happened:
+        show.paragraph(f"  - {each.on}: {each.words}", indent=2)
+    typer.echo()
+    return True
 
 
 def print_impact(found: "Impact", *, every: bool) -> None:

@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from disgorge.cli import show
-from disgorge.cli.case_views import paragraphs, print_held_meanwhile, print_next, print_plan
+from disgorge.cli.case_views import (
+    earlier_values,
+    paragraphs,
+    print_earlier,
+    print_held_meanwhile,
+    print_next,
+    print_plan,
+)
 from disgorge.cli.duty_views import print_owed_on_refusal
 from disgorge.cli.failures import WrongUse
 from disgorge.cli.request import Id, Many, Packs, said
@@ -17,10 +24,12 @@ from policies.taxonomy import Outcome, Refusal, Scope
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """Judge a request by the policy packs and record the decision with its reasons."""
     from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from disgorge.kept_by_others import keepers
     from disgorge.particulars import is_erased, selectors_of
     from disgorge.requests import decide_request
     from lineage.ledger import Ledger
+    from lineage.records import plain
     from policies.explain import explain
     from policies.pack import load_packs
 
@@ -28,8 +37,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     judged = load_packs(packs)
     before = case_of(ledger, request).decision
     decision = decide_request(ledger, request, judged)
+    earlier = earlier_requests(ledger, request)
     if as_json:
-        show.write_json(decision)
+        show.write_json(plain(decision) | {"earlier": earlier_values(earlier)})
         return
     case = case_of(ledger, request)
     if before is not None and before.digest == decision.digest:
@@ -42,6 +52,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     if decision.outcome is Outcome.ON_HOLD:
         for words in duties(case.request):
             show.paragraph(f"while it is held: {words}", indent=2)
+    print_earlier(earlier, case)
     print_next(case)
 
 
@@ -175,6 +186,7 @@ def deny(
         raise WrongUse("--by goes with --claim: who refuses that claim")
     from disgorge.containment import deny_begun
     from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from disgorge.holds import open_holds
     from disgorge.registry import registry_or_none
     from disgorge.requests import deny_request
@@ -190,11 +202,14 @@ def deny(
     words = f"{request} is denied: {reason.value}"
     if reason is Refusal.FILED_IN_ERROR:
         words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
-    said(as_json, words, request=request, state="denied", reason=reason.value, owed=case.owed_on_refusal, notes=notes)
+    earlier = earlier_requests(ledger, request)
+    told = {"owed": case.owed_on_refusal, "earlier": earlier_values(earlier), "notes": notes}
+    said(as_json, words, request=request, state="denied", reason=reason.value, **told)
     if as_json:
         return
     for note in notes:
         show.line(f"note: {note}")
+    print_earlier(earlier, case)
     if case.decision is None:
         show.line("note: it was never decided, so no pack was asked what is owed with the refusal, and by when")
     else:

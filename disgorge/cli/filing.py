@@ -120,7 +120,8 @@ def file_draft(
 
 
 def require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
-    """Raise :class:`WrongUse` for selectors that select no item."""
+    """Raise :class:`WrongUse` for selectors that select no item, and that no request asked for before."""
+    from disgorge.earlier import asked_before
     from disgorge.kept_by_others import keepers
     from lineage.catalog import Catalog
 
@@ -129,6 +130,8 @@ def require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
     with Catalog.of(ledger) as catalog:
         if catalog.selected(selectors):
             return
+    if asked_before(ledger, selectors):
+        return  # no mistake in typing: it is asked again
     asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
     kept = "".join(f"; {words}" for words in keepers(ledger, selectors))
     raise WrongUse(

@@ -1,7 +1,7 @@
 """``disgorge policy``: which rules there are, which fired and why, and whether they decide as cases want."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,23 +72,35 @@ def explain(
     history: Annotated[bool, typer.Option("--history", help="Every decision there was, oldest first.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say in words how a request was decided: which rules fired, and what overrode what."""
-    from disgorge.cli.case_views import paragraphs, print_held_meanwhile
+    """Say in words what holds about a request and how it was decided: which rules fired, and what overrode what."""
+    from disgorge.cli.case_views import earlier_values, paragraphs, print_course, print_earlier, print_held_meanwhile
+    from disgorge.course import course, now
     from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
     from policies.explain import explain as in_words
 
-    case = case_of(Ledger.open(), request)
-    if case.decision is None:
+    ledger = Ledger.open()
+    case = case_of(ledger, request)
+    decided = case.decision or case.superseded
+    if decided is None and not case.closed:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
-    made = case.decisions if history else [case.decision]
+    made = case.decisions if history else [decided] if decided else []
     words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.judged) for decision in made)
+    holds, happened, earlier = now(case, ledger.day_of), course(case, ledger.day_of), earlier_requests(ledger, request)
     if as_json:
-        value = {"request": request, "words": words, "decision": case.decision, "outdated": case.outdated}
+        value: dict[str, Any] = {
+            "request": request, "words": words, "decision": case.decision, "outdated": case.outdated,
+            "now": holds, "course": happened, "earlier": earlier_values(earlier),
+        }  # fmt: skip
         show.write_json(value | ({"decisions": made} if history else {}))
         return
+    if print_course(case, holds, happened) and words:
+        when = "before it was amended" if case.decision is None else "before it was closed" if case.closed else "last"
+        show.line(f"What was decided {when}, in full:")
     paragraphs(words)
     print_held_meanwhile(case)
+    print_earlier(earlier, case)
     if case.outdated:
         show.warn(f"{case.outdated}; run `disgorge request decide {request}` again")
 

@@ -7,9 +7,11 @@ import typer
 
 from disgorge.cli import show
 from disgorge.cli.case_views import (
+    earlier_values,
     ending_words,
     hold_lines,
     paragraphs,
+    print_earlier,
     print_held_meanwhile,
     print_impact,
     print_next,
@@ -25,6 +27,10 @@ from policies.request import OWN_DECISION, Standing
 from policies.taxonomy import Defect, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from disgorge.amend import Change
+    from disgorge.course import Now
     from disgorge.docket import Case
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
@@ -82,6 +88,8 @@ def file_(
     Which regimes and facts there are, the packs say: `disgorge policy facts` lists them.
     """
     from disgorge.cli.filing import Draft, doubts, file_draft, one_regime, parse_date, parse_facts, read_draft
+    from disgorge.docket import case_of
+    from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
     from policies.pack import load_packs
 
@@ -119,9 +127,11 @@ def file_(
     warnings = doubts(ledger, request)
     for words in warnings:
         show.warn(words)
+    earlier = earlier_requests(ledger, request.id)
     if as_json:
-        show.write_json({"request": request, "warnings": warnings})
+        show.write_json({"request": request, "warnings": warnings, "earlier": earlier_values(earlier)})
         return
+    print_earlier(earlier, case_of(ledger, request.id))
     show.line(f"filed {request.id}; see what it touches with `disgorge request impact {request.id}`")
 
 
@@ -157,20 +167,38 @@ def list_(
 def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
     from disgorge.amend import changes_of
-    from disgorge.cli.amending import change_words
-    from disgorge.cli.events import print_decisions, print_events
+    from disgorge.course import now
     from disgorge.docket import case_of, plan_of
+    from disgorge.earlier import earlier_requests
     from lineage.ledger import Ledger
-    from policies.facts import regimes_of
 
     ledger = Ledger.open()
     case = case_of(ledger, request)
     plan = plan_of(ledger, case) if case.plan else None
-    changes = changes_of(case)
+    changes, holds, earlier = changes_of(case), now(case, ledger.day_of), earlier_requests(ledger, request)
     if as_json:
-        value = {"request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes}
-        show.write_json(summary(case) | value | {"plan": plan, "warnings": plan.warnings if plan else ()})
+        value: dict[str, Any] = {
+            "request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes,
+            "earlier": earlier_values(earlier), "now": holds,
+            "plan": plan, "warnings": plan.warnings if plan else (),
+        }  # fmt: skip
+        show.write_json(summary(case) | value)
         return
+    _print_asked(case, holds, changes)
+    print_earlier(earlier, case)
+    _print_decided(case)
+    if plan is not None:
+        typer.echo()
+        print_plan(plan, done=case.steps.get(plan.digest, {}))
+        show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
+    print_next(case, plan)
+
+
+def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> None:
+    """Print what was asked, and where it stands."""
+    from disgorge.cli.amending import change_words
+    from policies.facts import regimes_of
+
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
     selected = [f"{selector.field} {selected_value(selector.field, selector.value)}" for selector in asked.selectors]
@@ -182,6 +210,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("selects", selected),
             ("received", asked.received),
             ("due", case.deadline or (case.decision.no_due if case.decision else None)),
+            ("extended", holds.extension.words if holds.extension else None),
             ("facts", [f"{name}={value}" for name, value in asked.facts.items()]),
             ("amended", [f"{change.on[:10]}: {change_words(change)}" for change in changes]),
             ("outdated", case.outdated),
@@ -192,6 +221,12 @@ def show_(request: Id, as_json: AsJson = False) -> None:
             ("verdict", case.report["verdict"] if case.report else None),
         ]
     )
+
+
+def _print_decided(case: "Case") -> None:
+    """Print what happened, and what was decided before and last."""
+    from disgorge.cli.events import print_decisions, print_events
+
     if case.events:
         typer.echo()
         show.line("what happened since:")
@@ -204,16 +239,13 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         from policies.explain import explain
 
         typer.echo()
+        if case.closed == "denied":
+            show.line("What was decided before a person denied it:")
         paragraphs(explain(case.decision, case.judged))
         print_held_meanwhile(case)
         if case.closed == "denied" and case.decision.outcome is not Outcome.DENIED:
             print_owed_on_refusal(case)
         print_done(case)
-    if plan is not None:
-        typer.echo()
-        print_plan(plan, done=case.steps.get(plan.digest, {}))
-        show.line(f"approvals: {len(set(case.approvals.get(plan.digest, [])))} of {max(plan.approvals, 1)}")
-    print_next(case, plan)
 
 
 def _holds(case: "Case") -> list[str]:

@@ -373,9 +373,7 @@ def test_receipt_that_was_confirmed_in_time_is_not_called_overdue(ledger: Ledger
         assert "confirm receipt by: 2026-11-09 (OVERDUE" in " ".join(fine("request", "decide", "R-1").out.split())
         record_event(ledger, "R-1", EventKind.ACKNOWLEDGED, on=dt.date(2026, 11, 4), by="Ann")
         for verb in (("request", "decide"), ("request", "show"), ("policy", "explain")):
-            assert "confirm receipt by: 2026-11-09 (done on 2026-11-04)" in " ".join(
-                fine(*verb, "R-1").out.split()
-            )
+            assert "confirm receipt by: 2026-11-09 (done on 2026-11-04)" in " ".join(fine(*verb, "R-1").out.split())
 
 
 def test_a_fact_that_a_later_day_outweighs_is_not_recorded_in_silence(ledger: Ledger) -> None:
