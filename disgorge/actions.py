@@ -4,7 +4,7 @@ An action changes the world only in ways that may be repeated, and returns the f
 :mod:`disgorge.execute` for why that is enough to survive being killed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from disgorge.adoption import refuse_borrowed, refuse_what_went_since
@@ -15,8 +15,8 @@ from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Examination
 from disgorge.examine import Examiner
-from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses
-from disgorge.held_items import removable, require_all_unheld
+from disgorge.forget_list import ForgetList, forget_lists, forgotten, forgotten_likenesses, forgotten_own
+from disgorge.held_items import removable, removable_by_all, require_all_unheld
 from disgorge.hold_serving import release_it
 from disgorge.holds import forget_hidden
 from disgorge.item_sets import join, pick
@@ -30,6 +30,7 @@ from disgorge.registry import Registrar
 from disgorge.repeatable import CHANGED
 from disgorge.serving_places import served_besides, unexplained_besides
 from disgorge.still_so import require_still_so
+from disgorge.together import as_one
 from disgorge.training import make, remake, spec_of
 from disgorge.write_up import report_fact, write_up
 from lineage.catalog import Catalog
@@ -65,9 +66,11 @@ class Acted:
     """What to say to the person who runs it; it is not recorded."""
 
 
-def act(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    """Do one step and return what it came to."""
-    return _ACTIONS[step.action](workshop, plan, step, case)
+def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    """Do one step for the requests of a plan, a report for one of them, and return what it came to."""
+    if step.action in _FOR_EACH:
+        return _FOR_EACH[step.action](workshop, plan, step, cases)
+    return _ACTIONS[step.action](workshop, plan, step, as_one(cases))
 
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
@@ -76,11 +79,11 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     workshop.registrar.contain(name, alias)
     stopped = _stopped(workshop, entry.record.composition)
     served = served_besides(workshop.ledger, name, alias)
-    fact = {"name": name, "alias": alias, "request": plan.request}
+    facts: Facts = [
+        ("release-contained", {"name": name, "alias": alias, "request": request}) for request in plan.requests
+    ]
     told = (*stopped, *served, *unexplained_besides(workshop.ledger))
-    return Acted(
-        {"release": name, "alias": alias, "residuals": [*stopped, *served]}, [("release-contained", fact)], told=told
-    )
+    return Acted({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
 
 
 def _stopped(workshop: Workshop, composition: str) -> list[str]:
@@ -92,17 +95,23 @@ def _stopped(workshop: Workshop, composition: str) -> list[str]:
     ]
 
 
-def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
     ledger = workshop.ledger
     changes = plan.shard_changes
-    require_unchanged(ledger, case, plan)
-    selected = removable(ledger, case)
-    require_all_unheld(ledger, case, before=f"step {step.id}")
+    require_unchanged(ledger, cases, plan)
+    case, selected = as_one(cases), removable_by_all(ledger, cases)
+    for each in cases:
+        require_all_unheld(ledger, each, before=f"step {step.id}")
     forget = sorted(forgotten(ledger, case).union(*selected.values()))
-    likenesses = forgotten_likenesses(ledger, case) | recorded_likenesses(ledger, selected)
-    require_judged(look(ledger, case, likenesses), case)
-    ForgetList(ledger, plan.digest).remember(forget, likenesses)
+    own, likenesses = dict[str, frozenset[str]](), dict[str, str]()
+    for each in cases:
+        theirs = removable(ledger, each)
+        known = forgotten_likenesses(ledger, each) | recorded_likenesses(ledger, theirs)
+        require_judged(look(ledger, each, known, besides=forget), each)
+        own[each.request.id] = forgotten_own(ledger, each).union(*theirs.values())
+        likenesses |= known
+    ForgetList(ledger, plan.digest).remember(forget, likenesses, own if plan.together else None)
     marks = ledger.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
@@ -123,7 +132,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, case: Case) -> A
                 },
             )
         )
-    facts += note_overlaps(ledger, case, selected)
+    facts += note_overlaps(ledger, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
     return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
 
@@ -242,10 +251,11 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     return Acted(result, facts, told=tuple(unserved))
 
 
-def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
     """Take a release down for good and retire every member that no other live release uses."""
     ledger = workshop.ledger
-    require_all_unheld(ledger, case, before=f"step {step.id}")
+    for each in cases:
+        require_all_unheld(ledger, each, before=f"step {step.id}")
     with Catalog.of(ledger) as catalog:
         name, alias = step.detail["name"], step.detail["alias"]
         staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
@@ -272,13 +282,13 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     return Acted({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
 
 
-def _purge(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    fact, result = purge_and_look(workshop.ledger, plan, step, case)
+def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    fact, result = purge_and_look(workshop.ledger, plan, step, cases)
     return Acted(result, [("purged", fact)])
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    ledger = workshop.ledger
+    ledger, plan = workshop.ledger, plan.seen_by(case.request.id)
     require_still_so(ledger, plan, case, registrar=workshop.registrar)
     written = write_up(ledger, plan, case)
     if written.refusal is not None:
@@ -288,8 +298,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
         report["left_out"] = sum(each.items for each in plan.left_out)
     else:
-        for digest in case.steps:
-            ForgetList(ledger, digest).erase()
+        forget_lists(ledger, case)
         forget_overlaps(ledger, case)
         forget_hidden(ledger, case, over=True)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
@@ -298,17 +307,20 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
     Action.CONTAIN: _contain,
-    Action.WITHDRAW_ITEMS: _withdraw_items,
     Action.DROP: _drop,
     Action.SUBTRACT: _drop,
     Action.RETRAIN: _retrain,
     Action.RECOMPOSE: _recompose,
     Action.PROBE: _probe,
     Action.ADOPT: _adopt,
-    Action.WITHDRAW: _withdraw,
-    Action.PURGE: _purge,
     Action.REPORT: _report,
 }
+_FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], Acted]] = {
+    Action.WITHDRAW_ITEMS: _withdraw_items,
+    Action.WITHDRAW: _withdraw,
+    Action.PURGE: _purge,
+}
+"""What asks something of each request by itself: which items it selects, and which holds they are under."""
 
 
 def examination_of(ledger: Ledger, digest: str) -> Examination:

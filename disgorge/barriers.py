@@ -5,7 +5,7 @@ may have moved: an execution is killed or held, and meanwhile somebody trains, d
 request. Each function here raises what to do then; none of them changes anything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from disgorge.docket import Case, begun_plan, docket
@@ -14,7 +14,7 @@ from disgorge.held_items import all_overlaps
 from disgorge.holds import open_holds
 from disgorge.plan import Action, Plan
 from disgorge.purge_hold import is_kept, is_unpurged
-from disgorge.requests import impact_as_planned, impact_of
+from disgorge.requests import impact_as_planned, impact_of_all
 from lineage.ledger import Ledger
 from lineage.records import Impact
 from policies.taxonomy import Outcome
@@ -22,34 +22,37 @@ from policies.taxonomy import Outcome
 
 def require_decided(case: Case, plan: Plan) -> None:
     """Raise :class:`StalePlan` unless the plan was made for the decision that holds, and that one is current."""
+    plan = plan.seen_by(case.request.id)
     if case.outdated:
         raise StalePlan(
             f"request {plan.request}: {case.outdated}; what was done stands, run `disgorge request decide "
             f"{plan.request}` again"
         )
     if case.decision is not None and case.decision.outcome is not Outcome.GRANTED:
+        rest = f"; plan the others again with `disgorge request plan {' '.join(plan.others)}`" if plan.together else ""
         raise StalePlan(
             f"request {plan.request} was decided again and is {case.decision.outcome.value} "
             f"({case.decision.category}); nothing more is carried out, and `disgorge policy explain {plan.request}` "
-            f"says why"
+            f"says why{rest}"
         )
     if case.decision is None or case.decision.digest != plan.decision:
         raise StalePlan(
             f"request {plan.request} was decided again after its plan was made; plan again with `disgorge request plan "
-            f"{plan.request}` and have that plan approved"
+            f"{' '.join(plan.requests)}` and have that plan approved"
         )
 
 
-def require_unchanged(ledger: Ledger, case: Case, plan: Plan) -> None:
-    """Raise :class:`StalePlan` unless the request touches, at this moment, exactly what the plan was made for.
+def require_unchanged(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None:
+    """Raise :class:`StalePlan` unless its requests touch, at this moment, exactly what the plan was made for.
 
     Asked before items are withdrawn, because a release may have been contained long before: what was trained or added
     in between is in no plan. Afterwards the old shards are no longer there to be used.
     """
-    if _substance(impact_of(ledger, case.request)) != _substance(impact_as_planned(ledger, plan)):
+    if _substance(impact_of_all(ledger, cases)) != _substance(impact_as_planned(ledger, plan)):
         raise StalePlan(
-            f"the request {plan.request} touches other shards, components or releases than when its plan was made; "
-            f"nothing was withdrawn yet: plan again with `disgorge request plan {plan.request}` and have that approved"
+            f"the request {', '.join(plan.requests)} touches other shards, components or releases than when its plan "
+            f"was made; nothing was withdrawn yet: plan again with `disgorge request plan {' '.join(plan.requests)}` "
+            f"and have that approved"
         )
 
 
@@ -62,8 +65,10 @@ def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
     """
     shards, releases = _touched([plan])
     for other in docket(ledger).values():
-        if other.closed or other.partly_done or other.request.id == case.request.id:
+        if other.closed or other.partly_done or other.request.id in plan.requests:
             continue
+        if other.steps.keys() <= case.steps.keys():
+            continue  # it was begun together with this one, whose plan now is another
         if not is_begun(ledger, other) or is_kept(ledger, other) or _waits_for_a_hold(ledger, other):
             continue
         others = _touched(begun_plan(ledger, digest) for digest in other.steps)

@@ -86,7 +86,7 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
     predicate = _predicate(opened.statement)
     request = record(RemovalRequest, "request.json", members)
     decision = record(Decision, "decision.json", members)
-    plan = record(Plan, "plan.json", members)
+    plan = _plan_for(request, record(Plan, "plan.json", members))
     evidence = record(Evidence, "evidence.json", members)
     impact = record(Impact, "impact.json", members)
     _check_links(predicate, request, decision, plan, evidence)
@@ -117,6 +117,18 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
             *(_pointed_to(predicate.fulfilled_by) if predicate.fulfilled_by else []),
         ),
     )
+
+
+def _plan_for(request: RemovalRequest, plan: Plan) -> Plan:
+    """Return a plan as a request reads it; what it is not for is found out with the other links."""
+    if not plan.together:
+        return plan
+    first, names = plan.together[0], [share.request for share in plan.together]
+    if (first.request, first.decision, first.left_out) != (plan.request, plan.decision, plan.left_out):
+        raise BundleBroken(f"plan.json is not for the requests that it names; {AGAIN}")
+    if len(set(names)) != len(names):
+        raise BundleBroken(f"plan.json names a request twice; {AGAIN}")
+    return plan.seen_by(request.id) if request.id in names else plan
 
 
 def check_signed_files(opened: Opened, members: Mapping[str, bytes]) -> None:

@@ -107,6 +107,7 @@ def issue(
     words = " ".join(
         [
             *([f"Fulfilled only in part: {left_out_words(plan)}."] if plan.left_out else []),
+            *([_together(plan)] if plan.together else []),
             *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
             *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
             *([_without_release(plan)] if not subjects and plan.confirmation is None else []),
@@ -130,6 +131,14 @@ def issue(
 def left_out_words(plan: "Plan") -> str:
     """Say what stays of the request's items, under which holds."""
     return "; ".join(each.words for each in plan.left_out)
+
+
+def _together(plan: "Plan") -> str:
+    """Say that a removal was carried out together with others, and how many items of it are this request's."""
+    share = plan.share_of(plan.request)
+    items = share.items if share else 0
+    own = "1 item that went is its own" if items == 1 else f"{items:,} items that went are its own"
+    return f"Carried out together with {', '.join(plan.others)}: {own}."
 
 
 def _without_release(plan: "Plan") -> str:
@@ -169,7 +178,7 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
         raise CertificateRefused(
             f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; "
             f"{f'{accept}--accept-utility-loss`' if lost else 'put that right'} and resume, or have it destroyed with "
-            f"`disgorge request plan {plan.request} --withdraw {release}`"
+            f"`disgorge request plan {' '.join(plan.requests)} --withdraw {release}`"
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from disgorge.barriers import is_begun
 from disgorge.docket import Case, docket, open_case
 from disgorge.errors import DisgorgeError
-from disgorge.forget_list import ForgetList
+from disgorge.forget_list import ForgetList, forget_lists
 from disgorge.hold_serving import Wanted, unfit
 from disgorge.holds import forget_hidden
 from disgorge.out_of_service import KeptOut, kept_out, stopped_words
@@ -73,8 +73,7 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
             )
         closed = {"request": request, "outcome": "denied", "reason": reason}
         ledger.append_all([*served.facts, ("request-closed", closed)])
-        for digest in case.steps:
-            ForgetList(ledger, digest).erase()
+        forget_lists(ledger, case)
         forget_hidden(ledger, case, over=True)
         forget_overlaps(ledger, case)
         return tuple(dict.fromkeys(served.words))

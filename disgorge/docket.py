@@ -86,6 +86,8 @@ class Case:
     """Those recorded since the decision that holds was made, or confirmed."""
     plan: str | None = None
     """Digest of the last plan made."""
+    together: tuple[str, ...] = ()
+    """The ids of all requests of that plan, itself included, where it is for several."""
     approvals: dict[str, list[str]] = field(default_factory=dict)
     facts_lost: bool = False
     """Whether facts were lost while it was open, holds perhaps among them; what was approved before does not count."""
@@ -142,7 +144,7 @@ class Case:
         self.held_anew |= is_legal_hold(request.facts) and not is_legal_hold(self.request.facts)
         self.request = request
         self.superseded, self.decision = self.decision or self.superseded, None
-        self.plan, self.rescoped = None, False
+        self.plan, self.together, self.rescoped = None, (), False
         self.approvals.clear()
         self.accepts_loss.clear()
         if "selectors" in changed:
@@ -178,6 +180,11 @@ class Case:
     def terms(self) -> HoldTerms | None:
         """What was said with the hold on the whole request that was put on last, None if there is none."""
         return self.whole_holds[-1] if self.whole_holds else None
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The ids of the requests that its last plan is for, the case's own if it has none."""
+        return self.together or (self.request.id,)
 
     @property
     def outdated(self) -> str:
@@ -284,7 +291,7 @@ def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
     :class:`~lineage.errors.LedgerBroken` for a fact that another program wrote in a form of its own.
     """
     cases: dict[str, Case] = {}
-    by_plan: dict[str, Case] = {}
+    by_plan: dict[str, list[Case]] = {}
     for fact in ledger.facts():
         try:
             require_form(fact)
@@ -312,18 +319,41 @@ def _approve_anew(cases: dict[str, Case]) -> None:
             case.accepts_loss.clear()
 
 
-def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
-    """Take a fact to the case it is about; the records in it are checked, the other values as they are used."""
+def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, list[Case]]) -> None:
+    """Take a fact to the cases it is about; the records in it are checked, the other values as they are used.
+
+    What is recorded of a joint plan is about each of its requests, but for their reports.
+    """
     body = fact.body
     if fact.kind == "request":
         request = restore(RemovalRequest, body["request"])
         cases.setdefault(request.id, Case(request))
-        case = cases[request.id]
+        about = [cases[request.id]]
+    elif fact.kind == "plan":
+        named = (body["request"], *body.get("with", ()))
+        about = [cases[request] for request in named if request in cases]
+        by_plan[body["plan"]] = about
     else:
-        found = by_plan.get(body.get("plan", "")) or cases.get(body.get("request", ""))
-        if found is None:
-            return
-        case = found
+        about = by_plan.get(body.get("plan", ""), [])
+        if not about or (len(about) > 1 and fact.kind == "report"):
+            about = [cases[body["request"]]] if body.get("request", "") in cases else []
+    for case in about:
+        before = case.plan
+        _take_to(fact, case)
+        if before is not None and (case.closed or case.plan != before):
+            _dissolve(before, by_plan.get(before, []), case)
+
+
+def _dissolve(plan: str, planned: list[Case], left: Case) -> None:
+    """Take a joint plan that was not begun from its other requests once one of them has left it."""
+    for case in planned:
+        if case is not left and case.plan == plan and not case.steps.get(plan):
+            case.plan, case.together = None, ()
+
+
+def _take_to(fact: Fact, case: Case) -> None:
+    """Take a fact to one case."""
+    body = fact.body
     case.facts.append(fact)
     if fact.kind == "request-amended":
         case.amend(restore(RemovalRequest, body["amended"]), body["changed"])
@@ -337,8 +367,8 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.held_anew |= is_legal_hold(event.facts)
         case.new_events.append(event)
     elif fact.kind == "plan":
-        case.plan = body["plan"]
-        by_plan[body["plan"]] = case
+        case.plan, others = body["plan"], tuple(body.get("with", ()))
+        case.together = (body["request"], *others) if others else ()
     elif fact.kind == "approval":
         case.approvals.setdefault(body["plan"], []).append(body["by"])
         if body.get("accepts_utility_loss"):
@@ -357,7 +387,7 @@ def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, Case]) -> None:
         case.purge_reason = body["because"]
     elif fact.kind == "near-review" and body["same"]:
         case.included += body["marks"]
-        case.plan, case.rescoped = None, True
+        case.plan, case.together, case.rescoped = None, (), True
     elif fact.kind == "near-review":
         case.distinct.update(body["marks"])
     elif fact.kind == "overlap":
@@ -394,7 +424,7 @@ def is_legal_hold(facts: Mapping[str, Json]) -> bool:
 def case_before(case: Case, seq: int) -> Case | None:
     """Return a case as it stood before the fact at that place, None if it was not filed by then."""
     cases: dict[str, Case] = {}
-    by_plan: dict[str, Case] = {}
+    by_plan: dict[str, list[Case]] = {}
     for fact in case.facts:
         if fact.seq < seq:
             _take(fact, cases, by_plan)
@@ -418,10 +448,10 @@ def open_case(ledger: Ledger, request: str) -> Case:
 
 
 def plan_of(ledger: Ledger, case: Case) -> Plan:
-    """Return a case's last plan, read from the object store; :class:`UnknownRecord` if none was made."""
+    """Return a case's last plan as it reads it, from the object store; :class:`UnknownRecord` if none was made."""
     if case.plan is None:
         raise UnknownRecord(f"request {case.request.id} has no plan; make one with `disgorge request plan`")
-    return begun_plan(ledger, case.plan)
+    return begun_plan(ledger, case.plan).seen_by(case.request.id)
 
 
 def begun_plan(ledger: Ledger, digest: str) -> Plan:

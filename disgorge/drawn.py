@@ -22,7 +22,7 @@ from lineage.state import State, cut_from, state_of
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An object with pictures, by digest, the request whose report shows it, and the later ones that it outlived."""
+    """An object with pictures, by digest, a request whose report shows it, and the later ones that it outlived."""
 
     samples: str
     request: str
@@ -38,14 +38,16 @@ def drawings(ledger: Ledger) -> tuple[Drawing, ...]:
         return ()
     state = state_of(facts)
     known = by_digest(entry.record for entry in state.components.values())
-    asked = {fact.body["plan"]: fact.body["request"] for fact in facts if fact.kind == "plan"}
+    asked = {
+        fact.body["plan"]: (fact.body["request"], *fact.body.get("with", ())) for fact in facts if fact.kind == "plan"
+    }
     gone = _gone(facts, state)
     told = []
     for fact, samples in kept:
         plan = fact.body["plan"]
-        request, learned = asked.get(plan, ""), _learned_from(facts, plan, state, known)
-        outlived = (other for other, shards in gone.items() if other != request and shards & learned)
-        told.append(Drawing(samples, request, tuple(outlived)))
+        requests, learned = asked.get(plan, ("",)), _learned_from(facts, plan, state, known)
+        outlived = tuple(other for other, shards in gone.items() if other != requests[0] and shards & learned)
+        told += [Drawing(samples, request, outlived) for request in requests]
     return tuple(told)
 
 

@@ -52,10 +52,11 @@ def check_facts(
         recorded.setdefault(fact["kind"], []).append(fact["body"])
     planned = "plan" if plan.confirmation is None else "fulfilled"
     recorded["asked"] = [_asked(recorded)]
+    others = {"with": list(plan.requests[1:])} if plan.together else {}
     wanted = (
         ("asked", "request", {"request": plain(request)}),
         ("decision", "decision", {"request": request.id, "decision": plain(decision)}),
-        (planned, "plan", {"request": request.id, "plan": plan.digest}),
+        (planned, "plan", {"request": plan.requests[0], "plan": plan.digest} | others),
         (planned, "impact", {"plan": plan.digest, "impact": digest_of(impact)}),
     )
     for kind, called, body in wanted:

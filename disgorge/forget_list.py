@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from disgorge.docket import Case
+from disgorge.docket import Case, docket
 from disgorge.errors import ExecutionFailed
 from lineage.ledger import Ledger
 from lineage.objects import remove_asides, write_atomically
@@ -26,9 +26,20 @@ class ForgetList:
         self._private = ledger.private
         self.path = ledger.home / "private" / "executions" / f"{plan}.json"
 
-    def remember(self, items: Iterable[str], likenesses: Mapping[str, str]) -> None:
-        """Keep these item digests, and of those that have one the likeness by which near-duplicates are known."""
-        self._write({"items": sorted(items), "likenesses": dict(likenesses)})
+    def remember(
+        self, items: Iterable[str], likenesses: Mapping[str, str], own: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        """Keep these item digests, and of those that have one the likeness by which near-duplicates are known.
+
+        ``own`` are, of a joint plan, the items that each of its requests selects, by the request's id.
+        """
+        body: dict[str, Json] = {"items": sorted(items), "likenesses": dict(likenesses)}
+        self._write(body | ({"own": {name: sorted(each) for name, each in own.items()}} if own else {}))
+
+    def own(self, request: str) -> frozenset[str]:
+        """Return those of the items that a request selects: all, unless the list is that of a joint plan."""
+        body = self._read()
+        return frozenset(body["own"].get(request, []) if "own" in body else body.get("items", []))
 
     @property
     def items(self) -> frozenset[str]:
@@ -104,6 +115,13 @@ class ForgetList:
         )
 
 
+def forget_lists(ledger: Ledger, case: Case) -> None:
+    """Delete the lists of the plans of a request that is over, but those that another open one shares."""
+    others = [each for name, each in docket(ledger).items() if not each.closed and name != case.request.id]
+    for digest in case.steps.keys() - {plan for each in others for plan in each.steps}:
+        ForgetList(ledger, digest).erase()
+
+
 def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
     """Return the list of the items of one request that another one's withdrawals took."""
     return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
@@ -135,9 +153,20 @@ def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
     return frozenset(item for each in lists_of(ledger, case) for item in each.items)
 
 
+def forgotten_own(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return those of :func:`forgotten` that the request itself selects: joint plans withdraw others' items as well."""
+    return frozenset(item for each in lists_of(ledger, case) for item in each.own(case.request.id))
+
+
 def forgotten_likenesses(ledger: Ledger, case: Case) -> dict[str, str]:
-    """Return the likenesses, by item digest, of what was withdrawn so far. Errors as of :func:`forgotten`."""
-    return {item: likeness for each in lists_of(ledger, case) for item, likeness in each.likenesses.items()}
+    """Return the likenesses, by item digest, of what the request selects and was withdrawn so far.
+
+    Errors as of :func:`forgotten`.
+    """
+    own = forgotten_own(ledger, case)
+    return {
+        item: likeness for each in lists_of(ledger, case) for item, likeness in each.likenesses.items() if item in own
+    }
 
 
 def lists_of(ledger: Ledger, case: Case) -> list[ForgetList]:

@@ -24,11 +24,14 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "hold": {"request": str, "on": bool, "reason": str},
     "bundle-exported": {"request": str, "name": str, "shards": list},
 }
+_WHERE_GIVEN: dict[str, dict[str, type | tuple[type, ...]]] = {"plan": {"with": list, "own": dict}}
+"""Fields that not every fact of a kind has."""
 
 
 def require_form(fact: Fact) -> None:
     """Raise ``KeyError`` or ``TypeError`` unless a fact has what is read of its kind; other kinds are not looked at."""
-    for name, kind in _FORMS.get(fact.kind, {}).items():
+    given = {name: kind for name, kind in _WHERE_GIVEN.get(fact.kind, {}).items() if name in fact.body}
+    for name, kind in (_FORMS.get(fact.kind, {}) | given).items():
         value = fact.body[name]
         if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
             raise TypeError(name)

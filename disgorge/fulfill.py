@@ -17,7 +17,7 @@ from disgorge.containment import serve_again
 from disgorge.docket import Case, begun_plan, case_of, open_case
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Verdict
-from disgorge.forget_list import ForgetList, whole_list
+from disgorge.forget_list import ForgetList, forget_lists, whole_list
 from disgorge.handed_out import bundles_with, pages_with
 from disgorge.holds import forget_hidden
 from disgorge.kept_by_others import keepers, purge_targets
@@ -74,8 +74,7 @@ def close_fulfilled(ledger: Ledger, request: str, *, by_request: str, registrar:
         closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
         ledger.append_all([report, *served.facts, ("request-closed", closed)])
         forget_overlaps(ledger, case)
-        for digest in case.steps:  # of a request that was done but for items that were held
-            ForgetList(ledger, digest).erase()
+        forget_lists(ledger, case)  # of a request that was done but for items that were held
         forget_hidden(ledger, case, over=True)
         return written
 

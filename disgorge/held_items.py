@@ -209,6 +209,21 @@ def removable(ledger: Ledger, case: Case) -> dict[str, tuple[str, ...]]:
     return {shard: items for shard, items in left.items() if items}
 
 
+def removable_by_all(ledger: Ledger, cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
+    """Return the items of live shards that requests remove together, by shard: one entry a row, sorted."""
+    found: dict[str, tuple[str, ...]] = {}
+    for case in cases:
+        for shard, items in removable(ledger, case).items():
+            there = frozenset(found.get(shard, ()))
+            found[shard] = tuple(sorted((*found.get(shard, ()), *(item for item in items if item not in there))))
+    return found
+
+
+def items_of_all(ledger: Ledger, cases: Sequence[Case]) -> frozenset[str]:
+    """Return the digests of the items of live shards that requests remove, those of any of them."""
+    return frozenset(item for case in cases for items in removable(ledger, case).values() for item in items)
+
+
 def lost_with(ledger: Ledger, shards: Collection[str], withdrawn: frozenset[str]) -> frozenset[str]:
     """Return the items that are nowhere any more once a purge has deleted these shards and the ``withdrawn`` items.
 

@@ -15,6 +15,7 @@ from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action
 from disgorge.purge_hold import is_kept, is_unpurged
 from disgorge.selecting import selected_items
+from disgorge.together import as_one
 from lineage.catalog import Catalog
 from lineage.forget_dvc import holds, made
 from lineage.ledger import Ledger
@@ -23,15 +24,16 @@ from lineage.shards import shard_rows
 from lineage.state import state_of
 
 
-def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> None:
-    """Raise :class:`PurgeHeld` while another request has yet to purge these items, or old weights of them.
+def require_nothing_kept(ledger: Ledger, cases: Sequence[Case], items: frozenset[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request than these has yet to purge these items, or old weights of them.
 
-    Items that this request selects as well, and the other withdrew before, count as these.
+    Items that these requests select as well, and the other withdrew before, count as these.
     """
+    case = as_one(cases)
     with Catalog.of(ledger) as catalog:
         known = by_digest(catalog.components(live=False))
     for other in docket(ledger).values():
-        if other.request.id == case.request.id or not is_unpurged(ledger, other):
+        if other.request.id in case.requests or not is_unpurged(ledger, other):
             continue
         shards, objects = purge_targets(ledger, other)
         tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
@@ -39,11 +41,13 @@ def require_nothing_kept(ledger: Ledger, case: Case, items: frozenset[str]) -> N
         learned = influences(retired, known) & case.withdrawn.keys()
         if learned or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from its items" if learned else "old shards that hold its items"
-        elif is_erased(ledger, case.request):
-            if not _began(other) < _began(case):
-                continue  # what went from them later was live when this one looked for it
+        elif any(is_erased(ledger, each.request) for each in cases) and _began(other) < _began(case):
             what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
-        elif _select_any(ledger, selectors_of(ledger, case.request), shards):
+        elif any(  # what went from them later was live when one that is erased looked for it
+            _select_any(ledger, selectors_of(ledger, each.request), shards)
+            for each in cases
+            if not is_erased(ledger, each.request)
+        ):
             what = "old shards that hold its items"
         else:
             continue
@@ -71,7 +75,7 @@ def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
 def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
     """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
     held = [
-        other for other in docket(ledger).values() if other.request.id != case.request.id and is_kept(ledger, other)
+        other for other in docket(ledger).values() if other.request.id not in case.requests and is_kept(ledger, other)
     ]
     mine = _made(ledger, shards, objects) if held else frozenset()
     for other in held if mine else ():

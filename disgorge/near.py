@@ -10,7 +10,7 @@ Not found: copies in shards without likenesses, and what the likeness itself doe
 evidence says how much was looked for, and where nobody could look.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from disgorge.docket import Case
 from disgorge.errors import DisgorgeError
@@ -27,12 +27,15 @@ from lineage.records import Shard
 from lineage.shard_files import check_manifests
 
 
-def near_now(ledger: Ledger, case: Case, shards: Collection[Shard]) -> Near:
-    """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before."""
+def near_now(ledger: Ledger, case: Case, shards: Collection[Shard], *, besides: Collection[str] = ()) -> Near:
+    """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before.
+
+    ``besides`` are items, by digest, that are removed together with these.
+    """
     likenesses = forgotten_likenesses(ledger, case) | likenesses_taken(ledger, case)
     if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
         likenesses |= recorded_likenesses(ledger, removable(ledger, case))
-    return look(ledger, case, likenesses)
+    return look(ledger, case, likenesses, besides=besides)
 
 
 def require_judged(near: Near, case: Case) -> None:
@@ -56,8 +59,11 @@ def recorded_likenesses(ledger: Ledger, selected: Mapping[str, Collection[str]])
 
 
 @activity("looking for near-duplicates")
-def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str]) -> Near:
-    """Look in every live shard for items near those of ``likenesses``, by item digest, and not among them."""
+def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str], *, besides: Collection[str] = ()) -> Near:
+    """Look in every live shard for items near those of ``likenesses``, by item digest, and not among them.
+
+    Nor among ``besides``, which are removed together with them.
+    """
     if not likenesses:
         return Near(0)
     with Catalog.anew(ledger) as catalog:
@@ -69,7 +75,11 @@ def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str]) -> Near:
         rows = _likenesses(ledger, shard.digest)
         if rows is None or any(likeness is None for _, likeness in rows):
             unseen.append(shard.name)
-        others = [(digest, likeness) for digest, likeness in rows or () if likeness and digest not in likenesses]
+        others = [
+            (digest, likeness)
+            for digest, likeness in rows or ()
+            if likeness and digest not in likenesses and digest not in besides
+        ]
         hit = near_any(list(likenesses.values()), [likeness for _, likeness in others])
         found += [_near(shard.name, *other, likenesses) for other, is_near in zip(others, hit, strict=True) if is_near]
     judged = [item for item in found if mark_of(ledger, case, item.digest, item.near) in case.distinct]
@@ -78,6 +88,20 @@ def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str]) -> Near:
         unjudged=tuple(item for item in found if item not in judged),
         distinct=tuple(judged),
         unseen=tuple(unseen),
+    )
+
+
+def look_for_all(ledger: Ledger, cases: Sequence[Case]) -> Near:
+    """Look for near-duplicates of what was withdrawn for requests, each judged as its own request says."""
+    found = [look(ledger, case, forgotten_likenesses(ledger, case)) for case in cases]
+    if len(found) == 1:
+        return found[0]
+    sought = {item for case in cases for item in forgotten_likenesses(ledger, case)}
+    return Near(
+        sought=len(sought),
+        unjudged=tuple(dict.fromkeys(item for each in found for item in each.unjudged)),
+        distinct=tuple(dict.fromkeys(item for each in found for item in each.distinct)),
+        unseen=tuple(dict.fromkeys(name for each in found for name in each.unseen)),
     )
 
 

@@ -50,6 +50,8 @@ def _count(case: ReportCase) -> str:
     if (step := case.plan.confirmation) is not None:
         return counted(int(step.detail["of"]), "item")
     impact, left_out = case.impact, sum(each.items for each in case.plan.left_out)
+    if case.share is not None:  # the impact is that of all requests of a joint plan
+        return counted(case.share.items + left_out, "item")
     people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects and not left_out else ""
     return f"{counted(impact.items + left_out, 'item')}{people}" if impact.items + left_out else ""
 

@@ -24,13 +24,15 @@ from lineage.records import Json
 
 
 def note_overlaps(
-    ledger: Ledger, case: Case, selected: Mapping[str, Collection[str]]
+    ledger: Ledger, case: Case, selected: Mapping[str, Collection[str]], *, together: Collection[str] = ()
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Keep what this withdrawal takes of other open requests' items, and yield a fact for each of them.
 
-    ``selected`` maps the shards withdrawn to the items that go. Doing it twice is doing it once.
+    ``selected`` maps the shards withdrawn to the items that go, ``together`` are the requests that they go for. Doing
+    it twice is doing it once.
     """
-    others = [each for each in docket(ledger).values() if not each.closed and each.request.id != case.request.id]
+    asked = {case.request.id, *together}
+    others = [each for each in docket(ledger).values() if not each.closed and each.request.id not in asked]
     if not others:
         return
     with Catalog.anew(ledger) as catalog:

@@ -86,7 +86,11 @@ def _view(case: ReportCase) -> dict[str, Any]:
         "certified": case.certificate is not None,
         "opening": opening(case),
         "caveats": caveats(case).groups,
-        "asked": list(asked(case.request, case.impact, again=bool(earlier), confirmed=confirmed, left_out=left_out)),
+        "asked": list(
+            asked(
+                case.request, case.impact, again=bool(earlier), confirmed=confirmed, left_out=left_out, plan=case.plan
+            )
+        ),
         "decided": list(decided(case.decision)),
         "done": [*earlier, *done(case)],
         "shown": list(shown(case)),

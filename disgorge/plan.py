@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -83,9 +83,19 @@ class LeftOut:
         return f"{stays}, under a hold of {self.held_by} ({self.reason}), {when}"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One request of a joint plan: the decision it rests on, and how many of the items are those that it selects."""
+
+    request: str
+    decision: str
+    items: int
+    left_out: tuple[LeftOut, ...] = field(default=(), metadata={LEFT_OUT: True})
+
+
 @dataclass(frozen=True)  # no slots: its digest is kept once it is known
 class Plan:
-    """What will be done about one request, bound to the lineage it was made from.
+    """What will be done about one request, or several together, bound to the lineage it was made from.
 
     ``lineage_head`` must still be the ledger's when the plan is approved and executed. ``required`` names the checks
     that must pass for each release before its alias moves, ``probes`` the statistical ones that are run besides, each
@@ -106,11 +116,47 @@ class Plan:
     expected: dict[str, Expected] = field(default_factory=dict, metadata={LEFT_OUT: True})
     left_out: tuple[LeftOut, ...] = field(default=(), metadata={LEFT_OUT: True})
     """What holds keep of the request's items: the plan removes the others, and fulfills the request only in part."""
+    together: tuple[Share, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """The requests of a joint plan, the one that ``request`` names first; nothing where a plan is for one request."""
 
     @cached_property
     def digest(self) -> str:
         """What a person approves."""
         return digest_of(self)
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The ids of all requests that it is for."""
+        return tuple(share.request for share in self.together) or (self.request,)
+
+    @property
+    def whole(self) -> "Plan":
+        """A joint plan as it was recorded; see :meth:`seen_by`."""
+        return self.seen_by(self.requests[0])
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The ids of the requests that are carried out together with ``request``."""
+        return tuple(name for name in self.requests if name != self.request)
+
+    def share_of(self, request: str) -> Share | None:
+        """Return the share of a request in a joint plan, None where it has none."""
+        return next((share for share in self.together if share.request == request), None)
+
+    def seen_by(self, request: str) -> "Plan":
+        """Return the plan as one of its requests reads it: its own decision, and what is left out of its own items.
+
+        The digest stays that of the whole plan, which people approved. A plan for one request is returned as it is.
+        Raises :class:`DisgorgeError` for a request that it is not for.
+        """
+        share = self.share_of(request)
+        if share is None and (self.together or request != self.request):
+            raise DisgorgeError(f"the plan {self.digest[:12]} is not for request {request}; plan that request")
+        if share is None or request == self.request:
+            return self
+        view = replace(self, request=request, decision=share.decision, left_out=share.left_out)
+        view.__dict__["digest"] = self.digest
+        return view
 
     @property
     def cost(self) -> Cost:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from disgorge.certificate import ALWAYS, required_checks
 from disgorge.errors import DisgorgeError
 from disgorge.method import Method
-from disgorge.plan import Action, Plan, Step, shards_after
+from disgorge.plan import Action, Plan, Share, Step, shards_after
 from disgorge.remedy_choice import Again, Hit, loss_of_use, remedies_for, retiring
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
@@ -36,6 +36,8 @@ def make_plan(
     again: Again = NOTHING,
     probes: Collection[str] = (),
     every_probe: bool = False,
+    owed: Owed | None = None,
+    together: Sequence[Share] = (),
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
@@ -46,11 +48,12 @@ def make_plan(
     cheaper remedy may do, as when a check of one does not pass. ``again`` are, by release, parts that it leaves alone
     and that are to be trained again all the same, each with the reason. ``probes`` are the statistical probes there
     are: those that the decision or the guarantee requires are run, and all of them for a guarantee below exact or with
-    ``every_probe``. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
+    ``every_probe``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed`` what all of
+    them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
     """
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
-    owed = decision.owed
+    owed = owed or decision.owed
     if owed.scope not in CARRIED_OUT and models_learned(impact):
         raise DisgorgeError(
             f"request {decision.request} is owed {owed.scope.value}, which cannot be planned: models learned from the "
@@ -89,7 +92,7 @@ def make_plan(
         *remedies,
         *endings,
         _purge(impact, retired, unfinished),
-        _report(decision),
+        *_reports(decision, together),
     ]
     chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
     guarantee = min((step.guarantee for step in chosen), default=owed.guarantee)
@@ -111,6 +114,7 @@ def make_plan(
         utility_floor=owed.utility_floor,
         full_cost=sum((hit.full_cost for hit in hits), Cost()),
         probes=tuple(wanted) if renews else (),
+        together=tuple(together),
     )
 
 
@@ -202,8 +206,8 @@ def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -
     )  # fmt: skip
 
 
-def _report(decision: Decision) -> Step:
-    return Step(
-        "report", Action.REPORT, decision.request, None, Guarantee.NONE, Cost(),
-        "Write and sign the report.",
-    )  # fmt: skip
+def _reports(decision: Decision, together: Sequence[Share]) -> Iterator[Step]:
+    words = "Write and sign the report"
+    for request in [share.request for share in together] or [decision.request]:
+        name, about = (f"report-{request}", f" on {request}") if together else ("report", "")
+        yield Step(name, Action.REPORT, request, None, Guarantee.NONE, Cost(), f"{words}{about}.")

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Sized
 
 from disgorge.evidence import Verdict
+from disgorge.plan import Plan
 from disgorge.statement import ReportCase
 from lineage.counted import counted, listed
 from lineage.records import Cost, Impact, Json, Selector
@@ -27,12 +28,19 @@ _MEANS = {
 
 
 def asked(
-    request: RemovalRequest, impact: Impact, *, again: bool = False, confirmed: bool = False, left_out: int = 0
+    request: RemovalRequest,
+    impact: Impact,
+    *,
+    again: bool = False,
+    confirmed: bool = False,
+    left_out: int = 0,
+    plan: Plan | None = None,
 ) -> Iterator[str]:
     """Yield what was asked, in sentences; ``again`` if an earlier plan had done a part when this one was made.
 
     ``left_out`` are the items that stay under a hold. ``confirmed`` if the plan removes nothing and confirms another
-    request's removal.
+    request's removal. Of a joint ``plan`` the items of this request are counted first, and then those of all of them,
+    which is what is told of after that.
     """
     verified = "was" if request.identity_verified else "was not"
     if request.ground is Defect.OWN_DECISION:
@@ -57,8 +65,16 @@ def asked(
     served = {(m.name, m.component) for hit in impact.releases for m in hit.composition.members}
     apart = [each for each in impact.affected if (each.component.name, each.component.digest) not in served]
     learned = counted(len(impact.affected) - len(apart), "trained component")
+    if plan is not None and (share := plan.share_of(request.id)) is not None:
+        yield (
+            f"That is {counted(share.items, 'item')}. The request was carried out together with "
+            f"{counted(len(plan.others), 'other')}: {listed(plan.others)}."
+        )
+        that = "Of all of them, that is"
+    else:
+        that = "That is"
     yield (
-        f"{'That is' if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
+        f"{that if not again else 'When it was planned again, that was'} {counted(impact.items, 'item')}{people} "
         f"in {counted(len(impact.shards), 'shard')}{extra}{stay}. "
         + (
             f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {listed(releases)}."

@@ -42,6 +42,7 @@ def _record(ledger: Ledger, request: str, *, until: str | None, because: str, by
         if case.closed or is_purged(ledger, case):
             raise AlreadyExecuted(f"the old weights and items of {request} are gone already, or its request is closed")
         body = {"request": request, "until": until, "because": because, "by": ledger.pseudonym(by)}
+        body |= {"plan": case.plan} if case.together else {}  # the purge of a joint plan is one for all its requests
         ledger.append("purge-held", body)
     return case_of(ledger, request)
 

@@ -5,7 +5,7 @@ steps before were done (:mod:`disgorge.foreseen`). That holds as of now: what th
 shards that it cuts, is not in it, and other work in the workspace can change it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from disgorge import mlflow_traces
 from disgorge.docket import Case, case_of, plan_of
 from disgorge.foreseen import foreseen
 from disgorge.forget_list import ForgetList, forgotten
-from disgorge.held_items import overlaps, removable
+from disgorge.held_items import items_of_all, overlaps
 from disgorge.plan import Action, Plan
 from disgorge.purge import purge_plan
 from disgorge.requests import require_fresh
 from disgorge.residue_search import wanted_of
 from disgorge.same_weights import tensors_that_go
 from disgorge.stage import stages_of
+from disgorge.together import as_one, cases_of
 from lineage import forget_dvc
 from lineage.ledger import Ledger
 
@@ -55,8 +56,11 @@ def preview(ledger: Ledger, request: str) -> Preview:
     targets = [step.detail for step in plan.steps if step.action is Action.PURGE]
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
-    items = _items(ledger, case, plan)
-    held = [f"nothing of it goes while a hold lasts: {each.words}" for each in overlaps(ledger, request, items)]
+    cases = cases_of(ledger, plan)
+    case = as_one(cases)
+    items = _items(ledger, case, plan, cases)
+    found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(ledger, name, items))
+    held = [f"nothing of it goes while a hold lasts: {words}" for words in found]
     ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
     ledger = foreseen(ledger, plan, done)
     tensors = _tensors(ledger, case, objects)
@@ -86,11 +90,11 @@ def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[
     return noted.tensors if noted.found_before is not None else tensors_that_go(ledger, objects)
 
 
-def _items(ledger: Ledger, case: Case, plan: Plan) -> frozenset[str]:
+def _items(ledger: Ledger, case: Case, plan: Plan, cases: Sequence[Case]) -> frozenset[str]:
     """Return the items that are withdrawn, and those that the plan will withdraw; the report erases what lists them."""
     listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
     items = forgotten(ledger, case) if listed else frozenset[str]()
     done = case.steps.get(plan.digest, {})
     if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
-        items = items.union(*removable(ledger, case).values())
+        items |= items_of_all(ledger, cases)
     return items

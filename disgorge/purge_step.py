@@ -3,7 +3,7 @@
 Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from disgorge.closure import by_digest, influences, lineage_closure, members_of
@@ -15,7 +15,7 @@ from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, li
 from disgorge.handed_out import bundles_with, pages_with
 from disgorge.held_items import require_purge_unheld
 from disgorge.kept_by_others import require_nothing_kept, require_nothing_made_kept
-from disgorge.near import look, recognized
+from disgorge.near import look_for_all, recognized
 from disgorge.overlap import lists_shared
 from disgorge.plan import Action, Plan, Step
 from disgorge.probes.residue import residue as judge
@@ -23,6 +23,7 @@ from disgorge.purge import purge
 from disgorge.requests import impact_as_planned
 from disgorge.residue_search import case_after, search
 from disgorge.same_weights import LEAST_BYTES, still_gone, tensors_that_go
+from disgorge.together import as_one
 from disgorge.unsearched import nameless, nobody_named, sources_still_there
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -38,16 +39,21 @@ CALIBRATED = (
 """What the thresholds of the searches after a purge rest on."""
 
 
-def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[dict[str, Json], dict[str, Json]]:
+def purge_and_look(
+    ledger: Ledger, plan: Plan, step: Step, cases: Sequence[Case]
+) -> tuple[dict[str, Json], dict[str, Json]]:
     """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
 
     The searches are run before as well, to show that they can find. Raises :class:`CertificateRefused` where something
     live learned from it, or something of it is left, :class:`~disgorge.errors.PurgeHeld` where another request's hold
     keeps some of it, and :class:`~disgorge.errors.DataHeld` while an open hold covers an item that would be lost.
     """
-    forget, likenesses = forgotten(ledger, case), forgotten_likenesses(ledger, case)
-    require_nothing_kept(ledger, case, forget)
-    require_purge_unheld(ledger, case, step.detail["shards"], forget, before=f"step {step.id}")
+    case = as_one(cases)
+    forget = forgotten(ledger, case)
+    likenesses = {item: likeness for each in cases for item, likeness in forgotten_likenesses(ledger, each).items()}
+    require_nothing_kept(ledger, cases, forget)
+    for each in cases:
+        require_purge_unheld(ledger, each, step.detail["shards"], forget, before=f"step {step.id}")
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
     require_nothing_made_kept(ledger, case, **targets)
     closures = closures_of(ledger, plan, case)
@@ -58,7 +64,8 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
         found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
         listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
     _note_controls(ledger, case, listed, targets)
-    require_purge_unheld(ledger, case, targets["shards"], forget, before=f"step {step.id}")
+    for each in cases:
+        require_purge_unheld(ledger, each, targets["shards"], forget, before=f"step {step.id}")
     tensors = still_gone(ledger, listed.tensors)
     purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
@@ -68,7 +75,7 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
             found_before=found_before,
             item_digests=forget,
             tensors=tensors,
-            near=lambda: look(ledger, case, likenesses),
+            near=lambda: look_for_all(ledger, cases),
             recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
             sources=tuple(sources_still_there(ledger, targets["shards"])),
             **targets,
@@ -77,11 +84,11 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
     residue = replace(residue, detail=residue.detail | {"calibrated": CALIBRATED})
     if residue.verdict is not Verdict.PASS:
         raise CertificateRefused(
-            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue)}); put "
-            f"that right and resume"
+            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue, plan)}); "
+            f"put that right and resume"
         )
     fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
-    result = {
+    result: dict[str, Json] = {
         "deleted": len(purged.deleted),
         "kept": list(purged.kept),
         "residuals": [
@@ -89,12 +96,18 @@ def purge_and_look(ledger: Ledger, plan: Plan, step: Step, case: Case) -> tuple[
             *bundles_with(ledger, targets["shards"]),
             *pages_with(ledger, forget),
             *reports_showing(ledger, plan.request),
-            *nobody_named(ledger, case.request),
         ],
         "residue": plain(nameless(ledger, plan.digest, residue)),
         "closures": plain(closures),
     }
-    return fact, result
+    return fact, result | _nobody_named(ledger, plan, cases, result["residuals"])
+
+
+def _nobody_named(ledger: Ledger, plan: Plan, cases: Sequence[Case], said: list[str]) -> dict[str, Json]:
+    """Return what is to be said of items that name no person: of a joint plan to those requests that ask for one."""
+    if not plan.together:
+        return {"residuals": [*said, *nobody_named(ledger, cases[0].request)]}
+    return {"residuals_of": {case.request.id: list(nobody_named(ledger, case.request)) for case in cases}}
 
 
 def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]) -> None:
@@ -112,10 +125,11 @@ def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapp
             continue  # a list that is damaged stops its own request from being closed so, not this removal
 
 
-def _first(residue: Check) -> str:
+def _first(residue: Check, plan: Plan) -> str:
     """Say where the first trace is, what shows those nobody judged, or why nobody could look."""
     unjudged = residue.detail["near-duplicates"]["not judged"]
-    shown = [f"`disgorge request near {residue.subject}` shows them"] if unjudged else []
+    commands = " or ".join(f"`disgorge request near {request}`" for request in plan.requests)
+    shown = [f"{commands} shows them"] if unjudged else []
     return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
 
 
@@ -140,7 +154,7 @@ def closures_of(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
     if left:
         raise CertificateRefused(
             f"{', '.join(left)} learned from the withdrawn data and is live, and no step of the plan takes it away; "
-            f"plan the request again with `disgorge request plan {plan.request}`"
+            f"plan the request again with `disgorge request plan {' '.join(plan.requests)}`"
         )
     return [
         lineage_closure(subject, before=before, after=live, known=known, withdrawn=withdrawn)

@@ -102,7 +102,7 @@ def require_repeatable(ledger: Ledger, plan: Plan, case: Case) -> None:
     if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
         return
     if found := unrepeatable(ledger, plan, case):
-        raise refusal(plan.request, found)
+        raise refusal(" ".join(plan.requests), found)
 
 
 def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> EnvironmentDiffers:

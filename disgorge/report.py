@@ -107,7 +107,7 @@ def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
     records = {
         "request": case.request,
         "decision": case.decision,
-        "plan": case.plan,
+        "plan": case.plan.whole,
         "evidence": case.evidence,
         "impact": case.impact,
         "compositions": dict(case.compositions),
@@ -133,7 +133,7 @@ def _same_report(folder: Path, case: ReportCase, *, public: bytes) -> None:
     members = read_members(folder)
     found = verify_members(members, folder, public_key=public)
     same = {
-        "plan.json": canonical(case.plan),
+        "plan.json": canonical(case.plan.whole),
         "evidence.json": canonical(case.evidence),
         "decision.json": canonical(case.decision),
     }

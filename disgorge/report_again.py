@@ -19,7 +19,7 @@ def write_again(ledger: Ledger, case: Case) -> Written:
     if not ((case.closed or case.partly_done) and case.report):
         raise DisgorgeError(f"request {request} is {case.state} and has no report to write again; carry it out first")
     with turn(ledger, then=f"run `disgorge request report {request} --again`"):
-        plan = begun_plan(ledger, case.report.get("plan", ""))
+        plan = begun_plan(ledger, case.report.get("plan", "")).seen_by(request)
         report = report_case(ledger, plan, case, evidence_of(ledger, case.report["evidence"]))
         if report.refusal is not None:
             raise CertificateRefused(report.refusal)

@@ -14,7 +14,8 @@ from disgorge.docket import Case, begun_plan, docket, open_case, plan_of
 from disgorge.errors import DataHeld, DisgorgeError, NotApproved, StalePlan
 from disgorge.evidence import REFERENCES, probes
 from disgorge.expected import expected
-from disgorge.held_items import Coverage, all_overlaps, held_out, require_all_unheld
+from disgorge.forget_list import forgotten_own
+from disgorge.held_items import Coverage, all_overlaps, held_out, items_of_all, require_all_unheld
 from disgorge.holding import hold_request as hold_request
 from disgorge.holds import forget_hidden, open_holds
 from disgorge.kept_records import kept_record
@@ -23,11 +24,12 @@ from disgorge.near import near_now, require_judged
 from disgorge.near_review import included_items
 from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
-from disgorge.plan import LeftOut, Plan
+from disgorge.plan import LeftOut, Plan, Share
 from disgorge.planning import make_plan
 from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
 from disgorge.request_events import told_of_extension
+from disgorge.together import as_one, cases_of, owed_together, require_begun_together, require_together
 from disgorge.training import reference_release
 from disgorge.turn import turn
 from lineage.catalog import Catalog
@@ -132,6 +134,20 @@ def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False, l
         return replace(impact, licenses=catalog.licenses(selectors, also=also)) if licenses else impact
 
 
+def impact_of_all(ledger: Ledger, cases: Sequence[Case]) -> Impact:
+    """Return what several requests touch together; errors as of :func:`impact_of`."""
+    first, *others = cases
+    if not others:
+        return impact_of(ledger, first.request)
+    items = items_of_all(ledger, cases)
+    withdrawn = {shard for case in cases for shard in case.withdrawn}
+    with Catalog.anew(ledger) as catalog:
+        check_manifests(ledger, catalog.shards())
+        selectors = selectors_of(ledger, first.request)
+        kept = frozenset[str]().union(*catalog.selected(selectors).values()) - items
+        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=kept)
+
+
 def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
     """Decide a request by the packs and record the decision with its reasons.
 
@@ -151,7 +167,7 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
-        impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]))
+        impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]), of=request_id)
     today = ledger.today()
     found = all_overlaps(ledger, case)
     decision = decide(case.judged, impact, packs, today=today, latest=ledger.latest_today())
@@ -195,7 +211,7 @@ def begun_by(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
     """Return the decision by which an execution was begun, if another asks for the same removal; None if none was."""
     if not case.withdrawn or decision.outcome is not Outcome.GRANTED or decision.owed is None:
         return None
-    plan = begun_plan(ledger, list(case.steps)[-1])
+    plan = begun_plan(ledger, list(case.steps)[-1]).seen_by(case.request.id)
     begun = next((made for made in case.decisions if made.digest == plan.decision), None)
     same = begun is not None and begun.owed is not None and begun.owed.removes_the_same(decision.owed)
     return begun if same else None
@@ -239,14 +255,98 @@ def plan_request(
     every_probe: bool = False,
     retrain_untouched: bool = False,
 ) -> Plan:
-    """Plan a granted request against the lineage as it is now, store the plan, and record its digest.
+    """Plan one granted request; see :func:`plan_requests`."""
+    asked = [request_id]
+    return plan_requests(ledger, asked, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched)
 
-    ``withdraw`` are releases to destroy whatever else could be done: the way out where a check of one does not pass.
-    ``every_probe`` adds statistical probes that nothing requires, and ``retrain_untouched`` trains again what the
-    request does not touch and what cannot be shown here by equal bits; without it such parts raise
-    :class:`~disgorge.errors.EnvironmentDiffers`.
+
+def plan_requests(
+    ledger: Ledger,
+    request_ids: Sequence[str],
+    *,
+    withdraw: Collection[str] = (),
+    every_probe: bool = False,
+    retrain_untouched: bool = False,
+) -> Plan:
+    """Plan granted requests, several of them together, against the lineage as it is now.
+
+    The plan is stored and its digest recorded. ``withdraw`` are releases to destroy whatever else could be done: the
+    way out where a check of one does not pass. ``every_probe`` adds statistical probes that nothing requires, and
+    ``retrain_untouched`` trains again what the requests do not touch and what cannot be shown here by equal bits;
+    without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. Raises :class:`DisgorgeError`, and writes
+    nothing, where one of the requests cannot be planned, or not with the others.
     """
-    case = open_case(ledger, request_id)
+    cases, decisions = _plannable(ledger, request_ids)
+    case, named = as_one(cases), " ".join(request_ids)
+    owed = owed_together(decisions)
+    for each in cases:
+        require_all_unheld(ledger, each, before="it is planned")
+    impact = impact_of_all(ledger, cases)
+    _require_work(ledger, cases, decisions, impact, anyway=bool(withdraw) or retrain_untouched)
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+        components = {component.digest: component for component in catalog.components(live=False)}
+        references = _references_of(catalog, impact)
+        elsewhere = _members_of_others(catalog, impact)
+    for change in impact.shards:
+        refuse_lost_rows(ledger, change)
+    _require_all_judged(ledger, cases, impact)
+    unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
+    together = _shares(ledger, cases, decisions)
+
+    def planned(again: Again) -> Plan:
+        return make_plan(
+            decisions[0], impact, methods(), shards=shards, components=components, references=references,
+            unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), every_probe=every_probe,
+            owed=owed, together=together,
+        )  # fmt: skip
+
+    plan = planned({})
+    left_alone = unrepeatable(ledger, plan, case, strictly=retrain_untouched)
+    if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
+        _require_news(ledger, case, impact)
+    if left_alone:
+        if not retrain_untouched:
+            raise refusal(named, left_alone)
+        plan = planned({
+            release: {
+                name: AgainHere(part.component, "; ".join(part.why), (name, part.component.digest) in elsewhere)
+                for name, part in parts.items()
+            }
+            for release, parts in left_alone.items()
+        })  # fmt: skip
+    left_out = together[0].left_out if together else _left_out(ledger, case)
+    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES), left_out=left_out)
+    ledger.objects.put(canonical(plan))
+    kept = ledger.objects.put(canonical(impact))
+    body = {"request": plan.request, "plan": plan.digest, "impact": kept}
+    ledger.append("plan", body | (_of_each(ledger, cases) if together else {}))
+    return plan
+
+
+def _of_each(ledger: Ledger, cases: Sequence[Case]) -> dict[str, Any]:
+    """Return what the fact of a joint plan says of its requests: who the others are, and what each touches by itself.
+
+    The latter is what a request is judged by when it is decided again while the plan is carried out.
+    """
+    own = {case.request.id: ledger.objects.put(canonical(impact_of(ledger, case.request))) for case in cases}
+    return {"with": [case.request.id for case in cases[1:]], "own": own}
+
+
+def _plannable(ledger: Ledger, request_ids: Sequence[str]) -> tuple[tuple[Case, ...], tuple[Decision, ...]]:
+    """Return the cases of these requests and the decisions that grant them; :class:`DisgorgeError` for any other."""
+    twice = next((name for name in request_ids if request_ids.count(name) > 1), None)
+    if twice is not None:
+        raise DisgorgeError(f"request {twice} is named twice; name every request once")
+    cases = tuple(open_case(ledger, name) for name in request_ids)
+    decisions = tuple(_granted(case) for case in cases)
+    require_begun_together(docket(ledger), cases)
+    return cases, decisions
+
+
+def _granted(case: Case) -> Decision:
+    """Return the decision by which a request is planned; :class:`DisgorgeError` says why it is not."""
+    request_id = case.request.id
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     require_current(case)
@@ -262,60 +362,83 @@ def plan_request(
             f"request {request_id} is {case.decision.outcome.value}; only a granted one is planned (`disgorge policy "
             f"explain {request_id}` says why)"
         )
-    decision = case.decision
-    require_all_unheld(ledger, case, before="it is planned")
-    impact = impact_of(ledger, case.request)
-    redecided = case.plan is not None and plan_of(ledger, case).decision != decision.digest
-    if case.partly_done and not impact.items:
+    return case.decision
+
+
+def _require_work(
+    ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision], impact: Impact, *, anyway: bool
+) -> None:
+    """Raise :class:`DisgorgeError` unless each request has something to be removed that no plan of it was begun for.
+
+    ``anyway`` lets plans pass that were begun for all of it.
+    """
+    for case in cases:
+        _refuse_rest_gone(ledger, case, impact.items if len(cases) == 1 else len(items_of_all(ledger, [case])))
+    begun = any(case.withdrawn for case in cases)
+    if begun and not anyway and not _planned_otherwise(ledger, cases, decisions):
+        _require_news(ledger, as_one(cases), impact)
+    _refuse_no_match(ledger, cases, impact)
+
+
+def _planned_otherwise(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]) -> bool:
+    """Whether the last plan of one of these requests was made for another decision, or with other requests."""
+    names = {case.request.id for case in cases}
+    return any(
+        plan.decision != decision.digest or set(plan.requests) != names
+        for case, decision in zip(cases, decisions, strict=True)
+        if case.plan is not None and (plan := plan_of(ledger, case))
+    )
+
+
+def _refuse_rest_gone(ledger: Ledger, case: Case, items: int) -> None:
+    """Raise :class:`DisgorgeError` for a request that is done but for what was held, and of which nothing is left."""
+    if case.partly_done and not items:
         _refuse_all_held(ledger, case)
         if by := case.covered_by:
             raise DisgorgeError(
-                f"{by} removed what was left of request {request_id}: close it with `disgorge request close "
-                f"{request_id} --fulfilled-by {by}`"
+                f"{by} removed what was left of request {case.request.id}: close it with `disgorge request close "
+                f"{case.request.id} --fulfilled-by {by}`"
             )
-    if case.withdrawn and not withdraw and not retrain_untouched and not redecided:
-        _require_news(ledger, case, impact)
-    with Catalog.of(ledger) as catalog:
-        shards = {shard.name: shard for shard in catalog.shards()}
-        components = {component.digest: component for component in catalog.components(live=False)}
-        references = _references_of(catalog, impact)
-        elsewhere = _members_of_others(catalog, impact)
-    if not impact.shards and not impact.affected and not impact.releases:
+
+
+def _refuse_no_match(ledger: Ledger, cases: Sequence[Case], impact: Impact) -> None:
+    """Raise :class:`DisgorgeError` for a request that matches nothing any more, alone or among others."""
+    for case in cases:
+        if len(cases) == 1 and (impact.shards or impact.affected or impact.releases):
+            continue
+        if len(cases) > 1 and (case.withdrawn or items_of_all(ledger, [case])):
+            continue
         _refuse_all_held(ledger, case)
+        name = case.request.id
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         if not case.withdrawn and (by := case.covered_by):
-            what = f"{by} removed its items: close it with `disgorge request close {request_id} --fulfilled-by {by}`"
-        raise DisgorgeError(f"request {request_id} matches nothing any more; {what}")
-    for change in impact.shards:
-        refuse_lost_rows(ledger, change)
-    require_judged(near_now(ledger, case, [change.before for change in impact.shards]), case)
-    unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
+            what = f"{by} removed its items: close it with `disgorge request close {name} --fulfilled-by {by}`"
+        raise DisgorgeError(f"request {name} matches nothing any more; {what}")
+    if not impact.shards and not impact.affected and not impact.releases:
+        names = ", ".join(case.request.id for case in cases)
+        raise DisgorgeError(f"requests {names} match nothing any more; go on with `disgorge request resume`")
 
-    def planned(again: Again) -> Plan:
-        return make_plan(
-            decision, impact, methods(), shards=shards, components=components, references=references,
-            unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), every_probe=every_probe,
-        )  # fmt: skip
 
-    plan = planned({})
-    left_alone = unrepeatable(ledger, plan, case, strictly=retrain_untouched)
-    if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
-        _require_news(ledger, case, impact)
-    if left_alone:
-        if not retrain_untouched:
-            raise refusal(request_id, left_alone)
-        plan = planned({
-            release: {
-                name: AgainHere(part.component, "; ".join(part.why), (name, part.component.digest) in elsewhere)
-                for name, part in parts.items()
-            }
-            for release, parts in left_alone.items()
-        })  # fmt: skip
-    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES), left_out=_left_out(ledger, case))
-    ledger.objects.put(canonical(plan))
-    kept = ledger.objects.put(canonical(impact))
-    ledger.append("plan", {"request": request_id, "plan": plan.digest, "impact": kept})
-    return plan
+def _require_all_judged(ledger: Ledger, cases: Sequence[Case], impact: Impact) -> None:
+    """Raise :class:`DisgorgeError` for near-duplicates that nobody has looked at and none of the requests removes."""
+    going = items_of_all(ledger, cases) if len(cases) > 1 else frozenset[str]()
+    for case in cases:
+        require_judged(near_now(ledger, case, [change.before for change in impact.shards], besides=going), case)
+
+
+def _shares(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]) -> tuple[Share, ...]:
+    """Return the shares of several requests in their joint plan; nothing for one request."""
+    if len(cases) == 1:
+        return ()
+    return tuple(
+        Share(
+            request=case.request.id,
+            decision=decision.digest,
+            items=len(items_of_all(ledger, [case]) | forgotten_own(ledger, case)),
+            left_out=_left_out(ledger, case),
+        )
+        for case, decision in zip(cases, decisions, strict=True)
+    )
 
 
 def require_current(case: Case) -> None:
@@ -334,7 +457,7 @@ def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
         raise DisgorgeError(
             f"request {case.request.id} is being carried out and touches nothing that was not planned; go on with "
             f"`disgorge request resume {case.request.id}`, or have a release destroyed whose check does not pass with "
-            f"`disgorge request plan {case.request.id} --withdraw RELEASE`"
+            f"`disgorge request plan {' '.join(case.requests)} --withdraw RELEASE`"
         )
 
 
@@ -395,11 +518,14 @@ def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component
     }
 
 
-def impact_as_planned(ledger: Ledger, plan: Plan) -> Impact:
-    """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for."""
+def impact_as_planned(ledger: Ledger, plan: Plan, *, of: str | None = None) -> Impact:
+    """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for.
+
+    ``of`` a joint plan's request, the impact of that one by itself.
+    """
     for fact in ledger.facts("plan", "fulfilled"):
         if fact.body["plan"] == plan.digest:
-            return kept_record(ledger, Impact, fact.body["impact"])
+            return kept_record(ledger, Impact, fact.body.get("own", {}).get(of) or fact.body["impact"])
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
 
 
@@ -413,13 +539,18 @@ def approve_plan(
     case = open_case(ledger, request_id)
     require_current(case)
     plan = plan_of(ledger, case)
+    cases = cases_of(ledger, plan)
+    require_together(cases, plan)
+    for other in cases:
+        require_current(other)
     if len(digest) < 12 or not plan.digest.startswith(digest):
         raise StalePlan(
             f"{digest!r} is not the digest of the plan of {request_id}, which is {plan.digest[:12]}; read that plan, "
             f"then approve its digest"
         )
     require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
-    require_all_unheld(ledger, case, before="its plan is approved")
+    for other in cases:
+        require_all_unheld(ledger, other, before="its plan is approved")
     who = ledger.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
@@ -432,7 +563,7 @@ def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:
     if not started and ledger.lineage_head() != plan.lineage_head:
         raise StalePlan(
             f"the lineage changed since the plan of {plan.request} was made; plan again with `disgorge request plan "
-            f"{plan.request}` and have that plan approved"
+            f"{' '.join(plan.requests)}` and have that plan approved"
         )
 
 
@@ -451,7 +582,7 @@ def require_approved(case: Case, plan: Plan) -> None:
         raise NotApproved(
             f"{'; '.join(plan.warnings)}, and none does: accept it with `disgorge request approve {plan.request} "
             f"{plan.digest[:12]} --by NAME --accept-utility-loss`, or have the release destroyed with "
-            f"`disgorge request plan {plan.request} --withdraw {lost}`"
+            f"`disgorge request plan {' '.join(plan.requests)} --withdraw {lost}`"
         )
 
 

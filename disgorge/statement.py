@@ -18,7 +18,7 @@ from disgorge.evidence import Evidence
 from disgorge.fact_check import steps_recorded
 from disgorge.inclusion import Proved
 from disgorge.limits import not_shown
-from disgorge.plan import Plan
+from disgorge.plan import Plan, Share
 from disgorge.predicate import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -33,6 +33,7 @@ from disgorge.predicate import (
     subjects_of,
 )
 from disgorge.tolerance import DEFAULT, Tolerance
+from lineage.counted import counted
 from lineage.records import Composition, Cost, Impact, Json, digest_of, plain
 from policies.decision import Decision
 from policies.request import RemovalRequest
@@ -153,6 +154,11 @@ class ReportCase:
         return subjects_of(self.plan, self.compositions, certified=self.certificate is not None)
 
     @property
+    def share(self) -> Share | None:
+        """The request's share of a joint plan, None where the plan is for this request alone."""
+        return self.plan.share_of(self.request.id)
+
+    @property
     def deadline(self) -> dt.date | None:
         """By when the request must be answered, an extension counted."""
         return self.until or (self.decision.owed.deadline if self.decision.owed else None)
@@ -178,7 +184,17 @@ def always_not_promised(plan: Plan) -> tuple[str, ...]:
     """Return the sentences that no report under this plan may leave out."""
     caveats = [step.caveat for step in remedy_steps(plan) if step.caveat]
     kept = [f"The request is fulfilled only in part: {each.words}." for each in plan.left_out]
-    return tuple(dict.fromkeys((*kept, *caveats, *ALWAYS_NOT_PROMISED)))
+    return tuple(dict.fromkeys((*kept, *_of_all(plan), *caveats, *ALWAYS_NOT_PROMISED)))
+
+
+def _of_all(plan: Plan) -> list[str]:
+    """Say what a report under a joint plan tells of all its requests, and not of this one alone."""
+    if not plan.together:
+        return []
+    return [
+        f"The removal was carried out together with that for {counted(len(plan.others), 'other request')}: what was "
+        "measured, and what it took, is of all of them; no part of it was measured for this one apart."
+    ]
 
 
 def statement_of(case: ReportCase, files: Mapping[str, str]) -> dict[str, Json]:

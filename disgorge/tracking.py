@@ -108,6 +108,7 @@ class Tracking:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._parent: str | None = None
+        self._joint = False
 
     def start(
         self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard], done: Sequence[StepDone] = ()
@@ -116,6 +117,7 @@ class Tracking:
 
         That is the run of a step that was done and not heard of, and runs of the request's earlier plans.
         """
+        self._joint = bool(plan.together)
         with self.store.client() as client:
             self._parent = self._execution(client, plan.digest)
             if self._parent is None:
@@ -126,11 +128,14 @@ class Tracking:
                     "disgorge.regime": request.regime,
                     "disgorge.guarantee": plan.guarantee.label,
                 }
-                self._parent = self._run(client, f"removal {request.id}", tags)
+                if plan.together:
+                    tags |= {"disgorge.requests": ", ".join(plan.requests)}
+                self._parent = self._run(client, f"removal {', '.join(plan.requests)}", tags)
             client.update_run(self._parent, status=RUNNING)  # a run that ended in a refusal goes on
             _put(client, self._parent, _cost("expected", plan.cost) | _cost("full-retraining", plan.full_cost), {})
             _inputs(client, self._parent, shards, context="removal")
-            self._close_earlier_plans(client, request.id)
+            for name in plan.requests:
+                self._close_earlier_plans(client, name)
         for step, seconds, result in done:
             self.step(step, seconds, result)
 
@@ -159,7 +164,7 @@ class Tracking:
         with self.store.client() as client:
             parent = self._started()
             _put(client, parent, metrics, tags)
-            client.log_artifacts(parent, str(bundle), "report")
+            client.log_artifacts(parent, str(bundle), f"report/{evidence.request}" if self._joint else "report")
             client.set_terminated(parent, status="FINISHED" if verdict == "certified" else "FAILED")
 
     def left_open(self, plan: str) -> bool:

@@ -98,7 +98,7 @@ def report_case(
         request=case.request,
         impact=impact,
         decision=case.decision,
-        plan=plan,
+        plan=plan.seen_by(case.request.id),
         evidence=evidence,
         certificate=certificate,
         refusal=refusal,
@@ -157,7 +157,7 @@ def key_of(ledger: Ledger) -> "Key":
 
 def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
     """Return everything that the steps of a plan measured so far."""
-    results = case.done(plan.digest)
+    results, whole = case.done(plan.digest), plan.requests[0]
     examinations = examinations_of(ledger, plan)
     subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
     checks: list[Check] = [check for found in examinations.values() for check in found.checks]
@@ -173,6 +173,7 @@ def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
         if step.action is Action.PURGE and result:
             closures = [restore(Check, found) for found in result["closures"]]
             residue = with_names(ledger, plan.digest, restore(Check, result["residue"]))
+            closures = [replace(each, subject=plan.request) if each.subject == whole else each for each in closures]
             checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
         if step.action is Action.CONFIRM and result:
             checks += [with_names(ledger, plan.digest, restore(Check, result["residue"]))]
@@ -225,7 +226,8 @@ def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[
     said: list[str] = []
     for step in plan.steps:
         result = done.get(step.id, {})
-        said += [*result.get("residuals", []), *result.get("kept", [])]
+        said += [*result.get("residuals", []), *result.get("residuals_of", {}).get(plan.request, [])]
+        said += result.get("kept", [])
     if drawn:
         said.append(
             "The samples drawn before removal are part of this report and of the evidence it names; whoever holds the "

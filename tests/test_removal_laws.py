@@ -30,6 +30,7 @@ from tests.toys import (
     person,
     populate,
     remove,
+    remove_together,
     served,
     toy_of,
     train,
@@ -147,12 +148,16 @@ def test_5_two_removals_commute(trained: Trained) -> None:
     if not FULL and trained.toy.spec.method == "compartmental_diffusion":
         pytest.skip("four removals of the slowest method: in the second tier")
     first, second = trained.toy.spec.shards[:2]
-    one, other = trained.copy("law-5-ab"), trained.copy("law-5-ba")
+    one, other, together = trained.copy("law-5-ab"), trained.copy("law-5-ba"), trained.copy("law-5-joint")
+    asked = ([Selector("shard", first)], [person(one, second, 1)])
     for ledger, order in ((one, (0, 1)), (other, (1, 0))):
-        asked = ([Selector("shard", first)], [person(ledger, second, 1)])
         for number in order:
             remove(ledger, asked[number], request_id=f"R-{number}")
     assert served(one, trained.release) == served(other, trained.release)
+    done = remove_together(together, {f"R-{number}": selectors for number, selectors in enumerate(asked)})
+    assert done.reports.keys() == {"R-0", "R-1"}
+    assert served(together, trained.release) == served(one, trained.release)
+    assert bytes_by_name(together, trained.release) == bytes_by_name(one, trained.release)
 
 
 def test_6_removing_nothing_is_the_identity(trained: Trained) -> None:

@@ -3,7 +3,7 @@
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from disgorge.method import Items, Toy, method_named
 from disgorge.plan import Action, Plan, Step
 from disgorge.registry import Registrar, Unregistered
 from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request, plan_requests
 from disgorge.tracking import Untracked
 from disgorge.training import Made, make
 from lineage.catalog import Catalog
@@ -155,6 +155,15 @@ def remove(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "
     """One removal through the whole pass."""
     granted_plan(ledger, selectors, request_id=request_id)
     return carry(ledger, request_id)
+
+
+def remove_together(ledger: Ledger, asked: Mapping[str, Sequence[Selector]]) -> Executed:
+    """Several removals in one plan, by the requests' ids."""
+    for request_id, selectors in asked.items():
+        filed_and_decided(ledger, selectors, request_id=request_id)
+    plan = plan_requests(ledger, list(asked))
+    approve_plan(ledger, plan.request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    return carry(ledger, plan.request)
 
 
 def served(ledger: Ledger, release: str) -> str:

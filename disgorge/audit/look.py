@@ -113,7 +113,9 @@ class Look:
         """
         withdrawal = self.withdrawals[shard]
         case = self.cases.get(withdrawal.request)
-        if case is None or case.closed or entry.seq > withdrawal.seq or is_late(case, self.today):
+        if case is None or case.closed or entry.seq > withdrawal.seq:
+            return False
+        if any(is_late(self.cases[request], self.today) for request in case.requests):
             return False
         return entry.record.digest in self.planned(withdrawal.plan)
 

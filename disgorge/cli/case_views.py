@@ -41,6 +41,7 @@ def summary(case: "Case") -> dict[str, Any]:
         "holds": hold_values(case),
         "purge_held_until": case.purge_held,
         "plan_digest": case.plan,
+        "planned_with": [name for name in case.together if name != case.request.id],
         "approvals": len(set(case.approvals.get(case.plan or "", []))),
         "steps_done": list(case.steps.get(case.plan or "", {})),
         "report": case.report,
@@ -356,8 +357,12 @@ def print_plan(plan: "Plan", *, done: dict[str, Any]) -> None:
             f"{release}: evidence about {show.seconds(seconds.evidence)}, out of service about "
             f"{show.seconds(seconds.out_of_service)}"
         )
-    for left in plan.left_out:
-        show.paragraph(f"fulfills the request only in part: {left.words}", indent=2)
+    for share in plan.together:
+        show.line(f"{share.request}: {counted(share.items, 'item')}")
+    shares = {share.request: share.left_out for share in plan.together} or {"the request": plan.left_out}
+    for name, left_out in shares.items():
+        for left in left_out:
+            show.paragraph(f"fulfills {name} only in part: {left.words}", indent=2)
     show.line(f"checks required: {', '.join(plan.required)}; statistical probes: {', '.join(plan.probes) or 'none'}")
     show.line(f"expected cost: {show.cost(plan.cost)}; training everything again: {show.cost(plan.full_cost)}")
     for words in plan.warnings:

@@ -90,7 +90,9 @@ def grant(
 
 
 def plan(
-    request: Id,
+    requests: Annotated[
+        list[str], typer.Argument(help="Ids of the requests; several are planned together.", metavar="REQUEST...")
+    ],
     withdraw: Annotated[
         list[str] | None, typer.Option("--withdraw", help="Destroy this release, whatever else could be done.")
     ] = None,
@@ -108,14 +110,15 @@ def plan(
 ) -> None:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs.
 
+    Several requests get one plan: their items are withdrawn together, each part is trained once, each has its report.
     Exit 4 where components that it leaves alone were made in another environment and cannot be compared here.
     """
-    from disgorge.requests import plan_request
+    from disgorge.requests import plan_requests
     from lineage.ledger import Ledger
     from lineage.records import plain
 
-    made = plan_request(
-        Ledger.open(), request, withdraw=withdraw or (), every_probe=every_probe, retrain_untouched=retrain_untouched
+    made = plan_requests(
+        Ledger.open(), requests, withdraw=withdraw or (), every_probe=every_probe, retrain_untouched=retrain_untouched
     )
     if as_json:
         value = {"digest": made.digest, "plan": made, "cost": plain(made.cost), "warnings": made.warnings}

@@ -115,7 +115,7 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
 
     ledger, count = Ledger.open(), worker_count()
     case = case_of(ledger, request)
-    if resume and case.closed and case.report:
+    if resume and case.closed and case.report and not _others_left(ledger, case):
         return _say_finished(ledger, case, as_json=as_json)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
         begun = "nothing of this plan" if case.steps else "nothing of it"
@@ -142,6 +142,15 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
             on_words=told.say,
         )
     _conclude(plan, executed, as_json=as_json)
+
+
+def _others_left(ledger: "Ledger", case: "Case") -> bool:
+    """Whether another request of a joint plan has no report yet."""
+    from disgorge.docket import docket
+
+    cases = docket(ledger)
+    others = [cases[name] for name in case.together]
+    return any(not each.closed and not each.partly_done and each.plan == case.plan for each in others)
 
 
 def _say_finished(ledger: "Ledger", case: "Case", *, as_json: bool) -> None:
@@ -238,9 +247,13 @@ def _conclude(plan: "Plan", executed: "Executed", *, as_json: bool) -> None:
             "full_retraining": full,
             "utility": executed.utility,
         }
+        if executed.reports:
+            value |= {"reports": {name: str(bundle) for name, bundle in executed.reports.items()}}
         show.write_json(value)
     else:
-        show.line(f"{executed.verdict}; the report is {executed.bundle}, to hand over: {executed.bundle}.zip")
+        for name, bundle in (executed.reports or {"": executed.bundle}).items():
+            about = f" on {name}" if name else ""
+            show.line(f"{executed.verdict}; the report{about} is {bundle}, to hand over: {bundle}.zip")
         _say_pdf(executed.bundle)
         show.utility(executed.utility)
         show.line(f"took {show.cost(cost)}, checks included; training everything again: {_share(cost, full)}")

@@ -180,7 +180,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
         value: dict[str, Any] = {
             "request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes,
             "earlier": earlier_values(earlier), "now": holds,
-            "plan": plan, "warnings": plan.warnings if plan else (),
+            "plan": plan and plan.whole, "warnings": plan.warnings if plan else (),
         }  # fmt: skip
         show.write_json(summary(case) | value)
         return
@@ -216,6 +216,7 @@ def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> Non
             ("outdated", case.outdated),
             ("legal hold", ("lifted" if case.lifted else "yes") if asked.legal_hold else None),
             ("on hold", _holds(case)),
+            ("planned with", [name for name in case.together if name != asked.id]),
             ("closed", ending_words(case)),
             ("report", case.report["bundle"] if case.report else None),
             ("verdict", case.report["verdict"] if case.report else None),

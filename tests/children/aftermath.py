@@ -23,7 +23,7 @@ def under_way(workspace: Path, plan: Plan) -> None:
     """Assert what must hold whenever a removal is cut short: the chain, and nothing deleted that is not replaced."""
     ledger = Ledger.open(workspace)
     facts = list(ledger.facts())
-    assert plan.request in docket(ledger)
+    assert set(plan.requests) <= docket(ledger).keys()
     ended = {step.id for step in plan.steps if step.action in ENDS} <= steps_done(facts, plan)
     if not ended:
         (purge,) = (step for step in plan.steps if step.action is Action.PURGE)
@@ -56,10 +56,13 @@ def finished(workspace: Path, undisturbed: Path, plan: Plan, *, forgotten: froze
     for kind in ("release", "report", "request-closed", "purged", "shard", "shard-withdrawn", "component-retired"):
         assert stripped(ledger, kind) == stripped(other, kind), kind
     _in_order(ledger, facts, plan)
-    case = docket(ledger)[plan.request]
-    assert (case.closed, case.report["verdict"]) == ("done", "certified")
+    for request in plan.requests:
+        case = docket(ledger)[request]
+        assert (case.closed, case.report["verdict"]) == ("done", "certified")
     reports = ledger.workspace / "reports"
-    assert sorted(path.name for path in reports.iterdir()) == [plan.request, f"{plan.request}.zip"]
+    assert sorted(path.name for path in reports.iterdir()) == sorted(
+        name for request in plan.requests for name in (request, f"{request}.zip")
+    )
     public = (ledger.home / "public.pem").read_bytes()
     for bundle in reports.iterdir():
         assert verify_bundle(bundle, public_key=public).verdict == "certified"

@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from disgorge.plan import Plan
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request
+from disgorge.requests import approve_plan, decide_request, file_request, plan_request, plan_requests
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
 from lineage.records import Selector
@@ -23,7 +23,7 @@ from policies.taxonomy import Defect
 from tests.children import aftermath
 from tests.children.nursery import Ended, the_nursery
 from tests.tier import tally
-from tests.toys import granted_plan, person, populate, toy_of, train
+from tests.toys import filed_and_decided, granted_plan, person, populate, toy_of, train
 
 Change = tuple[str, str, str]
 
@@ -53,7 +53,7 @@ class Removal:
 
     def carry(self, workspace: Path, **order: Any) -> Ended:
         """Carry the removal out, or go on with it, in a process of its own."""
-        return the_nursery().run("carry", workspace, request="R-1", **order)
+        return the_nursery().run("carry", workspace, **{"request": "R-1"} | order)
 
     def resume(self, workspace: Path, **order: Any) -> None:
         """Go on with the removal in a new process; it must be certified."""
@@ -100,7 +100,8 @@ class Removal:
 def removal(kind: str, method: str = "averages") -> Removal:
     """Train a toy, have a removal approved, and carry it out once in a copy.
 
-    ``retrain`` takes out a person, ``subtract`` a whole shard, ``withdraw`` everything built on a shard.
+    ``retrain`` takes out a person, ``subtract`` a whole shard, ``withdraw`` everything built on a shard, ``together``
+    a person and a whole shard, for two requests of one plan.
     """
     folder = Path(mkdtemp(prefix=f"{kind}-{method}-", dir=the_nursery().folder))
     ledger = Ledger.init(folder / "approved")
@@ -109,10 +110,14 @@ def removal(kind: str, method: str = "averages") -> Removal:
         toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
     populate(ledger, toy, folder / "sources")
     train(ledger, toy)
-    selectors = [person(ledger, "shard-3", 1) if kind == "retrain" else Selector("shard", "shard-2")]
+    a_person, a_shard = [person(ledger, "shard-3", 1)], [Selector("shard", "shard-2")]
+    asked = {"retrain": [a_person], "together": [a_person, a_shard]}.get(kind, [a_shard])
     with Catalog.of(ledger) as catalog:
-        forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
-    plan = ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
+        selected = [catalog.selected(selectors) for selectors in asked]
+    forgotten = frozenset(digest for each in selected for digests in each.values() for digest in digests)
+    plan = joint_plan(ledger, *asked) if kind == "together" else (
+        ordered_plan(ledger, asked[0]) if kind == "withdraw" else granted_plan(ledger, asked[0])
+    )  # fmt: skip
     shutil.copytree(folder / "approved", folder / "undisturbed")
     record, start = folder / "changes.json", time.perf_counter()
     ended = the_nursery().run("carry", folder / "undisturbed", request="R-1", record=str(record))
@@ -120,6 +125,16 @@ def removal(kind: str, method: str = "averages") -> Removal:
     assert (ended.code, ended.out) == (0, "certified"), ended
     changes = [(step, event, path) for step, event, path in json.loads(record.read_text())]
     return Removal(folder, plan, forgotten, changes, seconds)
+
+
+def joint_plan(ledger: Ledger, *asked: list[Selector]) -> Plan:
+    """Have several requests granted, planned together and approved."""
+    names = [f"R-{number}" for number in range(1, len(asked) + 1)]
+    for name, selectors in zip(names, asked, strict=True):
+        filed_and_decided(ledger, selectors, request_id=name)
+    plan = plan_requests(ledger, names)
+    approve_plan(ledger, names[-1], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    return plan
 
 
 def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:

@@ -1,0 +1,714 @@
+"""Several requests, one plan: their items go together, each part is trained once, and each request has its report."""
+
+import base64
+import datetime as dt
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from disgorge.amend import amend_request
+from disgorge.audit import audit
+from disgorge.containment import take_back
+from disgorge.docket import case_of, docket
+from disgorge.errors import (
+    AlreadyExecuted,
+    BundleBroken,
+    CertificateRefused,
+    DataHeld,
+    DisgorgeError,
+    PurgeHeld,
+    StalePlan,
+)
+from disgorge.execute import execute
+from disgorge.findings import OVERDUE
+from disgorge.forget_list import ForgetList
+from disgorge.holding import hold_request
+from disgorge.jobs import Done, Here, Job, OnProgress, unseen
+from disgorge.near import near_now
+from disgorge.near_review import judge_distinct
+from disgorge.plan import Action, Plan, Step
+from disgorge.purge_hold import due, hold_purge
+from disgorge.purge_preview import preview
+from disgorge.registry import Unregistered
+from disgorge.report import verify_bundle
+from disgorge.report_again import write_again
+from disgorge.request_events import record_event
+from disgorge.requests import (
+    approve_plan,
+    decide_request,
+    deny_request,
+    file_request,
+    impact_as_planned,
+    impact_of,
+    plan_request,
+    plan_requests,
+)
+from disgorge.signing import open_envelope, read_or_make_key, sign
+from disgorge.together import owed_together
+from disgorge.tracking import Untracked
+from lineage.errors import UnknownRecord
+from lineage.ledger import Ledger
+from lineage.records import Selector, canonical
+from policies.decision import Decision, Owed
+from policies.events import EventKind
+from policies.pack import load_packs
+from policies.request import Standing
+from policies.taxonomy import Defect, Family, Guarantee, Outcome, Scope
+from tests import lookalikes
+from tests.disgorge.test_execute import Contrary
+from tests.toys import (
+    StoppedError,
+    bytes_by_name,
+    carry,
+    filed_and_decided,
+    is_contained,
+    live_shards,
+    person,
+    populate,
+    served,
+    stopped,
+    toy_of,
+    train,
+)
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+RELEASE = "toy-averages"
+ASKED = ("R-1", "R-2", "R-3")
+KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}
+"""R-1 asks for a person of shard-3, one of whose items R-3 asks for as well."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained toy in which three requests are granted; every test works on a copy."""
+    folder = tmp_path_factory.mktemp("joint")
+    ledger, toy = Ledger.init(folder / "workspace", clock=lambda: NOW), toy_of("averages", 3)
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-1")
+    for name, keys in KEYS.items():
+        filed_and_decided(ledger, [Selector("key", key) for key in keys], request_id=name)
+    return ledger.workspace
+
+
+@pytest.fixture
+def ledger(trained: Path, tmp_path: Path) -> Ledger:
+    """A copy of it."""
+    return at(Path(shutil.copytree(trained, tmp_path / "workspace")), NOW.date())
+
+
+def at(workspace: Path, day: dt.date) -> Ledger:
+    """The workspace on some day."""
+    return Ledger.open(workspace, clock=lambda: dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
+
+
+def approved(ledger: Ledger, requests: Iterable[str] = ASKED, *, by: str = "R-3") -> Plan:
+    """Plan requests together, and approve that by naming one of them."""
+    plan = plan_requests(ledger, list(requests))
+    approve_plan(ledger, by, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    return plan
+
+
+def states(ledger: Ledger) -> dict[str, str]:
+    """Where each request stands."""
+    return {name: case.state for name, case in docket(ledger).items()}
+
+
+# One joint removal, looked at from all sides
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A joint removal that was carried out, and its plan."""
+
+    ledger: Ledger
+    plan: Plan
+
+    def bundle(self, request: str) -> Path:
+        """The report of a request."""
+        return self.ledger.workspace / "reports" / request
+
+    def record(self, request: str, name: str) -> dict[str, object]:
+        """A record of a report."""
+        return dict(json.loads((self.bundle(request) / f"{name}.json").read_bytes()))
+
+    def not_promised(self, request: str) -> str:
+        """What a signed statement does not promise."""
+        envelope = json.loads((self.bundle(request) / "statement.json").read_bytes())
+        return " ".join(json.loads(base64.b64decode(envelope["payload"]))["predicate"]["not_promised"])
+
+
+@pytest.fixture(scope="module")
+def joint(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Joint:
+    """Three requests planned together, approved by naming the last and carried out by naming the second."""
+    folder = tmp_path_factory.mktemp("carried-out")
+    ledger = at(Path(shutil.copytree(trained, folder / "workspace")), NOW.date())
+    plan = approved(ledger)
+    done = carry(ledger, "R-2")
+    assert (done.request, done.verdict, done.bundle.name) == ("R-2", "certified", "R-2")
+    assert [bundle.name for bundle in done.reports.values()] == list(ASKED) == list(done.reports)
+    return Joint(ledger, plan)
+
+
+def test_all_are_done_and_the_audit_is_clean(joint: Joint) -> None:
+    assert states(joint.ledger) == dict.fromkeys(ASKED, "done")
+    assert not audit(joint.ledger)
+    assert not list((joint.ledger.home / "private" / "executions").iterdir())
+    with pytest.raises(AlreadyExecuted, match="R-1 is closed"):
+        carry(joint.ledger, "R-1")
+
+
+def test_what_is_common_is_done_once(joint: Joint) -> None:
+    facts = list(joint.ledger.facts())
+    assert [fact.body["step"] for fact in facts if fact.kind == "step"] == [step.id for step in joint.plan.steps]
+    assert sorted(fact.body["name"] for fact in facts if fact.kind == "shard-withdrawn") == [
+        "shard-2", "shard-3", "shard-4",
+    ]  # fmt: skip
+    assert sum(fact.kind == "purged" for fact in facts) == 1
+    assert [step.subject for step in joint.plan.steps if step.action is Action.REPORT] == list(ASKED)
+
+
+@pytest.mark.parametrize("request_id", ASKED)
+def test_each_report_verifies_by_itself_and_is_about_its_own_request(joint: Joint, request_id: str) -> None:
+    public, workspace = (joint.ledger.home / "public.pem").read_bytes(), joint.ledger.workspace
+    for bundle in (joint.bundle(request_id), joint.bundle(request_id).with_suffix(".zip")):
+        found = verify_bundle(bundle, public_key=public, level="ledger", workspace=workspace)
+        assert (found.request, found.plan, found.verdict) == (request_id, joint.plan.digest, "certified")
+    own, others = {"R-1": 3, "R-2": 2, "R-3": 2}[request_id], [name for name in ASKED if name != request_id]
+    assert f"Carried out together with {', '.join(others)}: {own} items that went are its own." in found.words
+    assert "together with that for 2 other requests" in joint.not_promised(request_id)
+    page = (joint.bundle(request_id) / "report.html").read_text()
+    assert f"That is {own} items. The request was carried out together with 2 others" in page
+    assert "Of all of them, that is 6 items of 4 people in 3 shards" in page
+    assert joint.record(request_id, "evidence")["request"] == request_id
+    assert joint.record(request_id, "decision")["request"] == request_id
+
+
+def test_no_report_tells_what_another_request_selects(joint: Joint) -> None:
+    theirs = {name: {s.value for s in docket(joint.ledger)[name].request.selectors} for name in ASKED}
+    for name in ASKED:
+        text = b"".join(path.read_bytes() for path in joint.bundle(name).rglob("*") if path.suffix != ".pdf").decode(
+            "latin-1"
+        )
+        for other in set(ASKED) - {name}:
+            assert not [value for value in theirs[other] - theirs[name] if value in text]
+            assert docket(joint.ledger)[other].request.digest not in text
+
+
+def test_a_report_is_written_again_for_one_request(joint: Joint, tmp_path: Path) -> None:
+    ledger = Ledger.open(Path(shutil.copytree(joint.ledger.workspace, tmp_path / "workspace")))
+    shutil.rmtree(ledger.workspace / "reports" / "R-2")
+    (ledger.workspace / "reports" / "R-2.zip").unlink()
+    assert write_again(ledger, case_of(ledger, "R-2")).verdict == "certified"
+    assert verify_bundle(ledger.workspace / "reports" / "R-2").request == "R-2"
+    assert not audit(ledger)
+
+
+def swap_request(joint: Joint, files: dict[str, bytes]) -> None:
+    """Another request of the same plan in the place of this one."""
+    files["request.json"] = (joint.bundle("R-1") / "request.json").read_bytes()
+
+
+def swap_decision(joint: Joint, files: dict[str, bytes]) -> None:
+    """Its decision."""
+    files["decision.json"] = (joint.bundle("R-1") / "decision.json").read_bytes()
+
+
+def swap_evidence(joint: Joint, files: dict[str, bytes]) -> None:
+    """Its evidence."""
+    files["evidence.json"] = (joint.bundle("R-1") / "evidence.json").read_bytes()
+
+
+def swap_facts(joint: Joint, files: dict[str, bytes]) -> None:
+    """Its facts."""
+    for name in ("ledger-slice.jsonl", "ledger-proofs.json"):
+        files[name] = (joint.bundle("R-1") / name).read_bytes()
+
+
+def more_items(joint: Joint, files: dict[str, bytes]) -> None:
+    """More items than were its own."""
+    plan = json.loads(files["plan.json"])
+    plan["together"][1]["items"] = 200
+    files["plan.json"] = canonical(plan)
+
+
+def leave_itself_out(joint: Joint, files: dict[str, bytes]) -> None:
+    """A plan that is not for it."""
+    plan = json.loads(files["plan.json"])
+    del plan["together"][1]
+    files["plan.json"] = canonical(plan)
+
+
+@pytest.mark.parametrize(
+    "change", [swap_request, swap_decision, swap_evidence, swap_facts, more_items, leave_itself_out]
+)
+@pytest.mark.parametrize("signed", [False, True], ids=["edited", "signed anew"])
+def test_a_report_that_was_changed_is_refused(
+    joint: Joint, tmp_path: Path, change: Callable[[Joint, dict[str, bytes]], None], signed: bool
+) -> None:
+    bundle = Path(shutil.copytree(joint.bundle("R-2"), tmp_path / "R-2"))
+    key = read_or_make_key(joint.ledger.home / "private" / "signing.pem")
+    public = (joint.ledger.home / "public.pem").read_bytes()
+    for name in ("certificate.pdf", "certificate.pdf.sig"):
+        (bundle / name).unlink()
+    files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "statement.json"}
+    statement = open_envelope((bundle / "statement.json").read_bytes(), public=public).statement
+    statement["predicate"]["pdf"] = False
+    if signed:
+        change(joint, files)
+    statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in files.items()}
+    (bundle / "statement.json").write_bytes(sign(statement, key=key))
+    if not signed:
+        assert verify_bundle(bundle, public_key=public).verdict == "certified"  # only what follows is wrong
+        change(joint, files)
+    for name, data in files.items():
+        (bundle / name).write_bytes(data)
+    with pytest.raises(BundleBroken):
+        verify_bundle(bundle, public_key=public, level="ledger")
+
+
+# As many trainings as for one
+
+
+class Counting(Here):
+    """Trains in this process, and counts what it trained."""
+
+    def __init__(self, ledger: Ledger, trained: list[str]) -> None:
+        super().__init__(ledger)
+        self.trained = trained
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Count the jobs that are trainings, not questions to models."""
+        wanted = list(jobs)
+        self.trained += [job.name for job in wanted if "questions" not in job.recipe]
+        return super().run(wanted, on_progress=on_progress)
+
+
+def identity(runner: Counting) -> Counting:
+    """The runner given."""
+    return runner
+
+
+def toy_with_requests(folder: Path, keys: Iterable[str]) -> Ledger:
+    """A toy in which a part is calibrated on every shard, and a granted request for each of some keys."""
+    ledger, toy = Ledger.init(folder / "workspace"), toy_of("averages", 3)
+    toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
+    populate(ledger, toy, folder / "sources")
+    train(ledger, toy)
+    for number, key in enumerate(keys):
+        filed_and_decided(ledger, [Selector("key", key)], request_id=f"R-{number}")
+    return ledger
+
+
+def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
+    ledger = toy_with_requests(tmp_path, [f"shard-2-{row}" for row in range(10)])
+    alone = at(Path(shutil.copytree(ledger.workspace, tmp_path / "alone")), NOW.date())
+    names, counted = [f"R-{number}" for number in range(10)], {}
+    for which, asked in ((ledger, names), (alone, names[:1])):
+        approved(which, asked, by=asked[-1])
+        removal, evidence = Counting(which, []), Counting(which, [])
+        carry(which, asked[0], runner=removal, independent=partial(identity, evidence))
+        counted[len(asked)] = (
+            sorted(removal.trained),
+            len(evidence.trained),
+        )  # which part is run twice, its time decides
+    assert counted[10] == counted[1]
+    assert counted[1] == ([f"{RELEASE}/mean/shard-2", f"{RELEASE}/tilt"], 7)
+    assert states(ledger) == dict.fromkeys(names, "done")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_together_comes_to_what_one_after_another_comes_to(
+    joint: Joint, ledger: Ledger, order: tuple[int, ...]
+) -> None:
+    """Also where one item is asked for by two requests, and the second finds less than it asked for."""
+    for number in order:
+        approved(ledger, [ASKED[number]], by=ASKED[number])
+        carry(ledger, ASKED[number])
+    assert served(ledger, RELEASE) == served(joint.ledger, RELEASE)
+    assert bytes_by_name(ledger, RELEASE) == bytes_by_name(joint.ledger, RELEASE)
+    assert {name: shard.digest for name, shard in live_shards(ledger).items()} == {
+        name: shard.digest for name, shard in live_shards(joint.ledger).items()
+    }
+
+
+# What is not planned, or not carried out any more
+
+
+def unknown(ledger: Ledger) -> list[str]:
+    """One that nobody filed."""
+    return ["R-1", "R-9"]
+
+
+def twice(ledger: Ledger) -> list[str]:
+    """One is named twice."""
+    return ["R-1", "R-2", "R-1"]
+
+
+def undecided(ledger: Ledger) -> list[str]:
+    """One that is filed, and not decided."""
+    file(ledger, "R-4")
+    return ["R-1", "R-4"]
+
+
+def denied(ledger: Ledger) -> list[str]:
+    """One that is closed."""
+    deny_request(ledger, "R-2", reason="other")
+    return ["R-1", "R-2"]
+
+
+def held(ledger: Ledger) -> list[str]:
+    """One that is on hold."""
+    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+    return ["R-1", "R-2"]
+
+
+def begun(ledger: Ledger) -> list[str]:
+    """One that is being carried out by itself."""
+    approved(ledger, ["R-2"], by="R-2")
+    stopped(ledger, Action.PROBE, "R-2")
+    return ["R-1", "R-2"]
+
+
+def other_scope(ledger: Ledger) -> list[str]:
+    """One of which everything built on the data has to go."""
+    order(ledger, "R-4")
+    return ["R-1", "R-4"]
+
+
+def no_match(ledger: Ledger) -> list[str]:
+    """One that selects nothing."""
+    file(ledger, "R-4", key="nobody-has-this-key")
+    decide_request(ledger, "R-4", load_packs())
+    return ["R-1", "R-4"]
+
+
+def file(ledger: Ledger, name: str, *, key: str = "shard-1-1") -> None:
+    """File a withdrawal."""
+    file_request(
+        ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+        selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
+        facts={"all_theirs": True},
+    )  # fmt: skip
+
+
+def order(ledger: Ledger, name: str, *, key: str = "shard-1-1") -> None:
+    """File and decide a regulator's order: everything built on the data has to go, and two people approve."""
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
+        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
+    )  # fmt: skip
+    assert decide_request(ledger, name, load_packs()).outcome is Outcome.GRANTED
+
+
+REFUSED: dict[Callable[[Ledger], list[str]], str] = {
+    unknown: "no request 'R-9'",
+    twice: "R-1 is named twice",
+    undecided: "R-4 is not decided",
+    denied: "R-2 is closed",
+    held: "R-2 is on hold",
+    begun: "R-2 is being carried out; finish it with `disgorge request resume R-2`",
+    other_scope: "R-1 and R-4 cannot share a plan: influence is owed to the one and whole-lineage to the other",
+    no_match: "R-4",
+}
+
+
+@pytest.mark.parametrize("asked", REFUSED, ids=lambda asked: asked.__name__)
+def test_what_cannot_be_planned_together_is_one_line_and_writes_nothing(
+    ledger: Ledger, asked: Callable[[Ledger], list[str]]
+) -> None:
+    requests = asked(ledger)
+    before = (ledger.home / "ledger.jsonl").read_bytes()
+    with pytest.raises((DisgorgeError, UnknownRecord), match=REFUSED[asked]) as refused:
+        plan_requests(ledger, requests)
+    assert "\n" not in str(refused.value)
+    assert (ledger.home / "ledger.jsonl").read_bytes() == before
+
+
+def amend(ledger: Ledger) -> str:
+    """It asks for something else."""
+    amend_request(ledger, "R-2", selectors=[Selector("key", "shard-1-1")])
+    return "R-1 has no plan"
+
+
+def deny(ledger: Ledger) -> str:
+    """It is closed."""
+    deny_request(ledger, "R-2", reason="other")
+    return "R-1 has no plan"
+
+
+def plan_alone(ledger: Ledger) -> str:
+    """It is planned by itself."""
+    plan_request(ledger, "R-2")
+    return "R-1 has no plan"
+
+
+def hold(ledger: Ledger) -> str:
+    """It is put on hold."""
+    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+    return r"R-2 was put on hold \(litigation\) before it was started.*without it with `disgorge request plan R-1 R-3`"
+
+
+def deny_by_rule(ledger: Ledger) -> str:
+    """It is decided anew, otherwise."""
+    decision = case_of(ledger, "R-2").decision
+    assert decision is not None
+    body = {
+        "request": "R-2",
+        "decision": json.loads(canonical(replace(decision, decided=NOW.date(), category="other"))),
+    }
+    ledger.append("decision", body)
+    return "R-2 was decided again"
+
+
+@pytest.mark.parametrize("change", [amend, deny, plan_alone, hold, deny_by_rule])
+def test_when_one_request_changes_all_are_planned_again(ledger: Ledger, change: Callable[[Ledger], str]) -> None:
+    approved(ledger)
+    words = change(ledger)
+    shards = live_shards(ledger)
+    with pytest.raises((DisgorgeError, UnknownRecord), match=words):
+        carry(ledger, "R-1")
+    assert not any(case.steps for case in docket(ledger).values())
+    assert live_shards(ledger) == shards
+    plan = approved(ledger, ["R-1", "R-3"], by="R-1")
+    assert plan.requests == ("R-1", "R-3")
+    assert states(ledger)["R-1"] == states(ledger)["R-3"] == "approved"
+
+
+def test_who_left_a_plan_is_not_removed_with_the_others(ledger: Ledger) -> None:
+    approved(ledger)
+    amend(ledger)
+    approved(ledger, ["R-1", "R-3"], by="R-1")
+    assert carry(ledger, "R-3").verdict == "certified"
+    assert states(ledger) == {"R-1": "done", "R-2": "filed", "R-3": "done"}
+    assert live_shards(ledger)["shard-2"].count == 12
+
+
+def test_a_held_item_of_another_request_is_not_destroyed(ledger: Ledger) -> None:
+    """The hold comes after the approval, on an item that one of the requests removes."""
+    approved(ledger)
+    file(ledger, "H-1", key="shard-2-0")
+    hold_request(ledger, "H-1", on=True, reason="litigation", by="Ann")
+    with pytest.raises(DataHeld, match=r"request R-2 stops before its first step.*H-1 holds 1 of 2 items"):
+        carry(ledger, "R-1")
+    with pytest.raises(DataHeld, match="R-2 stops before it is planned"):
+        plan_requests(ledger, ["R-1", "R-2"])
+    assert not any(case.steps for case in docket(ledger).values())
+
+
+def test_what_one_request_leaves_out_stays_and_the_others_are_done(ledger: Ledger) -> None:
+    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-2-0")])
+    decide_request(ledger, "R-2", load_packs())
+    plan = approved(ledger)
+    assert [(share.items, sum(each.items for each in share.left_out)) for share in plan.together] == [
+        (3, 0), (1, 1), (2, 0),
+    ]  # fmt: skip
+    done = carry(ledger, "R-1")
+    assert states(ledger) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
+    assert "Fulfilled only in part" in verify_bundle(done.reports["R-2"]).words
+    assert "Fulfilled only in part" not in verify_bundle(done.reports["R-1"]).words
+    assert live_shards(ledger)["shard-2"].count == 11
+    with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
+        carry(ledger, "R-2")
+    hold_request(ledger, "R-2", on=False, reason="returned", selectors=[Selector("key", "shard-2-0")])
+    approved(ledger, ["R-2"], by="R-2")
+    carry(ledger, "R-2")
+    assert states(ledger)["R-2"] == "done"
+    assert not list((ledger.home / "private" / "executions").iterdir())
+    assert not audit(ledger)
+
+
+def test_two_people_approve_where_one_request_needs_two(ledger: Ledger) -> None:
+    for name, key in (("R-4", "shard-1-1"), ("R-5", "shard-1-2")):
+        order(ledger, name, key=key)
+    plan = plan_requests(ledger, ["R-4", "R-5"])
+    assert plan.approvals == 2
+    approve_plan(ledger, "R-4", plan.digest, approver="ann")
+    with pytest.raises(DisgorgeError, match="1 of 2 approvals"):
+        carry(ledger, "R-5")
+    approve_plan(ledger, "R-5", plan.digest, approver="bea")
+    carry(ledger, "R-5")
+    assert states(ledger)["R-4"] == states(ledger)["R-5"] == "done"
+    assert not audit(ledger)
+
+
+# Interrupted
+
+
+def test_a_failed_check_leaves_all_undone(ledger: Ledger) -> None:
+    approved(ledger)
+    with pytest.raises(CertificateRefused, match=r"the requests stay open, the signed refusals are .*R-1, .*R-3"):
+        carry(ledger, "R-2", independent=lambda: Contrary(ledger))
+    assert states(ledger) == dict.fromkeys(ASKED, "executing")
+    for name in ASKED:
+        assert verify_bundle(ledger.workspace / "reports" / name).verdict == "refused"
+    carry(ledger, "R-3")
+    assert states(ledger) == dict.fromkeys(ASKED, "done")
+    assert not audit(ledger)
+
+
+def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(ledger: Ledger) -> None:
+    plan = approved(ledger)
+    stopped(ledger, Action.PURGE, "R-1")
+    assert not audit(ledger)
+    assert states(ledger) == dict.fromkeys(ASKED, "executing")
+    late = at(ledger.workspace, dt.date(2028, 1, 1))
+    assert sorted(found.where for found in audit(late) if found.rule == OVERDUE) == list(ASKED)
+    for name in ASKED:
+        with pytest.raises(DisgorgeError, match="being carried out"):
+            deny_request(ledger, name, reason="other")
+        with pytest.raises(DisgorgeError, match="together with"):
+            plan_request(ledger, name)
+    hold_request(ledger, "R-3", on=True, reason="litigation", by="Ann")
+    with pytest.raises(DisgorgeError, match="R-3 was put on hold"):
+        carry(ledger, "R-1")
+    hold_request(ledger, "R-3", on=False, reason="over")
+    record_event(ledger, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
+    with pytest.raises(DisgorgeError, match="run `disgorge request decide R-2` again"):
+        carry(ledger, "R-1")
+    before = case_of(ledger, "R-2").decisions[-1]
+    assert decide_request(ledger, "R-2", load_packs()) == before  # by what it touches itself, and not by all of it
+    assert [impact_as_planned(ledger, plan, of=name).items for name in (None, *ASKED)] == [6, 3, 2, 2]
+    until = NOW.date() + dt.timedelta(days=5)
+    hold_purge(ledger, "R-2", until=until, because="trial", by="Ann")
+    assert not due(ledger)
+    with pytest.raises(PurgeHeld, match="on hold until"):
+        carry(ledger, "R-1")
+    assert len(preview(ledger, "R-3").paths) == len(preview(ledger, "R-1").paths) > 2
+    later = at(ledger.workspace, until)
+    assert set(due(later)) == set(ASKED)
+    carry(later, "R-3")
+    assert states(later) == dict.fromkeys(ASKED, "done")
+    assert not audit(later)
+
+
+def test_killed_between_two_reports_the_others_are_still_written(ledger: Ledger) -> None:
+    approved(ledger)
+    with pytest.raises(StoppedError):
+        stop_before_report(ledger, "R-2")
+    assert states(ledger) == {"R-1": "done", "R-2": "executing", "R-3": "executing"}
+    assert not audit(ledger)
+    carry(ledger, "R-1")  # it is done, and those that it was planned with are not
+    assert states(ledger) == dict.fromkeys(ASKED, "done")
+    assert not audit(ledger)
+
+
+def test_what_stops_one_report_stops_no_other(ledger: Ledger) -> None:
+    approved(ledger)
+    with pytest.raises(StoppedError):
+        stop_before_report(ledger, "R-1")
+    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+    with pytest.raises(DisgorgeError, match="R-2 was put on hold"):
+        carry(ledger, "R-1")
+    assert states(ledger) == {"R-1": "done", "R-2": "on-hold", "R-3": "done"}
+    hold_request(ledger, "R-2", on=False, reason="over")
+    assert carry(ledger, "R-3").request == "R-3"
+    assert states(ledger) == dict.fromkeys(ASKED, "done")
+    assert not audit(ledger)
+
+
+def stop_before_report(ledger: Ledger, request: str) -> None:
+    """Carry out, and be killed before the report on a request."""
+
+    def stop(step: Step) -> None:
+        if step.action is Action.REPORT and step.subject == request:
+            raise StoppedError
+
+    execute(
+        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+        registrar=Unregistered(), observer=Untracked(), on_step=stop,
+    )  # fmt: skip
+
+
+def test_a_joint_plan_that_was_begun_is_planned_again_together(ledger: Ledger) -> None:
+    """A release is destroyed because its check does not pass: for all of them, or for none."""
+    approved(ledger)
+    stopped(ledger, Action.PROBE, "R-1")
+    with pytest.raises(DisgorgeError, match="request R-1 is being carried out together with R-3; plan them together"):
+        plan_requests(ledger, ["R-1", "R-2"])
+    plan = plan_requests(ledger, ["R-3", "R-1", "R-2"], withdraw=[RELEASE])
+    assert {share.request: share.items for share in plan.together} == {"R-1": 3, "R-2": 2, "R-3": 2}
+    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    carry(ledger, "R-2")
+    assert states(ledger) == dict.fromkeys(ASKED, "done")
+    assert not audit(ledger)
+    assert not list((ledger.home / "private" / "executions").iterdir())
+
+
+def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(ledger: Ledger) -> None:
+    approved(ledger)
+    stopped(ledger, Action.WITHDRAW_ITEMS, "R-1")
+    assert take_back(ledger, "R-1", by="Ann", registrar=Unregistered()) == (
+        f"{RELEASE}@live stays out of service: request R-2 contains it as well",
+    )
+    assert is_contained(ledger, RELEASE)
+    with pytest.raises(StalePlan, match=r"R-1 is closed .*plan the others again with `disgorge request plan R-2 R-3`"):
+        carry(ledger, "R-2")
+    approved(ledger, ["R-2", "R-3"], by="R-2")
+    carry(ledger, "R-2")
+    assert states(ledger) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
+    assert not audit(ledger)
+
+
+# Near-duplicates
+
+
+def test_a_near_duplicate_is_judged_for_its_own_request(tmp_path: Path) -> None:
+    ledger = Ledger.init(tmp_path / "workspace")
+    train(ledger, lookalikes.populate(ledger, tmp_path / "sources"))
+    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-1")
+    filed_and_decided(ledger, [Selector("key", "shard-4-1")], request_id="R-2")
+    with pytest.raises(DisgorgeError, match="near-duplicates of request R-1"):
+        plan_requests(ledger, ["R-2", "R-1"])
+    case = case_of(ledger, "R-1")
+    found = near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards]).unjudged
+    filed_and_decided(ledger, [Selector("item", found[0].digest)], request_id="R-3")
+    joint = plan_requests(ledger, ["R-2", "R-1", "R-3"])  # the copy goes too, so nobody has to look at it
+    assert [share.items for share in joint.together] == [1, 3, 1]
+    judge_distinct(ledger, case, [(item.digest, item.near) for item in found], by="ann", because="another place")
+    plan = approved(ledger, ["R-2", "R-1"], by="R-2")
+    stopped(ledger, Action.PURGE, "R-2")
+    listed = ForgetList(ledger, plan.digest)
+    assert {len(listed.own(name)) for name in plan.requests} == {1, 3}
+    carry(ledger, "R-2")
+    assert {states(ledger)[name] for name in ("R-1", "R-2")} == {"done"}
+
+
+# What is owed together
+
+
+OWED = Owed(
+    guarantee=Guarantee.APPROXIMATE, families=(Family.RETRAINING, Family.COMPARTMENTALIZATION), scope=Scope.INFLUENCE,
+    deadline=None, acknowledge_by=None, approvals=1, evidence=("membership",), notices=(), utility_floor=None,
+)  # fmt: skip
+
+
+def decided(name: str, **owed: object) -> Decision:
+    """A decision that owes this."""
+    return Decision(
+        request=name, outcome=Outcome.GRANTED, category="c", owed=replace(OWED, **owed),  # type: ignore[arg-type]
+        refusal=None, reasons=(), packs="0" * 64, decided=NOW.date(),
+    )  # fmt: skip
+
+
+def test_together_the_strongest_is_owed() -> None:
+    strict: Mapping[str, object] = {
+        "guarantee": Guarantee.EXACT, "families": (Family.RETRAINING,), "approvals": 2, "evidence": ("canaries",),
+        "utility_floor": 0.9,
+    }  # fmt: skip
+    for decisions in ([decided("R-1", **strict), decided("R-2")], [decided("R-2"), decided("R-1", **strict)]):
+        owed = owed_together(decisions)
+        assert owed is not None
+        assert (owed.guarantee, owed.families, owed.approvals, owed.utility_floor) == (
+            Guarantee.EXACT, (Family.RETRAINING,), 2, 0.9,
+        )  # fmt: skip
+        assert set(owed.evidence) == {"membership", "canaries"}
+    with pytest.raises(DisgorgeError, match=r"no kind of removal is admitted for both.*plan R-2 apart"):
+        owed_together([decided("R-1", **strict), decided("R-2", families=(Family.DATASET_EMULATION,))])

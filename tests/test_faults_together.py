@@ -1,0 +1,36 @@
+"""Two requests of one plan whose execution is killed: whichever of them is resumed, both end as if nothing had been.
+
+The kills are those of :mod:`tests.test_faults`.
+"""
+
+import random
+
+import pytest
+
+from disgorge.docket import docket
+from lineage.ledger import Ledger
+from tests.children.removals import removal
+from tests.tier import amount
+
+
+def test_a_joint_removal_killed_before_every_step() -> None:
+    wanted = removal("together")
+    assert wanted.plan.requests == ("R-1", "R-2")
+    workspace = wanted.copy("steps")
+    for number, step in enumerate(wanted.plan.steps):
+        assert wanted.kill(workspace, request=f"R-{number % 2 + 1}", die_at_step=step.id)
+    wanted.resume(workspace, request="R-1")
+    wanted.check(workspace)
+
+
+@pytest.mark.parametrize("number", range(amount(2, 24)))
+def test_a_joint_removal_killed_inside_a_step(number: int) -> None:
+    """Half of them where it hurts most: while the purge, or one of the two reports, is written."""
+    wanted = removal("together")
+    late = [place for place, (step, _, _) in enumerate(wanted.changes, 1) if "purge" in step or "report" in step]
+    places = late if number % 2 else wanted.spread()
+    workspace, rng = wanted.copy(f"inside-{number}"), random.Random(number)
+    assert wanted.kill(workspace, die_at=rng.choice(places))
+    if any(not case.closed for case in docket(Ledger.open(workspace)).values()):
+        wanted.resume(workspace, request=f"R-{number % 2 + 1}")
+    wanted.check(workspace)
