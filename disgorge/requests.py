@@ -43,6 +43,7 @@ from policies.held import PACK as HOUSE
 from policies.held import holding_reasons, put_on_hold
 from policies.pack import Pack
 from policies.request import RemovalRequest, Standing
+from policies.review import is_decided_on_review
 from policies.taxonomy import Defect, Outcome
 
 
@@ -152,8 +153,9 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     """Decide a request by the packs and record the decision with its reasons.
 
     While another request's open hold covers some of the items it would remove, it is on hold, and a reason names that
-    request. One made again because of an event that says the same as before is confirmed, not repeated: what a person
-    granted, planned and approved by it stands. An extension that was told in time stays with a deadline that moved.
+    request. One made again, because of an event or after a person decided, that says what the packs said before is
+    confirmed, not repeated: what a person granted, planned and approved by it stands. An extension that was told in
+    time stays with a deadline that moved.
     """
     from policies.pack import decide
 
@@ -195,12 +197,14 @@ def _require_holding_packs(case: Case, packs: Sequence[Pack]) -> None:
 
 
 def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
-    """Return the earlier decision that stands after one made again because of events; None if the new one counts.
+    """Return the earlier decision that stands after one made again; None if the new one counts.
 
-    That is the one that holds where the new one says the same. It is also the one by which an execution was begun where
-    that is still granted and asks for the same removal: what was begun is finished by the plan there is.
+    That is the one that holds where the packs say the same again, after an event or after a person decided. It is also
+    the one by which an execution was begun where that is still granted and asks for the same removal: what was begun is
+    finished by the plan there is.
     """
-    if not case.new_events or case.rescoped:
+    by_a_person = case.decision is not None and is_decided_on_review(case.decision)
+    if case.rescoped or not (case.new_events or by_a_person):
         return None
     if case.by_packs is not None and decision.says_the_same(case.by_packs):
         return case.decision

@@ -119,6 +119,19 @@ def test_an_event_is_a_fact_without_personal_data_and_outdates_the_decision(ledg
     assert case.request.identity_verified is False, "what was filed stays as it was filed"
 
 
+def test_what_a_person_granted_stands_when_the_packs_say_the_same_again(ledger: Ledger) -> None:
+    filed(ledger, verified=False)
+    packs = load_packs()
+    waits = decide_request(ledger, "R-1", packs)
+    granted = grant_request(ledger, "R-1", by="Ann", reason="seen in person")
+    assert (waits.outcome, granted.outcome) == (Outcome.NEEDS_REVIEW, Outcome.GRANTED)
+    plan = plan_request(ledger, "R-1")
+    assert decide_request(ledger, "R-1", packs) == granted
+    assert case_of(ledger, "R-1").plan == plan.digest
+    gdpr = [pack for pack in packs if pack.pack == "gdpr"]
+    assert decide_request(ledger, "R-1", gdpr).outcome is Outcome.NEEDS_REVIEW, "other packs were asked"
+
+
 def test_events_recorded_late_and_in_another_order_decide_the_same(ledger: Ledger) -> None:
     happened = [
         (EventKind.IDENTITY_ASKED, dt.date(2026, 11, 4)),
