@@ -411,8 +411,8 @@ def test_a_folder_that_is_read_only_is_read_and_says_so_when_written(tmp_path: P
     in_shell(
         """
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"
-        d verify ledger verify; d audit audit; d refused request hold R-1 --lift --reason other
-        umount -l "$1"; cd "$1"; d again request hold R-1 --lift --reason other
+        d verify ledger verify; d audit audit; d refused request hold R-1 --reason other
+        umount -l "$1"; cd "$1"; d again request hold R-1 --reason other; d lifted request hold R-1 --lift --reason over
         """,
         workspace,
     )
@@ -420,7 +420,7 @@ def test_a_folder_that_is_read_only_is_read_and_says_so_when_written(tmp_path: P
     refused = told(workspace, "refused")
     assert refused.code == 3, refused
     assert rows()["folder read-only"][0] in said(refused)
-    assert told(workspace, "again").code == 0
+    assert (told(workspace, "again").code, told(workspace, "lifted").code) == (0, 0)
     wanted.resume(workspace)
     wanted.check(workspace)
     tally("damages", "folder read-only", detected=1, recovered=1)

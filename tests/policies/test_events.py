@@ -111,8 +111,9 @@ def test_an_event_entered_late_gives_what_it_would_have_given_in_time(request, i
 
 NOTICE = {f"dmca_{part}": True for part in ("signature", "work", "material", "contact", "good_faith", "accuracy")}
 UPHELD = {"withdrawal_upheld": True}
+ORDER = {"order_reference": "C-1", "order_deadline": "2027-01-01", "order_scope": "whole-lineage"}
 KEEPS = [
-    ("regulator-order", Standing.REGULATOR, {"order_reference": "C-1", "order_deadline": "2027-01-01"}, "order_stayed",
+    ("regulator-order", Standing.REGULATOR, ORDER, "order_stayed",
      [("stayed", {}), ("stay-lifted", {}), ("order-changed", {})]),
     ("contract", Standing.CONTRIBUTOR, {}, "contract_disputed",
      [("suit-filed", {}), ("settled", UPHELD), ("judgment", UPHELD)]),
