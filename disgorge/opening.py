@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from disgorge.certificate import ALWAYS
 from disgorge.evidence import Check, Verdict
 from disgorge.plan import Action, Step
-from disgorge.prose import asker, before, day
+from disgorge.prose import asker, before, day, shared
 from disgorge.statement import ReportCase
 from lineage.counted import counted, listed
 from policies.taxonomy import Defect
@@ -83,7 +83,7 @@ def _parts(case: ReportCase) -> Iterator[str]:
     if any(step.action is Action.WITHDRAW_ITEMS for step in finished):
         changes = case.plan.shard_changes
         rows = sum(change.removed for change in changes)
-        yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}"
+        yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}{shared(case)}"
         if not case.impact.affected:
             yield "no recorded model had learned from them"
     for action, words in _REMEDIES.items():

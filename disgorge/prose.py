@@ -148,6 +148,14 @@ def before(case: ReportCase) -> Iterator[str]:
         yield f"By then {parts} had been removed or trained again: {listed(sorted(retired))}."
 
 
+def shared(case: ReportCase) -> str:
+    """Say that rows went for other requests too, and how many items are this one's own; "" for a plan of one."""
+    if case.share is None:
+        return ""
+    others = counted(len(case.plan.others), "other request")
+    return f", for this request ({counted(case.share.items, 'item')}) and {others} together"
+
+
 def done(case: ReportCase) -> Iterator[str]:
     """Yield what was done, in sentences."""
     finished = [step for step in case.plan.steps if step.id in case.steps_done]
@@ -164,7 +172,7 @@ def done(case: ReportCase) -> Iterator[str]:
         rows = sum(change.removed for change in changes)
         yield (
             f"{counted(rows, 'row')} {'was' if rows == 1 else 'were'} taken out of "
-            f"{counted(len(changes), 'shard')}."
+            f"{counted(len(changes), 'shard')}{shared(case)}."
             + (f" Nothing is left of {listed(gone)}, which no longer {_plural('exists', gone)}." if gone else "")
         )
     yield from (f"Not removed: {each.words}. So the request is fulfilled only in part." for each in case.plan.left_out)

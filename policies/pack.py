@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lineage.counted import counted
 from lineage.records import digest_of
 from policies.case_files import CARRIED
 from policies.conditions import parse
@@ -160,10 +161,25 @@ def _check_deadline(deadline: Deadline, facts: Mapping[str, FactSpec], where: st
 
 def _problems(errors: Sequence[Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:
     """Return validation errors in one line: rule by its id, field by its path, what is allowed."""
-    said = [_problem(error, value, origins) for error in errors[:3]]
-    if len(errors) > 3:
-        said.append(f"and {len(errors) - 3} more")
+    alike: dict[object, list[Any]] = {}
+    for error in errors:
+        alike.setdefault(_as_written(error, origins), []).append(error)
+    groups = list(alike.values())
+    said = [_problem(first, value, origins) + _in_more_rows(more) for first, *more in groups[:3]]
+    if len(groups) > 3:
+        said.append(f"and {len(groups) - 3} more")
     return "; ".join(dict.fromkeys(said))
+
+
+def _as_written(error: Mapping[str, Any], origins: Mapping[int, Origin]) -> object:
+    """Return what tells one mistake from another: that of a rule with `each` is one, however many rows it is of."""
+    number, *path = (*error["loc"][1:], None) if error["loc"][:1] == ("rules",) else (None,)
+    origin = origins.get(number) if isinstance(number, int) else None
+    return (id(origin.rule), *path, error["msg"]) if origin is not None else (*error["loc"], error["msg"])
+
+
+def _in_more_rows(more: Sequence[Any]) -> str:
+    return f", and alike in {counted(len(more), 'more row')}" if more else ""
 
 
 def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:

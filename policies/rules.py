@@ -207,8 +207,12 @@ class Effect:
     def __post_init__(self) -> None:
         if self.outcome is Outcome.GRANTED and self.guarantee is None:
             raise ValueError("a rule that grants must say which `guarantee` is owed")
-        if (self.outcome is Outcome.DENIED) != (self.refusal is not None):
-            raise ValueError("a rule that denies, and only such a rule, has a `refusal`")
+        if self.outcome is Outcome.DENIED and self.refusal is None:
+            raise ValueError(
+                f"a rule that denies has a `refusal`, which is the reason; give one of {', '.join(Refusal)}"
+            )
+        if self.outcome is not Outcome.DENIED and self.refusal is not None:
+            raise ValueError("only a rule with `outcome: denied` has a `refusal`; take it out, or let the rule deny")
         if self.outcome is Outcome.ON_HOLD and not self.category:
             raise ValueError("a rule that puts on hold must say its `category`")
         if self.families is not None and not self.families:
@@ -268,7 +272,8 @@ class Rule:
         if not self.all_read and self.then.outcome not in (None, Outcome.NEEDS_REVIEW):
             raise ValueError(
                 f"its source, or that of a period in it, was not read (`read: false`), so its outcome can only be "
-                f"needs-review, not {self.then.outcome}; read the text, or give the period a rule of its own"
+                f"needs-review, not {self.then.outcome}; read the text, give the period a rule of its own, or, in a "
+                "table, the rows that were read a table and a rule of their own"
             )
 
     @property

@@ -258,7 +258,7 @@ def print_course(case: "Case", holds: "Now", happened: "Sequence[Happened]") -> 
     told_below = case.decision.duties if case.decision and case.decision.outcome.value == "denied" else ()
     if set(holds.owed) <= set(told_below):
         if holds.owed:
-            show.line("  - What is owed with the refusal, and by when, stands below.")
+            show.paragraph("  - What is owed with the refusal, and by when, stands below.", indent=2)
     else:
         print_owed_on_refusal(case)
     typer.echo()

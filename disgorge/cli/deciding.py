@@ -1,6 +1,7 @@
 """``disgorge request``: decisions about a request, by the packs and by people, up to an approved plan."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,9 +21,16 @@ from disgorge.cli.show import AsJson
 from policies.held import duties
 from policies.taxonomy import Outcome, Refusal, Scope
 
+if TYPE_CHECKING:
+    from disgorge.docket import Case
+    from policies.pack import Pack
+
 
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
-    """Judge a request by the policy packs and record the decision with its reasons."""
+    """Judge a request by the policy packs and record the decision with its reasons.
+
+    A request under a regime of your own is decided, and decided again, with the --packs that it was filed with.
+    """
     from disgorge.docket import case_of
     from disgorge.earlier import earlier_requests
     from disgorge.kept_by_others import keepers
@@ -31,11 +39,10 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     from lineage.ledger import Ledger
     from lineage.records import plain
     from policies.explain import explain
-    from policies.pack import load_packs
 
     ledger = Ledger.open()
-    judged = load_packs(packs)
-    before = case_of(ledger, request).decision
+    case = case_of(ledger, request)
+    judged, before = packs_judging(case, packs), case.decision
     decision = decide_request(ledger, request, judged)
     earlier = earlier_requests(ledger, request)
     if as_json:
@@ -249,13 +256,27 @@ def extend(
     as_json: AsJson = False,
 ) -> None:
     """Extend the deadline as far as the rules allow."""
+    from disgorge.docket import case_of
     from disgorge.requests import extend_deadline
     from lineage.ledger import Ledger
-    from policies.pack import load_packs
 
     require_reason(reason)
-    until = extend_deadline(Ledger.open(), request, load_packs(packs), reason=reason)
+    ledger = Ledger.open()
+    until = extend_deadline(ledger, request, packs_judging(case_of(ledger, request), packs), reason=reason)
     said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
+
+
+def packs_judging(case: "Case", source: Path | None) -> "tuple[Pack, ...]":
+    """Return the packs to judge a request by; :class:`BadRequest` where none of them covers its regime.
+
+    Without that, a request filed under a pack of one's own would be decided as if no rule existed for it.
+    """
+    from policies.facts import require_regimes
+    from policies.pack import load_packs
+
+    packs = load_packs(source)
+    require_regimes([case.request.regime], packs, ground=case.request.ground)
+    return packs
 
 
 def require_name(by: str, does: str) -> None:

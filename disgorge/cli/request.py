@@ -37,7 +37,8 @@ app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_he
 
 Id = Annotated[str, typer.Argument(help="Id of the request.", metavar="REQUEST")]
 Packs = Annotated[
-    Path | None, typer.Option("--packs", help="Folder of policy packs to judge by, instead of those shipped.")
+    Path | None,
+    typer.Option("--packs", help="A policy pack, or a folder of them, to judge by instead of those shipped."),
 ]
 Many = list[str] | None
 

@@ -10,7 +10,8 @@ from disgorge.caveats import caveats
 from disgorge.limits import ALWAYS_NOT_SHOWN, not_shown, of_the_machine
 from disgorge.opening import opening
 from disgorge.page import render, render_certificate
-from disgorge.plan import Action, LeftOut
+from disgorge.plan import Action, LeftOut, Share
+from disgorge.prose import done
 from disgorge.statement import ALWAYS_NOT_PROMISED, ReportCase
 from lineage.records import Impact
 from policies.request import Standing
@@ -123,6 +124,17 @@ def test_what_was_done_is_told_as_it_was_done() -> None:
     assert "nothing of it was found in the places searched" in made.shown
     assert "compliance with any law" in made.not_promised
     assert "until an auditor re-executes the removal" in made.not_promised
+
+
+def test_what_was_done_for_several_requests_together_says_how_much_is_this_ones() -> None:
+    made = case()
+    decided = made.plan.decision
+    shares = tuple(Share(name, decided, items) for name, items in ((made.request.id, 11), ("R-8", 139)))
+    together = replace(made, plan=replace(made.plan, together=shares))
+    words = "150 rows were taken out of 1 shard, for this request (11 items) and 1 other request together"
+    assert opening(together).done.startswith(f"{words}, 1 component was dropped")
+    assert f"{words}." in [*done(together)]
+    assert "together" not in opening(made).done
 
 
 def test_a_refused_removal_shows_and_promises_nothing() -> None:

@@ -3,9 +3,12 @@
 import pytest
 
 from policies.cases import run_cases, run_files
+from policies.conditions import IMPACT_NAMES, REQUEST_NAMES
 from policies.errors import BadPack, PolicyError
+from policies.events import EventKind
 from policies.new_pack import begin
 from policies.pack import load_pack, load_packs
+from policies.taxonomy import Refusal
 
 
 def begun(folder, name="acme-terms"):
@@ -24,7 +27,7 @@ def test_a_pack_that_was_begun_loads_and_its_cases_pass(tmp_path):
     assert any(rule.then.deadline for rule in pack.rules)
     assert any(rule.then.on_refusal for rule in pack.rules)
     results = run_cases(path, load_packs())
-    assert [result.problems for result in results] == [()] * 4
+    assert [result.problems for result in results] == [()] * 6
     assert {f"acme-terms/{rule.id}" for rule in pack.rules} <= {
         f"{said.pack}/{said.rule}" for result in results if result.decision for said in result.decision.reasons
     }
@@ -32,11 +35,37 @@ def test_a_pack_that_was_begun_loads_and_its_cases_pass(tmp_path):
 
 def test_once_its_text_is_read_the_right_grants_and_the_case_says_so(tmp_path):
     path = begun(tmp_path)
-    text = path.read_text().replace("    read: false\n", "")
+    text = path.read_text().replace("    read: false\n", "").replace(", read: false}", ", read: true}")
     path.write_text(text.replace("      category: removal\n", "      outcome: granted\n      category: removal\n"))
     assert not load_pack(path).unread
     first, *_ = run_cases(path, ())
     assert first.problems == ("outcome: wanted needs-review, came granted",)
+
+
+def test_the_duty_of_a_refusal_is_fulfilled_by_telling_it(tmp_path):
+    duties = [duty for rule in load_pack(begun(tmp_path)).rules for duty in rule.then.on_refusal]
+    assert [duty.done_by for duty in duties] == [EventKind.REFUSAL_TOLD]
+
+
+def test_once_a_law_of_the_table_is_read_its_exception_denies(tmp_path):
+    path = begun(tmp_path)
+    text = path.read_text().replace("since: 2000-01-01, read: false", "since: 2000-01-01, read: true")
+    path.write_text(
+        text.replace(
+            '    read: "{read}"\n',
+            '    read: "{read}"\n    then: {outcome: denied, refusal: claim-not-covered}\n',
+        )
+    )
+    problems = {result.name: result.problems for result in run_cases(path, ())}
+    assert problems["data that a law wants kept is not removed unless a person finds that it may be"] == (
+        "outcome: wanted needs-review, came denied",
+    )
+
+
+def test_the_comments_name_every_reason_of_refusal_and_all_that_a_condition_reads():
+    text = begin("acme-terms")
+    assert all(name in text for name in (*Refusal, *REQUEST_NAMES, *IMPACT_NAMES))
+    assert max(map(len, text.splitlines())) <= 300
 
 
 @pytest.mark.parametrize(
@@ -62,7 +91,7 @@ def test_a_new_case_outdates_no_decision(tmp_path):
     before = load_pack(path).digest
     path.write_text(path.read_text() + "\n  - name: another\n    expect: {outcome: needs-review}\n")
     assert load_pack(path).digest == before
-    assert len(run_cases(path, ())) == 5
+    assert len(run_cases(path, ())) == 7
 
 
 def test_the_cases_a_pack_carries_are_judged_by_that_pack_alone_unless_they_name_others(tmp_path):

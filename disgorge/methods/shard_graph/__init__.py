@@ -225,7 +225,10 @@ def _existing(spec: ModelSpec, shards: Mapping[str, Shard]) -> dict[str, Shard]:
     for shard in existing.values():
         lacking = {"image", "label"} - set(shard.fields)
         if shard.fields and lacking:
-            raise BadModel(f"shard {shard.name}: items have no {min(lacking)!r}; add it with one")
+            raise BadModel(
+                f"shard {shard.name}: items have no {min(lacking)!r}; shard_graph trains on images: "
+                "add items with the fields image (height x width) and label, as NPZ or Parquet can hold them"
+            )
     return existing
 
 

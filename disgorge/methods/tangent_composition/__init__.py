@@ -170,7 +170,10 @@ def _existing(spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[list[Shard]
         for shard in there:
             lacking = {"image", "label"} - set(shard.fields)
             if shard.fields and lacking:
-                raise BadModel(f"shard {shard.name}: items have no {min(lacking)!r}; add it with one")
+                raise BadModel(
+                    f"shard {shard.name}: items have no {min(lacking)!r}; tangent_composition trains on images: "
+                    "add items with the fields image (height x width) and label, as NPZ or Parquet can hold them"
+                )
         found.append(sorted(there, key=lambda shard: (shard.digest, shard.name)))
     return found[0], found[1]
 

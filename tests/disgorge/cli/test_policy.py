@@ -16,10 +16,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_pack_is_begun_tested_listed_and_not_overwritten(folder: Path) -> None:
     assert "mine.yaml: begun" in fine("policy", "new", "mine").out
     written = Path("mine.yaml").read_text()
-    assert fine("policy", "test", "--packs", "mine.yaml").out == "4 cases, 0 failed\n"
-    assert fine("policy", "test", "mine.yaml").out == "4 cases, 0 failed\n"
+    assert fine("policy", "test", "--packs", "mine.yaml").out == "6 cases, 0 failed\n"
+    assert fine("policy", "test", "mine.yaml").out == "6 cases, 0 failed\n"
     listed = fine("policy", "list", "--packs", "mine.yaml").out
-    assert "mine: 3 rules, 3 not read, so they only send to a person" in listed
+    assert "mine: 5 rules, 5 not read, so they only send to a person" in listed
     assert "mine.yaml exists already" in refused("policy", "new", "mine", code=2)
     assert Path("mine.yaml").read_text() == written
     Path("packs").mkdir()
@@ -40,7 +40,7 @@ def test_without_a_folder_the_cases_of_packs_and_of_the_repository_are_run(folde
     )
     assert fine("policy", "test").out == "1 case, 0 failed\n"
     fine("policy", "new", "mine")
-    assert fine("policy", "test", "--packs", "mine.yaml").out == "4 cases, 0 failed\n", "not those of the repository"
+    assert fine("policy", "test", "--packs", "mine.yaml").out == "6 cases, 0 failed\n", "not those of the repository"
     text = Path("mine.yaml").read_text()
     Path("bare.yaml").write_text(text.partition("\ndefaults:\n")[0] + "\n")
     assert fine("policy", "test", "--packs", "bare.yaml").out == "1 case, 0 failed\n", "it carries none"

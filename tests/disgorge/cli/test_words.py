@@ -147,7 +147,9 @@ def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
     told = fine(*mine, "--json", "--id", "R-1", *packs).json
     assert told["request"]["facts"] == {"notice_served": True, "plan": "gold"}
     assert fine("request", "decide", "R-1", *packs, "--json").json["outcome"] == "granted"
-    assert fine("request", "decide", "R-1", "--json").json["outcome"] == "needs-review"
+    with untouched(workspace):  # without its pack it would be decided as if no rule existed for it
+        for verb in (("decide",), ("extend", "--reason", "many requests")):
+            assert "no pack covers the regime 'mine-2026'" in refused("request", verb[0], "R-1", *verb[1:], code=2)
 
 
 def test_the_facts_are_listed_with_type_meaning_and_pack(workspace: Path) -> None:

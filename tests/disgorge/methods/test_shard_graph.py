@@ -466,7 +466,7 @@ def test_bad_models_are_refused_in_one_line(toy: Toy) -> None:
         METHOD.layout(replace(toy.spec, core=()), shards)
     with pytest.raises(BadModel, match=r"^shards: core is listed under core too"):
         METHOD.layout(replace(toy.spec, shards=("core",)), shards)
-    with pytest.raises(BadModel, match=r"^shard shard-1: items have no 'image'"):
+    with pytest.raises(BadModel, match=r"^shard shard-1: items have no 'image'; shard_graph trains on images"):
         METHOD.layout(toy.spec, shards | {"shard-1": replace(shards["shard-1"], fields=("label",))})
     with pytest.raises(BadModel, match="needs one encoder, there are 0"):
         METHOD.assemble(toy.spec, ())

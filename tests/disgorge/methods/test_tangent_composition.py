@@ -356,7 +356,7 @@ def test_bad_models_are_refused_in_one_line(toy: Toy, made: dict[str, tuple[Blue
         METHOD.layout(replace(toy.spec, core=()), shards)
     with pytest.raises(BadModel, match=r"^shards: core is listed under core too"):
         METHOD.layout(replace(toy.spec, shards=("core",)), shards)
-    with pytest.raises(BadModel, match=r"^shard shard-1: items have no 'label'"):
+    with pytest.raises(BadModel, match=r"^shard shard-1: items have no 'label'; tangent_composition trains on images"):
         METHOD.layout(toy.spec, shards | {"shard-1": replace(shards["shard-1"], fields=("image",))})
     with pytest.raises(BadModel, match="needs one backbone, there are 0"):
         METHOD.assemble(toy.spec, ())
