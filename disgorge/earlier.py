@@ -213,9 +213,11 @@ def _way_on(found: Sequence[Earlier], case: Case) -> str:
     if by := case.covered_by:
         return f"once {by}, which removed it, is certified, `disgorge request close {name} --fulfilled-by {by}`"
     if removed is not None and removed.live == 0:
+        undecided = case.decision is None and case.superseded is None
+        first = f", once `disgorge request decide {name}` said what is owed with that, and by when" if undecided else ""
         return (
             f"answer with what was done for {removed.request}, and close this one with `disgorge request deny {name} "
-            f"--reason no-match`"
+            f"--reason no-match`{first}"
         )
     if waiting is not None and waiting.live != 0:
         return (

@@ -57,6 +57,8 @@ def record_event(
         raise DisgorgeError("nothing to record: give a kind of event, or facts that became known")
     packs = load_packs() if packs is None else packs
     try:
+        if facts:  # what a fact means is for the packs of the request to say
+            require_regimes([case.request.regime], packs, ground=case.request.ground)
         typed = typed_facts(facts or {}, packs)
         if "also_under" in typed:
             require_regimes(regimes_of(case.request, typed), packs, ground=case.request.ground)

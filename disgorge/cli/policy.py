@@ -111,7 +111,7 @@ def new(
     into: Annotated[Path, typer.Option("--into", help="Folder to write PACK.yaml into.")] = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Begin a pack: one commented file, PACK.yaml, with a right, a period, a duty of a refusal and its own cases."""
+    """Begin a pack: one commented file, PACK.yaml, with a right, a table of exceptions, a period and its own cases."""
     from policies.new_pack import begin
 
     text, path = begin(pack), into / f"{pack}.yaml"

@@ -127,14 +127,13 @@ def test_what_was_done_is_told_as_it_was_done() -> None:
 
 
 def test_what_was_done_for_several_requests_together_says_how_much_is_this_ones() -> None:
-    made = case()
-    decided = made.plan.decision
-    shares = tuple(Share(name, decided, items) for name, items in ((made.request.id, 11), ("R-8", 139)))
-    together = replace(made, plan=replace(made.plan, together=shares))
+    decided = decision()
+    shares = (Share("R-7", decided.digest, 11), Share("R-8", decided.digest, 139))
+    together = case(decision=decided, plan=replace(plan(decided), together=shares))
     words = "150 rows were taken out of 1 shard, for this request (11 items) and 1 other request together"
     assert opening(together).done.startswith(f"{words}, 1 component was dropped")
-    assert f"{words}." in [*done(together)]
-    assert "together" not in opening(made).done
+    assert any(sentence.startswith(f"{words}.") for sentence in done(together))
+    assert "together" not in opening(case()).done
 
 
 def test_a_refused_removal_shows_and_promises_nothing() -> None:

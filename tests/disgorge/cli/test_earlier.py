@@ -82,7 +82,9 @@ def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(w
     day = Ledger.open().day_of(case.facts[-1])
     told = f"R-1 of {case.request.received} asked for the same data and was carried out on {day}; nothing that"
     assert told in again.out
+    assert "--reason no-match`, once `disgorge request decide R-2` said what is owed" in again.out
     decided = fine("request", "decide", "R-2").out
+    assert "said what is owed" not in decided
     assert told in decided
     assert (
         "answer with what was done for R-1, and close this one with `disgorge request deny R-2 --reason no-match`"

@@ -148,8 +148,10 @@ def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
     assert told["request"]["facts"] == {"notice_served": True, "plan": "gold"}
     assert fine("request", "decide", "R-1", *packs, "--json").json["outcome"] == "granted"
     with untouched(workspace):  # without its pack it would be decided as if no rule existed for it
-        for verb in (("decide",), ("extend", "--reason", "many requests")):
-            assert "no pack covers the regime 'mine-2026'" in refused("request", verb[0], "R-1", *verb[1:], code=2)
+        event = ("event", "--by", "ann", "--fact", "plan=gold")
+        for verb, *more in (("decide",), ("extend", "--reason", "many requests"), event):
+            assert "no pack covers the regime 'mine-2026'" in refused("request", verb, "R-1", *more, code=2)
+    fine("request", "event", "R-1", "noted", "--by", "ann", "--fact", "plan=gold", *packs)
 
 
 def test_the_facts_are_listed_with_type_meaning_and_pack(workspace: Path) -> None:
