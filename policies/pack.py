@@ -24,7 +24,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lineage.counted import counted
 from lineage.records import digest_of
 from policies.case_files import CARRIED
 from policies.conditions import parse
@@ -179,7 +178,7 @@ def _as_written(error: Mapping[str, Any], origins: Mapping[int, Origin]) -> obje
 
 
 def _in_more_rows(more: Sequence[Any]) -> str:
-    return f", and alike in {counted(len(more), 'more row')}" if more else ""
+    return f", and alike in {len(more)} more row{'s' * (len(more) > 1)}" if more else ""
 
 
 def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:

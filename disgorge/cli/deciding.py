@@ -267,15 +267,16 @@ def extend(
 
 
 def packs_judging(case: "Case", source: Path | None) -> "tuple[Pack, ...]":
-    """Return the packs to judge a request by; :class:`BadRequest` where none of them covers its regime.
+    """Return the packs to judge a request by; :class:`BadRequest` where none of them covers one of its regimes.
 
-    Without that, a request filed under a pack of one's own would be decided as if no rule existed for it.
+    Without that, a request filed under a pack of one's own would be decided as if no rule existed for it, or denied by
+    one law while the other is not asked.
     """
-    from policies.facts import require_regimes
+    from policies.facts import regimes_of, require_regimes
     from policies.pack import load_packs
 
     packs = load_packs(source)
-    require_regimes([case.request.regime], packs, ground=case.request.ground)
+    require_regimes(regimes_of(case.judged, dict(case.judged.facts)), packs, ground=case.request.ground)
     return packs
 
 

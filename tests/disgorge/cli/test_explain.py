@@ -71,6 +71,7 @@ def test_what_the_packs_refused_is_open_until_a_person_denies_it(workspace: Path
     assert "was refused by the packs on" in now
     assert "stays open until a person denies it" in now
     assert everything.count("the person who asked: that nothing is erased for now") == 1
+    assert "\n  - What is owed with the refusal, and by when, stands below." in now
     fine("request", "deny", "R-1", "--reason", "claim-not-covered")
     assert "The packs refused it as well" in explained("R-1")[0]
 

@@ -241,7 +241,8 @@ def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace: Pat
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "mine-2026", "--id", "R-1",
         "--shard", "shard-2", "--verified", *own_pack(),
     )  # fmt: skip
-    decided = fine("request", "decide", "R-1").out
+    Path("packs/mine.yaml").write_text(MINE.replace('when: "true"', 'when: "false"'))  # a rule that says nothing of it
+    decided = fine("request", "decide", "R-1", "--packs", "packs").out
     assert decided.endswith("next: disgorge request amend R-1, or disgorge request deny R-1 --reason REASON\n")
     with untouched(workspace):
         said = refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "fine", code=2)

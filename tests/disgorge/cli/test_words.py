@@ -154,6 +154,21 @@ def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
     fine("request", "event", "R-1", "noted", "--by", "ann", "--fact", "plan=gold", *packs)
 
 
+def test_a_request_under_two_laws_is_decided_by_both_or_not_at_all(workspace: Path) -> None:
+    _, folder = own_pack()
+    fine("policy", "new", "second-law", "--into", folder)
+    mine = (*ASKED, "--key", "shard-2-0", "--regime", "mine-2026", "--regime", "second-law", "--packs", folder)
+    fine(*mine, "--id", "R-1")
+    with untouched(workspace):
+        said = refused("request", "decide", "R-1", "--packs", f"{folder}/second-law.yaml", code=2)
+    assert "no pack covers the regime 'mine-2026'" in said
+    with untouched(workspace):
+        said = refused("request", "decide", "R-1", "--packs", f"{folder}/mine.yaml", code=2)
+    assert "no pack covers the regime 'second-law'" in said
+    claims = fine("request", "decide", "R-1", "--packs", folder, "--json").json["claims"]
+    assert {claim["pack"]: claim["outcome"] for claim in claims} == {"mine": "granted", "second-law": "needs-review"}
+
+
 def test_the_facts_are_listed_with_type_meaning_and_pack(workspace: Path) -> None:
     listed = {fact["name"]: fact for fact in fine("policy", "facts", "--json").json}
     assert listed["license_irrevocable"]["type"] == "bool"
