@@ -119,7 +119,7 @@ def misfits(facts: dict[str, Any], regimes: tuple[str, ...], packs: Sequence[Pac
     covered = known_regimes(packs)
     for regime in regimes[1:]:
         if regime not in covered:
-            yield f"the request is also under {regime}, and none of the packs given covers it; give its pack too (--packs)"
+            yield f"the request is also under {regime}, and no pack given covers it; give its pack too (--packs)"
 
 
 def _or_near(name: str, known: Mapping[str, FactSpec]) -> str:
