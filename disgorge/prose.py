@@ -13,6 +13,7 @@ from disgorge.statement import ReportCase
 from lineage.counted import counted, listed
 from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Claim, Decision
+from policies.facts import regimes_of
 from policies.fired import HOUSE
 from policies.request import RemovalRequest
 from policies.review import beyond_owed
@@ -52,7 +53,8 @@ def asked(
         yield (
             f"{asker(request)} asked on {day(request.received)} for data to be removed, together with what models "
             f"learned from it. The ground is {request.ground.value.replace('-', ' ')}, under the rules called "
-            f"“{request.regime}”. The requester's identity {verified} recorded as verified."
+            f"{listed(f'“{name}”' for name in regimes_of(request, dict(request.facts)))}. The requester's identity "
+            f"{verified} recorded as verified."
         )
     yield f"The request selects by {listed(_selector(selector) for selector in request.selectors)}."
     if confirmed:

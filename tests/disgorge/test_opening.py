@@ -11,7 +11,7 @@ from disgorge.limits import ALWAYS_NOT_SHOWN, not_shown, of_the_machine
 from disgorge.opening import opening
 from disgorge.page import render, render_certificate
 from disgorge.plan import Action, LeftOut, Share
-from disgorge.prose import done
+from disgorge.prose import asked, done
 from disgorge.statement import ALWAYS_NOT_PROMISED, ReportCase
 from lineage.records import Impact
 from policies.request import Standing
@@ -134,6 +134,12 @@ def test_what_was_done_for_several_requests_together_says_how_much_is_this_ones(
     assert opening(together).done.startswith(f"{words}, 1 component was dropped")
     assert any(sentence.startswith(f"{words}.") for sentence in done(together))
     assert "together" not in opening(case()).done
+
+
+def test_a_report_names_every_law_that_was_claimed_under() -> None:
+    one, both = request(), replace(request(), facts={"also_under": "uk-gdpr"})
+    assert f"under the rules called “{one.regime}”. " in next(asked(one, case().impact))
+    assert f"under the rules called “{one.regime}” and “uk-gdpr”. " in next(asked(both, case().impact))
 
 
 def test_a_refused_removal_shows_and_promises_nothing() -> None:
