@@ -71,12 +71,25 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
                 f"items of {', '.join(sorted(set(case.withdrawn.values())))} were withdrawn for it and are not brought "
                 "back; a release that learned from them is trained again without them (`disgorge train`)"
             )
+            served.words += _deleted_for_others(ledger, case)
         closed = {"request": request, "outcome": "denied", "reason": reason}
         ledger.append_all([*served.facts, ("request-closed", closed)])
         forget_lists(ledger, case)
         forget_hidden(ledger, case, over=True)
         forget_overlaps(ledger, case)
         return tuple(dict.fromkeys(served.words))
+
+
+def _deleted_for_others(ledger: Ledger, case: Case) -> list[str]:
+    """Say which requests, planned together with one that is denied, delete what was withdrawn for all of them."""
+    others = [each for name, each in docket(ledger).items() if not each.closed and name != case.request.id]
+    going = [each.request.id for each in others if each.steps.keys() & case.steps.keys()]
+    if not going:
+        return []
+    return [
+        f"the purge for {', '.join(going)}, planned together with {case.request.id}, deletes them; where they must be "
+        "kept, put a hold on them first"
+    ]
 
 
 def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:

@@ -28,7 +28,7 @@ from disgorge.registry import Registrar
 from disgorge.repeatable import require_repeatable
 from disgorge.requests import require_approved, require_fresh
 from disgorge.stage import clear_stages
-from disgorge.together import as_one, cases_of, require_together
+from disgorge.together import as_one, cases_of, cases_to_do, require_together
 from disgorge.tracking import Observer
 from disgorge.turn import turn
 from disgorge.utility import headlines
@@ -89,7 +89,7 @@ def _execute(
 ) -> Executed:
     case = case_of(ledger, request)
     plan = _plan_to_do(ledger, case)
-    cases = cases_of(ledger, plan)
+    cases = cases_to_do(ledger, plan)
     if not _only_reports_left(cases[0], plan):
         _require_ready(ledger, cases, plan)
     elif len(left := _unfinished(cases, plan)) == 1:
@@ -110,7 +110,7 @@ def _execute(
     for step in plan.steps:
         if step.action is Action.REPORT:
             continue
-        cases = cases_of(ledger, plan)
+        cases = cases_to_do(ledger, plan)
         if step.id in cases[0].steps.get(plan.digest, {}):
             continue
         require_together(cases, plan)
@@ -221,8 +221,8 @@ def _executed(ledger: Ledger, plan: Plan, request: str, observer: Observer) -> E
     """Return what an execution came to for the request that was named, with the reports on the others."""
     reports = {}
     for case in cases_of(ledger, plan):
-        if not case.report or case.report["plan"] != plan.digest:
-            continue  # it has another plan by now
+        if not case.report or case.report["plan"] != plan.digest or case.closed == "denied":
+            continue  # it has another plan by now, or ended without a removal
         bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
         reports[case.request.id] = bundle
         observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, verdict)

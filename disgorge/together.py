@@ -3,7 +3,9 @@
 A joint plan withdraws the items of all its requests at once, trains each part once and purges once. What its steps do
 is recorded once and is about every one of them; each has its own report. It is owed the strongest of what their
 decisions owe. One request that is amended, decided again, put on hold or closed stops all of them until they are
-planned again: a plan is never carried out for a part of those that it was approved for.
+planned again: a plan is never carried out for a part of those that it was approved for. One exception: once only the
+purge and the reports are left, a request that is denied then leaves the others to be finished. Nothing could be planned
+for them any more, and what is deleted is what was withdrawn as approved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +13,7 @@ from dataclasses import replace
 
 from disgorge.docket import Case, docket
 from disgorge.errors import DisgorgeError, StalePlan
-from disgorge.plan import Plan
+from disgorge.plan import Action, Plan
 from lineage.ledger import Ledger
 from policies.decision import Decision, Owed
 from policies.taxonomy import Outcome
@@ -21,6 +23,15 @@ def cases_of(ledger: Ledger, plan: Plan) -> tuple[Case, ...]:
     """Return the cases of a plan's requests, in its order."""
     cases = docket(ledger)
     return tuple(cases[request] for request in plan.requests)
+
+
+def cases_to_do(ledger: Ledger, plan: Plan) -> tuple[Case, ...]:
+    """Return the cases that a plan is carried out for: all, or those not denied once all but the purge is done."""
+    cases = cases_of(ledger, plan)
+    done = cases[0].steps.get(plan.digest, {})
+    if all(step.id in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT)):
+        cases = tuple(case for case in cases if case.closed != "denied") or cases
+    return cases
 
 
 def as_one(cases: Sequence[Case]) -> Case:
@@ -64,7 +75,9 @@ def require_together(cases: Iterable[Case], plan: Plan) -> None:
 def require_begun_together(cases: Mapping[str, Case], asked: Sequence[Case]) -> None:
     """Raise :class:`DisgorgeError` where a request that was begun would be planned with others than it was begun with.
 
-    Those that were begun together and can still be planned are planned again together.
+    Those that were begun together and can still be planned are planned again together. Once their items were withdrawn
+    together, one that cannot be planned now has to be decided or closed first: finished without it, nothing would be
+    left to be done for it, and it could never be.
     """
     names = {case.request.id for case in asked}
     for case in asked:
@@ -84,6 +97,24 @@ def require_begun_together(cases: Mapping[str, Case], asked: Sequence[Case]) -> 
                 f"request {name} is being carried out together with {', '.join(left)}; plan them together with "
                 f"`disgorge request plan {' '.join((*(each.request.id for each in asked), *left))}`"
             )
+        for other in sorted(begun - names):
+            if case.withdrawn.keys() & cases[other].withdrawn.keys() and not cases[other].partly_done:
+                raise DisgorgeError(_way_on_with(cases[other], name))
+
+
+def _way_on_with(other: Case, name: str) -> str:
+    """Say what to do first with a request that was begun with another and cannot be planned now."""
+    by = other.request.id
+    outcome = other.decision.outcome if other.decision else None
+    if other.hold is not None:
+        what = f"on hold ({other.hold}); lift the hold first"
+    elif other.outdated or outcome is None:
+        what = f"to be decided again; run `disgorge request decide {by}` first"
+    elif outcome is Outcome.DENIED:
+        what = f"granted no more; close it with `disgorge request deny {by}` first"
+    else:
+        what = f"{outcome.value}; grant or deny it first (`disgorge policy explain {by}` says why)"
+    return f"the items of request {name} were withdrawn together with those of {by}, which is {what}"
 
 
 def _can_be_planned(case: Case) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from disgorge.amend import amend_request
 from disgorge.audit import audit
-from disgorge.containment import take_back
+from disgorge.containment import deny_begun, take_back
 from disgorge.docket import case_of, docket
 from disgorge.errors import (
     AlreadyExecuted,
@@ -655,6 +655,50 @@ def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_other
     carry(ledger, "R-2")
     assert states(ledger) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
     assert not audit(ledger)
+
+
+@pytest.mark.parametrize("asked", [("R-4", "R-1"), ("R-1", "R-4")])
+def test_a_request_denied_when_only_the_purge_is_left_leaves_the_others_to_be_finished(
+    ledger: Ledger, asked: tuple[str, str]
+) -> None:
+    """R-1 could neither be resumed, because R-4 was closed, nor planned again, because nothing matched any more."""
+    begin_with_an_order(ledger, asked, Action.PURGE)
+    record_event(ledger, "R-4", EventKind.ORDER_WITHDRAWN, by="Ann")
+    decide_request(ledger, "R-4", load_packs())
+    with pytest.raises(DisgorgeError, match="which is granted no more; close it with `disgorge request deny R-4`"):
+        plan_request(ledger, "R-1")
+    told = deny_begun(ledger, "R-4", reason="claim-not-covered", registrar=Unregistered())
+    assert told[-1].startswith("the purge for R-1, planned together with R-4, deletes them")
+    done = carry(ledger, "R-1")
+    assert list(done.reports) == ["R-1"]
+    assert verify_bundle(done.bundle, level="ledger", workspace=ledger.workspace).verdict == "certified"
+    assert {name: states(ledger)[name] for name in asked} == {"R-4": "denied", "R-1": "done"}
+    assert not audit(ledger)
+
+
+def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_granted_again(ledger: Ledger) -> None:
+    """R-2 was left for good: its items were gone with those of R-1, and nothing was left to be planned for it."""
+    approved(ledger, ["R-1", "R-2"], by="R-1")
+    stopped(ledger, Action.RETRAIN, "R-1")
+    record_event(ledger, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
+    with pytest.raises(DisgorgeError, match=r"together with those of R-2, .* run `disgorge request decide R-2` first"):
+        plan_request(ledger, "R-1")
+    decide_request(ledger, "R-2", load_packs())
+    assert list(carry(ledger, "R-1").reports) == ["R-1", "R-2"]
+
+
+def begin_with_an_order(ledger: Ledger, asked: tuple[str, ...], before: Action) -> None:
+    """Begin a joint plan of R-1 and of an authority's order R-4, and be killed before a step."""
+    file_request(
+        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        selectors=[Selector("key", "shard-2-1")], received=dt.date(2026, 11, 2), identity_verified=True,
+        request_id="R-4", facts={"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"},
+    )  # fmt: skip
+    decide_request(ledger, "R-4", load_packs())
+    plan = plan_requests(ledger, asked)
+    for name in ("ann", "bob"):
+        approve_plan(ledger, "R-1", plan.digest, approver=name)
+    stopped(ledger, before, "R-1")
 
 
 # Near-duplicates
