@@ -59,17 +59,28 @@ def require_nothing_kept(ledger: Ledger, cases: Sequence[Case], items: frozenset
 
 
 def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
-    """Return in words which open requests have yet to purge old shards that hold items that these select.
+    """Return in words which requests keep old shards that hold items that these select: open ones, and denied ones.
 
-    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same.
+    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same. What a
+    request left that was denied after its items were withdrawn is deleted by no command.
     """
-    others = [other for other in docket(ledger).values() if is_unpurged(ledger, other)]
-    return tuple(
-        f"old shards that request {other.request.id} keeps{_until(other)} hold items that it selects; "
-        f"`disgorge purge run {other.request.id}` deletes them"
-        for other in others
-        if _select_any(ledger, selectors, purge_targets(ledger, other)[0])
-    )
+    found: list[str] = []
+    for other in docket(ledger).values():
+        name = other.request.id
+        if is_unpurged(ledger, other) and _select_any(ledger, selectors, purge_targets(ledger, other)[0]):
+            found.append(
+                f"old shards that request {name} keeps{_until(other)} hold items that it selects; `disgorge purge run "
+                f"{name}` deletes them"
+            )
+        elif other.closed == "denied":
+            left = [shard for shard in other.withdrawn if _select_any(ledger, selectors, [shard])]
+            places = [place(shard) for shard in left for place in (ledger.content_path, ledger.manifest_path)]
+            found += [
+                f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
+                f"{', '.join(path.relative_to(ledger.workspace).as_posix() for path in places)}; they are not gone, and "
+                f"no command deletes them: unless somebody must keep them, delete these files"
+            ] if places else []  # fmt: skip
+    return tuple(found)
 
 
 def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:

@@ -68,7 +68,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Items that a request selects and its plan leaves where they are: how many, under whose hold, why, until when."""
+    """Items that a request selects and its plan leaves where they are: how many, under whose hold, why, until when.
+
+    A joint plan does not say why: it is in the report on each of its requests, and the reason is of one of them.
+    """
 
     items: int
     held_by: str
@@ -80,7 +83,8 @@ class LeftOut:
         """What stays, in words."""
         stays = "1 item stays" if self.items == 1 else f"{self.items:,} items stay"
         when = f"until {self.until}" if self.until else "until that hold is lifted"
-        return f"{stays}, under a hold of {self.held_by} ({self.reason}), {when}"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{stays}, under a hold of {self.held_by}{why}, {when}"
 
 
 @dataclass(frozen=True, slots=True)

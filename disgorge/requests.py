@@ -439,7 +439,7 @@ def _shares(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]
             request=case.request.id,
             decision=decision.digest,
             items=len(items_of_all(ledger, [case]) | forgotten_own(ledger, case)),
-            left_out=_left_out(ledger, case),
+            left_out=tuple(replace(each, reason="") for each in _left_out(ledger, case)),
         )
         for case, decision in zip(cases, decisions, strict=True)
     )

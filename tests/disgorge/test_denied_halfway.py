@@ -10,6 +10,7 @@ from disgorge.containment import deny_begun
 from disgorge.docket import case_of
 from disgorge.errors import DataHeld, DisgorgeError, StalePlan
 from disgorge.holding import hold_request
+from disgorge.kept_by_others import keepers
 from disgorge.plan import Action
 from disgorge.registry import Unregistered
 from disgorge.request_events import record_event
@@ -84,6 +85,18 @@ def test_it_can_be_closed_and_is_in_nobodys_way(ledger: Ledger, at: Action, said
     assert is_contained(ledger, "toy-averages") is (at is Action.RETRAIN)
     if at is not Action.RETRAIN:
         assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-2").verdict == "certified"
+
+
+def test_who_asks_for_what_it_left_is_not_told_that_nothing_is_here(ledger: Ledger) -> None:
+    """No live shard has the items any more; the old one, which nothing purges, has."""
+    set_aside(ledger, Action.PURGE)
+    (words,) = keepers(ledger, [KEY])
+    content = words.split("selects: ")[1].split(", ")[0]
+    assert words.startswith("an old shard that request R-1, denied in the middle, left holds items that it selects")
+    assert (ledger.workspace / content).is_file()
+    assert not keepers(ledger, [Selector("key", "shard-2-4")])
+    assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-2").verdict == "certified"
+    assert not keepers(ledger, [person(ledger, "shard-3", 1)])  # that purge took the old shard along
 
 
 def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(ledger: Ledger) -> None:

@@ -514,6 +514,9 @@ def test_what_one_request_leaves_out_stays_and_the_others_are_done(ledger: Ledge
     assert states(ledger) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
     assert "Fulfilled only in part" in verify_bundle(done.reports["R-2"]).words
     assert "Fulfilled only in part" not in verify_bundle(done.reports["R-1"]).words
+    told = {name: [path.name for path in done.reports[name].iterdir() if b"exhibit 7" in path.read_bytes()]
+            for name in done.reports}  # fmt: skip
+    assert told == {"R-1": [], "R-2": ["ledger-slice.jsonl"], "R-3": []}  # why it is held is told to nobody else
     assert live_shards(ledger)["shard-2"].count == 11
     with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
         carry(ledger, "R-2")
