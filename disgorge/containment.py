@@ -15,6 +15,7 @@ from disgorge.hold_serving import Wanted, unfit
 from disgorge.holds import forget_hidden
 from disgorge.out_of_service import KeptOut, kept_out, stopped_words
 from disgorge.overlap import forget_overlaps
+from disgorge.particulars import is_erased
 from disgorge.registry import Registrar
 from disgorge.requests import require_current
 from disgorge.turn import turn
@@ -58,12 +59,16 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
 
     An order that is set aside, or a claim that turns out to be none, in the middle of an execution: nothing more is
     carried out. What it only contained is served again; what was withdrawn stays out, and what was purged is gone.
+    So is one that only contained, and whose private file was erased: nobody can say what it would remove.
     Raises :class:`DisgorgeError` while the decision that holds still grants it.
     """
     with turn(ledger, then="deny it again"):
         case = open_case(ledger, request)
-        require_current(case)
-        if case.decision is None or case.decision.outcome is Outcome.GRANTED or case.partly_done:
+        lost = is_erased(ledger, case.request) and not is_begun(ledger, case)
+        if not lost:
+            require_current(case)
+        granted = case.decision is None or case.decision.outcome is Outcome.GRANTED
+        if (granted and not lost) or case.partly_done:
             raise DisgorgeError(f"request {request} is being carried out; resume it, it can no longer be denied")
         served = serve_again(ledger, case, registrar)
         if case.withdrawn:

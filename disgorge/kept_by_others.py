@@ -74,12 +74,13 @@ def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
             )
         elif other.closed == "denied":
             left = [shard for shard in other.withdrawn if _select_any(ledger, selectors, [shard])]
-            places = [place(shard) for shard in left for place in (ledger.content_path, ledger.manifest_path)]
-            found += [
-                f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
-                f"{', '.join(path.relative_to(ledger.workspace).as_posix() for path in places)}; they are not gone, and "
-                f"no command deletes them: unless somebody must keep them, delete these files"
-            ] if places else []  # fmt: skip
+            paths = [place(shard) for shard in left for place in (ledger.content_path, ledger.manifest_path)]
+            if paths:
+                found.append(
+                    f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
+                    f"{', '.join(path.relative_to(ledger.workspace).as_posix() for path in paths)}; no command deletes "
+                    f"these files: delete them unless somebody must keep them"
+                )
     return tuple(found)
 
 

@@ -91,7 +91,8 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
     path = _private_file(ledger, request.id)
     if is_erased(ledger, request):
         raise DisgorgeError(
-            f"the private file of request {request.id} was erased, and with it which items were meant; file it again"
+            f"the private file of request {request.id} was erased, and with it which items were meant; close it with "
+            f"`disgorge request deny {request.id} --reason other`, and file it again"
         )
     values = read_private(path, AskedFor).selectors
     hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]

@@ -344,7 +344,7 @@ def _plannable(ledger: Ledger, request_ids: Sequence[str]) -> tuple[tuple[Case, 
         raise DisgorgeError(f"request {twice} is named twice; name every request once")
     cases = tuple(open_case(ledger, name) for name in request_ids)
     decisions = tuple(_granted(case) for case in cases)
-    require_begun_together(docket(ledger), cases)
+    require_begun_together(ledger, cases)
     return cases, decisions
 
 

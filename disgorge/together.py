@@ -8,11 +8,12 @@ purge and the reports are left, a request that is denied then leaves the others 
 for them any more, and what is deleted is what was withdrawn as approved.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from disgorge.docket import Case, docket
 from disgorge.errors import DisgorgeError, StalePlan
+from disgorge.particulars import is_erased
 from disgorge.plan import Action, Plan
 from lineage.ledger import Ledger
 from policies.decision import Decision, Owed
@@ -72,14 +73,14 @@ def require_together(cases: Iterable[Case], plan: Plan) -> None:
         )
 
 
-def require_begun_together(cases: Mapping[str, Case], asked: Sequence[Case]) -> None:
+def require_begun_together(ledger: Ledger, asked: Sequence[Case]) -> None:
     """Raise :class:`DisgorgeError` where a request that was begun would be planned with others than it was begun with.
 
     Those that were begun together and can still be planned are planned again together. Once their items were withdrawn
     together, one that cannot be planned now has to be decided or closed first: finished without it, nothing would be
     left to be done for it, and it could never be.
     """
-    names = {case.request.id for case in asked}
+    names, cases = {case.request.id for case in asked}, docket(ledger)
     for case in asked:
         if not case.steps or case.partly_done:
             continue
@@ -92,7 +93,7 @@ def require_begun_together(cases: Mapping[str, Case], asked: Sequence[Case]) -> 
                 f"request {name} is being carried out; finish it with `disgorge request resume {name}`, and plan the "
                 f"others without it"
             )
-        if left := sorted(other for other in begun - names if _can_be_planned(cases[other])):
+        if left := sorted(other for other in begun - names if _can_be_planned(ledger, cases[other])):
             raise DisgorgeError(
                 f"request {name} is being carried out together with {', '.join(left)}; plan them together with "
                 f"`disgorge request plan {' '.join((*(each.request.id for each in asked), *left))}`"
@@ -117,7 +118,9 @@ def _way_on_with(other: Case, name: str) -> str:
     return f"the items of request {name} were withdrawn together with those of {by}, which is {what}"
 
 
-def _can_be_planned(case: Case) -> bool:
+def _can_be_planned(ledger: Ledger, case: Case) -> bool:
+    if is_erased(ledger, case.request):
+        return False
     granted = case.decision is not None and case.decision.outcome is Outcome.GRANTED
     return granted and case.hold is None and not case.outdated and not case.partly_done
 

@@ -32,6 +32,7 @@ from disgorge.holding import hold_request
 from disgorge.jobs import Done, Here, Job, OnProgress, unseen
 from disgorge.near import near_now
 from disgorge.near_review import judge_distinct
+from disgorge.particulars import erase_particulars
 from disgorge.plan import Action, Plan, Step
 from disgorge.purge_hold import due, hold_purge
 from disgorge.purge_preview import preview
@@ -688,6 +689,21 @@ def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_gra
         plan_request(ledger, "R-1")
     decide_request(ledger, "R-2", load_packs())
     assert list(carry(ledger, "R-1").reports) == ["R-1", "R-2"]
+
+
+def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(ledger: Ledger) -> None:
+    """It only contained: nothing says what it would remove, so nothing could be planned, decided or denied."""
+    approved(ledger, ["R-1", "R-2"], by="R-1")
+    stopped(ledger, Action.WITHDRAW_ITEMS, "R-1")
+    erase_particulars(ledger, "R-2")
+    with pytest.raises(DisgorgeError, match="close it with `disgorge request deny R-2 --reason other`"):
+        carry(ledger, "R-1")
+    deny_begun(ledger, "R-2", reason="other", registrar=Unregistered())
+    approved(ledger, ["R-1"], by="R-1")
+    carry(ledger, "R-1")
+    assert states(ledger) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}
+    assert live_shards(ledger)["shard-2"].count == 12
+    assert not audit(ledger)
 
 
 def begin_with_an_order(ledger: Ledger, asked: tuple[str, ...], before: Action) -> None:
