@@ -109,9 +109,11 @@ def _require_certified(ledger: Ledger, other: Case) -> Verified:
     name = other.request.id
     if other.closed != "done" or not other.report or other.report["verdict"] != "certified":
         state = "not finished" if not other.closed else f"closed as {other.closed}"
+        way_on = f"`disgorge request show {name}` says where it stands"
+        if other.closed == "denied":
+            way_on = "close the other one with `disgorge request deny`, and tell its requester what was withdrawn"
         raise DisgorgeError(
-            f"request {name} is {state}, so it has no certificate that another request could rest on; `disgorge "
-            f"request show {name}` says where it stands"
+            f"request {name} is {state}, so it has no certificate that another request could rest on; {way_on}"
         )
     found = verify_bundle(ledger.workspace / other.report["bundle"], public_key=ledger.home / "public.pem")
     if found.request != name or found.plan != other.report["plan"] or found.verdict != "certified":

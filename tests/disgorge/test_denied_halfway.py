@@ -9,6 +9,7 @@ import pytest
 from disgorge.containment import deny_begun
 from disgorge.docket import case_of
 from disgorge.errors import DataHeld, DisgorgeError, StalePlan
+from disgorge.fulfill import close_fulfilled
 from disgorge.holding import hold_request
 from disgorge.kept_by_others import keepers
 from disgorge.plan import Action
@@ -22,7 +23,18 @@ from policies.events import EventKind
 from policies.pack import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome
-from tests.toys import carry, granted_plan, is_contained, person, populate, remove, stopped, toy_of, train
+from tests.toys import (
+    carry,
+    filed_and_decided,
+    granted_plan,
+    is_contained,
+    person,
+    populate,
+    remove,
+    stopped,
+    toy_of,
+    train,
+)
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 KEY = Selector("key", "shard-3-4")
@@ -97,6 +109,16 @@ def test_who_asks_for_what_it_left_is_not_told_that_nothing_is_here(ledger: Ledg
     assert not keepers(ledger, [Selector("key", "shard-2-4")])
     assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-2").verdict == "certified"
     assert not keepers(ledger, [person(ledger, "shard-3", 1)])  # that purge took the old shard along
+
+
+def test_one_that_selects_the_same_cannot_rest_on_it(ledger: Ledger) -> None:
+    """Planning names it as what removed the items; closing by it says how the other ends."""
+    filed_and_decided(ledger, [KEY], request_id="R-2")
+    set_aside(ledger, Action.PURGE)
+    with pytest.raises(DisgorgeError, match="R-1 removed its items"):
+        plan_request(ledger, "R-2")
+    with pytest.raises(DisgorgeError, match=r"R-1 is closed as denied.*with `disgorge request deny"):
+        close_fulfilled(ledger, "R-2", by_request="R-1", registrar=Unregistered())
 
 
 def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(ledger: Ledger) -> None:
