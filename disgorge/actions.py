@@ -15,16 +15,16 @@ from disgorge.docket import Case
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence import Examination
 from disgorge.examine import Examiner
-from disgorge.forget_list import ForgetList, forget_lists, forgotten, forgotten_likenesses, forgotten_own
+from disgorge.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
 from disgorge.held_items import removable, removable_by_all, require_all_unheld
 from disgorge.hold_serving import release_it
-from disgorge.holds import forget_hidden
 from disgorge.item_sets import join, pick
 from disgorge.jobs import OnProgress, Runner, read_items
 from disgorge.kept_records import kept_record
 from disgorge.near import look, recorded_likenesses, require_judged
-from disgorge.overlap import forget_overlaps, note_overlaps
+from disgorge.overlap import note_overlaps
 from disgorge.plan import Action, Plan, Step
+from disgorge.private_lists import delete_private_lists
 from disgorge.purge_step import purge_and_look
 from disgorge.registry import Registrar
 from disgorge.repeatable import CHANGED
@@ -298,9 +298,7 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
         report["left_out"] = sum(each.items for each in plan.left_out)
     else:
-        forget_lists(ledger, case)
-        forget_overlaps(ledger, case)
-        forget_hidden(ledger, case, over=True)
+        delete_private_lists(ledger, case)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 

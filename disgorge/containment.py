@@ -5,23 +5,22 @@ from withdrawn data, its bytes are whole, no other open request contains it and 
 of service and the words say why. MLflow aliases that people had set themselves are not set again: the words name them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from disgorge.barriers import is_begun
 from disgorge.docket import Case, docket, open_case
 from disgorge.errors import DisgorgeError
-from disgorge.forget_list import ForgetList, forget_lists
+from disgorge.forget_list import ForgetList
 from disgorge.hold_serving import Wanted, unfit
-from disgorge.holds import forget_hidden
-from disgorge.out_of_service import KeptOut, kept_out, stopped_words
-from disgorge.overlap import forget_overlaps
+from disgorge.out_of_service import KeptOut, Key, stopped_words
 from disgorge.particulars import is_erased
+from disgorge.private_lists import delete_private_lists
 from disgorge.registry import Registrar
 from disgorge.requests import require_current
 from disgorge.turn import turn
 from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release
-from lineage.state import state_of
 from policies.taxonomy import Outcome
 
 
@@ -49,8 +48,7 @@ def take_back(ledger: Ledger, request: str, *, by: str, registrar: Registrar) ->
         served = serve_again(ledger, case, registrar)
         closed = {"request": request, "outcome": "taken-back", "by": ledger.pseudonym(by)}
         ledger.append_all([*served.facts, ("request-closed", closed)])
-        forget_hidden(ledger, case, over=True)
-        forget_overlaps(ledger, case)
+        delete_private_lists(ledger, case)
         return tuple(served.words)
 
 
@@ -79,9 +77,7 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
             served.words += _deleted_for_others(ledger, case)
         closed = {"request": request, "outcome": "denied", "reason": reason}
         ledger.append_all([*served.facts, ("request-closed", closed)])
-        forget_lists(ledger, case)
-        forget_hidden(ledger, case, over=True)
-        forget_overlaps(ledger, case)
+        delete_private_lists(ledger, case)
         return tuple(dict.fromkeys(served.words))
 
 
@@ -99,32 +95,39 @@ def _deleted_for_others(ledger: Ledger, case: Case) -> list[str]:
 
 def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:
     """Set the aliases again that a request took away, and return the facts of it. Doing it twice is doing it once."""
-    served, state = Served(), state_of(ledger.facts())
+    served = Served()
     contained = [fact.body for fact in case.facts if fact.kind == "release-contained" and not fact.body.get("hold")]
-    for name, alias in dict.fromkeys((body["name"], body["alias"]) for body in contained):
-        entry = state.releases.get((name, alias))
-        if entry is None or not entry.live or not entry.record.contained:
-            continue
-        composition = state.compositions[entry.record.composition]
-        if why := _against(ledger, case, entry.record, composition):
-            served.words.append(f"{name}@{alias} stays out of service: {why}")
-            continue
-        registrar.adopt(name, alias, composition)
-        served.facts.append(("release", {"name": name, "alias": alias, "composition": composition.digest}))
-        served.words.append(f"{name}@{alias} is served again, as it was before {case.request.id} contained it")
+    if contained:
+        _set_again(ledger, case, registrar, dict.fromkeys((body["name"], body["alias"]) for body in contained), served)
     served.words += [
         words for done in case.steps.values() for step in done.values() for words in step.get("residuals", ())
     ]
     return served
 
 
-def _against(ledger: Ledger, case: Case, release: Release, composition: Composition) -> str:
+def _set_again(ledger: Ledger, case: Case, registrar: Registrar, keys: Iterable[Key], served: Served) -> None:
+    """Set these aliases again as far as nothing stands against it, and note for each what was done or why not."""
+    wanted = Wanted(ledger)
+    for key in keys:
+        entry = wanted.state.releases.get(key)
+        if entry is None or not entry.live or not entry.record.contained:
+            continue
+        label, composition = "@".join(key), wanted.state.compositions[entry.record.composition]
+        if why := _against(ledger, case, entry.record, composition, wanted):
+            served.words.append(f"{label} stays out of service: {why}")
+            continue
+        registrar.adopt(*key, composition)
+        served.facts.append(("release", {"name": key[0], "alias": key[1], "composition": composition.digest}))
+        served.words.append(f"{label} is served again, as it was before {case.request.id} contained it")
+
+
+def _against(ledger: Ledger, case: Case, release: Release, composition: Composition, wanted: Wanted) -> str:
     """Say why a contained release may not be served again, or nothing."""
     key = (release.name, release.alias)
-    kept = kept_out(ledger.facts()).get(key, KeptOut())
-    for other in docket(ledger).values():
+    kept = wanted.recorded.get(key, KeptOut())
+    for other in wanted.cases.values():
         if other.request.id != case.request.id and not other.closed and other.request.id in kept.removals:
             return f"request {other.request.id} contains it as well"
-    if by := Wanted(ledger).by(composition, key):
+    if by := wanted.by(composition, key):
         return f"it is {stopped_words(by)}"
     return unfit(ledger, release.name, composition)

@@ -17,15 +17,14 @@ from disgorge.containment import serve_again
 from disgorge.docket import Case, begun_plan, case_of, open_case
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence import Check, Evidence, Verdict
-from disgorge.forget_list import ForgetList, forget_lists, whole_list
+from disgorge.forget_list import ForgetList, whole_list
 from disgorge.handed_out import bundles_with, pages_with
-from disgorge.holds import forget_hidden
 from disgorge.kept_by_others import keepers, purge_targets
 from disgorge.near import look
 from disgorge.near_review import included_items
-from disgorge.overlap import forget_overlaps
 from disgorge.particulars import is_erased, selectors_of
 from disgorge.plan import Action, Plan, Step
+from disgorge.private_lists import delete_private_lists
 from disgorge.probes.residue import residue as judge
 from disgorge.purge_step import CALIBRATED, closures_of
 from disgorge.registry import Registrar
@@ -73,9 +72,7 @@ def close_fulfilled(ledger: Ledger, request: str, *, by_request: str, registrar:
         served = serve_again(ledger, case, registrar)
         closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
         ledger.append_all([report, *served.facts, ("request-closed", closed)])
-        forget_overlaps(ledger, case)
-        forget_lists(ledger, case)  # of a request that was done but for items that were held
-        forget_hidden(ledger, case, over=True)
+        delete_private_lists(ledger, case)
         return written
 
 

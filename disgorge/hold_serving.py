@@ -28,13 +28,16 @@ Facts = list[tuple[str, dict[str, Json]]]
 
 
 class Wanted:
-    """Which compositions open holds want out of service: manifests are read once, and none where no hold says stop."""
+    """Which compositions open holds want out of service: manifests are read once, and none where no hold says stop.
+
+    ``cases``, ``state`` and ``recorded``, what was taken out of service, are of the same moment.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.cases = docket(ledger)
         facts = list(ledger.facts())
-        self._recorded = kept_out(facts)
-        self._state = state_of(facts)
+        self.recorded = kept_out(facts)
+        self.state = state_of(facts)
         self._shards: dict[str, frozenset[str]] = {}
         self._unknown: set[str] = set()
         if holds := stopping_holds(self.cases):
@@ -42,7 +45,7 @@ class Wanted:
                 for hold in holds:
                     items, unknown = coverage.covered(hold)
                     known = self._shards.get(hold.request, frozenset())
-                    self._shards[hold.request] = known.union(_shards_with(ledger, self._state, items))
+                    self._shards[hold.request] = known.union(_shards_with(ledger, self.state, items))
                     self._unknown |= {hold.request} if unknown else set()
 
     def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:
@@ -50,9 +53,9 @@ class Wanted:
 
         One whose items are not known any more counts for the release ``key`` that it stopped before.
         """
-        found = {request for request, shards in self._shards.items() if learned_from(composition, self._state, shards)}
-        if key is not None and key in self._recorded:
-            found |= self._unknown & self._recorded[key].holds
+        found = {request for request, shards in self._shards.items() if learned_from(composition, self.state, shards)}
+        if key is not None and key in self.recorded:
+            found |= self._unknown & self.recorded[key].holds
         return tuple(sorted(found))
 
 
@@ -68,14 +71,12 @@ class Settled:
 def settle(ledger: Ledger, registrar: Registrar) -> Settled:
     """Stop what open holds want out of service, and serve again what only holds that are over kept out."""
     settled, wanted = Settled(), Wanted(ledger)
-    facts = list(ledger.facts())
-    state, recorded = state_of(facts), kept_out(facts)
     ended: list[tuple[Key, tuple[str, ...]]] = []
-    for key, entry in state.releases.items():
-        composition = state.compositions.get(entry.record.composition)
+    for key, entry in wanted.state.releases.items():
+        composition = wanted.state.compositions.get(entry.record.composition)
         if not entry.live or composition is None:
             continue
-        by, kept = wanted.by(composition, key), recorded.get(key, KeptOut())
+        by, kept = wanted.by(composition, key), wanted.recorded.get(key, KeptOut())
         if new := sorted(set(by) - kept.holds):
             _stop(ledger, registrar, entry.record, new, settled)
         if kept.holds - set(by):

@@ -17,15 +17,15 @@ from disgorge.expected import expected
 from disgorge.forget_list import forgotten_own
 from disgorge.held_items import Coverage, all_overlaps, held_out, items_of_all, require_all_unheld
 from disgorge.holding import hold_request as hold_request
-from disgorge.holds import forget_hidden, open_holds
+from disgorge.holds import open_holds
 from disgorge.kept_records import kept_record
 from disgorge.method import methods
 from disgorge.near import near_now, require_judged
 from disgorge.near_review import included_items
-from disgorge.overlap import forget_overlaps
 from disgorge.particulars import filing, kept_private, selectors_of
 from disgorge.plan import LeftOut, Plan, Share
 from disgorge.planning import make_plan
+from disgorge.private_lists import delete_private_lists
 from disgorge.remedy_choice import Again, AgainHere
 from disgorge.repeatable import refusal, unrepeatable
 from disgorge.request_events import told_of_extension
@@ -602,8 +602,7 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
         ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
-        forget_hidden(ledger, case, over=True)
-        forget_overlaps(ledger, case)
+        delete_private_lists(ledger, case)
 
 
 def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
