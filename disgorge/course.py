@@ -14,7 +14,7 @@ from disgorge.holds import open_holds
 from lineage.ledger import Fact
 from lineage.records import restore
 from policies.decision import Decision, Duty
-from policies.events import EventKind
+from policies.events import EventKind, first_day
 from policies.held import waits_for_others
 from policies.review import is_decided_on_review, waiting
 from policies.taxonomy import Outcome
@@ -93,7 +93,7 @@ def extension_of(case: Case, day_of: DayOf) -> Extension | None:
     if case.until is None or not case.extension or case.extension["until"] != case.until.isoformat():
         return None
     fact = next(fact for fact in reversed(case.facts) if fact.body is case.extension)
-    told = min((event.on for event in case.events if event.kind is EventKind.EXTENSION_TOLD), default=None)
+    told = first_day(case.events, EventKind.EXTENSION_TOLD)
     before = case.decision.due if case.decision else None
     return Extension(case.until, before, day_of(fact), str(case.extension["reason"]), told)
 

@@ -16,7 +16,7 @@ from disgorge.docket import DECIDED, Case, HoldTerms, case_of, open_case
 from disgorge.errors import DisgorgeError
 from disgorge.held_items import Coverage
 from disgorge.holds import Hold, forget_hidden, hold_file, open_holds
-from disgorge.particulars import HIDDEN, filing
+from disgorge.particulars import HIDDEN, filing, marked
 from disgorge.private_json import HeldItems, read_private
 from lineage.catalog import Catalog
 from lineage.ledger import Ledger
@@ -52,8 +52,7 @@ def hold_request(
     lift.
     """
     case = open_case(ledger, request_id) if on else case_of(ledger, request_id)
-    marked = tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
-    terms = HoldTerms(reason, None, until, serving, marked, held_by)
+    terms = HoldTerms(reason, None, until, serving, marked(ledger, selectors), held_by)
     body: dict[str, Any] = {"request": request_id, "on": on, "reason": reason}
     if by is not None:
         body["by"] = ledger.pseudonym(by)
@@ -78,7 +77,7 @@ def hold_request(
     elif terms.is_partial:
         body["items"] = _count(ledger, case, selectors)
     with filing(ledger):
-        _keep(ledger, request_id, marked, selectors)
+        _keep(ledger, request_id, terms.selectors, selectors)
         ledger.append("hold", body)
     return open_holds(case_of(ledger, request_id))
 

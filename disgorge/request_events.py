@@ -18,7 +18,7 @@ from disgorge.errors import DisgorgeError
 from lineage.ledger import Ledger
 from lineage.records import Json
 from policies.errors import BadRequest
-from policies.events import Event, EventKind
+from policies.events import Event, EventKind, first_day
 from policies.facts import plain_facts, regimes_of, require_regimes, typed_facts
 from policies.rules import Pack
 
@@ -88,4 +88,4 @@ def _there(case: Case, names: Collection[str]) -> Collection[str]:
 
 def told_of_extension(case: Case, today: dt.date) -> dt.date:
     """Return the day on which the requester was told of an extension: as recorded, else today."""
-    return min((event.on for event in case.events if event.kind is EventKind.EXTENSION_TOLD), default=today)
+    return first_day(case.events, EventKind.EXTENSION_TOLD) or today

@@ -16,6 +16,7 @@ from disgorge.errors import DisgorgeError, StalePlan
 from disgorge.particulars import is_erased
 from disgorge.plan import Action, Plan
 from lineage.ledger import Ledger
+from policies.claims import strongest
 from policies.decision import Decision, Owed
 from policies.taxonomy import Outcome
 
@@ -132,32 +133,24 @@ def owed_together(decisions: Sequence[Decision]) -> Owed | None:
     another does not, or no remedy is admitted by all of them.
     """
     first, *others = decisions
-    owed = first.owed
+    together = first.owed
     for decision in others:
-        if owed is None or decision.owed is None:
+        if together is None or decision.owed is None:
             return None
-        families = tuple(family for family in owed.families if family in decision.owed.families)
         both = f"requests {first.request} and {decision.request} cannot share a plan"
-        if owed.scope is not decision.owed.scope:
+        if together.scope is not decision.owed.scope:
             raise DisgorgeError(
-                f"{both}: {owed.scope.value} is owed to the one and {decision.owed.scope.value} to the other; plan "
+                f"{both}: {together.scope.value} is owed to the one and {decision.owed.scope.value} to the other; plan "
                 f"{decision.request} apart"
             )
-        if owed.families and decision.owed.families and not families:
+        owed = strongest([together, decision.owed])
+        if together.families and decision.owed.families and not owed.families:
             raise DisgorgeError(
-                f"{both}: no kind of removal is admitted for both ({_all(owed)}; {_all(decision.owed)}); plan "
+                f"{both}: no kind of removal is admitted for both ({_all(together)}; {_all(decision.owed)}); plan "
                 f"{decision.request} apart"
             )
-        floors = [each.utility_floor for each in (owed, decision.owed) if each.utility_floor is not None]
-        owed = replace(
-            owed,
-            guarantee=max(owed.guarantee, decision.owed.guarantee),
-            families=families,
-            approvals=max(owed.approvals, decision.owed.approvals),
-            evidence=tuple(dict.fromkeys((*owed.evidence, *decision.owed.evidence))),
-            utility_floor=max(floors, default=None),
-        )
-    return owed
+        together = owed
+    return together
 
 
 def _all(owed: Owed) -> str:
