@@ -1,8 +1,6 @@
 """A request that is granted no more in the middle of its execution: nothing more is carried out, and it can end."""
 
 import datetime as dt
-import shutil
-from pathlib import Path
 
 import pytest
 
@@ -29,32 +27,12 @@ from tests.toys import (
     granted_plan,
     is_contained,
     person,
-    populate,
     remove,
     stopped,
-    toy_of,
-    train,
 )
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 KEY = Selector("key", "shard-3-4")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained toy, copied for each test."""
-    folder = tmp_path_factory.mktemp("denied-halfway")
-    made = Ledger.init(folder / "trained", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, folder / "sources")
-    train(made, toy)
-    return folder / "trained"
-
-
-@pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
-    """The ledger of a trained toy."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")), clock=lambda: NOW)
 
 
 def set_aside(ledger: Ledger, at: Action) -> tuple[str, ...]:

@@ -36,26 +36,14 @@ from tests.toys import (
     granted_plan,
     live_shards,
     person,
-    populate,
     remove,
     stopped,
     toy_of,
-    train,
 )
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 TODAY = NOW.date()
 UNTIL = dt.date(2026, 12, 24)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """A trained toy."""
-    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    return made
 
 
 def later(ledger: Ledger, day: dt.date) -> Ledger:

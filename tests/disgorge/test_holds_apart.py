@@ -1,8 +1,6 @@
 """Each hold ends by itself, and only by what is meant to end it: other holds, amendments and closings do not."""
 
 import datetime as dt
-import shutil
-from pathlib import Path
 
 import pytest
 
@@ -32,34 +30,14 @@ from tests.toys import (
     granted_plan,
     live_shards,
     person,
-    populate,
     remove,
     stopped,
-    toy_of,
-    train,
 )
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 SOON = dt.date(2026, 11, 27)
 SHARD = Selector("shard", "shard-3")
 KEY = Selector("key", "shard-3-4")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained toy, copied for each test."""
-    folder = tmp_path_factory.mktemp("holds-apart")
-    made = Ledger.init(folder / "trained", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, folder / "sources")
-    train(made, toy)
-    return folder / "trained"
-
-
-@pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
-    """The ledger of a trained toy."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")), clock=lambda: NOW)
 
 
 def later(ledger: Ledger, day: dt.date) -> Ledger:

@@ -6,7 +6,6 @@ import re
 import shlex
 from contextlib import chdir
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -45,26 +44,14 @@ from tests.toys import (
     granted_plan,
     live_shards,
     person,
-    populate,
     served,
     stopped,
     toy_of,
-    train,
     write_rows,
 )
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 RELEASE = "toy-averages"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """Return a trained toy."""
-    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    return made
 
 
 def at(ledger: Ledger, day: str) -> Ledger:
