@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from disgorge.answers import SAMPLES
-from disgorge.jobs import Here, threads
+from disgorge.examination.compare_outputs import CLEAR, TOLERANCE, difference
+from disgorge.examination.same_model import SAMPLES
 from disgorge.method import Items, Model, Toy, method_named
-from disgorge.same_answers import CLEAR, TOLERANCE, difference
-from disgorge.training import assemble, make
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
-from lineage.shards import add_shard
+from disgorge.training.make import assemble, make
+from disgorge.training.recipe import Here, threads
+from lineage.catalog.catalog import Catalog
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 
 METHODS = ("tangent_composition", "shard_graph", "compartmental_diffusion")
 SEEDS = (1, 2, 3)

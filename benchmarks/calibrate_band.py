@@ -1,4 +1,4 @@
-"""How often the band of :mod:`disgorge.probes.band` accuses an honest removal, and how often it passes one.
+"""How often the band of :mod:`disgorge.evidence.probes.band` accuses an honest removal, and how often it passes one.
 
 ``python -m benchmarks.calibrate_band [CASES]`` simulates that many honest removals a setting (by default 400,000) and
 writes ``calibrate_band.json`` beside itself. A case is one number a model: the model after removal and its references
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from disgorge.probes.band import FAIL_LEVEL, LEAST, MATTERS, PASS_LEVEL, Numbers, Words, judge, student
+from disgorge.evidence.probes.band import FAIL_LEVEL, LEAST, MATTERS, PASS_LEVEL, Numbers, Words, judge, student
 
 CASES, COMPARED = 400_000, 300
 REFERENCES = (3, 5, 8)

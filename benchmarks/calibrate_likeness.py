@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from lineage import likeness
-from lineage.likeness import THRESHOLDS, image_likenesses, text_likeness
+from lineage import perceptual_hash as likeness
+from lineage.perceptual_hash import THRESHOLDS, image_likenesses, text_likeness
 
 SEED = 20261124
 ASKED = {"image": (15, 21, 27, 33, 39), "text": (14, 20, 26, 32)}

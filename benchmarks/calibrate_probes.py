@@ -22,10 +22,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from disgorge.evidence import Check
-from disgorge.probes import forget_quality, membership
-from disgorge.probes.attack.curve import Pair
-from disgorge.probes.attack.standing import Scores
+from disgorge.evidence.checks import Check
+from disgorge.evidence.probes import forget_quality, membership
+from disgorge.evidence.probes.attack.curve import Pair
+from disgorge.evidence.probes.attack.standing import Scores
 
 HONEST, LIARS, AGAIN = 200, 40, 10
 HELD_OUT = 200

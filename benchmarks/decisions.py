@@ -1,9 +1,9 @@
 """What the policy engine decides, by kind of case, and what a decision costs: ``python -m benchmarks.decisions``.
 
-Runs every case of ``tests/policies/cases`` and times :func:`policies.judge.decide` with all packs. With ``--before
-CHECKOUT`` an earlier version decides the same cases, with its own engine and packs, in a process of its own: what of a
-case it could say is compared (outcome, refusal, guarantee, scope, day), and a case that it has no words for counts as
-*cannot be said*. Writes ``benchmarks/decisions.json``.
+Runs every case of ``tests/policies/cases`` and times :func:`policies.judging.judge.decide` with all packs. With
+``--before CHECKOUT`` an earlier version decides the same cases, with its own engine and packs, in a process of its own:
+what of a case it could say is compared (outcome, refusal, guarantee, scope, day), and a case that it has no words for
+counts as *cannot be said*. Writes ``benchmarks/decisions.json``.
 """
 
 import argparse
@@ -36,10 +36,11 @@ def outcomes(folder: Path) -> dict[str, dict[str, str]]:
     """Return how each case comes out, by file and name, by the version of ``policies`` that Python finds."""
     from pydantic import TypeAdapter, ValidationError
 
-    from policies import case_files, cases
+    from policies.cases import case_files
+    from policies.cases import run_cases as cases
     from policies.errors import PolicyError
-    from policies.pack import load_packs
-    from policies.yaml_text import read_yaml
+    from policies.packs.load import load_packs
+    from policies.packs.strict_yaml import read_yaml
 
     known = set(case_files.Expected.__dataclass_fields__) & set(COMPARED)
     adapter, packs = TypeAdapter(case_files.Case), load_packs()
@@ -70,17 +71,17 @@ def _any_rule(decision: Any) -> bool:
 
 def passed(folder: Path) -> dict[str, int]:
     """Return how many cases of each file come out in all that they want, today."""
-    from policies.cases import run_cases
-    from policies.pack import load_packs
+    from policies.cases.run_cases import run_cases
+    from policies.packs.load import load_packs
 
     return Counter(Path(result.file).stem for result in run_cases(folder, load_packs()) if result.passed)
 
 
 def milliseconds() -> dict[str, float]:
     """Return what a decision costs: of each case, and of one request that claims under every pack at once."""
-    from policies.case_files import load_cases
-    from policies.judge import decide
-    from policies.pack import load_packs
+    from policies.cases.case_files import load_cases
+    from policies.judging.judge import decide
+    from policies.packs.load import load_packs
 
     packs = load_packs()
     cases = [case for path in sorted(CASES.glob("*.yaml")) for case in load_cases(path) if not case.expect.error]

@@ -14,16 +14,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from disgorge.docket import docket
-from disgorge.execute import execute
-from disgorge.jobs import Done, Here, Job, OnProgress, unseen
-from disgorge.kernels import steer_this_process
-from disgorge.registry import Unregistered
-from disgorge.requests import approve_plan, plan_requests
-from disgorge.tracking import Untracked
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.removal.execute import execute
+from disgorge.request.case import docket
+from disgorge.request.plan_request import approve_plan, plan_requests
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.kernels import steer_this_process
+from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
+from lineage.catalog.catalog import Catalog
 from lineage.records import Json, Selector
+from lineage.workspace import Ledger
 
 REQUESTS = 10
 _ASKED = [f"R-{number}" for number in range(REQUESTS)]

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from disgorge.kernels import PORTABLE, STEERING
+from disgorge.training.kernels import PORTABLE, STEERING
 
 HELD = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 """An AVX2 processor, as far as the environment can pretend one: nothing is asked for, everything is held down."""
@@ -39,7 +39,7 @@ def _parts(method: str) -> dict[str, str]:
     import tempfile
 
     from disgorge.method import method_named
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
     from tests.toys import populate, train
 
     toy = method_named(method).toy(SEED)
@@ -83,7 +83,7 @@ def _speeds() -> dict[str, float]:
 
 
 def _child() -> None:
-    from disgorge.kernels import in_use
+    from disgorge.training.kernels import in_use
 
     start = time.perf_counter()
     parts = {method: _parts(method) for method in METHODS}

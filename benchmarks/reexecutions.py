@@ -14,11 +14,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from disgorge.jobs import Job
-from disgorge.kernels import setting_of, steer_this_process
-from disgorge.workers import Workers, close_spawners
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.training.kernels import setting_of, steer_this_process
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers, close_spawners
+from lineage.catalog.catalog import Catalog
+from lineage.workspace import Ledger
 
 PART = "toy-tangent/tangent/shard-1"
 BETWEEN_DROPS = 10

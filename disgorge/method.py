@@ -272,7 +272,7 @@ def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str,
     """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 
     ``digests`` maps ("shard" | "component", name) to a digest. What it runs on is no part of it, see
-    :mod:`disgorge.machine`. Names of shards are left out: renaming one changes nothing that is learned.
+    :mod:`disgorge.training.environment`. Names of shards are left out: renaming one changes nothing that is learned.
     """
     missing = [use.name for use in blueprint.inputs if (use.of, use.name) not in digests]
     if missing:

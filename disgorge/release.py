@@ -4,26 +4,26 @@ The order is the order of safety: every component is recorded as soon as it is t
 there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
 finds, and a name is never said to be served before it is.
 
-A training holds the workspace's turn, as removals do: see :mod:`disgorge.turn`.
+A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
 """
 
 from difflib import get_close_matches
 
-from disgorge.docket import docket
 from disgorge.errors import ReleaseContained
-from disgorge.hold_serving import release_it
-from disgorge.jobs import OnProgress, Runner, unseen
-from disgorge.laying_out import layout_of
+from disgorge.layout import layout_of
 from disgorge.method import Blueprint, ModelSpec, method_named
-from disgorge.out_of_service import stopped_releases, stopped_words
-from disgorge.registry import Registrar, registry_or_none
-from disgorge.tracking import Observer, tracking_or_none
-from disgorge.training import Made, make
-from disgorge.turn import turn
-from lineage.catalog import Catalog
+from disgorge.request.case import docket
+from disgorge.request.hold_serving import release_it
+from disgorge.tracking.out_of_service import stopped_releases, stopped_words
+from disgorge.tracking.registry import Registrar, registry_or_none
+from disgorge.tracking.runs import Observer, tracking_or_none
+from disgorge.training.make import Made, make
+from disgorge.training.recipe import OnProgress, Runner, unseen
+from disgorge.workspace_lock import turn
+from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
-from lineage.ledger import Ledger
 from lineage.records import Composition, Json, Release, Shard, plain
+from lineage.workspace import Ledger
 
 
 def train_release(

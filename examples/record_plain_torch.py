@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 
-from lineage.catalog import Catalog
-from lineage.intake import from_arrays
-from lineage.ledger import Ledger
-from lineage.shards import add_items, shard_items
+from lineage.catalog.catalog import Catalog
+from lineage.formats.read import from_arrays
+from lineage.shards.add import add_items, shard_items
+from lineage.workspace import Ledger
 
 ledger = Ledger.init(Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()))
 images, labels = load_digits(return_X_y=True)

@@ -10,9 +10,9 @@ the fact names where they stood and the digest of the last one, as ``head.json``
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lineage.chain import Fact
-from lineage.counted import counted
 from lineage.errors import LedgerBroken
+from lineage.ledger.chain import Fact
+from lineage.plural import counted
 from lineage.records import Json
 
 KIND = "loss-accepted"

@@ -5,7 +5,7 @@ come back is remembered as a keyed mark (HMAC-SHA256) in ``private/withdrawn.txt
 pseudonym. Without ``private/`` neither can be computed, so the folder is to be backed up, and apart from the rest.
 
 The list ends with a seal, keyed too: a list that was emptied, edited or is read with another key is refused. That it is
-not an older one is for the ledger to say, which counts the marks (:meth:`lineage.ledger.Ledger.require_marks`).
+not an older one is for the ledger to say, which counts the marks (:meth:`lineage.workspace.Ledger.require_marks`).
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.errors import BadInput, LineageError
-from lineage.objects import write_atomically
 from lineage.spelling import one_spelling
+from lineage.storage.objects import write_atomically
 
 _KEY_BYTES = 32  # as long as the hash
 _SEAL = "seal "

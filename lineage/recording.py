@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import BadInput, UnknownRecord
-from lineage.objects import save_tensors
 from lineage.records import Component, Cost, Json, Role, Use, plain
+from lineage.storage.objects import save_tensors
 
 if TYPE_CHECKING:
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from lineage.catalog.catalog import Catalog
+    from lineage.workspace import Ledger
 
 
 class Recording:
@@ -82,7 +82,7 @@ def recording(
     :class:`~lineage.errors.UnknownRecord` for a use nobody recorded and :class:`~lineage.errors.BadInput` for an empty
     name, no use at all, an unknown role, or a block that saved nothing.
     """
-    from lineage.catalog import Catalog
+    from lineage.catalog.catalog import Catalog
 
     if not name or not kind:
         raise BadInput("a component needs a name and a kind, and one of them is empty")

@@ -54,7 +54,7 @@ class Item:
 
     ``digest`` covers every byte that training may read (content and label or caption), not ``key``, ``subject`` or
     ``source``. ``subject`` is a keyed pseudonym, never a name. ``n_bytes`` counts the content's bytes. ``likeness`` is
-    a hash by which near-duplicates are known (:mod:`lineage.likeness`), where one was asked for.
+    a hash by which near-duplicates are known (:mod:`lineage.perceptual_hash`), where one was asked for.
     """
 
     digest: str

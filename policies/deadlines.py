@@ -36,8 +36,8 @@ from lineage.records import digest_of
 from policies.decision import Decision, DueBy
 from policies.errors import BadPack, BadRequest
 from policies.events import ENDS, Event, EventKind, in_order, open_events, spans
+from policies.packs.rules import MAX_DAYS, Deadline, Extension, Pack, Stop
 from policies.request import RemovalRequest
-from policies.rules import MAX_DAYS, Deadline, Extension, Pack, Stop
 from policies.taxonomy import Outcome, Part
 
 

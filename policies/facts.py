@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from policies.errors import BadRequest
-from policies.nearest import nearest, or_nearest
-from policies.pack_words import regimes_named
+from policies.packs.rules import RESERVED_FACTS, FactSpec, Pack
+from policies.packs.words import regimes_named
 from policies.request import OWN_DECISION, RemovalRequest
-from policies.rules import RESERVED_FACTS, FactSpec, Pack
 from policies.taxonomy import Defect
+from policies.vocabulary.nearest import nearest, or_nearest
 
 _YES_OR_NO = {"true": True, "yes": True, "false": False, "no": False}
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})")  # fewer digits than 2**53 has: JSON carries it exactly

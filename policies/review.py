@@ -26,9 +26,9 @@ import re
 from collections.abc import Collection
 from dataclasses import replace
 
-from policies.claims import strongest
 from policies.decision import Claim, Decision, Owed, Reason
 from policies.errors import BadRequest
+from policies.judging.claims import strongest
 from policies.taxonomy import CARRIED_OUT, Outcome, Refusal, Scope
 
 PACK, RULE = "review", "person"

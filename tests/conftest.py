@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from disgorge.kernels import chosen
+from disgorge.training.kernels import chosen
 from tests.tier import tally
 
 PLUGINS = str(Path(__file__).parent / "plugins")

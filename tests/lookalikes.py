@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from disgorge.method import Toy
-from lineage.ledger import Ledger
 from lineage.records import Shard
-from lineage.shards import add_shard, shard_rows
+from lineage.shards.add import add_shard, shard_rows
+from lineage.workspace import Ledger
 from tests.toys import live_shards, toy_of, write_rows
 
 SHARD, ROW = "shard-2", 7

@@ -6,9 +6,9 @@ from contextlib import chdir
 from pathlib import Path
 
 from disgorge.method import Toy
-from disgorge.mlflow_store import Store
-from disgorge.registry import Registry
-from lineage.ledger import Ledger
+from disgorge.tracking.client import Store
+from disgorge.tracking.registry import Registry
+from lineage.workspace import Ledger
 from tests.toys import live_shards, populate, train
 
 REMOTE = "[core]\n    no_scm = True\n    remote = store\n['remote \"store\"']\n    url = ../store\n"

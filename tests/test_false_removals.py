@@ -20,25 +20,25 @@ import pyarrow.parquet as pq
 import pytest
 
 from disgorge.audit import audit
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
-from disgorge.execute import execute
-from disgorge.forget_list import ForgetList
-from disgorge.jobs import Here
-from disgorge.near_review import judge_same
-from disgorge.plan import Action, Step
-from disgorge.registry import Unregistered
-from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, plan_request
-from disgorge.tracking import Untracked
-from lineage.catalog import Catalog
+from disgorge.plan.plan import Action, Step
+from disgorge.removal.execute import execute
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.forget_list import ForgetList
+from disgorge.request.near.review import judge_same
+from disgorge.request.plan_request import approve_plan, decide_request, plan_request
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
+from lineage.catalog.projection import close_kept
 from lineage.errors import LineageError
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors, save_tensors
-from lineage.projection import close_kept
 from lineage.records import canonical, in_member_order, plain
-from lineage.shards import add_shard
-from policies.pack import load_packs
+from lineage.shards.add import add_shard
+from lineage.storage.objects import load_tensors, save_tensors
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from tests import lookalikes
 from tests.tier import amount, tally
 from tests.toys import (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.docket import docket
+from disgorge.request.case import docket
 from lineage.errors import LedgerBroken
-from lineage.ledger import Ledger
 from lineage.records import shard_digest
+from lineage.workspace import Ledger
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
 from tests.children.removals import KILLED, removal

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.docket import docket
 from disgorge.errors import DisgorgeError
-from disgorge.requests import deny_request, plan_request
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.request.case import docket
+from disgorge.request.plan_request import deny_request, plan_request
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 from tests.children import aftermath
 from tests.children.nursery import ROOT, the_nursery
 from tests.children.removals import removal

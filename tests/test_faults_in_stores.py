@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from disgorge.docket import docket
-from lineage.ledger import Ledger
+from disgorge.request.case import docket
+from lineage.workspace import Ledger
 from tests.children.removals import Change
 from tests.children.stored import SERVED, Stored, stored
 from tests.tier import amount

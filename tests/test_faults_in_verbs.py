@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-from disgorge.docket import docket
-from lineage.ledger import Ledger
+from disgorge.request.case import docket
+from lineage.workspace import Ledger
 from tests.children import aftermath
 from tests.children.nursery import Ended, the_nursery
 from tests.children.removals import KILLED, survived

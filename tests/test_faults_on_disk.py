@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from disgorge.report import verify_bundle
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.report.bundle import verify_bundle
+from lineage.catalog.catalog import Catalog
+from lineage.workspace import Ledger
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
 from tests.children.removals import removal

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from disgorge.docket import docket
-from lineage.ledger import Ledger
+from disgorge.request.case import docket
+from lineage.workspace import Ledger
 from tests.children.removals import removal
 from tests.tier import amount
 

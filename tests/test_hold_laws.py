@@ -19,23 +19,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from disgorge.amend import amend_request
-from disgorge.docket import LEGAL_HOLD, case_of, docket
 from disgorge.errors import DisgorgeError
-from disgorge.execute import execute
-from disgorge.holding import hold_request
-from disgorge.jobs import Here
-from disgorge.plan import Action, Step
-from disgorge.registry import Unregistered
-from disgorge.request_events import record_event
-from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
-from disgorge.tracking import Untracked
+from disgorge.plan.plan import Action, Step
+from disgorge.removal.execute import execute
+from disgorge.request.amend import amend_request
+from disgorge.request.case import LEGAL_HOLD, case_of, docket
+from disgorge.request.events import record_event
+from disgorge.request.hold import hold_request
+from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
 from lineage.errors import LineageError
-from lineage.ledger import Ledger
 from lineage.records import Selector
-from lineage.shards import shard_rows
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
 from policies.events import EventKind
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.tier import amount
@@ -239,8 +239,8 @@ def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.Mon
     """Without the question before each step, the same oracle finds the loss."""
     for module in ("requests", "execute", "actions"):
         monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.purge_step.require_purge_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.requests.all_overlaps", lambda *_: ())
+    monkeypatch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
+    monkeypatch.setattr("disgorge.request.plan_request.all_overlaps", lambda *_: ())
     world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)

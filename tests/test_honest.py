@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from disgorge.errors import DisgorgeError
-from disgorge.workers import Workers
-from lineage.ledger import Ledger
+from disgorge.training.runners.local import Workers
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from tests.tier import FULL, amount, tally
 from tests.toys import PEOPLE_HOLD, carry, granted_plan, person, populate, toy_of, train
 

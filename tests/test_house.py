@@ -57,9 +57,17 @@ def allowed(path: Path) -> tuple[str, ...] | None:
             return ("policies", "lineage.records")
         case ("disgorge", "methods" | "probes" as kind, *rest):
             own = f"disgorge.{kind}.{rest[0]}" if rest else "disgorge"
-            shared = ("disgorge.method", "disgorge.evidence", "disgorge.errors", "lineage.records", "policies.taxonomy")
-            shared += ("disgorge.parameters", "disgorge.tensors") if kind == "methods" else ()
-            shared += ("disgorge.probes.attack", "disgorge.probes.band") if kind == "probes" else ()
+            shared = (
+                "disgorge.method",
+                "disgorge.evidence.checks",
+                "disgorge.errors",
+                "lineage.records",
+                "policies.taxonomy",
+            )
+            shared += (
+                ("disgorge.methods.shared.parameters", "disgorge.methods.shared.tensors") if kind == "methods" else ()
+            )
+            shared += ("disgorge.evidence.probes.attack", "disgorge.evidence.probes.band") if kind == "probes" else ()
             return (own, *shared)
         case ("disgorge", "method" | "laying_out" | "plan" | "planning" | "evidence" | "certificate" | "errors"):
             return ("disgorge", "policies", "lineage.records")
@@ -95,7 +103,7 @@ def test_lineage_and_policies_know_no_torch(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sources("policies"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_policies_read_no_ledger(path: Path) -> None:
-    assert not [module for module, _ in imports(path) if module in {"duckdb", "pyarrow", "lineage.ledger"}]
+    assert not [module for module, _ in imports(path) if module in {"duckdb", "pyarrow", "lineage.workspace"}]
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -112,7 +120,7 @@ RUN = "from disgorge.cli.app import app\ntry:\n    app()\nexcept SystemExit:\n  
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("import lineage, policies, lineage.records, lineage.ledger, policies.pack, policies.request",),
+        ("import lineage, policies, lineage.records, lineage.workspace, policies.packs.load, policies.request",),
         ("import disgorge.methods, disgorge.method; disgorge.method.methods()",),
         (RUN, "--help"),
         (RUN, "request", "--help"),

@@ -25,16 +25,16 @@ from pathlib import Path
 import pytest
 
 from disgorge.errors import BadModel, CertificateRefused, ExecutionFailed
-from disgorge.execute import Executed
-from disgorge.jobs import Job
 from disgorge.method import Items, Toy, methods
-from disgorge.plan import Plan
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request
-from disgorge.workers import Workers
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Plan
+from disgorge.removal.execute import Executed
+from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from policies.pack import load_packs
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Guarantee
 from tests.tier import FULL, amount, tally
@@ -210,7 +210,8 @@ def test_a_liar_that_counts_the_names_of_the_gone_is_refused_before_anything_is_
 
 def is_confined(folder: Path) -> bool:
     """Whether processes set apart can be confined here."""
-    code = "import sys; from pathlib import Path; from disgorge.confine import confine; here = Path(sys.argv[1]); "
+    code = "import sys; from pathlib import Path; from disgorge.training.sandbox.landlock import confine; "
+    code += "here = Path(sys.argv[1]); "
     code += "print(confine(here / 'mine', hidden=here))"
     ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     return ran.stdout.strip() == "True"

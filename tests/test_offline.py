@@ -68,12 +68,14 @@ def test_no_packet_looked_for_a_way_out(ran: Ran) -> None:
 
 def test_workers_were_listened_to_as_well(ran: Ran) -> None:
     processes = [words for words in ran.heard if words[0] == "process"]
-    assert len([words for words in processes if "disgorge.work" in words]) >= 1
+    assert len([words for words in processes if "disgorge.training.runners.worker" in words]) >= 1
 
 
 def test_workers_begin_with_every_library_told_not_to_report(ran: Ran) -> None:
     """Whatever a method imports there: a third party's may bring MLflow or DVC along."""
-    begun = [words[1:4] for words in ran.heard if words[0] == "switches" and "disgorge.work" in words]
+    begun = [
+        words[1:4] for words in ran.heard if words[0] == "switches" and "disgorge.training.runners.worker" in words
+    ]
     assert begun
     assert {tuple(values) for values in begun} == {("true", "1", "false")}
 

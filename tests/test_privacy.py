@@ -19,12 +19,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from disgorge.docket import case_of
-from disgorge.particulars import erase_particulars
-from disgorge.report import verify_bundle
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
-from lineage.projection import close_kept
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import case_of
+from disgorge.request.particulars import erase_particulars
+from lineage.catalog.catalog import Catalog
+from lineage.catalog.projection import close_kept
+from lineage.workspace import Ledger
 from tests.children import aftermath
 from tests.children.alone import whole_pass
 from tests.children.nursery import the_nursery

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.docket import case_of
-from disgorge.plan import Action
-from disgorge.signing import new_key, public_pem
-from lineage.catalog import Catalog
-from lineage.chain import encode, next_fact
-from lineage.ledger import Fact, Ledger
+from disgorge.plan.plan import Action
+from disgorge.request.case import case_of
+from disgorge.statement.signing import new_key, public_pem
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.chain import encode, next_fact
 from lineage.records import canonical
+from lineage.workspace import Fact, Ledger
 from tests.children.nursery import ROOT, Ended, the_nursery
 from tests.children.removals import Removal, removal
 from tests.tier import FULL, tally

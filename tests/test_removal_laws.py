@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.docket import case_of, plan_of
-from disgorge.execute import Executed
-from disgorge.item_sets import join
-from disgorge.jobs import read_items
 from disgorge.method import Toy, methods
-from disgorge.training import assemble
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.removal.execute import Executed
+from disgorge.request.case import case_of, plan_of
+from disgorge.training.items import join
+from disgorge.training.make import assemble
+from disgorge.training.recipe import read_items
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from tests.tier import FULL, amount
 from tests.toys import (
     bytes_by_name,

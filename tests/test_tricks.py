@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from disgorge.purge import Purged, purge
-from disgorge.still_needed import needs_of
+from disgorge.locations.delete import Purged, purge
+from disgorge.locations.references import needs_of
 from lineage.records import Composition, Member, Shard, canonical, plain
 from tests.disgorge.test_purge import Removal, component, dvc_template, removal, tracked
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disgorge.execute import Executed, execute
-from disgorge.jobs import Here, Runner
 from disgorge.method import Items, Toy, method_named
-from disgorge.plan import Action, Plan, Step
-from disgorge.registry import Registrar, Unregistered
-from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request, plan_requests
-from disgorge.tracking import Untracked
-from disgorge.training import Made, make
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.removal.execute import Executed, execute
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request, plan_requests
+from disgorge.tracking.registry import Registrar, Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.make import Made, make
+from disgorge.training.recipe import Here, Runner
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, Shard, plain
-from lineage.shards import add_shard
-from policies.pack import load_packs
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 

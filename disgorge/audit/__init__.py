@@ -14,11 +14,11 @@ import datetime as dt
 import re
 
 from disgorge.audit.deadlines import overdue
+from disgorge.audit.findings import BROKEN_LEDGER, Finding, in_order
 from disgorge.audit.holds import holds
 from disgorge.audit.inputs import trained_on_withdrawn, unregistered
 from disgorge.audit.items import reintroduced, unlicensed
 from disgorge.audit.keys import signing_keys
-from disgorge.audit.look import Look
 from disgorge.audit.losses import lost_facts
 from disgorge.audit.private import private_lost
 from disgorge.audit.purges import purged_back, purges
@@ -27,11 +27,11 @@ from disgorge.audit.registered import not_looked_at, unrecorded_models
 from disgorge.audit.releases import affected_releases
 from disgorge.audit.reports import reports
 from disgorge.audit.service import service
-from disgorge.audit.stored import mismatched
-from disgorge.findings import BROKEN_LEDGER, Finding, in_order
+from disgorge.audit.stored_bytes import mismatched
+from disgorge.request.snapshot import Look
 from lineage.activity import activity
 from lineage.errors import LedgerBroken
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 
 __all__ = ["audit", "not_looked_at"]
 

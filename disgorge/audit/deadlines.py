@@ -3,11 +3,11 @@
 import datetime as dt
 from collections.abc import Iterator
 
+from disgorge.audit.findings import OVERDUE, Finding, Level
 from disgorge.audit.holds import Sight
-from disgorge.audit.look import Look, is_late
-from disgorge.docket import Case
-from disgorge.findings import OVERDUE, Finding, Level
-from lineage.counted import counted
+from disgorge.request.case import Case
+from disgorge.request.snapshot import Look, is_late
+from lineage.plural import counted
 from policies.decision import Duty
 from policies.events import ENDS, EventKind, first_day
 from policies.taxonomy import Outcome

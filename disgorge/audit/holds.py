@@ -8,18 +8,18 @@ never counted, and went without a removal.
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look, is_late
-from disgorge.docket import Case, case_before
+from disgorge.audit.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
 from disgorge.errors import DisgorgeError
-from disgorge.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
-from disgorge.holds import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
-from disgorge.particulars import selectors_of
-from disgorge.selecting import Table, selected_items
-from lineage.counted import counted
+from disgorge.request.case import Case, case_before
+from disgorge.request.holds import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
+from disgorge.request.particulars import selectors_of
+from disgorge.request.selectors import Table, selected_items
+from disgorge.request.snapshot import Look, is_late
 from lineage.errors import LineageError
-from lineage.ledger import Fact
+from lineage.plural import counted
 from lineage.records import Selector
-from policies.held import waits_for_others
+from lineage.workspace import Fact
+from policies.judging.held import waits_for_others
 
 
 def holds(look: Look) -> Iterator[Finding]:

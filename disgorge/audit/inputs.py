@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import TRAINED_ON_WITHDRAWN, UNREGISTERED_INPUT, Finding
-from lineage.state import influences_of
+from disgorge.audit.findings import TRAINED_ON_WITHDRAWN, UNREGISTERED_INPUT, Finding
+from disgorge.request.snapshot import Look
+from lineage.ledger.state import influences_of
 
 
 def unregistered(look: Look) -> Iterator[Finding]:

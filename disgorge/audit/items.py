@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
+from disgorge.audit.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
+from disgorge.request.snapshot import Look
 from lineage.errors import LineageError
 
 

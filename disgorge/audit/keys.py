@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from disgorge.audit.look import Look
+from disgorge.audit.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, Level
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, Level
-from disgorge.signing import key_id, public_pem, read_key
-from lineage.ledger import Fact
+from disgorge.request.snapshot import Look
+from disgorge.statement.signing import key_id, public_pem, read_key
+from lineage.workspace import Fact
 
 PUBLIC = "public.pem"
 _RESTORE = "restore it from a backup of the private folder; RECOVERY.md says what to do if it is lost for good"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import FACTS_LOST, Finding
+from disgorge.audit.findings import FACTS_LOST, Finding
+from disgorge.request.snapshot import Look
 from lineage.losses import losses_of
 
 

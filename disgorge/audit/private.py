@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
+from disgorge.audit.findings import PRIVATE_LOST, Finding
 from disgorge.errors import DisgorgeError
-from disgorge.findings import PRIVATE_LOST, Finding
-from disgorge.forget_list import forgotten, whole_list
-from disgorge.private_json import damaged_files
+from disgorge.request.forget_list import forgotten, whole_list
+from disgorge.request.snapshot import Look
 from lineage.errors import LineageError
+from lineage.private_files import damaged_files
 
 
 def private_lost(look: Look) -> Iterator[Finding]:

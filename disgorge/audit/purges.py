@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
-from disgorge.still_needed import needs_of
+from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
+from disgorge.locations.references import needs_of
+from disgorge.request.snapshot import Look
 
 
 def purges(look: Look) -> Iterator[Finding]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import UNSEALED_REEXECUTION, Finding, Level
-from disgorge.reexecuted import unsealed
-from lineage.counted import counted
+from disgorge.audit.findings import UNSEALED_REEXECUTION, Finding, Level
+from disgorge.examination.reexecuted import unsealed
+from disgorge.request.snapshot import Look
 from lineage.errors import LineageError
+from lineage.plural import counted
 
 
 def unsealed_reexecutions(look: Look) -> Iterator[Finding]:

@@ -7,10 +7,10 @@ Where there is no such store it says that nobody looked.
 from collections import defaultdict
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
+from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
 from disgorge.errors import TrackingFailed
-from disgorge.findings import UNRECORDED_MODEL, Finding, Level
-from disgorge.mlflow_store import (
+from disgorge.request.snapshot import Look
+from disgorge.tracking.client import (
     database_beside,
     database_of,
     has_records,
@@ -19,8 +19,8 @@ from disgorge.mlflow_store import (
     tracking_uri,
     without_secrets,
 )
-from disgorge.registered import Registered, Touched, from_databases, touched, unexplained
-from lineage.ledger import Ledger
+from disgorge.tracking.registered import Registered, Touched, from_databases, touched, unexplained
+from lineage.workspace import Ledger
 
 _DELETE = "stop what serves it and delete the version, or register it again from a run and a path that do not name that"
 _EXPLAIN = "find out what it learned from; record and release it with Disgorge, or delete it"

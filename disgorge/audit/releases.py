@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.look import Look
-from disgorge.findings import AFFECTED_RELEASE, UNREGISTERED_INPUT, Finding
+from disgorge.audit.findings import AFFECTED_RELEASE, UNREGISTERED_INPUT, Finding
+from disgorge.request.snapshot import Look
 from lineage.records import Composition, Release
 
 

@@ -14,23 +14,23 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from disgorge.archive import pack, read_members
+from disgorge.audit.findings import FACTS_LOST, LEDGER_REWRITTEN, REPORT_CHANGED, Finding, Level
 from disgorge.audit.keys import public_key
-from disgorge.audit.look import Look
-from disgorge.bundle_check import STATEMENT, check_signed_files, is_earlier, signed_files
-from disgorge.docket import Case
-from disgorge.drawn import drawings
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.fact_check import SLICE, facts_of_slice
-from disgorge.findings import FACTS_LOST, LEDGER_REWRITTEN, REPORT_CHANGED, Finding, Level
-from disgorge.inclusion import Chain, TreeHead
-from disgorge.one_form import AGAIN
-from disgorge.report import zip_of
-from disgorge.signing import Opened, key_id, open_envelope
-from disgorge.verification import check_continued, open_members
-from lineage.ledger import Fact
+from disgorge.locations.report_images import drawings
+from disgorge.report.bundle import zip_of
+from disgorge.request.case import Case
+from disgorge.request.snapshot import Look
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.canonical_json import AGAIN
+from disgorge.statement.inclusion import Chain, TreeHead
+from disgorge.statement.signing import Opened, key_id, open_envelope
+from disgorge.verify.bundle import STATEMENT, check_signed_files, is_earlier, signed_files
+from disgorge.verify.facts import SLICE, facts_of_slice
+from disgorge.verify.verify import check_continued, open_members
 from lineage.losses import losses_of
 from lineage.records import Json, restore
+from lineage.workspace import Fact
 
 Members = Mapping[str, bytes]
 _WITH_INPUTS = "-with-inputs.zip"

@@ -6,10 +6,10 @@ records: an alias that somebody set again by hand in MLflow it does not see.
 
 from collections.abc import Iterator
 
+from disgorge.audit.findings import ON_HOLD, SERVICE_AGAINST_HOLD, Finding, Level
 from disgorge.audit.holds import Sight
-from disgorge.audit.look import Look
-from disgorge.findings import ON_HOLD, SERVICE_AGAINST_HOLD, Finding, Level
-from disgorge.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
+from disgorge.request.snapshot import Look
+from disgorge.tracking.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
 
 
 def service(look: Look) -> Iterator[Finding]:

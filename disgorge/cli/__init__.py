@@ -11,6 +11,6 @@ def main() -> None:
     try:
         from disgorge.cli.app import run
     except KeyboardInterrupt:  # the verbs are still being read
-        os._exit(130)  # as disgorge.cli.failures has it
+        os._exit(130)  # as disgorge.cli.output.errors has it
 
     run()

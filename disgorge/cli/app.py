@@ -6,27 +6,16 @@ from contextlib import suppress
 
 import typer
 
-from disgorge.cli import (
-    amending,
-    checks,
-    closing,
-    deciding,
-    demo,
-    events,
-    execution,
-    holding,
-    ledger,
-    near,
-    policy,
-    purge,
-    release,
-    request,
-    shard,
-    train,
-    workspace,
-)
-from disgorge.cli.failures import INTERRUPTED, Verbs
-from disgorge.cli.heartbeat import heartbeat
+from disgorge.cli import checks, demo, ledger, policy, release, shard, train, workspace
+from disgorge.cli.output.errors import INTERRUPTED, Verbs
+from disgorge.cli.output.heartbeat import heartbeat
+from disgorge.cli.request import amend as amending
+from disgorge.cli.request import close as closing
+from disgorge.cli.request import decide as deciding
+from disgorge.cli.request import events, purge, request
+from disgorge.cli.request import execute as execution
+from disgorge.cli.request import hold as holding
+from disgorge.cli.request import near_duplicates as near
 
 app = typer.Typer(
     cls=Verbs,
@@ -87,7 +76,7 @@ def run() -> None:
         os._exit(INTERRUPTED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # at once: libraries complain of what was cut short in the middle of a call
-            if (workers := sys.modules.get("disgorge.workers")) is not None:
+            if (workers := sys.modules.get("disgorge.training.runners.local")) is not None:
                 workers.close_spawners()
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import INCONCLUSIVE, WrongUse
-from disgorge.cli.show import AsJson
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import INCONCLUSIVE, WrongUse
+from disgorge.cli.output.tables import AsJson
 
 if TYPE_CHECKING:
-    from disgorge.verification import Verified
+    from disgorge.verify.verify import Verified
 
 
 class Level(StrEnum):
@@ -46,11 +46,10 @@ def audit(
     """
     import sys
 
-    from disgorge import findings
     from disgorge.audit import audit as look
-    from disgorge.audit import not_looked_at
-    from disgorge.cli.filing import parse_date
-    from lineage.ledger import Ledger
+    from disgorge.audit import findings, not_looked_at
+    from disgorge.cli.request.filing import parse_date
+    from lineage.workspace import Ledger
 
     day = parse_date(today, option="--today")
     if workspace is not None and not workspace.is_dir():
@@ -58,13 +57,13 @@ def audit(
     ledger = Ledger.open(workspace)
     found, unseen = look(ledger, today=day), not_looked_at(ledger)
     if sarif is not None:
-        from disgorge.sarif import ledger_uri
-        from disgorge.sarif import sarif as as_sarif
+        from disgorge.audit.sarif import ledger_uri
+        from disgorge.audit.sarif import sarif as as_sarif
 
         log = as_sarif(found, ledger=ledger_uri(ledger.workspace))
         sarif.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
     if junit is not None:
-        from disgorge.junit import junit as as_junit
+        from disgorge.audit.junit import junit as as_junit
 
         junit.write_text(as_junit(found, strict=strict), encoding="utf-8")
     if as_json:
@@ -100,8 +99,8 @@ def verify(
     Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
     holds only within the declared tolerance, because the environment here is not the recorded one.
     """
-    from disgorge.cli.progress import shown
-    from disgorge.verification import verify_bundle
+    from disgorge.cli.output.progress import shown
+    from disgorge.verify.verify import verify_bundle
 
     if workspace is not None and level is Level.DIGESTS:
         raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from disgorge.cli.failures import WrongUse
+from disgorge.cli.output.errors import WrongUse
 
 
 def demo(

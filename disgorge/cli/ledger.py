@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import Refused, WrongUse
-from disgorge.cli.show import AsJson
-from lineage.counted import counted
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import Refused, WrongUse
+from disgorge.cli.output.tables import AsJson
+from lineage.plural import counted
 
 if TYPE_CHECKING:
-    from disgorge.lost_facts import Accepted
-    from lineage.ledger import Fact, Ledger
+    from disgorge.request.lost_facts import Accepted
+    from lineage.workspace import Fact, Ledger
 
 app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
 
@@ -33,9 +33,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
-    from disgorge import lost_facts
-    from lineage.ledger import Ledger
+    from disgorge.request import lost_facts
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     if repair_torn and accept_loss:
         raise WrongUse("--repair-torn is for a line nobody was told of, --accept-loss for facts that count; give one")
@@ -66,7 +66,7 @@ def verify(
 
 def _say_lost(accepted: "Accepted") -> None:
     """Print what is not known any more, and how to go on."""
-    from disgorge.lost_facts import NOT_KNOWN
+    from disgorge.request.lost_facts import NOT_KNOWN
 
     show.line(accepted.loss.words)
     show.line(NOT_KNOWN)
@@ -78,8 +78,8 @@ def _say_lost(accepted: "Accepted") -> None:
 
 def _compared(ledger: "Ledger", against: Path) -> str:
     """Return in words how a copy compares with the ledger; refuse, with both, where the ledger is not whole."""
-    from lineage.backup import compared, copy_of
     from lineage.errors import LedgerBroken
+    from lineage.ledger.compare import compared, copy_of
 
     try:
         data = ledger.journal.file.read_bytes()
@@ -109,9 +109,9 @@ def export(
     """Print facts, one JSON object a line (with --json, one array). They hold no personal data."""
     import json
 
-    from disgorge.docket import case_of
-    from lineage.ledger import Ledger
+    from disgorge.request.case import case_of
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     facts: list[Fact] = list(ledger.facts()) if request is None else list(case_of(ledger, request).facts)
@@ -125,8 +125,8 @@ def export(
 @app.command()
 def rebuild(as_json: AsJson = False) -> None:
     """Delete the catalog and make it again from the facts. Nothing is lost: it is a projection."""
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from lineage.catalog.catalog import Catalog
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     ledger.verify()

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import WrongUse
-from disgorge.cli.request import Id, Packs
-from disgorge.cli.show import AsJson
-from lineage.counted import counted
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import WrongUse
+from disgorge.cli.output.tables import AsJson
+from disgorge.cli.request.request import Id, Packs
+from lineage.plural import counted
 
 if TYPE_CHECKING:
-    from policies.cases import CaseResult
-    from policies.pack import Pack
+    from policies.cases.run_cases import CaseResult
+    from policies.packs.load import Pack
 
 app = typer.Typer(help="Rules, as data: list | facts | new | explain | test.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ CASES = Path("tests/policies/cases")
 def list_(packs: Packs = None, as_json: AsJson = False) -> None:
     """List the policy packs and their rules, each with its source."""
     from lineage.records import plain
-    from policies.pack import load_packs, packs_digest
+    from policies.packs.load import load_packs, packs_digest
 
     loaded = load_packs(packs)
     if as_json:
@@ -45,7 +45,7 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
 def facts(packs: Packs = None, as_json: AsJson = False) -> None:
     """List the facts that rules may ask for: the name, the type, what it means, and the packs that ask."""
     from policies.facts import known_facts
-    from policies.pack import load_packs
+    from policies.packs.load import load_packs
 
     loaded = load_packs(packs)
     asking = {name: [pack.pack for pack in loaded if name in pack.facts] for name in sorted(known_facts(loaded))}
@@ -73,11 +73,11 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say in words what holds about a request and how it was decided: which rules fired, and what overrode what."""
-    from disgorge.cli.case_views import earlier_values, paragraphs, print_course, print_earlier, print_held_meanwhile
-    from disgorge.course import course, now
-    from disgorge.docket import case_of
-    from disgorge.earlier import earlier_requests
-    from lineage.ledger import Ledger
+    from disgorge.cli.output.case import earlier_values, paragraphs, print_course, print_earlier, print_held_meanwhile
+    from disgorge.request.case import case_of
+    from disgorge.request.earlier import earlier_requests
+    from disgorge.request.timeline import course, now
+    from lineage.workspace import Ledger
     from policies.explain import explain as in_words
 
     ledger = Ledger.open()
@@ -112,7 +112,7 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Begin a pack: one commented file, PACK.yaml, with a right, a table of exceptions, a period and its own cases."""
-    from policies.new_pack import begin
+    from policies.packs.new_pack import begin
 
     text, path = begin(pack), into / f"{pack}.yaml"
     if not into.is_dir():
@@ -145,7 +145,7 @@ def run(
 
     With --packs, the cases that those packs carry; other folders of cases only where they carry none.
     """
-    from policies.pack import load_packs
+    from policies.packs.load import load_packs
 
     results = _results(folder, packs, load_packs(packs))
     failed = [result for result in results if not result.passed]
@@ -165,8 +165,8 @@ def run(
 
 def _results(folder: Path | None, source: Path | None, packs: "tuple[Pack, ...]") -> "tuple[CaseResult, ...]":
     """Return how the cases of a folder went, or for None those that the packs carry and those of the repository."""
-    from policies.cases import run_cases, run_files
-    from policies.pack import pack_files
+    from policies.cases.run_cases import run_cases, run_files
+    from policies.packs.load import pack_files
 
     if folder is not None:
         if not folder.exists():

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import Refused, WrongUse
-from disgorge.cli.show import AsJson
-from lineage.counted import counted
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import Refused, WrongUse
+from disgorge.cli.output.tables import AsJson
+from lineage.plural import counted
 
 if TYPE_CHECKING:
     from disgorge.method import Items, Model
-    from lineage.ledger import Ledger
     from lineage.records import Component, Composition, Release
+    from lineage.workspace import Ledger
 
 app = typer.Typer(
     help="Models that are served: list | show | predict | sample | serve-at | serve-again.", no_args_is_help=True
@@ -30,12 +30,12 @@ def list_(
     every: Annotated[bool, typer.Option("--all", help="Withdrawn ones too.")] = False, as_json: AsJson = False
 ) -> None:
     """List the releases there are, and which must not be served."""
-    from disgorge.docket import docket
-    from disgorge.out_of_service import stopped_releases
-    from disgorge.serving_places import places_of
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from disgorge.release_places import places_of
+    from disgorge.request.case import docket
+    from disgorge.tracking.out_of_service import stopped_releases
+    from lineage.catalog.catalog import Catalog
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     with Catalog.of(ledger) as catalog:
@@ -63,12 +63,12 @@ def list_(
 @app.command("show")
 def show_(release: Named, as_json: AsJson = False) -> None:
     """Show one release: method, components, the data they learned from, and where else it is served."""
-    from disgorge.docket import docket
-    from disgorge.out_of_service import stopped_releases
-    from disgorge.serving_places import places_of
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from disgorge.release_places import places_of
+    from disgorge.request.case import docket
+    from disgorge.tracking.out_of_service import stopped_releases
+    from lineage.catalog.catalog import Catalog
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     found, composition = _find(ledger, release)
@@ -110,9 +110,9 @@ def serve_at(
     as_json: AsJson = False,
 ) -> None:
     """Record what else serves a release: a removal cannot stop it, and says so."""
-    from disgorge.cli.deciding import require_name
-    from disgorge.serving_places import record_place
-    from lineage.ledger import Ledger
+    from disgorge.cli.request.decide import require_name
+    from disgorge.release_places import record_place
+    from lineage.workspace import Ledger
 
     require_name(by, "says so")
     ledger = Ledger.open()
@@ -133,10 +133,10 @@ def serve_at(
 @app.command("serve-again")
 def serve_again(as_json: AsJson = False) -> None:
     """Serve again what only holds that are over kept out of service, and stop what open holds want out of it."""
-    from disgorge.cli.holding import print_settled
-    from disgorge.hold_serving import settle
-    from disgorge.registry import registry_or_none
-    from lineage.ledger import Ledger
+    from disgorge.cli.request.hold import print_settled
+    from disgorge.request.hold_serving import settle
+    from disgorge.tracking.registry import registry_or_none
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     settled = settle(ledger, registry_or_none(ledger))
@@ -157,7 +157,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Let a classifier answer, and say how right it is where the items have labels. Refused if it is contained."""
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     model = _model(ledger, release, task="classify")
@@ -201,7 +201,7 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Let a generator draw, into one picture. Refused if the release is contained."""
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
 
     if out.suffix.lower() != ".png":
         raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
@@ -214,7 +214,7 @@ def sample(
 
 
 def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":
-    from lineage.catalog import Catalog
+    from lineage.catalog.catalog import Catalog
 
     name, _, alias = named.partition("@")
     with Catalog.of(ledger) as catalog:
@@ -225,7 +225,7 @@ def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":
 def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
     """Return the model of a release that may be served and does ``task``."""
     from disgorge.release import contained
-    from disgorge.training import assemble
+    from disgorge.training.make import assemble
 
     release, composition = _find(ledger, named)
     if release.contained:
@@ -239,11 +239,11 @@ def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
 
 def _items(ledger: "Ledger", data: str) -> "Items":
     """Return items of a shard, or of a file, which is read as a shard would be and not recorded."""
-    from disgorge.jobs import read_items
     from disgorge.method import Items
-    from lineage.catalog import Catalog
-    from lineage.content import item_digests
-    from lineage.intake import read_file
+    from disgorge.training.recipe import read_items
+    from lineage.catalog.catalog import Catalog
+    from lineage.formats.read import read_file
+    from lineage.storage.content import item_digests
 
     if Path(data).exists():
         content = read_file(Path(data)).content
@@ -268,7 +268,7 @@ def _write_picture(samples: Any, out: Path) -> None:
     """Write samples as one PNG, in the grid that reports show; :class:`Refused` for samples that are no pictures."""
     import base64
 
-    from disgorge.pictures import sample_grid
+    from disgorge.report.images import sample_grid
 
     picture = sample_grid(samples)
     if not picture:
@@ -285,7 +285,7 @@ def _state(release: "Release", *, live: bool) -> str:
 
 def _words(state: str, holds: "tuple[str, ...]") -> str:
     """Return a release's state, with the holds that stopped it where they did."""
-    from disgorge.out_of_service import stopped_words
+    from disgorge.tracking.out_of_service import stopped_words
 
     return stopped_words(holds) if holds and state == "contained" else state
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import WrongUse
-from disgorge.cli.show import AsJson
-from lineage.counted import counted
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import WrongUse
+from disgorge.cli.output.tables import AsJson
+from lineage.plural import counted
 
 if TYPE_CHECKING:
-    from lineage.ledger import Ledger
     from lineage.records import Shard
-    from lineage.shards import Added
+    from lineage.shards.add import Added
+    from lineage.workspace import Ledger
 
 app = typer.Typer(help="Data, as named sets of items: add | list | show | check | canaries.", no_args_is_help=True)
 
@@ -56,11 +56,11 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part."""
-    from disgorge.cli.terms import bases_of, license_doubts
+    from disgorge.cli.output.terms import bases_of, license_doubts
     from lineage.git_ignored import ignore_data, is_exposed
-    from lineage.ledger import Ledger
-    from lineage.rules import Rules
-    from lineage.shards import add_shard
+    from lineage.shards.add import add_shard
+    from lineage.shards.validation_rules import Rules
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     for file in ignore_data(ledger.workspace, home=ledger.home):
@@ -105,8 +105,8 @@ def list_(
     every: Annotated[bool, typer.Option("--all", help="Withdrawn shards too.")] = False, as_json: AsJson = False
 ) -> None:
     """List the shards there are."""
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from lineage.catalog.catalog import Catalog
+    from lineage.workspace import Ledger
 
     with Catalog.of(Ledger.open()) as catalog:
         live = {(shard.name, shard.digest) for shard in catalog.shards()}
@@ -138,10 +138,10 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """Show one shard: what it is, how many people are in it, what learned from it, and its history."""
-    from disgorge.cli.lineage_views import apart, say_left_out
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from disgorge.cli.output.lineage import apart, say_left_out
+    from lineage.catalog.catalog import Catalog
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     with Catalog.of(ledger) as catalog:
@@ -173,8 +173,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check that every item is byte for byte what was recorded. Exit 1 for one that is not."""
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from lineage.catalog.catalog import Catalog
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     with Catalog.of(ledger) as catalog:
@@ -200,9 +200,9 @@ def canaries(
     as_json: AsJson = False,
 ) -> None:
     """Give items a wrong label and plant about half, by coin flips: when they are removed, memory can be counted."""
-    from disgorge.canaries import plant
-    from lineage.ledger import Ledger
+    from disgorge.evidence.canaries import plant
     from lineage.records import plain
+    from lineage.workspace import Ledger
 
     planted = plant(Ledger.open(), source, name=name, to=to, count=count, label=label, encoding=encoding)
     if as_json:
@@ -243,8 +243,8 @@ def _say_added(added: "Added") -> None:
 def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
     """Return what is wrong with a shard's files, or None."""
     from lineage.errors import LineageError
-    from lineage.shard_files import check_manifests
-    from lineage.shards import shard_items, shard_rows
+    from lineage.shards.add import shard_items, shard_rows
+    from lineage.shards.files import check_manifests
 
     try:
         check_manifests(ledger, [shard])
@@ -259,7 +259,7 @@ def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
 
 def _people(ledger: "Ledger", shard: "Shard") -> int | None:
     """Return how many people a shard's items name; None for a shard that was withdrawn, whose manifest is gone."""
-    from lineage.shards import shard_rows
+    from lineage.shards.add import shard_rows
 
     if not ledger.manifest_path(shard.digest).exists():
         return None

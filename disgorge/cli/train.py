@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import Refused, WrongUse, going_on
-from disgorge.cli.progress import Display, Pace, Watched, shown
-from disgorge.cli.show import AsJson
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import Refused, WrongUse, going_on
+from disgorge.cli.output.progress import Display, Pace, Watched, shown
+from disgorge.cli.output.tables import AsJson
 
 if TYPE_CHECKING:
-    from disgorge.jobs import Done
     from disgorge.method import Blueprint
-    from disgorge.training import Made
+    from disgorge.training.make import Made
+    from disgorge.training.recipe import Done
 
 
 def train(
@@ -24,13 +24,13 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
-    from disgorge.docket import docket
     from disgorge.errors import ReleaseContained
-    from disgorge.model_file import read_model_file
-    from disgorge.out_of_service import stopped_releases
     from disgorge.release import lay_out, train_release
-    from disgorge.workers import Workers
-    from lineage.ledger import Ledger
+    from disgorge.request.case import docket
+    from disgorge.tracking.out_of_service import stopped_releases
+    from disgorge.training.model_file import read_model_file
+    from disgorge.training.runners.local import Workers
+    from lineage.workspace import Ledger
 
     spec = read_model_file(model)
     ledger = Ledger.open()
@@ -85,7 +85,7 @@ class _Whole:
 
 
 def _print(made: "Made", release: str, alias: str, stopped: tuple[str, ...]) -> None:
-    from disgorge.out_of_service import stopped_words
+    from disgorge.tracking.out_of_service import stopped_words
 
     rows = [
         (

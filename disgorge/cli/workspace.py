@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from disgorge.cli import show
-from disgorge.cli.failures import WrongUse
-from disgorge.cli.show import AsJson
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import WrongUse
+from disgorge.cli.output.tables import AsJson
 
 if TYPE_CHECKING:
-    from lineage.trace import Trace
+    from lineage.catalog.trace import Trace
 
 
 def init(
@@ -20,7 +20,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
 
     ledger = Ledger.init(folder)
     without_dvc, elsewhere = _without_dvc(ledger.workspace), _mlflow_elsewhere(ledger.workspace)
@@ -39,7 +39,7 @@ def _without_dvc(workspace: Path) -> str:
     """Return why DVC will not keep the shards, and what that means, "" if it will."""
     from importlib.util import find_spec
 
-    from lineage.from_dvc import is_repo
+    from lineage.dvc.repo import is_repo
 
     if find_spec("dvc") is None:
         why = "it is not installed (pip install 'disgorge[dvc]')"
@@ -52,7 +52,7 @@ def _without_dvc(workspace: Path) -> str:
 
 def _mlflow_elsewhere(workspace: Path) -> str:
     """Return where runs and releases go, where the database in the folder is somebody else's, else ""."""
-    from disgorge.mlflow_store import database_beside, tracking_uri, without_secrets
+    from disgorge.tracking.client import database_beside, tracking_uri, without_secrets
 
     if database_beside(workspace) is None:
         return ""
@@ -78,10 +78,10 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Show what learned from something, and what that learned from, with roles. Both ways unless one is chosen."""
-    from disgorge.cli.lineage_views import apart, print_trace
-    from lineage.catalog import Catalog
+    from disgorge.cli.output.lineage import apart, print_trace
+    from lineage.catalog.catalog import Catalog
     from lineage.errors import UnknownRecord
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     named = ledger.pseudonym(start) if subject else start
@@ -115,6 +115,6 @@ def _nothing(*, up: bool, down: bool) -> str:
 
 
 def _draw(trace: "Trace", file: Path) -> None:
-    from lineage.drawing import draw
+    from lineage.catalog.svg import draw
 
     file.write_text(draw(trace), encoding="utf-8")

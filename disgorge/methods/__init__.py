@@ -1,1 +1,1 @@
-"""One file (or small folder) per paper; each registers itself by an entry point."""
+"""Training methods, a folder for each paper; further ones register under the entry point `disgorge.methods`."""

@@ -6,8 +6,8 @@ the audit finds that it uses what was withdrawn.
 
 import numpy as np
 
-from lineage.ledger import Ledger
 from lineage.records import Role, Use
+from lineage.workspace import Ledger
 
 
 def train_quietly(shard: str) -> None:

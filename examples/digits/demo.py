@@ -150,9 +150,9 @@ def show_bad_case(workspace: Path) -> bool:
 
 def table_of_removals(workspace: Path) -> None:
     """Print the demo's result, a row per request and release, and write it to ``results.json``."""
-    from disgorge.docket import docket
+    from disgorge.request.case import docket
     from examples.digits.results import HEADINGS, cells, removals, write
-    from lineage.ledger import Ledger
+    from lineage.workspace import Ledger
 
     found = removals(Ledger.open(workspace))
     write(workspace / "results.json", found)
@@ -175,8 +175,8 @@ def person_in(shard: str) -> str:
 
 def plan_digest(request: str) -> str:
     """Return the digest of a request's plan, as a person would copy it from the screen."""
-    from disgorge.docket import case_of
-    from lineage.ledger import Ledger
+    from disgorge.request.case import case_of
+    from lineage.workspace import Ledger
 
     plan = case_of(Ledger.open(), request).plan
     if plan is None:

@@ -23,20 +23,20 @@ import yaml
 
 from disgorge.cli.app import app
 from disgorge.errors import BadModel, DisgorgeError
-from disgorge.jobs import read_items, threads
 from disgorge.method import ModelSpec
-from disgorge.model_file import model_spec
 from disgorge.release import release_of, shards_for
-from disgorge.training import assemble
+from disgorge.training.make import assemble
+from disgorge.training.model_file import model_spec
+from disgorge.training.recipe import read_items, threads
 from examples.digits.data import CORE, HELD_OUT, write_digits
-from lineage.catalog import Catalog
+from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
-from lineage.ledger import FOLDER, Ledger
-from lineage.objects import write_atomically
 from lineage.records import Composition, Json, plain
-from lineage.shards import live_shards
+from lineage.shards.add import live_shards
+from lineage.storage.objects import write_atomically
+from lineage.workspace import FOLDER, Ledger
 from policies.errors import PolicyError
-from policies.yaml_text import read_yaml
+from policies.packs.strict_yaml import read_yaml
 
 MODELS = Path("examples/digits")
 PARAMS = Path("params.yaml")

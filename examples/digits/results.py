@@ -11,12 +11,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from disgorge.docket import Case, docket, plan_of
-from disgorge.evidence import Evidence
-from disgorge.plan import Action, Plan
-from disgorge.write_up import evidence_of
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.evidence.checks import Evidence
+from disgorge.plan.plan import Action, Plan
+from disgorge.report.compile import evidence_of
+from disgorge.request.case import Case, docket, plan_of
+from lineage.catalog.catalog import Catalog
+from lineage.workspace import Ledger
 
 REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN, Action.WITHDRAW)
 

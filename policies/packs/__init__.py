@@ -1,1 +1,1 @@
-"""Rule packs that ship: YAML, one file per regime, every rule with its citation and date."""
+"""Policy packs: YAML files of rules, tables and deadlines, read and checked."""

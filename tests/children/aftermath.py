@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from disgorge.actions import examination_of
 from disgorge.audit import audit
-from disgorge.certificate import refuse_adoption
-from disgorge.docket import docket
-from disgorge.plan import Action, Plan
-from disgorge.report import verify_bundle
-from lineage.catalog import Catalog
-from lineage.forget_dvc import holds
-from lineage.ledger import Fact, Ledger
+from disgorge.locations.dvc import holds
+from disgorge.plan.plan import Action, Plan
+from disgorge.removal.actions import examination_of
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import docket
+from disgorge.statement.certificate import refuse_adoption
+from lineage.catalog.catalog import Catalog
 from lineage.records import Component, restore
+from lineage.workspace import Fact, Ledger
 
 ENDS = (Action.ADOPT, Action.WITHDRAW)
 
@@ -146,7 +146,7 @@ def workers(program: int | None = None) -> list[int]:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"disgorge.work" in words:
+        if b"disgorge.training.runners.worker" in words:
             named = int(words[-2])
             if named == program or (program is None and not Path("/proc", str(named)).exists()):
                 found.append(int(folder.name))

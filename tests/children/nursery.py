@@ -16,9 +16,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 
 PRELOADED = (
-    "disgorge.cli.app", "disgorge.execute", "disgorge.page", "disgorge.probes.membership", "disgorge.workers",
+    "disgorge.cli.app", "disgorge.removal.execute", "disgorge.report.page",
+    "disgorge.evidence.probes.membership", "disgorge.training.runners.local",
     "disgorge.methods.shard_graph", "disgorge.methods.tangent_composition", "disgorge.methods.compartmental_diffusion",
-    "policies.pack", "cryptography.hazmat.primitives.asymmetric.ed25519", "securesystemslib.dsse",
+    "policies.packs.load", "cryptography.hazmat.primitives.asymmetric.ed25519", "securesystemslib.dsse",
     "securesystemslib.signer", "jinja2", "safetensors.numpy", "duckdb", "pyarrow.compute", "pyarrow.parquet",
     "averages", "pydantic.type_adapter", "pydantic.dataclasses",
     "pydantic.json_schema", "dateutil.relativedelta", "dateutil.parser", "numpy.random", "numpy.ma", "torch",

@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from disgorge.plan import Plan
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request, plan_requests
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Plan
+from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request, plan_requests
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from policies.pack import load_packs
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.children import aftermath

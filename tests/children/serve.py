@@ -75,12 +75,12 @@ def obey(order: Order) -> int:
 
 def _carry(order: Order) -> int:
     """Execute, or go on with, a removal; say the verdict."""
-    from disgorge.execute import execute
-    from disgorge.jobs import Here
-    from disgorge.registry import Unregistered, registry_or_none
-    from disgorge.tracking import Untracked, tracking_or_none
-    from disgorge.workers import Workers
-    from lineage.ledger import Ledger
+    from disgorge.removal.execute import execute
+    from disgorge.tracking.registry import Unregistered, registry_or_none
+    from disgorge.tracking.runs import Untracked, tracking_or_none
+    from disgorge.training.recipe import Here
+    from disgorge.training.runners.local import Workers
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open(Path(order["workspace"]))
     mlflow = order.get("mlflow", False)
@@ -130,10 +130,10 @@ def _cli(order: Order) -> int:
 def _file(order: Order) -> int:
     """File requests, one after the other; a line for each, with what was said if it was refused."""
     from disgorge.errors import DisgorgeError
-    from disgorge.requests import file_request
+    from disgorge.request.plan_request import file_request
     from lineage.errors import LineageError
-    from lineage.ledger import Ledger
     from lineage.records import Selector
+    from lineage.workspace import Ledger
     from policies.request import Standing
     from policies.taxonomy import Defect
 
@@ -158,12 +158,12 @@ def _file_and_read(order: Order) -> int:
 
     The packs are read once before, as a command does.
     """
-    from disgorge.docket import docket
-    from disgorge.requests import file_request
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from disgorge.request.case import docket
+    from disgorge.request.plan_request import file_request
+    from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
-    from policies.pack import load_packs
+    from lineage.workspace import Ledger
+    from policies.packs.load import load_packs
     from policies.request import Standing
     from policies.taxonomy import Defect
 
@@ -266,7 +266,7 @@ def _workers() -> list[int]:
     for task in Path("/proc/self/task").iterdir():
         for child in (task / "children").read_text().split():
             with suppress(OSError):
-                if b"disgorge.work" in Path("/proc", child, "cmdline").read_bytes().split(b"\0"):
+                if b"disgorge.training.runners.worker" in Path("/proc", child, "cmdline").read_bytes().split(b"\0"):
                     found.append(int(child))
     return found
 

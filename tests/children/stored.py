@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from disgorge.docket import docket
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
-from lineage.objects import sha256_of
+from disgorge.request.case import docket
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
+from lineage.storage.objects import sha256_of
+from lineage.workspace import Ledger
 from tests.children.nursery import Ended, nursery_with_stores
 from tests.children.removals import Removal, ordered_plan
 from tests.toys import granted_plan, person, served

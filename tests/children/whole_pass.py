@@ -89,9 +89,9 @@ def written(folder: Path, name: str) -> Path:
 
 def remember(folder: Path) -> None:
     """Write down what is about to be forgotten."""
-    from lineage.catalog import Catalog
-    from lineage.ledger import Ledger
+    from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
+    from lineage.workspace import Ledger
 
     ledger = Ledger.open()
     with Catalog.of(ledger) as catalog:

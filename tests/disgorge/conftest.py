@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.toys import populate, toy_of, train
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

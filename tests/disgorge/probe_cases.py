@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from disgorge.evidence import ProbeCase
-from disgorge.item_sets import join, pick
-from disgorge.jobs import Here, read_items
+from disgorge.evidence.checks import ProbeCase
 from disgorge.method import Items, Model
-from disgorge.training import assemble, make
-from lineage.ledger import Ledger
+from disgorge.training.items import join, pick
+from disgorge.training.make import assemble, make
+from disgorge.training.recipe import Here, read_items
+from lineage.workspace import Ledger
 from tests.toys import live_shards, populate, toy_of, train
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from disgorge.certificate import issue
-from disgorge.evidence import CONTROLS as NEEDED
-from disgorge.evidence import STATISTICAL, Check, Control, Evidence, Utility, Verdict
-from disgorge.inclusion import prove
-from disgorge.plan import Action, Alternative, Plan, Step
-from disgorge.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
-from lineage.chain import Fact, next_fact
+from disgorge.evidence.checks import CONTROLS as NEEDED
+from disgorge.evidence.checks import STATISTICAL, Check, Control, Evidence, Utility, Verdict
+from disgorge.plan.plan import Action, Alternative, Plan, Step
+from disgorge.statement.certificate import issue
+from disgorge.statement.inclusion import prove
+from disgorge.statement.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
+from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
     Affected,
     Component,

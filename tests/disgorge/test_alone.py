@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.jobs import Job
 from disgorge.method import methods
-from disgorge.workers import Workers
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers
+from lineage.catalog.catalog import Catalog
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Ledger
 from tests.tier import tally
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
 
@@ -89,7 +89,7 @@ def test_a_process_that_is_killed_by_its_job_is_told_in_words(ledger: Ledger) ->
 
 
 def test_memory_holds_libraries_and_nothing_else() -> None:
-    from disgorge.alone import preload
+    from disgorge.training.sandbox.process import preload
 
     before = set(sys.modules)
     preload(["os; print(1)", "this", "antigravity", "../prying", "numpy.nothing_there", "numpy.fft"])

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from disgorge.actions import examination_of
-from disgorge.evidence import STAND_IN, Check, Verdict
-from lineage.ledger import Ledger
+from disgorge.evidence.checks import STAND_IN, Check, Verdict
+from disgorge.removal.actions import examination_of
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
 

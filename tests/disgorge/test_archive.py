@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.archive import pack, read_members, unpack
 from disgorge.errors import BundleBroken
+from disgorge.statement.bundle_zip import pack, read_members, unpack
 
 MEMBERS = {"a.json": b"{}", "ledger-slice.jsonl": b"", f"inputs/{'a' * 64}.parquet": bytes(range(256)) * 4}
 WHOLE = pack(MEMBERS)

@@ -13,15 +13,10 @@ import numpy as np
 import pytest
 
 from disgorge.audit import audit
-from disgorge.findings import Finding, Level, exit_code
-from disgorge.forget_list import ForgetList
-from disgorge.plan import Action, Plan, Step
-from lineage.content import read_content, write_content
-from lineage.cutting import cut_shard
-from lineage.intake import Intake
-from lineage.ledger import Ledger
-from lineage.manifest import read_manifest, write_manifest
-from lineage.objects import save_tensors
+from disgorge.audit.findings import Finding, Level, exit_code
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.request.forget_list import ForgetList
+from lineage.formats.read import Intake
 from lineage.records import (
     Component,
     Composition,
@@ -37,7 +32,12 @@ from lineage.records import (
     plain,
     shard_digest,
 )
-from lineage.shards import add_items, shard_rows
+from lineage.shards.add import add_items, shard_rows
+from lineage.shards.cut import cut_shard
+from lineage.storage.content import read_content, write_content
+from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.storage.objects import save_tensors
+from lineage.workspace import Ledger
 from policies.decision import Decision, Owed
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee, Outcome, Scope
@@ -94,7 +94,7 @@ def named(ledger: Ledger, name: str) -> Component:
 
 def live_shard(ledger: Ledger, name: str) -> Shard:
     """Return a shard by name."""
-    from lineage.shards import live_shards
+    from lineage.shards.add import live_shards
 
     return next(found for found in live_shards(ledger) if found.name == name)
 
@@ -456,7 +456,7 @@ def test_it_is_light_and_quick(ledger: Ledger) -> None:
     """A fresh process audits without torch, MLflow, DVC, Great Expectations or DuckDB, in a second or so."""
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from disgorge.audit import audit; from lineage.ledger import Ledger\n"
+        "from disgorge.audit import audit; from lineage.workspace import Ledger\n"
         "found = audit(Ledger.open())\n"
         "heavy = {'torch', 'mlflow', 'dvc', 'great_expectations', 'duckdb', 'sklearn'} & set(sys.modules)\n"
         "import json; print(json.dumps([len(found), sorted(heavy), time.perf_counter() - start]))"

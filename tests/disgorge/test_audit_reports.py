@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from disgorge.archive import pack, read_members
 from disgorge.audit import audit
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import DisgorgeError
-from disgorge.report import verify_bundle, write_bundle
-from disgorge.report_again import write_again
-from disgorge.signing import key_id, new_key, public_pem, read_key
-from disgorge.write_up import evidence_of, report_case, write_with_inputs
-from lineage.chain import Fact, encode, next_fact
-from lineage.ledger import Ledger
+from disgorge.report.again import write_again
+from disgorge.report.bundle import verify_bundle, write_bundle
+from disgorge.report.compile import evidence_of, report_case, write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import key_id, new_key, public_pem, read_key
+from lineage.ledger.chain import Fact, encode, next_fact
 from lineage.records import Selector, canonical
+from lineage.workspace import Ledger
 from tests.disgorge.report_cases import case as case_of_another_workspace
 from tests.toys import populate, remove, toy_of, train
 
@@ -278,7 +278,7 @@ def test_a_report_written_again_under_another_key_is_a_warning(removed: Path, tm
 
 def test_it_stays_light_with_reports(removed: Path) -> None:
     code = (
-        "import sys; from disgorge.audit import audit; from lineage.ledger import Ledger\n"
+        "import sys; from disgorge.audit import audit; from lineage.workspace import Ledger\n"
         f"print(len(audit(Ledger.open())), sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=removed, capture_output=True, text=True, check=True)

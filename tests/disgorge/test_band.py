@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disgorge.evidence import Check, Verdict
-from disgorge.probes import band
-from disgorge.probes.band import Numbers, Words, judge
+from disgorge.evidence.checks import Check, Verdict
+from disgorge.evidence.probes import band
+from disgorge.evidence.probes.band import Numbers, Words, judge
 from tests.tier import amount, tally
 
 WORDS = Words("toy", "Is it like them?", "the number", "Above.", "Below.", "Alike.")

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.archive import pack, read_members
 from disgorge.errors import BundleBroken
-from disgorge.report import verify_bundle, write_bundle, write_zip
-from disgorge.signing import new_key, open_envelope, public_pem, sign, sign_bytes
-from lineage.objects import save_tensors
+from disgorge.report.bundle import verify_bundle, write_bundle, write_zip
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import new_key, open_envelope, public_pem, sign, sign_bytes
 from lineage.records import canonical
+from lineage.storage.objects import save_tensors
 from tests.disgorge.report_cases import RECIPES, case, evidence, hexadecimal, plan
 from tests.tier import amount, tally
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disgorge.canaries import Planted, canaries_among, plant
 from disgorge.cli.app import app
-from disgorge.evidence import Check, Verdict, probes
-from disgorge.jobs import read_items
-from disgorge.probes.canaries import PROBE, clopper_pearson, judge
-from lineage.content import item_digests
+from disgorge.evidence.canaries import Planted, canaries_among, plant
+from disgorge.evidence.checks import Check, Verdict, probes
+from disgorge.evidence.probes.canaries import PROBE, clopper_pearson, judge
+from disgorge.training.recipe import read_items
 from lineage.errors import BadInput
-from lineage.intake import from_arrays
-from lineage.ledger import Ledger
-from lineage.shards import add_items, add_shard
+from lineage.formats.read import from_arrays
+from lineage.shards.add import add_items, add_shard
+from lineage.storage.content import item_digests
+from lineage.workspace import Ledger
 from tests.disgorge.probe_cases import case_of
 from tests.tier import amount, tally
 from tests.toys import live_shards, populate, toy_of

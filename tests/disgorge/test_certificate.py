@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from disgorge.certificate import issue, refuse_adoption, required_checks
 from disgorge.errors import CertificateRefused
-from disgorge.evidence import STAND_IN, Check, Control, Evidence, Verdict
-from disgorge.plan import Action, Plan
+from disgorge.evidence.checks import STAND_IN, Check, Control, Evidence, Verdict
+from disgorge.plan.plan import Action, Plan
+from disgorge.statement.certificate import issue, refuse_adoption, required_checks
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
 from tests.disgorge.report_cases import check, decision, evidence, plan, step

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from disgorge.archive import read_members
-from disgorge.certificate_pdf import MISSING, carries, render_pdf
-from disgorge.page import render_certificate
-from disgorge.report import verify_bundle, write_bundle
-from disgorge.signing import new_key, public_pem
+from disgorge.report.bundle import verify_bundle, write_bundle
+from disgorge.report.page import render_certificate
+from disgorge.report.pdf import MISSING, carries, render_pdf
+from disgorge.statement.bundle_zip import read_members
+from disgorge.statement.signing import new_key, public_pem
 from tests.disgorge.report_cases import case
 
 STATEMENT = b'{"payload":"e30="}\n'
@@ -102,7 +102,7 @@ def test_verifying_loads_nothing_heavy(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"
         "sys.modules.update(dict.fromkeys(('torch', 'weasyprint', 'jinja2', 'mlflow', 'dvc', 'pandas')))\n"
-        "from disgorge.verification import verify_bundle\n"
+        "from disgorge.verify.verify import verify_bundle\n"
         f"print(verify_bundle(pathlib.Path({str(folder)!r}), level='ledger').verdict)\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import pytest
 DEED = """
 import ctypes, os, socket, subprocess, sys
 from pathlib import Path
-from disgorge.confine import confine
+from disgorge.training.sandbox.landlock import confine
 mine, other = Path(sys.argv[1]), Path(sys.argv[2])
 def called(name, *values):
     kernel = ctypes.CDLL(None, use_errno=True)
@@ -48,7 +48,7 @@ def confined(tmp_path: Path, deed: str) -> subprocess.CompletedProcess[str]:
         "assert (mine / 'in').read_text() == 'input'",
         "(mine / 'out').mkdir(); (mine / 'out' / 'file').write_text('x'); (mine / 'out' / 'file').unlink()",
         "import tempfile; tempfile.NamedTemporaryFile().write(b'x')",
-        "import numpy, safetensors, pyarrow, duckdb, lineage.ledger, disgorge.examine",
+        "import numpy, safetensors, pyarrow, duckdb, lineage.workspace, disgorge.examination.examine",
         "import importlib.metadata as m; assert len(m.entry_points(group='disgorge.methods')) > 2",
         "open('/dev/null', 'w').write('x'); assert len(open('/dev/urandom', 'rb').read(4)) == 4",
         "assert subprocess.run([sys.executable, '-c', 'pass']).returncode == 0",
@@ -99,7 +99,7 @@ def test_what_it_may_not_do(tmp_path: Path, deed: str) -> None:
 def test_where_an_installation_lies_above_what_is_to_be_hidden_nothing_is_claimed(tmp_path: Path) -> None:
     """A workspace among the libraries could be read by whatever reads libraries."""
     code = (
-        "import sys; from pathlib import Path; from disgorge.confine import confine\n"
+        "import sys; from pathlib import Path; from disgorge.training.sandbox.landlock import confine\n"
         "print(confine(Path(sys.argv[1]), hidden=Path(sys.prefix) / 'lib' / 'workspace'))"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)

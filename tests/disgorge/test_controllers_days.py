@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
+from disgorge.audit.findings import OVERDUE
 from disgorge.errors import DisgorgeError
-from disgorge.findings import OVERDUE
-from disgorge.purge_hold import hold_purge
-from disgorge.requests import decide_request, file_request
+from disgorge.request.plan_request import decide_request, file_request
+from disgorge.request.purge_hold import hold_purge
 from lineage.errors import BadInput
-from lineage.ledger import Ledger
 from lineage.records import Selector
-from policies.pack import load_packs
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
 

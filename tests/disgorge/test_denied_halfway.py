@@ -4,21 +4,21 @@ import datetime as dt
 
 import pytest
 
-from disgorge.containment import deny_begun
-from disgorge.docket import case_of
 from disgorge.errors import DataHeld, DisgorgeError, StalePlan
-from disgorge.fulfill import close_fulfilled
-from disgorge.holding import hold_request
-from disgorge.kept_by_others import keepers
-from disgorge.plan import Action
-from disgorge.registry import Unregistered
-from disgorge.request_events import record_event
-from disgorge.requests import approve_plan, decide_request, file_request, plan_request
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action
+from disgorge.removal.conflicts import keepers
+from disgorge.removal.containment import deny_begun
+from disgorge.report.fulfilled_by import close_fulfilled
+from disgorge.request.case import case_of
+from disgorge.request.events import record_event
+from disgorge.request.hold import hold_request
+from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request
+from disgorge.tracking.registry import Unregistered
 from lineage.records import Selector
-from lineage.shards import shard_rows
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
 from policies.events import EventKind
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome
 from tests.toys import (

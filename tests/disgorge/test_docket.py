@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from disgorge.docket import docket
+from disgorge.request.case import docket
 from lineage.errors import LedgerBroken
-from lineage.ledger import Ledger
 from lineage.records import plain
+from lineage.workspace import Ledger
 from tests.disgorge.report_cases import request
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from disgorge.audit import audit
-from disgorge.docket import case_of, plan_of
-from disgorge.drawn import drawings, outlived
-from disgorge.findings import Level
+from disgorge.audit.findings import Level
+from disgorge.locations.report_images import drawings, outlived
+from disgorge.locations.search import search
 from disgorge.method import methods
-from disgorge.purge_preview import preview
-from disgorge.residue_search import search
-from disgorge.write_up import evidence_of, report_case
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors
+from disgorge.removal.dry_run import preview
+from disgorge.report.compile import evidence_of, report_case
+from disgorge.request.case import case_of, plan_of
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, train
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from disgorge.dvc_hashes import dvc_hashes
-from disgorge.evidence import Verdict
-from disgorge.purge import purge, purge_plan
-from lineage import forget_dvc
-from lineage.dvc_stores import md5_of
-from lineage.ledger import Ledger
+from disgorge.evidence.checks import Verdict
+from disgorge.locations import dvc as forget_dvc
+from disgorge.locations.delete import purge, purge_plan
+from disgorge.locations.dvc_hashes import dvc_hashes
+from lineage.dvc.storage import md5_of
+from lineage.workspace import Ledger
 from tests.disgorge.test_purge import Removal, dvc_template, quiet_dvc, traces
 
 __all__ = ["dvc_template"]  # a fixture

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed, NotApproved, StalePlan
-from disgorge.jobs import Done, Here, Job, OnProgress, unseen
-from disgorge.plan import Action
-from disgorge.requests import approve_plan, decide_request, file_request, hold_request, plan_request
-from lineage.catalog import Catalog
+from disgorge.plan.plan import Action
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.plan_request import approve_plan, decide_request, file_request, hold_request, plan_request
+from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
+from lineage.catalog.catalog import Catalog
 from lineage.errors import WorkspaceBusy
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors, save_tensors
 from lineage.records import Selector
-from policies.pack import load_packs
+from lineage.storage.objects import load_tensors, save_tensors
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import (
@@ -148,10 +148,10 @@ def test_killed_after_every_step_it_resumes_to_the_same_digests(ledger: Ledger, 
     class KilledError(BaseException):
         pass
 
-    import disgorge.execute as shell
-    from disgorge.jobs import Here
-    from disgorge.registry import Unregistered
-    from disgorge.tracking import Untracked
+    import disgorge.removal.execute as shell
+    from disgorge.tracking.registry import Unregistered
+    from disgorge.tracking.runs import Untracked
+    from disgorge.training.recipe import Here
 
     def die(step: object) -> None:
         if len(seen) < len(plan.steps) and step not in seen:
@@ -187,15 +187,15 @@ def test_forged_retraining_is_refused_and_the_release_stays_down(ledger: Ledger)
 
 def forge_after(ledger: Ledger, plan: object, name: str, old: str) -> None:
     """Do the first steps honestly, then record weights of our own making where retraining should happen."""
-    import disgorge.execute as shell
-    from disgorge.jobs import Here
-    from disgorge.machine import environment_in_use
+    import disgorge.removal.execute as shell
     from disgorge.method import method_named, recipe_for
-    from disgorge.registry import Unregistered
-    from disgorge.tracking import Untracked
-    from disgorge.training import blueprint_name, spec_of, uses_of
-    from lineage.objects import load_tensors, save_tensors
+    from disgorge.tracking.registry import Unregistered
+    from disgorge.tracking.runs import Untracked
+    from disgorge.training.environment import environment_in_use
+    from disgorge.training.make import blueprint_name, spec_of, uses_of
+    from disgorge.training.recipe import Here
     from lineage.records import Component, plain
+    from lineage.storage.objects import load_tensors, save_tensors
 
     class StopError(BaseException):
         pass

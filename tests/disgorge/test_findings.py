@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
-from disgorge.findings import (
+from disgorge.audit.findings import (
     BROKEN_LEDGER,
     DIGEST_MISMATCH,
     MISSING_LICENSE,
@@ -31,8 +31,8 @@ from disgorge.findings import (
     table,
     to_json,
 )
-from disgorge.junit import junit
-from disgorge.sarif import LEDGER, SCHEMA, ledger_uri, sarif
+from disgorge.audit.junit import junit
+from disgorge.audit.sarif import LEDGER, SCHEMA, ledger_uri, sarif
 
 PUBLISHED = json.loads((Path(__file__).parent / "schemas" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft4Validator(PUBLISHED)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.probes.forget_quality import MIN_REMOVED, PROBE, critical, gap, judge, probability
 from disgorge.method import Items
-from disgorge.probes.forget_quality import MIN_REMOVED, PROBE, critical, gap, judge, probability
 from tests.tier import amount, tally
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]

@@ -11,30 +11,30 @@ from typing import Any
 
 import pytest
 
-from disgorge.archive import pack, read_members
 from disgorge.audit import audit
-from disgorge.containment import take_back
-from disgorge.docket import case_of
 from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
-from disgorge.execute import execute
-from disgorge.forget_list import overlap_list
-from disgorge.fulfill import close_fulfilled
-from disgorge.jobs import Here
-from disgorge.near import near_now
-from disgorge.near_review import judge_distinct
-from disgorge.plan import Action, Step
-from disgorge.purge_hold import hold_purge
-from disgorge.registry import Registrar, Unregistered
-from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, hold_request, impact_of, plan_request
-from disgorge.signing import read_key, sign
-from disgorge.tracking import Untracked
-from disgorge.write_up import Written
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action, Step
+from disgorge.removal.containment import take_back
+from disgorge.removal.execute import execute
+from disgorge.report.bundle import verify_bundle
+from disgorge.report.compile import Written
+from disgorge.report.fulfilled_by import close_fulfilled
+from disgorge.request.case import case_of
+from disgorge.request.forget_list import overlap_list
+from disgorge.request.near.find import near_now
+from disgorge.request.near.review import judge_distinct
+from disgorge.request.plan_request import approve_plan, decide_request, hold_request, impact_of, plan_request
+from disgorge.request.purge_hold import hold_purge
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import read_key, sign
+from disgorge.tracking.registry import Registrar, Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, canonical
-from lineage.shards import add_shard
-from policies.pack import load_packs
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.taxonomy import Outcome
 from tests import lookalikes
 from tests.stores import registry_of
@@ -363,10 +363,10 @@ def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) 
 def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
     after: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import disgorge.fulfill
+    import disgorge.report.fulfilled_by
 
     with monkeypatch.context() as patched:
-        patched.setattr(disgorge.fulfill, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(disgorge.report.fulfilled_by, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             close(after)
     assert case_of(after, "R-2").state == "granted"

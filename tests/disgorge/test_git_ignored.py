@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lineage.git_ignored import HOME, WORKSPACE, ignore_data
-from lineage.ledger import Ledger
-from lineage.objects import save_tensors
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.storage.objects import save_tensors
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import fine
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
 

@@ -6,17 +6,17 @@ from zipfile import ZipFile
 
 import pytest
 
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import DisgorgeError
-from disgorge.execute import Executed
-from disgorge.handed_out import bundles_with, pages_with, write_page
-from disgorge.report import verify_bundle
-from disgorge.turn import turn
-from disgorge.write_up import write_with_inputs
+from disgorge.locations.exports import bundles_with, pages_with, write_page
+from disgorge.removal.execute import Executed
+from disgorge.report.bundle import verify_bundle
+from disgorge.report.compile import write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.workspace_lock import turn
 from lineage.errors import WorkspaceBusy
-from lineage.ledger import Ledger
 from lineage.records import Selector
-from lineage.shards import shard_rows
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, live_shards, person, populate, remove, residuals, toy_of, train
 
 

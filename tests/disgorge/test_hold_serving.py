@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from disgorge.containment import take_back
-from disgorge.docket import case_of, docket
 from disgorge.errors import ReleaseContained
-from disgorge.hold_serving import Settled, settle
-from disgorge.holding import hold_request
-from disgorge.jobs import Here
-from disgorge.out_of_service import stopped_releases
-from disgorge.plan import Action
-from disgorge.registry import Unregistered
+from disgorge.plan.plan import Action
 from disgorge.release import train_release
-from disgorge.requests import approve_plan, file_request, plan_request
-from lineage.ledger import Ledger
+from disgorge.removal.containment import take_back
+from disgorge.request.case import case_of, docket
+from disgorge.request.hold import hold_request
+from disgorge.request.hold_serving import Settled, settle
+from disgorge.request.plan_request import approve_plan, file_request, plan_request
+from disgorge.tracking.out_of_service import stopped_releases
+from disgorge.tracking.registry import Unregistered
+from disgorge.training.recipe import Here
 from lineage.records import Composition, Selector
+from lineage.workspace import Ledger
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import (

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.amend import amend_request
 from disgorge.audit import audit
-from disgorge.docket import case_of
 from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld, StalePlan
-from disgorge.fulfill import close_fulfilled
-from disgorge.holding import hold_request
-from disgorge.holds import open_holds
-from disgorge.particulars import erase_particulars
-from disgorge.plan import Action
-from disgorge.purge_hold import hold_purge
-from disgorge.purge_preview import preview
-from disgorge.registry import Unregistered
-from disgorge.report import verify_bundle
-from disgorge.report_again import write_again
-from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
-from disgorge.reviewing import grant_request
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action
+from disgorge.removal.dry_run import preview
+from disgorge.report.again import write_again
+from disgorge.report.bundle import verify_bundle
+from disgorge.report.fulfilled_by import close_fulfilled
+from disgorge.request.amend import amend_request
+from disgorge.request.case import case_of
+from disgorge.request.hold import hold_request
+from disgorge.request.holds import open_holds
+from disgorge.request.particulars import erase_particulars
+from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.request.purge_hold import hold_purge
+from disgorge.request.reviewing import grant_request
+from disgorge.tracking.registry import Unregistered
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.shards import shard_rows
-from policies.pack import load_packs
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome, Refusal
 from tests.toys import (
@@ -202,7 +202,7 @@ def test_two_that_wait_for_one_hold_do_not_hold_each_other(ledger: Ledger) -> No
 
 
 def test_copies_with_the_same_bytes_are_held_wherever_they_lie(ledger: Ledger, tmp_path: Path) -> None:
-    from lineage.shards import add_shard
+    from lineage.shards.add import add_shard
     from tests.toys import write_rows
 
     toy = toy_of("averages", 3)
@@ -465,8 +465,8 @@ def forget_holds(older: pytest.MonkeyPatch) -> None:
     """Let nothing ask about holds any more, as in versions without this rule."""
     for module in ("requests", "execute", "actions"):
         older.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
-    older.setattr("disgorge.purge_step.require_purge_unheld", lambda *_, **__: None)
-    older.setattr("disgorge.requests.all_overlaps", lambda *_: ())
+    older.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
+    older.setattr("disgorge.request.plan_request.all_overlaps", lambda *_: ())
 
 
 def test_the_audit_says_that_held_items_were_destroyed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,24 +4,24 @@ import datetime as dt
 
 import pytest
 
-from disgorge.amend import amend_request
 from disgorge.audit import audit
-from disgorge.containment import take_back
-from disgorge.docket import case_of
 from disgorge.errors import DataHeld, DisgorgeError, PurgeHeld
-from disgorge.holding import count_held, hold_request
-from disgorge.holds import forget_hidden, open_holds
-from disgorge.near_review import included_items, judge_same
-from disgorge.plan import Action
-from disgorge.registry import Unregistered
-from disgorge.request_events import record_event
-from disgorge.requests import decide_request, deny_request, file_request
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action
+from disgorge.removal.containment import take_back
+from disgorge.request.amend import amend_request
+from disgorge.request.case import case_of
+from disgorge.request.events import record_event
+from disgorge.request.hold import count_held, hold_request
+from disgorge.request.holds import forget_hidden, open_holds
+from disgorge.request.near.review import included_items, judge_same
+from disgorge.request.plan_request import decide_request, deny_request, file_request
+from disgorge.tracking.registry import Unregistered
 from lineage.records import Selector
-from lineage.shards import shard_rows
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
 from policies.errors import BadRequest
 from policies.events import EventKind
-from policies.pack import load_packs, pack_of
+from policies.packs.load import load_packs, pack_of
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome, Refusal
 from tests.toys import (

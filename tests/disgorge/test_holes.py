@@ -15,26 +15,26 @@ import numpy as np
 import pytest
 
 from disgorge.audit import audit
-from disgorge.closure import by_digest, lineage_closure
-from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused, DisgorgeError, ExecutionFailed, StalePlan
-from disgorge.evidence import Utility, Verdict
-from disgorge.execute import execute
-from disgorge.jobs import Here, Job
+from disgorge.evidence.checks import Utility, Verdict
+from disgorge.examination.lineage_closure import by_digest, lineage_closure
+from disgorge.examination.utility import utility_check
 from disgorge.method import ModelSpec
-from disgorge.plan import Action, Plan
-from disgorge.requests import approve_plan, decide_request, deny_request, file_request, plan_request
-from disgorge.tracking import Untracked
-from disgorge.training import make
-from disgorge.utility import utility_check
-from disgorge.workers import Workers
-from lineage.catalog import Catalog
+from disgorge.plan.plan import Action, Plan
+from disgorge.removal.execute import execute
+from disgorge.request.case import case_of
+from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.tracking.runs import Untracked
+from disgorge.training.make import make
+from disgorge.training.recipe import Here, Job
+from disgorge.training.runners.local import Workers
+from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
-from lineage.ledger import Ledger
-from lineage.objects import save_tensors
 from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain
-from lineage.shards import add_shard
-from policies.pack import load_packs
+from lineage.shards.add import add_shard
+from lineage.storage.objects import save_tensors
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from disgorge.errors import BundleBroken
-from disgorge.inclusion import Chain, TreeHead, check, prove
+from disgorge.statement.inclusion import Chain, TreeHead, check, prove
 from lineage.records import canonical, plain
 
 

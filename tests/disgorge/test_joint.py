@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.amend import amend_request
 from disgorge.audit import audit
-from disgorge.containment import deny_begun, take_back
-from disgorge.docket import case_of, docket
+from disgorge.audit.findings import OVERDUE
 from disgorge.errors import (
     AlreadyExecuted,
     BundleBroken,
@@ -25,22 +23,21 @@ from disgorge.errors import (
     PurgeHeld,
     StalePlan,
 )
-from disgorge.execute import execute
-from disgorge.findings import OVERDUE
-from disgorge.forget_list import ForgetList
-from disgorge.holding import hold_request
-from disgorge.jobs import Done, Here, Job, OnProgress, unseen
-from disgorge.near import near_now
-from disgorge.near_review import judge_distinct
-from disgorge.particulars import erase_particulars
-from disgorge.plan import Action, Plan, Step
-from disgorge.purge_hold import due, hold_purge
-from disgorge.purge_preview import preview
-from disgorge.registry import Unregistered
-from disgorge.report import verify_bundle
-from disgorge.report_again import write_again
-from disgorge.request_events import record_event
-from disgorge.requests import (
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.removal.containment import deny_begun, take_back
+from disgorge.removal.dry_run import preview
+from disgorge.removal.execute import execute
+from disgorge.report.again import write_again
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.amend import amend_request
+from disgorge.request.case import case_of, docket
+from disgorge.request.events import record_event
+from disgorge.request.forget_list import ForgetList
+from disgorge.request.hold import hold_request
+from disgorge.request.near.find import near_now
+from disgorge.request.near.review import judge_distinct
+from disgorge.request.particulars import erase_particulars
+from disgorge.request.plan_request import (
     approve_plan,
     decide_request,
     deny_request,
@@ -50,15 +47,18 @@ from disgorge.requests import (
     plan_request,
     plan_requests,
 )
-from disgorge.signing import open_envelope, read_or_make_key, sign
-from disgorge.together import owed_together
-from disgorge.tracking import Untracked
+from disgorge.request.purge_hold import due, hold_purge
+from disgorge.request.together import owed_together
+from disgorge.statement.signing import open_envelope, read_or_make_key, sign
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
 from lineage.errors import UnknownRecord
-from lineage.ledger import Ledger
 from lineage.records import Selector, canonical
+from lineage.workspace import Ledger
 from policies.decision import Decision, Owed
 from policies.events import EventKind
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Family, Guarantee, Outcome, Scope
 from tests import lookalikes

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from disgorge.errors import ExecutionFailed
-from disgorge.jobs import Job
-from disgorge.kernels import PORTABLE, STEERING, chosen, has_avx2, not_as_asked, setting_of, steered
-from disgorge.machine import can_be_reused, cannot_repeat, differences
 from disgorge.method import methods
-from disgorge.workers import TRIES, Workers, _spawners
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.training.environment import can_be_reused, cannot_repeat, differences
+from disgorge.training.kernels import PORTABLE, STEERING, chosen, has_avx2, not_as_asked, setting_of, steered
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import TRIES, Workers, _spawners
+from lineage.catalog.catalog import Catalog
 from lineage.records import Component
+from lineage.workspace import Ledger
 from tests.tier import amount, tally
 from tests.toys import populate, toy_of, train
 
@@ -59,7 +59,7 @@ def again(ledger: Ledger, count: int, *, loads: int = 1) -> list[str]:
 def again_elsewhere(ledger: Ledger, count: int, *before: str, loads: int = 1, **variables: str) -> str:
     """Do the same in a program started by ``before`` under a shell that says these variables."""
     code = (
-        "from pathlib import Path; from lineage.ledger import Ledger; from tests.disgorge.test_kernels import again;"
+        "from pathlib import Path; from lineage.workspace import Ledger; from tests.disgorge.test_kernels import again;"
         f"print(again(Ledger.open(Path({str(ledger.workspace)!r})), {count}, loads={loads}))"
     )
     ran = subprocess.run(
@@ -81,7 +81,7 @@ def test_every_method_names_the_libraries_that_it_loads() -> None:
     for name in ("averages", "compartmental_diffusion", "tangent_composition", "shard_graph")[: amount(2, 4)]:
         code = (
             "import sys, tempfile; from pathlib import Path;"
-            "from lineage.ledger import Ledger; from tests.toys import populate, toy_of, train;"
+            "from lineage.workspace import Ledger; from tests.toys import populate, toy_of, train;"
             f"folder = Path(tempfile.mkdtemp()); toy = toy_of({name!r}, 1); ledger = Ledger.init(folder / 'w');"
             "populate(ledger, toy, folder / 's'); train(ledger, toy);"
             "print({'torch', 'diffusers', 'transformers', 'scipy', 'numpy'} & set(sys.modules) - {'scipy'})"
@@ -121,7 +121,7 @@ def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
     (tmp_path / "sitecustomize.py").write_text(
         "import os, pathlib, sys\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
-        "if 'disgorge.work' in sys.orig_argv:\n"
+        "if 'disgorge.training.runners.worker' in sys.orig_argv:\n"
         "    begun = folder / f'begun-{os.getpid()}'\n"
         "    begun.touch()\n"
         f"    if len(list(folder.glob('begun-*'))) <= {wrong}:\n"

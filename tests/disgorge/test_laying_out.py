@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.closure import lineage_closure
 from disgorge.errors import BadModel
-from disgorge.evidence import Verdict
-from disgorge.laying_out import as_shown, layout_of, without_names
+from disgorge.evidence.checks import Verdict
+from disgorge.examination.lineage_closure import lineage_closure
+from disgorge.layout import as_shown, layout_of, without_names
 from disgorge.method import Blueprint, Method, method_named, methods
 from lineage.records import Component, Cost, Role, Shard, Use
 from tests.toys import toy_of
@@ -32,7 +32,7 @@ def test_every_layout_in_this_program_is_asked_for_in_one_place() -> None:
         for line in path.read_text().splitlines()
         if re.search(r"\.layout\(", line)
     }
-    assert callers == {"disgorge/laying_out.py"}
+    assert callers == {"disgorge/layout.py"}
 
 
 def test_a_layout_sees_nothing_of_where_a_shard_came_from() -> None:

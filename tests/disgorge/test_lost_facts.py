@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import NotApproved
-from disgorge.lost_facts import accept_loss
-from disgorge.plan import Action
-from disgorge.requests import approve_plan
+from disgorge.plan.plan import Action
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.lost_facts import accept_loss
+from disgorge.request.plan_request import approve_plan
 from lineage.errors import LedgerBroken
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.toys import (
     carry,
     filed_and_decided,

@@ -14,14 +14,14 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from disgorge.evidence import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.probes.attack import interpolation, likelihood, rmia
+from disgorge.evidence.probes.attack.curve import measure, share_below
+from disgorge.evidence.probes.attack.standing import Scores
+from disgorge.evidence.probes.attack.three import attacks
+from disgorge.evidence.probes.band import MIN_REFERENCES
+from disgorge.evidence.probes.membership import PROBE, _verdict
 from disgorge.method import Items
-from disgorge.probes.attack import interpolation, likelihood, rmia
-from disgorge.probes.attack.curve import measure, share_below
-from disgorge.probes.attack.standing import Scores
-from disgorge.probes.attack.three import attacks
-from disgorge.probes.band import MIN_REFERENCES
-from disgorge.probes.membership import PROBE, _verdict
 from tests.tier import amount, tally
 
 HELD_OUT = 120

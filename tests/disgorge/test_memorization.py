@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence import ProbeCase, Verdict, probes
+from disgorge.evidence.checks import ProbeCase, Verdict, probes
+from disgorge.evidence.probes.memorization import PROBE, SAMPLES
 from disgorge.method import Items
-from disgorge.probes.memorization import PROBE, SAMPLES
 from tests.disgorge.probe_cases import case_of, few
 from tests.tier import FULL
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.mlflow_forget import forget
-from disgorge.mlflow_store import Store
-from disgorge.mlflow_traces import Wanted, has_store, search
-from disgorge.registry import Registry
-from disgorge.same_weights import tensor_digests
-from lineage.ledger import Ledger
-from lineage.objects import save_tensors, sha256_of
+from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.mlflow_delete import forget
+from disgorge.locations.mlflow_search import Wanted, has_store, search
+from disgorge.tracking.client import Store
+from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member
+from lineage.storage.objects import save_tensors, sha256_of
+from lineage.workspace import Ledger
 
 OLD, NEW = b"the old weights", b"the weights that stay"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from disgorge.mlflow_store import Store, database_beside, own_database, tracking_uri
-from disgorge.mlflow_traces import Wanted, search, unexplained_in
-from disgorge.registry import Registry
-from lineage.ledger import Ledger
+from disgorge.locations.mlflow_search import Wanted, search, unexplained_in
+from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
+from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member
+from lineage.workspace import Ledger
 
 MADE = Composition("toy", {}, (Member("head", "1" * 64),))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec
-from disgorge.model_file import _ModelFile, model_spec, read_model_file
+from disgorge.training.model_file import _ModelFile, model_spec, read_model_file
 
 WHOLE = """
 release: digits-tangent

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused, DisgorgeError
-from disgorge.evidence import Near, NearItem
-from disgorge.execute import execute
-from disgorge.jobs import Here
-from disgorge.near import look, near_now
-from disgorge.near_review import included_items, judge_distinct, judge_same
-from disgorge.particulars import selectors_of
-from disgorge.plan import Action, Step
-from disgorge.registry import Unregistered
-from disgorge.report import verify_bundle
-from disgorge.requests import approve_plan, decide_request, deny_request, impact_of, plan_request
-from disgorge.tracking import Untracked
-from lineage.catalog import Catalog
+from disgorge.evidence.checks import Near, NearItem
+from disgorge.plan.plan import Action, Step
+from disgorge.removal.execute import execute
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import case_of
+from disgorge.request.near.find import look, near_now
+from disgorge.request.near.review import included_items, judge_distinct, judge_same
+from disgorge.request.particulars import selectors_of
+from disgorge.request.plan_request import approve_plan, decide_request, deny_request, impact_of, plan_request
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
 from lineage.errors import DigestMismatch
-from lineage.ledger import Ledger
 from lineage.records import Selector
-from lineage.shards import shard_rows
-from policies.pack import load_packs
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
+from policies.packs.load import load_packs
 from tests import lookalikes
 from tests.lookalikes import ORIGINAL, ROW, SHARD, add_copies, digest_at, noisy
 from tests.toys import bytes_by_name, carry, filed_and_decided, granted_plan, live_shards, person, train

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from disgorge.errors import ExecutionFailed
-from disgorge.evidence import ReexecutionCase, Verdict
-from disgorge.probes.never_trained import never_trained, weights_apart
+from disgorge.evidence.checks import ReexecutionCase, Verdict
+from disgorge.evidence.probes.never_trained import never_trained, weights_apart
 from lineage.records import Component, Cost, Json, digest_of
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from disgorge.caveats import caveats
-from disgorge.limits import ALWAYS_NOT_SHOWN, not_shown, of_the_machine
-from disgorge.opening import opening
-from disgorge.page import render, render_certificate
-from disgorge.plan import Action, LeftOut, Share
-from disgorge.prose import asked, done
-from disgorge.statement import ALWAYS_NOT_PROMISED, ReportCase
+from disgorge.plan.plan import Action, LeftOut, Share
+from disgorge.report.page import render, render_certificate
+from disgorge.report.sentences import asked, done
+from disgorge.report.summary import opening
+from disgorge.statement.caveats import caveats
+from disgorge.statement.limitations import ALWAYS_NOT_SHOWN, not_shown, of_the_machine
+from disgorge.statement.statement import ALWAYS_NOT_PROMISED, ReportCase
 from lineage.records import Impact
 from policies.request import Standing
 from policies.taxonomy import Defect

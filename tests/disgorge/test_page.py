@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from disgorge.evidence import Utility, Verdict
-from disgorge.page import render
-from disgorge.statement import ALWAYS_NOT_PROMISED, MethodNote, ReportCase
+from disgorge.evidence.checks import Utility, Verdict
+from disgorge.report.page import render
+from disgorge.statement.statement import ALWAYS_NOT_PROMISED, MethodNote, ReportCase
 from lineage.records import Selector
 from tests.disgorge.report_cases import COMPOSITIONS, case, decision, evidence, plan, request
 

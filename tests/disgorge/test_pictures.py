@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from disgorge.evidence import Utility
-from disgorge.pictures import GAP, TILE, bars, png, sample_grid
+from disgorge.evidence.checks import Utility
+from disgorge.report.images import GAP, TILE, bars, png, sample_grid
 
 
 def pixels_of(data: bytes) -> np.ndarray:

@@ -18,20 +18,17 @@ import numpy as np
 import pytest
 
 from disgorge.errors import DisgorgeError
-from disgorge.evidence import Verdict
-from disgorge.probes.residue import residue
-from disgorge.purge import purge, purge_plan
-from disgorge.residue_search import case_after, search
-from disgorge.same_weights import tensor_digests
-from disgorge.stage import Stage, clear_stages
-from lineage import forget_dvc
-from lineage.catalog import Catalog
-from lineage.cutting import cut_shard
-from lineage.dvc_stores import md5_of
-from lineage.from_dvc import root_of
-from lineage.intake import Intake
-from lineage.ledger import Ledger
-from lineage.objects import save_tensors
+from disgorge.evidence.checks import Verdict
+from disgorge.evidence.probes.residue import residue
+from disgorge.locations import dvc as forget_dvc
+from disgorge.locations.delete import purge, purge_plan
+from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.search import case_after, search
+from disgorge.training.sandbox.inputs import Stage, clear_stages
+from lineage.catalog.catalog import Catalog
+from lineage.dvc.repo import root_of
+from lineage.dvc.storage import md5_of
+from lineage.formats.read import Intake
 from lineage.records import (
     Component,
     Composition,
@@ -44,7 +41,10 @@ from lineage.records import (
     plain,
     shard_digest,
 )
-from lineage.shards import add_items, shard_rows
+from lineage.shards.add import add_items, shard_rows
+from lineage.shards.cut import cut_shard
+from lineage.storage.objects import save_tensors
+from lineage.workspace import Ledger
 
 
 def shard(ledger: Ledger, name: str, values: list[float]) -> Shard:

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 from disgorge.audit import audit
 from disgorge.cli.app import app
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
-from disgorge.kept_by_others import keepers
-from disgorge.particulars import erase_particulars
-from disgorge.plan import Action
-from disgorge.purge_hold import due, hold_purge, release_purge, waiting
-from disgorge.purge_preview import preview
-from disgorge.report import verify_bundle
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action
+from disgorge.removal.conflicts import keepers
+from disgorge.removal.dry_run import preview
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.particulars import erase_particulars
+from disgorge.request.purge_hold import due, hold_purge, release_purge, waiting
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from tests.disgorge.test_purge import dvc_template, quiet_dvc
 from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
 

@@ -8,18 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 from disgorge.cli.app import app
-from disgorge.docket import case_of
 from disgorge.errors import StalePlan
-from disgorge.execute import execute
-from disgorge.foreseen import foreseen
-from disgorge.jobs import Here
-from disgorge.plan import Plan
-from disgorge.purge_preview import preview
-from disgorge.registry import Unregistered
-from disgorge.tracking import Untracked
+from disgorge.plan.plan import Plan
+from disgorge.removal.dry_run import preview
+from disgorge.removal.execute import execute
+from disgorge.removal.foreseen import foreseen
+from disgorge.request.case import case_of
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
 from lineage.errors import LineageError
-from lineage.ledger import Ledger
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from tests.children.removals import ordered_plan
 from tests.stores import registry_of, with_stores
 from tests.tier import amount

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.actions import examination_of
 from disgorge.audit import audit
 from disgorge.errors import CertificateRefused
-from disgorge.evidence import Check
-from disgorge.reexecuted import earlier_reexecutions, unsealed
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.evidence.checks import Check
+from disgorge.examination.reexecuted import earlier_reexecutions, unsealed
+from disgorge.removal.actions import examination_of
+from lineage.catalog.catalog import Catalog
 from lineage.records import Component, plain
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
 
 RELEASE = "toy-averages"
@@ -41,7 +41,7 @@ def contaminated(ledger: Ledger) -> Component:
         composition = catalog.composition(catalog.release(RELEASE).composition)
     from dataclasses import replace
 
-    from lineage.objects import load_tensors, save_tensors
+    from lineage.storage.objects import load_tensors, save_tensors
 
     tensors = load_tensors(ledger.objects.get(part.digest))
     digest = ledger.objects.put(save_tensors({**tensors, "sums": tensors["sums"] + 0.25}))

@@ -20,18 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from disgorge.archive import pack, read_members
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import BundleBroken, InputsMissing
-from disgorge.execute import Executed
-from disgorge.signing import open_envelope, read_key, sign
-from disgorge.tolerance import DEFAULT, apart
-from disgorge.verification import Verified, verify_bundle
-from disgorge.write_up import gather, key_of, report_case, write_with_inputs
+from disgorge.removal.execute import Executed
+from disgorge.report.compile import gather, key_of, report_case, write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import open_envelope, read_key, sign
+from disgorge.statement.tolerance import DEFAULT, apart
+from disgorge.verify.verify import Verified, verify_bundle
 from lineage.errors import DigestMismatch
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors, save_tensors
 from lineage.records import canonical
+from lineage.storage.objects import load_tensors, save_tensors
+from lineage.workspace import Ledger
 from tests.disgorge.test_bundle_bytes import put
 from tests.tier import amount
 from tests.toys import person, populate, remove, toy_of, train
@@ -217,8 +217,8 @@ def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> 
         )
     )
     evidence = replace(report.evidence, after={release: changed.digest})
-    from disgorge.certificate import issue
-    from disgorge.report import write_zip
+    from disgorge.report.bundle import write_zip
+    from disgorge.statement.certificate import issue
 
     certificate = issue(
         evidence, plan=plan, decision=report.decision, steps_done=case.steps[plan.digest], guarantee=plan.guarantee

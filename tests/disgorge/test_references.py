@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from disgorge.actions import examination_of
-from disgorge.canaries import plant
-from disgorge.evidence import Check, Verdict
-from disgorge.training import of_reference
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.evidence.canaries import plant
+from disgorge.evidence.checks import Check, Verdict
+from disgorge.removal.actions import examination_of
+from disgorge.training.make import of_reference
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
 

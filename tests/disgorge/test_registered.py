@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit, not_looked_at
+from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
 from disgorge.errors import CertificateRefused
-from disgorge.execute import Executed, execute
-from disgorge.findings import UNRECORDED_MODEL, Finding, Level
-from disgorge.hold_serving import settle
-from disgorge.holding import hold_request
-from disgorge.jobs import Here
-from disgorge.mlflow_store import Store, versions_of
-from disgorge.registered import Registered, Touched, from_client, from_databases, unexplained
-from disgorge.registry import Registry
-from disgorge.report import verify_bundle
-from disgorge.requests import file_request
-from disgorge.serving_places import places_of, record_place
-from disgorge.tracking import Untracked
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.release_places import places_of, record_place
+from disgorge.removal.execute import Executed, execute
+from disgorge.report.bundle import verify_bundle
+from disgorge.request.hold import hold_request
+from disgorge.request.hold_serving import settle
+from disgorge.request.plan_request import file_request
+from disgorge.tracking.client import Store, versions_of
+from disgorge.tracking.registered import Registered, Touched, from_client, from_databases, unexplained
+from disgorge.tracking.registry import Registry
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
+from lineage.workspace import Ledger
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import carry, granted_plan, live_shards, person, populate, served, toy_of, train
@@ -117,7 +117,7 @@ def test_a_model_registered_beside_is_a_warning_and_ours_is_none(ledger: Ledger)
 def test_the_audit_reads_the_registry_without_mlflow(ledger: Ledger) -> None:
     register(ledger, "shop")
     code = (
-        "import sys, pathlib; from disgorge.audit import audit; from lineage.ledger import Ledger\n"
+        "import sys, pathlib; from disgorge.audit import audit; from lineage.workspace import Ledger\n"
         "print([f.id for f in audit(Ledger.open(pathlib.Path(sys.argv[1])))])\n"
         "print(sorted({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & sys.modules.keys()))"
     )

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence import ProbeCase, Verdict, probes
+from disgorge.evidence.checks import ProbeCase, Verdict, probes
+from disgorge.evidence.probes.relearning import PROBE, STEPS
 from disgorge.method import Items, Relearnable
-from disgorge.probes.relearning import PROBE, STEPS
-from disgorge.training import assemble
-from lineage.ledger import Ledger
+from disgorge.training.make import assemble
+from lineage.workspace import Ledger
 from tests.disgorge.probe_cases import case_of, few
 from tests.tier import amount, tally
 from tests.toys import populate, toy_of, train

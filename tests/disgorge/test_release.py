@@ -7,16 +7,16 @@ import pytest
 from filelock import FileLock
 
 from disgorge.errors import ReleaseContained
-from disgorge.jobs import Here
 from disgorge.method import ModelSpec
-from disgorge.registry import Unregistered
 from disgorge.release import lay_out, train_release
-from disgorge.tracking import Untracked
-from disgorge.training import Made
-from lineage.catalog import Catalog
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.make import Made
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord, WorkspaceBusy
-from lineage.ledger import Ledger
 from lineage.records import Composition, Shard
+from lineage.workspace import Ledger
 from tests.toys import granted_plan, person, populate, remove, toy_of
 
 

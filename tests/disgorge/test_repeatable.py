@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from disgorge.audit import audit
-from disgorge.cli.failures import exit_code_of
-from disgorge.docket import case_of
+from disgorge.cli.output.errors import exit_code_of
 from disgorge.errors import EnvironmentDiffers
-from disgorge.execute import execute
-from disgorge.plan import Action, Plan
-from disgorge.registry import Unregistered
-from disgorge.requests import approve_plan, plan_request
-from disgorge.tracking import Untracked
-from disgorge.workers import Workers
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action, Plan
+from disgorge.removal.execute import execute
+from disgorge.request.case import case_of
+from disgorge.request.plan_request import approve_plan, plan_request
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.runners.local import Workers
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.state import component_of
 from lineage.records import digest_of, plain, restore
-from lineage.state import component_of
+from lineage.workspace import Ledger
 from tests.toys import (
     bytes_by_name,
     carry,

@@ -16,11 +16,11 @@ import pytest
 
 import disgorge
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.evidence import Verdict
-from disgorge.plan import Action
-from disgorge.report import ReportCase, verify_bundle, write_bundle
-from disgorge.signing import new_key, open_envelope, public_pem, sign
-from disgorge.statement import statement_of
+from disgorge.evidence.checks import Verdict
+from disgorge.plan.plan import Action
+from disgorge.report.bundle import ReportCase, verify_bundle, write_bundle
+from disgorge.statement.signing import new_key, open_envelope, public_pem, sign
+from disgorge.statement.statement import statement_of
 from lineage.records import canonical, digest_of, plain
 from tests.disgorge.report_cases import RELEASES, case, decision, evidence, facts_of, plan, request, without
 
@@ -440,7 +440,8 @@ def test_the_statement_is_a_function_of_its_case() -> None:
 
 def test_reading_and_writing_reports_loads_nothing_heavy(tmp_path: Path) -> None:
     script = (
-        "import sys, disgorge.report, disgorge.evidence, disgorge.certificate, disgorge.page\n"
+        "import sys, disgorge.report.bundle, disgorge.evidence.checks\n"
+        "import disgorge.statement.certificate, disgorge.report.page\n"
         "print([n for n in ('torch', 'duckdb', 'mlflow', 'pandas', 'PIL') if n in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

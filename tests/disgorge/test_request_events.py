@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from disgorge.amend import amend_request
 from disgorge.audit import audit
-from disgorge.docket import case_of
+from disgorge.audit.findings import ON_HOLD, OVERDUE
 from disgorge.errors import DisgorgeError, StalePlan
-from disgorge.findings import ON_HOLD, OVERDUE
-from disgorge.plan import Action
-from disgorge.planning import make_plan
-from disgorge.prose import decided
-from disgorge.report import verify_bundle
-from disgorge.request_events import record_event
-from disgorge.requests import (
+from disgorge.plan.plan import Action
+from disgorge.plan.planner import make_plan
+from disgorge.report.bundle import verify_bundle
+from disgorge.report.sentences import decided
+from disgorge.request.amend import amend_request
+from disgorge.request.case import case_of
+from disgorge.request.events import record_event
+from disgorge.request.plan_request import (
     approve_plan,
     decide_request,
     deny_request,
@@ -28,13 +28,13 @@ from disgorge.requests import (
     impact_of,
     plan_request,
 )
-from disgorge.reviewing import grant_request, refuse_claims
-from lineage.ledger import Ledger
+from disgorge.request.reviewing import grant_request, refuse_claims
 from lineage.records import Selector, plain
-from lineage.shards import add_shard, shard_rows
+from lineage.shards.add import add_shard, shard_rows
+from lineage.workspace import Ledger
 from policies.errors import BadRequest
 from policies.events import EventKind
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome, Refusal, Scope
 from tests.disgorge.cli.conftest import fine, run

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from disgorge.evidence import Near, NearItem, ResidueCase, Verdict
-from disgorge.probes.residue import residue
+from disgorge.evidence.checks import Near, NearItem, ResidueCase, Verdict
+from disgorge.evidence.probes.residue import residue
 
 COPY = NearItem("shard-2", "a" * 64, ("b" * 64,), 5)
 

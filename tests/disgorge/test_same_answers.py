@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence import STAND_IN, Verdict
-from disgorge.same_answers import CALIBRATED, CLEAR, TOLERANCE, compare, judge
+from disgorge.evidence.checks import STAND_IN, Verdict
+from disgorge.examination.compare_outputs import CALIBRATED, CLEAR, TOLERANCE, compare, judge
 
 Answers = dict[str, Any]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from disgorge.same_weights import holds_any, tensor_digests, tensors_that_go
-from lineage.ledger import Ledger
-from lineage.objects import save_tensors
+from disgorge.locations.fingerprints import holds_any, tensor_digests, tensors_that_go
 from lineage.records import Component, plain
+from lineage.storage.objects import save_tensors
+from lineage.workspace import Ledger
 
 OLD = np.arange(32, dtype=np.float32)
 FROZEN = np.arange(32, dtype=np.float32) * 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.signing import key_id, new_key, open_envelope, public_pem, read_key, read_or_make_key, sign
+from disgorge.statement.signing import key_id, new_key, open_envelope, public_pem, read_key, read_or_make_key, sign
 from lineage.records import canonical
 
 STATEMENT = {"_type": "x", "subject": [], "n": 1}

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from disgorge.audit import audit
-from disgorge.docket import case_of
 from disgorge.errors import CertificateRefused, DisgorgeError
-from disgorge.execute import Executed, execute
-from disgorge.jobs import Here
-from disgorge.mlflow_store import Store
-from disgorge.plan import Action, Step
-from disgorge.registry import Registry, Unregistered
-from disgorge.requests import approve_plan, plan_request
-from disgorge.tracking import Untracked
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.plan.plan import Action, Step
+from disgorge.removal.execute import Executed, execute
+from disgorge.request.case import case_of
+from disgorge.request.plan_request import approve_plan, plan_request
+from disgorge.tracking.client import Store
+from disgorge.tracking.registry import Registry, Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
 from lineage.records import Composition, Selector
-from lineage.shards import add_shard, shard_rows
+from lineage.shards.add import add_shard, shard_rows
+from lineage.workspace import Ledger
 from tests.toys import (
     bytes_by_name,
     granted_plan,

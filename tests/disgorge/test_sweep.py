@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from disgorge.evidence import Verdict
-from disgorge.purge import purge, purge_plan
-from disgorge.residue_search import search
-from disgorge.same_weights import tensor_digests
-from disgorge.sought import Sought
-from disgorge.sweep import shown, strays_of, sweep
-from lineage.ledger import Ledger
+from disgorge.evidence.checks import Verdict
+from disgorge.locations.delete import purge, purge_plan
+from disgorge.locations.filesystem import shown, strays_of, sweep
+from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.search import search
+from disgorge.locations.target import Sought
+from lineage.workspace import Ledger
 from tests.disgorge.test_purge import Removal
 
 OLD = np.arange(32, dtype=np.float32)

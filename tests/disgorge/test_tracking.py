@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import DisgorgeError, PurgeHeld, TrackingFailed
-from disgorge.evidence import Check, Evidence, Utility, Verdict
-from disgorge.execute import execute
-from disgorge.jobs import Here
-from disgorge.mlflow_release import items_from, workspace_of
-from disgorge.mlflow_store import Store, quiet, tracking_uri
-from disgorge.plan import Action, Plan, Step
-from disgorge.purge_hold import hold_purge, release_purge
-from disgorge.registry import Registry, Unregistered, registry_or_none
-from disgorge.tracking import Tracking, Untracked, tracking_or_none
-from disgorge.training import assemble
-from lineage.catalog import Catalog
+from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.removal.execute import execute
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.purge_hold import hold_purge, release_purge
+from disgorge.tracking.client import Store, quiet, tracking_uri
+from disgorge.tracking.pyfunc import items_from, workspace_of
+from disgorge.tracking.registry import Registry, Unregistered, registry_or_none
+from disgorge.tracking.runs import Tracking, Untracked, tracking_or_none
+from disgorge.training.make import assemble
+from disgorge.training.recipe import Here
+from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, LineageError
-from lineage.ledger import Ledger
 from lineage.records import Composition, Cost, Member, Selector, Shard
+from lineage.workspace import Ledger
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee
 from tests.disgorge.cli.conftest import fine
@@ -135,7 +135,7 @@ def test_an_execution_is_a_parent_with_a_run_per_step(ledger: Ledger, bundle: Pa
     (parent,) = runs(ledger, kind="execution")
     (step,) = runs(ledger, kind="step")
     assert parent.info.status == step.info.status == "FINISHED"
-    assert parent.data.tags["disgorge.plan"] == PLAN.digest
+    assert parent.data.tags["disgorge.plan.plan"] == PLAN.digest
     assert parent.data.tags["disgorge.verdict"] == "certified"
     assert step.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert step.data.tags["result.after"] == "ef" * 32
@@ -330,8 +330,8 @@ def test_another_tracking_server_is_honored(
 
 def test_without_mlflow_everything_goes_on(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The core does without MLflow and says so."""
-    monkeypatch.setattr("disgorge.tracking.installed", lambda: False)
-    monkeypatch.setattr("disgorge.registry.installed", lambda: False)
+    monkeypatch.setattr("disgorge.tracking.runs.installed", lambda: False)
+    monkeypatch.setattr("disgorge.tracking.registry.installed", lambda: False)
     observer, registry = tracking_or_none(ledger), registry_or_none(ledger)
     assert isinstance(observer, Untracked)
     assert isinstance(registry, Unregistered)
@@ -474,7 +474,9 @@ def test_the_runs_of_a_plan_that_was_made_again_are_killed(ledger: Ledger) -> No
         tracking_or_none(ledger).start(plan, request, SHARDS)
     second = tracking_or_none(ledger)
     second.start(replace(PLAN, lineage_head="ab"), REQUEST, SHARDS)
-    told = {(run.data.tags["disgorge.plan"] == PLAN.digest, run.info.status) for run in runs(ledger, request="R-1")}
+    told = {
+        (run.data.tags["disgorge.plan.plan"] == PLAN.digest, run.info.status) for run in runs(ledger, request="R-1")
+    }
     assert told == {(True, "KILLED"), (False, "RUNNING")}
     assert [run.info.status for run in runs(ledger, request="R-2")] == ["RUNNING"]
 

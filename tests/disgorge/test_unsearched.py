@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.docket import case_of, plan_of
 from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.limits import not_reached
-from disgorge.report import verify_bundle, write_bundle
-from disgorge.write_up import evidence_of, gather, key_of, report_case, write_with_inputs
-from lineage.dvc_stores import md5_of
-from lineage.ledger import Ledger
+from disgorge.report.bundle import verify_bundle, write_bundle
+from disgorge.report.compile import evidence_of, gather, key_of, report_case, write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.statement.limitations import not_reached
+from lineage.dvc.storage import md5_of
 from lineage.records import Selector
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 from tests.toys import person, populate, remove, toy_of, train
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from disgorge.errors import CertificateRefused
-from disgorge.evidence import Utility, Verdict
-from disgorge.laying_out import is_emptied
+from disgorge.evidence.checks import Utility, Verdict
+from disgorge.examination.utility import NO_FLOOR, chance_level, headlines, reading_of, utility_check
+from disgorge.layout import is_emptied
 from disgorge.method import Items, Toy, method_named
-from disgorge.requests import approve_plan
-from disgorge.utility import NO_FLOOR, chance_level, headlines, reading_of, utility_check
-from lineage.ledger import Ledger
+from disgorge.request.plan_request import approve_plan
 from lineage.records import Member, Selector, Shard
+from lineage.workspace import Ledger
 from tests.toys import carry, granted_plan, populate, served, toy_of, train
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.certificate import issue
-from disgorge.evidence import Verdict
-from disgorge.limits import as_recorded, not_shown
-from disgorge.page import render, render_certificate
-from disgorge.plan import Action
-from disgorge.prose import shown
-from disgorge.statement import ReportCase, statement_of
+from disgorge.evidence.checks import Verdict
+from disgorge.plan.plan import Action
+from disgorge.report.page import render, render_certificate
+from disgorge.report.sentences import shown
+from disgorge.statement.certificate import issue
+from disgorge.statement.limitations import as_recorded, not_shown
+from disgorge.statement.statement import ReportCase, statement_of
 from tests.disgorge.report_cases import case, check, decision, evidence, plan, step
 
 ROOT = Path(__file__).parent.parent.parent

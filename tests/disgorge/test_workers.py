@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from disgorge.jobs import Job
-from disgorge.workers import Workers, _spawners
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers, _spawners
+from lineage.catalog.catalog import Catalog
+from lineage.workspace import Ledger
 from tests.toys import granted_plan, person, populate, toy_of, train
 
 
@@ -40,11 +40,11 @@ sys.meta_path.insert(0, Finder())
 """
 A_REMOVAL = """
 from pathlib import Path
-from disgorge.execute import execute
-from disgorge.registry import Unregistered
-from disgorge.tracking import Untracked
-from disgorge.workers import Workers
-from lineage.ledger import Ledger
+from disgorge.removal.execute import execute
+from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.runs import Untracked
+from disgorge.training.runners.local import Workers
+from lineage.workspace import Ledger
 
 ledger = Ledger.open(Path({workspace!r}))
 with Workers(ledger, count=2) as workers:
@@ -70,4 +70,4 @@ def test_a_removal_loads_libraries_once_and_asks_no_shell_which_kernels_to_use(t
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | shell)
     assert ran.stdout.strip() == "certified", ran.stderr
     (loaded,) = log.read_text().splitlines()
-    assert loaded.endswith("-m disgorge.work")
+    assert loaded.endswith("-m disgorge.training.runners.worker")

@@ -15,12 +15,12 @@ import yaml
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, ModelSpec, method_named
-from disgorge.model_file import read_model_file
+from disgorge.training.model_file import read_model_file
 from examples.digits import demo, pipeline
 from examples.digits.data import digits
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from lineage.catalog.catalog import Catalog
 from lineage.records import Shard, shard_digest
+from lineage.workspace import Ledger
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["ingest", "train@tangent", "train@graph", "audit"]

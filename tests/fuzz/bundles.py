@@ -73,7 +73,7 @@ def members_of(whole: bytes) -> dict[str, bytes]:
 
 
 def _with(whole: bytes, more: dict[str, bytes]) -> bytes:
-    from disgorge.archive import pack
+    from disgorge.statement.bundle_zip import pack
 
     return pack(members_of(whole) | more)
 
@@ -113,8 +113,8 @@ def _spoil_folder(folder: Path, whole: bytes, rng: random.Random) -> None:
 
 def _signed_nonsense(whole: bytes, rng: random.Random) -> bytes:
     """Return a bundle whose records changed, with a statement made to fit and signed by somebody else."""
-    from disgorge.archive import pack
-    from disgorge.signing import new_key, open_envelope, public_pem, sign, sign_bytes
+    from disgorge.statement.bundle_zip import pack
+    from disgorge.statement.signing import new_key, open_envelope, public_pem, sign, sign_bytes
     from lineage.records import canonical
 
     members = members_of(whole)

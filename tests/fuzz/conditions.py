@@ -100,8 +100,8 @@ def _expression(rng: random.Random, *, depth: int) -> str:
 def case(place: Place, number: int) -> str:
     """Check a condition as a pack is checked, then evaluate it as a decision does."""
     from lineage.records import Impact, Selector
-    from policies.conditions import CannotEvaluate, context_of, holds, parse
     from policies.errors import BadPack
+    from policies.packs.conditions import CannotEvaluate, context_of, holds, parse
     from policies.request import RemovalRequest, Standing
     from policies.taxonomy import Defect
 

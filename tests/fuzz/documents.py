@@ -137,7 +137,7 @@ def model(place: Place, number: int) -> str:
     """Read a model and lay it out, as training does first."""
     from disgorge.errors import DisgorgeError
     from disgorge.method import method_named
-    from disgorge.model_file import read_model_file
+    from disgorge.training.model_file import read_model_file
 
     rng = place.fresh("empty", kind="model", number=number).rng
     path = _written(place, "model.yaml", number, rng, MODEL)
@@ -155,7 +155,7 @@ def model(place: Place, number: int) -> str:
 def rules(place: Place, number: int) -> str:
     """Read expectations in JSON."""
     from lineage.errors import BadInput
-    from lineage.rules import Rules
+    from lineage.shards.validation_rules import Rules
 
     rng = place.fresh("empty", kind="rules", number=number).rng
     path = _written(place, "rules.json", number, rng, RULES, as_json=True)

@@ -18,7 +18,7 @@ FIXED = {"field", "verdict", "proved", "action"}
 
 def page(place: Place, number: int) -> str:
     """Render a report whose every text may be hostile; nothing in it runs, loads or breaks out."""
-    from disgorge.page import render
+    from disgorge.report.page import render
     from tests.disgorge.report_cases import case
     from tests.disgorge.test_page import Page
 
@@ -44,9 +44,9 @@ def findings(place: Place, number: int) -> str:
     """Write findings about hostile names as SARIF, JUnit and a table; each is read back whole."""
     from rich.console import Console
 
-    from disgorge.findings import RULES, Finding, rows, table
-    from disgorge.junit import junit
-    from disgorge.sarif import sarif
+    from disgorge.audit.findings import RULES, Finding, rows, table
+    from disgorge.audit.junit import junit
+    from disgorge.audit.sarif import sarif
 
     rng = place.fresh("empty", kind="findings", number=number).rng
     texts = [hostile.word(rng) for _ in range(3)]
@@ -66,8 +66,8 @@ def findings(place: Place, number: int) -> str:
 
 def drawing(place: Place, number: int) -> str:
     """Draw a trace of hostile names as SVG: well-formed, with no script, link or event."""
-    from lineage.drawing import draw
-    from lineage.trace import Edge, Node, Trace
+    from lineage.catalog.svg import draw
+    from lineage.catalog.trace import Edge, Node, Trace
 
     rng = place.fresh("empty", kind="drawing", number=number).rng
     kinds = ("shard", "component", "component", "release")
@@ -88,8 +88,8 @@ def drawing(place: Place, number: int) -> str:
 def terminal(place: Place, number: int) -> str:
     """Record shards, requests and reasons with hostile texts, then list, show and trace them on a terminal."""
     from lineage.errors import LineageError
-    from lineage.intake import from_arrays
-    from lineage.shards import add_items
+    from lineage.formats.read import from_arrays
+    from lineage.shards.add import add_items
 
     rng = place.fresh("empty", kind="terminal", number=number).rng
     texts = [_name(rng, number + at) for at in range(7)]

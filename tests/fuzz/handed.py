@@ -23,7 +23,7 @@ from tests.fuzz.place import Place
 from tests.fuzz.taking import incoming
 from tests.toys import person, populate, remove, toy_of, train
 
-LAYOUT = b"lineage.content"
+LAYOUT = b"lineage.storage.content"
 DIGEST = "0" * 64
 Members = dict[str, bytes]
 
@@ -106,8 +106,8 @@ def _spoil_recipes(members: Members, rng: random.Random) -> None:
 
 def _signed_by_another(members: Members) -> bytes:
     """Return the bundle with everything that names its members made to fit, signed by a key of its own."""
-    from disgorge.archive import pack
-    from disgorge.signing import new_key, open_envelope, public_pem, sign
+    from disgorge.statement.bundle_zip import pack
+    from disgorge.statement.signing import new_key, open_envelope, public_pem, sign
 
     statement = open_envelope(members["statement.json"], public=members["public.pem"]).statement
     key = new_key()
@@ -129,9 +129,9 @@ def _json(value: Any) -> bytes:
 
 def _hand_over(folder: Path) -> None:
     """Write the report of a real removal, with its inputs, by the method that trains at once."""
-    from disgorge.docket import case_of, plan_of
-    from disgorge.write_up import write_with_inputs
-    from lineage.ledger import Ledger
+    from disgorge.report.compile import write_with_inputs
+    from disgorge.request.case import case_of, plan_of
+    from lineage.workspace import Ledger
 
     ledger = Ledger.init(folder / "made")
     toy = toy_of("averages", 3)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import category
 
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.toys import populate, toy_of, train
 
 DEPTH = 6
@@ -158,8 +158,8 @@ class Place:
         assert "\n" not in line, f"an error of several lines: {line[:300]!r}"
 
     def _make_templates(self) -> None:
-        from disgorge.report import write_zip
-        from disgorge.signing import new_key
+        from disgorge.report.bundle import write_zip
+        from disgorge.statement.signing import new_key
         from tests.disgorge.report_cases import case
 
         Ledger.init(self._templates / "empty")
@@ -174,9 +174,9 @@ class Place:
     def _file_request(self, ledger: Ledger) -> None:
         import datetime as dt
 
-        from disgorge.requests import decide_request, file_request, plan_request
+        from disgorge.request.plan_request import decide_request, file_request, plan_request
         from lineage.records import Selector
-        from policies.pack import load_packs
+        from policies.packs.load import load_packs
         from policies.request import Standing
         from policies.taxonomy import Defect
 

@@ -73,7 +73,7 @@ def tensors(place: Place, number: int) -> str:
     """Read damaged safetensors."""
     import numpy as np
 
-    from lineage.objects import load_tensors, save_tensors
+    from lineage.storage.objects import load_tensors, save_tensors
 
     rng = place.fresh("empty", kind="tensors", number=number).rng
     data = save_tensors({"w": np.zeros((2, 3), np.float32), "b": np.zeros(3, np.int64)})
@@ -93,7 +93,7 @@ def tensors(place: Place, number: int) -> str:
 
 def dvc(place: Place, number: int) -> str:
     """Look for a file's hash in what stands beside it where DVC's files stand."""
-    from lineage.from_dvc import tracked_hash
+    from lineage.dvc.repo import tracked_hash
 
     rng = place.fresh("empty", kind="dvc", number=number).rng
     path = incoming(place, "data.csv")

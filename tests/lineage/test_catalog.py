@@ -12,13 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.catalog import Catalog
-from lineage.chain import Fact, next_fact
+from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import PATHS_IN_ALL, PATHS_KEPT, in_order, paths_from
+from lineage.catalog.projection import in_memory
 from lineage.errors import BadInput, DigestMismatch, LedgerBroken, LineageError, UnknownRecord
-from lineage.influence import PATHS_IN_ALL, PATHS_KEPT, in_order, paths_from
-from lineage.ledger import Ledger
-from lineage.manifest import write_manifest
-from lineage.projection import in_memory
+from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
     Component,
     Composition,
@@ -36,6 +34,8 @@ from lineage.records import (
     plain,
     shard_digest,
 )
+from lineage.storage.manifest import write_manifest
+from lineage.workspace import Ledger
 from tests.tier import amount
 
 

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.drawing import draw, draw_impact
-from lineage.layers import ROWS, layered
+from lineage.catalog.layers import ROWS, layered
+from lineage.catalog.svg import draw, draw_impact
+from lineage.catalog.trace import Edge, Node, Trace
 from lineage.records import (
     Affected,
     Component,
@@ -22,7 +23,6 @@ from lineage.records import (
     ShardChange,
     Use,
 )
-from lineage.trace import Edge, Node, Trace
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = st.text(max_size=40) | st.sampled_from(

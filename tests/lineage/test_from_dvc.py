@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from disgorge.locations.dvc import forget
+from lineage.dvc.repo import is_repo, track, tracked_hash
 from lineage.errors import LineageError
-from lineage.forget_dvc import forget
-from lineage.from_dvc import is_repo, track, tracked_hash
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lineage.content import item_digests
 from lineage.errors import BadInput
-from lineage.intake import Intake, from_arrays, read_file
+from lineage.formats.read import Intake, from_arrays, read_file
+from lineage.storage.content import item_digests
 
 IMAGES = np.arange(3 * 4, dtype=np.float32).reshape(3, 2, 2)
 LABELS = np.array([0, 1, 1])

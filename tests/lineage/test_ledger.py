@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, UnknownRecord, WorkspaceBusy
 from lineage.git_ignored import HOME
-from lineage.ledger import LINEAGE_KINDS, Fact, Ledger
 from lineage.losses import losses_of
+from lineage.workspace import LINEAGE_KINDS, Fact, Ledger
 
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 JSON = st.recursive(
@@ -418,7 +418,7 @@ def test_two_processes_writing_at_once_make_one_chain(ledger: Ledger) -> None:
 
 def test_a_writer_killed_at_any_moment_leaves_a_ledger_that_goes_on(ledger: Ledger) -> None:
     code = (
-        "import sys; from pathlib import Path; from lineage.ledger import Ledger\n"
+        "import sys; from pathlib import Path; from lineage.workspace import Ledger\n"
         "ledger = Ledger.open(Path(sys.argv[1])); print('ready', flush=True)\n"
         "while True: ledger.append_all([('request', {'text': 'x' * 20_000})] * 5)\n"
     )

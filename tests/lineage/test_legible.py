@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save
 
-from lineage.legible import Reading
+from lineage.storage.file_types import Reading
 
 
 def parquet(column: str) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lineage.errors import BadInput
-from lineage.likeness import (
+from lineage.perceptual_hash import (
     THRESHOLDS,
     distance,
     image_likenesses,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import DigestMismatch, UnknownRecord
-from lineage.manifest import in_manifest_order, read_digests, read_likenesses, read_manifest, write_manifest
 from lineage.records import Item
+from lineage.storage.manifest import in_manifest_order, read_digests, read_likenesses, read_manifest, write_manifest
 from tests.tier import amount
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

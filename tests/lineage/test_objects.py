@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
-from lineage.objects import Objects, load_tensors, save_tensors
+from lineage.storage.objects import Objects, load_tensors, save_tensors
 
 ARRAYS = hnp.arrays(
     st.sampled_from(["<f4", "<f8", "<f2", "<i4", "<i8", "u1", "?", ">f4", ">i8"]),

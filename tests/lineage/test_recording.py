@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.catalog import Catalog
+from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors
 from lineage.recording import recording
 from lineage.records import Component, Cost, Role, Use
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Ledger
 from tests.lineage.test_catalog import World, hexed, item
 
 WEIGHTS = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3)}

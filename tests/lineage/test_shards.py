@@ -15,18 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lineage.catalog import Catalog
-from lineage.content import item_digests, write_content
-from lineage.cutting import cut_shard
+from disgorge.locations.dvc import forget
+from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
-from lineage.forget_dvc import forget
-from lineage.intake import Intake, from_arrays
-from lineage.ledger import Ledger
-from lineage.manifest import read_manifest, write_manifest
+from lineage.formats.read import Intake, from_arrays
 from lineage.records import Selector, Shard, ShardChange, plain, shard_digest
-from lineage.rules import Rules
-from lineage.shard_files import check_manifests
-from lineage.shards import (
+from lineage.shards.add import (
     Added,
     add_items,
     add_shard,
@@ -34,6 +28,12 @@ from lineage.shards import (
     shard_items,
     shard_rows,
 )
+from lineage.shards.cut import cut_shard
+from lineage.shards.files import check_manifests
+from lineage.shards.validation_rules import Rules
+from lineage.storage.content import item_digests, write_content
+from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.workspace import Ledger
 from tests.tier import amount
 
 

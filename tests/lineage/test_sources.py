@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.cutting import cut_shard
-from lineage.dvc_stores import md5_of
+from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
-from lineage.ledger import Ledger
 from lineage.records import Shard, ShardChange, plain, shard_digest
-from lineage.shards import Added, add_shard, shard_rows
-from lineage.sources import Source, sources_of
+from lineage.shards.add import Added, add_shard, shard_rows
+from lineage.shards.cut import cut_shard
+from lineage.shards.source_files import Source, sources_of
+from lineage.workspace import Ledger
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.catalog import Catalog
-from lineage.ledger import Ledger
+from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 
 SPELLINGS = (
     "Zoë Müller",
@@ -57,7 +57,7 @@ def test_keys_that_differ_in_case_are_two(ledger: Ledger) -> None:
 def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from disgorge.cli.filing import selectors_from
+    from disgorge.cli.request.filing import selectors_from
 
     np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
     with monkeypatch.context() as older:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lineage.errors import LedgerBroken
-from lineage.ledger import Ledger
+from lineage.ledger.state import state_of
 from lineage.records import Component, Composition, Member, Role, Shard, Use, plain
-from lineage.state import state_of
+from lineage.workspace import Ledger
 
 GOOD: dict[str, dict[str, Any]] = {
     "shard": {"shard": plain(Shard("a" * 64, "s", None, "MIT", None, 3, fields=("x",)))},

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lineage.catalog import Catalog
+from lineage.catalog.catalog import Catalog
+from lineage.catalog.trace import Edge, Node, Trace
 from lineage.records import Role, restore
-from lineage.trace import Edge, Node, Trace
 from tests.lineage.test_catalog import World, hexed, item
 
 

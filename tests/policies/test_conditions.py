@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.conditions import CannotEvaluate, holds, parse
 from policies.errors import BadPack
+from policies.packs.conditions import CannotEvaluate, holds, parse
 
 CONTEXT = {
     "request": {"facts": {"word": "yes", "number": 3}, "regime": "gdpr"},

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.cases import run_cases
+from policies.cases.run_cases import run_cases
 from policies.deadlines import add_business_days, add_months, due, extend, extended, next_working_day
 from policies.errors import BadRequest
-from policies.pack import load_packs
-from policies.rules import Deadline, Extension
+from policies.packs.load import load_packs
+from policies.packs.rules import Deadline, Extension
 
 DAYS = st.dates(dt.date(2000, 1, 1), dt.date(2080, 12, 31))
 
@@ -108,7 +108,7 @@ cases:
 
 
 def decided(tmp_path, facts=""):
-    from policies.case_files import load_cases
+    from policies.cases.case_files import load_cases
 
     path = tmp_path / "case.yaml"
     path.write_text(CASE.replace("FACTS", facts))

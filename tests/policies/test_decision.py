@@ -4,7 +4,7 @@ import datetime as dt
 
 from lineage.records import digest_of, plain, restore
 from policies.decision import Claim, Decision, Duty
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.taxonomy import Outcome
 
 OLD = {

@@ -8,16 +8,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lineage.records import Selector, digest_of, plain, restore
-from policies.case_files import ImpactFacts, ShardFacts
-from policies.conditions import parse
+from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.deadlines import due, due_by, extended
 from policies.decision import Owed
 from policies.errors import BadPack, BadRequest
 from policies.events import ENDS, Event, EventKind, in_order, pending
 from policies.explain import explain
-from policies.pack import decide, load_packs, pack_of
+from policies.packs.conditions import parse
+from policies.packs.load import decide, load_packs, pack_of
+from policies.packs.rules import Deadline, Extension, Stop
 from policies.request import RemovalRequest, Standing
-from policies.rules import Deadline, Extension, Stop
 from policies.taxonomy import Defect, Outcome, Part
 from tests.policies.test_judge_laws import DATES, PATIENT, SHIPPED, impacts, packs, requests
 
@@ -256,7 +256,7 @@ def test_a_condition_sees_kinds_and_days():
 
 def impacts_of_one_item():
     """Return an impact of one item."""
-    from policies.case_files import ImpactFacts
+    from policies.cases.case_files import ImpactFacts
 
     return ImpactFacts().build()
 

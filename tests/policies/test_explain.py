@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from lineage.records import plain, restore
-from policies.case_files import load_cases
-from policies.cases import run_cases
+from policies.cases.case_files import load_cases
+from policies.cases.run_cases import run_cases
 from policies.decision import Decision
 from policies.events import Event, EventKind
 from policies.explain import explain
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.taxonomy import Defect, Outcome
 
 CASES = Path(__file__).parent / "cases"

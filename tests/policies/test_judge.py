@@ -5,9 +5,9 @@ import datetime as dt
 import pytest
 
 from lineage.records import Selector
-from policies.case_files import ImpactFacts, ShardFacts
+from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.errors import BadPack, BadRequest
-from policies.pack import decide, load_packs
+from policies.packs.load import decide, load_packs
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
 

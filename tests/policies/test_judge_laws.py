@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lineage.records import Selector, plain, restore
-from policies.case_files import ImpactFacts, ShardFacts
+from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.deadlines import extend
 from policies.decision import Decision
 from policies.errors import BadRequest, PolicyError
 from policies.explain import explain
-from policies.pack import decide, load_packs, pack_of
+from policies.packs.load import decide, load_packs, pack_of
+from policies.packs.rules import RESERVED_FACTS
 from policies.request import REGIMES, RemovalRequest, Standing
-from policies.rules import RESERVED_FACTS
 from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
 from tests.tier import amount
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from policies.cases import run_cases, run_files
-from policies.conditions import IMPACT_NAMES, REQUEST_NAMES
+from policies.cases.run_cases import run_cases, run_files
 from policies.errors import BadPack, PolicyError
 from policies.events import EventKind
-from policies.new_pack import begin
-from policies.pack import load_pack, load_packs
+from policies.packs.conditions import IMPACT_NAMES, REQUEST_NAMES
+from policies.packs.load import load_pack, load_packs
+from policies.packs.new_pack import begin
 from policies.taxonomy import Refusal
 
 

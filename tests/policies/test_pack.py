@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from policies import yaml_text
 from policies.errors import BadPack
 from policies.facts import known_regimes
-from policies.pack import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
+from policies.packs import strict_yaml as yaml_text
+from policies.packs.load import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
 from policies.request import REGIMES
 
 KNOWN_CHECKS = {"answers", "never-trained", "lineage-closure", "residue", "membership", "utility"}
@@ -224,7 +224,7 @@ def test_two_packs_agree_on_names_and_facts():
 
 def test_importing_packs_loads_nothing_heavy():
     code = (
-        "import sys, policies.pack, policies.explain, policies.cases;"
+        "import sys, policies.packs.load, policies.explain, policies.cases.run_cases;"
         "print(sorted({'cel', 'holidays', 'pydantic', 'dateutil', 'torch', 'duckdb'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from policies.cases import run_cases
+from policies.cases.run_cases import run_cases
 from policies.errors import PolicyError
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 
 CASES = Path(__file__).parent / "cases"
 

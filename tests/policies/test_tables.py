@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from policies.errors import BadPack
-from policies.pack import load_pack, pack_of
-from policies.rules import Deadline, Pack
-from policies.tables import MOST_RULES, expanded
+from policies.packs.load import load_pack, pack_of
+from policies.packs.rules import Deadline, Pack
+from policies.packs.tables import MOST_RULES, expanded
 
 STATES = {
     "pack": "states",

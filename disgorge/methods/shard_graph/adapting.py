@@ -12,7 +12,7 @@ from disgorge.method import Items, Progress, seed_of
 from disgorge.methods.shard_graph import encoding
 from disgorge.methods.shard_graph.attention import adapt
 from disgorge.methods.shard_graph.settings import AdapterSettings, PrototypeSettings
-from disgorge.tensors import as_arrays, as_tensors, deterministic, images_of, labels_of
+from disgorge.methods.shared.tensors import as_arrays, as_tensors, deterministic, images_of, labels_of
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors

@@ -11,7 +11,7 @@ from disgorge.method import Items
 from disgorge.methods.shard_graph import encoding
 from disgorge.methods.shard_graph.attention import adapt
 from disgorge.methods.shard_graph.settings import AdapterSettings, AnswerSettings
-from disgorge.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors

@@ -18,7 +18,7 @@ from torch.nn import functional
 from disgorge.method import Items, Progress, seed_of
 from disgorge.methods.shard_graph.attention import adapt, initial_adapter
 from disgorge.methods.shard_graph.settings import EncoderSettings
-from disgorge.tensors import SHAPE, as_arrays, deterministic, images_of, labels_of
+from disgorge.methods.shared.tensors import SHAPE, as_arrays, deterministic, images_of, labels_of
 from lineage.records import shard_digest
 
 if TYPE_CHECKING:

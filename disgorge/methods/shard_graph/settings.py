@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from disgorge.errors import BadModel
 from disgorge.methods.shard_graph.graph import BadGraph, build
-from disgorge.parameters import Ranges, check_number, picked, types_of
+from disgorge.methods.shared.parameters import Ranges, check_number, picked, types_of
 from lineage.records import Json
 
 

@@ -9,16 +9,16 @@ from torch import Tensor
 
 from disgorge.errors import BadModel
 from disgorge.method import Items
-from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.relearning import relearned
-from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
-from disgorge.tensors import (
+from disgorge.methods.shared.tensors import (
     as_tensors,
     deterministic,
     images_of,
     labels_of,
     tensors_digest,
 )
+from disgorge.methods.tangent_composition import network
+from disgorge.methods.tangent_composition.relearning import relearned
+from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors

@@ -12,9 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from disgorge.method import Items, Progress, seed_of
-from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.settings import BackboneSettings, TangentSettings
-from disgorge.tensors import (
+from disgorge.methods.shared.tensors import (
     SHAPE,
     as_arrays,
     as_tensors,
@@ -22,6 +20,8 @@ from disgorge.tensors import (
     images_of,
     labels_of,
 )
+from disgorge.methods.tangent_composition import network
+from disgorge.methods.tangent_composition.settings import BackboneSettings, TangentSettings
 from lineage.records import shard_digest
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from disgorge.methods.shared.tensors import deterministic
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.settings import TangentSettings
-from disgorge.tensors import deterministic
 
 if TYPE_CHECKING:
     from disgorge.method import Array

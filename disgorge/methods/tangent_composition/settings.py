@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from disgorge.parameters import Ranges, check_number, picked, types_of
+from disgorge.methods.shared.parameters import Ranges, check_number, picked, types_of
 from lineage.records import Json
 
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from disgorge.cli.app import app
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.toys import populate, toy_of, train
 
 RELEASE = "toy-averages"

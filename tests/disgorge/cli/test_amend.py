@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.requests import file_request
-from lineage.ledger import Ledger
+from disgorge.request.plan_request import file_request
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.disgorge.cli.conftest import filed, fine, planned, refused, untouched
@@ -203,8 +203,8 @@ def test_filed_in_error_closes_a_request_and_says_that_its_id_stays_taken(worksp
 
 
 def test_the_python_api_files_and_amends(workspace: Path) -> None:
-    from disgorge.amend import amend_request, changes_of
-    from disgorge.docket import case_of
+    from disgorge.request.amend import amend_request, changes_of
+    from disgorge.request.case import case_of
 
     ledger = Ledger.open()
     asked = file_request(

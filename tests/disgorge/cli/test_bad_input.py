@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import BadInput
-from lineage.ledger import Ledger
-from lineage.manifest import read_manifest, write_manifest
+from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused, run, untouched
 from tests.toys import toy_of
 

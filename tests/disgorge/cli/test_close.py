@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.archive import read_members
-from lineage.ledger import Ledger
+from disgorge.statement.bundle_zip import read_members
 from lineage.records import Selector
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import filed, fine, planned, refused
 from tests.toys import remove
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from disgorge.docket import case_of
-from disgorge.earlier import earlier_requests
-from disgorge.particulars import erase_particulars
-from disgorge.requests import approve_plan, plan_request
-from lineage.ledger import Ledger
+from disgorge.request.case import case_of
+from disgorge.request.earlier import earlier_requests
+from disgorge.request.particulars import erase_particulars
+from disgorge.request.plan_request import approve_plan, plan_request
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import filed, fine, refused
 from tests.toys import carry
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import filed, fine, refused
 
 PERSON = ("--subject", "shard-2-person-1")

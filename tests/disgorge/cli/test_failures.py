@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from disgorge import errors as doing
-from disgorge.cli.failures import Interrupted, Refused, WrongUse, brief, exit_code_of, going_on, words_of
+from disgorge.cli.output.errors import Interrupted, Refused, WrongUse, brief, exit_code_of, going_on, words_of
 from lineage import errors as recording
 from policies import errors as judging
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.cli.heartbeat import IN_A_LOG, ON_A_TERMINAL, Heartbeat
+from disgorge.cli.output.heartbeat import IN_A_LOG, ON_A_TERMINAL, Heartbeat
 from lineage.activity import activity, current, detail
 
 ERASE = "\r\x1b[2K"
 
 SLOW = """
 import sys, time
-from disgorge.cli.heartbeat import heartbeat
+from disgorge.cli.output.heartbeat import heartbeat
 from lineage.activity import activity, detail
 with heartbeat(silence=0.3, redrawn=0.2), activity("training toy/\\x1b[31mmean"):
     detail("step 3 of 8, about 12 s left")
@@ -33,10 +33,10 @@ with heartbeat(silence=0.3, redrawn=0.2), activity("training toy/\\x1b[31mmean")
 
 SLOW_AUDIT = """
 import sys, time
-import disgorge.audit, disgorge.cli.heartbeat
+import disgorge.audit, disgorge.cli.output.heartbeat
 look, seconds = disgorge.audit.audit, float(sys.argv.pop())
 if seconds:
-    disgorge.cli.heartbeat.IN_A_LOG = disgorge.cli.heartbeat.ON_A_TERMINAL = 0.3
+    disgorge.cli.output.heartbeat.IN_A_LOG = disgorge.cli.output.heartbeat.ON_A_TERMINAL = 0.3
 def slow(*given, **named):
     time.sleep(seconds)
     return look(*given, **named)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = ("--subject", "shard-3-person-1")

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from disgorge.training import component_name, reference_release
-from lineage.ledger import Ledger
+from disgorge.training.make import component_name, reference_release
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,8 +43,8 @@ def test_references_are_counted_and_listed_when_asked_for(workspace: Path) -> No
 
 def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspace: Path) -> None:
     """A name alone hides nothing: what a release is made of is shown whatever it is called."""
-    from disgorge.cli.lineage_views import apart
-    from lineage.trace import Edge, Node, Trace
+    from disgorge.cli.output.lineage import apart
+    from lineage.catalog.trace import Edge, Node, Trace
 
     odd = Node("c1", "component", REFERENCE, "live", "mean")
     release = Node("m@live", "release", "m@live", "live", "")

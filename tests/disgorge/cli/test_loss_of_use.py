@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused
 from tests.toys import served
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.handed_out import pages_with
-from lineage.ledger import Ledger
+from disgorge.locations.exports import pages_with
+from lineage.workspace import Ledger
 from tests import lookalikes
 from tests.disgorge.cli.conftest import filed, fine, refused, run, untouched
 from tests.toys import write_rows

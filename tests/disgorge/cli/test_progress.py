@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from disgorge.cli.progress import Display, Pace, Watched, shown
-from disgorge.jobs import Done, Job, OnProgress, unseen
+from disgorge.cli.output.progress import Display, Pace, Watched, shown
+from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from lineage.activity import activity, current
 
 JOBS = [Job("a", {}, 2), Job("b", {}, 1)]
 
 DRAWN = """
 import time
-from disgorge.cli.progress import shown
+from disgorge.cli.output.progress import shown
 with shown(quiet=False) as display:
     display.whole("training [x]", done=1, total=4)
     display.left(12)

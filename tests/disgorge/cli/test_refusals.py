@@ -4,7 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 from disgorge.audit import audit
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import fine, refused, untouched
 
 PERSON = "shard-2-person-1"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.catalog import Catalog
-from lineage.content import read_content
-from lineage.ledger import Ledger
-from lineage.objects import load_tensors
+from lineage.catalog.catalog import Catalog
+from lineage.storage.content import read_content
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched
 
 

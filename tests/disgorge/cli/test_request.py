@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.ledger import Ledger
+from lineage.workspace import Ledger
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = "shard-2-person-1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.cli import show
+from disgorge.cli.output import tables as show
 from tests.disgorge.cli.conftest import filed, fine
 
 COMMAND = [sys.executable, "-c", "from disgorge.cli import main; main()"]

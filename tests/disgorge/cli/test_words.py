@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.requests import file_request
-from lineage.ledger import Ledger
+from disgorge.request.plan_request import file_request
 from lineage.records import Selector
-from lineage.shards import add_shard
+from lineage.shards.add import add_shard
+from lineage.workspace import Ledger
 from policies.errors import BadRequest
-from policies.pack import load_packs
+from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.disgorge.cli.conftest import fine, refused, untouched

@@ -21,7 +21,7 @@ from disgorge.method import Blueprint, Items, Model, ModelSpec, Part, Toy, metho
 from disgorge.methods.shard_graph import METHOD, encoding, graph
 from disgorge.methods.shard_graph.answering import pooled
 from disgorge.methods.shard_graph.attention import adapt, attend, initial_adapter
-from disgorge.tensors import as_tensors, images_of, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
 from examples.digits.data import digits
 from lineage.records import Role, Shard
 from policies.taxonomy import Guarantee, Remedy

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Items, Model, ModelSpec, Part, Toy, methods, offers_for
+from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
 from disgorge.methods.tangent_composition import METHOD, network, rules
 from disgorge.methods.tangent_composition.answering import TangentClassifier, compose
 from disgorge.methods.tangent_composition.fitting import fit_tangent, ridge_head
 from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
-from disgorge.tensors import as_tensors, images_of, tensors_digest
 from examples.digits.data import digits
 from lineage.records import Role, Shard
 from policies.taxonomy import Guarantee, Remedy
@@ -241,7 +241,7 @@ def test_bits_do_not_depend_on_what_ran_before(toy: Toy, made: dict[str, tuple[B
     code = (
         "import torch; torch.set_num_threads(1)\n"
         "from tests.disgorge.methods.test_tangent_composition import METHOD, train\n"
-        "from disgorge.tensors import tensors_digest\n"
+        "from disgorge.methods.shared.tensors import tensors_digest\n"
         "toy = METHOD.toy(3)\n"
         "for name, pair in train(toy.spec, toy.items).items(): print(name, tensors_digest(pair[1]))\n"
     )

@@ -1,0 +1,1 @@
+"""The verbs of `disgorge request` and `disgorge purge`, a file per group."""

@@ -1,0 +1,86 @@
+"""What a search could not look into, by name: said in reports, kept out of the ledger.
+
+A path may name a person, and the ledger is for good. So the fact of a purge has numbers only; the names lie in
+``private/unsearched``, one file a plan, from where the evidence takes them: that is an object and part of the report.
+Negative consequence: without that file a report written later says how many files there were, and not which.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from disgorge.errors import ExecutionFailed
+from disgorge.evidence.checks import Check
+from disgorge.locations.filesystem import shown
+from lineage.catalog.catalog import Catalog
+from lineage.records import Json
+from lineage.shards.source_files import sources_of
+from lineage.storage.objects import write_atomically
+from lineage.workspace import Ledger
+from policies.request import RemovalRequest
+
+_NAMED = 10
+"""Shards told by name in one sentence."""
+
+
+def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str]:
+    """Yield in words which files that these shards were read from hold what they held, or are kept by DVC."""
+    for name, source in sources_of(ledger, shards):
+        where, still, tracked = shown(source.path, ledger), source.still(), source.is_tracked()
+        again = "DVC tracks it, and keeps it in its cache" if tracked else ""
+        if still and len(source.files) == 1:
+            yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if tracked else ''}"
+        elif still:
+            yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
+        elif tracked:
+            yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+
+
+def nobody_named(ledger: Ledger, request: RemovalRequest) -> Iterator[str]:
+    """Yield in words where a request that selects by person could find nobody: items that were recorded without one."""
+    if not any(selector.field == "subject" for selector in request.selectors):
+        return
+    with Catalog.of(ledger) as catalog:
+        unnamed = catalog.without_subject()
+    if unnamed:
+        first = ", ".join(f"{count:,} of {name}" for name, count in list(unnamed.items())[:_NAMED])
+        more = f" and of {len(unnamed) - _NAMED:,} more shards" if len(unnamed) > _NAMED else ""
+        yield f"items that name no person were not searched for the person asked for: {first}{more}"
+
+
+def nameless(ledger: Ledger, plan: str, check: Check) -> Check:
+    """Keep a check's names in private, and return it without them, for the ledger."""
+    named = {
+        "named": check.detail["not looked into"]["named"],
+        "still there": check.detail["still there"],
+        "registered": check.detail["registered models"]["named"],
+    }
+    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(path, json.dumps(named).encode(), mode=0o600)
+    return _told(check, {"named": [], "still there": [], "registered": []})
+
+
+def with_names(ledger: Ledger, plan: str, check: Check) -> Check:
+    """Return the check that :func:`nameless` returned with its names again, as far as they are there."""
+    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    try:
+        return _told(check, dict(json.loads(path.read_bytes())))
+    except FileNotFoundError:
+        return check
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ExecutionFailed(
+            f"{path}: cannot be read, and the report names what it lists; restore the private folder, or delete the "
+            f"file to have it counted only, and resume"
+        ) from problem
+
+
+def _told(check: Check, names: dict[str, Json]) -> Check:
+    detail = {
+        **check.detail,
+        "not looked into": {**check.detail["not looked into"], "named": names["named"]},
+        "still there": names["still there"],
+    }
+    if "registered models" in detail:  # else it was measured by a version that did not look at them
+        detail["registered models"] = {**detail["registered models"], "named": names["registered"]}
+    return replace(check, detail=detail)

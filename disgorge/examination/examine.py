@@ -1,0 +1,288 @@
+"""Examines one release after its removal and before its alias moves: the probe step.
+
+Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
+closure, never-trained re-execution, answers apart, utility, and the statistical probes that the plan has. Models are
+made and asked in processes of their own, but for those probes. Looks, and records
+nothing but the references, which are components like any other: one that learned from data withdrawn later is itself
+removed.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from disgorge.evidence.canaries import canaries_among
+from disgorge.evidence.checks import (
+    ASKED_IN,
+    REFERENCES,
+    Check,
+    Examination,
+    ProbeCase,
+    ReexecutionCase,
+    check_from,
+    probes,
+)
+from disgorge.evidence.probes.never_trained import never_trained
+from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
+from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, reexecuted
+from disgorge.examination.same_model import Question, ask, check_answers, measures_in
+from disgorge.examination.utility import compared, headline_of, utility_check
+from disgorge.layout import is_emptied, layout_of
+from disgorge.method import Items, method_named, seed_of
+from disgorge.training.environment import differences, recorded_environment
+from disgorge.training.items import join
+from disgorge.training.kernels import setting_of
+from disgorge.training.make import assemble, make, recording_for_here, recordings, reference_release, spec_of
+from disgorge.training.recipe import Job, OnProgress, Runner, read_items, unseen
+from lineage.activity import activity
+from lineage.catalog.catalog import Catalog
+from lineage.records import Component, Composition, Shard, in_member_order
+from lineage.storage.objects import load_tensors, save_tensors
+from lineage.workspace import Ledger
+
+if TYPE_CHECKING:
+    from disgorge.examination.same_model import Answers
+    from disgorge.method import Array, Tensors
+
+_SEED_STEP = 7919
+"""How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Examines releases of one workspace.
+
+    ``runner`` trains references; ``independent`` opens a runner of fresh processes for re-execution. ``references`` is
+    how many never-trained models statistical probes compare with.
+    """
+
+    ledger: Ledger
+    runner: Runner
+    independent: Callable[[], "Runner"]
+    references: int = REFERENCES
+    on_progress: OnProgress = unseen
+
+    def examine(
+        self,
+        *,
+        before: Composition,
+        after: Composition,
+        withdrawn: frozenset[str],
+        removed: Items,
+        utility_floor: float | None,
+        loss_accepted: bool,
+        plan: str,
+        request: str,
+        subject: str | None = None,
+        asked: Collection[str] = (),
+    ) -> Examination:
+        """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards.
+
+        ``subject`` is what the checks call the release, its name by default; ``asked`` are the statistical probes that
+        the plan has.
+        """
+        spec = spec_of(after)
+        title = subject or spec.release
+        with Catalog.anew(self.ledger) as catalog:
+            known = by_digest(catalog.components(live=False))
+            shards = {shard.name: shard for shard in catalog.shards()}
+            recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
+        recorded_as, earlier = recordings(self.ledger), earlier_reexecutions(self.ledger)
+        members = tuple(recording_for_here(member, recorded_as, earlier) for member in members_of(after, known))
+        were = members_of(before, known)
+        closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
+        question = Question.about(
+            self.ledger, after, members, shards, sorted(withdrawn), frozenset(removed.digests)
+        )  # fmt: skip
+        learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
+        apart = self.independent()
+        try:
+            reexecution = self._reexecute(title, question, members, apart, were=were, learned=learned, request=request)
+            # only now, because re-execution puts back the bytes of a part that somebody swapped; and one process is
+            # asked about both, the old model first: what a method remembers of that must be there for the new one
+            asked_first, start = question.of(before, were), time.perf_counter()
+            measure = question.measures().measure
+            old, served = ask(
+                self.ledger, self.runner, asked_first.measures(), replace(question, measure=measure)
+            )  # fmt: skip
+            answered = check_answers(
+                self.ledger, question, served, members, before=asked_first, apart=apart,
+                never_trained=reexecution,
+            )  # fmt: skip
+            asked_in = {ASKED_IN: round(time.perf_counter() - start, 3)}
+            answered = replace(answered, detail=answered.detail | asked_in)
+        finally:
+            apart.close()
+        measures = measures_in(served)
+        utility = tuple(compared(title, measures_in(old), measures))
+        headline = headline_of(utility)
+        kept = utility_check(
+            title,
+            utility,
+            utility_floor,
+            accepted=loss_accepted,
+            emptied=is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards)),
+            chance=measures[headline.shard].chance if headline else None,
+        )
+        statistics = self._statistics(
+            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
+        )  # fmt: skip
+        return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, served))
+
+    @activity("training parts again without the removed data, to compare")
+    def _reexecute(
+        self,
+        release: str,
+        question: Question,
+        components: tuple[Component, ...],
+        apart: Runner,
+        *,
+        were: Collection[Component],
+        learned: Mapping[str, str],
+        request: str,
+    ) -> Check:
+        """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
+
+        An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
+        made is executed again in any case, whatever a fact says of it. ``learned`` are those of
+        ``were`` that learned from the removed data.
+        """
+        old = {component.digest for component in were}
+        earlier = earlier_reexecutions(self.ledger)
+        proved, confined = {}, {}
+        for component in components:
+            recipe = component.recipe_digest
+            if component.digest in old and is_proved(component, earlier):
+                proved[recipe], confined[recipe] = component.digest, earlier[recipe, component.digest]
+        jobs = [
+            _again(component) for component in components if component.recipe and component.recipe_digest not in proved
+        ]
+        start = time.perf_counter()
+        reached: dict[str, str] = {}
+        elsewhere: dict[str, tuple[str, ...]] = {}
+        by_name = {component.name: component for component in components}
+        for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
+            component = by_name[done.job.name]
+            reached[component.name] = done.digest
+            confined[component.recipe_digest] = done.confined
+            elsewhere[component.name] = differences(recorded_environment(component), done.environment)
+            if done.digest == component.digest:
+                self.ledger.append(*reexecuted(self.ledger, component, confined=done.confined))
+
+        def once_more(component: Component) -> str:
+            (done,) = apart.run([_again(component)])
+            return done.digest
+
+        case = ReexecutionCase(
+            release,
+            components,
+            lambda component: reached[component.name],
+            proved,
+            tensors=self._tensors,
+            outputs=lambda digests: self._scores_of(question, digests),
+            learned=learned,
+            again=once_more,
+            elsewhere=elsewhere,
+            request=request,
+        )
+        check = never_trained(case)
+        seconds = time.perf_counter() - start
+        all_of_it = all(confined.get(component.recipe_digest, False) for component in components)
+        return replace(check, seconds=seconds, detail=check.detail | {"confined": all_of_it})
+
+    def _tensors(self, digest: str) -> "Tensors | None":
+        """Return what a digest names, None if it is not in the store."""
+        return load_tensors(self.ledger.objects.get(digest)) if self.ledger.objects.exists(digest) else None
+
+    def _scores_of(self, question: Question, digests: Mapping[str, str]) -> "Array | None":
+        """Return the held-out scores of the model whose members are those digests instead, None if there are none."""
+        import numpy as np
+
+        spec = spec_of(question.composition)
+        held_out = [shard.digest for shard in question.shards if shard.name in spec.evaluate]
+        rows = {digest: question.rows[digest] for digest in held_out if digest in question.rows}
+        if not rows or not all(self.ledger.objects.exists(digest) for digest in digests.values()):
+            return None
+        kinds = {digests[m.name]: question.kinds[m.component] for m in question.composition.members}
+        members = in_member_order(replace(m, component=digests[m.name]) for m in question.composition.members)
+        other = replace(question, composition=replace(question.composition, members=members), kinds=kinds, rows=rows)
+        (answers,) = ask(self.ledger, self.runner, other)
+        return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
+
+    @activity("training models to compare with")
+    def _statistics(
+        self,
+        title: str,
+        before: Composition,
+        after: Composition,
+        shards: Mapping[str, Shard],
+        *,
+        withdrawn: frozenset[str],
+        removed: Items,
+        seed: int,
+        asked: Collection[str],
+    ) -> list[Check]:
+        """Train the references, unless they are recorded already, and run the probes that were asked for."""
+        chosen = [probe for name, probe in probes().items() if name in asked]
+        if not chosen:
+            return []
+        spec = spec_of(after)
+        retained = self._together([shards[name] for name in spec.shards if name in shards])
+        held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
+        planted = canaries_among(self.ledger, withdrawn, removed)
+        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
+        models = assemble(self.ledger, before), assemble(self.ledger, after)
+        case = ProbeCase(title, *models, (), *sets, seed, planted)
+        start = time.perf_counter()
+        references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
+        trained = 0
+        for number, shift in enumerate(shifts, start=1):
+            reference = reference_release(spec.release, number)
+            made = make(
+                self.ledger,
+                spec,
+                self.runner,
+                shards=shards,
+                shift=shift,
+                recorded_as=reference,
+                on_progress=self.on_progress,
+            )
+            trained += len(made.trained)
+            references.append(assemble(self.ledger, made.composition, title=reference))
+        about = {
+            "reference_seconds": round(time.perf_counter() - start, 3),
+            "reference_seeds": [spec.seed + shift for shift in shifts],
+            "reference_components_trained": trained,
+        }
+        case = replace(case, references=tuple(references))
+        checks = []
+        for probe in chosen:
+            start = time.perf_counter()
+            with activity(f"running probe {probe.name} on {case.release}"):
+                check = check_from(probe, case)
+            seconds = time.perf_counter() - start
+            if check is not None:
+                told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}
+                checks.append(replace(check, seconds=seconds, detail=check.detail | told))
+        return checks
+
+    def _together(self, shards: list[Shard]) -> Items:
+        """Return the items of several shards as one, in the shards' order."""
+        return join([read_items(self.ledger, shard.digest) for shard in shards])
+
+    def _samples(self, old: "Answers", new: "Answers") -> str | None:
+        """Return the object that holds what a generator drew from the same seeds before and after."""
+        if "shown" not in new:
+            return None
+        return self.ledger.objects.put(save_tensors({"before": old["shown"], "after": new["shown"]}))
+
+
+def _again(component: Component) -> Job:
+    """Return the job that makes a component again, its kernels steered as they were when it was made."""
+    setting = setting_of(recorded_environment(component))
+    return Job(component.name, component.recipe, component.cost.steps, setting)
+
+
+def _prefixed(words: str, on_progress: OnProgress) -> OnProgress:
+    return lambda name, done, total: on_progress(words + name, done, total)

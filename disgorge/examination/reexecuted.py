@@ -1,0 +1,57 @@
+"""Facts that a part was re-executed, and reached the bytes that were recorded: work that need not be done again.
+
+Such a fact saves a later removal a training, so it has to be worth believing: it carries a seal, an HMAC under a key in
+``private/``. A fact without a right one spares nothing, and the audit names it.
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping
+
+from lineage.ledger.chain import Fact
+from lineage.records import Component, Json, canonical
+from lineage.workspace import Ledger
+
+KIND = "reexecuted"
+_SEALED = ("recipe", "component", "confined")
+
+
+def reexecuted(ledger: Ledger, component: Component, *, confined: bool) -> tuple[str, dict[str, Json]]:
+    """Return the fact that a component's recipe was carried out in a process of its own and made its very bytes."""
+    body: dict[str, Json] = {
+        "recipe": component.recipe_digest,
+        "component": component.digest,
+        "confined": confined,
+    }
+    return KIND, body | {"seal": _seal(ledger, body)}
+
+
+def earlier_reexecutions(ledger: Ledger) -> dict[tuple[str, str], bool]:
+    """Return whether it was confined, by recipe and component, of every re-execution whose fact is sealed."""
+    return {
+        (fact.body["recipe"], fact.body["component"]): fact.body["confined"]
+        for fact in ledger.facts(KIND)
+        if is_sealed(ledger, fact)
+    }
+
+
+def is_proved(component: Component, earlier: Mapping[tuple[str, str], bool]) -> bool:
+    """Whether an earlier re-execution made these very bytes by the recipe recorded."""
+    return bool(component.recipe) and (component.recipe_digest, component.digest) in earlier
+
+
+def unsealed(ledger: Ledger) -> Iterator[Fact]:
+    """Yield the facts that say a part was re-executed and have no right seal."""
+    return (fact for fact in ledger.facts(KIND) if not is_sealed(ledger, fact))
+
+
+def is_sealed(ledger: Ledger, fact: Fact) -> bool:
+    """Whether a fact was written by a program that holds this workspace's private key."""
+    body = fact.body
+    seal = body.get("seal")
+    if not isinstance(seal, str) or not isinstance(body.get("confined"), bool):
+        return False
+    return hmac.compare_digest(seal.encode(), _seal(ledger, body).encode())
+
+
+def _seal(ledger: Ledger, body: dict[str, Json]) -> str:
+    return ledger.private.seal(KIND + canonical({name: body.get(name) for name in _SEALED}).decode())

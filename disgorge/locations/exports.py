@@ -1,0 +1,72 @@
+"""What left the workspace with items in it, where no purge reaches: remembered, so that later removals name it.
+
+- A bundle with inputs is one fact, ``bundle-exported``: the request, the file's name without its folder, and the
+  digests of the shards in it. It is appended before the file is there, so that none is ever unknown.
+- A page with pictures (``disgorge request near --pictures``) is one file in ``private/pages``: where it was written, on
+  which day, for which request, and keyed marks of the items it shows. A path may name a person, so it is in no fact and
+  no report; they name the private file.
+
+Nothing that was handed out is deleted: it lies where somebody put it. Not known: copies, what bundles written before
+this was recorded hold, and pages whose private file was lost.
+"""
+
+import json
+import secrets
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lineage.ledger.state import cut_from, state_of
+from lineage.storage.objects import write_atomically
+from lineage.workspace import Ledger
+
+
+def note_bundle(ledger: Ledger, request: str, name: str, shards: Collection[str]) -> None:
+    """Record that a bundle with the items of these shards, by digest, is about to be written."""
+    ledger.append("bundle-exported", {"request": request, "name": name, "shards": sorted(shards)})
+
+
+def bundles_with(ledger: Ledger, shards: Collection[str]) -> list[str]:
+    """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
+    facts = list(ledger.facts())
+    held = frozenset(cut_from((entry.record for entry in state_of(facts).shards.values()), shards))
+    told = [
+        f"exported bundle {fact.body['name']} of request {fact.body['request']} on {fact.at[:10]} held them; ask "
+        f"whoever has it to delete it"
+        for fact in facts
+        if fact.kind == "bundle-exported" and not held.isdisjoint(fact.body["shards"])
+    ]
+    return list(dict.fromkeys(told))
+
+
+def write_page(ledger: Ledger, request: str, path: Path, page: str, items: Collection[str]) -> None:
+    """Write a page that shows these items, by digest, and remember where."""
+    note = ledger.home / "private" / "pages" / f"{secrets.token_hex(16)}.json"
+    note.parent.mkdir(mode=0o700, exist_ok=True)
+    marks = sorted(map(ledger.withdrawn_mark, set(items)))
+    told = {"request": request, "path": str(path.absolute()), "on": f"{ledger.now():%Y-%m-%d}", "marks": marks}
+    write_atomically(note, json.dumps(told).encode(), mode=0o600)
+    write_atomically(path, page.encode())
+
+
+def pages_with(ledger: Ledger, items: Collection[str]) -> list[str]:
+    """Return in words the pages that showed one of these items, by digest, and whether each is where it was written."""
+    marks = {ledger.withdrawn_mark(item) for item in items}
+    notes = sorted((ledger.home / "private" / "pages").glob("*.json"))
+    return list(dict.fromkeys(words for note in notes for words in _words(ledger, note, marks)))
+
+
+def _words(ledger: Ledger, note: Path, marks: set[str]) -> Iterator[str]:
+    name = note.relative_to(ledger.workspace).as_posix()
+    try:
+        told = json.loads(note.read_bytes())
+        what = f"a page with pictures of removed items was written for request {told['request']} on {told['on']}"
+        path, shown = Path(told["path"]), set(told["marks"])
+    except (OSError, ValueError, KeyError, TypeError):
+        yield f"{name} cannot be read, and a page with pictures that it tells of is not known; look for it"
+        return
+    if marks.isdisjoint(shown):
+        return
+    if path.is_file():
+        yield f"{what} and is still there; delete it, {name} says where it is"
+    else:
+        yield f"{what} and is not there any more; ask whoever has a copy to delete it"

@@ -1,0 +1,101 @@
+"""Pictures that a generator drew for a report, kept as objects, and which of them show too much by now.
+
+An examination keeps what the model before a removal drew and what the one after it did. Both learned from everything
+that was retained, and may show it; when a later request removes some of that, the pictures go with the old weights. The
+request's own pictures stay, because they are what its report shows, and the report says so.
+
+Which models drew, and from what they learned, is read off the ledger. Negative consequence: pictures go whether or not
+they show anything, and a report that is written again after that has none.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from disgorge.examination.lineage_closure import by_digest, influences
+from lineage.errors import LineageError
+from lineage.ledger.chain import Fact
+from lineage.ledger.state import State, cut_from, state_of
+from lineage.records import Component
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An object with pictures, by digest, a request whose report shows it, and the later ones that it outlived."""
+
+    samples: str
+    request: str
+    outlived: tuple[str, ...]
+
+
+def drawings(ledger: Ledger) -> tuple[Drawing, ...]:
+    """Return every drawing that an examination shows, whether or not it is still there."""
+    facts = list(ledger.facts())
+    shown = [fact for fact in facts if fact.kind == "examination"]
+    kept = [(fact, samples) for fact in shown if (samples := _samples_of(ledger, fact.body["examination"]))]
+    if not kept:
+        return ()
+    state = state_of(facts)
+    known = by_digest(entry.record for entry in state.components.values())
+    asked = {
+        fact.body["plan"]: (fact.body["request"], *fact.body.get("with", ())) for fact in facts if fact.kind == "plan"
+    }
+    gone = _gone(facts, state)
+    told = []
+    for fact, samples in kept:
+        plan = fact.body["plan"]
+        requests, learned = asked.get(plan, ("",)), _learned_from(facts, plan, state, known)
+        outlived = tuple(other for other, shards in gone.items() if other != requests[0] and shards & learned)
+        told += [Drawing(samples, request, outlived) for request in requests]
+    return tuple(told)
+
+
+def reports_showing(ledger: Ledger, request: str) -> list[str]:
+    """Return in words the earlier reports whose pictures a model drew that had learned from what this request removed.
+
+    The pictures are part of what was signed and handed out; no purge reaches them.
+    """
+    told = (each.request for each in drawings(ledger) if request in each.outlived)
+    return [
+        f"the report of request {other}, in reports/{other} and with whoever was given it, shows pictures that a model "
+        f"drew after learning from them; look at them, and delete it where they show what was removed"
+        for other in dict.fromkeys(told)
+    ]
+
+
+def outlived(told: Iterable[Drawing]) -> frozenset[str]:
+    """Return the pictures, by digest, that no report may show any more; equal ones that one still may are not."""
+    told = tuple(told)
+    shown = {each.samples for each in told if not each.outlived}
+    return frozenset(each.samples for each in told if each.outlived) - shown
+
+
+def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
+    """Return what each request withdrew: shards by digest, and whatever each was cut from."""
+    withdrawn: dict[str, list[str]] = {}
+    for fact in facts:
+        if fact.kind == "shard-withdrawn":
+            withdrawn.setdefault(fact.body.get("request", ""), []).append(fact.body["shard"])
+    recorded = [entry.record for entry in state.shards.values()]
+    return {request: frozenset(cut_from(recorded, shards)) for request, shards in withdrawn.items()}
+
+
+def _learned_from(
+    facts: Sequence[Fact], plan: str, state: State, known: Mapping[str, Sequence[Component]]
+) -> frozenset[str]:
+    """Return the digests of all that shaped a model which a plan replaced or composed."""
+    results = [fact.body["result"] for fact in facts if fact.kind == "step" and fact.body["plan"] == plan]
+    composed = {result.get(side) for result in results for side in ("before", "after")} & state.compositions.keys()
+    members = [member.component for digest in composed for member in state.compositions[digest].members]
+    return influences((each for digest in members for each in known.get(digest, ())), known)
+
+
+def _samples_of(ledger: Ledger, examination: str) -> str | None:
+    """Return the object with the pictures that an examination shows; None where there is none or it cannot be read."""
+    try:
+        told = json.loads(ledger.objects.get(examination))
+    except (LineageError, ValueError):
+        return None  # whoever checks digests reports it
+    samples = told.get("samples") if isinstance(told, dict) else None
+    return samples if isinstance(samples, str) else None

@@ -1,0 +1,213 @@
+"""From a decision and an impact to a plan.
+
+The target of a removal is the layout of each model over the shards as they will be. A component that the layout no
+longer has is dropped or subtracted, one that it still has is trained again, and a component nothing released uses is
+dropped. Where a method offers no remedy that is strong enough, the whole release is withdrawn, and the plan says so.
+
+Pure: reads no clock, no file and no ledger.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from disgorge.errors import DisgorgeError
+from disgorge.method import Method
+from disgorge.plan.plan import Action, Plan, Share, Step, shards_after
+from disgorge.plan.remedies import Again, Hit, loss_of_use, remedies_for, retiring
+from disgorge.statement.certificate import ALWAYS, required_checks
+from lineage.records import Component, Cost, Impact, Json, Shard, plain
+from policies.decision import Decision, Owed
+from policies.judging.house import models_learned
+from policies.taxonomy import CARRIED_OUT, Guarantee, Outcome, Remedy, Scope
+
+NOTHING: Again = {}
+
+
+def make_plan(
+    decision: Decision,
+    impact: Impact,
+    methods: Mapping[str, Method],
+    *,
+    shards: Mapping[str, Shard],
+    components: Mapping[str, Component],
+    references: Mapping[str, Sequence[Component]] | None = None,
+    unfinished: Sequence[Plan] = (),
+    withdraw: Collection[str] = (),
+    again: Again = NOTHING,
+    probes: Collection[str] = (),
+    every_probe: bool = False,
+    owed: Owed | None = None,
+    together: Sequence[Share] = (),
+) -> Plan:
+    """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
+
+    ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
+    digest, whose recorded costs are the estimate. ``references`` are the live never-trained references, by release, of
+    those that are hit under every alias they have. ``unfinished`` are earlier plans of the request that were begun:
+    what they were still to purge, this one purges. ``withdraw`` are releases that a person wants destroyed although a
+    cheaper remedy may do, as when a check of one does not pass. ``again`` are, by release, parts that it leaves alone
+    and that are to be trained again all the same, each with the reason. ``probes`` are the statistical probes there
+    are: those that the decision or the guarantee requires are run, and all of them for a guarantee below exact or with
+    ``every_probe``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed`` what all of
+    them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
+    """
+    if decision.outcome is not Outcome.GRANTED or decision.owed is None:
+        raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
+    owed = owed or decision.owed
+    if owed.scope not in CARRIED_OUT and models_learned(impact):
+        raise DisgorgeError(
+            f"request {decision.request} is owed {owed.scope.value}, which cannot be planned: models learned from the "
+            f"data, and a removal here takes what they learned along; decide it again with `disgorge request decide "
+            f"{decision.request}`, and a person grants more than that, or denies it"
+        )
+    after = shards_after(shards, impact.shards)
+    reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
+    known = set(methods)
+    names = [hit.release.name for hit in impact.releases]
+    hits = [Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
+    if strange := sorted(set(withdraw) - {hit.label for hit in hits}):
+        raise DisgorgeError(
+            f"{', '.join(strange)} cannot be withdrawn by {decision.request}: it reaches "
+            f"{', '.join(hit.label for hit in hits) or 'no release'}; name one of those"
+        )
+    remedies: list[Step] = []
+    endings: list[Step] = []
+    for hit in hits:
+        asked = hit.label in withdraw
+        found = (
+            None if asked or owed.scope is Scope.WHOLE_LINEAGE else remedies_for(hit, owed, methods, after, again=again)
+        )
+        if found is None:
+            kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
+            endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
+        else:
+            remedies.extend(found)
+            loss = loss_of_use(hit, methods[hit.spec.method], after)
+            endings.extend(_renewal(hit, owed, loss=loss))
+    remedies.extend(_unreleased(impact, hits))
+    retired = [digest for step in (*remedies, *endings) for digest in step.detail.get("components", [])]
+    steps = [
+        *(_contain(hit) for hit in hits),
+        *_withdraw_items(impact),
+        *remedies,
+        *endings,
+        _purge(impact, retired, unfinished),
+        *_reports(decision, together),
+    ]
+    chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
+    guarantee = min((step.guarantee for step in chosen), default=owed.guarantee)
+    remedied = {Remedy(step.action.value) for step in chosen if step.release is not None}
+    if any(step.action is Action.ADOPT for step in endings):
+        remedied.add(Remedy.RETRAIN)  # an earlier plan may have done it, and only its examination is left
+    required = required_checks(guarantee, remedied) if remedied else ALWAYS
+    required = tuple(dict.fromkeys((*required, *owed.evidence, *(["utility"] if owed.utility_floor else []))))
+    renews = any(step.action is Action.PROBE for step in endings)
+    wanted = [name for name in sorted(probes) if every_probe or guarantee < Guarantee.EXACT or name in required]
+    return Plan(
+        request=decision.request,
+        decision=decision.digest,
+        lineage_head=impact.lineage_head,
+        guarantee=guarantee,
+        steps=tuple(replace(step, id=f"{n:02d}-{step.id}") for n, step in enumerate(steps, start=1)),
+        required=required,
+        approvals=owed.approvals,
+        utility_floor=owed.utility_floor,
+        full_cost=sum((hit.full_cost for hit in hits), Cost()),
+        probes=tuple(wanted) if renews else (),
+        together=tuple(together),
+    )
+
+
+_REMEDIES = {remedy.value for remedy in Remedy}
+
+
+def _contain(hit: Hit) -> Step:
+    return Step(
+        f"contain-{hit.label}", Action.CONTAIN, hit.label, hit.label, Guarantee.NONE, Cost(),
+        f"Stop serving {hit.label} until its next release is checked.",
+        detail={"name": hit.release, "alias": hit.alias},
+    )  # fmt: skip
+
+
+def _withdraw_items(impact: Impact) -> Iterator[Step]:
+    if not impact.shards:
+        return
+    names = ", ".join(change.before.name for change in impact.shards)
+    yield Step(
+        "withdraw-items", Action.WITHDRAW_ITEMS, names, None, Guarantee.EXACT, Cost(),
+        f"Write new shards without {impact.items} {'item' if impact.items == 1 else 'items'} of {names}.",
+        detail={"changes": [plain(change) for change in impact.shards]},
+    )  # fmt: skip
+
+
+def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
+    def step(action: Action, words: str, caveat: str = "") -> Step:
+        detail: dict[str, Json] = {"name": hit.release, "alias": hit.alias, "before": hit.composition}
+        return Step(
+            f"{action.value}-{hit.label}", action, hit.label, hit.label, owed.guarantee, Cost(), words,
+            caveat=caveat, detail=detail,
+        )  # fmt: skip
+
+    yield step(Action.RECOMPOSE, f"Compose {hit.label} from what was kept and what was trained again.")
+    yield step(Action.PROBE, f"Train the components of {hit.label} again without the items, and compare.")
+    words = f"Move {hit.release}@{hit.alias} to the new composition, if every required check passed."
+    yield step(Action.ADOPT, words, caveat=loss)
+
+
+def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:
+    """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
+    if owed.scope is Scope.WHOLE_LINEAGE:
+        why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
+    elif asked:
+        why = "whoever planned this asked for it, whatever else could be done"
+    else:
+        why = "no registered remedy is strong enough for one of its components"
+    return Step(
+        id=f"withdraw-{hit.label}",
+        action=Action.WITHDRAW,
+        subject=hit.label,
+        release=hit.label,
+        guarantee=Guarantee.EXACT,
+        cost=Cost(),
+        words=f"Take {hit.label} down and destroy it: {why}.",
+        detail={
+            "name": hit.release,
+            "alias": hit.alias,
+            "before": hit.composition,
+            **retiring((*hit.members, *references)),
+        },
+    )
+
+
+def _unreleased(impact: Impact, hits: Sequence[Hit]) -> Iterator[Step]:
+    """Yield one drop for all affected components no live release uses: references of probes, recorded leftovers."""
+    released = {(member.name, member.digest) for hit in hits for member in hit.members}
+    left = [a.component for a in impact.affected if (a.component.name, a.component.digest) not in released]
+    if left:
+        noun = "component" if len(left) == 1 else "components"
+        yield Step(
+            "drop-unreleased", Action.DROP, f"{len(left)} unreleased {noun}", None, Guarantee.EXACT, Cost(),
+            f"Destroy {len(left)} {noun} that learned from the items and that no live release uses.",
+            detail=retiring(left),
+        )  # fmt: skip
+
+
+def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -> Step:
+    owed = [step.detail for plan in unfinished for step in plan.steps if step.action is Action.PURGE]
+    objects = [*retired, *(digest for detail in owed for digest in detail["objects"])]
+    shards = [
+        *(change.before.digest for change in impact.shards),
+        *(digest for detail in owed for digest in detail["shards"]),
+    ]
+    return Step(
+        "purge", Action.PURGE, "old weights and withdrawn items", None, Guarantee.EXACT, Cost(),
+        "Delete what was retired and the shards as they were, and look whether they are gone.",
+        detail={"objects": list(dict.fromkeys(objects)), "shards": list(dict.fromkeys(shards))},
+    )  # fmt: skip
+
+
+def _reports(decision: Decision, together: Sequence[Share]) -> Iterator[Step]:
+    words = "Write and sign the report"
+    for request in [share.request for share in together] or [decision.request]:
+        name, about = (f"report-{request}", f" on {request}") if together else ("report", "")
+        yield Step(name, Action.REPORT, request, None, Guarantee.NONE, Cost(), f"{words}{about}.")

@@ -1,0 +1,164 @@
+"""Whether the evidence of a plan can be had here, asked before anything is contained and again before the first step.
+
+Every part of a release is trained again when the release is examined, those too that the removal leaves alone, and must
+come out bit for bit. Under other libraries it may not, and then the release would be out of service with no way on. So
+the parts that a plan leaves alone are looked at first: what they were made with, and by which recipe, against what is
+installed. What was re-executed earlier needs no second look. The ways on are two, and the planner offers both: install
+what was recorded, or train these parts again as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from disgorge.errors import DisgorgeError, EnvironmentDiffers
+from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
+from disgorge.layout import layout_of
+from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
+from disgorge.plan.plan import Action, Plan, shards_after
+from disgorge.request.case import Case
+from disgorge.training.environment import cannot_repeat, recorded_environment, unlike_here
+from disgorge.training.make import component_name, recordings, spec_of
+from lineage.catalog.catalog import Catalog
+from lineage.plural import counted
+from lineage.records import Component, Composition, Cost, Shard
+from lineage.workspace import Ledger
+
+CHANGED = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
+"""What the steps do that leave no part as it was."""
+_LISTED = 3
+"""Parts that an error names; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrepeatable:
+    """A part that cannot be expected to come out bit for bit here, and why."""
+
+    component: Component
+    why: tuple[str, ...]
+
+
+def unrepeatable(
+    ledger: Ledger, plan: Plan, case: Case, *, strictly: bool = False
+) -> dict[str, dict[str, Unrepeatable]]:
+    """Return, by release and by name, inputs first, the parts a plan leaves alone whose evidence cannot be had here.
+
+    ``strictly`` counts every difference of the environment, those too with which bits are expected to be equal, such as
+    another processor. :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
+    """
+    with Catalog.of(ledger) as catalog:
+        shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
+        compositions = {
+            step.subject: catalog.composition(step.detail["before"])
+            for step in plan.steps
+            if step.action is Action.RECOMPOSE
+        }
+        live = {(component.name, component.digest) for component in catalog.components()}
+    recorded, earlier = recordings(ledger), earlier_reexecutions(ledger)
+    found: dict[str, dict[str, Unrepeatable]] = {}
+    for release, composition in compositions.items():
+        spec = spec_of(composition)
+        method = method_named(spec.method)
+        steps = [step for step in plan.steps if step.action in CHANGED and step.release == release]
+        changed = {name for step in steps for name in (step.subject, *step.detail["names"])}
+        blueprints = layout_of(method, spec, shards)
+        _require_data(ledger, blueprints, shards, plan)
+        digests = {("shard", name): shard.digest for name, shard in shards.items()}
+        parts: dict[str, Unrepeatable] = {}
+        members = current_members(composition, case)
+        for blueprint in blueprints:
+            name = component_name(spec.release, blueprint.name)
+            part = (name, members.get(name, ""))
+            known = recorded[part] if part in live else []  # what another removal has retired is that one's to finish
+            if known:
+                digests["component", blueprint.name] = known[-1].digest
+            if name in changed or not known:
+                continue
+            if any(is_proved(each, earlier) for each in known) and not _reads_any(spec, blueprint, parts):
+                continue
+            if why := _why(method, spec, blueprint, known, digests, parts, strictly=strictly):
+                parts[name] = Unrepeatable(known[-1], why)
+        if parts:
+            found[release] = parts
+    return found
+
+
+def current_members(composition: Composition, case: Case) -> dict[str, str]:
+    """Return, by name, the digests of a composition's parts, or of what retraining for the request made of them."""
+    results = [result for done in case.steps.values() for result in done.values()]
+    retrained = {result["before"]: result["after"] for result in results if "cost" in result}
+    found = {}
+    for member in composition.members:
+        digest, seen = member.component, set[str]()
+        while digest in retrained and digest not in seen:
+            seen.add(digest)
+            digest = retrained[digest]
+        found[member.name] = digest
+    return found
+
+
+def require_repeatable(ledger: Ledger, plan: Plan, case: Case) -> None:
+    """Raise :class:`EnvironmentDiffers` while evidence that the plan still needs cannot be had here."""
+    done = case.steps.get(plan.digest, {})
+    if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
+        return
+    if found := unrepeatable(ledger, plan, case):
+        raise refusal(" ".join(plan.requests), found)
+
+
+def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> EnvironmentDiffers:
+    """Return the error that says which parts cannot be compared here, and the two ways on with their cost."""
+    parts = {name: part for each in found.values() for name, part in each.items()}
+    shown = [f"{name} ({'; '.join(part.why)})" for name, part in list(parts.items())[:_LISTED]]
+    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    cost = sum((part.component.cost for part in parts.values()), Cost())
+    return EnvironmentDiffers(
+        f"request {request} leaves {counted(len(parts), 'part')} alone that cannot be shown here, by equal bits, to be "
+        f"what they were: {', '.join(shown)}{more}; install what they were made with and run this again, or have them "
+        f"trained again too with `disgorge request plan {request} --retrain-untouched` ({cost.steps:,} steps, about "
+        f"{cost.seconds:.3g} s of training)"
+    )
+
+
+def _why(
+    method: Method,
+    spec: ModelSpec,
+    blueprint: Blueprint,
+    known: Sequence[Component],
+    digests: Mapping[tuple[str, str], str],
+    others: Mapping[str, Unrepeatable],
+    *,
+    strictly: bool,
+) -> tuple[str, ...]:
+    """Return why none of the recordings of a part can be made again here; nothing where one can."""
+    if _reads_any(spec, blueprint, others):
+        return ("what it is trained from is trained again",)
+    wanted = determining(recipe_for(method, blueprint, digests, spec))
+    why: tuple[str, ...] = ("it was recorded without a recipe",)
+    for component in reversed([each for each in known if each.recipe]):
+        if determining(component.recipe) != wanted:
+            why = ("the model without the items asks for another recipe",)
+        elif component.recipe.get("version") != method.version:
+            why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
+        else:
+            recorded = recorded_environment(component)
+            why = cannot_repeat(recorded, method.libraries)
+            if strictly and not why:
+                why = unlike_here(recorded, method.libraries)
+        if not why:
+            return ()
+    return why
+
+
+def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrepeatable]) -> bool:
+    return any(use.of == "component" and component_name(spec.release, use.name) in others for use in blueprint.inputs)
+
+
+def _require_data(ledger: Ledger, blueprints: tuple[Blueprint, ...], shards: Mapping[str, Shard], plan: Plan) -> None:
+    to_come = {change.after.digest for change in plan.shard_changes if change.after is not None}
+    for name in dict.fromkeys(use.name for part in blueprints for use in part.inputs if use.of == "shard"):
+        digest = shards[name].digest
+        if digest not in to_come and not ledger.content_path(digest).is_file():
+            raise DisgorgeError(
+                f"{ledger.content_path(digest)}: the data of shard {name!r} is missing, and parts are to be trained "
+                f"from it for the evidence; put it back (`dvc pull` where DVC has it), then run this again"
+            )

@@ -1,1 +1,0 @@
-"""One file per audit: looks, never changes."""

@@ -1,0 +1,1 @@
+"""Execution of a plan step by step, from containment to the purge."""

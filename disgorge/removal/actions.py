@@ -1,0 +1,340 @@
+"""How each step of a plan is done. One function per action; :func:`act` picks it.
+
+An action changes the world only in ways that may be repeated, and returns the facts to append. See
+:mod:`disgorge.removal.execute` for why that is enough to survive being killed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from disgorge.errors import CertificateRefused, ExecutionFailed
+from disgorge.evidence.checks import Examination
+from disgorge.examination.examine import Examiner
+from disgorge.examination.lineage_closure import by_digest, influences
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.repeatable import CHANGED
+from disgorge.release_places import served_besides, unexplained_besides
+from disgorge.removal.adoption import refuse_borrowed, refuse_what_went_since
+from disgorge.removal.preconditions import require_unchanged
+from disgorge.removal.purge import purge_and_look
+from disgorge.removal.still_so import require_still_so
+from disgorge.report.compile import report_fact, write_up
+from disgorge.request.case import Case
+from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
+from disgorge.request.held_items import removable, removable_by_all, require_all_unheld
+from disgorge.request.hold_serving import release_it
+from disgorge.request.near.find import look, recorded_likenesses, require_judged
+from disgorge.request.overlap import note_overlaps
+from disgorge.request.private_lists import delete_private_lists
+from disgorge.request.stored_records import kept_record
+from disgorge.request.together import as_one
+from disgorge.statement.certificate import refuse_adoption
+from disgorge.tracking.registry import Registrar
+from disgorge.training.items import join, pick
+from disgorge.training.make import make, remake, spec_of
+from disgorge.training.recipe import OnProgress, Runner, read_items
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.state import state_of
+from lineage.records import Component, Composition, Json, canonical, plain
+from lineage.shards.cut import cut_shard
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What actions work with: the ledger, who trains, who re-executes, and who is told of progress."""
+
+    ledger: Ledger
+    runner: Runner
+    independent: Callable[[], Runner]
+    references: int
+    registrar: Registrar
+    on_progress: OnProgress
+
+
+Facts = list[tuple[str, dict[str, Json]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What a step came to: its result, the facts to append before its own, and those after it."""
+
+    result: dict[str, Json] = field(default_factory=dict)
+    facts: Facts = field(default_factory=list)
+    closing: Facts = field(default_factory=list)
+    told: tuple[str, ...] = ()
+    """What to say to the person who runs it; it is not recorded."""
+
+
+def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    """Do one step for the requests of a plan, a report for one of them, and return what it came to."""
+    if step.action in _FOR_EACH:
+        return _FOR_EACH[step.action](workshop, plan, step, cases)
+    return _ACTIONS[step.action](workshop, plan, step, as_one(cases))
+
+
+def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    name, alias = step.detail["name"], step.detail["alias"]
+    entry = state_of(workshop.ledger.facts()).releases[name, alias]
+    workshop.registrar.contain(name, alias)
+    stopped = _stopped(workshop, entry.record.composition)
+    served = served_besides(workshop.ledger, name, alias)
+    facts: Facts = [
+        ("release-contained", {"name": name, "alias": alias, "request": request}) for request in plan.requests
+    ]
+    told = (*stopped, *served, *unexplained_besides(workshop.ledger))
+    return Acted({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
+
+
+def _stopped(workshop: Workshop, composition: str) -> list[str]:
+    """Take away what else serves a composition in MLflow, and say so: nobody sets these aliases anew but a person."""
+    return [
+        f"MLflow's alias {alias} served the old release as well and was taken away; set it on the new one if it is "
+        f"needed"
+        for alias in workshop.registrar.stop(composition)
+    ]
+
+
+def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
+    ledger = workshop.ledger
+    changes = plan.shard_changes
+    require_unchanged(ledger, cases, plan)
+    case, selected = as_one(cases), removable_by_all(ledger, cases)
+    for each in cases:
+        require_all_unheld(ledger, each, before=f"step {step.id}")
+    forget = sorted(forgotten(ledger, case).union(*selected.values()))
+    own, likenesses = dict[str, frozenset[str]](), dict[str, str]()
+    for each in cases:
+        theirs = removable(ledger, each)
+        known = forgotten_likenesses(ledger, each) | recorded_likenesses(ledger, theirs)
+        require_judged(look(ledger, each, known, besides=forget), each)
+        own[each.request.id] = forgotten_own(ledger, each).union(*theirs.values())
+        likenesses |= known
+    ForgetList(ledger, plan.digest).remember(forget, likenesses, own if plan.together else None)
+    marks = ledger.mark_withdrawn(forget)
+    facts: Facts = []
+    for change in changes:
+        after = cut_shard(ledger, change, selected[change.before.digest])
+        if after is not None:
+            facts.append(("shard", {"shard": plain(after), "duplicates": {"within": 0, "across": 0}}))
+        facts.append(
+            (
+                "shard-withdrawn",
+                {
+                    "shard": change.before.digest,
+                    "name": change.before.name,
+                    "after": after.digest if after else None,
+                    "removed": change.removed,
+                    "marks": marks,
+                    "request": plan.request,
+                    "plan": plan.digest,
+                },
+            )
+        )
+    facts += note_overlaps(ledger, case, selected, together=plan.requests)
+    rows = sum(change.removed for change in changes)
+    return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
+
+
+def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Retire components: ``recompose`` leaves them out and ``purge`` deletes their bytes."""
+    retired = zip(step.detail["names"], step.detail["components"], strict=True)
+    facts = [_retired(plan, name, digest, None, step.action.value) for name, digest in retired]
+    return Acted({"retired": len(facts)}, facts)
+
+
+def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger = workshop.ledger
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    spec = spec_of(_composition(ledger, _before(plan, step.release)))
+    untouched = _untouched(ledger, plan, step.release, case)
+    component = remake(
+        ledger, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
+        on_progress=workshop.on_progress,
+    )  # fmt: skip
+    before = step.detail.get("untouched") or step.detail["components"][0]
+    result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
+    if step.detail.get("untouched") and (component.digest == before or not step.detail["components"]):
+        return Acted(result)  # the old one is what came out, or stays where another release has it
+    if component.digest == before:
+        raise ExecutionFailed(
+            f"training {step.subject} again without the items gave the very same weights; either they never trained "
+            f"it, or the method does not train: the removal cannot be shown"
+        )
+    return Acted(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
+
+
+def _untouched(ledger: Ledger, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
+    """Return, by name, the parts of a release as it was that nothing of this removal is about: they stay as they are.
+
+    What its steps retire or train again is left out, what the withdrawn items shaped, and what is no longer live.
+    """
+    composition = _composition(ledger, _before(plan, release))
+    steps = [step for step in plan.steps if step.action in CHANGED]
+    retired = {pair for step in steps for pair in zip(step.detail["names"], step.detail["components"], strict=True)}
+    trained = {step.subject for step in steps if step.action is Action.RETRAIN and step.release == release}
+    members = {(member.name, member.component) for member in composition.members}
+    with Catalog.of(ledger) as catalog:
+        live = {(each.name, each.digest): each for each in catalog.components()}
+        known = by_digest(catalog.components(live=False))
+    return {
+        name: component
+        for (name, digest), component in live.items()
+        if (name, digest) in members - retired
+        and name not in trained
+        and not influences([component], known) & set(case.withdrawn)
+    }
+
+
+def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger = workshop.ledger
+    with Catalog.of(ledger) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    spec = spec_of(_composition(ledger, step.detail["before"]))
+    untouched = _untouched(ledger, plan, step.release, case)
+    made = make(ledger, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
+    result = {"before": step.detail["before"], "after": made.composition.digest}
+    return Acted(result, [("composition", {"composition": plain(made.composition)})])
+
+
+def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
+    ledger = workshop.ledger
+    spec = spec_of(_composition(ledger, step.detail["before"]))
+    used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
+    old = join([read_items(ledger, digest) for digest in used if ledger.content_path(digest).exists()])
+    result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
+    found = Examiner(ledger, workshop.runner, workshop.independent, workshop.references, workshop.on_progress).examine(
+        before=_composition(ledger, result["before"]),
+        after=_composition(ledger, result["after"]),
+        withdrawn=frozenset(case.withdrawn),
+        removed=pick(old, forgotten(ledger, case)),
+        utility_floor=plan.utility_floor,
+        loss_accepted=plan.digest in case.accepts_loss,
+        plan=plan.digest,
+        request=plan.request,
+        subject=step.subject,
+        asked=plan.probes,
+    )
+    try:
+        record = canonical(found)
+    except ValueError as error:  # NaN or infinity: broken weights answer so
+        refuse_adoption(plan, step.subject, found.checks)
+        raise CertificateRefused(
+            f"release {step.subject} of request {plan.request} is not adopted: a value that was measured is no number "
+            f"({error}); look at the weights that were trained, then plan the request again"
+        ) from error
+    kept = ledger.objects.put(record)
+    ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
+    refuse_adoption(plan, step.subject, found.checks)
+    return Acted({"release": step.subject, "examination": kept, "after": result["after"]})
+
+
+def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    """Move the alias; all it rests on is looked at again, because this is the step that must not be fooled."""
+    ledger = workshop.ledger
+    probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
+    examination = examination_of(ledger, probed["examination"])
+    refuse_adoption(plan, step.subject, examination.checks)
+    name, alias = step.detail["name"], step.detail["alias"]
+    composition = _composition(ledger, probed["after"])
+    refuse_borrowed(step.subject, examination, composition)
+    refuse_what_went_since(ledger, step.subject, composition)
+    for member in composition.members:
+        ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
+    facts, unserved = release_it(ledger, workshop.registrar, (name, alias), composition)
+    old = step.detail["before"]
+    stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
+    result = {"release": step.subject, "composition": composition.digest, "residuals": [*stopped, *unserved]}
+    return Acted(result, facts, told=tuple(unserved))
+
+
+def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    """Take a release down for good and retire every member that no other live release uses."""
+    ledger = workshop.ledger
+    for each in cases:
+        require_all_unheld(ledger, each, before=f"step {step.id}")
+    with Catalog.of(ledger) as catalog:
+        name, alias = step.detail["name"], step.detail["alias"]
+        staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
+        others = {
+            (member.name, member.component)
+            for release in staying
+            for member in catalog.composition(release.composition).members
+        }
+        live = {(component.name, component.digest) for component in catalog.components()}
+    kept = {release.composition for release in staying if release.name == name}
+    left = workshop.registrar.withdraw(name, keep=kept)
+    fact = {
+        "name": name,
+        "alias": alias,
+        "composition": step.detail["before"],
+        "request": plan.request,
+    }
+    facts: Facts = [("release-withdrawn", fact)]
+    retired = 0
+    for member, digest in zip(step.detail["names"], step.detail["components"], strict=True):
+        if (member, digest) in live - others:
+            facts.append(_retired(plan, member, digest, None, "withdraw"))
+            retired += 1
+    return Acted({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
+
+
+def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+    fact, result = purge_and_look(workshop.ledger, plan, step, cases)
+    return Acted(result, [("purged", fact)])
+
+
+def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+    ledger, plan = workshop.ledger, plan.seen_by(case.request.id)
+    require_still_so(ledger, plan, case, registrar=workshop.registrar)
+    written = write_up(ledger, plan, case)
+    if written.refusal is not None:
+        raise CertificateRefused(written.refusal)
+    report = report_fact(ledger, written)
+    closing: Facts = [("report", report)]
+    if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
+        report["left_out"] = sum(each.items for each in plan.left_out)
+    else:
+        delete_private_lists(ledger, case)
+        closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
+    return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
+
+
+_ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
+    Action.CONTAIN: _contain,
+    Action.DROP: _drop,
+    Action.SUBTRACT: _drop,
+    Action.RETRAIN: _retrain,
+    Action.RECOMPOSE: _recompose,
+    Action.PROBE: _probe,
+    Action.ADOPT: _adopt,
+    Action.REPORT: _report,
+}
+_FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], Acted]] = {
+    Action.WITHDRAW_ITEMS: _withdraw_items,
+    Action.WITHDRAW: _withdraw,
+    Action.PURGE: _purge,
+}
+"""What asks something of each request by itself: which items it selects, and which holds they are under."""
+
+
+def examination_of(ledger: Ledger, digest: str) -> Examination:
+    """Return an examination kept in the object store."""
+    return kept_record(ledger, Examination, digest)
+
+
+def _composition(ledger: Ledger, digest: str) -> Composition:
+    with Catalog.of(ledger) as catalog:
+        return catalog.composition(digest)
+
+
+def _before(plan: Plan, release: str | None) -> str:
+    return str(plan.step_for(Action.RECOMPOSE, release).detail["before"])
+
+
+def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> tuple[str, dict[str, Json]]:
+    fact = {"name": name, "component": before, "after": after, "remedy": remedy, "plan": plan.digest}
+    return ("component-retired", fact)

@@ -1,0 +1,127 @@
+"""What one request keeps of another's items until its own purge: old shards, old weights, what DVC made of both.
+
+Other removals from the same releases go on meanwhile. Only where what is kept still holds their items, or learned from
+them, does their purge wait too: an old shard with the items of both, an old part that saw both.
+"""
+
+from collections.abc import Collection, Sequence
+from math import inf
+
+from disgorge.errors import PurgeHeld
+from disgorge.examination.lineage_closure import by_digest, influences
+from disgorge.locations.dvc import holds, made
+from disgorge.locations.dvc_hashes import dvc_hashes
+from disgorge.plan.plan import Action
+from disgorge.request.case import Case, begun_plan, docket
+from disgorge.request.particulars import is_erased, selectors_of
+from disgorge.request.purge_hold import is_kept, is_unpurged
+from disgorge.request.selectors import selected_items
+from disgorge.request.together import as_one
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.state import state_of
+from lineage.records import Selector
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
+
+
+def require_nothing_kept(ledger: Ledger, cases: Sequence[Case], items: frozenset[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request than these has yet to purge these items, or old weights of them.
+
+    Items that these requests select as well, and the other withdrew before, count as these.
+    """
+    case = as_one(cases)
+    with Catalog.of(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+    for other in docket(ledger).values():
+        if other.request.id in case.requests or not is_unpurged(ledger, other):
+            continue
+        shards, objects = purge_targets(ledger, other)
+        tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
+        retired = [component for digest in objects for component in known.get(digest, ())]
+        learned = influences(retired, known) & case.withdrawn.keys()
+        if learned or any(path.is_file() and holds(path, items) for path in tables):
+            what = "old weights that learned from its items" if learned else "old shards that hold its items"
+        elif any(is_erased(ledger, each.request) for each in cases) and _began(other) < _began(case):
+            what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
+        elif any(  # what went from them later was live when one that is erased looked for it
+            _select_any(ledger, selectors_of(ledger, each.request), shards)
+            for each in cases
+            if not is_erased(ledger, each.request)
+        ):
+            what = "old shards that hold its items"
+        else:
+            continue
+        raise PurgeHeld(
+            f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps {what}"
+            f"{_until(other)}; nothing is certified before, go on with `disgorge purge run {other.request.id}` and "
+            f"then `disgorge purge run {case.request.id}`"
+        )
+
+
+def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
+    """Return in words which requests keep old shards that hold items that these select: open ones, and denied ones.
+
+    Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same. What a
+    request left that was denied after its items were withdrawn is deleted by no command.
+    """
+    found: list[str] = []
+    for other in docket(ledger).values():
+        name = other.request.id
+        if is_unpurged(ledger, other) and _select_any(ledger, selectors, purge_targets(ledger, other)[0]):
+            found.append(
+                f"old shards that request {name} keeps{_until(other)} hold items that it selects; `disgorge purge run "
+                f"{name}` deletes them"
+            )
+        elif other.closed == "denied":
+            left = [shard for shard in other.withdrawn if _select_any(ledger, selectors, [shard])]
+            paths = [place(shard) for shard in left for place in (ledger.content_path, ledger.manifest_path)]
+            if paths:
+                found.append(
+                    f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
+                    f"{', '.join(path.relative_to(ledger.workspace).as_posix() for path in paths)}; no command deletes "
+                    f"these files: delete them unless somebody must keep them"
+                )
+    return tuple(found)
+
+
+def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
+    """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
+    held = [
+        other for other in docket(ledger).values() if other.request.id not in case.requests and is_kept(ledger, other)
+    ]
+    mine = _made(ledger, shards, objects) if held else frozenset()
+    for other in held if mine else ():
+        if mine & _made(ledger, *purge_targets(ledger, other)):
+            raise PurgeHeld(
+                f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
+                f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
+                f"{other.request.id}` and then `disgorge purge run {case.request.id}`"
+            )
+
+
+def purge_targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
+    """Return the shards and the objects, by digest, that a case's last plan purges."""
+    purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
+    shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
+    return shards, objects
+
+
+def _began(case: Case) -> float:
+    """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
+    return min((fact.seq for fact in case.facts if fact.kind == "shard-withdrawn"), default=inf)
+
+
+def _until(case: Case) -> str:
+    return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
+
+
+def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
+    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
+    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+
+
+def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
+    """Whether an old shard still has items that these select, though they may be live nowhere any more."""
+    records = {entry.record.digest: entry.record for entry in state_of(ledger.facts()).shards.values()}
+    there = [shard for shard in shards if ledger.manifest_path(shard).is_file()]
+    return any(selected_items([(records[shard], shard_rows(ledger, shard))], selectors) for shard in there)

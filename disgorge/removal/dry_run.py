@@ -1,0 +1,100 @@
+"""What a purge would delete, every path and store entry of it, said before it happens. Reads only.
+
+Of a request that was not begun, or has not come to its purge, it is said by its plan and its selectors as if all the
+steps before were done (:mod:`disgorge.removal.foreseen`). That holds as of now: what the execution itself writes, such
+as the shards that it cuts, is not in it, and other work in the workspace can change it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from disgorge.locations import dvc as forget_dvc
+from disgorge.locations import mlflow_search as mlflow_traces
+from disgorge.locations.delete import purge_plan
+from disgorge.locations.fingerprints import tensors_that_go
+from disgorge.locations.search import wanted_of
+from disgorge.plan.plan import Action, Plan
+from disgorge.removal.foreseen import foreseen
+from disgorge.request.case import Case, case_of, plan_of
+from disgorge.request.forget_list import ForgetList, forgotten
+from disgorge.request.held_items import items_of_all, overlaps
+from disgorge.request.plan_request import require_fresh
+from disgorge.request.together import as_one, cases_of
+from disgorge.training.sandbox.inputs import stages_of
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """``paths`` are the files that go, ``records`` entries of stores, ``kept`` what stays and why, in words.
+
+    ``ahead`` counts the steps that come before the purge and are not done yet.
+    """
+
+    paths: tuple[Path, ...]
+    records: tuple[str, ...]
+    kept: tuple[str, ...]
+    ahead: int = 0
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Every path and record, as text."""
+        return (*(str(path) for path in self.paths), *self.records)
+
+
+def preview(ledger: Ledger, request: str) -> Preview:
+    """Return what the purge of a request's last plan would do if it came to it at this moment.
+
+    Raises :class:`~lineage.errors.UnknownRecord` if there is no plan, and :class:`~disgorge.errors.StalePlan` for one
+    that would not be carried out any more.
+    """
+    case = case_of(ledger, request)
+    plan = plan_of(ledger, case)
+    done = case.steps.get(plan.digest, {})
+    require_fresh(ledger, plan, started=bool(done))
+    targets = [step.detail for step in plan.steps if step.action is Action.PURGE]
+    shards = tuple(digest for detail in targets for digest in detail["shards"])
+    objects = tuple(digest for detail in targets for digest in detail["objects"])
+    cases = cases_of(ledger, plan)
+    case = as_one(cases)
+    items = _items(ledger, case, plan, cases)
+    found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(ledger, name, items))
+    held = [f"nothing of it goes while a hold lasts: {words}" for words in found]
+    ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
+    ledger = foreseen(ledger, plan, done)
+    tensors = _tensors(ledger, case, objects)
+    listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
+    tracked = forget_dvc.listing(
+        ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
+    )
+    wanted = wanted_of(ledger, listed.objects, items, tensors)
+    logged = [found for _, found in mlflow_traces.traces(ledger.workspace, wanted)]
+    copies = (path for stage in stages_of(ledger) for path in stage.rglob("*") if path.is_file())  # cleared on the way
+    paths = [
+        *listed.files,
+        *copies,
+        *(Path(each) for each in tracked if each.startswith("/")),
+        *(path for found in logged for path in found.going()),
+    ]
+    records = [
+        *(each for each in tracked if not each.startswith("/")),
+        *(words for found in logged for words in found.records()),
+    ]
+    return Preview(tuple(dict.fromkeys(paths)), tuple(records), (*listed.kept, *held), ahead)
+
+
+def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[str]:
+    """Return the tensors that go: as a purge noted that was killed, or as they lie there."""
+    noted = ForgetList(ledger, str(case.plan))
+    return noted.tensors if noted.found_before is not None else tensors_that_go(ledger, objects)
+
+
+def _items(ledger: Ledger, case: Case, plan: Plan, cases: Sequence[Case]) -> frozenset[str]:
+    """Return the items that are withdrawn, and those that the plan will withdraw; the report erases what lists them."""
+    listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
+    items = forgotten(ledger, case) if listed else frozenset[str]()
+    done = case.steps.get(plan.digest, {})
+    if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
+        items |= items_of_all(ledger, cases)
+    return items

@@ -1,0 +1,271 @@
+"""The shell: carries an approved plan out, step by step, and can be killed anywhere.
+
+Every step does its work idempotently - content-addressed results, registry calls that may be repeated - and then
+appends its facts and the fact that it is done in one write. So whatever happens, a step either has its fact, and is
+never run again, or has not, and is run again from the start; ``resume`` is ``execute``. Only one execution runs in a
+workspace at a time.
+
+The order of the plan is the order of safety: nothing is deleted before the release moved, and the release moves only
+when every required check passed.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed
+from disgorge.evidence.checks import REFERENCES, Utility
+from disgorge.examination.utility import headlines
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.repeatable import require_repeatable
+from disgorge.removal.actions import Workshop, act
+from disgorge.removal.preconditions import require_alone, require_decided
+from disgorge.report.compile import evidence_of, examinations_of, report_fact, write_up
+from disgorge.request.case import Case, begun_plan, case_of, plan_of
+from disgorge.request.held_items import require_all_unheld
+from disgorge.request.plan_request import require_approved, require_fresh
+from disgorge.request.purge_hold import require_purge_due
+from disgorge.request.together import as_one, cases_of, cases_to_do, require_together
+from disgorge.statement.certificate import left_out_words
+from disgorge.tracking.registry import Registrar
+from disgorge.tracking.runs import Observer
+from disgorge.training.recipe import OnProgress, Runner, unseen
+from disgorge.training.sandbox.inputs import clear_stages
+from disgorge.workspace_lock import turn
+from lineage.records import Cost
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What an execution came to for a request: the bundle, its verdict, and what the steps took."""
+
+    request: str
+    verdict: str
+    bundle: Path
+    cost: Cost
+    utility: tuple[Utility, ...] = ()
+    """The measure to speak of for every release, before and after."""
+    reports: Mapping[str, Path] = field(default_factory=dict)
+    """Of a joint plan the bundle of every request, by its id."""
+
+
+def execute(
+    ledger: Ledger,
+    request: str,
+    *,
+    runner: Runner,
+    independent: Callable[[], Runner],
+    references: int = REFERENCES,
+    registrar: Registrar,
+    observer: Observer,
+    on_step: Callable[[Step], None] = lambda step: None,
+    on_words: Callable[[str], None] = lambda words: None,
+    on_progress: OnProgress = unseen,
+) -> Executed:
+    """Carry out the approved plan of a request and of those it was planned with, or go on where it was interrupted.
+
+    ``runner`` trains, ``independent`` opens fresh processes for re-execution, ``references`` is the number of
+    never-trained models probes compare with, ``on_words`` is told what a person has to know of a step. Raises
+    :class:`~lineage.errors.WorkspaceBusy` while another execution runs,
+    :class:`~disgorge.errors.PurgeHeld` where the purge is to wait, :class:`AlreadyExecuted`,
+    :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and :class:`CertificateRefused` when a
+    check does not pass: then a signed report says so and the request stays open.
+    """
+    with turn(ledger, then=f"run `disgorge request resume {request}`"):
+        clear_stages(ledger)
+        workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
+        return _execute(ledger, request, workshop, observer, on_step, on_words)
+
+
+def _execute(
+    ledger: Ledger,
+    request: str,
+    workshop: Workshop,
+    observer: Observer,
+    on_step: Callable[[Step], None],
+    on_words: Callable[[str], None],
+) -> Executed:
+    case = case_of(ledger, request)
+    plan = _plan_to_do(ledger, case)
+    cases = cases_to_do(ledger, plan)
+    if not _only_reports_left(cases[0], plan):
+        _require_ready(ledger, cases, plan)
+    elif len(left := _unfinished(cases, plan)) == 1:
+        _require_reportable(left[0], plan)
+    _start(observer, plan, as_one(cases))
+
+    def do(step: Step, cases: Sequence[Case]) -> None:
+        on_step(step)
+        start = time.perf_counter()
+        done = act(workshop, plan, step, cases)
+        seconds = time.perf_counter() - start
+        fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
+        ledger.append_all([*done.facts, ("step", fact), *done.closing])
+        observer.step(step, seconds, done.result)
+        for words in done.told:
+            on_words(words)
+
+    for step in plan.steps:
+        if step.action is Action.REPORT:
+            continue
+        cases = cases_to_do(ledger, plan)
+        if step.id in cases[0].steps.get(plan.digest, {}):
+            continue
+        require_together(cases, plan)
+        for each in cases:
+            require_no_hold(each, f"step {step.id}")
+            require_decided(each, plan)
+        if step.action is Action.PURGE:
+            for each in cases:
+                require_purge_due(each, ledger.today())
+            examinations_of(ledger, plan)  # once the old model is gone, nobody can examine it again
+        try:
+            do(step, cases)
+        except CertificateRefused as refusal:
+            raise _written_up(ledger, plan, cases, refusal, observer) from refusal
+    _report_each(ledger, plan, do, observer)
+    return _executed(ledger, plan, request, observer)
+
+
+def _plan_to_do(ledger: Ledger, case: Case) -> Plan:
+    """Return the plan that is to be carried out; :class:`AlreadyExecuted` if nothing is left to be done of it."""
+    name = case.request.id
+    plan = plan_of(ledger, case) if case.plan is not None or not case.closed else None
+    left = _unfinished(cases_of(ledger, plan), plan) if plan is not None else []
+    if case.closed and (case.closed != "done" or not left):
+        raise AlreadyExecuted(f"request {name} is closed ({case.closed}); its report is {_where(case)}")
+    assert plan is not None  # what is done had one
+    if not left:
+        raise AlreadyExecuted(
+            f"request {name} is carried out but for what is held: {left_out_words(plan)}; when that ends, plan the "
+            f"rest with `disgorge request plan {name}`"
+        )
+    return plan.whole
+
+
+def _unfinished(cases: Iterable[Case], plan: Plan) -> list[Case]:
+    """Return those of a plan's requests that have no report under it yet."""
+    return [case for case in cases if case.plan == plan.digest and not case.closed and not case.partly_done]
+
+
+def _require_ready(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None:
+    """Raise unless a plan is the one that its requests have, approved, and nothing stands against carrying it out."""
+    started = bool(cases[0].steps.get(plan.digest))
+    require_fresh(ledger, plan, started=started)
+    require_together(cases, plan)
+    for case in cases:
+        require_decided(case, plan)
+        require_approved(case, plan)
+    for case in cases:
+        require_no_hold(case, "it was started", plan if plan.together and not started else None)
+    if not started:
+        for case in cases:
+            require_all_unheld(ledger, case, before="its first step")
+        require_alone(ledger, as_one(cases), plan)
+    require_repeatable(ledger, plan, as_one(cases))
+
+
+def _only_reports_left(case: Case, plan: Plan) -> bool:
+    done = case.steps.get(plan.digest, {})
+    return all(step.id in done for step in plan.steps if step.action is not Action.REPORT)
+
+
+def _report_each(ledger: Ledger, plan: Plan, do: Callable[[Step, Sequence[Case]], None], observer: Observer) -> None:
+    """Write the report of each request of a plan that has none yet; what stops one stops no other.
+
+    A report step that is done closed its request, or left it open for what is held: if it is open otherwise, the ledger
+    lost that fact.
+    """
+    stopped: list[DisgorgeError] = []
+    for step in plan.steps:
+        case = case_of(ledger, step.subject) if step.action is Action.REPORT else None
+        if case is None or not _unfinished([case], plan):
+            continue
+        try:
+            _require_reportable(case, plan)
+            do(step, [case])
+        except CertificateRefused as refusal:
+            stopped.append(_written_up(ledger, plan, [case], refusal, observer))
+        except DisgorgeError as problem:
+            stopped.append(problem)
+    if stopped:
+        raise stopped[0]
+
+
+def _require_reportable(case: Case, plan: Plan) -> None:
+    """Raise unless a request's decision and the approvals of its plan hold, and it is not on hold."""
+    require_decided(case, plan)
+    require_approved(case, plan)
+    require_no_hold(case, "its report")
+
+
+def _written_up(
+    ledger: Ledger, plan: Plan, cases: Sequence[Case], refusal: CertificateRefused, observer: Observer
+) -> CertificateRefused:
+    """Write the signed refusal of each request, and return the error that names the first of them."""
+    bundles = []
+    for case in cases:
+        view, now = plan.seen_by(case.request.id), case_of(ledger, case.request.id)
+        written = write_up(ledger, view, now, refusal=str(refusal))
+        ledger.append("report", report_fact(ledger, written))
+        observer.finish(written.evidence, written.bundle, "refused")
+        bundles.append(str(written.bundle))
+    stays = "the request stays" if len(bundles) == 1 else "the requests stay"
+    signed = "the signed refusal is" if len(bundles) == 1 else "the signed refusals are"
+    return type(refusal)(f"{refusal}; {stays} open, {signed} {', '.join(bundles)}")
+
+
+def _executed(ledger: Ledger, plan: Plan, request: str, observer: Observer) -> Executed:
+    """Return what an execution came to for the request that was named, with the reports on the others."""
+    reports = {}
+    for case in cases_of(ledger, plan):
+        if not case.report or case.report["plan"] != plan.digest or case.closed == "denied":
+            continue  # it has another plan by now, or ended without a removal
+        bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
+        reports[case.request.id] = bundle
+        observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, verdict)
+    case = case_of(ledger, request)
+    evidence = evidence_of(ledger, case.report["evidence"])
+    took = Cost(plan.cost.examples, plan.cost.steps, sum(case.seconds[plan.digest].values()))
+    return Executed(
+        request, case.report["verdict"], reports[request], took, headlines(evidence.utility),
+        reports if plan.together else {},
+    )  # fmt: skip
+
+
+def close_tracking(ledger: Ledger, case: Case, observer: Observer) -> None:
+    """Tell the observer of the end of a finished execution, if a kill after the last step kept it from hearing."""
+    plan = case.report.get("plan", "")
+    if observer.left_open(plan):
+        whole = begun_plan(ledger, plan)
+        cases = cases_of(ledger, whole)
+        _start(observer, whole, as_one(cases))
+        for each in [each for each in cases if each.report and each.report["plan"] == plan]:
+            evidence = evidence_of(ledger, each.report["evidence"])
+            observer.finish(evidence, ledger.workspace / each.report["bundle"], each.report["verdict"])
+
+
+def _start(observer: Observer, plan: Plan, case: Case) -> None:
+    """Tell the observer that a plan's execution begins, or goes on after the steps that are done."""
+    results, seconds = case.steps.get(plan.digest, {}), case.seconds.get(plan.digest, {})
+    done = [(step, seconds[step.id], results[step.id]) for step in plan.steps if step.id in results]
+    observer.start(plan, case.request, [change.before for change in plan.shard_changes], done)
+
+
+def require_no_hold(case: Case, before: str, joint: Plan | None = None) -> None:
+    """Raise :class:`ExecutionFailed` if the request was put on hold; of a ``joint`` plan the others can do without."""
+    if case.hold is not None:
+        name = case.request.id
+        rest = "" if joint is None else (
+            f", or plan the others without it with `disgorge request plan {' '.join(joint.seen_by(name).others)}`"
+        )  # fmt: skip
+        raise ExecutionFailed(
+            f"request {name} was put on hold ({case.hold}) before {before}; what was done stands, lift the hold and "
+            f"resume{rest}"
+        )
+
+
+def _where(case: Case) -> str:
+    return case.report["bundle"] if case.report else "none: nothing was done"

@@ -1,0 +1,163 @@
+"""The step that deletes: old weights and withdrawn items go, and then they are looked for, everywhere.
+
+Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from disgorge.errors import CertificateRefused, ExecutionFailed
+from disgorge.evidence.checks import Check, Verdict
+from disgorge.evidence.probes.residue import residue as judge
+from disgorge.examination.coverage import nameless, nobody_named, sources_still_there
+from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
+from disgorge.locations.delete import purge
+from disgorge.locations.exports import bundles_with, pages_with
+from disgorge.locations.fingerprints import LEAST_BYTES, still_gone, tensors_that_go
+from disgorge.locations.report_images import reports_showing
+from disgorge.locations.search import case_after, search
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
+from disgorge.request.case import Case
+from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
+from disgorge.request.held_items import require_purge_unheld
+from disgorge.request.near.find import look_for_all, recognized
+from disgorge.request.overlap import lists_shared
+from disgorge.request.plan_request import impact_as_planned
+from disgorge.request.together import as_one
+from lineage.catalog.catalog import Catalog
+from lineage.perceptual_hash import THRESHOLDS
+from lineage.records import Json, plain
+from lineage.workspace import Ledger
+
+CALIBRATED = (
+    f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
+    "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
+    f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
+    "be chance; everything else by equal digests, where one trace is too many"
+)
+"""What the thresholds of the searches after a purge rest on."""
+
+
+def purge_and_look(
+    ledger: Ledger, plan: Plan, step: Step, cases: Sequence[Case]
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
+
+    The searches are run before as well, to show that they can find. Raises :class:`CertificateRefused` where something
+    live learned from it, or something of it is left, :class:`~disgorge.errors.PurgeHeld` where another request's hold
+    keeps some of it, and :class:`~disgorge.errors.DataHeld` while an open hold covers an item that would be lost.
+    """
+    case = as_one(cases)
+    forget = forgotten(ledger, case)
+    likenesses = {item: likeness for each in cases for item, likeness in forgotten_likenesses(ledger, each).items()}
+    require_nothing_kept(ledger, cases, forget)
+    for each in cases:
+        require_purge_unheld(ledger, each, step.detail["shards"], forget, before=f"step {step.id}")
+    targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
+    require_nothing_made_kept(ledger, case, **targets)
+    closures = closures_of(ledger, plan, case)
+    listed = ForgetList(ledger, plan.digest)
+    found_before = listed.found_before
+    if found_before is None:
+        listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
+        found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
+        listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
+    _note_controls(ledger, case, listed, targets)
+    for each in cases:
+        require_purge_unheld(ledger, each, targets["shards"], forget, before=f"step {step.id}")
+    tensors = still_gone(ledger, listed.tensors)
+    purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
+    residue = judge(
+        case_after(
+            ledger,
+            plan.request,
+            found_before=found_before,
+            item_digests=forget,
+            tensors=tensors,
+            near=lambda: look_for_all(ledger, cases),
+            recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
+            sources=tuple(sources_still_there(ledger, targets["shards"])),
+            **targets,
+        )
+    )
+    residue = replace(residue, detail=residue.detail | {"calibrated": CALIBRATED})
+    if residue.verdict is not Verdict.PASS:
+        raise CertificateRefused(
+            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue, plan)}); "
+            f"put that right and resume"
+        )
+    fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
+    result: dict[str, Json] = {
+        "deleted": len(purged.deleted),
+        "kept": list(purged.kept),
+        "residuals": [
+            *purged.residuals,
+            *bundles_with(ledger, targets["shards"]),
+            *pages_with(ledger, forget),
+            *reports_showing(ledger, plan.request),
+        ],
+        "residue": plain(nameless(ledger, plan.digest, residue)),
+        "closures": plain(closures),
+    }
+    return fact, result | _nobody_named(ledger, plan, cases, result["residuals"])
+
+
+def _nobody_named(ledger: Ledger, plan: Plan, cases: Sequence[Case], said: list[str]) -> dict[str, Json]:
+    """Return what is to be said of items that name no person: of a joint plan to those requests that ask for one."""
+    if not plan.together:
+        return {"residuals": [*said, *nobody_named(ledger, cases[0].request)]}
+    return {"residuals_of": {case.request.id: list(nobody_named(ledger, case.request)) for case in cases}}
+
+
+def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]) -> None:
+    """Note, before the purge, what the search finds of the items that other open requests select as well.
+
+    Those may be closed because of this removal (:mod:`disgorge.report.fulfilled_by`), when nothing is left to control a
+    search by.
+    """
+    for other in lists_shared(ledger, case):
+        try:
+            if other.found_before is None:
+                other.note_tensors(listed.tensors)
+                found = search(ledger, item_digests=other.items, tensors=other.tensors, **targets).found
+                other.note_found(len(found), recognized(ledger, case.withdrawn, other.likenesses))
+        except ExecutionFailed:
+            continue  # a list that is damaged stops its own request from being closed so, not this removal
+
+
+def _first(residue: Check, plan: Plan) -> str:
+    """Say where the first trace is, what shows those nobody judged, or why nobody could look."""
+    unjudged = residue.detail["near-duplicates"]["not judged"]
+    commands = " or ".join(f"`disgorge request near {request}`" for request in plan.requests)
+    shown = [f"{commands} shows them"] if unjudged else []
+    return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
+
+
+def closures_of(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
+    """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
+
+    Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
+    only now. Raises :class:`CertificateRefused` if something did.
+    """
+    with Catalog.anew(ledger) as catalog:
+        known = by_digest(catalog.components(live=False))
+        live = list(catalog.components())
+        for release in catalog.releases():
+            live += members_of(catalog.composition(release.composition), known)
+        taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
+        about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
+    affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
+    if affected:
+        about[plan.request] = affected
+    withdrawn = frozenset(case.withdrawn)
+    left = sorted({component.name for component in live if influences([component], known) & withdrawn})
+    if left:
+        raise CertificateRefused(
+            f"{', '.join(left)} learned from the withdrawn data and is live, and no step of the plan takes it away; "
+            f"plan the request again with `disgorge request plan {' '.join(plan.requests)}`"
+        )
+    return [
+        lineage_closure(subject, before=before, after=live, known=known, withdrawn=withdrawn)
+        for subject, before in about.items()
+    ]

@@ -1,0 +1,1 @@
+"""The report: the bundle that is handed out, its pages, pictures and PDF."""

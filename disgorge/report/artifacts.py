@@ -1,0 +1,80 @@
+"""What a removal made, as a report tells it: new compositions, recipes of their components, the shards these read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from disgorge.errors import DisgorgeError
+from disgorge.evidence.checks import Evidence
+from disgorge.statement.statement import RecipeNote, RetainedShard
+from disgorge.training.environment import recorded_environment
+from disgorge.verify.artifacts import INPUTS, WEIGHTS, uses_of_kind
+from lineage.catalog.catalog import Catalog
+from lineage.records import Composition
+from lineage.shards.add import shard_items
+from lineage.storage.objects import sha256_of
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """New compositions by release; recipes and shards sorted by digest."""
+
+    compositions: Mapping[str, Composition]
+    recipes: tuple[RecipeNote, ...]
+    shards: tuple[RetainedShard, ...]
+
+
+def made_by(ledger: Ledger, evidence: Evidence) -> Made:
+    """Return the compositions that the evidence calls new, and all it takes to make them again."""
+    with Catalog.of(ledger) as catalog:
+        compositions = {release: catalog.composition(digest) for release, digest in evidence.after.items()}
+        components = {component.digest: component for component in catalog.components(live=False)}
+        recorded = {shard.digest: shard for shard in (*catalog.shards(live=False), *catalog.shards())}
+    wanted = [member.component for composition in compositions.values() for member in composition.members]
+    notes: dict[str, RecipeNote] = {}
+    while wanted:
+        digest = wanted.pop()
+        if digest not in notes:
+            component = components[digest]
+            notes[digest] = RecipeNote(
+                digest, component.name, component.kind, component.recipe, recorded_environment(component)
+            )
+            wanted += uses_of_kind(component.recipe, "component")
+    read = {digest for note in notes.values() for digest in uses_of_kind(note.recipe, "shard")}
+    shards = [recorded[digest] for digest in sorted(read)]
+    return Made(
+        compositions,
+        tuple(notes[digest] for digest in sorted(notes)),
+        tuple(RetainedShard(shard.digest, shard.name, shard.count, shard.dvc) for shard in shards),
+    )
+
+
+def weights_and_inputs(ledger: Ledger, made: Made) -> dict[str, bytes]:
+    """Return the shards that recipes read and the weights they made, by their names in a bundle, each checked.
+
+    Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
+    what reading raises.
+    """
+    _refuse_purged(ledger, made)
+    attached = {f"{WEIGHTS}{note.component}.safetensors": ledger.objects.get(note.component) for note in made.recipes}
+    for shard in made.shards:
+        path = ledger.content_path(shard.digest)
+        before = sha256_of(path) if path.is_file() else ""
+        shard_items(ledger, shard.digest, verify=True)
+        if sha256_of(path) != before:
+            raise DisgorgeError(f"{path}: changed while it was read; write the report again")
+        attached[f"{INPUTS}{shard.digest}.parquet"] = path.read_bytes()
+    return attached
+
+
+def _refuse_purged(ledger: Ledger, made: Made) -> None:
+    """Refuse to export what a removal has deleted since: no copy shall bring it back."""
+    places = {note.component: ledger.objects.path(note.component) for note in made.recipes}
+    places |= {shard.digest: ledger.content_path(shard.digest) for shard in made.shards}
+    for fact in ledger.facts("purged"):
+        for digest in (*fact.body["objects"], *fact.body["shards"]):
+            if digest in places and not places[digest].exists():
+                raise DisgorgeError(
+                    f"{digest[:12]}, which this report is about, was deleted for request {fact.body['request']} since; "
+                    f"no bundle with inputs can be written any more, and one written before holds what was removed"
+                )

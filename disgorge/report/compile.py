@@ -1,0 +1,251 @@
+"""Writes an execution up: gathers its evidence from the ledger, asks for a certificate, and has the bundle signed.
+
+Reads only what steps recorded. The certificate is issued by :func:`disgorge.statement.certificate.issue`, which refuses
+by itself when anything required is missing; a refusal is written up and signed just the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
+from disgorge.evidence.checks import Check, Evidence, Examination, Utility
+from disgorge.examination.coverage import with_names
+from disgorge.locations.exports import note_bundle
+from disgorge.locations.report_images import drawings, outlived
+from disgorge.method import methods
+from disgorge.plan.plan import Action, Plan
+from disgorge.report.artifacts import Made, made_by, weights_and_inputs
+from disgorge.report.bundle import MethodNote, ReportCase, write_bundle, write_zip, zip_of
+from disgorge.request.case import Case
+from disgorge.request.plan_request import impact_as_planned
+from disgorge.request.stored_records import kept_record
+from disgorge.statement.certificate import Certificate, issue
+from disgorge.statement.inclusion import prove
+from disgorge.statement.limitations import not_reached
+from disgorge.statement.signing import key_id, public_pem, read_or_make_key
+from disgorge.statement.tolerance import tolerance_of
+from disgorge.training.environment import environment
+from disgorge.workspace_lock import turn
+from lineage.catalog.svg import draw_impact
+from lineage.losses import losses_of
+from lineage.records import Cost, Impact, Json, canonical, plain, restore
+from lineage.storage.objects import load_tensors, write_atomically
+from lineage.workspace import Ledger
+
+if TYPE_CHECKING:
+    from disgorge.method import Array
+    from disgorge.statement.signing import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A bundle on disk, the evidence it carries and the verdict it gives."""
+
+    bundle: Path
+    evidence: Evidence
+    verdict: str
+    refusal: str | None
+
+
+def evidence_of(ledger: Ledger, digest: str) -> Evidence:
+    """Return the evidence kept in the object store under a digest."""
+    return kept_record(ledger, Evidence, digest)
+
+
+def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
+    """Gather the evidence, ask for a certificate unless ``refusal`` says why there can be none, and sign the bundle."""
+    report = report_case(ledger, plan, case, gather(ledger, plan, case), refusal=refusal)
+    bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
+    return Written(bundle, report.evidence, report.verdict, report.refusal)
+
+
+def write_with_inputs(ledger: Ledger, plan: Plan, case: Case) -> Path:
+    """Write the closed request's bundle once more, with inputs and weights, as ``reports/<request>-with-inputs.zip``.
+
+    What the retained shards hold leaves the workspace with it, and no later removal reaches a copy: it names the bundle
+    (:mod:`disgorge.locations.exports`), which is why none runs meanwhile. The evidence is that of the report, not
+    measured again. Raises :class:`DisgorgeError` if no report was written yet.
+    """
+    if not case.report:
+        raise DisgorgeError(f"request {plan.request} has no report yet; carry it out first")
+    with turn(ledger, then=f"run `disgorge request report {plan.request} --with-inputs`"):
+        evidence = evidence_of(ledger, case.report["evidence"])
+        report = report_case(ledger, plan, case, evidence)
+        attached = weights_and_inputs(ledger, Made(report.compositions, report.recipes, report.shards))
+        path = ledger.workspace / "reports" / f"{plan.request}-with-inputs.zip"
+        note_bundle(ledger, plan.request, path.name, [shard.digest for shard in report.shards])
+        return write_zip(path, replace(report, attached=attached), key=key_of(ledger))
+
+
+def report_case(
+    ledger: Ledger, plan: Plan, case: Case, evidence: Evidence, *, refusal: str | None = None
+) -> ReportCase:
+    """Return all that a report is written from, with the certificate if it can be issued."""
+    if case.decision is None:
+        raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
+    impact, made = impact_as_planned(ledger, plan), made_by(ledger, evidence)
+    done, samples = case.done(plan.digest), _samples(ledger, plan)
+    certificate: Certificate | None = None
+    if refusal is None:
+        try:
+            certificate = issue(evidence, plan=plan, decision=case.decision, steps_done=done, guarantee=plan.guarantee)
+        except CertificateRefused as refused:
+            refusal = str(refused)
+    return ReportCase(
+        request=case.request,
+        impact=impact,
+        decision=case.decision,
+        plan=plan.seen_by(case.request.id),
+        evidence=evidence,
+        certificate=certificate,
+        refusal=refusal,
+        costs=_costs(plan, case),
+        lineage_svg=draw_impact(impact) if plan.confirmation is None else "",
+        methods=_methods(impact),
+        residuals=(*not_reached(evidence), *_lost(ledger), *residuals_of(plan, done, drawn=bool(samples))),
+        compositions=made.compositions,
+        recipes=made.recipes,
+        shards=made.shards,
+        facts=tuple(plain(fact) for fact in case.facts),
+        proved=prove([link.digest for _, link in ledger.journal.lines()], [fact.seq for fact in case.facts]),
+        issued=ledger.local_time(),
+        samples=samples,
+        until=case.until,
+    )
+
+
+def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
+    """Return the fact that a report was written, its evidence kept in the object store.
+
+    The SHA-256 of the zip and the id of the key let an audit tell this report from every other.
+    """
+    return {
+        "request": written.evidence.request,
+        "plan": written.evidence.plan,
+        "bundle": written.bundle.relative_to(ledger.workspace).as_posix(),
+        "zip": sha256(zip_of(written.bundle).read_bytes()).hexdigest(),
+        "key": key_id((written.bundle / "public.pem").read_bytes()),
+        "evidence": ledger.objects.put(canonical(written.evidence)),
+        "verdict": written.verdict,
+    }
+
+
+def key_of(ledger: Ledger) -> "Key":
+    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
+
+    Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
+    reports that nobody who has the old public key can verify.
+    """
+    private, public = ledger.home / "private" / "signing.pem", ledger.home / "public.pem"
+    if public.exists() and not private.exists():
+        raise KeyMismatch(
+            f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
+            f"resume, or move {public.name} away to have a new key made (RECOVERY.md says what that costs)"
+        )
+    key = read_or_make_key(private)
+    if public.exists() and public.read_bytes() != public_pem(key):
+        raise KeyMismatch(
+            f"{public}: is not the public half of {private.name}; restore it, or delete it to have it written again, "
+            "and resume"
+        )
+    write_atomically(public, public_pem(key))
+    return key
+
+
+def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
+    """Return everything that the steps of a plan measured so far."""
+    results, whole = case.done(plan.digest), plan.requests[0]
+    examinations = examinations_of(ledger, plan)
+    subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
+    checks: list[Check] = [check for found in examinations.values() for check in found.checks]
+    utility: list[Utility] = [measure for found in examinations.values() for measure in found.utility]
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for step in plan.steps:
+        result = results.get(step.id, {})
+        if step.action in _ENDS:
+            before[step.subject] = step.detail["before"]
+        if step.action is Action.ADOPT and result:
+            after[step.subject] = result["composition"]
+        if step.action is Action.PURGE and result:
+            closures = [restore(Check, found) for found in result["closures"]]
+            residue = with_names(ledger, plan.digest, restore(Check, result["residue"]))
+            closures = [replace(each, subject=plan.request) if each.subject == whole else each for each in closures]
+            checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
+        if step.action is Action.CONFIRM and result:
+            checks += [with_names(ledger, plan.digest, restore(Check, result["residue"]))]
+            checks += [restore(Check, found) for found in result["closures"]]
+    return Evidence(
+        request=plan.request,
+        plan=plan.digest,
+        subjects=subjects,
+        required=plan.required,
+        checks=tuple(checks),
+        utility=tuple(utility),
+        before=before,
+        after=after,
+        environment=environment(),
+    )
+
+
+_ENDS = (Action.ADOPT, Action.WITHDRAW)
+"""The steps a release ends its removal with: one of them for each release hit."""
+
+
+def examinations_of(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
+    """Return the last examination of each release, also of those that were refused."""
+    return {
+        fact.body["release"]: kept_record(ledger, Examination, fact.body["examination"])
+        for fact in ledger.facts("examination")
+        if fact.body["plan"] == plan.digest
+    }
+
+
+def _costs(plan: Plan, case: Case) -> dict[str, Cost]:
+    """Return what each step took: the seconds of the step, and what was trained in it."""
+    found = {}
+    for step_id, result in case.steps.get(plan.digest, {}).items():
+        trained = restore(Cost, result["cost"]) if "cost" in result else Cost()
+        found[step_id] = Cost(trained.examples, trained.steps, case.seconds[plan.digest][step_id])
+    return found
+
+
+def _methods(impact: Impact) -> tuple[MethodNote, ...]:
+    """Return the methods of the releases hit, each once; a foreign composition has none."""
+    known = methods()
+    names = dict.fromkeys(hit.composition.method for hit in impact.releases)
+    found = [known[name] for name in names if name in known]
+    return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not, tolerance_of(m)) for m in found)
+
+
+def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
+    """Return what could not be reached or was kept, as the steps said it; ``drawn`` if samples are shown."""
+    said: list[str] = []
+    for step in plan.steps:
+        result = done.get(step.id, {})
+        said += [*result.get("residuals", []), *result.get("residuals_of", {}).get(plan.request, [])]
+        said += result.get("kept", [])
+    if drawn:
+        said.append(
+            "The samples drawn before removal are part of this report and of the evidence it names; whoever holds the "
+            "report holds what the old generator drew."
+        )
+    return tuple(dict.fromkeys(said))
+
+
+def _lost(ledger: Ledger) -> list[str]:
+    """Return what the ledger lost, which no report can speak for."""
+    return [f"The ledger is not complete: {loss.words}." for loss in losses_of(ledger.facts())]
+
+
+def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
+    """Return what generators drew before and after, by release; not what a later removal has deleted."""
+    found, gone = {}, outlived(drawings(ledger))
+    for release, examination in examinations_of(ledger, plan).items():
+        if examination.samples is not None and examination.samples not in gone:
+            pictures = load_tensors(ledger.objects.get(examination.samples))
+            found[release] = (pictures["before"], pictures["after"])
+    return found

@@ -1,0 +1,125 @@
+"""Pictures for reports, made of nothing but text and bytes: bars as SVG, samples of a generator as PNG.
+
+Rules: no picture refers to anything outside itself; the same values give the same bytes, so that a report can be
+written twice; every string that came from somebody is escaped.
+
+>>> png(np.zeros((1, 1), dtype=np.uint8))[1:4]
+b'PNG'
+"""
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from disgorge.evidence.checks import Utility
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+COLUMNS = 16
+"""Samples a row of the grid."""
+TILE = 32
+"""Least side of a sample in the grid, in pixels: smaller ones are enlarged by a whole factor."""
+GAP = 2
+"""Pixels between samples."""
+
+
+def png(pixels: Array) -> bytes:
+    """Return a PNG of 8-bit pixels, shape (height, width) for gray or (height, width, 3) for color."""
+    height, width = pixels.shape[:2]
+    color = 0 if pixels.ndim == 2 else 2
+    rows = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(height, -1)  # (height, bytes)
+    scanlines = np.hstack([np.zeros((height, 1), dtype=np.uint8), rows])  # (height, 1 + bytes); 0: no filter
+    header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    body = zlib.compress(scanlines.tobytes(), 9)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def sample_grid(samples: Array) -> str:
+    """Return samples as the data URI of one PNG, "" for what is no picture.
+
+    Shape (n, h, w), (n, 1, h, w), (n, 3, h, w) or (n, h, w, 3), values in [0, 1]; what is not a number becomes black.
+    """
+    tiles = _channels_last(np.asarray(samples))  # (n, h, w, channels)
+    if tiles.ndim != 4 or tiles.shape[-1] not in (1, 3) or not tiles.size or tiles.dtype.kind not in "biuf":
+        return ""
+    count, height, width, channels = tiles.shape
+    eight_bit = np.clip(np.nan_to_num(tiles, nan=0.0) * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    factor = max(1, -(-TILE // min(height, width)))
+    eight_bit = eight_bit.repeat(factor, axis=1).repeat(factor, axis=2)
+    height, width = height * factor, width * factor
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, dtype=np.uint8)
+    for place, tile in enumerate(eight_bit):
+        top, left = (place // columns) * (height + GAP), (place % columns) * (width + GAP)
+        sheet[top : top + height, left : left + width] = tile
+    return data_uri(png(sheet[..., 0] if channels == 1 else sheet), "image/png")
+
+
+def _channels_last(samples: Array) -> Array:
+    if samples.ndim == 3:
+        return samples[..., None]
+    if samples.ndim == 4 and samples.shape[1] in (1, 3):
+        return samples.transpose(0, 2, 3, 1)
+    return samples
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Return bytes as a data URI of that media type."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def bars(measures: Sequence[Utility]) -> str:
+    """Return horizontal bars, before above after, for measures that lie in [0, 1]; "" if none does."""
+    shown = [measure for measure in measures if _in_unit(measure.before) and _in_unit(measure.after)]
+    if not shown:
+        return ""
+    left, width, block = 230, 330, 52
+    height = block * len(shown) + 22
+    parts = [
+        f'<svg viewBox="0 0 640 {height}" role="img" class="bars" '
+        f'aria-label="{escape(_aloud(shown), quote=True)}" font-family="inherit" font-size="13">'
+    ]
+    for tick in range(0, 101, 25):
+        x = left + width * tick / 100
+        parts.append(f'<line x1="{x:g}" y1="0" x2="{x:g}" y2="{height - 18}" stroke="#d9dde1" stroke-width="1"/>')
+        parts.append(
+            f'<text x="{x:g}" y="{height - 4}" fill="#5b6670" font-size="11" text-anchor="middle">{tick} %</text>'
+        )
+    for place, measure in enumerate(shown):
+        top = place * block + 6
+        label, sub = escape(_short(measure.release, 30)), escape(_short(f"{measure.metric}, {measure.shard}", 34))
+        parts.append(f'<text x="0" y="{top + 15}" fill="#1d2730" font-weight="600">{label}</text>')
+        parts.append(f'<text x="0" y="{top + 32}" fill="#5b6670" font-size="12">{sub}, n = {measure.n:,}</text>')
+        for line, (value, fill) in enumerate(((measure.before, "#b4bec7"), (measure.after, "#1f5f8b"))):
+            y = top + line * 18
+            if value is None:
+                parts.append(f'<text x="{left + 6}" y="{y + 12}" fill="#5b6670" font-size="12">no model left</text>')
+                continue
+            parts.append(f'<rect x="{left}" y="{y}" width="{width * value:.1f}" height="15" fill="{fill}"/>')
+            parts.append(f'<text x="{left + width + 10}" y="{y + 12}" fill="#1d2730">{value:.1%}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def _in_unit(value: float | None) -> bool:
+    return value is None or 0.0 <= value <= 1.0
+
+
+def _aloud(measures: Sequence[Utility]) -> str:
+    def number(value: float | None) -> str:
+        return "no model" if value is None else f"{value:.3f}"
+
+    return "; ".join(f"{m.release}, {m.metric}: {number(m.before)} before, {number(m.after)} after" for m in measures)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,184 @@
+"""Which items a plan withdraws, remembered in private while it runs.
+
+Digests of withdrawn items are in no fact and in no plan, yet an execution that is killed after the items went still has
+to probe with them and to search for them. So they lie in ``private/executions/`` until the report is signed. The cost:
+whoever loses the private folder half-way cannot finish.
+
+A list that was emptied would let every search find nothing. So it is sealed with the workspace's key, for its plan, and
+the fact of the step that withdrew the items counts them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from disgorge.errors import ExecutionFailed
+from disgorge.request.case import Case, docket
+from lineage.records import Json, canonical
+from lineage.storage.objects import remove_asides, write_atomically
+from lineage.workspace import Ledger
+
+
+class ForgetList:
+    """The file of one plan, by the plan's digest. Writing it again is writing it once."""
+
+    def __init__(self, ledger: Ledger, plan: str) -> None:
+        self._private = ledger.private
+        self.path = ledger.home / "private" / "executions" / f"{plan}.json"
+
+    def remember(
+        self, items: Iterable[str], likenesses: Mapping[str, str], own: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        """Keep these item digests, and of those that have one the likeness by which near-duplicates are known.
+
+        ``own`` are, of a joint plan, the items that each of its requests selects, by the request's id.
+        """
+        body: dict[str, Json] = {"items": sorted(items), "likenesses": dict(likenesses)}
+        self._write(body | ({"own": {name: sorted(each) for name, each in own.items()}} if own else {}))
+
+    def own(self, request: str) -> frozenset[str]:
+        """Return those of the items that a request selects: all, unless the list is that of a joint plan."""
+        body = self._read()
+        return frozenset(body["own"].get(request, []) if "own" in body else body.get("items", []))
+
+    @property
+    def items(self) -> frozenset[str]:
+        """The item digests kept; none if there is no file."""
+        return frozenset(self._read().get("items", []))
+
+    @property
+    def likenesses(self) -> dict[str, str]:
+        """Likenesses by item digest."""
+        return dict(self._read().get("likenesses", {}))
+
+    @property
+    def found_before(self) -> int | None:
+        """How many traces the search found before anything was purged, once that was noted."""
+        return self._read().get("found_before")
+
+    @property
+    def recognized(self) -> frozenset[str]:
+        """The items that the search by likeness found in their own shards, before the purge."""
+        return frozenset(self._read().get("recognized", []))
+
+    @property
+    def tensors(self) -> frozenset[str]:
+        """Digests of single tensors of the weights that go, noted before the purge."""
+        return frozenset(self._read().get("tensors", []))
+
+    @property
+    def overlap(self) -> Json:
+        """The fact that names this list, where it holds another request's items (:mod:`disgorge.request.overlap`)."""
+        return self._read().get("overlap")
+
+    def note_overlap(self, fact: Mapping[str, Json]) -> None:
+        """Keep the fact that tells of this list: what a line forged into the ledger says is not in here."""
+        self._write(self._read() | {"overlap": dict(fact)})
+
+    def note_tensors(self, tensors: Iterable[str]) -> None:
+        """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
+        self._write(self._read() | {"tensors": sorted(tensors)})
+
+    def note_found(self, traces: int, recognized: Iterable[str]) -> None:
+        """Keep what the searches found before the purge: the controls of the searches afterwards."""
+        self._write(self._read() | {"found_before": traces, "recognized": sorted(recognized)})
+
+    def erase(self) -> None:
+        """Delete the file, and what a killed execution left half-written beside it; the caller holds the turn."""
+        self.path.unlink(missing_ok=True)
+        remove_asides(self.path.parent)
+
+    def _read(self) -> dict[str, Json]:
+        if not self.path.exists():
+            return {}
+        try:
+            told = json.loads(self.path.read_bytes())
+            text, seal = str(told["list"]), str(told["seal"])
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise self._damaged("cannot be read") from problem
+        if seal != self._seal(text):
+            raise self._damaged("was changed, or withdrawn.key was")
+        return dict(json.loads(text))
+
+    def _write(self, body: dict[str, Json]) -> None:
+        text = json.dumps(body)
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(self.path, json.dumps({"list": text, "seal": self._seal(text)}).encode(), mode=0o600)
+
+    def _seal(self, text: str) -> str:
+        return self._private.seal(f"{self.path.stem} {text}")
+
+    def _damaged(self, how: str) -> ExecutionFailed:
+        return ExecutionFailed(
+            f"{self.path}: {how}, so what was withdrawn can no longer be searched for; restore the private folder and "
+            f"resume"
+        )
+
+
+def forget_lists(ledger: Ledger, case: Case) -> None:
+    """Delete the lists of the plans of a request that is over, but those that another open one shares."""
+    others = [each for name, each in docket(ledger).items() if not each.closed and name != case.request.id]
+    for digest in case.steps.keys() - {plan for each in others for plan in each.steps}:
+        ForgetList(ledger, digest).erase()
+
+
+def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
+    """Return the list of the items of one request that another one's withdrawals took."""
+    return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
+
+
+def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
+    """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
+    listed = overlap_list(ledger, case.request.id, by_request)
+    told = [each for each in case.overlaps if each["by_request"] == by_request][-1]
+    if listed.overlap != told or len(listed.items) != told["items"]:
+        raise ExecutionFailed(
+            f"{listed.path}: does not list the {told['items']:,} items of {case.request.id} that {by_request} removed, "
+            f"so they cannot be searched for; restore the private folder"
+        )
+    return listed
+
+
+def likenesses_taken(ledger: Ledger, case: Case) -> dict[str, str]:
+    """Return the likenesses, by item digest, of what withdrawals for other requests took of this one's items."""
+    lists = [overlap_list(ledger, case.request.id, str(each["by_request"])) for each in case.overlaps]
+    return {item: likeness for listed in lists for item, likeness in listed.likenesses.items()}
+
+
+def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return the digests of every item withdrawn for a request so far, by whichever of its plans.
+
+    Raises :class:`ExecutionFailed` if items were withdrawn and their list is gone.
+    """
+    return frozenset(item for each in lists_of(ledger, case) for item in each.items)
+
+
+def forgotten_own(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return those of :func:`forgotten` that the request itself selects: joint plans withdraw others' items as well."""
+    return frozenset(item for each in lists_of(ledger, case) for item in each.own(case.request.id))
+
+
+def forgotten_likenesses(ledger: Ledger, case: Case) -> dict[str, str]:
+    """Return the likenesses, by item digest, of what the request selects and was withdrawn so far.
+
+    Errors as of :func:`forgotten`.
+    """
+    own = forgotten_own(ledger, case)
+    return {
+        item: likeness for each in lists_of(ledger, case) for item, likeness in each.likenesses.items() if item in own
+    }
+
+
+def lists_of(ledger: Ledger, case: Case) -> list[ForgetList]:
+    """Return the lists of a request's plans, in the order of the plans. Errors as of :func:`forgotten`."""
+    plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
+    lists = {digest: ForgetList(ledger, digest) for digest in plans}
+    counted = {plan: done["items"] for plan, steps in case.steps.items() for done in steps.values() if "items" in done}
+    last = next(reversed(counted), None)  # it lists what went by earlier plans as well
+    lost = last is not None and len(lists[last].items) != counted[last]
+    if lost or (case.withdrawn and not any(each.path.exists() for each in lists.values())):
+        raise ExecutionFailed(
+            f"what was withdrawn for {case.request.id} is missing from the workspace's private folder, so it can no "
+            f"longer be searched for; restore the private folder and resume"
+        )
+    return list(lists.values())

@@ -1,0 +1,240 @@
+"""Which items open holds cover, and which removals that stops.
+
+What is asked before a request is decided, granted, planned and approved, before its execution begins, and again before
+each step that takes something away. Where no request is on hold, nothing is read.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from disgorge.errors import DataHeld
+from disgorge.request.case import Case, docket
+from disgorge.request.forget_list import forgotten
+from disgorge.request.holds import Hold, Reach, open_holds, reach_of, with_cuts
+from disgorge.request.near.review import included_items
+from disgorge.request.particulars import is_erased, selectors_of
+from disgorge.request.selectors import selected_items
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.state import state_of
+from lineage.plural import counted
+from lineage.records import Selector
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """That a hold covers ``items`` of ``of`` items; ``unknown`` says why they are only counted as covered."""
+
+    hold: Hold
+    items: int
+    of: int
+    unknown: str = ""
+
+    @property
+    def words(self) -> str:
+        """The overlap in words."""
+        if self.unknown:
+            return (
+                f"request {self.hold.request} is under a hold ({self.hold.words}), and which items that covers is not "
+                f"known ({self.unknown}): {self.items:,} of {counted(self.of, 'item')} count as held"
+            )
+        return f"request {self.hold.request} holds {self.items:,} of {counted(self.of, 'item')} ({self.hold.words})"
+
+
+class Coverage:
+    """Finds what holds cover: shards and manifests are read once. Close it, or use it in a ``with`` block."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.cases = docket(ledger)
+        self._shards = list(state_of(ledger.facts()).shards.values())
+        self._catalog: Catalog | None = None
+
+    def __enter__(self) -> "Coverage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._catalog is not None:
+            self._catalog.close()
+
+    def items(self, hold: Hold, among: Collection[str]) -> tuple[frozenset[str], str]:
+        """Return which of these items a hold covers, and why that is not known, "" where it is."""
+        found: frozenset[str] = frozenset()
+        unknown = ""
+        for reach in reach_of(self.ledger, self.cases, hold):
+            found |= self._covered(reach).intersection(among) if reach.selectors is not None else frozenset(among)
+            unknown = unknown or reach.unknown
+        return found, unknown
+
+    def covered(self, hold: Hold) -> tuple[frozenset[str], str]:
+        """Return every item that a hold covers and is here, and why that is not known, "" where it is."""
+        found: frozenset[str] = frozenset()
+        unknown = ""
+        for reach in reach_of(self.ledger, self.cases, hold):
+            found |= self._covered(reach) if reach.selectors is not None else frozenset()
+            unknown = unknown or reach.unknown
+        return found, unknown
+
+    def selected(self, selectors: Sequence[Selector]) -> frozenset[str]:
+        """Return the items that these selectors pick, in live shards and in those not purged yet."""
+        return self._covered(Reach(tuple(selectors)))
+
+    def own(self, case: Case, among: Collection[str]) -> frozenset[str]:
+        """Return which of these items a request's own holds on items cover."""
+        holds = [hold for hold in open_holds(self.cases.get(case.request.id, case)) if hold.terms.is_partial]
+        return frozenset(item for hold in holds for item in self.items(hold, among)[0])
+
+    def overlaps(self, request: str, among: Collection[str]) -> tuple[Overlap, ...]:
+        """Return which holds of other requests cover some of these items."""
+        found = []
+        for case in self.cases.values():
+            for hold in open_holds(case) if case.request.id != request else ():
+                if hold.terms.held_by is not None:
+                    continue  # that other request's own holds say the same
+                items, unknown = self.items(hold, among)
+                if items:
+                    found.append(Overlap(hold, len(items), len(frozenset(among)), unknown))
+        return tuple(found)
+
+    def _covered(self, reach: Reach) -> frozenset[str]:
+        selectors = with_cuts(reach.selectors or (), [entry.record for entry in self._shards])
+        if self._catalog is None:
+            self._catalog = Catalog.anew(self.ledger)
+        live = self._catalog.selected(selectors, also=reach.also)
+        found = reach.also.union(*live.values())
+        for entry in self._shards:
+            if not entry.live and self.ledger.manifest_path(entry.record.digest).is_file():
+                found |= selected_items([(entry.record, shard_rows(self.ledger, entry.record.digest))], selectors)
+        return found
+
+
+def held_out(ledger: Ledger, case: Case, among: Collection[str]) -> frozenset[str]:
+    """Return which of these items a request leaves out because its own holds cover them."""
+    if not case.item_holds or not among:
+        return frozenset()
+    with Coverage(ledger) as coverage:
+        return coverage.own(case, among)
+
+
+def overlaps(ledger: Ledger, request: str, among: Collection[str]) -> tuple[Overlap, ...]:
+    """Return which open holds of other requests cover some of these items."""
+    if not among or not any(open_holds(each) for each in docket(ledger).values() if each.request.id != request):
+        return ()
+    with Coverage(ledger) as coverage:
+        return coverage.overlaps(request, among)
+
+
+def require_unheld(ledger: Ledger, case: Case, among: Collection[str], *, before: str) -> None:
+    """Raise :class:`DataHeld` if an open hold of another request, or one of its own, covers some of these items.
+
+    ``among`` are the items that would be destroyed; ``before`` says what is not done.
+    """
+    name = case.request.id
+    if found := overlaps(ledger, name, among):
+        raise DataHeld(
+            f"request {name} stops before {before}, and nothing is deleted: "
+            f"{'; '.join(each.words for each in found)}; "
+            f"{_way_on_once_withdrawn(name, found) if _is_unpurged(case) else way_on(name, found)}"
+        )
+    if own := held_out(ledger, case, among):
+        raise DataHeld(
+            f"request {name} stops before {before}, and nothing is deleted: its own hold on items "
+            f"({', '.join(terms.reason for terms in case.item_holds)}) covers {counted(len(own), 'item')} that "
+            f"{'was' if len(own) == 1 else 'were'} withdrawn before it was put on; wait until it ends, then run "
+            f"`disgorge request resume {name}`"
+        )
+
+
+def require_all_unheld(ledger: Ledger, case: Case, *, before: str) -> None:
+    """Raise :class:`DataHeld` if an open hold covers something that a request has yet to destroy."""
+    if _any_holds(ledger):
+        require_unheld(ledger, case, doomed(ledger, case), before=before)
+
+
+def require_purge_unheld(
+    ledger: Ledger, case: Case, shards: Collection[str], withdrawn: frozenset[str], *, before: str
+) -> None:
+    """Raise :class:`DataHeld` if an open hold covers something that is nowhere any more once these shards are gone."""
+    if _any_holds(ledger):
+        require_unheld(ledger, case, lost_with(ledger, shards, withdrawn), before=before)
+
+
+def all_overlaps(ledger: Ledger, case: Case) -> tuple[Overlap, ...]:
+    """Return which open holds of other requests cover something that a request has yet to destroy."""
+    return overlaps(ledger, case.request.id, doomed(ledger, case)) if _any_holds(ledger) else ()
+
+
+def _any_holds(ledger: Ledger) -> bool:
+    return any(open_holds(case) for case in docket(ledger).values())
+
+
+def way_on(request: str, found: Sequence[Overlap]) -> str:
+    """Say what to do about holds that stop a request."""
+    by = found[0].hold.request
+    return (
+        f"wait until {'that hold ends' if len(found) == 1 else 'those holds end'}, or leave the held items out with "
+        f"`disgorge request hold {request} --held-by {by} --by NAME --reason TEXT`, then decide and plan again"
+    )
+
+
+def _way_on_once_withdrawn(request: str, found: Sequence[Overlap]) -> str:
+    """Say what to do where the items are withdrawn already, so that a plan can leave out none of them any more."""
+    return (
+        f"its items are withdrawn and kept, and others go on meanwhile: wait until "
+        f"{'that hold ends' if len(found) == 1 else 'those holds end'}, then run `disgorge request resume {request}`"
+    )
+
+
+def _is_unpurged(case: Case) -> bool:
+    """Whether items were withdrawn for a request and not purged since."""
+    last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
+    return bool(last.get("shard-withdrawn", 0) > last.get("purged", 0))
+
+
+def doomed(ledger: Ledger, case: Case) -> frozenset[str]:
+    """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn."""
+    items = forgotten(ledger, case) if _is_unpurged(case) else frozenset[str]()
+    if is_erased(ledger, case.request):
+        return items
+    return items.union(*removable(ledger, case).values())
+
+
+def removable(ledger: Ledger, case: Case) -> dict[str, tuple[str, ...]]:
+    """Return the items of live shards that a request removes, by shard: what it selects but what it must leave out."""
+    with Catalog.anew(ledger) as catalog:
+        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+    spared = held_out(ledger, case, frozenset[str]().union(*selected.values()))
+    left = {shard: tuple(item for item in items if item not in spared) for shard, items in selected.items()}
+    return {shard: items for shard, items in left.items() if items}
+
+
+def removable_by_all(ledger: Ledger, cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
+    """Return the items of live shards that requests remove together, by shard: one entry a row, sorted."""
+    found: dict[str, tuple[str, ...]] = {}
+    for case in cases:
+        for shard, items in removable(ledger, case).items():
+            there = frozenset(found.get(shard, ()))
+            found[shard] = tuple(sorted((*found.get(shard, ()), *(item for item in items if item not in there))))
+    return found
+
+
+def items_of_all(ledger: Ledger, cases: Sequence[Case]) -> frozenset[str]:
+    """Return the digests of the items of live shards that requests remove, those of any of them."""
+    return frozenset(item for case in cases for items in removable(ledger, case).values() for item in items)
+
+
+def lost_with(ledger: Ledger, shards: Collection[str], withdrawn: frozenset[str]) -> frozenset[str]:
+    """Return the items that are nowhere any more once a purge has deleted these shards and the ``withdrawn`` items.
+
+    With those goes every old shard that holds one of the items, whichever request it was withdrawn for.
+    """
+    entries = state_of(ledger.facts()).shards.values()
+    live = {entry.record.digest for entry in entries if entry.live}
+    known = {entry.record.digest for entry in entries}
+    going, staying = set[str](), set[str]()
+    for shard in (each for each in known if ledger.manifest_path(each).is_file()):
+        items = {row.digest for row in shard_rows(ledger, shard)}
+        goes = shard in shards or (shard not in live and not withdrawn.isdisjoint(items))
+        (going if goes else staying).update(items)
+    return withdrawn | (going - staying)

@@ -1,0 +1,183 @@
+"""Putting holds on, and lifting them: on a whole request, or on some of the items there are.
+
+A hold is one fact, ``hold``: the request, why, who said so (a pseudonym), until which day, which items, and whether the
+models that learned from them go on serving. Keys and item digests go to a private file, marks of them into the fact, as
+with a request's selectors. Lifting appends another fact; nothing is taken out.
+
+An execution that runs meanwhile stops before its next step that takes something away.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from disgorge.errors import DisgorgeError
+from disgorge.request.case import DECIDED, Case, HoldTerms, case_of, open_case
+from disgorge.request.held_items import Coverage
+from disgorge.request.holds import Hold, forget_hidden, hold_file, open_holds
+from disgorge.request.particulars import HIDDEN, filing, marked
+from lineage.catalog.catalog import Catalog
+from lineage.private_files import HeldItems, read_private
+from lineage.records import Selector, plain
+from lineage.storage.objects import write_atomically
+from lineage.workspace import Ledger
+
+SERVING = ("keep", "stop")
+"""What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
+:func:`~disgorge.request.hold_serving.settle` does."""
+
+
+def hold_request(
+    ledger: Ledger,
+    request_id: str,
+    *,
+    on: bool,
+    reason: str,
+    by: str | None = None,
+    until: dt.date | None = None,
+    serving: str | None = None,
+    selectors: Sequence[Selector] = (),
+    held_by: str | None = None,
+    held_for: str | None = None,
+) -> tuple[Hold, ...]:
+    """Put a hold on, or lift it, and return the request's open holds as they are then.
+
+    Without ``selectors`` and ``held_by`` it is on all that the request selects; ``held_by`` leaves out what another
+    request holds. What was said of serving by a hold on the same items stays where ``serving`` says nothing. ``by`` is
+    kept as a pseudonym; ``until`` is the first day on which it no longer holds. A closed
+    request's hold can still be lifted. One put on for another reason stands beside those there are, and each ends by
+    itself: ``held_for`` is the reason of the one to lift where there are several; for the same reason its terms are
+    said anew. Raises :class:`DisgorgeError` for a hold on items that covers none, and where there is no such hold to
+    lift.
+    """
+    case = open_case(ledger, request_id) if on else case_of(ledger, request_id)
+    terms = HoldTerms(reason, None, until, serving, marked(ledger, selectors), held_by)
+    body: dict[str, Any] = {"request": request_id, "on": on, "reason": reason}
+    if by is not None:
+        body["by"] = ledger.pseudonym(by)
+    if terms.selectors:
+        body["selectors"] = [plain(selector) for selector in terms.selectors]
+    if held_by is not None:
+        body["held_by"] = held_by
+    if not on:
+        _require_such(case, terms)
+        body |= _which(case, terms, held_for)
+        ledger.append("hold", body)
+        case = case_of(ledger, request_id)
+        forget_hidden(ledger, case, over=bool(case.closed))
+        return open_holds(case)
+    if until is not None and until <= ledger.today():
+        raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
+    body |= {"until": until.isoformat()} if until else {}
+    if said := serving or _said_before(case, terms):
+        body["serving"] = said
+    if held_by is not None:
+        _require_holder(ledger, case, held_by)
+    elif terms.is_partial:
+        body["items"] = _count(ledger, case, selectors)
+    with filing(ledger):
+        _keep(ledger, request_id, terms.selectors, selectors)
+        ledger.append("hold", body)
+    return open_holds(case_of(ledger, request_id))
+
+
+def count_held(ledger: Ledger, hold: Hold) -> int | None:
+    """Return how many different items a hold covers now, None where that is not known any more."""
+    with Coverage(ledger) as coverage:
+        found, unknown = coverage.covered(hold)
+        return None if unknown else len(found)
+
+
+def releases_that_learned(ledger: Ledger, hold: Hold) -> tuple[str, ...]:
+    """Return the live releases with a component that learned from items that a hold covers, by name and alias."""
+    with Coverage(ledger) as coverage:
+        items, _ = coverage.covered(hold)
+    with Catalog.anew(ledger) as catalog:
+        hit = catalog.impact([Selector("item", item) for item in sorted(items)]).releases if items else ()
+    return tuple(f"{each.release.name}@{each.release.alias}" for each in hit if not each.release.contained)
+
+
+def _require_such(case: Case, terms: HoldTerms) -> None:
+    """Raise :class:`DisgorgeError` where there is no hold to lift."""
+    name = case.request.id
+    if terms.is_partial:
+        if not any(each.covers_the_same(terms) for each in case.item_holds):
+            raise DisgorgeError(
+                f"request {name} has no hold on just these items; `disgorge request show {name}` lists its holds"
+            )
+        return
+    if any(not hold.terms.is_partial for hold in open_holds(case)):
+        return
+    if case.item_holds:
+        raise DisgorgeError(
+            f"request {name} is not on hold as a whole, some of its items are; lift that with the options it was put "
+            f"on with (--key, --shard, --item or --held-by), `disgorge request show {name}` lists them"
+        )
+    raise DisgorgeError(f"request {name} is not on hold, so there is nothing to lift; `disgorge request show {name}`")
+
+
+def _which(case: Case, terms: HoldTerms, held_for: str | None) -> dict[str, str]:
+    """Return which hold is lifted, as the fact says it; :class:`DisgorgeError` where that has to be said.
+
+    What packs decided on hold ends when the request is decided anew, or is closed and lifted.
+    """
+    there = [
+        hold
+        for hold in open_holds(case)
+        if hold.terms.covers_the_same(terms) and (case.closed or not hold.terms.reason.startswith(DECIDED))
+    ]
+    reasons = [hold.terms.reason for hold in there]
+    if held_for is not None and held_for not in reasons:
+        raise DisgorgeError(
+            f"request {case.request.id} has no hold for {held_for!r} to lift; there are "
+            f"{', '.join(map(repr, reasons)) or 'none'}"
+        )
+    if held_for is None and len(there) > 1:
+        raise DisgorgeError(
+            f"{len(there)} holds are on the same items of request {case.request.id} "
+            f"({'; '.join(hold.words for hold in there)}), and each ends by itself: say which with --held-for REASON"
+        )
+    return {} if held_for is None else {"of": held_for}
+
+
+def _said_before(case: Case, terms: HoldTerms) -> str | None:
+    """Return what the open hold on the same items says of serving, None if nothing or there is none."""
+    if not terms.is_partial:
+        return case.terms.serving if case.terms is not None else None
+    return next((each.serving for each in case.item_holds if each.covers_the_same(terms)), None)
+
+
+def _require_holder(ledger: Ledger, case: Case, held_by: str) -> None:
+    """Raise :class:`DisgorgeError` unless another request has an open hold whose items can be left out."""
+    other = case_of(ledger, held_by)
+    if held_by == case.request.id or not any(hold.terms.held_by is None for hold in open_holds(other)):
+        raise DisgorgeError(
+            f"request {held_by} holds nothing that {case.request.id} could leave out; `disgorge request show "
+            f"{held_by}` lists its holds"
+        )
+
+
+def _count(ledger: Ledger, case: Case, selectors: Sequence[Selector]) -> int:
+    """Return how many different items a new hold covers; :class:`DisgorgeError` if it is none."""
+    with Coverage(ledger) as coverage:
+        count = len(coverage.selected(selectors))
+    if not count:
+        fields = ", ".join(sorted({selector.field for selector in selectors}))
+        raise DisgorgeError(
+            f"no item there is has all that the hold on {case.request.id} selects by ({fields}); correct it, nothing "
+            f"was put on hold"
+        )
+    return count
+
+
+def _keep(ledger: Ledger, request_id: str, marked: Sequence[Selector], selectors: Sequence[Selector]) -> None:
+    """Add hidden selectors of a hold to the request's private file of them."""
+    hidden = {m.value: s.value for m, s in zip(marked, selectors, strict=True) if s.field in HIDDEN}
+    if not hidden:
+        return
+    path = hold_file(ledger, request_id)
+    kept = read_private(path, HeldItems).selectors if path.exists() else {}
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    body = json.dumps({"selectors": kept | hidden}, ensure_ascii=False).encode()
+    write_atomically(path, body, mode=0o600)

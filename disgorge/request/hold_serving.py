@@ -1,0 +1,183 @@
+"""Taking releases out of service because a hold says so, and serving them again when it does not any more.
+
+What holds want is found anew (:class:`Wanted`) and the releases are brought in line with it,
+so doing it twice is doing it once, and what a kill left undone the next such command does; until then the audit says
+so. Stopping waits for nobody. Serving again waits for its turn, and for everything else that keeps the release out: the
+hold of another request, a removal under way, data that was withdrawn meanwhile. MLflow aliases that people had set
+themselves are taken away with the release's own and not set again: the words name them.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from disgorge.errors import DisgorgeError
+from disgorge.release_places import served_besides, unexplained_besides
+from disgorge.removal.adoption import refuse_what_went_since
+from disgorge.request.case import docket
+from disgorge.request.held_items import Coverage
+from disgorge.tracking.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
+from disgorge.tracking.registry import Registrar
+from disgorge.workspace_lock import turn
+from lineage.errors import LineageError, WorkspaceBusy
+from lineage.ledger.state import State, state_of
+from lineage.records import Composition, Json, Release
+from lineage.shards.add import shard_rows
+from lineage.workspace import Ledger
+
+Facts = list[tuple[str, dict[str, Json]]]
+
+
+class Wanted:
+    """Which compositions open holds want out of service: manifests are read once, and none where no hold says stop.
+
+    ``cases``, ``state`` and ``recorded``, what was taken out of service, are of the same moment.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.cases = docket(ledger)
+        facts = list(ledger.facts())
+        self.recorded = kept_out(facts)
+        self.state = state_of(facts)
+        self._shards: dict[str, frozenset[str]] = {}
+        self._unknown: set[str] = set()
+        if holds := stopping_holds(self.cases):
+            with Coverage(ledger) as coverage:
+                for hold in holds:
+                    items, unknown = coverage.covered(hold)
+                    known = self._shards.get(hold.request, frozenset())
+                    self._shards[hold.request] = known.union(_shards_with(ledger, self.state, items))
+                    self._unknown |= {hold.request} if unknown else set()
+
+    def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:
+        """Return the requests whose holds want a composition out of service.
+
+        One whose items are not known any more counts for the release ``key`` that it stopped before.
+        """
+        found = {request for request, shards in self._shards.items() if learned_from(composition, self.state, shards)}
+        if key is not None and key in self.recorded:
+            found |= self._unknown & self.recorded[key].holds
+        return tuple(sorted(found))
+
+
+@dataclass(slots=True)
+class Settled:
+    """The releases that were stopped and those that are served again, as name@alias, and what people must be told."""
+
+    stopped: list[str] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+
+def settle(ledger: Ledger, registrar: Registrar) -> Settled:
+    """Stop what open holds want out of service, and serve again what only holds that are over kept out."""
+    settled, wanted = Settled(), Wanted(ledger)
+    ended: list[tuple[Key, tuple[str, ...]]] = []
+    for key, entry in wanted.state.releases.items():
+        composition = wanted.state.compositions.get(entry.record.composition)
+        if not entry.live or composition is None:
+            continue
+        by, kept = wanted.by(composition, key), wanted.recorded.get(key, KeptOut())
+        if new := sorted(set(by) - kept.holds):
+            _stop(ledger, registrar, entry.record, new, settled)
+        if kept.holds - set(by):
+            ended.append((key, by))
+    if ended:
+        try:
+            with turn(ledger, then="repeat this command, or `disgorge release serve-again`"):
+                for key, by in ended:
+                    _serve_again(ledger, registrar, key, by, settled)
+        except WorkspaceBusy as busy:
+            names = ", ".join(f"{name}@{alias}" for (name, alias), _ in ended)
+            settled.words.append(f"{names}: not served again yet, {busy}")
+    return settled
+
+
+def _stop(ledger: Ledger, registrar: Registrar, release: Release, by: Sequence[str], settled: Settled) -> None:
+    name, alias = release.name, release.alias
+    registrar.contain(name, alias)
+    others = registrar.stop(release.composition)
+    body = {"name": name, "alias": alias, "hold": True} | ({"aliases": list(others)} if others else {})
+    ledger.append_all([("release-contained", {**body, "request": request}) for request in by])
+    settled.stopped.append(f"{name}@{alias}")
+    settled.words += [
+        f"MLflow's alias {other} served it as well and was taken away; it is not set again when the hold ends"
+        for other in others
+    ]
+    settled.words += [*served_besides(ledger, name, alias), *unexplained_besides(ledger)]
+
+
+def _serve_again(ledger: Ledger, registrar: Registrar, key: Key, by: tuple[str, ...], settled: Settled) -> None:
+    """Serve a release as it is recorded, unless something else keeps it out of service: then say what."""
+    facts = list(ledger.facts())
+    state, kept = state_of(facts), kept_out(facts).get(key, KeptOut())
+    entry, label = state.releases[key], "@".join(key)
+    if not entry.live or not kept.holds:
+        return
+    composition = state.compositions[entry.record.composition]
+    cases = docket(ledger)
+    if by:
+        why = stopped_words(by)
+    elif under_way := sorted(each for each in kept.removals if each in cases and not cases[each].closed):
+        why = f"request {' and '.join(under_way)} contains it"
+    else:
+        why = unfit(ledger, entry.record.name, composition)
+    if why:
+        settled.words.append(f"{label} stays out of service: {why}")
+        return
+    registrar.adopt(*key, composition)
+    ledger.append("release", {"name": key[0], "alias": key[1], "composition": composition.digest})
+    settled.served.append(label)
+    settled.words += [
+        f"MLflow's alias {alias} was taken away with {label} and is not set again; set it if it is needed"
+        for alias in _aliases_taken(ledger, key, entry.seq)
+    ]
+
+
+def unfit(ledger: Ledger, name: str, composition: Composition) -> str:
+    """Say why a composition may not be served again, or nothing: data withdrawn since, parts retired or damaged."""
+    try:
+        refuse_what_went_since(ledger, name, composition)
+        for member in composition.members:
+            ledger.objects.get(member.component)
+    except (DisgorgeError, LineageError) as problem:
+        return str(problem)
+    return ""
+
+
+def release_it(ledger: Ledger, registrar: Registrar, key: Key, composition: Composition) -> tuple[Facts, list[str]]:
+    """Serve a new composition under a name and alias, or only register it where a hold wants it out of service.
+
+    Returns the facts to append, and in words that it is not served.
+    """
+    name, alias = key
+    released: Facts = [("release", {"name": name, "alias": alias, "composition": composition.digest})]
+    by = Wanted(ledger).by(composition, key)
+    if not by:
+        registrar.adopt(name, alias, composition)
+        return released, []
+    registrar.register(name, composition)
+    registrar.contain(name, alias)
+    stops: Facts = [
+        ("release-contained", {"name": name, "alias": alias, "hold": True, "request": request}) for request in by
+    ]
+    words = f"{name}@{alias} is made and not served: {stopped_words(by)}, because it learned from held items"
+    return [*released, *stops], [words]
+
+
+def _aliases_taken(ledger: Ledger, key: Key, since: int) -> list[str]:
+    """Return the MLflow aliases that people had set and that were taken away since a release was made."""
+    taken = [
+        alias
+        for fact in ledger.facts("release-contained")
+        if (fact.body["name"], fact.body["alias"]) == key and fact.seq > since
+        for alias in fact.body.get("aliases", ())
+    ]
+    return list(dict.fromkeys(taken))
+
+
+def _shards_with(ledger: Ledger, state: State, items: Collection[str]) -> Iterator[str]:
+    """Yield the shards, withdrawn ones too, that have one of these items and whose manifest is here."""
+    for digest in {digest for _, digest in state.shards}:
+        if ledger.manifest_path(digest).is_file():
+            if any(row.digest in items for row in shard_rows(ledger, digest)):
+                yield digest

@@ -1,0 +1,127 @@
+"""Near-duplicates of what a request removes: found in every live shard by likeness, and judged by a person.
+
+A copy that was recompressed or reworded has another digest, so no selector and no search by digest finds it.
+Where likenesses were recorded (``disgorge shard add --likeness``) it is found by them. But different items may look
+alike, so nothing is taken away for its looks alone: a request with near-duplicates that nobody has looked at is not
+planned, no item is withdrawn for it and no certificate issued, until a person says of each whether it is the same
+(:mod:`disgorge.request.near.review`).
+
+Not found: copies in shards without likenesses, and what the likeness itself does not survive
+(:mod:`lineage.perceptual_hash`); evidence says how much was looked for, and where nobody could look.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from disgorge.errors import DisgorgeError
+from disgorge.evidence.checks import Near, NearItem
+from disgorge.request.case import Case
+from disgorge.request.forget_list import forgotten_likenesses, likenesses_taken
+from disgorge.request.held_items import removable
+from disgorge.request.near.review import mark_of
+from lineage.activity import activity
+from lineage.catalog.catalog import Catalog
+from lineage.perceptual_hash import distance, near_any
+from lineage.records import Shard
+from lineage.shards.files import check_manifests
+from lineage.storage.manifest import read_likenesses
+from lineage.workspace import Ledger
+
+
+def near_now(ledger: Ledger, case: Case, shards: Collection[Shard], *, besides: Collection[str] = ()) -> Near:
+    """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before.
+
+    ``besides`` are items, by digest, that are removed together with these.
+    """
+    likenesses = forgotten_likenesses(ledger, case) | likenesses_taken(ledger, case)
+    if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
+        likenesses |= recorded_likenesses(ledger, removable(ledger, case))
+    return look(ledger, case, likenesses, besides=besides)
+
+
+def require_judged(near: Near, case: Case) -> None:
+    """Raise :class:`DisgorgeError` if there are near-duplicates that nobody has looked at."""
+    if near.unjudged:
+        raise DisgorgeError(
+            f"near-duplicates of request {case.request.id}: {near.words}; see them with `disgorge request near "
+            f"{case.request.id}`, then remove them too with --same or say with --distinct that they are other items"
+        )
+
+
+def recorded_likenesses(ledger: Ledger, selected: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the likenesses, by item digest, of items of live shards, given by shard digest."""
+    found: dict[str, str] = {}
+    for shard, items in selected.items():
+        wanted = frozenset(items)
+        for digest, likeness in _likenesses(ledger, shard) or ():
+            if likeness is not None and digest in wanted:
+                found[digest] = likeness
+    return found
+
+
+@activity("looking for near-duplicates")
+def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str], *, besides: Collection[str] = ()) -> Near:
+    """Look in every live shard for items near those of ``likenesses``, by item digest, and not among them.
+
+    Nor among ``besides``, which are removed together with them.
+    """
+    if not likenesses:
+        return Near(0)
+    with Catalog.anew(ledger) as catalog:
+        shards = catalog.shards()
+    check_manifests(ledger, shards)
+    found: list[NearItem] = []
+    unseen: list[str] = []
+    for shard in shards:
+        rows = _likenesses(ledger, shard.digest)
+        if rows is None or any(likeness is None for _, likeness in rows):
+            unseen.append(shard.name)
+        others = [
+            (digest, likeness)
+            for digest, likeness in rows or ()
+            if likeness and digest not in likenesses and digest not in besides
+        ]
+        hit = near_any(list(likenesses.values()), [likeness for _, likeness in others])
+        found += [_near(shard.name, *other, likenesses) for other, is_near in zip(others, hit, strict=True) if is_near]
+    judged = [item for item in found if mark_of(ledger, case, item.digest, item.near) in case.distinct]
+    return Near(
+        sought=len(likenesses),
+        unjudged=tuple(item for item in found if item not in judged),
+        distinct=tuple(judged),
+        unseen=tuple(unseen),
+    )
+
+
+def look_for_all(ledger: Ledger, cases: Sequence[Case]) -> Near:
+    """Look for near-duplicates of what was withdrawn for requests, each judged as its own request says."""
+    found = [look(ledger, case, forgotten_likenesses(ledger, case)) for case in cases]
+    if len(found) == 1:
+        return found[0]
+    sought = {item for case in cases for item in forgotten_likenesses(ledger, case)}
+    return Near(
+        sought=len(sought),
+        unjudged=tuple(dict.fromkeys(item for each in found for item in each.unjudged)),
+        distinct=tuple(dict.fromkeys(item for each in found for item in each.distinct)),
+        unseen=tuple(dict.fromkeys(name for each in found for name in each.unseen)),
+    )
+
+
+def recognized(ledger: Ledger, shards: Collection[str], likenesses: Mapping[str, str]) -> frozenset[str]:
+    """Return which removed items the same search finds in the shards they were in: it could have found them."""
+    there = [row for shard in shards for row in _likenesses(ledger, shard) or ()]
+    found = near_any(list(likenesses.values()), [likeness for _, likeness in there])
+    return frozenset(digest for (digest, _), hit in zip(there, found, strict=True) if hit and digest in likenesses)
+
+
+def _near(shard: str, digest: str, likeness: str, wanted: Mapping[str, str]) -> NearItem:
+    removed = sorted(wanted)
+    near = near_any([likeness], [wanted[other] for other in removed])
+    bits = {other: distance(likeness, wanted[other]) or 0 for other, hit in zip(removed, near, strict=True) if hit}
+    to = tuple(sorted(bits, key=lambda other: (bits[other], other)))
+    return NearItem(shard, digest, to, bits[to[0]])
+
+
+def _likenesses(ledger: Ledger, shard: str) -> list[tuple[str, str | None]] | None:
+    """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
+    path = ledger.manifest_path(shard)
+    columns = read_likenesses(path) if path.is_file() else None
+    return None if columns is None else list(zip(*columns, strict=True))

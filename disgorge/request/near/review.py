@@ -1,0 +1,86 @@
+"""What a person says of near-duplicates: the same, and then they are removed too, or other items, and then they stay.
+
+The ledger keeps who said it, why, and a keyed mark for each item, bound to the request and to the removed items it is
+near: a later near-duplicate, or one of other items, is not covered by it. Which items were added is in one private file
+per request, like selectors that identify content; it is erased when the request is closed.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from disgorge.errors import DisgorgeError
+from disgorge.request.case import Case
+from disgorge.request.particulars import private_file
+from lineage.private_files import Added, read_private
+from lineage.storage.objects import remove_asides, write_atomically
+from lineage.workspace import Ledger
+
+
+def mark_of(ledger: Ledger, case: Case, item: str, near: Iterable[str]) -> str:
+    """Return the keyed mark of a near-duplicate, by its digest and those of the removed items it is near."""
+    return ledger.withdrawn_mark(" ".join((case.request.id, item, *sorted(near))))
+
+
+def judge_distinct(
+    ledger: Ledger, case: Case, items: Iterable[tuple[str, Collection[str]]], *, by: str, because: str
+) -> None:
+    """Record that near-duplicates, each with what it is near, are other items; ``by`` is kept as a pseudonym."""
+    _record(ledger, case, sorted({mark_of(ledger, case, *item) for item in items}), same=False, by=by, because=because)
+
+
+def judge_same(ledger: Ledger, case: Case, items: Collection[str], *, by: str, because: str) -> None:
+    """Add near-duplicates, by digest, to what the request removes: it has to be decided and planned again.
+
+    Raises :class:`DisgorgeError` once items were withdrawn: what is to be removed then needs a request of its own.
+    """
+    if case.withdrawn:
+        raise DisgorgeError(
+            f"request {case.request.id} has withdrawn its items already, so nothing can be added to it; file a request "
+            f"for these, carry that out, and resume {case.request.id}"
+        )
+    added = sorted({*included_items(ledger, case), *items})
+    path = _private_file(ledger, case)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(path, json.dumps({"items": added}).encode(), mode=0o600)
+    new = sorted({_included_mark(ledger, case, item) for item in added} - set(case.included))
+    _record(ledger, case, new, same=True, by=by, because=because)
+
+
+def included_items(ledger: Ledger, case: Case) -> tuple[str, ...]:
+    """Return the digests of near-duplicates that were added to a request.
+
+    Raises :class:`DisgorgeError` if the ledger knows of some and their private file is gone.
+    """
+    if not case.included:
+        return ()
+    path = _private_file(ledger, case)
+    kept = read_private(path, Added).items if path.exists() else []
+    known = {_included_mark(ledger, case, item): item for item in kept}
+    if missing := set(case.included) - known.keys():
+        raise DisgorgeError(
+            f"{len(missing)} of the near-duplicates that were added to request {case.request.id} are missing from the "
+            f"workspace's private folder; restore the folder, or deny the request and file it again"
+        )
+    return tuple(sorted(known[mark] for mark in set(case.included)))
+
+
+def forget_included(ledger: Ledger, case: Case) -> None:
+    """Delete the private file of what was added: the request is over. The caller holds the turn."""
+    path = _private_file(ledger, case)
+    path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        remove_asides(path.parent)
+
+
+def _included_mark(ledger: Ledger, case: Case, item: str) -> str:
+    return mark_of(ledger, case, item, ())
+
+
+def _private_file(ledger: Ledger, case: Case) -> Path:
+    return private_file(ledger, "near", case.request.id)
+
+
+def _record(ledger: Ledger, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:
+    body = {"request": case.request.id, "same": same, "marks": marks, "by": ledger.pseudonym(by), "because": because}
+    ledger.append("near-review", body)

@@ -1,0 +1,14 @@
+"""What is deleted in private once a request is over: every list of items that was kept to carry it out."""
+
+from disgorge.request.case import Case
+from disgorge.request.forget_list import forget_lists
+from disgorge.request.holds import forget_hidden
+from disgorge.request.overlap import forget_overlaps
+from lineage.workspace import Ledger
+
+
+def delete_private_lists(ledger: Ledger, case: Case) -> None:
+    """Delete the lists of a request that is over, but those that an open hold or another open request needs."""
+    forget_lists(ledger, case)
+    forget_hidden(ledger, case, over=True)
+    forget_overlaps(ledger, case)

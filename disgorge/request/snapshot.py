@@ -1,0 +1,138 @@
+"""What an audit looks at: the ledger folded once, the manifests read once."""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from disgorge.request.case import Case, docket
+from disgorge.request.holds import is_held
+from lineage.errors import LedgerBroken, LineageError
+from lineage.ledger.state import Entry, State, influences_of, state_of
+from lineage.records import Component, Item, Shard
+from lineage.workspace import Ledger
+from policies.errors import PolicyError
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """That a shard was withdrawn: the place of the fact, for which request, by which plan."""
+
+    seq: int
+    name: str
+    request: str
+    plan: str
+
+
+@dataclass(slots=True)
+class Look:
+    """The workspace as of one day. Everything here is read; only the caches change."""
+
+    ledger: Ledger
+    today: dt.date
+    state: State
+    cases: dict[str, Case]
+    withdrawals: dict[str, Withdrawal]
+    """By shard digest; a shard recorded again stays withdrawn."""
+    known: dict[str, list[Component]]
+    """Every component ever recorded, by digest: two names may share bytes, and then the uses of both count."""
+    _items: dict[str, "tuple[Item, ...] | LineageError"] = field(default_factory=dict)
+    _covered: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, ledger: Ledger, today: dt.date) -> "Look":
+        """Read and check the whole ledger; :class:`LedgerBroken` if it does not hold or cannot be read."""
+        facts = list(ledger.facts())
+        state = state_of(facts)
+        try:
+            cases = docket(ledger, today=today)
+            withdrawals = {
+                fact.body["shard"]: Withdrawal(
+                    fact.seq, fact.body["name"], fact.body.get("request", ""), fact.body.get("plan", "")
+                )
+                for fact in facts
+                if fact.kind == "shard-withdrawn"
+            }
+        except (KeyError, TypeError, ValueError, AttributeError, PolicyError) as problem:
+            first = str(problem).splitlines()[0]
+            raise LedgerBroken(
+                f"a fact about a request has not the form of one ({first}); restore the file as it was before"
+            ) from problem
+        known: defaultdict[str, list[Component]] = defaultdict(list)
+        for entry in state.components.values():
+            known[entry.record.digest].append(entry.record)
+        return cls(ledger, today, state, cases, withdrawals, dict(known))
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the live shards; one content under two names comes twice."""
+        return (entry.record for entry in self.state.shards.values() if entry.live)
+
+    def recorded(self, shard: Shard) -> int:
+        """Return the place of the fact that recorded a shard last."""
+        return self.state.shards[shard.name, shard.digest].seq
+
+    def components(self) -> Iterator[Entry[Component]]:
+        """Yield the live components with the place of the fact that recorded each."""
+        return (entry for entry in self.state.components.values() if entry.live)
+
+    def items(self, shard: str) -> tuple[Item, ...] | LineageError:
+        """Return a shard's manifest, or what is the matter with it."""
+        if shard not in self._items:
+            from lineage.storage.manifest import read_manifest
+
+            try:
+                self._items[shard] = read_manifest(self.ledger.manifest_path(shard))
+            except LineageError as error:
+                self._items[shard] = error
+        return self._items[shard]
+
+    def ways(self, component: Component) -> dict[str, tuple[str, ...]]:
+        """Return every digest that shaped a component, each with the names on the shortest way to it."""
+        found: dict[str, tuple[str, ...]] = {}
+        frontier = [(component, ())]  # type: list[tuple[Component, tuple[str, ...]]]
+        while frontier:
+            further = []
+            for user, way in frontier:
+                for use in influences_of(user):
+                    if use.digest not in found:
+                        found[use.digest] = (*way, f"{user.name} ({use.role.value})")
+                        further += [(source, found[use.digest]) for source in self.known.get(use.digest, ())]
+            frontier = further
+        return found
+
+    def withdrawn_inputs(self, component: Component) -> dict[str, tuple[str, ...]]:
+        """Return the withdrawn shards that shaped a component, each with the way to it."""
+        return {digest: way for digest, way in self.ways(component).items() if digest in self.withdrawals}
+
+    def in_progress(self, entry: Entry[Component], shard: str) -> bool:
+        """Whether an execution still under way, and in time, is going to take this component away.
+
+        That is: the request that withdrew the shard is open and not overdue, its plan names these very bytes, and they
+        were recorded before the shard was withdrawn. What is trained on a shard afterwards has no such excuse.
+        """
+        withdrawal = self.withdrawals[shard]
+        case = self.cases.get(withdrawal.request)
+        if case is None or case.closed or entry.seq > withdrawal.seq:
+            return False
+        if any(is_late(self.cases[request], self.today) for request in case.requests):
+            return False
+        return entry.record.digest in self.planned(withdrawal.plan)
+
+    def planned(self, plan: str) -> frozenset[str]:
+        """Return the digests of components that a plan removes; none if the plan cannot be read."""
+        if plan not in self._covered:
+            self._covered[plan] = self._read_plan(plan)
+        return self._covered[plan]
+
+    def _read_plan(self, plan: str) -> frozenset[str]:
+        try:
+            steps = json.loads(self.ledger.objects.get(plan))["steps"]
+            return frozenset(digest for step in steps for digest in step["detail"].get("components", []))
+        except (LineageError, ValueError, KeyError, TypeError):
+            return frozenset()
+
+
+def is_late(case: Case, today: dt.date) -> bool:
+    """Whether an open case should have been done before ``today``; one on hold as a whole is not late."""
+    return not is_held(case) and case.deadline is not None and today > case.deadline

@@ -1,0 +1,1 @@
+"""The signed statement: the certificate that is issued or refused, the in-toto predicate, signatures."""

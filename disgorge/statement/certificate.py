@@ -1,0 +1,324 @@
+"""The one function that issues a certificate, and refuses.
+
+A certificate says: this request was carried out under this plan, and the evidence required for this guarantee is there
+and passed. It is a function of values anybody can hold, so whoever verifies a report issues it again and compares. It
+collects *every* reason against and raises them together.
+
+Rules: nothing is assumed in the removal's favor. A check that is absent, inconclusive, or without the controls that it
+has to have (:data:`~disgorge.evidence.checks.CONTROLS`) counts as missing; a failed check refuses even where it was not
+required; an unfinished step refuses however good the numbers are. Negative consequence: one spurious failure of an
+optional probe stops a certificate for a bit-exact removal until somebody looks. We prefer that.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from disgorge.errors import CertificateRefused, EnvironmentDiffers
+from disgorge.evidence.checks import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
+from disgorge.statement.limitations import beside_the_record
+from lineage.records import digest_of
+from policies.decision import Decision
+from policies.taxonomy import Guarantee, Outcome, Remedy
+
+if TYPE_CHECKING:  # plan.py reads required_checks from here
+    from disgorge.plan.plan import Plan, Step
+
+ALWAYS = ("lineage-closure", "residue")
+"""No live path from the data, and no copy of it left: asked of every release, a destroyed one too."""
+
+NEEDS_A_MODEL = {
+    Guarantee.APPROXIMATE: ("answers", "membership"),
+    Guarantee.CERTIFIED: ("answers", "bound", "membership"),
+    Guarantee.EXACT: ("answers", "never-trained"),
+}
+"""What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta)."""
+
+AFTER_ADOPTION = frozenset({"residue"})
+"""Checks that look at what :attr:`~disgorge.plan.plan.Action.PURGE` deletes, and so come after the alias moved."""
+
+_CHANGES = frozenset({"drop", "subtract", "retrain"})
+_ADOPT, _CONFIRM, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "confirm", "report", "withdraw", "withdraw-items"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """That the evidence carries the guarantee. Names everything it rests on by digest."""
+
+    request: str
+    plan: str
+    decision: str
+    evidence: str
+    guarantee: Guarantee
+    subjects: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+    required: tuple[str, ...]
+    words: str
+
+
+def required_checks(guarantee: Guarantee, remedies: Iterable[Remedy]) -> tuple[str, ...]:
+    """Return the names of the checks a guarantee requires, given the remedies that are to reach it, sorted.
+
+    A plan that only withdraws leaves no model, so nothing that would look at one is required.
+
+    >>> required_checks(Guarantee.EXACT, [Remedy.DROP, Remedy.RETRAIN])
+    ('answers', 'lineage-closure', 'never-trained', 'residue')
+    >>> required_checks(Guarantee.EXACT, [Remedy.WITHDRAW])
+    ('lineage-closure', 'residue')
+    """
+    chosen = set(remedies)
+    if chosen == {Remedy.WITHDRAW}:
+        return ALWAYS
+    return tuple(sorted({*ALWAYS, *NEEDS_A_MODEL.get(guarantee, ())}))
+
+
+def issue(
+    evidence: Evidence,
+    *,
+    plan: "Plan",
+    decision: Decision,
+    steps_done: Collection[str],
+    guarantee: Guarantee,
+) -> Certificate:
+    """Return the certificate, or raise :class:`CertificateRefused` naming everything that stands against it.
+
+    ``steps_done`` are the ids of the steps whose completion is recorded; the report itself need not be among them.
+    """
+    try:
+        evidence_digest, plan_digest, decision_digest = digest_of(evidence), plan.digest, decision.digest
+    except ValueError as error:  # rfc8785: NaN, infinity, an integer beyond 2**53
+        raise CertificateRefused(
+            f"no certificate for request {plan.request}: a value cannot be recorded exactly ({error}); measure again"
+        ) from error
+    withdrawn = _withdrawn(plan)
+    required = _required(evidence, plan, decision, guarantee)
+    against = [
+        *_against_decision(decision, plan=plan, guarantee=guarantee),
+        *_against_execution(evidence, plan=plan, steps_done=steps_done, guarantee=guarantee),
+        *_against_subjects(evidence, plan=plan, withdrawn=withdrawn),
+        *_against_checks(evidence, plan=plan, required=required, withdrawn=withdrawn),
+    ]
+    if against:
+        raise CertificateRefused(f"no certificate for request {plan.request}: {'; '.join(against)}")
+    subjects = tuple(sorted(evidence.subjects))
+    gone = tuple(name for name in subjects if name not in evidence.after)
+    kept = ", ".join(name for name in subjects if name in evidence.after)
+    words = " ".join(
+        [
+            *([f"Fulfilled only in part: {left_out_words(plan)}."] if plan.left_out else []),
+            *([_together(plan)] if plan.together else []),
+            *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
+            *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
+            *([_without_release(plan)] if not subjects and plan.confirmation is None else []),
+            *([_fulfilled(plan.confirmation)] if plan.confirmation is not None else []),
+            *([beside] if (beside := beside_the_record(evidence)) else []),
+        ]
+    )
+    return Certificate(
+        request=plan.request,
+        plan=plan_digest,
+        decision=decision_digest,
+        evidence=evidence_digest,
+        guarantee=guarantee,
+        subjects=subjects,
+        withdrawn=gone,
+        required=tuple(sorted(required)) if subjects else ("residue",),
+        words=words,
+    )
+
+
+def left_out_words(plan: "Plan") -> str:
+    """Say what stays of the request's items, under which holds."""
+    return "; ".join(each.words for each in plan.left_out)
+
+
+def _together(plan: "Plan") -> str:
+    """Say that a removal was carried out together with others, and how many items of it are this request's."""
+    share = plan.share_of(plan.request)
+    items = share.items if share else 0
+    own = "1 item that went is its own" if items == 1 else f"{items:,} items that went are its own"
+    return f"Carried out together with {', '.join(plan.others)}: {own}."
+
+
+def _without_release(plan: "Plan") -> str:
+    """Say what was done where no release was hit: only data, or components that nothing served."""
+    names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
+    destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
+    items = "items that were removed" if plan.left_out else "items"
+    return f"No recorded model learned from the {items}; they are withdrawn and gone.{destroyed}"
+
+
+def _fulfilled(step: "Step") -> str:
+    """Say what it means that another request's removal covered this one."""
+    return (
+        f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of models, "
+        f"and how that was shown, is in the report on that request, whose statement.json has the SHA-256 "
+        f"{step.detail['statement']}. Nothing of these items was found when this report was signed."
+    )
+
+
+def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:
+    """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
+    required = set(plan.required) - AFTER_ADOPTION
+    found = tuple(checks)
+    against = [*_against_required(found, required, subject=release), *_against_the_rest(found, required, (release,))]
+    if not required:
+        against.append("the plan requires no check at all")
+    if (
+        against
+        and any(check.detail.get("elsewhere") for check in found)
+        and not any(check.verdict == Verdict.FAIL for check in found)
+    ):
+        raise EnvironmentDiffers(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
+    if against:
+        open_to = ("fail", "inconclusive") if plan.utility_floor is not None else ("fail",)
+        lost = all(words.startswith(tuple(f"check utility is {each} " for each in open_to)) for words in against)
+        accept = f"accept the loss with `disgorge request approve {plan.request} {plan.digest[:12]} --by NAME "
+        raise CertificateRefused(
+            f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}; "
+            f"{f'{accept}--accept-utility-loss`' if lost else 'put that right'} and resume, or have it destroyed with "
+            f"`disgorge request plan {' '.join(plan.requests)} --withdraw {release}`"
+        )
+
+
+def _remedies(plan: "Plan") -> list["Step"]:
+    return [step for step in plan.steps if step.action.value in _CHANGES or step.action.value == _WITHDRAW]
+
+
+def _withdrawn(plan: "Plan") -> frozenset[str]:
+    return frozenset(
+        name
+        for step in plan.steps
+        if step.action.value == _WITHDRAW
+        for name in (step.release, step.subject)
+        if name is not None
+    )
+
+
+def _required(evidence: Evidence, plan: "Plan", decision: Decision, guarantee: Guarantee) -> set[str]:
+    """Return what every subject must show: the table, and whatever plan, policy or evidence add to it."""
+    table = required_checks(guarantee, [Remedy(step.action.value) for step in _remedies(plan)])
+    owed = decision.owed.evidence if decision.owed else ()
+    return {*table, *plan.required, *owed, *evidence.required}
+
+
+def _against_decision(decision: Decision, *, plan: "Plan", guarantee: Guarantee) -> Iterator[str]:
+    if guarantee == Guarantee.NONE:
+        yield "a guarantee of none (containment or suppression) never closes a request"
+    if plan.decision != decision.digest:
+        yield "the plan was made for another decision"
+    if decision.request != plan.request:
+        yield f"the decision is about request {decision.request}"
+    if decision.outcome != Outcome.GRANTED or decision.owed is None:
+        yield f"the request is {decision.outcome.value}, not granted"
+    elif guarantee < decision.owed.guarantee:
+        yield f"guarantee {guarantee.label} is weaker than the {decision.owed.guarantee.label} owed"
+
+
+def _against_execution(
+    evidence: Evidence, *, plan: "Plan", steps_done: Collection[str], guarantee: Guarantee
+) -> Iterator[str]:
+    if evidence.plan != plan.digest:
+        yield "the evidence is about another plan"
+    if evidence.request != plan.request:
+        yield f"the evidence is about request {evidence.request}"
+    undone = [step.id for step in plan.steps if step.action.value != _REPORT and step.id not in steps_done]
+    if undone:
+        yield f"steps not done: {', '.join(undone)}"
+    remedies = _remedies(plan)
+    if plan.confirmation is not None:
+        yield from _against_confirmation(plan.confirmation, evidence)
+    elif any(step.action.value == _CONFIRM for step in plan.steps):
+        yield "a plan that confirms another request's removal does nothing else"
+    elif not remedies and not any(step.action.value in (_WITHDRAW_ITEMS, _ADOPT) for step in plan.steps):
+        yield "the plan removes nothing"
+    if guarantee > plan.guarantee:
+        yield f"guarantee {guarantee.label} is stronger than the plan's {plan.guarantee.label}"
+    weak = [step.id for step in remedies if step.action.value != _WITHDRAW and step.guarantee < guarantee]
+    if weak:
+        yield f"steps with a guarantee below {guarantee.label}: {', '.join(weak)}"
+
+
+def _against_confirmation(step: "Step", evidence: Evidence) -> Iterator[str]:
+    """Another request's removal fulfills this one if it took every item, and that removal has a report to point to."""
+    removed, of = step.detail.get("removed"), step.detail.get("of")
+    if not isinstance(removed, int) or isinstance(removed, bool) or removed < 1 or removed != of:
+        yield f"request {step.detail.get('request')} removed {removed} of {of} items"
+    if not re.fullmatch("[0-9a-f]{64}", str(step.detail.get("statement"))):
+        yield "the report on the removal that is said to cover this one is not named by its digest"
+    if evidence.subjects or evidence.before or evidence.after:
+        yield "a plan that confirms another request's removal changes no release"
+
+
+def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[str]) -> Iterator[str]:
+    ends = [*_remedies(plan), *(step for step in plan.steps if step.action.value == _ADOPT)]
+    touched = {step.release for step in ends if step.release is not None}
+    for name in sorted(touched - set(evidence.subjects)):
+        yield f"release {name} is in the plan and not in the evidence"
+    for name in sorted(evidence.subjects):
+        before, after = evidence.before.get(name), evidence.after.get(name)
+        if before is None:
+            yield f"release {name} has no digest from before"
+        if after is None and name not in withdrawn:
+            yield f"release {name} has no digest from after, and no step withdraws it"
+        if after is not None and name in withdrawn:
+            yield f"release {name} was to be withdrawn and is still there"
+        if after is not None and after == before and name in touched:
+            yield f"release {name} is the same composition as before"
+
+
+def _against_checks(
+    evidence: Evidence, *, plan: "Plan", required: set[str], withdrawn: frozenset[str]
+) -> Iterator[str]:
+    for subject in sorted(evidence.subjects):
+        gone = subject in withdrawn and subject not in evidence.after
+        yield from _against_required(evidence.checks, required & set(ALWAYS) if gone else required, subject=subject)
+    if not evidence.subjects:  # nothing was trained on the items: the request itself is what residue is asked of
+        yield from _against_required(evidence.checks, {"residue"}, subject=plan.request)
+    yield from _against_the_rest(evidence.checks, required, evidence.subjects)
+
+
+def _against_required(checks: Iterable[Check], required: Collection[str], *, subject: str) -> Iterator[str]:
+    about = [check for check in checks if check.subject == subject]
+    for name in sorted(required):
+        found = [check for check in about if check.name == name]
+        if not found:
+            yield f"check {name} is missing for {subject}"
+        for check in found:
+            if check.verdict != Verdict.PASS:
+                yield f"check {name} is {check.verdict.value} for {subject}: {check.answer}"
+
+
+def _against_the_rest(checks: Collection[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
+    for check in checks:
+        reported = check.name in required and check.subject in subjects
+        if check.verdict == Verdict.FAIL and not reported:
+            yield f"check {check.name} is fail for {check.subject}: {check.answer}"
+        if check.verdict == Verdict.INCONCLUSIVE and check.detail.get("elsewhere") and not reported:
+            yield f"check {check.name} is inconclusive for {check.subject}: {check.answer}"
+        if check.verdict == Verdict.PASS:
+            yield from _against_controls(check, checks)
+
+
+def _against_controls(check: Check, checks: Collection[Check]) -> Iterator[str]:
+    lost = [control.name for control in check.controls if not control.held]
+    if lost:
+        yield f"check {check.name} claims pass for {check.subject} though its control {', '.join(lost)} did not hold"
+    there = {control.name for control in check.controls}
+    needed = CONTROLS.get(check.name, STATISTICAL)
+    if STAND_IN in there and check.name in RESTS_ON:
+        needed -= {"positive"}
+        if not _passes(RESTS_ON[check.name], check.subject, checks):
+            yield (
+                f"check {check.name} claims pass for {check.subject} because of {RESTS_ON[check.name]}, which does not "
+                "pass"
+            )
+    for kind in sorted(needed - there):
+        yield f"check {check.name} claims pass for {check.subject} without a {kind} control"
+
+
+def _passes(name: str, subject: str, checks: Iterable[Check]) -> bool:
+    """Whether a subject has a check of that name, and every one of them passes."""
+    verdicts = {check.verdict for check in checks if (check.name, check.subject) == (name, subject)}
+    return verdicts == {Verdict.PASS}

@@ -1,0 +1,1 @@
+"""MLflow: the client, the model registry, runs, and served models."""

@@ -1,0 +1,87 @@
+"""A release as MLflow loads it: a pyfunc model from code that reads its components from the workspace.
+
+:mod:`disgorge.tracking.registry` copies this file into every version's artifact, beside ``composition.json``: no
+pickle. The workspace is found by ``DISGORGE_WORKSPACE``, else where the version was registered, else from the current
+folder upwards. Every component's bytes are checked against the digest in the description: a purged one is an error.
+
+::
+
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/digits-tangent@live")
+    model.predict({"image": images})           # class probabilities, (items, classes)
+    model.predict({"count": 4, "seed": 0})     # a generator's samples, (count, ...)
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def items_from(model_input: Any) -> Any:
+    """Return the items of a mapping, or a data frame, from field to an array or column of (items, ...)."""
+    import numpy as np
+
+    from disgorge.method import NOBODY, Items
+    from lineage.errors import BadInput
+
+    columns = dict(model_input.items()) if hasattr(model_input, "items") else None
+    if not columns:
+        raise BadInput('give a mapping or data frame from field to values, for example {"image": images}')
+    arrays = {str(name): np.stack([np.asarray(value) for value in column]) for name, column in columns.items()}
+    sizes = {len(array) for array in arrays.values()}
+    if len(sizes) != 1:
+        raise BadInput(f"every field must have the same number of items, these have {sorted(sizes)}")
+    return Items((NOBODY,) * sizes.pop(), arrays)  # what is asked about is not a recorded item
+
+
+def workspace_of(config: Mapping[str, Any] | None) -> Path:
+    """Return the folder to look for the workspace in."""
+    named = os.environ.get("DISGORGE_WORKSPACE")
+    if named:
+        return Path(named)
+    registered = Path((config or {}).get("workspace", ""))
+    return registered if (registered / ".disgorge").is_dir() else Path.cwd()
+
+
+def release_model() -> Any:
+    """Return the pyfunc model; MLflow is imported here, so that importing this module needs none."""
+    from mlflow.pyfunc.model import PythonModel
+
+    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so that nobody sees it.
+    with warnings.catch_warnings(record=True):
+
+        class ReleaseModel(PythonModel):
+            """A composition, assembled when it is loaded."""
+
+            def load_context(self, context: Any) -> None:
+                """Assemble the composition described beside this code."""
+                from disgorge.training.make import assemble
+                from lineage.records import Composition, restore
+                from lineage.workspace import Ledger
+
+                text = Path(context.artifacts["composition"]).read_text(encoding="utf-8")
+                ledger = Ledger.open(workspace_of(context.model_config))
+                self.model = assemble(ledger, restore(Composition, json.loads(text)))
+
+            # No type hints: MLflow would take them for a schema and turn arrays into lists.
+            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+                """Return class probabilities, or samples where the model is a generator."""
+                if self.model.task == "generate":
+                    return self.model.sample(int(model_input["count"]), seed=int(model_input["seed"]))
+                return self.model.predict(items_from(model_input))
+
+        return ReleaseModel()
+
+
+def offer() -> None:
+    """Give MLflow the model of this file."""
+    from mlflow.models import set_model
+
+    set_model(release_model())
+
+
+if __name__ != "disgorge.tracking.pyfunc":  # MLflow runs its copy of this file under a name of its own
+    offer()

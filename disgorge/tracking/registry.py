@@ -1,0 +1,230 @@
+"""Releases as versions of registered models, served by MLflow without leaving our object store.
+
+A version's artifact is *only the description* of a composition: JSON with digests, and the code that loads it. The
+weights stay in the workspace's object store, so that there is one place to purge; MLflow never holds a copy that
+outlives a removal. The negative consequence: a version answers only where the workspace is, and once its components
+are purged an old version no longer loads, which is the point.
+
+An alias is what people serve. Containing a release takes the alias away, with those that people set by hand on the same
+version or on copies of it; adopting sets it on the new version, and withdrawing destroys versions, model and artifacts.
+Each does nothing when it was done before. Whoever loads a version by its number gets it until the purge.
+"""
+
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
+from lineage.records import Composition, canonical
+from lineage.workspace import Ledger
+
+_FOLDER = "release"
+"""Where in its run a version's artifact is."""
+
+
+class Registrar(Protocol):
+    """What an executor tells a registry."""
+
+    note: str
+    """Why nothing is registered, in words, or an empty string."""
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return the version of this composition, made if there is none."""
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Set the alias to the version of this composition and return that version."""
+
+    def contain(self, release: str, alias: str) -> None:
+        """Take the alias away, so that nothing is served under it."""
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Take every alias away that serves this composition, by digest, of copies too; return them as model@alias."""
+
+    def served(self, release: str) -> dict[str, str]:
+        """Return the digest of the composition served under each alias."""
+
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Destroy a model with all versions; return what could not be destroyed, in words.
+
+        Versions of the compositions to ``keep``, by digest, stay: other aliases serve them.
+        """
+
+
+class Unregistered:
+    """Registers nothing, because MLflow is not installed."""
+
+    note = "not registered: MLflow is not installed (pip install disgorge[mlflow])"
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return no version."""
+        return ""
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Return no version."""
+        return ""
+
+    def contain(self, release: str, alias: str) -> None:
+        """Do nothing."""
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Return no alias."""
+        return ()
+
+    def served(self, release: str) -> dict[str, str]:
+        """Return no alias."""
+        return {}
+
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Return that nothing was left over."""
+        return ()
+
+
+def registry_or_none(ledger: Ledger) -> Registrar:
+    """Return the registry of a workspace, or one that registers nothing and notes why."""
+    return Registry(Store(ledger.workspace)) if installed() else Unregistered()
+
+
+class Registry:
+    """Releases in MLflow's model registry."""
+
+    note = ""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Return the version that holds this composition's description, made if there is none. Sets no alias."""
+        with self.store.client() as client:
+            return self._version(client, release, composition)
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Set the alias to this composition's version in one step, registering it first, and return the version."""
+        with self.store.client() as client:
+            version = self._version(client, release, composition)
+            client.set_registered_model_alias(release, alias, version)
+            return version
+
+    def contain(self, release: str, alias: str) -> None:
+        """Take the alias away. Readers of that alias then get an error, not the old model."""
+        with self.store.client() as client:
+            if alias in self._aliases(client, release):
+                client.delete_registered_model_alias(release, alias)
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Take away the aliases that people set themselves, and those of versions copied to other models."""
+        with self.store.client() as client:
+            copies = {(v.name, str(v.version)) for v in versions_of(client, f"tags.`{COMPOSITION}` = '{composition}'")}
+            stopped = [
+                (name, alias)
+                for name in sorted({name for name, _ in copies})
+                for alias, number in self._aliases(client, name).items()
+                if (name, number) in copies
+            ]
+            for name, alias in stopped:
+                client.delete_registered_model_alias(name, alias)
+            return tuple(f"{name}@{alias}" for name, alias in stopped)
+
+    def served(self, release: str) -> dict[str, str]:
+        """Return the digest of the composition served under each alias; empty for a model nobody registered."""
+        with self.store.client() as client:
+            return {
+                alias: str(client.get_model_version(release, version).tags.get(COMPOSITION, ""))
+                for alias, version in self._aliases(client, release).items()
+            }
+
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Delete versions, each one's own run with its artifacts, and with the last the model; return what is left.
+
+        The run of a version that somebody registered there themselves is theirs, and stays.
+
+        ``keep`` are the digests of compositions that other aliases serve.
+        """
+        left: list[str] = []
+        with self.store.client() as client:
+            kept = 0
+            for version in list(self._versions(client, release)):
+                if version.tags.get(COMPOSITION) in keep:
+                    kept += 1
+                    continue
+                if version.run_id and run_of_release(client, version.run_id) is not None:
+                    left += _destroy(self.store, client, version.run_id)
+                client.delete_model_version(release, version.version)
+            if not kept and self._model(client, release) is not None:
+                client.delete_registered_model(release)
+        return tuple(left)
+
+    def _version(self, client: Any, release: str, composition: Composition) -> str:
+        for version in self._versions(client, release):
+            if version.tags.get(COMPOSITION) == composition.digest:
+                return str(version.version)
+        if self._model(client, release) is None:
+            client.create_registered_model(release)
+        tags = {COMPOSITION: composition.digest, KIND: RELEASE, "disgorge.release": release}
+        run = client.create_run(self.store.experiment(client), run_name=f"release {release}"[:200], tags=tags)
+        run_id = run.info.run_id
+        with tempfile.TemporaryDirectory() as folder:
+            client.log_artifacts(run_id, str(_described(Path(folder), composition, self.store.workspace)), _FOLDER)
+        client.set_terminated(run_id, status="FINISHED")
+        made = client.create_model_version(release, f"runs:/{run_id}/{_FOLDER}", run_id=run_id, tags=tags)
+        return str(made.version)
+
+    def _versions(self, client: Any, release: str) -> Iterator[Any]:
+        if self._model(client, release) is None:
+            return
+        quote = '"' if "'" in release else "'"
+        yield from versions_of(client, f"name = {quote}{release}{quote}")
+
+    def _aliases(self, client: Any, release: str) -> dict[str, str]:
+        model = self._model(client, release)
+        return {} if model is None else {alias: str(version) for alias, version in model.aliases.items()}
+
+    def _model(self, client: Any, release: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return client.get_registered_model(release)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
+    """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
+    import mlflow.pyfunc
+
+    from disgorge.tracking import pyfunc as mlflow_release
+
+    description = folder / "composition.json"
+    description.write_bytes(canonical(composition))
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(mlflow_release.__file__),
+        artifacts={"composition": str(description)},
+        model_config={"workspace": str(workspace.resolve())},
+        pip_requirements=["disgorge"],
+    )
+    return folder / "model"
+
+
+def _destroy(store: Store, client: Any, run_id: str) -> list[str]:
+    """Delete a run and its artifacts physically; return what is left. ``delete_run`` alone only hides it.
+
+    A copy of a workspace deletes nothing in the original, where its old runs point.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    uri = client.get_run(run_id).info.artifact_uri
+    if not store.owns(uri):
+        client.delete_run(run_id)
+        return [f"MLflow run {run_id}: its artifacts are in another workspace ({uri}) and were left there"]
+    repository: Any = get_artifact_repository(uri)
+    try:
+        repository.delete_artifacts()
+        left = [entry.path for entry in repository.list_artifacts()]
+    except (MlflowException, NotImplementedError, OSError) as error:
+        left = [str(error).splitlines()[0]]
+    client.delete_run(run_id)
+    return [f"MLflow run {run_id}: {what} was not deleted; run `mlflow gc --run-ids {run_id}`" for what in left]

@@ -1,0 +1,1 @@
+"""Training jobs: a model file becomes recipes, recipes become components, components a release."""

@@ -1,0 +1,119 @@
+"""The environment that a part was trained in, as far as its bits depend on it.
+
+A recipe is what was asked; an environment is what it ran on: versions of the libraries *that its method uses*, the
+interpreter, the processor, the kernels that torch's libraries took and the variables that steer that choice. Equal
+recipes give equal bits in equal environments. So a finished part is reused only where both are equal, and where bits
+differ in an environment that differs, that is a finding about the machine and none about the removal.
+"""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from disgorge.training.kernels import chosen, in_use, is_unusable, of_libraries
+from lineage.records import Component, Json
+
+DECIDES_BITS = ("machine", "system", "processor", "python", "libraries", "kernels", "variables")
+"""What of an environment may decide bits: where one of these differs, other bits are no finding by themselves."""
+_KNOWN = ("torch", "numpy", "diffusers", "transformers", "scipy")
+"""The libraries whose versions are named where no method is there to say which it uses."""
+
+
+def environment(libraries: Iterable[str] = _KNOWN) -> dict[str, Json]:
+    """Return what this machine is and which of these libraries are installed; loads none of them.
+
+    ``libraries`` are names of modules, of which the first part names the library.
+    """
+    return {
+        "libraries": library_versions(libraries),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "processor": processor(),
+    }
+
+
+def environment_in_use(libraries: Iterable[str]) -> dict[str, Json]:
+    """Return the environment of what was trained in this very process, its kernels read back."""
+    names = tuple(library_versions(libraries))
+    kernels = in_use() if "torch" in names else {}
+    return environment(names) | {"kernels": kernels, "variables": of_libraries(os.environ, names)}
+
+
+def library_versions(modules: Iterable[str]) -> dict[str, str]:
+    """Return the installed versions of the libraries these modules are of, read from metadata without importing."""
+    found: dict[str, str] = {}
+    for name in sorted({module.partition(".")[0] for module in modules}):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def recorded_environment(component: Component) -> dict[str, Json]:
+    """Return the environment a part was made in; of one that an older version recorded, what its recipe tells."""
+    return component.environment or {"libraries": component.recipe.get("libraries", {})}
+
+
+def can_be_reused(component: Component, libraries: Iterable[str]) -> bool:
+    """Whether training a part here would happen in the environment that it was recorded with."""
+    return bool(component.environment) and not unlike_here(component.environment, libraries)
+
+
+def unlike_here(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tuple[str, ...]:
+    """Return, in words, where a recorded environment differs from the one in which a part would be trained here."""
+    names = tuple(library_versions(libraries))
+    return differences(recorded, environment(names) | {"variables": of_libraries(chosen(), names)})
+
+
+def differences(recorded: Mapping[str, Json], here: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return, in words, where one environment differs from the recorded one in what may decide bits.
+
+    >>> differences({"machine": "x86_64"}, {"machine": "aarch64"})
+    ('machine was x86_64 and is aarch64',)
+    >>> differences({"libraries": {"torch": "1"}, "machine": "arm"}, {"libraries": {"torch": "2"}, "machine": "arm"})
+    ('torch was 1 and is 2',)
+    >>> differences({}, {"machine": "x86_64", "kernels": {"aten": "AVX2"}})
+    ('the machine it was trained on was not recorded',)
+    """
+    told = [] if "machine" in recorded or "machine" not in here else ["the machine it was trained on was not recorded"]
+    for name in DECIDES_BITS if not told else ("libraries",):
+        was, now = recorded.get(name), here.get(name)
+        if isinstance(was, dict) and isinstance(now, dict):
+            inner = sorted(now if name == "libraries" else {*was, *now})
+            told += [_changed(each, was.get(each), now.get(each)) for each in inner if was.get(each) != now.get(each)]
+        elif was != now and name in here:
+            told.append(_changed(name, was, now))
+    return tuple(told)
+
+
+def cannot_repeat(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tuple[str, ...]:
+    """Return, in words, why a part cannot be expected to come out bit for bit here; nothing where it can.
+
+    The kernels it was made with are set again before it is made again, and so differ only where they cannot be.
+    """
+    here = {name: value for name, value in environment(libraries).items() if name in ("libraries", "machine", "system")}
+    known = {name: recorded[name] for name in here if name in recorded}
+    told = differences(known, {name: here[name] for name in known})
+    if is_unusable(recorded.get("variables") or {}):
+        told += ("it was made with AVX2 kernels and this processor has no AVX2",)
+    return told
+
+
+def _changed(name: str, was: Json, now: Json) -> str:
+    return f"{name} was {'not recorded' if was is None else was} and is {'not there' if now is None else now}"
+
+
+@cache
+def processor() -> str:
+    """Return the processor's name as the system tells it, ``unknown`` if it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (named[0] if named else platform.processor()) or "unknown"

@@ -1,0 +1,299 @@
+"""Makes models: lays one out, makes the components that are missing, and assembles what answers.
+
+A component whose recipe was carried out before in an environment like this one is taken from the store, not trained
+again: the negative consequence is that a store that lies is believed until the never-trained check re-executes the
+recipe in another process. What a removal leaves alone is taken from the composition by name and digest, whatever its
+recipe or environment.
+"""
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from disgorge.errors import ExecutionFailed
+from disgorge.examination.reexecuted import is_proved
+from disgorge.layout import layout_of, touched_by_removable
+from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, methods, recipe_for
+from disgorge.training.environment import can_be_reused
+from disgorge.training.kernels import steer_this_process
+from disgorge.training.recipe import Job, OnProgress, Runner, unseen
+from lineage.activity import activity
+from lineage.catalog.catalog import Catalog
+from lineage.ledger.state import component_of
+from lineage.records import (
+    Component,
+    Composition,
+    Cost,
+    Json,
+    Member,
+    Role,
+    Shard,
+    Use,
+    digest_of,
+    in_member_order,
+    plain,
+    restore,
+)
+from lineage.storage.objects import load_tensors, sha256_of
+from lineage.workspace import Ledger
+
+NONE: Mapping[str, Component] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A composition with the components it is made of; ``trained`` names those that were not there before."""
+
+    composition: Composition
+    components: tuple[Component, ...]
+    trained: tuple[str, ...]
+
+
+def component_name(release: str, blueprint: str) -> str:
+    """Return the name under which a release's component is recorded."""
+    return f"{release}/{blueprint}"
+
+
+def blueprint_name(release: str, component: str) -> str:
+    """Return the layout's name of a recorded component: the inverse of :func:`component_name`."""
+    return component.removeprefix(f"{release}/")
+
+
+def reference_release(release: str, number: int | str) -> str:
+    """Return the name under which the components of a never-trained reference are recorded."""
+    return f"{release}~reference-{number}"
+
+
+def of_reference(component: str) -> bool:
+    """Whether a component is called as one of a never-trained reference is.
+
+    >>> of_reference(component_name(reference_release("digits", 2), "head")), of_reference("digits/head")
+    (True, False)
+    """
+    return re.search(r"~reference-[0-9]+/", component) is not None
+
+
+def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:
+    """Return the blueprints with the seed moved wherever a removable shard has influence; core parts keep theirs."""
+    blueprints = tuple(blueprints)
+    touched = touched_by_removable(spec, blueprints)
+    moved = []
+    for blueprint in blueprints:
+        if blueprint.name in touched:
+            parameters = blueprint.parameters | {"seed": blueprint.parameters["seed"] + shift}
+            blueprint = replace(blueprint, parameters=parameters)
+        moved.append(blueprint)
+    return tuple(moved)
+
+
+def make(
+    ledger: Ledger,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    shards: Mapping[str, Shard],
+    shift: int = 0,
+    recorded_as: str | None = None,
+    only: Container[str] | None = None,
+    untouched: Mapping[str, Component] = NONE,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    """Make the components of a model that do not exist yet, record each, and return the composition.
+
+    ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
+    the components are recorded under, for references. With ``only``, just the components of those names may be trained,
+    and :class:`ExecutionFailed` says which other one is missing. ``untouched`` are taken as they are, by name. Each
+    component is recorded as soon as it is trained, so a run that was stopped goes on where it was. The composition
+    itself is not released.
+    """
+    blueprints = layout_of(method_named(spec.method), spec, shards)
+    if shift:
+        blueprints = reseeded(blueprints, spec, shift)
+    return _make(
+        ledger, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
+        untouched=untouched, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _make(
+    ledger: Ledger,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    blueprints: tuple[Blueprint, ...],
+    shards: Mapping[str, Shard],
+    recorded_as: str | None = None,
+    only: Container[str] | None = None,
+    untouched: Mapping[str, Component] = NONE,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    method = method_named(spec.method)
+    title = recorded_as or spec.release
+    recorded: dict[str, list[Component]] = {}
+    for each in recordings(ledger).values():
+        for component in each:
+            recorded.setdefault(component.recipe_digest, []).append(component)
+    with Catalog.of(ledger) as catalog:
+        live = {(component.name, component.digest): component for component in catalog.components()}
+    digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
+    components: dict[str, Component] = {}
+    trained: list[str] = []
+
+    def keep(blueprint: Blueprint, component: Component) -> None:
+        last = live.get((component.name, component.digest))
+        if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
+            ledger.append("component", {"component": plain(component)})
+        components[blueprint.name] = component
+        digests["component", blueprint.name] = component.digest
+
+    def finished(name: str, recipe: dict[str, Json]) -> Component | None:
+        """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
+        there = [each for each in recorded.get(digest_of(recipe), ()) if ledger.objects.exists(each.digest)]
+        if only is None or name in only:
+            there = [each for each in there if can_be_reused(each, method.libraries) and is_whole(ledger, each.digest)]
+        return there[-1] if there else None
+
+    for wave in waves(blueprints):
+        jobs: dict[str, tuple[Blueprint, Job]] = {}
+        for blueprint in wave:
+            recipe = recipe_for(method, blueprint, digests, spec)
+            name = component_name(title, blueprint.name)
+            if name in untouched:
+                keep(blueprint, untouched[name])
+            elif (made := finished(name, recipe)) is not None:
+                keep(blueprint, replace(made, name=name))
+            elif only is not None and name not in only:
+                raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
+            else:
+                jobs[name] = (blueprint, Job(name, recipe, blueprint.steps))
+        for done in runner.run([job for _, job in jobs.values()], on_progress=on_progress):
+            blueprint, job = jobs[done.job.name]
+            cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
+            component = Component(
+                done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
+                done.environment,
+            )  # fmt: skip
+            keep(blueprint, component)
+            trained.append(job.name)
+    members = in_member_order(
+        Member(component_name(title, b.name), digests["component", b.name], b.weight) for b in blueprints
+    )
+    composition = Composition(spec.method, plain(spec), members)
+    return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
+
+
+def recordings(ledger: Ledger) -> dict[tuple[str, str], list[Component]]:
+    """Return every component as it was recorded, by name and digest, oldest first.
+
+    The catalog has one record of each; two recipes, or two environments, may make the same bytes.
+    """
+    found: dict[tuple[str, str], list[Component]] = {}
+    for fact in ledger.facts("component"):
+        component = component_of(fact.body["component"])
+        found.setdefault((component.name, component.digest), []).append(component)
+    return found
+
+
+def recording_for_here(
+    component: Component, recorded: Mapping[tuple[str, str], list[Component]], earlier: Mapping[tuple[str, str], bool]
+) -> Component:
+    """Return the recording of a component to make again here: one that was re-executed, else of this environment.
+
+    Where there is neither it is the last one.
+    """
+    found = recorded.get((component.name, component.digest), [component])
+    method = methods().get(found[-1].recipe.get("method", ""))
+    libraries = method.libraries if method else ()
+    last_first = found[::-1]
+    proved = [each for each in last_first if is_proved(each, earlier)]
+    return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
+
+
+def is_whole(ledger: Ledger, component: str) -> bool:
+    """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
+    return sha256_of(ledger.objects.path(component)) == component
+
+
+def remake(
+    ledger: Ledger,
+    spec: ModelSpec,
+    name: str,
+    runner: Runner,
+    *,
+    shards: Mapping[str, Shard],
+    untouched: Mapping[str, Component] = NONE,
+    on_progress: OnProgress = unseen,
+) -> Component:
+    """Train one component of a model on the shards there are, record it and return it; its inputs must exist.
+
+    One that was trained by this recipe before, in an environment like this one, is not trained again.
+    """
+    wanted = blueprint_name(spec.release, name)
+    blueprints = layout_of(method_named(spec.method), spec, shards)
+    needed = ancestry(blueprints, wanted)
+    made = _make(
+        ledger, spec, runner, blueprints=needed, shards=shards, only={name}, untouched=untouched,
+        on_progress=on_progress,
+    )  # fmt: skip
+    return made.components[-1]
+
+
+def ancestry(blueprints: Iterable[Blueprint], name: str) -> tuple[Blueprint, ...]:
+    """Return the blueprint of that name and those it needs, inputs first; :class:`ExecutionFailed` if not laid out."""
+    needed = {name}
+    chosen = []
+    for blueprint in reversed(tuple(blueprints)):
+        if blueprint.name in needed:
+            needed.update(use.name for use in blueprint.inputs if use.of == "component")
+            chosen.append(blueprint)
+    if not chosen or chosen[0].name != name:
+        raise ExecutionFailed(f"the method no longer lays {name} out; plan the request again")
+    return tuple(reversed(chosen))
+
+
+def uses_of(recipe: Mapping[str, Json]) -> tuple[Use, ...]:
+    """Return the uses a recipe names, in its order, without repeats."""
+    return tuple(dict.fromkeys(Use(use["digest"], Role(use["role"])) for use in recipe["uses"]))
+
+
+def waves(blueprints: Iterable[Blueprint]) -> list[list[Blueprint]]:
+    """Return blueprints in groups, each of which needs only components of the groups before it."""
+    depth: dict[str, int] = {}
+    grouped: list[list[Blueprint]] = []
+    for blueprint in blueprints:
+        needs = [depth[use.name] + 1 for use in blueprint.inputs if use.of == "component"]
+        depth[blueprint.name] = max(needs, default=0)
+        while len(grouped) <= depth[blueprint.name]:
+            grouped.append([])
+        grouped[depth[blueprint.name]].append(blueprint)
+    return grouped
+
+
+def spec_of(composition: Composition) -> ModelSpec:
+    """Return the model description a composition was made from."""
+    return restore(ModelSpec, composition.spec)
+
+
+@activity("loading the weights and libraries of a model")
+def assemble(
+    ledger: Ledger, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
+) -> Model:
+    """Return the model a composition describes, its components read from the object store and verified.
+
+    ``kinds`` has the kind of each member by digest; the catalog is asked where it is not given.
+    """
+    spec = spec_of(composition)
+    if kinds is None:
+        with Catalog.of(ledger) as catalog:
+            kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+    steer_this_process()
+    parts = tuple(
+        Part(
+            blueprint_name(title or spec.release, member.name),
+            kinds[member.component],
+            member.weight,
+            load_tensors(ledger.objects.get(member.component)),
+        )
+        for member in composition.members
+    )
+    return method_named(composition.method).assemble(spec, parts)

@@ -1,0 +1,158 @@
+"""Reads MODEL.yaml: a model's description, by which method and from which shards it is trained.
+
+::
+
+    release: digits-classifier      # name in the registry
+    method: tangent_composition
+    core: [core]                    # shards that frozen parts are trained on
+    shards: [alice, bob]            # removable shards
+    evaluate: [held-out]            # shards that are only measured on
+    alias: live                     # optional, as are the lines below
+    seed: 0
+    threads: 1
+    parameters: {epochs: 20}        # the method's own
+
+Whatever the file says that is not understood is refused: an unknown key is a setting somebody believes in. What the
+*method* makes of its parameters it checks itself, when it lays the model out.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from disgorge.errors import BadModel
+from disgorge.method import ModelSpec
+from lineage.records import Json, canonical
+from policies.errors import PolicyError
+from policies.packs.strict_yaml import read_yaml
+
+MOST_THREADS = 256
+"""More than any one machine this trains on has."""
+
+_SHOWN, _LETTERS = 5, 80
+"""Problems that an error names, and letters of each name in it."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_VERSION_LIKE = re.compile(r"v\d+|latest", re.IGNORECASE)
+
+
+class _ModelFile(BaseModel):
+    """The file's fields, as :class:`~disgorge.method.ModelSpec` has them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    release: str
+    method: str = Field(min_length=1)
+    shards: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    core: list[Annotated[str, Field(min_length=1)]] = []
+    evaluate: list[Annotated[str, Field(min_length=1)]] = []
+    alias: str = "live"
+    seed: int = Field(default=0, ge=0, lt=2**52)  # canonical JSON carries it exactly, and a reference's seed too
+    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
+    parameters: dict[str, Any] = {}
+
+    @field_validator("release", "alias")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(
+                f"{value[:_LETTERS]!r} is no name for it; use letters, digits, dots, hyphens and underscores"
+            )
+        return value
+
+    @field_validator("alias")
+    @classmethod
+    def _is_no_version(cls, value: str) -> str:
+        if _VERSION_LIKE.fullmatch(value):
+            raise ValueError(f"{value!r} means a version to the registry; choose another alias, such as live")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _is_json(cls, value: dict[str, Json]) -> dict[str, Json]:
+        for name, inner in value.items():
+            try:
+                _require_json(inner)
+                canonical(inner)
+            except ValueError as problem:  # which rfc8785's errors are
+                raise ValueError(
+                    f"{_named(name)}: {problem}; write numbers, words, lists and mappings of them"
+                ) from None
+        return value
+
+    @model_validator(mode="after")
+    def _names_each_shard_once(self) -> "_ModelFile":
+        seen: dict[str, str] = {}
+        for field in ("core", "shards", "evaluate"):
+            for name in getattr(self, field):
+                if name in seen:
+                    where = f"twice in {field}" if seen[name] == field else f"in {seen[name]} and in {field}"
+                    raise ValueError(f"shard {name[:_LETTERS]!r} is named {where}; name it once")
+                seen[name] = field
+        return self
+
+
+def read_model_file(path: Path | str) -> ModelSpec:
+    """Return the model that a YAML file describes.
+
+    Raises :class:`~disgorge.errors.BadModel` in one line: the file, the field, and what is the matter with it.
+    """
+    path = Path(path)
+    try:
+        value = read_yaml(path, PolicyError)
+    except PolicyError as problem:
+        raise BadModel(str(problem)) from None
+    return model_spec(value, name=str(path))
+
+
+def model_spec(value: Json, *, name: str) -> ModelSpec:
+    """Return the model that plain data describes; ``name`` says in errors where it came from."""
+    if not isinstance(value, dict):
+        raise BadModel(f"{name}: a model is a mapping with the keys {', '.join(_ModelFile.model_fields)}")
+    try:
+        read = _ModelFile.model_validate(value)
+    except ValidationError as error:
+        raise BadModel(f"{name}: {_problems(error)}") from None
+    return ModelSpec(
+        release=read.release,
+        method=read.method,
+        core=tuple(read.core),
+        shards=tuple(read.shards),
+        evaluate=tuple(read.evaluate),
+        alias=read.alias,
+        seed=read.seed,
+        threads=read.threads,
+        parameters=read.parameters,
+    )
+
+
+def _require_json(value: Any) -> None:
+    """Raise ValueError for a value that YAML knows and JSON does not, such as a date."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            _require_json(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _require_json(inner)
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        raise ValueError(f"{str(value)[:_LETTERS]} is a {type(value).__name__}, which JSON has not")
+
+
+def _problems(error: ValidationError) -> str:
+    """Return validation errors on one line: each field and what is wrong with it."""
+    said = []
+    for problem in error.errors(include_url=False, include_context=False):
+        where = ".".join(_named(str(part)) for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            words = f"unknown; take it out or correct its name (known are {', '.join(_ModelFile.model_fields)})"
+        elif problem["type"] == "missing":
+            words = "is missing"
+        said.append(f"{where}: {words}" if where else words)
+    more = [f"and {len(said) - _SHOWN:,} more"] if len(said) > _SHOWN else []
+    return "; ".join([*said[:_SHOWN], *more])
+
+
+def _named(part: str) -> str:
+    return part[:_LETTERS] if part.isprintable() else repr(part[:_LETTERS])

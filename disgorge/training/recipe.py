@@ -1,0 +1,144 @@
+"""Carries recipes out: the one way a component comes to be.
+
+:func:`carry_out` reads what a recipe names by digest, verifies it, trains, and returns canonical bytes. First training,
+retraining, probes' references and never-trained re-execution all go through it, so that "same recipe, same digest" is
+tested by every run. A :class:`Runner` carries many out: in this process, or in fresh ones.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import Protocol
+
+from disgorge.errors import ExecutionFailed
+from disgorge.method import Items, Progress, method_named, no_progress
+from disgorge.training.environment import environment_in_use
+from lineage.records import Json
+from lineage.shards.add import shard_items
+from lineage.storage.objects import load_tensors, save_tensors
+from lineage.workspace import Ledger
+
+
+def read_items(ledger: Ledger, shard: str) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked against its digest."""
+    digests, arrays = shard_items(ledger, shard, verify=True)
+    return Items(tuple(digests), arrays)
+
+
+def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
+    """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
+
+    Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` where another
+    version of the method is installed. Questions (:mod:`disgorge.examination.same_model`) are carried out alike: the
+    result is the answers.
+    """
+    if "questions" in recipe:
+        from disgorge.examination.same_model import answer  # which asks runners, and so imports this module
+
+        return answer(ledger, recipe["questions"])
+    method = method_named(recipe["method"])
+    if method.version != recipe["version"]:
+        raise ExecutionFailed(
+            f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
+        )
+    items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
+    parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
+    with threads(recipe["threads"]):
+        tensors = method.train(recipe["kind"], recipe["parameters"], items, parts, progress=progress)
+    return save_tensors(tensors)
+
+
+def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the modules of libraries that the method of a recipe, or of the model that questions are about, uses."""
+    asked = recipe.get("questions")
+    return method_named(asked[0]["composition"]["method"] if asked else recipe["method"]).libraries
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
+
+    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where nobody
+    loaded it yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
+    and a method that needs no torch need not wait for it.
+    """
+    told = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
+    if told or find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recipe to carry out. ``name`` is for people; ``steps`` lets progress be shown before it starts."""
+
+    name: str
+    recipe: dict[str, Json]
+    steps: int
+    variables: Mapping[str, str] | None = None
+    """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a job came to: the digest of the bytes now in the object store, and the seconds it took.
+
+    ``confined`` says that the process could open nothing but its inputs and installed code; ``environment`` is the one
+    it was done in.
+    """
+
+    job: Job
+    digest: str
+    seconds: float
+    confined: bool = False
+    environment: dict[str, Json] = field(default_factory=dict)
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with (job name, steps done, steps in all)."""
+
+
+def unseen(name: str, done: int, total: int) -> None:
+    """Take progress of a job and show nothing."""
+
+
+class Runner(Protocol):
+    """Carries jobs out: :class:`Here` in this process, :class:`disgorge.training.runners.local.Workers` in others."""
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in any order. Its result is in the object store by then."""
+
+    def close(self) -> None:
+        """Let go of whatever carries the jobs out."""
+
+
+class Here:
+    """Carries jobs out in this process, one after the other. What tests of small models use."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+        """Yield each job as it is done, in the order given."""
+        for job in jobs:
+            start = time.perf_counter()
+            tensors = carry_out(self.ledger, job.recipe, progress=partial(on_progress, job.name))
+            environment = environment_in_use(libraries_of(job.recipe))
+            digest = self.ledger.objects.put(tensors)
+            yield Done(job, digest, time.perf_counter() - start, environment=environment)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""

@@ -1,0 +1,1 @@
+"""Who carries out training jobs: this process, or worker processes."""

@@ -1,0 +1,1 @@
+"""Verification of a report by an outsider: the bundle, its facts, and re-execution."""

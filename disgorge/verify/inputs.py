@@ -1,0 +1,92 @@
+"""What recipes are re-executed from: checks the recipes, and puts retained data and weights where workers read them.
+
+From the bundle where they are attached, else from a workspace. Every item is checked against its digest and every shard
+against its own before anything is trained, so that data nobody recorded cannot slip in.
+"""
+
+from pathlib import Path
+
+from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
+from disgorge.method import method_named
+from disgorge.statement.canonical_json import AGAIN
+from disgorge.statement.statement import RetainedShard
+from disgorge.verify.artifacts import Artefacts
+from lineage.errors import DigestMismatch, LineageError, TooLarge
+from lineage.shards.add import shard_items
+from lineage.storage.size_limits import LIMIT
+from lineage.workspace import Ledger
+
+_RECIPE = {"method", "version", "kind", "parameters", "uses", "threads", "deterministic"}
+_ONCE_TOO = {"device", "libraries"}
+"""Fields that only recipes of now, or only older ones, have."""
+
+
+def check_recipes(artefacts: Artefacts) -> None:
+    """Refuse recipes that nobody recorded whole, or whose method is not installed in their version."""
+    foreign = sorted(note.name for note in artefacts.recipes if set(note.recipe) - _ONCE_TOO != _RECIPE)
+    if foreign:
+        raise InputsMissing(
+            f"{', '.join(foreign)}: no recipe was recorded that can be carried out again, so the removal can be "
+            "verified at level ledger only; ask how these were trained"
+        )
+    for note in artefacts.recipes:
+        if note.recipe["kind"] != note.kind or not isinstance(note.environment.get("libraries", {}), dict):
+            raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
+    for name, version in sorted(
+        {(str(note.recipe["method"]), str(note.recipe["version"])) for note in artefacts.recipes}
+    ):
+        try:
+            installed = method_named(name).version
+        except UnknownMethod as error:
+            raise InputsMissing(f"the recipes cannot be carried out here: {error}") from error
+        if installed != version:
+            raise InputsMissing(f"the recipes want {name} {version}, installed is {installed}; install that version")
+
+
+def furnish(ledger: Ledger, artefacts: Artefacts, workspace: Path | None) -> None:
+    """Put inputs and weights where workers look for them; the shards' items are checked there, by their digests."""
+    source = Ledger.open(workspace) if workspace is not None else None
+    missing = []
+    for shard in artefacts.shards:
+        data = artefacts.inputs.get(shard.digest)
+        if data is None and source is not None and source.content_path(shard.digest).is_file():
+            data = source.content_path(shard.digest).read_bytes()
+        if data is None:
+            known = f", in DVC as {shard.dvc}" if shard.dvc else ""
+            missing.append(f"{shard.name} ({shard.count:,} items, shards/{shard.digest}.parquet{known})")
+            continue
+        path = ledger.content_path(shard.digest)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        _check_items(ledger, shard, signed=shard.digest in artefacts.inputs)
+    if missing:
+        raise InputsMissing(
+            f"the retained data to train from is not in the bundle: {'; '.join(missing)}; ask for a bundle written "
+            "with `disgorge request report REQUEST --with-inputs`, or give the workspace that has it with --workspace "
+            "(after `dvc pull` where DVC has it)"
+        )
+    for note in artefacts.recipes:
+        if note.component in artefacts.weights:
+            ledger.objects.put(artefacts.weights[note.component])
+        elif source is not None and source.objects.exists(note.component):
+            ledger.objects.put(source.objects.get(note.component))
+
+
+def _check_items(ledger: Ledger, shard: RetainedShard, *, signed: bool) -> None:
+    """Check every item of a shard against its digest, and the shard against its own."""
+    try:
+        digests, _ = shard_items(ledger, shard.digest, verify=True, limit=LIMIT if signed else None)
+    except TooLarge as error:
+        raise BundleBroken(
+            f"inputs/{shard.digest}.parquet: unpacks to more than a shard may hold, {LIMIT >> 30} GiB (a bomb?); do "
+            f"not read it, {AGAIN}"
+        ) from error
+    except LineageError as error:
+        words = f"the retained data of {shard.name} is not what its digest says"
+        if signed:
+            raise BundleBroken(f"inputs/{shard.digest}.parquet: {words}; {AGAIN}") from error
+        raise DigestMismatch(
+            f"{words}: shards/{shard.digest}.parquet was changed in the workspace; restore it"
+        ) from error
+    if len(digests) != shard.count:
+        raise BundleBroken(f"inputs.json: {shard.name} has {len(digests)} items, not {shard.count}; {AGAIN}")

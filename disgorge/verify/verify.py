@@ -1,0 +1,223 @@
+"""Verifying a report's bundle, at three levels, each of which includes the one before.
+
+    digests     signatures, every file, canonical records, the certificate issued again
+    ledger      the facts' proofs of inclusion; with a workspace, that they are in its ledger and that no other is
+    reexecute   the recorded recipes run again in fresh processes, and reach the same digests
+
+The first two trust nothing that can be derived again and need neither torch nor the ledger. What they cannot see:
+whether the measurements were made, and whether the ledger was the only one. The third sees what was made, not who says
+so: for that the public key has to come from elsewhere than the bundle. The pages for people (report.html, the PDF) are
+signed as they are; their words are not compared with the evidence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from disgorge.errors import BundleBroken
+from disgorge.evidence.checks import Utility
+from disgorge.examination.utility import headlines
+from disgorge.statement import inclusion
+from disgorge.statement.bundle_zip import read_members
+from disgorge.statement.canonical_json import AGAIN
+from disgorge.statement.signing import Opened, open_envelope
+from disgorge.verify.bundle import STATEMENT, Found, check_bundle
+from lineage.records import Json
+
+if TYPE_CHECKING:
+    from disgorge.request.case import Case
+    from disgorge.statement.predicate import Named
+    from disgorge.training.recipe import OnProgress
+    from disgorge.verify.reexecute import Reexecution
+
+Level = Literal["digests", "ledger", "reexecute"]
+
+GIVEN = "given"
+SELF_ASSERTED = "self-asserted key"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A bundle that holds together.
+
+    ``key_source`` is ``given`` when the caller brought the public key, else ``self-asserted key``: then the bundle is
+    only consistent with itself, and anybody could have signed it. ``warning`` says so in words, "" otherwise.
+    ``level`` is how far it was verified; ``reexecution`` what came of that, where it was asked for.
+    """
+
+    bundle: Path
+    verdict: str
+    request: str
+    plan: str
+    guarantee: str | None
+    words: str
+    subjects: Mapping[str, str]
+    statement: str
+    key_id: str
+    key_source: str
+    checked: tuple[str, ...]
+    level: Level = "digests"
+    reexecution: "Reexecution | None" = None
+    utility: tuple[Utility, ...] = ()
+    """The measure to speak of for every release, before and after."""
+
+    @property
+    def warning(self) -> str:
+        """What a reader must be told before the verdict."""
+        if self.key_source == GIVEN:
+            return ""
+        return (
+            "SELF-ASSERTED KEY: the signature was checked with the key that lies in the bundle, which proves nothing "
+            "about who signed it; get the public key from whoever vouches for the report and verify again with it"
+        )
+
+
+def verify_bundle(
+    bundle: Path,
+    *,
+    public_key: Path | bytes | None = None,
+    level: Level = "digests",
+    workspace: Path | None = None,
+    on_progress: "OnProgress | None" = None,
+) -> Verified:
+    """Check a bundle, its zip or its folder, and return what it says.
+
+    Without ``public_key`` the bundle's own is taken, and the result says so. ``workspace`` is where the ledger, and
+    what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong
+    with it; :class:`~disgorge.errors.InputsMissing` what re-executing lacks.
+    """
+    return verify_members(
+        read_members(bundle),
+        bundle,
+        public_key=public_key,
+        level=level,
+        workspace=workspace,
+        on_progress=on_progress,
+    )
+
+
+def verify_members(
+    members: Mapping[str, bytes],
+    bundle: Path,
+    *,
+    public_key: Path | bytes | None = None,
+    level: Level = "digests",
+    workspace: Path | None = None,
+    on_progress: "OnProgress | None" = None,
+) -> Verified:
+    """Check the members of a bundle; see :func:`verify_bundle`."""
+    public = _key(public_key)
+    opened = open_members(members, bundle, public=public)
+    found = _checked(opened, members)
+    checked = [*found.checked]
+    if level != "digests":
+        checked += _check_ledger(found, members, workspace)
+    again = None
+    if level == "reexecute":
+        from disgorge.training.recipe import unseen
+        from disgorge.verify.reexecute import reexecute
+
+        again = reexecute(found, workspace=workspace, on_progress=on_progress or unseen)
+        checked.append(again.words)
+    return Verified(
+        bundle=bundle,
+        verdict=found.predicate.verdict,
+        request=found.request.id,
+        plan=found.plan.digest,
+        guarantee=found.certificate.guarantee.label if found.certificate else None,
+        words=found.words,
+        subjects=found.subjects,
+        statement=sha256(members[STATEMENT]).hexdigest(),
+        key_id=opened.key_id,
+        key_source=SELF_ASSERTED if public is None else GIVEN,
+        checked=tuple(checked),
+        level=level,
+        reexecution=again,
+        utility=headlines(found.evidence.utility),
+    )
+
+
+def open_members(members: Mapping[str, bytes], bundle: Path, *, public: bytes | None) -> Opened:
+    """Return the statement once its signature holds; ``public`` None takes the bundle's own key."""
+    for name in (STATEMENT, "public.pem"):
+        if name not in members:
+            raise BundleBroken(f"{name} is missing from {bundle}; ask for the whole report")
+    trusted = members["public.pem"] if public is None else public
+    return open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
+
+
+def _checked(opened: Opened, members: Mapping[str, bytes]) -> Found:
+    try:
+        return check_bundle(opened, members)
+    except BundleBroken:
+        raise
+    except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
+        raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
+
+
+def _key(public_key: Path | bytes | None) -> bytes | None:
+    if not isinstance(public_key, Path):
+        return public_key
+    try:
+        return public_key.read_bytes()
+    except OSError as error:
+        raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
+
+
+def _check_ledger(found: Found, members: Mapping[str, bytes], workspace: Path | None) -> list[str]:
+    """Check the proofs of inclusion, and the live ledger where there is one; return what was checked."""
+    head = found.predicate.ledger
+    places = {fact["seq"]: fact["digest"] for fact in found.facts}
+    inclusion.check(members["ledger-proofs.json"], places, head)
+    told = [
+        f"{len(places)} proofs that these facts are in the ledger of {head.size} facts with head {head.digest[:16]}"
+    ]
+    if workspace is not None:
+        told.append(_check_live(found, workspace))
+    return told
+
+
+def _check_live(found: Found, workspace: Path) -> str:
+    """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
+    from disgorge.request.case import docket
+    from lineage.workspace import Ledger
+
+    ledger = Ledger.open(workspace)
+    cases = docket(ledger)
+    chain = inclusion.Chain.of(link.digest for _, link in ledger.journal.lines())
+    check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace))
+    if found.predicate.fulfilled_by is not None:
+        _check_pointed_to(found.predicate.fulfilled_by, workspace, cases)
+    return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
+
+
+def check_continued(
+    head: inclusion.TreeHead,
+    facts: Sequence[Mapping[str, Json]],
+    chain: inclusion.Chain,
+    case: "Case | None",
+    where: str,
+) -> None:
+    """Check that a ledger, ``chain``, goes on from a report's, and had just ``facts`` about the request by then.
+
+    ``case`` is the request as that ledger knows it. :class:`BundleBroken` says which of the two does not hold.
+    """
+    if not 0 < head.size <= len(chain.digests) or chain.digests[head.size - 1] != head.digest:
+        raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
+    if chain.root(head.size) != head.root:
+        raise BundleBroken(f"the ledger in {where} has another Merkle root than the statement names; {AGAIN}")
+    known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
+    if known != [fact["digest"] for fact in facts]:
+        raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")
+
+
+def _check_pointed_to(report: "Named", workspace: Path, cases: "Mapping[str, Case]") -> None:
+    """Check that the workspace has the very report that this one rests on."""
+    told = cases[report.id].report if report.id in cases else None
+    path = workspace / str(told["bundle"]) / STATEMENT if told else None
+    if path is None or not path.is_file():
+        raise BundleBroken(f"the report on {report.id}, on which this one rests, is not in {workspace}; ask for both")
+    if sha256(path.read_bytes()).hexdigest() != report.digest:
+        raise BundleBroken(f"{path} is not the report on {report.id} that this one rests on; {AGAIN}")

@@ -1,0 +1,124 @@
+"""The forget set: the rows of live shards that selectors pick, and what becomes of the shards without them.
+
+Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every row with
+the same bytes counts, in whatever live shard, because a copy left behind would still be the withdrawn item. Items that
+a person added by digest, near-duplicates, are in it beside what selectors pick; items to spare, by digest, are not.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import duckdb
+
+from lineage.errors import BadInput
+from lineage.ledger.state import shard_of
+from lineage.records import SELECTABLE, Selector, ShardChange
+
+_MATCHES = {
+    "item": "i.digest",
+    "key": "i.key",
+    "subject": "i.subject",
+    "source": "coalesce(i.source, s.source)",
+    "license": "coalesce(i.license, s.license)",
+}
+"""What a selector compares; an item that names no source or license has its shard's."""
+
+
+class ForgetSet:
+    """The forget set of some selectors, held in the connection's temporary table ``forget``."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        selectors: Sequence[Selector],
+        also: Collection[str] = (),
+        spare: Collection[str] = (),
+    ):
+        self._connection = connection
+        if not selectors:
+            raise BadInput(f"nothing selected: give at least one of {', '.join(SELECTABLE)}")
+        conditions, values = [], []
+        for field in SELECTABLE:
+            wanted = [selector.value for selector in selectors if selector.field == field]
+            if not wanted:
+                continue
+            if field == "shard":
+                conditions.append(
+                    "(s.name in (select unnest(?::varchar[])) or s.digest in (select unnest(?::varchar[])))"
+                )
+                values.append(wanted)
+            else:
+                conditions.append(f"{_MATCHES[field]} in (select unnest(?::varchar[]))")
+            values.append(wanted)
+        unknown = sorted({selector.field for selector in selectors} - set(SELECTABLE))
+        if unknown:
+            raise BadInput(f"no field {unknown[0]!r} to select by; use one of {', '.join(SELECTABLE)}")
+        self._connection.execute(
+            f"""
+            create or replace temp table forget as
+            with direct as (
+                select distinct i.rowid as row, i.digest
+                from item i join shard s on s.digest = i.shard and s.live
+                where ({" and ".join(conditions)}) or i.digest in (select unnest(?::varchar[]))
+            )
+            select shard, digest, subject, license, rowid in (select row from direct) as direct
+            from item where digest in (select digest from direct)
+            """,
+            [*values, sorted(also)],
+        )
+        if spare:
+            self._connection.execute(
+                "delete from forget where digest in (select unnest(?::varchar[]))", [sorted(spare)]
+            )
+
+    def items(self) -> dict[str, tuple[str, ...]]:
+        """Return the digests of the rows, sorted, by shard digest."""
+        found: dict[str, list[str]] = {}
+        rows = self._connection.execute("select shard, digest from forget order by shard, digest").fetchall()
+        for shard, digest in rows:
+            found.setdefault(shard, []).append(digest)
+        return {shard: tuple(digests) for shard, digests in found.items()}
+
+    def licenses(self) -> tuple[str, ...]:
+        """Return the different licenses of the rows, sorted; a row without its own has its shard's."""
+        rows = self._connection.execute(
+            """
+            select distinct coalesce(forget.license, s.license)
+            from forget join shard s on s.digest = forget.shard and s.live
+            where coalesce(forget.license, s.license) is not null order by 1
+            """
+        ).fetchall()
+        return tuple(license for (license,) in rows)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many different items, how many different subjects, and how many rows only their bytes selected."""
+        sql = "select count(distinct digest), count(distinct subject), count(*) filter (not direct) from forget"
+        items, subjects, duplicates = self._connection.execute(sql).fetchall()[0]
+        return items, subjects, duplicates
+
+    def changes(self) -> tuple[ShardChange, ...]:
+        """Return what becomes of every live shard that holds a row of ``forget``."""
+        rows = self._connection.execute(
+            """
+            with left_over as (
+                select shard, count(*) as n, sha256(unhex(string_agg(digest, '' order by digest))) as digest
+                from item
+                where shard in (select shard from forget) and digest not in (select digest from forget)
+                group by shard
+            )
+            select s.record, count(*), any_value(left_over.n), any_value(left_over.digest)
+            from shard s join forget on forget.shard = s.digest left join left_over on left_over.shard = s.digest
+            where s.live group by s.seq, s.record order by s.seq
+            """
+        ).fetchall()
+        changes = []
+        for record, removed, left, digest in rows:
+            before = shard_of(json.loads(record))
+            after = (
+                replace(before, digest=digest, count=left, derived_from=before.digest, dvc=None, manifest=None)
+                if left
+                else None
+            )
+            changes.append(ShardChange(before, after, removed))
+        return tuple(changes)

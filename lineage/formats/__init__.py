@@ -1,0 +1,1 @@
+"""Readers of data files: CSV, folders, NumPy archives and Parquet become items."""

@@ -1,0 +1,115 @@
+"""Which column of a file plays which part, and what came out of reading it.
+
+Four columns say about an item what training does not read: ``key``, ``subject``, ``source`` and ``license``. Everything
+else is content, unless the caller names the fields. A column that bears one of those four names plays that part
+unasked, so that a person's name does not slip into the content because a flag was forgotten.
+
+>>> Choice(subject="who").settle(["who", "x", "key"], "a.csv")
+Choice(key='key', subject='who', source=None, license=None, fields=('x',))
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lineage.errors import BadInput
+from lineage.storage.content import RESERVED
+
+ROLES = ("key", "subject", "source", "license")
+
+_SHOWN, _LETTERS = 20, 80
+"""Names an error lists, and letters of each."""
+
+MOST_COLUMNS = 4_096
+"""Columns that a file may have: more are one array, and every one costs as much as a file's first."""
+
+Text = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The column for each part; None means there is none. ``fields`` None means all that is left over."""
+
+    key: str | None = None
+    subject: str | None = None
+    source: str | None = None
+    license: str | None = None
+    fields: tuple[str, ...] | None = None
+
+    def settle(self, names: Sequence[str], origin: str) -> "Choice":
+        """Return the choice with every column known to exist; ``names`` are those of the file ``origin``.
+
+        Raises ``BadInput`` for a missing, doubled or reserved name, for too many, and if no content is left.
+        """
+        if len(names) > MOST_COLUMNS:
+            raise BadInput(
+                f"{origin}: has {len(names):,} columns, at most {MOST_COLUMNS:,} are taken; put numbers that belong "
+                "together into one array (NPZ, or a list in Parquet)"
+            )
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
+        if twice:
+            raise BadInput(f"{origin}: {_quoted(twice)} is there more than once; give every column a name of its own")
+        roles = {role: self._column(role, names, origin) for role in ROLES}
+        for name in self.fields or ():
+            if name not in names:
+                raise _missing(origin, name, "--field", names)
+        if roles["subject"] is not None and roles["subject"] in (self.fields or ()):
+            raise BadInput(
+                f"{origin}: '{roles['subject']}' cannot be subject and content; subjects are kept as pseudonyms"
+            )
+        taken = set(roles.values())
+        fields = tuple(name for name in names if name not in taken) if self.fields is None else self.fields
+        if not fields:
+            raise BadInput(f"{origin}: no column is left as content; an item needs something that training reads")
+        for name in fields:
+            if name in RESERVED:
+                raise BadInput(
+                    f"{origin}: content may not be called '{name}'; rename the column or list the fields you want"
+                )
+        return Choice(**roles, fields=fields)
+
+    def roles(self) -> dict[str, str]:
+        """Return the columns that play a part, by part."""
+        return {role: column for role in ROLES if (column := getattr(self, role)) is not None}
+
+    def _column(self, role: str, names: Sequence[str], origin: str) -> str | None:
+        asked: str | None = getattr(self, role)
+        if asked is None:
+            return role if role in names and role not in (self.fields or ()) else None
+        if asked not in names:
+            raise _missing(origin, asked, f"the {role}", names)
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a reader found: content by field, shape (items, ...), and the other parts as text, None where empty.
+
+    ``rows`` says where each item stood ("line 7", a file's name); empty means by number, from 0.
+    """
+
+    origin: str
+    content: dict[str, NDArray[Any]]
+    text: dict[str, Text] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+
+    def where(self, row: int) -> str:
+        """Return how to find an item in the file it came from."""
+        return self.rows[row] if self.rows else f"row {row}"
+
+
+def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInput:
+    return BadInput(f"{origin}: there is no column '{name}' for {what}; it has {_quoted(names)}")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+    return ", ".join(f"'{name}'" if name.isprintable() else repr(name) for name in map(_brief, listed[:_SHOWN])) + more
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}..."

@@ -1,0 +1,108 @@
+"""Items from CSV: a header, then one item a line.
+
+A column is whole numbers (int64), numbers (float64) or text, whichever all its cells agree on; ``007`` is text, since
+as a number it would lose its zeros. The kind is decided per file, so the same line can have another digest in another
+file where its column reads otherwise: use Parquet where that matters.
+"""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.errors import BadInput
+from lineage.formats.columns import Choice, Columns
+from lineage.storage.content import as_text
+from lineage.storage.size_limits import check_items, too_large
+
+_WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+
+
+def read_csv(path: Path, choice: Choice, *, encoding: str, limit: int) -> Columns:
+    """Return the items of a CSV file; raises ``BadInput`` naming the line."""
+    origin = str(path)
+    if path.stat().st_size > limit:
+        raise too_large(origin, path.stat().st_size, limit)
+    header, lines, numbers = _table(_decoded(path, encoding), origin)
+    check_items(origin, len(lines), limit)
+    settled = choice.settle(header, origin)
+    rows = tuple(f"line {number}" for number in numbers)
+    cells = {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    return Columns(
+        origin=origin,
+        content={name: _values(name, cells[name], rows, origin) for name in settled.fields or ()},
+        text={role: tuple(cell or None for cell in cells[name]) for role, name in settled.roles().items()},
+        rows=rows,
+    )
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")  # the byte order mark that some programs put first
+    except LookupError as problem:
+        raise BadInput(f"{path}: '{encoding}' is not an encoding; name one such as utf-8 or latin-1") from problem
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise BadInput(
+            f"{path}: line {line}, byte {problem.start}: not {encoding}; save it as UTF-8 or name its encoding"
+        ) from problem
+    except ValueError as problem:  # UnicodeError among them: codecs differ in what they raise
+        raise BadInput(f"{path}: not {encoding} ({problem}); save it as UTF-8 or name its encoding") from problem
+
+
+def _table(text: str, origin: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return header, rows and the number of the line each row ends on; empty lines hold no item."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[list[str]] = []
+    numbers: list[int] = []
+    try:
+        header = next((line for line in reader if line), [])
+        for line in reader:
+            if not line:
+                continue
+            if len(line) != len(header):
+                raise BadInput(
+                    f"{origin}: line {reader.line_num} has {len(line)} cells, the header has {len(header)}; "
+                    "mend the line, or quote the cell that holds a comma"
+                )
+            lines.append(line)
+            numbers.append(reader.line_num)
+    except csv.Error as problem:
+        raise BadInput(
+            f"{origin}: line {reader.line_num}: not CSV ({problem}); mend the line or use Parquet"
+        ) from problem
+    if not header:
+        raise BadInput(f"{origin}: is empty; the first line names the columns")
+    if "" in header:
+        raise BadInput(f"{origin}: column {header.index('') + 1} has no name; name it in the first line")
+    return header, lines, numbers
+
+
+def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str) -> NDArray[Any]:
+    if any(map(_NUMBER.fullmatch, cells)):
+        odd = [row for row, cell in enumerate(cells) if not _NUMBER.fullmatch(cell)]
+        if odd and all(_NO_NUMBER.fullmatch(cells[row].strip()) for row in odd):
+            told = f"is '{cells[odd[0]]}'" if cells[odd[0]] else "is empty"
+            raise BadInput(
+                f"{origin}: {rows[odd[0]]}: field '{name}' {told} where numbers stand; fill it in or leave it out"
+            )
+        if not odd:
+            return _numbers(cells)
+    return as_text(name, cells)
+
+
+def _numbers(cells: list[str]) -> NDArray[Any]:
+    if all(map(_WHOLE.fullmatch, cells)):
+        whole = [int(cell) for cell in cells]
+        if -(2**63) <= min(whole) and max(whole) < 2**63:
+            return np.array(whole, np.int64)
+    elif not any(_WHOLE.fullmatch(cell) is None and cell.lstrip("+-").isdigit() for cell in cells):
+        return np.array([float(cell) for cell in cells], np.float64)
+    return as_text("", cells)  # numbers that 64 bits cannot hold exactly stay as they are written

@@ -1,0 +1,156 @@
+"""Items from a folder of files: images, ``.npy`` arrays or ``.txt`` texts, one file an item.
+
+The key is the file's path within the folder. If the files lie in sub-folders, the name of the sub-folder is the item's
+``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
+the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels, without their EXIF data.
+
+A folder that somebody sent may hold links: one that leads out of it would take in a file of whoever reads it, and is
+refused, unless it leads into a cache of DVC, which is where DVC's own links lead.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.errors import BadInput, LineageError
+from lineage.formats.columns import Choice, Columns, Text
+from lineage.formats.npz_file import parse_npy
+from lineage.storage.content import as_text
+from lineage.storage.size_limits import too_large
+
+_SUFFIXES = {
+    ".png": "image", ".jpg": "image", ".jpeg": "image", ".bmp": "image", ".gif": "image", ".tif": "image",
+    ".tiff": "image", ".webp": "image", ".pgm": "image", ".ppm": "image", ".npy": "array", ".txt": "text",
+}  # fmt: skip
+_FOR_TRAINING = {"1": "L", "P": "RGB", "PA": "RGBA"}
+"""Modes whose numbers are not brightness (bits, places in a palette), and what they are turned into."""
+
+
+def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
+    """Return the items of a folder; raises ``BadInput`` naming the first file that does not fit."""
+    origin = str(path)
+    try:
+        files = sorted(_files(path, path.resolve()), key=lambda file: file.relative_to(path).as_posix())
+    except RecursionError:
+        raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
+    if not files:
+        raise BadInput(f"{origin}: holds no file; put images, .npy or .txt files in it")
+    kind = _kind(files)
+    keys = [file.relative_to(path).as_posix() for file in files]
+    labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
+    settled = choice.settle(["key", kind, *(["label"] if any(labels) else [])], origin)
+    if any(labels) and not all(labels):
+        raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
+    content = {kind: _texts(files, keys, limit) if kind == "text" else _stacked(files, keys, kind, limit)}
+    if any(labels):
+        content["label"] = as_text("label", labels)
+    text: dict[str, Text] = {}
+    for role, name in settled.roles().items():
+        if name == kind:
+            raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
+        text[role] = tuple(keys if name == "key" else labels)
+    return Columns(origin, {name: content[name] for name in settled.fields or ()}, text, tuple(keys))
+
+
+def _files(path: Path, root: Path) -> Iterator[Path]:
+    """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end.
+
+    The first file of no known kind ends it: ``/`` given by mistake is not walked to its end.
+    """
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
+                raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it is no key; rename the file")
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path), root)
+            elif entry.is_file():
+                if entry.is_symlink() and _leads_out(Path(entry.path), root):
+                    raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
+                if Path(entry.name).suffix.lower() not in _SUFFIXES:
+                    known = ", ".join(_SUFFIXES)
+                    raise BadInput(f"{entry.path}: of no known kind; move it out, {root} may hold {known} files")
+                yield Path(entry.path)
+            else:
+                raise BadInput(f"{entry.path}: neither a file nor a folder of its own; copy in what it stands for")
+
+
+def _leads_out(link: Path, root: Path) -> bool:
+    target = link.resolve()
+    return not target.is_relative_to(root) and ("files", "md5") not in pairwise(target.parts)
+
+
+def _kind(files: list[Path]) -> str:
+    first = _SUFFIXES[files[0].suffix.lower()]
+    for file in files:
+        kind = _SUFFIXES[file.suffix.lower()]
+        if kind != first:
+            raise BadInput(
+                f"{file}: is {kind} where {files[0].name} is {first}; put each kind into a folder of its own"
+            )
+    return first
+
+
+def _stacked(files: list[Path], keys: list[str], kind: str, limit: int) -> NDArray[Any]:
+    """Return the files' arrays in one, shape (items, ...)."""
+    arrays: list[NDArray[Any]] = []
+    for file, key in zip(files, keys, strict=True):
+        if kind == "array" and file.stat().st_size > limit:
+            raise too_large(str(file), file.stat().st_size, limit)
+        array = parse_npy(file.read_bytes(), str(file)) if kind == "array" else _pixels(file, limit)
+        first = arrays[0] if arrays else array
+        if array.shape != first.shape or array.dtype != first.dtype:
+            raise BadInput(
+                f"{file}: is {_told(array)} where {keys[0]} is {_told(first)}; bring all {kind}s to one size and type"
+            )
+        if array.nbytes * (len(arrays) + 1) > limit:
+            raise too_large(f"{file.parent}: up to '{key}'", array.nbytes * (len(arrays) + 1), limit)
+        arrays.append(array)
+    return np.stack(arrays)
+
+
+def _pixels(file: Path, limit: int) -> NDArray[Any]:
+    """Return a picture's pixels, shape (height, width) or (height, width, channels)."""
+    try:
+        from PIL import Image  # read on use: most shards are not folders of pictures
+    except ImportError as problem:
+        raise LineageError(f"{file}: reading pictures needs Pillow; pip install 'disgorge[images]'") from problem
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of size, which is checked here, and of odd metadata, which is not kept
+            with Image.open(file) as picture:
+                needed = picture.width * picture.height * 4  # bytes: no mode kept here has more than four a pixel
+                if needed > limit:
+                    raise too_large(str(file), needed, limit)
+                if getattr(picture, "n_frames", 1) > 1:
+                    raise BadInput(f"{file}: holds several pictures; save each as a file of its own")
+                return np.asarray(picture.convert(_FOR_TRAINING.get(picture.mode, picture.mode)))
+    except BadInput:
+        raise
+    except Exception as problem:  # Pillow's decoders raise nearly anything for a damaged file
+        raise BadInput(f"{file}: not a picture, or a damaged one; replace it or move it out") from problem
+
+
+def _texts(files: list[Path], keys: list[str], limit: int) -> NDArray[Any]:
+    texts, total = [], 0
+    for file in files:
+        total += file.stat().st_size
+        if total > limit:
+            raise too_large(str(file.parent), total, limit)
+        try:
+            texts.append(file.read_bytes().decode("utf-8"))
+        except UnicodeDecodeError as problem:
+            raise BadInput(f"{file}: byte {problem.start} is not UTF-8; save the file as UTF-8") from problem
+    return as_text("text", texts)
+
+
+def _told(array: NDArray[Any]) -> str:
+    return f"{'x'.join(map(str, array.shape))} {array.dtype}"

@@ -1,0 +1,133 @@
+"""Items from Parquet: one row an item; lists of lists of numbers become arrays.
+
+Numbers keep their type. Rows whose lists differ in length are refused, as are types that training could read in more
+than one way (dates, decimals, structs, raw bytes): turn those into numbers or text first.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lineage.errors import BadInput
+from lineage.formats.columns import Choice, Columns, Text
+from lineage.storage.content import as_text
+from lineage.storage.size_limits import check_items, too_large
+
+_BROKEN = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
+_WIDTH = 8
+"""Bytes that a value is counted as: the widest number there is."""
+
+
+def read_parquet(path: Path, choice: Choice, *, limit: int) -> Columns:
+    """Return the items of a Parquet file; raises ``BadInput`` naming the row and the column."""
+    origin = str(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            texts = [column.name for column in file.schema_arrow if _is_text(column.type)]
+            settled = choice.settle(file.schema_arrow.names, origin)
+            needed = _declared(file.metadata)
+            if needed > limit:
+                raise too_large(origin, needed, limit)
+            check_items(origin, file.metadata.num_rows, limit)
+        wanted = [*(settled.fields or ()), *settled.roles().values()]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:  # a repeated text is not repeated in memory
+            table = file.read(columns=list(dict.fromkeys(wanted)))
+        return Columns(
+            origin=origin,
+            content={name: _values(table.column(name), name, origin, limit) for name in settled.fields or ()},
+            text={role: _text(table.column(name), role, origin, limit) for role, name in settled.roles().items()},
+        )
+    except _BROKEN as problem:
+        said = str(problem).splitlines() or [type(problem).__name__]
+        raise BadInput(f"{origin}: not Parquet, or a damaged one ({said[0]}); write it again") from problem
+
+
+def _declared(metadata: Any) -> int:
+    """Return the bytes the file says it unpacks to: encoded pages, and every row of every column at full width.
+
+    The metadata of single columns is not asked: on a damaged footer Arrow ends the process over it, where no exception
+    can be caught. The cost: values of nested columns count as one a row until their pages are read.
+    """
+    total = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        total += group.total_byte_size + group.num_rows * metadata.num_columns * _WIDTH
+    return total
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _values(column: Any, name: str, origin: str, limit: int) -> NDArray[Any]:
+    if pa.types.is_dictionary(column.type) or _is_text(column.type):
+        texts = _texts(column, name, origin, limit)
+        if None in texts:
+            raise _empty(origin, texts.index(None), name)
+        return as_text(name, [text or "" for text in texts])
+    whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if isinstance(whole, pa.ExtensionArray):
+        return _values(pa.chunked_array([whole.storage]), name, origin, limit).reshape(
+            len(whole), *getattr(whole.type, "shape", [-1])
+        )
+    return _numbers(whole, name, origin)
+
+
+def _numbers(whole: Any, name: str, origin: str) -> NDArray[Any]:
+    """Return numbers in lists of equal length, nested to any depth, shape (items, ...)."""
+    items, shape = len(whole), []
+    while True:
+        if whole.null_count:
+            first = pc.index(pc.is_null(whole), True).as_py()
+            raise _empty(origin, first * items // len(whole), name)
+        if not (
+            pa.types.is_list(whole.type)
+            or pa.types.is_large_list(whole.type)
+            or pa.types.is_fixed_size_list(whole.type)
+        ):
+            break
+        lengths = np.asarray(pc.list_value_length(whole))
+        odd = np.flatnonzero(lengths != lengths[:1])
+        if len(odd):
+            row = int(odd[0]) * items // len(whole)
+            raise BadInput(f"{origin}: row {row}: field '{name}' is of another size than row 0; make all items alike")
+        shape.append(int(lengths[0]) if len(lengths) else 0)
+        whole = whole.flatten()
+        if shape[-1] == 0:
+            break
+    if not (pa.types.is_integer(whole.type) or pa.types.is_floating(whole.type) or pa.types.is_boolean(whole.type)):
+        raise BadInput(
+            f"{origin}: field '{name}' is of type {whole.type}; turn it into numbers or text, or leave it out"
+        )
+    return np.asarray(whole.to_numpy(zero_copy_only=False)).reshape(items, *shape)
+
+
+def _text(column: Any, role: str, origin: str, limit: int) -> Text:
+    if pa.types.is_integer(column.type):
+        return tuple(None if value is None else str(value) for value in column.to_pylist())
+    return tuple(text or None for text in _texts(column, role, origin, limit))
+
+
+def _texts(column: Any, name: str, origin: str, limit: int) -> list[str | None]:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not _is_text(kind):
+        raise BadInput(f"{origin}: '{name}' is of type {column.type}; turn it into text or whole numbers")
+    needed = 0
+    for chunk in column.chunks:
+        lengths = (
+            pc.binary_length(chunk.dictionary).take(chunk.indices) if isinstance(chunk, pa.DictionaryArray) else None
+        )
+        needed += (pc.sum(lengths).as_py() or 0) if lengths is not None else chunk.nbytes
+    if needed > limit:
+        raise too_large(origin, needed, limit)
+    texts: list[str | None] = column.to_pylist()
+    return texts
+
+
+def _empty(origin: str, row: int, name: str) -> BadInput:
+    return BadInput(f"{origin}: row {row}: field '{name}' is empty; fill it in or leave the row out")

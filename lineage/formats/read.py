@@ -1,0 +1,143 @@
+r"""Taking files in: Parquet, CSV, NPZ or a folder, each read to the same value or refused in one clear line.
+
+>>> import tempfile
+>>> file = Path(tempfile.mkdtemp()) / "a.csv"
+>>> _ = file.write_text("who,x\nann,1\nbob,2\n")
+>>> taken = read_file(file, subject="who")
+>>> taken.keys, taken.subjects, taken.content["x"].tolist()
+(('0', '1'), ('ann', 'bob'), [1, 2])
+
+Rules kept here:
+
+- nothing is written, and nothing is taken in part: one bad item refuses the file;
+- a person's name stays in this value, in memory: :mod:`lineage.shards.add` turns it into a pseudonym before it stores;
+- without a column for the key, the key is the row's number as text, from 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lineage.errors import BadInput
+from lineage.formats.columns import Choice, Columns
+from lineage.formats.csv_file import read_csv
+from lineage.formats.folder import read_folder
+from lineage.formats.npz_file import read_npz
+from lineage.formats.parquet_file import read_parquet
+from lineage.records import is_unicode
+from lineage.storage.content import Arrays, as_arrays
+from lineage.storage.size_limits import LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Items in the order they came: content by field, shape (items, ...), and what is known of each.
+
+    ``subjects`` are as they were given, not yet pseudonyms. ``rows`` says where each item stood, for messages.
+    """
+
+    origin: str
+    content: Arrays
+    keys: tuple[str, ...]
+    subjects: tuple[str | None, ...]
+    sources: tuple[str | None, ...]
+    licenses: tuple[str | None, ...]
+    rows: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def read_file(
+    path: Path | str,
+    *,
+    key: str | None = None,
+    subject: str | None = None,
+    source: str | None = None,
+    license: str | None = None,
+    fields: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    limit: int = LIMIT,
+) -> Intake:
+    """Return the items of a file or folder.
+
+    ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
+    ``fields`` names the content, else it is all the rest. ``encoding`` is for CSV. ``limit`` is in bytes, unpacked.
+
+    Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
+    """
+    path = Path(path)
+    choice = Choice(key, subject, source, license, None if fields is None else tuple(fields))
+    try:
+        if path.is_dir():
+            return settle(read_folder(path, choice, limit=limit))
+        if not path.exists():
+            raise BadInput(f"{path}: no such file or folder; check the path")
+        match path.suffix.lower():
+            case ".csv":
+                return settle(read_csv(path, choice, encoding=encoding, limit=limit))
+            case ".npz":
+                return settle(read_npz(path, choice, limit=limit))
+            case ".parquet" | ".pq":
+                return settle(read_parquet(path, choice, limit=limit))
+    except (OSError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or "not enough memory"
+        raise BadInput(f"{path}: cannot be read ({reason}); check its rights, or split it") from problem
+    raise BadInput(f"{path}: of no known kind; give a .parquet, .csv or .npz file, or a folder of files")
+
+
+def from_arrays(
+    content: Mapping[str, Any],
+    *,
+    keys: Sequence[str] | None = None,
+    subjects: Sequence[str | None] | None = None,
+    sources: Sequence[str | None] | None = None,
+    licenses: Sequence[str | None] | None = None,
+    origin: str = "arrays",
+) -> Intake:
+    """Return items that are in memory already, under the same checks as a file's."""
+    given = {"key": keys, "subject": subjects, "source": sources, "license": licenses}
+    text = {role: tuple(values) for role, values in given.items() if values is not None}
+    return settle(Columns(origin, {name: np.asarray(values) for name, values in content.items()}, text))
+
+
+def settle(columns: Columns) -> Intake:
+    """Return what a reader found as items; ``BadInput`` for none, for NaN, and for an item without a key."""
+    try:
+        content = as_arrays(columns.content)
+    except BadInput as problem:
+        raise BadInput(f"{columns.origin}: {problem}") from problem
+    items = len(next(iter(content.values())))
+    if not items:
+        raise BadInput(f"{columns.origin}: holds no item; a shard needs at least one")
+    for role, values in columns.text.items():
+        if len(values) != items:
+            raise BadInput(f"{columns.origin}: {len(values)} values of {role} for {items} items; give one an item")
+        for row, value in enumerate(values):
+            if isinstance(value, str) and not is_unicode(value):
+                raise BadInput(f"{columns.origin}: {columns.where(row)}: the {role} is not Unicode; write it as UTF-8")
+    for name, array in content.items():
+        if array.dtype.kind == "f":
+            finite = np.isfinite(array).reshape(items, -1).all(axis=1)
+            if not finite.all():
+                bad = np.flatnonzero(~finite)
+                raise BadInput(
+                    f"{columns.origin}: {columns.where(int(bad[0]))}: field '{name}' is NaN or infinite "
+                    f"({len(bad)} of {items} items); mend the values or leave the items out"
+                )
+    nothing = (None,) * items
+    keys = columns.text.get("key", tuple(str(row) for row in range(items)))
+    if None in keys:
+        raise BadInput(f"{columns.origin}: {columns.where(keys.index(None))} has no key; give every item one")
+    return Intake(
+        origin=columns.origin,
+        content=content,
+        keys=tuple(str(key) for key in keys),
+        subjects=columns.text.get("subject", nothing),
+        sources=columns.text.get("source", nothing),
+        licenses=columns.text.get("license", nothing),
+        rows=tuple(columns.where(row) for row in range(items)),
+    )

@@ -1,0 +1,327 @@
+"""The file that holds the chain: reading it whole or from its end, appending to it, and what can have happened to it.
+
+An append is acknowledged when ``head.json`` names its last fact. So what a crash leaves behind can be told from what
+somebody did: a damaged line after the acknowledged head is *torn*, and can be set aside; any other damage is an edit, a
+reordering or a cut, and only a copy of the file helps.
+
+Order of an append: the new ``head.json`` aside, then the lines, fsync, then the rename. A full disk is met before or
+during the second step, and the file is cut back to its old size. The cost: whole lines after the acknowledged head,
+left by a crash between fsync and rename, count as facts, although nobody was told that they were recorded.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
+from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
+from lineage.records import canonical
+from lineage.storage.objects import sync_folder, write_atomically, written_aside
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
+_FIRST_TRY, _LAST_TRY = 0.008, 0.0005  # seconds between tries for a lock: at first, and of whoever waited long
+_HALVED_IN = 0.1  # seconds of waiting after which tries come twice as often: a few appends
+_STUCK = 5.0  # seconds after which somebody is stuck rather than busy, and trying hard only wastes a core
+_BLOCK = 1 << 16  # bytes read at a time from the end: some hundred facts
+
+
+def acquire_in_turn(lock: "FileLock", seconds: float) -> None:
+    """Acquire a lock within so many seconds, or raise ``filelock.Timeout``.
+
+    Whoever tries at the right moment gets it, so those who have waited longer try more often: among eight writers
+    that all try alike, one in a hundred waits thirty turns.
+    """
+    from filelock import Timeout
+
+    began = time.monotonic()
+    while True:
+        waited = time.monotonic() - began
+        often = max(_LAST_TRY, _FIRST_TRY * 0.5 ** (waited / _HALVED_IN)) if waited < _STUCK else _HALVED_IN
+        try:
+            lock.acquire(timeout=max(0.0, min(_HALVED_IN / 2, seconds - waited)), poll_interval=often)
+            return
+        except Timeout:
+            if time.monotonic() - began >= seconds:
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last acknowledged fact."""
+
+    seq: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """Lines that were checked before, and the SHA-256 of all their bytes: an edit in their middle changes it."""
+
+    size: int = 0
+    digest: bytes = b""
+    lines: tuple[tuple[bytes, Link], ...] = ()
+
+    def begins(self, data: bytes) -> bool:
+        """Whether ``data`` still begins with these very bytes."""
+        return bool(self.lines) and hashlib.sha256(memoryview(data)[: self.size]).digest() == self.digest
+
+
+class Journal:
+    """``ledger.jsonl``, ``head.json`` and ``ledger.lock`` in one folder."""
+
+    def __init__(self, home: Path, *, lock_seconds: float = LOCK_SECONDS):
+        self.file = home / "ledger.jsonl"
+        self.head_file = home / "head.json"
+        self._lock_seconds = lock_seconds
+        self._lock: FileLock | None = None
+        self._known = _Prefix()
+
+    def create(self, first: Fact) -> None:
+        """Write the first fact."""
+        write_atomically(self.file, encode(first) + b"\n")
+        write_atomically(self.head_file, _head_bytes(first))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the workspace's lock; :class:`~lineage.errors.WorkspaceBusy` if another process keeps it."""
+        from filelock import FileLock, Timeout  # read on use: readers take no lock
+
+        self._lock = lock = self._lock or FileLock(self.file.with_suffix(".lock"), timeout=self._lock_seconds)
+        try:
+            acquire_in_turn(lock, self._lock_seconds)
+        except Timeout:
+            raise WorkspaceBusy(
+                f"{lock.lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
+                "changed, wait for it to end and repeat"
+            ) from None
+        except OSError as problem:
+            raise LineageError(f"{lock.lock_file}: cannot be locked ({problem.strerror}); is it writable?") from problem
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def lines(self) -> list[tuple[bytes, Link]]:
+        """Return every line with its link, the whole chain checked against itself and the acknowledged head."""
+        head, data = self._read_all()
+        return self._checked(head, data)
+
+    def tail(self) -> Link:
+        """Return the link of the last line, checked by itself and against the acknowledged head."""
+        head, line = self._read_last()
+        link = read_link(line)
+        if link is None or not is_whole(line, link):
+            return self.lines()[-1][1]  # which says what is wrong, and where
+        if link.seq > head.seq:  # a crash came between append and rename: look at all of it
+            return self.lines()[-1][1]
+        self._compare(head, link)
+        return link
+
+    def append(self, make: Callable[[Link], Sequence[Fact]]) -> tuple[Fact, ...]:
+        """Append what ``make`` returns for the last link; on any failure the file is as it was."""
+        with self.writing():
+            last = self.tail()
+            if last.seq > self._head().seq:
+                write_atomically(self.head_file, _head_bytes(last))
+            facts = tuple(make(last))
+            lines = b"".join(encode(fact) + b"\n" for fact in facts)
+            try:
+                with written_aside(self.head_file, _head_bytes(facts[-1])) as aside:
+                    self._extend(lines, acknowledge=aside, head=facts[-1])
+            except OSError as problem:
+                raise LineageError(
+                    f"{self.file}: nothing was recorded ({problem.strerror}); make room on the disk and repeat"
+                ) from problem
+        return facts
+
+    def set_aside_torn_line(self) -> Path | None:
+        """Move what a crash left after the acknowledged head into ``ledger.torn-<n>`` and return that path.
+
+        Returns None if no line is torn. Raises :class:`~lineage.errors.LedgerBroken` if acknowledged facts are damaged.
+        """
+        with self.writing():
+            head, data = self._read_all()
+            cut = 0
+            for _ in range(head.seq):
+                cut = data.find(b"\n", cut) + 1 or len(data)
+            self._checked(head, data[:cut])
+            with suppress(LedgerBroken):
+                self._checked(head, data)
+                return None
+            return self._set_aside("torn", data[cut:], cut=cut)
+
+    def accept_loss(
+        self, keep: Callable[[Sequence[bytes]], int], make: Callable[[Link, Head], Fact]
+    ) -> tuple[Fact, Path | None]:
+        """Go on without acknowledged lines that are gone from the end; return the fact that says so.
+
+        ``keep`` returns how many of the lines that are there stay; what follows them is moved into ``ledger.lost-<n>``,
+        whose path is returned too, None if nothing does. ``make`` returns the fact for the last link that stays and the
+        head that was acknowledged. Raises :class:`~lineage.errors.LedgerBroken` for any other damage, and
+        :class:`~lineage.errors.LineageError` if nothing is lost.
+        """
+        with self.writing():
+            head, data = self._read_all()
+            lines = data.split(b"\n")[:-1]
+            if len(lines) >= head.seq:
+                self._checked(head, data)
+                raise LineageError(f"{self.file}: no fact is lost; it holds the {head.seq} that were recorded")
+            if not lines:
+                raise LedgerBroken(f"{self.file}: holds no whole fact, so there is nothing to go on from; {RESTORE}")
+            last = read_link(lines[-1])
+            there = Head(len(lines), last.digest if last else "")
+            checked = self._checked(there, b"".join(line + b"\n" for line in lines))
+            kept = keep(lines)
+            size = sum(len(line) + 1 for line in lines[:kept])
+            fact = make(checked[kept - 1][1], head)
+            aside = self._set_aside("lost", data[size:], cut=size) if data[size:] else None
+            with written_aside(self.head_file, _head_bytes(fact)) as acknowledged:
+                self._extend(encode(fact) + b"\n", acknowledge=acknowledged, head=fact)
+            return fact, aside
+
+    def _set_aside(self, name: str, data: bytes, *, cut: int) -> Path:
+        """Keep the end of the file in ``ledger.<name>-<n>``, cut it off at ``cut``, and return that path."""
+        number = 1
+        while (aside := self.file.with_name(f"ledger.{name}-{number}")).exists():
+            number += 1
+        write_atomically(aside, data)
+        with self.file.open("rb+") as file:
+            file.truncate(cut)
+            os.fsync(file.fileno())
+        return aside
+
+    def _extend(self, lines: bytes, *, acknowledge: Path, head: Fact) -> None:
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
+                os.replace(acknowledge, self.head_file)
+            except BaseException:  # Ctrl-C too: a half-written line would stop every reader
+                if self._head().digest != head.digest:
+                    os.ftruncate(descriptor, size)
+                    os.fsync(descriptor)
+                raise
+        finally:
+            os.close(descriptor)
+        sync_folder(self.file.parent)
+
+    def _head(self) -> Head:
+        try:
+            value = json.loads(self.head_file.read_bytes())
+            return Head(int(value["seq"]), str(value["digest"]))
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise LedgerBroken(f"{self.head_file}: missing or damaged; {RESTORE}") from problem
+
+    def _read_all(self) -> tuple[Head, bytes]:
+        """Return the head and then the file, which holds at least what the head acknowledges."""
+        head, data = self._head(), self._bytes()
+        if not data.endswith(b"\n"):
+            self._wait_for_writer()
+            head, data = self._head(), self._bytes()
+        return head, data
+
+    def _read_last(self) -> tuple[Head, bytes]:
+        """Return the head and the last line, without its newline; an empty line if the file does not end in one."""
+        head, line = self._head(), next(self._lines_from_end(), b"")
+        if not line:
+            self._wait_for_writer()
+            head, line = self._head(), next(self._lines_from_end(), b"")
+        return head, line
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.file.read_bytes()
+        except OSError as problem:
+            raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
+
+    def _lines_from_end(self) -> Iterator[bytes]:
+        """Yield lines from the last on; what follows the last newline comes first, unless there is nothing."""
+        try:
+            with self.file.open("rb") as file:
+                start, rest = file.seek(0, os.SEEK_END), b""
+                ended = False
+                while start > 0:
+                    block = min(_BLOCK, start)
+                    start = file.seek(start - block)
+                    rest = file.read(block) + rest
+                    if not ended:
+                        if not rest.endswith(b"\n"):
+                            return
+                        rest, ended = rest[:-1], True
+                    *lines, _ = reversed(rest.split(b"\n"))
+                    rest = rest[: len(rest) - sum(len(line) + 1 for line in lines)]
+                    yield from lines
+                if ended:
+                    yield rest
+        except OSError as problem:
+            raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
+
+    def _wait_for_writer(self) -> None:
+        """Let a writer that may be in the middle of an append finish."""
+        try:
+            with self.writing():
+                return
+        except WorkspaceBusy:
+            raise
+        except LineageError:
+            time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
+
+    def _checked(self, head: Head, data: bytes) -> list[tuple[bytes, Link]]:
+        """Check the lines of ``data``; those that this object checked before are only hashed, as one piece."""
+        checked = list(self._known.lines) if self._known.begins(data) else []
+        after: Link | None = checked[-1][1] if checked else None
+        lines = data[self._known.size if checked else 0 :].split(b"\n")
+        torn = lines.pop() != b""
+        if 0 < head.seq <= len(checked):
+            self._compare(head, checked[head.seq - 1][1])
+        for number, line in enumerate(lines, start=len(checked) + 1):
+            try:
+                after = check_line(line, number=number, after=after, where=str(self.file))
+            except LedgerBroken:
+                if number > head.seq:
+                    raise self._torn(number) from None
+                raise
+            if number == head.seq:
+                self._compare(head, after)
+            checked.append((line, after))
+        if len(checked) < head.seq:
+            raise LedgerBroken(
+                f"{self.file}: ends after line {len(checked)}, but {head.seq} facts were recorded: it was cut; "
+                f"{RESTORE}{GO_ON}"
+            )
+        if torn:
+            raise self._torn(len(checked) + 1)
+        self._known = _Prefix(len(data), hashlib.sha256(data).digest(), tuple(checked))
+        return checked
+
+    def _compare(self, head: Head, link: Link) -> None:
+        if link.seq < head.seq:
+            raise LedgerBroken(
+                f"{self.file}: ends after line {link.seq}, but {head.seq} facts were recorded: it was cut; "
+                f"{RESTORE}{GO_ON}"
+            )
+        if link.digest != head.digest:
+            raise LedgerBroken(
+                f"{self.file}: line {head.seq} is not the fact that {self.head_file.name} remembers: it was rewritten; "
+                f"{RESTORE}"
+            )
+
+    def _torn(self, number: int) -> LedgerBroken:
+        return LedgerBroken(f"{self.file}: line {number} is torn, an append was interrupted; {REPAIR}")
+
+
+def _head_bytes(fact: Fact | Link) -> bytes:
+    return canonical({"digest": fact.digest, "seq": fact.seq}) + b"\n"

@@ -1,0 +1,1 @@
+"""Shards: added from files, validated, cut when items are withdrawn."""

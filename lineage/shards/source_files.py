@@ -1,0 +1,123 @@
+"""Which file or folder a shard was read from, kept in private, so that a removal can say that it is still there.
+
+A file that a shard was read from is the user's own: nothing here deletes it. But it goes on holding what is withdrawn
+from the shard, and DVC may track it. So its path, its size and SHA-256 are kept when the shard is added. A path may
+name a person and a digest identifies content; both stay in ``private/sources``, one file a shard.
+
+A shard that was cut is read from nowhere: what it was cut from is asked. Negative consequences: a copy under another
+path is not known, nor is a file from which some of it was taken out; what is read is hashed once more; and what is
+remembered stays until somebody clears the private folder.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.dvc.repo import tracked_hash
+from lineage.dvc.storage import md5_of
+from lineage.errors import BadInput, LineageError
+from lineage.ledger.state import cut_from, state_of
+from lineage.storage.objects import sha256_of, write_atomically
+from lineage.workspace import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
+
+    ``md5`` is the name DVC keeps a single file under.
+    """
+
+    path: Path
+    files: tuple[tuple[str, int, str], ...]
+    md5: str | None
+
+    @classmethod
+    def of(cls, path: Path) -> "Source":
+        """Return a file or folder as it is now; raises ``BadInput`` if it cannot be read any more."""
+        here = path.absolute()
+        try:
+            alone = here.is_file()
+            names = [""] if alone else list(_names(here))
+            files = tuple((name, (here / name).stat().st_size, sha256_of(here / name)) for name in names)
+            return cls(here, files, md5_of(here) if alone else None)
+        except OSError as problem:
+            raise BadInput(f"{path}: cannot be read a second time ({problem.strerror}); repeat") from problem
+
+    def still(self) -> int:
+        """Return how many of its files are where they were, with the bytes they had. What cannot be read is not."""
+        return sum(_is_same(self.path / name, size, digest) for name, size, digest in self.files)
+
+    def is_tracked(self) -> bool:
+        """Whether DVC tracks it with these bytes, whether they lie in the workspace or not."""
+        try:
+            return self.md5 is not None and tracked_hash(self.path) == self.md5
+        except LineageError:
+            return False  # what DVC wrote is damaged, or DVC is not installed
+
+
+@contextmanager
+def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[None]:
+    """Keep where a shard is read from, None for nowhere, unless the block that records it fails.
+
+    Read from several places, one after the other, it has them all.
+    """
+    if source is None:
+        yield
+        return
+    file = _file(ledger, shard)
+    fresh = not file.exists()
+    known = [each for each in _read(ledger, shard) if each.path != source.path]
+    told = [{"path": str(each.path), "files": each.files, "md5": each.md5} for each in (*known, source)]
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    write_atomically(file, json.dumps(told).encode(), mode=0o600)
+    try:
+        yield
+    except BaseException:
+        if fresh:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def sources_of(ledger: Ledger, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
+    """Yield name and source of these shards, and of those they were cut from; each source once."""
+    entries = state_of(ledger.facts("shard", "shard-withdrawn")).shards.values()
+    names = {entry.record.digest: entry.record.name for entry in entries}
+    for digest in cut_from((entry.record for entry in entries), shards):
+        if digest in names:
+            yield from ((names[digest], source) for source in _read(ledger, digest))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the files that reading a folder takes in: none whose name, or a folder's on the way, begins with a dot."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix()
+
+
+def _is_same(path: Path, size: int, digest: str) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == size and sha256_of(path) == digest
+    except OSError:
+        return False
+
+
+def _file(ledger: Ledger, shard: str) -> Path:
+    return ledger.home / "private" / "sources" / f"{shard}.json"
+
+
+def _read(ledger: Ledger, shard: str) -> list[Source]:
+    path = _file(ledger, shard)
+    try:
+        told = json.loads(path.read_bytes())
+        return [Source(Path(e["path"]), tuple((n, s, d) for n, s, d in e["files"]), e["md5"]) for e in told]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise LineageError(
+            f"{path}: cannot be read, so where a shard was read from is not known; restore the private folder, or "
+            "delete the file to go on without"
+        ) from problem

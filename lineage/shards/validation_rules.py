@@ -1,0 +1,55 @@
+"""Validation rules that a caller adds to those of :mod:`lineage.shards.expectations`, which every shard must pass.
+
+>>> Rules(ranges={"image": (0.0, 16.0)}).describe()
+{'ranges': {'image': [0.0, 16.0]}, 'values': {}, 'license_required': False, 'more': []}
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lineage.errors import BadInput
+from lineage.records import Json, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a caller expects of a shard beyond the floor.
+
+    ``ranges`` gives a field's least and greatest value (None: no bound), ``values`` the set that a field of one value
+    an item is drawn from. ``more`` holds expectations as Great Expectations writes them:
+    ``{"type": "expect_column_mean_to_be_between", "kwargs": {"column": "label", "min_value": 0}}``.
+    """
+
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str | int | float | bool, ...]] = field(default_factory=dict)
+    license_required: bool = False
+    more: tuple[Mapping[str, Json], ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> "Rules":
+        """Return the rules in a JSON file with the names of this class; ``BadInput`` names what does not fit."""
+        from pydantic import TypeAdapter, ValidationError  # read on use: most shards bring no file
+
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            unknown = sorted(set(told) - set(cls.__slots__)) if isinstance(told, dict) else []
+            if unknown:
+                raise BadInput(f"{path}: '{unknown[0]}' is no rule; known are {', '.join(cls.__slots__)}")
+            return TypeAdapter(cls).validate_python(told)
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise BadInput(
+                f"{path}: {place or 'the rules'}: {first['msg'].lower()}; see lineage.shards.expectations"
+            ) from problem
+        except (OSError, ValueError, RecursionError) as problem:
+            raise BadInput(f"{path}: no rules in JSON could be read ({problem}); check the file") from problem
+
+    def describe(self) -> Json:
+        """Return the rules as plain values, the way they are recorded with a validation."""
+        return {
+            name: plain(dict(value) if isinstance(value := getattr(self, name), Mapping) else value)
+            for name in self.__slots__
+        }

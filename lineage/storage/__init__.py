@@ -1,0 +1,1 @@
+"""The truth on disk beside the ledger: objects, manifests and contents."""

@@ -1,0 +1,104 @@
+"""A shard's items, without their content: the one place that says which item is whose.
+
+Rows are sorted by digest and then key, in Parquet that DuckDB, Spark or Trino read as it is.
+
+The column ``likeness`` is there only where a likeness was recorded, so a manifest without one keeps its bytes; it is in
+no digest of an item or shard, only in that of the manifest's file.
+
+A manifest is erasable, the ledger is not: keys are kept as they were given, and a key may well be personal data (an
+e-mail address, a file name), so they stand here and never in a fact. Subjects are keyed pseudonyms.
+
+>>> import tempfile
+>>> path = Path(tempfile.mkdtemp()) / "manifest.parquet"
+>>> write_manifest(path, [Item("b" * 64, "2", None, None, None, 8), Item("a" * 64, "1", None, "web", "MIT", 8)])
+>>> [item.key for item in read_manifest(path)]
+['1', '2']
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lineage.perceptual_hash import is_likeness
+from lineage.records import Item
+from lineage.storage.parquet import broken, read_table, write_table
+
+SCHEMA = pa.schema(
+    [
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("subject", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("license", pa.string()),
+        pa.field("n_bytes", pa.int64(), nullable=False),
+    ]
+)
+LIKENESS = pa.field("likeness", pa.string())
+"""The optional last column."""
+
+
+def write_manifest(path: Path, items: Sequence[Item]) -> None:
+    """Write items to ``path``, sorted, atomically; the same items in any order give the same bytes."""
+    ordered = in_manifest_order(items)
+    schema = SCHEMA.append(LIKENESS) if any(item.likeness is not None for item in ordered) else SCHEMA
+    columns = [pa.array([getattr(item, column.name) for item in ordered], column.type) for column in schema]
+    write_table(path, pa.Table.from_arrays(columns, schema=schema), dictionary=True)
+
+
+def read_manifest(path: Path) -> tuple[Item, ...]:
+    """Return the items at ``path``, sorted by digest, then key.
+
+    Raises ``UnknownRecord`` if there is no such file, ``DigestMismatch`` if it is damaged.
+    """
+    table = read_table(path, "manifest of the shard")
+    if not (table.schema.equals(SCHEMA) or table.schema.equals(SCHEMA.append(LIKENESS))):
+        raise broken(path, "manifest of the shard")
+    columns = [table.column(column.name).to_pylist() for column in table.schema]
+    if len(columns) > len(SCHEMA):
+        _refuse_malformed(path, columns[-1])
+    return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
+
+
+def read_digests(path: Path) -> Any:
+    """Return the digests at ``path`` as an Arrow column, without reading the rest."""
+    table = read_table(path, "manifest of the shard", ["digest"])
+    if table.schema.names != ["digest"]:
+        raise broken(path, "manifest of the shard")
+    return table.column("digest")
+
+
+def read_licenses(path: Path) -> tuple[str, ...]:
+    """Return the different licenses at ``path``, sorted, without reading the rest. Errors as above."""
+    table = read_table(path, "manifest of the shard", ["license"])
+    if table.schema.names != ["license"]:
+        raise broken(path, "manifest of the shard")
+    return tuple(sorted(text for text in table.column("license").unique().to_pylist() if text is not None))
+
+
+def read_likenesses(path: Path) -> tuple[list[str], list[str | None]] | None:
+    """Return digests and likenesses at ``path``, row by row; None if no likeness was recorded. Errors as above."""
+    table = read_table(path, "manifest of the shard")
+    if LIKENESS.name not in table.schema.names:
+        return None
+    if not table.schema.equals(SCHEMA.append(LIKENESS)):
+        raise broken(path, "manifest of the shard")
+    found = table.column(LIKENESS.name).to_pylist()
+    _refuse_malformed(path, found)
+    return table.column("digest").to_pylist(), found
+
+
+def _refuse_malformed(path: Path, found: Iterable[str | None]) -> None:
+    if not all(likeness is None or is_likeness(likeness) for likeness in found):
+        raise broken(path, "manifest of the shard")
+
+
+def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Return items as a manifest keeps them: by digest, then key, then the rest, so that no order of arrival shows."""
+    return tuple(sorted(items, key=_place))
+
+
+def _place(item: Item) -> tuple[tuple[bool, str], ...]:
+    texts = (item.digest, item.key, item.subject, item.source, item.license, f"{item.n_bytes:020}", item.likeness)
+    return tuple((text is not None, text or "") for text in texts)
