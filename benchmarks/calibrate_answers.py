@@ -20,7 +20,7 @@ from disgorge.training.make import assemble, make
 from disgorge.training.recipe import Here, threads
 from lineage.catalog.catalog import Catalog
 from lineage.shards.add import add_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 METHODS = ("tangent_composition", "shard_graph", "compartmental_diffusion")
 SEEDS = (1, 2, 3)
@@ -28,17 +28,19 @@ SEEDS = (1, 2, 3)
 
 def model_of(toy: Toy, folder: Path, *, without: str | None = None) -> Model:
     """Train a toy in a workspace of its own, the first item of one shard left out, and put it together."""
-    ledger = Ledger.init(folder / "workspace")
+    workspace = Workspace.init(folder / "workspace")
     for name, items in toy.items.items():
         rows = slice(int(name == without), None)
         source = folder / f"{name}.npz"
         keys = np.array([f"{name}-{row}" for row in range(len(items))])[rows]
         np.savez(source, key=keys, **{field: array[rows] for field, array in items.arrays.items()})
         core = name in toy.spec.core
-        add_shard(ledger, source, name=name, key="key", legal_basis="public domain", core=core, check=False, dvc=False)
-    with Catalog.of(ledger) as catalog:
+        add_shard(
+            workspace, source, name=name, key="key", legal_basis="public domain", core=core, check=False, dvc=False
+        )
+    with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    return assemble(ledger, make(ledger, toy.spec, Here(ledger), shards=shards).composition)
+    return assemble(workspace, make(workspace, toy.spec, Here(workspace), shards=shards).composition)
 
 
 def answers(model: Model, asked: Items, count: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from disgorge.training.kernels import steer_this_process
 from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
 from lineage.catalog.catalog import Catalog
 from lineage.records import Json, Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 REQUESTS = 10
 _ASKED = [f"R-{number}" for number in range(REQUESTS)]
@@ -32,8 +32,8 @@ _ASKED = [f"R-{number}" for number in range(REQUESTS)]
 class Counting(Here):
     """Carries jobs out in this process, and counts those that train."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
         self.trainings = 0
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
@@ -43,26 +43,26 @@ class Counting(Here):
         return super().run(wanted, on_progress=on_progress)
 
 
-def carried_out(ledger: Ledger, plans: Sequence[Sequence[str]]) -> dict[str, Json]:
+def carried_out(workspace: Workspace, plans: Sequence[Sequence[str]]) -> dict[str, Json]:
     """Plan, approve and carry out requests, those that share a plan together; say what that took."""
-    removal, evidence = Counting(ledger), Counting(ledger)
+    removal, evidence = Counting(workspace), Counting(workspace)
     start = time.perf_counter()
     for requests in plans:
-        plan = plan_requests(ledger, requests)
-        approve_plan(ledger, requests[0], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+        plan = plan_requests(workspace, requests)
+        approve_plan(workspace, requests[0], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
         execute(
-            ledger, requests[0], runner=removal, independent=lambda: evidence, references=0,
+            workspace, requests[0], runner=removal, independent=lambda: evidence, references=0,
             registrar=Unregistered(), observer=Untracked(),
         )  # fmt: skip
     seconds = round(time.perf_counter() - start, 1)
-    if {case.closed for case in docket(ledger).values()} != {"done"}:
+    if {case.closed for case in docket(workspace).values()} != {"done"}:
         raise SystemExit("not every request was carried out; the figures would say nothing")
     return {"trainings": removal.trainings, "trainings for evidence": evidence.trainings, "seconds": seconds}
 
 
-def served(ledger: Ledger, release: str) -> str:
+def served(workspace: Workspace, release: str) -> str:
     """Return the digest of the composition that a release serves."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return catalog.release(release).composition
 
 
@@ -73,12 +73,12 @@ def main(method: str) -> None:
     steer_this_process()
     toy = toy_of(method, 5)
     with tempfile.TemporaryDirectory() as folder:
-        together = Ledger.init(Path(folder) / "together")
+        together = Workspace.init(Path(folder) / "together")
         populate(together, toy, Path(folder) / "sources")
         train(together, toy)
         for number, request in enumerate(_ASKED):
             filed_and_decided(together, [Selector("key", f"{toy.spec.shards[0]}-{number}")], request_id=request)
-        apart = Ledger.open(Path(shutil.copytree(together.workspace, Path(folder) / "apart")))
+        apart = Workspace.open(Path(shutil.copytree(together.root, Path(folder) / "apart")))
         figures = {
             "method": method,
             "requests": REQUESTS,

@@ -39,14 +39,14 @@ def _parts(method: str) -> dict[str, str]:
     import tempfile
 
     from disgorge.method import method_named
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from tests.toys import populate, train
 
     toy = method_named(method).toy(SEED)
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger.init(Path(folder) / "workspace")
-        populate(ledger, toy, Path(folder) / "sources")
-        return {component.name: component.digest for component in train(ledger, toy).components}
+        workspace = Workspace.init(Path(folder) / "workspace")
+        populate(workspace, toy, Path(folder) / "sources")
+        return {component.name: component.digest for component in train(workspace, toy).components}
 
 
 def _speeds() -> dict[str, float]:

@@ -18,15 +18,15 @@ from disgorge.training.kernels import setting_of, steer_this_process
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers, close_spawners
 from lineage.catalog.catalog import Catalog
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 PART = "toy-tangent/tangent/shard-1"
 BETWEEN_DROPS = 10
 
 
-def differing(ledger: Ledger, count: int, *, drop: bool) -> int:
+def differing(workspace: Workspace, count: int, *, drop: bool) -> int:
     """Return how many of ``count`` re-executions do not reach the recorded digest."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         part = catalog.component(PART)
     found = 0
     for number in range(count):
@@ -34,7 +34,7 @@ def differing(ledger: Ledger, count: int, *, drop: bool) -> int:
             close_spawners()
             with suppress(OSError):  # only root may
                 Path("/proc/sys/vm/drop_caches").write_text("2\n")
-        with Workers(ledger, count=1, apart=True) as workers:
+        with Workers(workspace, count=1, apart=True) as workers:
             (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
         found += done.digest != part.digest
     return found
@@ -50,9 +50,9 @@ def main(jobs: int) -> None:
     file = Path(__file__).with_suffix(".json")
     figures = json.loads(file.read_text()) if file.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger.init(Path(folder) / "workspace")
-        populate(ledger, toy, Path(folder) / "sources")
-        train(ledger, toy)
+        workspace = Workspace.init(Path(folder) / "workspace")
+        populate(workspace, toy, Path(folder) / "sources")
+        train(workspace, toy)
         for name in ("idle", "beside two busy programs, caches dropped"):
             if figures.get(name, {}).get("jobs") == jobs:
                 continue
@@ -60,7 +60,7 @@ def main(jobs: int) -> None:
             burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * busy)]
             start = time.perf_counter()
             try:
-                other = differing(ledger, jobs, drop=busy)
+                other = differing(workspace, jobs, drop=busy)
             finally:
                 for burner in burners:
                     burner.kill()

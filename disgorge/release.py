@@ -23,11 +23,11 @@ from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
 from lineage.records import Composition, Json, Release, Shard, plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 def train_release(
-    ledger: Ledger,
+    workspace: Workspace,
     spec: ModelSpec,
     runner: Runner,
     *,
@@ -41,35 +41,35 @@ def train_release(
     :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
     :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
     """
-    with turn(ledger, then="train again"):
-        shards = shards_for(ledger, spec)
-        held = release_of(ledger, spec.release, spec.alias)
+    with turn(workspace, then="train again"):
+        shards = shards_for(workspace, spec)
+        held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
-            raise contained(ledger, held)
-        made = make(ledger, spec, runner, shards=shards, on_progress=on_progress)
+            raise contained(workspace, held)
+        made = make(workspace, spec, runner, shards=shards, on_progress=on_progress)
         composition = made.composition
         facts: list[tuple[str, dict[str, Json]]] = []
-        if not _is_recorded(ledger, composition):
+        if not _is_recorded(workspace, composition):
             facts.append(("composition", {"composition": plain(composition)}))
         released, words = release_it(
-            ledger, registrar or registry_or_none(ledger), (spec.release, spec.alias), composition
+            workspace, registrar or registry_or_none(workspace), (spec.release, spec.alias), composition
         )
         if held is None or held.composition != composition.digest or words:
             facts += released
-        ledger.append_all(facts)
+        workspace.ledger.append_all(facts)
     used = [shards[name] for name in (*spec.core, *spec.shards)]
-    (observer or tracking_or_none(ledger)).training(spec, made, used)
+    (observer or tracking_or_none(workspace)).training(spec, made, used)
     return made
 
 
-def lay_out(ledger: Ledger, spec: ModelSpec) -> tuple[Blueprint, ...]:
+def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
     """Return the components a model should have over the shards there are, with their expected steps."""
-    return layout_of(method_named(spec.method), spec, shards_for(ledger, spec))
+    return layout_of(method_named(spec.method), spec, shards_for(workspace, spec))
 
 
-def shards_for(ledger: Ledger, spec: ModelSpec) -> dict[str, Shard]:
+def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
     """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those the model lacks."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         once = {shard.name for shard in catalog.shards(live=False)}
     missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
@@ -89,16 +89,16 @@ def shards_for(ledger: Ledger, spec: ModelSpec) -> dict[str, Shard]:
     return shards
 
 
-def release_of(ledger: Ledger, name: str, alias: str) -> Release | None:
+def release_of(workspace: Workspace, name: str, alias: str) -> Release | None:
     """Return the live release under a name and alias, or None."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         found = [release for release in catalog.releases() if (release.name, release.alias) == (name, alias)]
     return found[0] if found else None
 
 
-def contained(ledger: Ledger, release: Release) -> ReleaseContained:
+def contained(workspace: Workspace, release: Release) -> ReleaseContained:
     """Return the error that says that a release is out of service, for what, and what to do."""
-    if by := stopped_releases(ledger.facts(), docket(ledger)).get((release.name, release.alias)):
+    if by := stopped_releases(workspace.ledger.facts(), docket(workspace)).get((release.name, release.alias)):
         return ReleaseContained(
             f"release {release.name}@{release.alias} is {stopped_words(by)}: it learned from held items and must not "
             f"be served; lift that hold first, or answer it with --serving keep (`disgorge request show {by[0]}`)"
@@ -109,8 +109,8 @@ def contained(ledger: Ledger, release: Release) -> ReleaseContained:
     )
 
 
-def _is_recorded(ledger: Ledger, composition: Composition) -> bool:
-    with Catalog.of(ledger) as catalog:
+def _is_recorded(workspace: Workspace, composition: Composition) -> bool:
+    with Catalog.of(workspace) as catalog:
         try:
             catalog.composition(composition.digest)
         except UnknownRecord:

@@ -16,7 +16,7 @@ from lineage.errors import BadInput, UnknownRecord
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
 from lineage.records import is_unicode
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 KIND = "release-served-at"
 _MOST = 2000
@@ -31,7 +31,7 @@ class Place:
     since: str
 
 
-def record_place(ledger: Ledger, name: str, alias: str, place: str, *, by: str, stopped: bool = False) -> bool:
+def record_place(workspace: Workspace, name: str, alias: str, place: str, *, by: str, stopped: bool = False) -> bool:
     """Record that a release is served there, or no more; False if that is what was recorded last.
 
     Raises :class:`~lineage.errors.BadInput` for what is no place or holds a password, and
@@ -44,15 +44,15 @@ def record_place(ledger: Ledger, name: str, alias: str, place: str, *, by: str, 
         raise BadInput(
             "the URL has a user name, password or query in it, and the ledger keeps it for good; give it without"
         )
-    known = {each.place for each in places_of(ledger.facts(KIND)).get((name, alias), ())}
+    known = {each.place for each in places_of(workspace.ledger.facts(KIND)).get((name, alias), ())}
     if (place in known) != stopped:
         if stopped:
             raise UnknownRecord(
                 f"{place} is not recorded as serving {name}@{alias}; `disgorge release list --all` shows what is"
             )
         return False
-    body = {"name": name, "alias": alias, "place": place, "by": ledger.pseudonym(by), "stopped": stopped}
-    ledger.append(KIND, body)
+    body = {"name": name, "alias": alias, "place": place, "by": workspace.pseudonym(by), "stopped": stopped}
+    workspace.ledger.append(KIND, body)
     return True
 
 
@@ -70,20 +70,20 @@ def places_of(facts: Iterable[Fact]) -> dict[tuple[str, str], tuple[Place, ...]]
     return {release: tuple(places.values()) for release, places in found.items() if places}
 
 
-def served_besides(ledger: Ledger, name: str, alias: str) -> list[str]:
+def served_besides(workspace: Workspace, name: str, alias: str) -> list[str]:
     """Return in words where a release is served that is to be stopped."""
     return [
         f"{name}@{alias} is served at {each.place} as well, as recorded on {each.since}, which cannot be stopped from "
         f"here; stop it there, then run `disgorge release serve-at {name}@{alias} {quote(each.place)} --stopped "
         f"--by NAME`"
-        for each in places_of(ledger.facts()).get((name, alias), ())
+        for each in places_of(workspace.ledger.facts()).get((name, alias), ())
     ]
 
 
-def unexplained_besides(ledger: Ledger) -> list[str]:
+def unexplained_besides(workspace: Workspace) -> list[str]:
     """Return in words which models of MLflow's registry may be affected as well; their names are not for the ledger."""
     try:
-        found = unexplained_in(ledger.workspace, state_of(ledger.facts()).compositions)
+        found = unexplained_in(workspace.root, state_of(workspace.ledger.facts()).compositions)
     except DisgorgeError as problem:
         return [f"models in MLflow that no recorded composition explains could not be looked for: {problem}"]
     return (

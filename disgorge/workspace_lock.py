@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from lineage.errors import WorkspaceBusy
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @contextmanager
-def turn(ledger: Ledger, *, then: str) -> Iterator[None]:
+def turn(workspace: Workspace, *, then: str) -> Iterator[None]:
     """Hold the workspace's turn; :class:`~lineage.errors.WorkspaceBusy` at once if it is taken.
 
     ``then`` says what to do when it is free.
     """
     try:
-        with FileLock(ledger.home / "execute.lock", timeout=0):
+        with FileLock(workspace.home / "execute.lock", timeout=0):
             yield
     except Timeout as error:
         raise WorkspaceBusy(

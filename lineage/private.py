@@ -5,7 +5,7 @@ come back is remembered as a keyed mark (HMAC-SHA256) in ``private/withdrawn.txt
 pseudonym. Without ``private/`` neither can be computed, so the folder is to be backed up, and apart from the rest.
 
 The list ends with a seal, keyed too: a list that was emptied, edited or is read with another key is refused. That it is
-not an older one is for the ledger to say, which counts the marks (:meth:`lineage.workspace.Ledger.require_marks`).
+not an older one is for the ledger to say, which counts the marks (:meth:`lineage.workspace.Workspace.require_marks`).
 """
 
 import hashlib

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from disgorge.errors import DisgorgeError
-from lineage.workspace import Ledger
+from lineage.errors import LineageError
+from lineage.workspace import Workspace
 
 Form = TypeVar("Form")
 
@@ -56,7 +56,7 @@ _FOLDERS: dict[str, Any] = {
 
 
 def read_private(path: Path, form: type[Form]) -> Form:
-    """Return what a private file holds; :class:`DisgorgeError` for one that cannot be read or has another form."""
+    """Return what a private file holds; :class:`LineageError` for one that cannot be read or has another form."""
     from pydantic import TypeAdapter, ValidationError  # read on use: most commands read no private file
 
     try:
@@ -65,14 +65,14 @@ def read_private(path: Path, form: type[Form]) -> Form:
         words = problem.errors(include_input=False, include_context=False)[0]["msg"]
     except OSError as problem:
         words = problem.strerror or "it cannot be opened"
-    raise DisgorgeError(f"{path}: cannot be read ({words[:1].lower()}{words[1:]}), {_LOST[form]}")
+    raise LineageError(f"{path}: cannot be read ({words[:1].lower()}{words[1:]}), {_LOST[form]}")
 
 
-def damaged_files(ledger: Ledger) -> Iterator[tuple[str, DisgorgeError]]:
+def damaged_files(workspace: Workspace) -> Iterator[tuple[str, LineageError]]:
     """Yield every private file that is not whole, by its path within ``private``, and what is the matter with it."""
     for pattern, form in _FOLDERS.items():
-        for path in sorted(ledger.private.folder.glob(pattern)):
+        for path in sorted(workspace.private.folder.glob(pattern)):
             try:
                 read_private(path, form)
-            except DisgorgeError as error:
-                yield path.relative_to(ledger.private.folder).as_posix(), error
+            except LineageError as error:
+                yield path.relative_to(workspace.private.folder).as_posix(), error

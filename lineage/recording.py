@@ -3,7 +3,7 @@
 ::
 
     uses = [("alice", "train"), ("bob", "select")]
-    with Ledger.open().recording(kind="classifier", name="digits", uses=uses) as component:
+    with recording(Workspace.open(), kind="classifier", name="digits", uses=uses) as component:
         component.save(train(...))
 
 The uses are resolved before training starts, so a misspelt shard costs a second and not a night. The weights are stored
@@ -24,7 +24,7 @@ from lineage.storage.objects import save_tensors
 
 if TYPE_CHECKING:
     from lineage.catalog.catalog import Catalog
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 
 class Recording:
@@ -67,7 +67,7 @@ class Recording:
 
 @contextmanager
 def recording(
-    ledger: "Ledger",
+    workspace: "Workspace",
     *,
     kind: str,
     name: str,
@@ -88,16 +88,16 @@ def recording(
         raise BadInput("a component needs a name and a kind, and one of them is empty")
     if not uses:
         raise BadInput(f"component {name!r}: no uses; name every shard and component that shapes it, with its role")
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
     making = Recording(kind=kind, name=name, uses=resolved, recipe=dict(recipe or {}))
     started = timer()
     yield making
     cost = making.cost + Cost(seconds=round(timer() - started, 6))
-    digest = ledger.objects.put(making.weights)
+    digest = workspace.objects.put(making.weights)
     component = Component(digest, name, kind, resolved, making.recipe, cost)
-    ledger.append("component", {"component": plain(component)})
-    ledger.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
+    workspace.ledger.append("component", {"component": plain(component)})
+    workspace.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
     making.component = component
 
 

@@ -1,17 +1,10 @@
-"""The ledger: an append-only file of hash-chained facts, and the workspace it lives in.
-
-``.disgorge/ledger.jsonl`` is the truth about lineage. Writers take a file lock, check the end of the file, append and
-fsync; readers take no lock and check the whole chain. ``head.json`` repeats the last fact's place and digest, written
-after the append, so that a ledger cut at a line's end is noticed as well.
+"""A workspace: the ledger of facts, and where its objects, private files, manifests and contents are.
 
 >>> import tempfile
->>> ledger = Ledger.init(Path(tempfile.mkdtemp()))
->>> fact = ledger.append("release", {"name": "digits", "alias": "live", "composition": "ab" * 32})
->>> [fact.kind for fact in ledger.facts()], ledger.head() == fact.digest
+>>> workspace = Workspace.init(Path(tempfile.mkdtemp()))
+>>> fact = workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": "ab" * 32})
+>>> [fact.kind for fact in workspace.ledger.facts()], workspace.ledger.head() == fact.digest
 (['opened', 'release'], True)
-
-What this costs, and does not give: reading verifies every byte, a second for some hundred thousand facts; and a chain
-shows tampering to somebody who remembers a head, it does not prevent a new chain from being written from the start.
 """
 
 import datetime as dt
@@ -21,40 +14,19 @@ import secrets
 import shutil
 import tomllib
 import zoneinfo
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lineage import losses
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
 from lineage.git_ignored import HOME, ignore_data
-from lineage.ledger.chain import Fact, Link, next_fact, parse
-from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
+from lineage.ledger.chain import Fact, next_fact
+from lineage.ledger.journal import LOCK_SECONDS, Journal
+from lineage.ledger.ledger import Ledger, stamp
 from lineage.private import Private
-from lineage.records import Json, Use
 from lineage.storage.objects import Objects
 
-if TYPE_CHECKING:
-    from lineage.recording import Recording
-
-__all__ = ["FOLDER", "LINEAGE_KINDS", "Fact", "Ledger"]
-
 FOLDER = ".disgorge"
-LINEAGE_KINDS = (
-    "shard",
-    "shard-withdrawn",
-    "component",
-    "component-retired",
-    "composition",
-    "release",
-    "release-contained",
-    "release-withdrawn",
-    "purged",
-    losses.KIND,
-)
-"""Kinds of facts that change lineage: a plan goes stale when one is appended."""
-
 Clock = Callable[[], dt.datetime]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOST_LOCK_SECONDS = 86_400
@@ -74,37 +46,38 @@ def system_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-class Ledger:
-    """The facts of one workspace, and where its other files are."""
+class Workspace:
+    """A workspace's parts: ``root`` is its folder, ``home`` is ``.disgorge`` in it."""
 
-    def __init__(self, workspace: Path, *, clock: Clock = system_clock):
-        self.workspace = workspace
-        self.home = workspace / FOLDER
+    def __init__(self, root: Path, *, clock: Clock = system_clock):
+        self.root = root
+        self.home = root / FOLDER
         settings = _settings(self.home / "config.toml")
-        self.journal = Journal(self.home, lock_seconds=_lock_seconds(self.home / "config.toml", settings))
+        lock_seconds = _lock_seconds(self.home / "config.toml", settings)
+        self.ledger = Ledger(self.home, clock=self.now, lock_seconds=lock_seconds)
         self._time_zone = _time_zone(self.home / "config.toml", settings)
         self.objects = Objects(self.home / "objects")
         self.private = Private(self.home / "private")
         self._clock = clock
 
     @classmethod
-    def init(cls, workspace: Path, *, clock: Clock = system_clock) -> "Ledger":
-        """Make a workspace in a folder and return its ledger; it appears whole or not at all.
+    def init(cls, root: Path, *, clock: Clock = system_clock) -> "Workspace":
+        """Make a workspace in a folder and return it; it appears whole or not at all.
 
         Raises :class:`~lineage.errors.LineageError` if there is one already.
         """
-        workspace = Path(workspace).resolve()
-        home = workspace / FOLDER
+        root = Path(root).resolve()
+        home = root / FOLDER
         if home.exists():
             raise LineageError(f"{home} exists already: this folder is a workspace; use it, or choose another folder")
-        aside = workspace / f"{FOLDER}-{secrets.token_hex(8)}"
+        aside = root / f"{FOLDER}-{secrets.token_hex(8)}"
         try:
             aside.mkdir(parents=True)
             (aside / "config.toml").write_text(_CONFIG, encoding="utf-8")
             (aside / ".gitignore").write_text("".join(f"{line}\n" for line in HOME), encoding="utf-8")
-            ignore_data(workspace)
+            ignore_data(root)
             Private(aside / "private").create()
-            fact = next_fact(None, kind="opened", body={"format": 1}, at=_stamp(clock()))
+            fact = next_fact(None, kind="opened", body={"format": 1}, at=stamp(clock()))
             Journal(aside).create(fact)
             os.rename(aside, home)
         except OSError as problem:
@@ -112,11 +85,11 @@ class Ledger:
         finally:
             if aside.exists():
                 shutil.rmtree(aside, ignore_errors=True)
-        return cls(workspace, clock=clock)
+        return cls(root, clock=clock)
 
     @classmethod
-    def open(cls, start: Path | None = None, *, clock: Clock = system_clock) -> "Ledger":
-        """Return the ledger of the workspace that holds ``start`` (the current folder), walking up as git does."""
+    def open(cls, start: Path | None = None, *, clock: Clock = system_clock) -> "Workspace":
+        """Return the workspace that holds ``start`` (the current folder), walking up as git does."""
         here = Path(start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
             if (folder / FOLDER).is_dir():
@@ -124,7 +97,7 @@ class Ledger:
         raise NoWorkspace(f"no {FOLDER} in {here} or any folder above it; make one with `disgorge init`")
 
     def now(self) -> dt.datetime:
-        """Return the time of the clock this ledger was opened with, in UTC."""
+        """Return the time of the clock this workspace was opened with, in UTC."""
         return self._clock().astimezone(dt.UTC)
 
     def local_time(self) -> dt.datetime:
@@ -149,7 +122,7 @@ class Ledger:
 
     def content_path(self, shard: str) -> Path:
         """Return where the content of the shard with that digest is."""
-        return self.workspace / "shards" / f"{_checked_digest(shard)}.parquet"
+        return self.root / "shards" / f"{_checked_digest(shard)}.parquet"
 
     def pseudonym(self, name: str) -> str:
         """Return the pseudonym of a person, however spelled: keyed, so that no list of names leads to it."""
@@ -165,12 +138,12 @@ class Ledger:
 
     def mark_withdrawn(self, items: Iterable[str]) -> int:
         """Remember that these items, by digest, must not come back; return how many items that is said of by now."""
-        with self.journal.writing():
+        with self.ledger.journal.writing():
             return self.private.mark_withdrawn(items)
 
     def require_marks(self) -> None:
         """Raise :class:`LineageError` unless as many withdrawn items are remembered as the facts count."""
-        counted = max((fact.body.get("marks", 0) for fact in self.facts("shard-withdrawn")), default=0)
+        counted = max((fact.body.get("marks", 0) for fact in self.ledger.facts("shard-withdrawn")), default=0)
         if (there := len(self.private.marks())) < counted:
             raise LineageError(
                 f"{self.private.marks_file}: remembers {there} withdrawn items and {counted} were withdrawn; copy it "
@@ -180,91 +153,6 @@ class Ledger:
     def is_withdrawn(self, item: str) -> bool:
         """Return whether the item with that digest was withdrawn once."""
         return self.private.is_withdrawn(item)
-
-    def recording(
-        self,
-        *,
-        kind: str,
-        name: str,
-        uses: Sequence[Use | tuple[str, str]],
-        recipe: dict[str, Json] | None = None,
-    ) -> "AbstractContextManager[Recording]":
-        """Record a component trained by the code inside the ``with`` block; see :mod:`lineage.recording`."""
-        from lineage.recording import recording
-
-        return recording(self, kind=kind, name=name, uses=uses, recipe=recipe)
-
-    def append(self, kind: str, body: dict[str, Any]) -> Fact:
-        """Append one fact and return it. On any failure the ledger is as it was."""
-        return self.append_all([(kind, body)])[0]
-
-    def append_all(self, facts: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Fact, ...]:
-        """Append several facts under one lock and one fsync: all of them, or none.
-
-        Raises :class:`~lineage.errors.WorkspaceBusy`, :class:`~lineage.errors.LedgerBroken` (nothing is appended to a
-        broken ledger) and :class:`~lineage.errors.LineageError` when the disk is full.
-        """
-        wanted = list(facts)
-        if not wanted:
-            return ()
-
-        def following(last: Link) -> list[Fact]:
-            at, made = _stamp(self.now()), []
-            after: Fact | Link = last
-            for kind, body in wanted:
-                after = next_fact(after, kind=kind, body=body, at=at)
-                made.append(after)
-            return made
-
-        return self.journal.append(following)
-
-    def facts(self, *kinds: str) -> Iterator[Fact]:
-        """Yield the facts of these kinds (all of them by default), oldest first.
-
-        The whole chain is checked before the first is yielded; :class:`~lineage.errors.LedgerBroken` names the line.
-        """
-        for number, (line, link) in enumerate(self.journal.lines(), start=1):
-            if not kinds or link.kind in kinds:
-                yield parse(line, number=number, where=str(self.journal.file))
-
-    def verify(self) -> int:
-        """Check the whole chain and return how many facts it holds; :class:`~lineage.errors.LedgerBroken`."""
-        return sum(1 for _ in self.facts())
-
-    def head(self) -> str:
-        """Return the digest of the last fact. Reads the end of the file only."""
-        return self.journal.tail().digest
-
-    def lineage_head(self) -> str:
-        """Return the digest of the last fact that changed lineage, "" if there is none. Checks the whole chain."""
-        return next((link.digest for _, link in reversed(self.journal.lines()) if link.kind in LINEAGE_KINDS), "")
-
-    def set_aside_torn_line(self) -> Path | None:
-        """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""
-        return self.journal.set_aside_torn_line()
-
-    def accept_loss(self, keep: Callable[[Sequence[Fact]], int]) -> tuple[losses.Loss, Path | None]:
-        """Go on though the last facts are gone, record that as a fact, and return what was lost.
-
-        ``keep`` returns how many of the facts that are there stay facts, at least one; the others are moved to a file
-        beside the ledger, whose path is returned too, None if there are none. Raises
-        :class:`~lineage.errors.LedgerBroken` for any damage but a lost end.
-        """
-
-        def kept(lines: Sequence[bytes]) -> int:
-            where = str(self.journal.file)
-            return max(1, keep([parse(line, number=n, where=where) for n, line in enumerate(lines, start=1)]))
-
-        def following(last: Link, head: Head) -> Fact:
-            body = losses.body_of(last.seq + 1, head.seq, head.digest)
-            return next_fact(last, kind=losses.KIND, body=body, at=_stamp(self.now()))
-
-        fact, aside = self.journal.accept_loss(kept, following)
-        return next(losses.losses_of([fact])), aside
-
-
-def _stamp(now: dt.datetime) -> str:
-    return now.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _settings(config: Path) -> dict[str, Any]:

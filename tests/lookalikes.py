@@ -13,7 +13,7 @@ import numpy as np
 from disgorge.method import Toy
 from lineage.records import Shard
 from lineage.shards.add import add_shard, shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import live_shards, toy_of, write_rows
 
 SHARD, ROW = "shard-2", 7
@@ -42,17 +42,17 @@ def noisy(picture: Any, seed: int = 1) -> Any:
     return (picture + np.random.default_rng(seed).normal(scale=0.02, size=picture.shape)).astype(np.float32)
 
 
-def populate(ledger: Ledger, folder: Path, *, likeness: str | None = "image:picture") -> Toy:
+def populate(workspace: Workspace, folder: Path, *, likeness: str | None = "image:picture") -> Toy:
     """Register the shards; likenesses are recorded unless ``likeness`` is None."""
     made = toy()
     folder.mkdir(parents=True, exist_ok=True)
     for name, items in made.items.items():
         write_rows(folder / f"{name}.npz", name, items, range(len(items)))
-        _add(ledger, folder / f"{name}.npz", name, core=name in made.spec.core, likeness=likeness)
+        _add(workspace, folder / f"{name}.npz", name, core=name in made.spec.core, likeness=likeness)
     return made
 
 
-def add_copies(ledger: Ledger, folder: Path, name: str, pictures: Sequence[Any], *, seed: int = 5) -> Shard:
+def add_copies(workspace: Workspace, folder: Path, name: str, pictures: Sequence[Any], *, seed: int = 5) -> Shard:
     """Add a shard of somebody else's with these pictures in it, likenesses recorded."""
     folder.mkdir(parents=True, exist_ok=True)
     count = len(pictures)
@@ -64,19 +64,21 @@ def add_copies(ledger: Ledger, folder: Path, name: str, pictures: Sequence[Any],
         "picture": np.stack(pictures),
     }
     np.savez(folder / f"{name}.npz", **arrays)
-    _add(ledger, folder / f"{name}.npz", name)
-    return live_shards(ledger)[name]
+    _add(workspace, folder / f"{name}.npz", name)
+    return live_shards(workspace)[name]
 
 
-def digest_at(ledger: Ledger, shard: str, row: int) -> str:
+def digest_at(workspace: Workspace, shard: str, row: int) -> str:
     """The digest of an item of a live shard by its place in the file it came from."""
-    rows = shard_rows(ledger, live_shards(ledger)[shard].digest)
+    rows = shard_rows(workspace, live_shards(workspace)[shard].digest)
     (found,) = [item.digest for item in rows if item.key == f"{shard}-{row}"]
     return str(found)
 
 
-def _add(ledger: Ledger, path: Path, name: str, *, core: bool = False, likeness: str | None = "image:picture") -> None:
+def _add(
+    workspace: Workspace, path: Path, name: str, *, core: bool = False, likeness: str | None = "image:picture"
+) -> None:
     add_shard(
-        ledger, path, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
+        workspace, path, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
         legal_basis="public domain" if core else "consent", core=core, check=False, dvc=False, likeness=likeness,
     )  # fmt: skip

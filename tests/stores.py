@@ -8,44 +8,46 @@ from pathlib import Path
 from disgorge.method import Toy
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, train
 
 REMOTE = "[core]\n    no_scm = True\n    remote = store\n['remote \"store\"']\n    url = ../store\n"
 
 
-def with_stores(folder: Path, toy: Toy, *, learned: str) -> Ledger:
+def with_stores(folder: Path, toy: Toy, *, learned: str) -> Workspace:
     """Train a toy in ``folder / "workspace"``, with DVC and MLflow; a pipeline made ``model.bin`` of one shard.
 
     MLflow knows its artifacts by their absolute path, so a copy works only in the very place of the original.
     """
-    workspace = folder / "workspace"
-    workspace.mkdir(parents=True)
+    workspace_folder = folder / "workspace"
+    workspace_folder.mkdir(parents=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # DVC's own libraries warn of deprecations
         from dvc.repo import Repo
 
-        Repo.init(str(workspace), no_scm=True).close()
-        (workspace / ".dvc" / "config").write_text(REMOTE)
-        ledger = Ledger.init(workspace)
-        populate(ledger, toy, folder / "sources", dvc=True)
-        content = ledger.content_path(live_shards(ledger)[learned].digest)
-        name = content.relative_to(workspace).as_posix()
-        (workspace / "dvc.yaml").write_text(
+        Repo.init(str(workspace_folder), no_scm=True).close()
+        (workspace_folder / ".dvc" / "config").write_text(REMOTE)
+        workspace = Workspace.init(workspace_folder)
+        populate(workspace, toy, folder / "sources", dvc=True)
+        content = workspace.content_path(live_shards(workspace)[learned].digest)
+        name = content.relative_to(workspace_folder).as_posix()
+        (workspace_folder / "dvc.yaml").write_text(
             f"stages:\n  fit:\n    cmd: wc -c < {name} > model.bin\n    deps: [{name}]\n    outs: [model.bin]\n"
         )
-        made = train(ledger, toy)
-        (workspace / "weights").mkdir()
+        made = train(workspace, toy)
+        (workspace_folder / "weights").mkdir()
         for number, member in enumerate(made.composition.members):
-            shutil.copy(ledger.objects.path(member.component), workspace / "weights" / f"{number}.safetensors")
-        with chdir(workspace), Repo(str(workspace)) as repo:
+            shutil.copy(
+                workspace.objects.path(member.component), workspace_folder / "weights" / f"{number}.safetensors"
+            )
+        with chdir(workspace_folder), Repo(str(workspace_folder)) as repo:
             repo.add(["weights"])
             repo.reproduce()
             repo.push(run_cache=True)
-    registry_of(workspace).adopt(toy.spec.release, toy.spec.alias, made.composition)
-    return ledger
+    registry_of(workspace_folder).adopt(toy.spec.release, toy.spec.alias, made.composition)
+    return workspace
 
 
-def registry_of(workspace: Path) -> Registry:
+def registry_of(workspace_folder: Path) -> Registry:
     """Return the MLflow registry of a workspace."""
-    return Registry(Store(workspace))
+    return Registry(Store(workspace_folder))

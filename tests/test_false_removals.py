@@ -37,7 +37,7 @@ from lineage.errors import LineageError
 from lineage.records import canonical, in_member_order, plain
 from lineage.shards.add import add_shard
 from lineage.storage.objects import load_tensors, save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from tests import lookalikes
 from tests.tier import amount, tally
@@ -68,21 +68,21 @@ class StoppedError(BaseException):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy; every test works on a copy."""
     folder = tmp_path_factory.mktemp("false-removals")
-    ledger = Ledger.init(folder / "workspace")
+    workspace = Workspace.init(folder / "workspace")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    return ledger.workspace
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    return workspace.root
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of the trained toy."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
+    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
 
 
 def carry_doing(
-    ledger: Ledger, deed: Callable[[], None], before: Action, *, registrar: Any = None, request_id: str = "R-1"
+    workspace: Workspace, deed: Callable[[], None], before: Action, *, registrar: Any = None, request_id: str = "R-1"
 ) -> str:
     """Carry a request out and do something just before the first step of an action; return the verdict."""
 
@@ -91,39 +91,39 @@ def carry_doing(
             deed()
 
     return execute(
-        ledger, request_id, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+        workspace, request_id, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
         registrar=registrar or Unregistered(), observer=Untracked(), on_step=on_step,
     ).verdict  # fmt: skip
 
 
-def is_open(ledger: Ledger, request_id: str = "R-1") -> bool:
+def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:
     """Whether a request waits for what it is owed."""
-    return case_of(ledger, request_id).closed is None
+    return case_of(workspace, request_id).closed is None
 
 
-def tensors_of(ledger: Ledger, digest: str) -> dict[str, Any]:
+def tensors_of(workspace: Workspace, digest: str) -> dict[str, Any]:
     """A component's tensors."""
-    return dict(load_tensors(ledger.objects.get(digest)))
+    return dict(load_tensors(workspace.objects.get(digest)))
 
 
 # Side tables instead of the model -----------------------------------------------------------------------------------
 
 
-def items_hidden_from_the_catalog(ledger: Ledger) -> None:
+def items_hidden_from_the_catalog(workspace: Workspace) -> None:
     """The catalog's file lists fewer items of the person than there are."""
-    edit_catalog(ledger, "delete from item where key = 'shard-3-4'")
+    edit_catalog(workspace, "delete from item where key = 'shard-3-4'")
 
 
-def uses_deleted_from_the_catalog(ledger: Ledger) -> None:
+def uses_deleted_from_the_catalog(workspace: Workspace) -> None:
     """The catalog's file no longer knows that anything learned from anything."""
-    edit_catalog(ledger, "delete from use")
+    edit_catalog(workspace, "delete from use")
 
 
-def edit_catalog(ledger: Ledger, statement: str) -> None:
+def edit_catalog(workspace: Workspace, statement: str) -> None:
     """Change the projection as somebody does who takes it for the truth."""
-    Catalog.of(ledger).close()
+    Catalog.of(workspace).close()
     close_kept()
-    (path,) = ledger.home.glob("catalog-*.duckdb")
+    (path,) = workspace.home.glob("catalog-*.duckdb")
     with duckdb.connect(str(path)) as connection:
         connection.execute(statement)
 
@@ -131,34 +131,34 @@ def edit_catalog(ledger: Ledger, statement: str) -> None:
 @pytest.mark.parametrize(
     "deed", [items_hidden_from_the_catalog, uses_deleted_from_the_catalog], ids=lambda d: d.__name__
 )
-def test_an_edited_catalog_hides_nothing(ledger: Ledger, deed: Callable[[Ledger], None]) -> None:
+def test_an_edited_catalog_hides_nothing(workspace: Workspace, deed: Callable[[Workspace], None]) -> None:
     """What was edited is not asked: all three items go, and the part that learned from them is trained again."""
-    old = bytes_by_name(ledger, RELEASE)[PART]
-    deed(ledger)
-    assert remove(ledger, [person(ledger, *WHO)]).verdict == "certified"
-    gone = live_shards(ledger)["shard-3"].count == 9 and not ledger.objects.exists(old)
+    old = bytes_by_name(workspace, RELEASE)[PART]
+    deed(workspace)
+    assert remove(workspace, [person(workspace, *WHO)]).verdict == "certified"
+    gone = live_shards(workspace)["shard-3"].count == 9 and not workspace.objects.exists(old)
     tally("liars", deed.__name__, where="side tables", caught=gone)
     assert gone
-    assert bytes_by_name(ledger, RELEASE)[PART] != old
+    assert bytes_by_name(workspace, RELEASE)[PART] != old
 
 
-def rows_out_of_the_manifest(ledger: Ledger, path: Path) -> None:
+def rows_out_of_the_manifest(workspace: Workspace, path: Path) -> None:
     """The person's rows are gone from the manifest; the shard's content and the model have them."""
     table = pq.read_table(path)
     pq.write_table(table.filter(pa.compute.not_equal(table["key"], "shard-3-4")), path)
 
 
-def person_renamed_in_the_manifest(ledger: Ledger, path: Path) -> None:
+def person_renamed_in_the_manifest(workspace: Workspace, path: Path) -> None:
     """The items belong to somebody else now."""
     table = pq.read_table(path)
-    subject = pa.array([ledger.pseudonym("somebody else")] * len(table), table["subject"].type)
+    subject = pa.array([workspace.pseudonym("somebody else")] * len(table), table["subject"].type)
     pq.write_table(table.set_column(table.schema.get_field_index("subject"), "subject", subject), path)
 
 
-def use_out_of_the_ledger(ledger: Ledger, path: Path) -> None:
+def use_out_of_the_ledger(workspace: Workspace, path: Path) -> None:
     """The ledger's line that says what the part learned from names another shard."""
-    file = ledger.home / "ledger.jsonl"
-    other, own = live_shards(ledger)["shard-1"].digest, live_shards(ledger)["shard-3"].digest
+    file = workspace.home / "ledger.jsonl"
+    other, own = live_shards(workspace)["shard-1"].digest, live_shards(workspace)["shard-3"].digest
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(line.replace(own, other) if PART in line else line for line in lines))
 
@@ -166,50 +166,50 @@ def use_out_of_the_ledger(ledger: Ledger, path: Path) -> None:
 @pytest.mark.parametrize(
     "deed", [rows_out_of_the_manifest, person_renamed_in_the_manifest, use_out_of_the_ledger], ids=lambda d: d.__name__
 )
-def test_an_edited_record_stops_everything(ledger: Ledger, deed: Callable[[Ledger, Path], None]) -> None:
-    who = person(ledger, *WHO)
-    deed(ledger, ledger.manifest_path(live_shards(ledger)["shard-3"].digest))
+def test_an_edited_record_stops_everything(workspace: Workspace, deed: Callable[[Workspace, Path], None]) -> None:
+    who = person(workspace, *WHO)
+    deed(workspace, workspace.manifest_path(live_shards(workspace)["shard-3"].digest))
     with pytest.raises((DisgorgeError, LineageError), match=r"manifest|ledger"):
-        remove(ledger, [who])
+        remove(workspace, [who])
     with contextlib.suppress(LineageError):
-        assert not list(ledger.facts("request-closed"))
+        assert not list(workspace.ledger.facts("request-closed"))
     tally("liars", deed.__name__, where="side tables", caught=True)
-    assert audit(ledger)
+    assert audit(workspace)
 
 
 # Weights and aliases put back -----------------------------------------------------------------------------------------
 
 
-def test_old_weights_put_back_between_purge_and_report(ledger: Ledger) -> None:
-    path = ledger.objects.path(bytes_by_name(ledger, RELEASE)[PART])
+def test_old_weights_put_back_between_purge_and_report(workspace: Workspace) -> None:
+    path = workspace.objects.path(bytes_by_name(workspace, RELEASE)[PART])
     saved = path.read_bytes()
-    granted_plan(ledger, [person(ledger, *WHO)])
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def put_back() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(saved)
 
     with pytest.raises(CertificateRefused, match="what was purged is back"):
-        carry_doing(ledger, put_back, Action.REPORT)
+        carry_doing(workspace, put_back, Action.REPORT)
     tally("liars", "old weights put back", where="stores", caught=True)
 
 
 @pytest.mark.parametrize("moment", [Action.ADOPT, Action.PURGE, Action.REPORT], ids=lambda action: action.value)
-def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger, moment: Action) -> None:
+def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: Action) -> None:
     """The object of the new part holds the old bytes when the alias is to move, or after it did."""
-    old = ledger.objects.get(bytes_by_name(ledger, RELEASE)[PART])
-    granted_plan(ledger, [person(ledger, *WHO)])
+    old = workspace.objects.get(bytes_by_name(workspace, RELEASE)[PART])
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def swap() -> None:
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             digest = catalog.component(PART).digest
-        path = ledger.objects.path(digest)
+        path = workspace.objects.path(digest)
         path.chmod(0o644)
         path.write_bytes(old)
 
     with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed|not what its name says"):
-        carry_doing(ledger, swap, moment)
-    assert is_open(ledger)
+        carry_doing(workspace, swap, moment)
+    assert is_open(workspace)
     tally("liars", f"old weights under the new name, before {moment.value}", where="stores", caught=True)
 
 
@@ -217,53 +217,53 @@ def test_old_weights_in_the_place_of_the_new_ones(ledger: Ledger, moment: Action
     "moment", [Action.PURGE, Action.REPORT, Action.PROBE][: amount(1, 3)], ids=lambda action: action.value
 )
 @pytest.mark.parametrize("damage", ["emptied", "another plan's", "gone"])
-def test_a_list_of_what_was_withdrawn_that_was_tampered_with(ledger: Ledger, moment: Action, damage: str) -> None:
+def test_a_list_of_what_was_withdrawn_that_was_tampered_with(workspace: Workspace, moment: Action, damage: str) -> None:
     """With an empty list every search would find nothing; what it would have found is put there."""
-    with Catalog.of(ledger) as catalog:
-        (items,) = catalog.selected([person(ledger, *WHO)]).values()
-    granted_plan(ledger, [person(ledger, *WHO)])
+    with Catalog.of(workspace) as catalog:
+        (items,) = catalog.selected([person(workspace, *WHO)]).values()
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def tamper() -> None:
-        ledger.objects.put(canonical({"failing": list(items)}))
-        (file,) = (ledger.home / "private" / "executions").iterdir()
+        workspace.objects.put(canonical({"failing": list(items)}))
+        (file,) = (workspace.home / "private" / "executions").iterdir()
         if damage == "gone":
             file.unlink()
         elif damage == "emptied":
             file.write_text("{}")
         else:
-            ForgetList(ledger, "0" * 64).remember([], {})
+            ForgetList(workspace, "0" * 64).remember([], {})
             file.with_name(f"{'0' * 64}.json").replace(file)
 
     with pytest.raises(DisgorgeError, match="restore the private folder"):
-        carry_doing(ledger, tamper, moment)
-    assert is_open(ledger)
+        carry_doing(workspace, tamper, moment)
+    assert is_open(workspace)
     tally("liars", f"list of items {damage}, before {moment.value}", where="side tables", caught=True)
 
 
-def test_an_adopted_component_that_is_lost_before_the_report(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, *WHO)])
+def test_an_adopted_component_that_is_lost_before_the_report(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def lose() -> None:
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             digest = catalog.component(PART).digest
-        ledger.objects.path(digest).unlink()
+        workspace.objects.path(digest).unlink()
 
     with pytest.raises(CertificateRefused, match="lost what was adopted"):
-        carry_doing(ledger, lose, Action.REPORT)
-    assert is_open(ledger)
+        carry_doing(workspace, lose, Action.REPORT)
+    assert is_open(workspace)
 
 
-def test_old_weights_in_the_store_under_another_digest(ledger: Ledger) -> None:
+def test_old_weights_in_the_store_under_another_digest(workspace: Workspace) -> None:
     """They are saved again under other names, young enough that a training might be about to record them."""
-    old = tensors_of(ledger, bytes_by_name(ledger, RELEASE)[PART])
-    granted_plan(ledger, [person(ledger, *WHO)])
+    old = tensors_of(workspace, bytes_by_name(workspace, RELEASE)[PART])
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def save_again() -> None:
-        ledger.objects.put(save_tensors({f"my-{name}": tensor for name, tensor in old.items()}))
+        workspace.objects.put(save_tensors({f"my-{name}": tensor for name, tensor in old.items()}))
 
     with pytest.raises(CertificateRefused, match="holds removed weights under another name"):
-        carry_doing(ledger, save_again, Action.PURGE)
-    assert is_open(ledger)
+        carry_doing(workspace, save_again, Action.PURGE)
+    assert is_open(workspace)
     tally("liars", "old weights under another digest", where="stores", caught=True)
 
 
@@ -278,29 +278,31 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", list(PLACES)[: amount(2, 5)])
-def test_copies_that_no_store_knows_of(ledger: Ledger, place: str) -> None:
+def test_copies_that_no_store_knows_of(workspace: Workspace, place: str) -> None:
     """Old weights or the old shard lie under a name that is nobody's, in the workspace's folder or among our files."""
-    weights = ledger.objects.path(bytes_by_name(ledger, RELEASE)[PART])
-    old = (ledger.content_path(live_shards(ledger)["shard-3"].digest) if "parquet" in place else weights).read_bytes()
-    path = ledger.workspace / place
-    granted_plan(ledger, [person(ledger, *WHO)])
+    weights = workspace.objects.path(bytes_by_name(workspace, RELEASE)[PART])
+    old = (
+        workspace.content_path(live_shards(workspace)["shard-3"].digest) if "parquet" in place else weights
+    ).read_bytes()
+    path = workspace.root / place
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def copy() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(old)
 
     if PLACES[place] is None:
-        assert carry_doing(ledger, copy, Action.PURGE) == "certified"
+        assert carry_doing(workspace, copy, Action.PURGE) == "certified"
         assert not path.exists()
     else:
         with pytest.raises(CertificateRefused, match=f"{place} {PLACES[place]}"):
-            carry_doing(ledger, copy, Action.PURGE)
-        assert is_open(ledger)
+            carry_doing(workspace, copy, Action.PURGE)
+        assert is_open(workspace)
         path.unlink()
         with pytest.raises(CertificateRefused, match=f"what was purged is back: {place}"):
-            carry_doing(ledger, copy, Action.REPORT)
+            carry_doing(workspace, copy, Action.REPORT)
         path.unlink()
-        assert carry(ledger).verdict == "certified"
+        assert carry(workspace).verdict == "certified"
     tally("liars", f"a copy at {place}", where="stores", caught=True)
 
 
@@ -315,39 +317,39 @@ class Idle(Unregistered):
         return {"live": self.serves}
 
 
-def test_a_release_alias_that_never_moved(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, *WHO)])
+def test_a_release_alias_that_never_moved(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, *WHO)])
     with pytest.raises(CertificateRefused, match="is not what was adopted"):
-        carry_doing(ledger, lambda: None, Action.ADOPT, registrar=Idle(served(ledger, RELEASE)))
-    assert is_open(ledger)
+        carry_doing(workspace, lambda: None, Action.ADOPT, registrar=Idle(served(workspace, RELEASE)))
+    assert is_open(workspace)
     tally("liars", "alias never moved", where="stores", caught=True)
 
 
 # The data comes back under another name -------------------------------------------------------------------------------
 
 
-def test_a_shard_renamed_and_used_again_before_the_removal(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_shard_renamed_and_used_again_before_the_removal(workspace: Workspace, tmp_path: Path) -> None:
     """The very same items are refused under another name; with one changed, the rest is known by its bytes."""
     with pytest.raises(LineageError, match="these very items are recorded"):
-        again(ledger, tmp_path, "shard-9", people="nobody")
-    again(ledger, tmp_path, "shard-9", people="nobody", rows=11)
+        again(workspace, tmp_path, "shard-9", people="nobody")
+    again(workspace, tmp_path, "shard-9", people="nobody", rows=11)
     toy = toy_of("averages", 3)
-    train(ledger, replace(toy, spec=replace(toy.spec, release="other", shards=("shard-1", "shard-9"))))
-    old = bytes_by_name(ledger, "other")["other/mean/shard-9"]
-    assert remove(ledger, [person(ledger, *WHO)]).verdict == "certified"
-    caught = live_shards(ledger)["shard-9"].count == 8 and not ledger.objects.exists(old)
+    train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("shard-1", "shard-9"))))
+    old = bytes_by_name(workspace, "other")["other/mean/shard-9"]
+    assert remove(workspace, [person(workspace, *WHO)]).verdict == "certified"
+    caught = live_shards(workspace)["shard-9"].count == 8 and not workspace.objects.exists(old)
     tally("liars", "shard renamed, before", where="data", caught=caught)
     assert caught
 
 
-def test_a_shard_renamed_and_used_again_after_the_removal(ledger: Ledger, tmp_path: Path) -> None:
-    remove(ledger, [person(ledger, *WHO)])
+def test_a_shard_renamed_and_used_again_after_the_removal(workspace: Workspace, tmp_path: Path) -> None:
+    remove(workspace, [person(workspace, *WHO)])
     with pytest.raises(LineageError, match="withdrawn by request"):
-        again(ledger, tmp_path, "shard-9", people="nobody")
+        again(workspace, tmp_path, "shard-9", people="nobody")
     tally("liars", "shard renamed, after", where="data", caught=True)
 
 
-def again(ledger: Ledger, folder: Path, name: str, *, people: str, rows: int = 12) -> None:
+def again(workspace: Workspace, folder: Path, name: str, *, people: str, rows: int = 12) -> None:
     """Add the first items of the third shard again, under other names."""
     items = toy_of("averages", 3).items["shard-3"]
     arrays = {field: array[:rows] for field, array in items.arrays.items()}
@@ -355,25 +357,25 @@ def again(ledger: Ledger, folder: Path, name: str, *, people: str, rows: int = 1
     keys = np.array([f"{name}-{row}" for row in range(rows)])
     np.savez(folder / f"{name}.npz", key=keys, subject=np.array([people] * rows), **arrays)
     add_shard(
-        ledger, folder / f"{name}.npz", name=name, key="key", subject="subject", source="elsewhere", license="MIT",
+        workspace, folder / f"{name}.npz", name=name, key="key", subject="subject", source="elsewhere", license="MIT",
         legal_basis="consent", check=False, dvc=False,
     )  # fmt: skip
 
 
-def alike(folder: Path) -> Ledger:
+def alike(folder: Path) -> Workspace:
     """A trained workspace with likenesses, and in another shard a near-duplicate of an item that is to go."""
-    ledger = Ledger.init(folder / "workspace")
-    train(ledger, lookalikes.populate(ledger, folder / "sources"))
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    return ledger
+    workspace = Workspace.init(folder / "workspace")
+    train(workspace, lookalikes.populate(workspace, folder / "sources"))
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    return workspace
 
 
 def test_a_near_duplicate_left_in_another_shard(tmp_path: Path) -> None:
     """It has another digest, so no search by digest finds it; what it looks like stops the plan."""
-    ledger = alike(tmp_path)
+    workspace = alike(tmp_path)
     with pytest.raises(DisgorgeError, match="1 item of shard-2 look"):
-        plan_request(ledger, "R-1")
-    assert is_open(ledger)
+        plan_request(workspace, "R-1")
+    assert is_open(workspace)
     tally("liars", "near-duplicate left, from the start", where="data", caught=True)
 
 
@@ -381,29 +383,29 @@ def test_a_near_duplicate_left_in_another_shard(tmp_path: Path) -> None:
     "moment", [Action.PURGE, Action.WITHDRAW_ITEMS, Action.REPORT][: amount(1, 3)], ids=lambda action: action.value
 )
 def test_a_near_duplicate_put_into_another_shard_meanwhile(tmp_path: Path, moment: Action) -> None:
-    ledger = alike(tmp_path)
-    case, picture = case_of(ledger, "R-1"), lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
-    copy = lookalikes.digest_at(ledger, lookalikes.SHARD, lookalikes.ROW)
-    judge_same(ledger, case, [copy], by="ann", because="the same")
-    decide_request(ledger, "R-1", load_packs())
-    plan = plan_request(ledger, "R-1")
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
+    workspace = alike(tmp_path)
+    case, picture = case_of(workspace, "R-1"), lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
+    copy = lookalikes.digest_at(workspace, lookalikes.SHARD, lookalikes.ROW)
+    judge_same(workspace, case, [copy], by="ann", because="the same")
+    decide_request(workspace, "R-1", load_packs())
+    plan = plan_request(workspace, "R-1")
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
 
     def put_in() -> None:
-        lookalikes.add_copies(ledger, tmp_path, "shard-9", [lookalikes.noisy(picture)])
+        lookalikes.add_copies(workspace, tmp_path, "shard-9", [lookalikes.noisy(picture)])
 
     with pytest.raises(DisgorgeError, match=r"1 item of shard-9 look"):
-        carry_doing(ledger, put_in, moment)
-    assert is_open(ledger)
+        carry_doing(workspace, put_in, moment)
+    assert is_open(workspace)
     tally("liars", f"near-duplicate left, before {moment.value}", where="data", caught=True)
 
 
 # Borrowed and forged evidence -----------------------------------------------------------------------------------------
 
 
-def test_evidence_copied_from_another_request(ledger: Ledger) -> None:
-    one = remove(ledger, [person(ledger, *WHO)])
-    two = remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
+def test_evidence_copied_from_another_request(workspace: Workspace) -> None:
+    one = remove(workspace, [person(workspace, *WHO)])
+    two = remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
     for name in ("evidence.json", "plan.json", "ledger-slice.jsonl", "request.json"):
         kept = (two.bundle / name).read_bytes()
         (two.bundle / name).write_bytes((one.bundle / name).read_bytes())
@@ -414,46 +416,46 @@ def test_evidence_copied_from_another_request(ledger: Ledger) -> None:
     tally("liars", "evidence copied", where="evidence", caught=True)
 
 
-def test_an_examination_borrowed_from_another_request(ledger: Ledger) -> None:
+def test_an_examination_borrowed_from_another_request(workspace: Workspace) -> None:
     """The probe step is entered by hand, with what another removal from the same release was shown to be."""
-    remove(ledger, [person(ledger, *WHO)])
-    borrowed = list(ledger.facts("examination"))[-1].body["examination"]
-    plan = granted_plan(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
+    remove(workspace, [person(workspace, *WHO)])
+    borrowed = list(workspace.ledger.facts("examination"))[-1].body["examination"]
+    plan = granted_plan(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
 
     def enter() -> None:
         probe, composed = plan.step_for(Action.PROBE, RELEASE), plan.step_for(Action.RECOMPOSE, RELEASE)
-        after = case_of(ledger, "R-2").steps[plan.digest][composed.id]["after"]
+        after = case_of(workspace, "R-2").steps[plan.digest][composed.id]["after"]
         result = {"release": RELEASE, "examination": borrowed, "after": after}
         body = {"plan": plan.digest, "release": RELEASE, "examination": borrowed}
         fact = {"plan": plan.digest, "step": probe.id, "result": result, "seconds": 1.0}
-        ledger.append_all([("examination", body), ("step", fact)])
+        workspace.ledger.append_all([("examination", body), ("step", fact)])
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        carry_doing(ledger, enter, Action.PROBE, request_id="R-2")
+        carry_doing(workspace, enter, Action.PROBE, request_id="R-2")
     with pytest.raises(CertificateRefused, match="about other parts"):
-        carry(ledger, "R-2")
+        carry(workspace, "R-2")
     tally("liars", "examination borrowed", where="evidence", caught=True)
 
 
-def test_a_re_execution_entered_by_hand_is_not_believed(ledger: Ledger) -> None:
+def test_a_re_execution_entered_by_hand_is_not_believed(workspace: Workspace) -> None:
     """Old weights under the new recipe, and a fact that says the recipe was executed and reached them."""
-    old = bytes_by_name(ledger, RELEASE)[PART]
-    granted_plan(ledger, [person(ledger, *WHO)])
+    old = bytes_by_name(workspace, RELEASE)[PART]
+    granted_plan(workspace, [person(workspace, *WHO)])
 
     def forge() -> None:
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             component = catalog.component(PART)
-            composition = catalog.composition(served(ledger, RELEASE))
-        noise = {name: t * 1.00001 if t.dtype.kind == "f" else t for name, t in tensors_of(ledger, old).items()}
-        digest = ledger.objects.put(save_tensors(noise))
+            composition = catalog.composition(served(workspace, RELEASE))
+        noise = {name: t * 1.00001 if t.dtype.kind == "f" else t for name, t in tensors_of(workspace, old).items()}
+        digest = workspace.objects.put(save_tensors(noise))
         fake = replace(component, digest=digest)
         members = [m if m.name != PART else replace(m, component=digest) for m in composition.members]
         made = replace(composition, members=in_member_order(members))
-        plan = plan_of(ledger, case_of(ledger, "R-1"))
+        plan = plan_of(workspace, case_of(workspace, "R-1"))
         step = plan.step_for(Action.RECOMPOSE, RELEASE)
         result = {"before": composition.digest, "after": made.digest}
-        ledger.append_all([
+        workspace.ledger.append_all([
             ("component", {"component": plain(fake)}),
             ("composition", {"composition": plain(made)}),
             ("reexecuted", {"recipe": fake.recipe_digest, "component": digest, "alone": True}),
@@ -462,24 +464,24 @@ def test_a_re_execution_entered_by_hand_is_not_believed(ledger: Ledger) -> None:
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        carry_doing(ledger, forge, Action.RECOMPOSE)
+        carry_doing(workspace, forge, Action.RECOMPOSE)
     with pytest.raises(CertificateRefused, match="never-trained is fail"):
-        carry(ledger)
+        carry(workspace)
     tally("liars", "re-execution forged", where="evidence", caught=True)
 
 
-def test_steps_entered_by_hand_are_no_removal(ledger: Ledger) -> None:
+def test_steps_entered_by_hand_are_no_removal(workspace: Workspace) -> None:
     """Every step but the report is said to be done, and nothing was."""
-    plan = granted_plan(ledger, [person(ledger, *WHO)])
+    plan = granted_plan(workspace, [person(workspace, *WHO)])
 
     def enter() -> None:
         done = [{"plan": plan.digest, "step": step.id, "result": {}, "seconds": 1.0} for step in plan.steps[:-1]]
-        ledger.append_all([("step", fact) for fact in done])
+        workspace.ledger.append_all([("step", fact) for fact in done])
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        carry_doing(ledger, enter, Action.CONTAIN)
+        carry_doing(workspace, enter, Action.CONTAIN)
     with contextlib.suppress(KeyError), pytest.raises((DisgorgeError, LineageError)):
-        carry(ledger)
-    assert is_open(ledger)
+        carry(workspace)
+    assert is_open(workspace)
     tally("liars", "steps forged", where="evidence", caught=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from disgorge.request.case import docket
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children.removals import Change
 from tests.children.stored import SERVED, Stored, stored
 from tests.tier import amount
@@ -48,24 +48,24 @@ def places(wanted: Stored, moment: Moment) -> list[int]:
 def test_killed_where_a_store_and_the_ledger_disagree() -> None:
     """One removal, killed when its alias had moved, and again in the middle of what DVC is to forget."""
     wanted = stored("retrain", 3)
-    workspace = wanted.copy("worst")
+    workspace_folder = wanted.copy("worst")
     adopted = places(wanted, MOMENTS["alias moved"])[0]
-    assert wanted.kill(workspace, die_at=adopted)
-    assert wanted.asked(workspace, SERVED) == wanted.adopted() != []
-    done = docket(Ledger.open(workspace))["R-1"].steps[wanted.plan.digest]
+    assert wanted.kill(workspace_folder, die_at=adopted)
+    assert wanted.asked(workspace_folder, SERVED) == wanted.adopted() != []
+    done = docket(Workspace.open(workspace_folder))["R-1"].steps[wanted.plan.digest]
     assert not any("adopt" in step for step in done), "the alias moved and no fact says so"
     purging = places(wanted, MOMENTS["half of DVC purged"])
-    assert wanted.kill(workspace, die_at=purging[len(purging) // 2] - adopted)
-    wanted.resume(workspace)
-    wanted.check(workspace)
+    assert wanted.kill(workspace_folder, die_at=purging[len(purging) // 2] - adopted)
+    wanted.resume(workspace_folder)
+    wanted.check(workspace_folder)
 
 
 @pytest.mark.parametrize("number", range(amount(1, len(CASES))))
 def test_killed_while_stores_take_part(number: int) -> None:
     kind, references, moment = CASES[number]
     wanted, rng = stored(kind, references), random.Random(number)
-    workspace = wanted.copy(f"moment-{number}")
+    workspace_folder = wanted.copy(f"moment-{number}")
     fitting = places(wanted, {**MOMENTS, **DESTROYED}[moment])
-    assert wanted.kill(workspace, die_at=rng.choice(fitting) if number else fitting[0])
-    wanted.resume(workspace)
-    wanted.check(workspace)
+    assert wanted.kill(workspace_folder, die_at=rng.choice(fitting) if number else fitting[0])
+    wanted.resume(workspace_folder)
+    wanted.check(workspace_folder)

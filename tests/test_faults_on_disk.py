@@ -11,14 +11,14 @@ import pytest
 from disgorge.audit import audit
 from disgorge.report.bundle import verify_bundle
 from lineage.catalog.catalog import Catalog
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children import aftermath
 from tests.children.nursery import the_nursery
 from tests.children.removals import removal
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
 
 RELEASE = "toy-averages"
-Find = Callable[[Ledger], Path]
+Find = Callable[[Workspace], Path]
 
 
 def flipped(data: bytes) -> bytes:
@@ -30,30 +30,30 @@ def flipped(data: bytes) -> bytes:
 def component(name: str) -> Find:
     """Find the weights of a component."""
 
-    def find(ledger: Ledger) -> Path:
-        with Catalog.of(ledger) as catalog:
-            return ledger.objects.path(catalog.component(f"{RELEASE}/{name}").digest)
+    def find(workspace: Workspace) -> Path:
+        with Catalog.of(workspace) as catalog:
+            return workspace.objects.path(catalog.component(f"{RELEASE}/{name}").digest)
 
     return find
 
 
 def content(name: str) -> Find:
     """Find the items of a shard."""
-    return lambda ledger: ledger.content_path(live_shards(ledger)[name].digest)
+    return lambda workspace: workspace.content_path(live_shards(workspace)[name].digest)
 
 
 def manifest(name: str) -> Find:
     """Find the manifest of a shard."""
-    return lambda ledger: ledger.manifest_path(live_shards(ledger)[name].digest)
+    return lambda workspace: workspace.manifest_path(live_shards(workspace)[name].digest)
 
 
 @contextmanager
-def damaged(workspace: Path, which: Find, other: Find | None) -> Iterator[Path]:
+def damaged(workspace_folder: Path, which: Find, other: Find | None) -> Iterator[Path]:
     """Flip a bit of a file, or give it the bytes of another one; it is restored afterwards."""
-    ledger = Ledger.open(workspace)
-    path = which(ledger)
-    kept, bytes_of_another = path.read_bytes(), None if other is None else other(ledger).read_bytes()
-    for catalog in ledger.home.glob("catalog-*"):  # else it would answer for the manifests
+    workspace = Workspace.open(workspace_folder)
+    path = which(workspace)
+    kept, bytes_of_another = path.read_bytes(), None if other is None else other(workspace).read_bytes()
+    for catalog in workspace.home.glob("catalog-*"):  # else it would answer for the manifests
         catalog.unlink()
     path.write_bytes(flipped(kept) if bytes_of_another is None else bytes_of_another)
     yield path
@@ -68,63 +68,63 @@ def damaged(workspace: Path, which: Find, other: Find | None) -> Iterator[Path]:
         pytest.param(content("shard-1"), content("shard-2"), id="retained items swapped"),
         pytest.param(content("shard-3"), None, id="items to cut flipped"),
         pytest.param(manifest("shard-3"), manifest("shard-2"), id="a manifest swapped"),
-        pytest.param(lambda ledger: ledger.home / "ledger.jsonl", None, id="the ledger flipped"),
+        pytest.param(lambda workspace: workspace.home / "ledger.jsonl", None, id="the ledger flipped"),
     ],
 )
 def test_a_changed_file_stops_the_removal_and_restored_it_goes_on(which: Find, other: Find | None) -> None:
     wanted = removal("retrain")
-    workspace = wanted.copy("changed")
-    with damaged(workspace, which, other) as path:
-        ended = the_nursery().run("carry", workspace, request="R-1")
+    workspace_folder = wanted.copy("changed")
+    with damaged(workspace_folder, which, other) as path:
+        ended = the_nursery().run("carry", workspace_folder, request="R-1")
         assert ended.code == 1, ended
         assert ended.err.startswith(("lineage.errors.", "disgorge.errors."))
         assert len(ended.err.splitlines()) == 1
         assert path.name in ended.err
-    aftermath.under_way(workspace, wanted.plan)
-    wanted.resume(workspace)
-    wanted.check(workspace)
+    aftermath.under_way(workspace_folder, wanted.plan)
+    wanted.resume(workspace_folder)
+    wanted.check(workspace_folder)
 
 
 def test_a_swapped_component_that_is_retained_is_trained_again_by_the_probe() -> None:
     """Re-execution stores what the recipe determines, and that is what the digest says: nothing else is ever served."""
     wanted = removal("retrain")
-    workspace = wanted.copy("swapped")
-    kept = component("mean/shard-1")(Ledger.open(workspace)).read_bytes()
-    with damaged(workspace, component("mean/shard-1"), component("mean/shard-2")) as path:
-        wanted.resume(workspace)
+    workspace_folder = wanted.copy("swapped")
+    kept = component("mean/shard-1")(Workspace.open(workspace_folder)).read_bytes()
+    with damaged(workspace_folder, component("mean/shard-1"), component("mean/shard-2")) as path:
+        wanted.resume(workspace_folder)
         assert path.read_bytes() == kept
-    wanted.check(workspace)
+    wanted.check(workspace_folder)
 
 
 def test_a_swapped_component_that_was_proved_before_is_refused() -> None:
     wanted = removal("retrain")
-    workspace = wanted.copy("proved")
+    workspace_folder = wanted.copy("proved")
     adopt = next(step.id for step in wanted.plan.steps if "adopt" in step.id)
-    assert the_nursery().run("carry", workspace, request="R-1", die_at_step=adopt).killed
-    with damaged(workspace, component("mean/shard-1"), component("mean/shard-2")):
-        ended = the_nursery().run("carry", workspace, request="R-1")
+    assert the_nursery().run("carry", workspace_folder, request="R-1", die_at_step=adopt).killed
+    with damaged(workspace_folder, component("mean/shard-1"), component("mean/shard-2")):
+        ended = the_nursery().run("carry", workspace_folder, request="R-1")
         assert ended.code == 1, "a release with other weights than its probe saw was adopted"
-    wanted.resume(workspace)
-    wanted.check(workspace)
+    wanted.resume(workspace_folder)
+    wanted.check(workspace_folder)
 
 
 @pytest.mark.parametrize("room", [0, 600, 12_000])
 def test_a_full_disk_stops_the_removal_and_with_room_it_goes_on(room: int) -> None:
     """No file may grow beyond the ledger and so many bytes: what a write meets then is what it meets on a full disk."""
     wanted = removal("retrain")
-    workspace = wanted.copy(f"full-{room}")
+    workspace_folder = wanted.copy(f"full-{room}")
     ended = the_nursery().run(
-        "cli", workspace, arguments=["request", "execute", "R-1", "--references", "0"], without=["mlflow"],
-        limit=(workspace / ".disgorge" / "ledger.jsonl").stat().st_size + room,
+        "cli", workspace_folder, arguments=["request", "execute", "R-1", "--references", "0"], without=["mlflow"],
+        limit=(workspace_folder / ".disgorge" / "ledger.jsonl").stat().st_size + room,
     )  # fmt: skip
     assert ended.code == 3, ended
     assert len(ended.err.splitlines()) == 1, ended
     assert ended.err.startswith("error: ")
     assert "File too large" in ended.err
-    Ledger.open(workspace).verify()
-    aftermath.under_way(workspace, wanted.plan)
-    wanted.resume(workspace)
-    wanted.check(workspace)
+    Workspace.open(workspace_folder).ledger.verify()
+    aftermath.under_way(workspace_folder, wanted.plan)
+    wanted.resume(workspace_folder)
+    wanted.check(workspace_folder)
 
 
 def test_a_clock_that_goes_backwards_breaks_nothing(tmp_path: Path) -> None:
@@ -136,15 +136,15 @@ def test_a_clock_that_goes_backwards_breaks_nothing(tmp_path: Path) -> None:
         tick = next(ticks)
         return began - dt.timedelta(hours=tick % 24) + dt.timedelta(days=tick % 3 == 0)
 
-    ledger = Ledger.init(tmp_path / "workspace", clock=clock)
+    workspace = Workspace.init(tmp_path / "workspace", clock=clock)
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    executed = carry(ledger)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    executed = carry(workspace)
     assert executed.verdict == "certified"
-    times = [fact.at for fact in ledger.facts()]
+    times = [fact.at for fact in workspace.ledger.facts()]
     assert times != sorted(times)
-    assert ledger.verify() == len(times)
+    assert workspace.ledger.verify() == len(times)
     assert verify_bundle(executed.bundle).verdict == "certified"
-    assert not audit(ledger)
+    assert not audit(workspace)

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from disgorge.request.case import docket
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children.removals import removal
 from tests.tier import amount
 
@@ -16,11 +16,11 @@ from tests.tier import amount
 def test_a_joint_removal_killed_before_every_step() -> None:
     wanted = removal("together")
     assert wanted.plan.requests == ("R-1", "R-2")
-    workspace = wanted.copy("steps")
+    workspace_folder = wanted.copy("steps")
     for number, step in enumerate(wanted.plan.steps):
-        assert wanted.kill(workspace, request=f"R-{number % 2 + 1}", die_at_step=step.id)
-    wanted.resume(workspace, request="R-1")
-    wanted.check(workspace)
+        assert wanted.kill(workspace_folder, request=f"R-{number % 2 + 1}", die_at_step=step.id)
+    wanted.resume(workspace_folder, request="R-1")
+    wanted.check(workspace_folder)
 
 
 @pytest.mark.parametrize("number", range(amount(2, 24)))
@@ -29,8 +29,8 @@ def test_a_joint_removal_killed_inside_a_step(number: int) -> None:
     wanted = removal("together")
     late = [place for place, (step, _, _) in enumerate(wanted.changes, 1) if "purge" in step or "report" in step]
     places = late if number % 2 else wanted.spread()
-    workspace, rng = wanted.copy(f"inside-{number}"), random.Random(number)
-    assert wanted.kill(workspace, die_at=rng.choice(places))
-    if any(not case.closed for case in docket(Ledger.open(workspace)).values()):
-        wanted.resume(workspace, request=f"R-{number % 2 + 1}")
-    wanted.check(workspace)
+    workspace_folder, rng = wanted.copy(f"inside-{number}"), random.Random(number)
+    assert wanted.kill(workspace_folder, die_at=rng.choice(places))
+    if any(not case.closed for case in docket(Workspace.open(workspace_folder)).values()):
+        wanted.resume(workspace_folder, request=f"R-{number % 2 + 1}")
+    wanted.check(workspace_folder)

@@ -33,7 +33,7 @@ from disgorge.training.recipe import Here
 from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.events import EventKind
 from policies.packs.load import load_packs
 from policies.request import Standing
@@ -51,10 +51,10 @@ START = dt.date(2026, 11, 2)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A trained toy, copied for each case."""
     folder = tmp_path_factory.mktemp("laws-of-holds")
-    ledger = Ledger.init(folder / "trained")
+    workspace = Workspace.init(folder / "trained")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
     yield folder / "trained"
     shutil.rmtree(folder)
 
@@ -100,9 +100,9 @@ class World:
     selects: dict[str, Selector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger.open(self.folder, clock=self.now)
-        shards = [fact.body["shard"] for fact in self.ledger.facts("shard")]
-        self.digest = {row.key: row.digest for each in shards for row in shard_rows(self.ledger, each["digest"])}
+        self.workspace = Workspace.open(self.folder, clock=self.now)
+        shards = [fact.body["shard"] for fact in self.workspace.ledger.facts("shard")]
+        self.digest = {row.key: row.digest for each in shards for row in shard_rows(self.workspace, each["digest"])}
 
     def now(self) -> dt.datetime:
         """Noon of the day it is."""
@@ -111,7 +111,7 @@ class World:
     def selector(self, pick: Any) -> Selector:
         """What a pick selects by."""
         kind, (shard, row) = pick
-        person = self.ledger.pseudonym(f"{shard}-person-{row // PEOPLE_HOLD}")
+        person = self.workspace.pseudonym(f"{shard}-person-{row // PEOPLE_HOLD}")
         return Selector(kind, {"shard": shard, "key": f"{shard}-{row}", "subject": person}[kind])
 
     def items(self, pick: Any) -> set[str]:
@@ -123,13 +123,13 @@ class World:
 
     def here(self) -> set[str]:
         """The items whose content is in the workspace."""
-        shards = {fact.body["shard"]["digest"] for fact in self.ledger.facts("shard")}
-        there = [shard for shard in shards if self.ledger.content_path(shard).is_file()]
-        return {row.digest for shard in there for row in shard_rows(self.ledger, shard)}
+        shards = {fact.body["shard"]["digest"] for fact in self.workspace.ledger.facts("shard")}
+        there = [shard for shard in shards if self.workspace.content_path(shard).is_file()]
+        return {row.digest for shard in there for row in shard_rows(self.workspace, shard)}
 
     def name(self, number: int) -> str:
         """One of the requests there are."""
-        names = list(docket(self.ledger))
+        names = list(docket(self.workspace))
         return names[number % len(names)] if names else "none"
 
     def file(self, pick: Any, **how: Any) -> str:
@@ -137,19 +137,19 @@ class World:
         name = f"R-{len(self.selects) + 1}"
         self.selects[name] = self.selector(pick)
         file_request(
-            self.ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            self.workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
             selectors=[self.selects[name]], received=self.day, identity_verified=True, request_id=name, **how,
         )  # fmt: skip
-        decide_request(self.ledger, name, PACKS)
+        decide_request(self.workspace, name, PACKS)
         return name
 
     def go_on(self, name: str, stop: Action | None) -> None:
         """Take a request as far as it goes: decided, planned, approved, carried out, or killed on the way."""
         with suppress(DisgorgeError, LineageError):
-            decide_request(self.ledger, name, PACKS)
+            decide_request(self.workspace, name, PACKS)
         with suppress(DisgorgeError, LineageError):
-            plan = plan_request(self.ledger, name)
-            approve_plan(self.ledger, name, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+            plan = plan_request(self.workspace, name)
+            approve_plan(self.workspace, name, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
 
         def on_step(step: Step) -> None:
             if step.action is stop:
@@ -157,13 +157,19 @@ class World:
 
         with suppress(DisgorgeError, LineageError, StoppedError):
             execute(
-                self.ledger, name, runner=Here(self.ledger), independent=lambda: Here(self.ledger), references=0,
-                registrar=Unregistered(), observer=Untracked(), on_step=on_step,
-            )  # fmt: skip
+                self.workspace,
+                name,
+                runner=Here(self.workspace),
+                independent=lambda: Here(self.workspace),
+                references=0,
+                registrar=Unregistered(),
+                observer=Untracked(),
+                on_step=on_step,
+            )
 
     def put(self, name: str, items: set[str], *, reason: str = "held", **how: Any) -> None:
         """Put a hold on, and note what it covers if that was taken."""
-        hold_request(self.ledger, name, on=True, reason=reason, by="Ann", **how)
+        hold_request(self.workspace, name, on=True, reason=reason, by="Ann", **how)
         self.note(Held(name, items & self.here(), how.get("until"), tuple(how.get("selectors", ())), reason))
 
     def note(self, put: Held) -> None:
@@ -174,7 +180,7 @@ class World:
     def lift(self, name: str) -> None:
         """Lift every hold on a request and on items of it, one by one."""
         for each in [each for each in self.held if each.request == name]:
-            hold_request(self.ledger, name, on=False, reason="over", selectors=each.selectors, held_for=each.reason)
+            hold_request(self.workspace, name, on=False, reason="over", selectors=each.selectors, held_for=each.reason)
             self.held.remove(each)
 
 
@@ -193,21 +199,21 @@ def happen(world: World, what: tuple[Any, ...], picked: dict[str, Any]) -> None:
             world.put(name, items, until=until, reason=reason)
         case ("fact", number):
             record_event(
-                world.ledger, name := world.name(number), EventKind.NOTED, by="Ann", facts={"legal_hold": True}
+                world.workspace, name := world.name(number), EventKind.NOTED, by="Ann", facts={"legal_hold": True}
             )
-            if case_of(world.ledger, name).closed != "done":
+            if case_of(world.workspace, name).closed != "done":
                 world.note(Held(name, world.items(picked[name]) & world.here(), reason=LEGAL_HOLD))
         case ("amend", number, pick):
-            amend_request(world.ledger, name := world.name(number), selectors=[world.selector(pick)])
+            amend_request(world.workspace, name := world.name(number), selectors=[world.selector(pick)])
             picked[name] = pick
         case ("deny", number):
-            deny_request(world.ledger, world.name(number), reason="other")
+            deny_request(world.workspace, world.name(number), reason="other")
         case ("hold-items", number, pick, days):
             until = world.day + dt.timedelta(days=days) if days else None
             world.put(world.name(number), world.items(pick), selectors=[world.selector(pick)], until=until)
         case ("leave-out", number, other):
             hold_request(
-                world.ledger, world.name(number), on=True, reason="theirs", by="Ann", held_by=world.name(other)
+                world.workspace, world.name(number), on=True, reason="theirs", by="Ann", held_by=world.name(other)
             )
         case ("lift", number):
             world.lift(world.name(number))
@@ -245,5 +251,5 @@ def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.Mon
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)
     happen(world, ("remove", ("subject", ("shard-1", 4)), None), picked)
-    assert case_of(world.ledger, "R-2").closed == "done"
+    assert case_of(world.workspace, "R-2").closed == "done"
     assert not world.held[0].items <= world.here()

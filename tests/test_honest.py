@@ -15,7 +15,7 @@ import pytest
 from disgorge.errors import DisgorgeError
 from disgorge.training.runners.local import Workers
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.tier import FULL, amount, tally
 from tests.toys import PEOPLE_HOLD, carry, granted_plan, person, populate, toy_of, train
 
@@ -31,37 +31,37 @@ def cases() -> list[tuple[str, int]]:
     return every if FULL else [(method, 100 + place) for place, method in enumerate(COUNTS)][:-1]
 
 
-def asked_of(ledger: Ledger, method: str, seed: int) -> tuple[str, list[Selector]]:
+def asked_of(workspace: Workspace, method: str, seed: int) -> tuple[str, list[Selector]]:
     """Return what a seed has removed, in words and as selectors."""
     toy, chance = toy_of(method, seed), random.Random(f"{method} {seed}")
     what = ASKED[seed % len(ASKED)]
     one, two = chance.sample(toy.spec.shards, 2)
     people = [len(toy.items[name]) // PEOPLE_HOLD for name in (one, two)]
     if what == "a person":
-        return what, [person(ledger, one, chance.randrange(people[0]))]
+        return what, [person(workspace, one, chance.randrange(people[0]))]
     if what == "two people":
-        return what, [person(ledger, name, chance.randrange(n)) for name, n in zip((one, two), people, strict=True)]
+        return what, [person(workspace, name, chance.randrange(n)) for name, n in zip((one, two), people, strict=True)]
     return what, [Selector("shard", one) if what == "a shard" else Selector("source", f"source-of-{one}")]
 
 
 def fifty(method: str, seed: int, folder: Path) -> dict[str, Any]:
     """Carry one honest removal out and return what it came to."""
-    ledger, toy = Ledger.init(folder / "workspace"), toy_of(method, seed)
-    populate(ledger, toy, folder / "sources")
+    workspace, toy = Workspace.init(folder / "workspace"), toy_of(method, seed)
+    populate(workspace, toy, folder / "sources")
     start = time.perf_counter()
-    train(ledger, toy)
+    train(workspace, toy)
     training = time.perf_counter() - start
-    what, selectors = asked_of(ledger, method, seed)
-    granted_plan(ledger, selectors, every_probe=True)
+    what, selectors = asked_of(workspace, method, seed)
+    granted_plan(workspace, selectors, every_probe=True)
     start, why = time.perf_counter(), ""
     try:
         verdict = carry(
-            ledger, independent=lambda: Workers(ledger, count=1, apart=True), references=REFERENCES
+            workspace, independent=lambda: Workers(workspace, count=1, apart=True), references=REFERENCES
         ).verdict  # fmt: skip
     except DisgorgeError as refusal:
         verdict, why = "refused", str(refusal)
     seconds = time.perf_counter() - start
-    evidence = json.loads(ledger.objects.get(list(ledger.facts("report"))[-1].body["evidence"]))
+    evidence = json.loads(workspace.objects.get(list(workspace.ledger.facts("report"))[-1].body["evidence"]))
     checks = evidence["checks"]
     references = max((check["detail"].get("reference_seconds", 0.0) for check in checks), default=0.0)
     cost = sum(check["seconds"] for check in checks) + references
@@ -88,12 +88,12 @@ def test_an_honest_removal_is_certified(method: str, seed: int, tmp_path: Path) 
 
 @pytest.mark.parametrize("method", list(COUNTS)[: amount(1, 4)])
 def test_a_second_honest_removal_from_the_same_workspace_is_certified(method: str, tmp_path: Path) -> None:
-    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of(method, 7)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
+    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of(method, 7)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
     for number, shard in enumerate(toy.spec.shards[:2]):
-        granted_plan(ledger, [person(ledger, shard, 1)], request_id=f"R-{number}", every_probe=True)
+        granted_plan(workspace, [person(workspace, shard, 1)], request_id=f"R-{number}", every_probe=True)
         found = carry(
-            ledger, f"R-{number}", independent=lambda: Workers(ledger, count=1, apart=True), references=REFERENCES
+            workspace, f"R-{number}", independent=lambda: Workers(workspace, count=1, apart=True), references=REFERENCES
         )  # fmt: skip
         assert found.verdict == "certified"

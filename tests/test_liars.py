@@ -33,7 +33,7 @@ from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Guarantee
@@ -84,13 +84,13 @@ def removal_from(toy: Toy, folder: Path, *, as_shipped: bool = False) -> Execute
 
     What trains and answers is this process, or, as the command line has it, processes of their own.
     """
-    ledger = Ledger.init(folder / "workspace")
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, name, 0) for name in toy.spec.shards[1:3]])
-    with Workers(ledger, count=2) as workers:
+    workspace = Workspace.init(folder / "workspace")
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, name, 0) for name in toy.spec.shards[1:3]])
+    with Workers(workspace, count=2) as workers:
         runner = workers if as_shipped else None
-        return carry(ledger, runner=runner, independent=lambda: Workers(ledger, count=1, apart=True))
+        return carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
 
 
 @pytest.mark.parametrize(("lie", "method"), cases(), ids=[" - ".join(case) for case in cases()])
@@ -110,10 +110,10 @@ def test_a_liar_gets_no_certificate(lie: str, method: str, tmp_path: Path) -> No
             for path in Path(tempfile.gettempdir()).glob(f"liar-{salt}-*"):
                 path.unlink()
     assert told(salt), "the lie was not told, so nothing was caught"
-    ledger = Ledger.open(tmp_path / "workspace")
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open(tmp_path / "workspace")
+    with Catalog.of(workspace) as catalog:
         assert catalog.release(toy.spec.release).contained
-    assert not list(ledger.facts("request-closed"))
+    assert not list(workspace.ledger.facts("request-closed"))
 
 
 def answering() -> list[str]:
@@ -175,8 +175,8 @@ def test_a_layout_is_not_told_what_a_shard_was_cut_from(tmp_path: Path) -> None:
 
     toy = lying(toy_of("averages", 5), "ancestor", salt=str(tmp_path))
     assert removal_from(toy, tmp_path).verdict == "certified"
-    ledger = Ledger.open(tmp_path / "workspace")
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open(tmp_path / "workspace")
+    with Catalog.of(workspace) as catalog:
         live = {shard.digest for shard in catalog.shards()}
         old = [shard.digest for shard in catalog.shards(live=False) if shard.digest not in live]
         recipes = [json.dumps(component.recipe) for component in catalog.components()]
@@ -193,19 +193,19 @@ def test_a_liar_that_counts_the_names_of_the_gone_is_refused_before_anything_is_
     from liars import lying, told
 
     toy = lying(toy_of(method, 5), "gone names", salt=str(tmp_path))
-    ledger = Ledger.init(tmp_path / "workspace")
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
+    workspace = Workspace.init(tmp_path / "workspace")
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
     gone = toy.spec.shards[-1]
     with pytest.raises(BadModel, match=r"by names of shards that are gone.*--withdraw"):
-        granted_plan(ledger, [Selector("shard", gone)])
+        granted_plan(workspace, [Selector("shard", gone)])
     assert told(str(tmp_path))
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         assert not catalog.release(toy.spec.release).contained
     tally("liars", f"gone names - {method}", where="laying out", caught=True)
-    plan = plan_request(ledger, "R-1", withdraw=[toy.spec.release])
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger).verdict == "certified"
+    plan = plan_request(workspace, "R-1", withdraw=[toy.spec.release])
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    assert carry(workspace).verdict == "certified"
 
 
 def is_confined(folder: Path) -> bool:
@@ -236,10 +236,10 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
     assert "hidden among the installed code" in (done.bundle / "report.html").read_text() or not is_confined(tmp_path)
     assert told(str(place))
     shutil.rmtree(place)
-    ledger = Ledger.open(tmp_path / "workspace")
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open(tmp_path / "workspace")
+    with Catalog.of(workspace) as catalog:
         component = catalog.component(f"{toy.spec.release}/mean/{toy.spec.shards[1]}")
-    with Workers(ledger, count=1, apart=True) as outsider:
+    with Workers(workspace, count=1, apart=True) as outsider:
         (done_there,) = outsider.run([Job(component.name, component.recipe, 1)])
     assert done_there.digest != component.digest
 
@@ -284,17 +284,17 @@ def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5
     from liars import lying
 
     toy = lying(wide(seed), lie, salt=salt, weakly=True)
-    ledger = Ledger.init(folder / "workspace")
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    plan = plan_for_less(ledger, [person(ledger, name, n) for name in toy.spec.shards[1:3] for n in range(10)])
+    workspace = Workspace.init(folder / "workspace")
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    plan = plan_for_less(workspace, [person(workspace, name, n) for name in toy.spec.shards[1:3] for n in range(10)])
     assert plan.guarantee is Guarantee.APPROXIMATE
     assert "membership" in plan.required
     try:
-        ended = carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True), references=8).verdict
+        ended = carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True), references=8).verdict
     except CertificateRefused as refusal:
         ended = str(refusal)
-    report = json.loads(ledger.objects.get(list(ledger.facts("report"))[-1].body["evidence"]))
+    report = json.loads(workspace.objects.get(list(workspace.ledger.facts("report"))[-1].body["evidence"]))
     found = {check["name"]: check["verdict"] for check in report["checks"] if check["subject"] != "R-1"}
     return ended, found
 
@@ -326,13 +326,13 @@ def test_a_liar_that_claims_less_gets_no_certificate_either(lie: str, tmp_path: 
     assert verdicts["membership"] != "pass" or lie in SMALL
 
 
-def plan_for_less(ledger: Ledger, selectors: list[Selector]) -> Plan:
+def plan_for_less(workspace: Workspace, selectors: list[Selector]) -> Plan:
     """A removal for bias, of which the quality pack owes a measured reduction; approved with whatever is lost."""
     file_request(
-        ledger, standing=Standing.INTERNAL, ground=Defect.BIAS, regime="quality", selectors=selectors,
+        workspace, standing=Standing.INTERNAL, ground=Defect.BIAS, regime="quality", selectors=selectors,
         received=dt.date(2026, 11, 2), request_id="R-1",
     )  # fmt: skip
-    decide_request(ledger, "R-1", load_packs())
-    plan = plan_request(ledger, "R-1")
-    approve_plan(ledger, "R-1", plan.digest, approver="ann", accept_utility_loss=True)
+    decide_request(workspace, "R-1", load_packs())
+    plan = plan_request(workspace, "R-1")
+    approve_plan(workspace, "R-1", plan.digest, approver="ann", accept_utility_loss=True)
     return plan

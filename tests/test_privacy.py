@@ -24,7 +24,7 @@ from disgorge.request.case import case_of
 from disgorge.request.particulars import erase_particulars
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import close_kept
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children import aftermath
 from tests.children.alone import whole_pass
 from tests.children.nursery import the_nursery
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which somebody's removal was carried out."""
     folder, ran = whole_pass(tmp_path_factory.getbasetemp())
     assert ran.code == 0, ran.said
@@ -43,16 +43,16 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def forgotten(workspace: Path) -> dict[str, Any]:
+def forgotten(workspace_folder: Path) -> dict[str, Any]:
     """What was to be forgotten, as it was known before."""
-    known: dict[str, Any] = json.loads((workspace.parent / "forgotten.json").read_text())
+    known: dict[str, Any] = json.loads((workspace_folder.parent / "forgotten.json").read_text())
     return known
 
 
-def public(workspace: Path) -> list[Path]:
+def public(workspace_folder: Path) -> list[Path]:
     """Every file of a workspace that is not private."""
-    private = workspace / ".disgorge" / "private"
-    return sorted(path for path in workspace.rglob("*") if path.is_file() and private not in path.parents)
+    private = workspace_folder / ".disgorge" / "private"
+    return sorted(path for path in workspace_folder.rglob("*") if path.is_file() and private not in path.parents)
 
 
 def seen_in(path: Path) -> bytes:
@@ -87,53 +87,55 @@ def found(paths: Iterable[Path], needles: Iterable[str]) -> dict[str, list[str]]
     }
 
 
-def test_who_asked_is_nowhere(workspace: Path) -> None:
+def test_who_asked_is_nowhere(workspace_folder: Path) -> None:
     asked = [NAME, NAME.split()[1], CONTACT, NOTE, "QX-77"]
-    assert not found(public(workspace), asked)
+    assert not found(public(workspace_folder), asked)
 
 
-def test_who_approved_and_who_else_is_in_the_data_is_nowhere(workspace: Path) -> None:
-    assert not found(public(workspace), [APPROVER, APPROVER.split()[1], *OTHERS])
+def test_who_approved_and_who_else_is_in_the_data_is_nowhere(workspace_folder: Path) -> None:
+    assert not found(public(workspace_folder), [APPROVER, APPROVER.split()[1], *OTHERS])
 
 
-def test_which_items_went_is_nowhere(workspace: Path, forgotten: dict[str, Any]) -> None:
+def test_which_items_went_is_nowhere(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
     assert len(forgotten["items"]) == 4
-    assert not found(public(workspace), [*forgotten["items"], *forgotten["keys"], "quillfeather-scan"])
+    assert not found(public(workspace_folder), [*forgotten["items"], *forgotten["keys"], "quillfeather-scan"])
 
 
-def test_names_are_in_no_files_name(workspace: Path, forgotten: dict[str, Any]) -> None:
-    names = "\n".join(str(path.relative_to(workspace)) for path in workspace.rglob("*")).lower()
+def test_names_are_in_no_files_name(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
+    names = "\n".join(str(path.relative_to(workspace_folder)) for path in workspace_folder.rglob("*")).lower()
     assert not [word for word in (*forgotten["items"], *NAME.lower().split(), "penny") if word in names]
 
 
-def test_the_search_finds_what_is_there(workspace: Path) -> None:
+def test_the_search_finds_what_is_there(workspace_folder: Path) -> None:
     """The control: particulars where they belong, and retained items in every format there is."""
-    ledger = Ledger.open(workspace)
-    private = [path for path in (ledger.home / "private").rglob("*") if path.is_file()]
+    workspace = Workspace.open(workspace_folder)
+    private = [path for path in (workspace.home / "private").rglob("*") if path.is_file()]
     assert found(private, [NAME, CONTACT, NOTE]).keys() == {NAME, CONTACT, NOTE}
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shard = catalog.shard("shard-2")
         (serving,) = catalog.releases()
     close_kept()  # DuckDB opens no file twice in one process with other settings
-    kept = str(pq.read_table(ledger.manifest_path(shard.digest)).column("digest")[0])
-    places = found(public(workspace), [kept, "shard-2-1", serving.composition])
+    kept = str(pq.read_table(workspace.manifest_path(shard.digest)).column("digest")[0])
+    places = found(public(workspace_folder), [kept, "shard-2-1", serving.composition])
     assert {f"{shard.digest}.parquet"} < set(places[kept])
     assert [name for name in places["shard-2-1"] if name.endswith(".duckdb")]
     assert {"ledger.jsonl", "mlflow.db", "statement.json", "report.html"} <= set(places[serving.composition])
 
 
-def test_private_is_closed_to_others(workspace: Path) -> None:
-    private = workspace / ".disgorge" / "private"
+def test_private_is_closed_to_others(workspace_folder: Path) -> None:
+    private = workspace_folder / ".disgorge" / "private"
     inside = [private, *private.rglob("*")]
     assert {path.name for path in inside} > {"pseudonym.key", "withdrawn.key", "withdrawn.txt", "signing.pem"}
     for path in inside:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
-def test_private_is_kept_from_git(workspace: Path) -> None:
-    for path in (workspace / ".disgorge" / "private").rglob("*"):
-        assert subprocess.run(["git", "check-ignore", "-q", path], cwd=workspace, check=False).returncode == 0, path
-    added = subprocess.run(["git", "add", "-A", "-n"], cwd=workspace, capture_output=True, text=True, check=True)
+def test_private_is_kept_from_git(workspace_folder: Path) -> None:
+    for path in (workspace_folder / ".disgorge" / "private").rglob("*"):
+        assert subprocess.run(["git", "check-ignore", "-q", path], cwd=workspace_folder, check=False).returncode == 0, (
+            path
+        )
+    added = subprocess.run(["git", "add", "-A", "-n"], cwd=workspace_folder, capture_output=True, text=True, check=True)
     assert ".disgorge/ledger.jsonl" in added.stdout
     assert "private" not in added.stdout
     names = {line.split("'")[1] for line in added.stdout.splitlines()}
@@ -142,29 +144,29 @@ def test_private_is_kept_from_git(workspace: Path) -> None:
     assert not [name for name in names if name.endswith((".parquet", ".safetensors", ".db", ".zip"))], names
 
 
-def test_what_is_withdrawn_is_remembered_by_keyed_marks_only(workspace: Path, forgotten: dict[str, Any]) -> None:
-    ledger = Ledger.open(workspace)
-    assert all(ledger.is_withdrawn(item) for item in forgotten["items"])
-    assert not found([path for path in (ledger.home / "private").rglob("*") if path.is_file()], forgotten["items"])
+def test_what_is_withdrawn_is_remembered_by_keyed_marks_only(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
+    workspace = Workspace.open(workspace_folder)
+    assert all(workspace.is_withdrawn(item) for item in forgotten["items"])
+    assert not found([path for path in (workspace.home / "private").rglob("*") if path.is_file()], forgotten["items"])
     hashes = [sha256(item.encode()).hexdigest() for item in forgotten["items"]]
-    assert not set(hashes) & set(ledger.private.marks_file.read_text().split())
+    assert not set(hashes) & set(workspace.private.marks_file.read_text().split())
 
 
-def test_particulars_can_be_erased_and_the_chain_does_not_notice(workspace: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(workspace, tmp_path / "copy", ignore=shutil.ignore_patterns(".git", ".dvc")))
-    ledger = Ledger.open(copy)
-    requests = ledger.home / "private" / "requests"
+def test_particulars_can_be_erased_and_the_chain_does_not_notice(workspace_folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(workspace_folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".git", ".dvc")))
+    workspace = Workspace.open(copy)
+    requests = workspace.home / "private" / "requests"
     (file,) = requests.iterdir()
-    facts, recorded = ledger.verify(), case_of(ledger, REQUEST).request.particulars
+    facts, recorded = workspace.ledger.verify(), case_of(workspace, REQUEST).request.particulars
     assert sha256(file.read_bytes()).hexdigest() == recorded
     told = {key: value for key, value in json.loads(file.read_bytes()).items() if key != "salt"}
     assert sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest() != recorded  # no guess can be checked
-    assert erase_particulars(ledger, REQUEST)
+    assert erase_particulars(workspace, REQUEST)
     assert not list(requests.iterdir())
     assert not found([path for path in copy.rglob("*") if path.is_file()], [NAME, CONTACT, NOTE])
-    assert not erase_particulars(ledger, REQUEST)
-    assert (ledger.verify(), case_of(ledger, REQUEST).closed) == (facts, "done")
-    key = (ledger.home / "public.pem").read_bytes()
+    assert not erase_particulars(workspace, REQUEST)
+    assert (workspace.ledger.verify(), case_of(workspace, REQUEST).closed) == (facts, "done")
+    key = (workspace.home / "public.pem").read_bytes()
     assert verify_bundle(copy / "reports" / REQUEST, public_key=key).verdict == "certified"
 
 
@@ -174,12 +176,12 @@ def test_an_execution_cut_short_names_no_item_outside_private() -> None:
     copy = wanted.copy("cut-short")
     purge = next(step.id for step in wanted.plan.steps if "purge" in step.id)
     assert the_nursery().run("carry", copy, request="R-1", die_at_step=purge, umask=0).killed
-    ledger = Ledger.open(copy)
-    places = aftermath.traces(ledger, wanted.forgotten)
-    old = {ledger.content_path(change.before.digest) for change in wanted.plan.shard_changes}
-    old |= {ledger.manifest_path(change.before.digest) for change in wanted.plan.shard_changes}
-    (waiting,) = (ledger.home / "private" / "executions").iterdir()
-    allowed = {path.relative_to(ledger.workspace).as_posix() for path in (*old, waiting)}
+    workspace = Workspace.open(copy)
+    places = aftermath.traces(workspace, wanted.forgotten)
+    old = {workspace.content_path(change.before.digest) for change in wanted.plan.shard_changes}
+    old |= {workspace.manifest_path(change.before.digest) for change in wanted.plan.shard_changes}
+    (waiting,) = (workspace.home / "private" / "executions").iterdir()
+    allowed = {path.relative_to(workspace.root).as_posix() for path in (*old, waiting)}
     assert {place for place in places if "/catalog-" not in place} == allowed
     assert not stat.S_IMODE(waiting.stat().st_mode) & 0o077
     wanted.resume(copy)
@@ -188,9 +190,9 @@ def test_an_execution_cut_short_names_no_item_outside_private() -> None:
 
 def test_what_a_killed_filing_left_half_written_is_erased(tmp_path: Path) -> None:
     """A name in a file that was never renamed into place is a name all the same."""
-    ledger = Ledger.init(tmp_path / "killed")
-    folder = ledger.home / "private" / "requests"
+    workspace = Workspace.init(tmp_path / "killed")
+    folder = workspace.home / "private" / "requests"
     folder.mkdir()
     (folder / ".aside-0123456789abcdef").write_text('{"name": "Ada Example"}')
-    assert not erase_particulars(ledger, "R-1")
+    assert not erase_particulars(workspace, "R-1")
     assert not list(folder.iterdir())

@@ -33,7 +33,7 @@ def test_every_command_runs(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, f"$ {command}\n{result.stdout}{result.stderr}"
     (code,) = blocks("python")
-    runs = "import numpy as np\nfrom lineage.workspace import Ledger\n"
+    runs = "import numpy as np\nfrom lineage.recording import recording\nfrom lineage.workspace import Workspace\n"
     runs += "class model:\n    state_dict = staticmethod(lambda: {'weights': np.zeros(3)})\n"
     subprocess.run([sys.executable, "-c", runs + code], cwd=tmp_path, env=environment, check=True)
 

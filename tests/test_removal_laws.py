@@ -22,7 +22,7 @@ from disgorge.training.make import assemble
 from disgorge.training.recipe import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.tier import FULL, amount
 from tests.toys import (
     bytes_by_name,
@@ -49,20 +49,22 @@ class Trained:
         self.seed = seed
         self.toy: Toy = toy_of(method, seed)
         self.release = self.toy.spec.release
-        ledger = Ledger.init(folder / "trained")
-        populate(ledger, self.toy, folder / "sources")
-        train(ledger, self.toy)
+        workspace = Workspace.init(folder / "trained")
+        populate(workspace, self.toy, folder / "sources")
+        train(workspace, self.toy)
 
-    def copy(self, name: str) -> Ledger:
+    def copy(self, name: str) -> Workspace:
         """A workspace like the trained one."""
-        return Ledger.open(Path(shutil.copytree(self.folder / "trained", self.folder / name)))
+        return Workspace.open(Path(shutil.copytree(self.folder / "trained", self.folder / name)))
 
-    def never(self, name: str, gone: set[tuple[str, int]]) -> Ledger:
+    def never(self, name: str, gone: set[tuple[str, int]]) -> Workspace:
         """A workspace that never held some rows, trained from nothing."""
-        ledger = Ledger.init(self.folder / name)
-        populate(ledger, self.toy, self.folder / f"{name}-sources", leave_out=lambda shard, row: (shard, row) in gone)
-        train(ledger, self.toy)
-        return ledger
+        workspace = Workspace.init(self.folder / name)
+        populate(
+            workspace, self.toy, self.folder / f"{name}-sources", leave_out=lambda shard, row: (shard, row) in gone
+        )
+        train(workspace, self.toy)
+        return workspace
 
     def some_shard(self) -> str:
         """A removable shard the seed picks."""
@@ -74,21 +76,21 @@ class Trained:
         return {(shard, row) for row in rows if person_number is None or row // 3 == person_number}
 
     @cached_property
-    def untouched(self) -> Ledger:
+    def untouched(self) -> Workspace:
         """The trained workspace itself, to look at."""
-        return Ledger.open(self.folder / "trained")
+        return Workspace.open(self.folder / "trained")
 
     @cached_property
-    def without_shard(self) -> tuple[Ledger, Executed]:
+    def without_shard(self) -> tuple[Workspace, Executed]:
         """A workspace after the removal of a shard, and how that ended; to look at."""
-        ledger = self.copy("without-shard")
-        return ledger, remove(ledger, [Selector("shard", self.some_shard())])
+        workspace = self.copy("without-shard")
+        return workspace, remove(workspace, [Selector("shard", self.some_shard())])
 
     @cached_property
-    def without_person(self) -> tuple[Ledger, Executed]:
+    def without_person(self) -> tuple[Workspace, Executed]:
         """A workspace after the removal of one person, and how that ended; to look at."""
-        ledger = self.copy("without-person")
-        return ledger, remove(ledger, [person(ledger, self.some_shard(), 1)])
+        workspace = self.copy("without-person")
+        return workspace, remove(workspace, [person(workspace, self.some_shard(), 1)])
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
@@ -101,24 +103,24 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_1_removing_a_shard_equals_never_having_had_it(trained: Trained) -> None:
-    ledger, done = trained.without_shard
+    workspace, done = trained.without_shard
     assert done.verdict == "certified"
     oracle = trained.never("oracle-1-shard", trained.rows_of(trained.some_shard()))
-    assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
-    assert served(ledger, trained.release) == served(oracle, trained.release)
+    assert bytes_by_name(workspace, trained.release) == bytes_by_name(oracle, trained.release)
+    assert served(workspace, trained.release) == served(oracle, trained.release)
 
 
 def test_1_removing_a_person_equals_never_having_had_them(trained: Trained) -> None:
-    ledger, done = trained.without_person
+    workspace, done = trained.without_person
     assert done.verdict == "certified"
     oracle = trained.never("oracle-1-person", trained.rows_of(trained.some_shard(), 1))
-    assert bytes_by_name(ledger, trained.release) == bytes_by_name(oracle, trained.release)
+    assert bytes_by_name(workspace, trained.release) == bytes_by_name(oracle, trained.release)
 
 
 def test_2_no_live_path_is_left(trained: Trained) -> None:
     before = live_shards(trained.untouched)[trained.some_shard()].digest
-    ledger, _ = trained.without_person
-    with Catalog.of(ledger) as catalog:
+    workspace, _ = trained.without_person
+    with Catalog.of(workspace) as catalog:
         live = {component.digest for component in catalog.components()}
         reached = {edge.target for edge in catalog.trace(before, up=False, down=True).edges}
     assert not live & reached
@@ -126,22 +128,22 @@ def test_2_no_live_path_is_left(trained: Trained) -> None:
 
 def test_3_what_is_retained_keeps_its_bytes(trained: Trained) -> None:
     before = bytes_by_name(trained.untouched, trained.release)
-    ledger, _ = trained.without_person
-    plan = plan_of(ledger, case_of(ledger, "R-1"))
+    workspace, _ = trained.without_person
+    plan = plan_of(workspace, case_of(workspace, "R-1"))
     touched = {step.subject for step in plan.steps if step.release == trained.release}
-    after = bytes_by_name(ledger, trained.release)
+    after = bytes_by_name(workspace, trained.release)
     assert {name for name in before if before[name] != after.get(name)} <= touched
     assert len(touched & set(before)) < len(before)
 
 
 def test_4_removing_twice_is_removing_once(trained: Trained) -> None:
-    ledger, _ = trained.without_person
-    once = served(ledger, trained.release)
-    with Catalog.of(ledger) as catalog:
-        again = catalog.impact([person(ledger, trained.some_shard(), 1)])
+    workspace, _ = trained.without_person
+    once = served(workspace, trained.release)
+    with Catalog.of(workspace) as catalog:
+        again = catalog.impact([person(workspace, trained.some_shard(), 1)])
     assert again.items == 0
     assert not again.affected
-    assert served(ledger, trained.release) == once
+    assert served(workspace, trained.release) == once
 
 
 def test_5_two_removals_commute(trained: Trained) -> None:
@@ -150,9 +152,9 @@ def test_5_two_removals_commute(trained: Trained) -> None:
     first, second = trained.toy.spec.shards[:2]
     one, other, together = trained.copy("law-5-ab"), trained.copy("law-5-ba"), trained.copy("law-5-joint")
     asked = ([Selector("shard", first)], [person(one, second, 1)])
-    for ledger, order in ((one, (0, 1)), (other, (1, 0))):
+    for workspace, order in ((one, (0, 1)), (other, (1, 0))):
         for number in order:
-            remove(ledger, asked[number], request_id=f"R-{number}")
+            remove(workspace, asked[number], request_id=f"R-{number}")
     assert served(one, trained.release) == served(other, trained.release)
     done = remove_together(together, {f"R-{number}": selectors for number, selectors in enumerate(asked)})
     assert done.reports.keys() == {"R-0", "R-1"}
@@ -161,22 +163,22 @@ def test_5_two_removals_commute(trained: Trained) -> None:
 
 
 def test_6_removing_nothing_is_the_identity(trained: Trained) -> None:
-    ledger = trained.copy("law-6")
-    before = (served(ledger, trained.release), ledger.lineage_head())
-    with Catalog.of(ledger) as catalog:
+    workspace = trained.copy("law-6")
+    before = (served(workspace, trained.release), workspace.ledger.lineage_head())
+    with Catalog.of(workspace) as catalog:
         nothing = catalog.impact([Selector("key", "nobody-has-this-key")])
     assert (nothing.items, nothing.affected, nothing.releases) == (0, (), ())
-    assert (served(ledger, trained.release), ledger.lineage_head()) == before
+    assert (served(workspace, trained.release), workspace.ledger.lineage_head()) == before
 
 
 def test_7_removing_everything_leaves_the_base(trained: Trained) -> None:
-    ledger = trained.copy("law-7")
-    before = bytes_by_name(ledger, trained.release)
+    workspace = trained.copy("law-7")
+    before = bytes_by_name(workspace, trained.release)
     everything = [Selector("shard", name) for name in trained.toy.spec.shards]
-    assert remove(ledger, everything).verdict == "certified"
-    after = bytes_by_name(ledger, trained.release)
-    core = {live_shards(ledger)[name].digest for name in trained.toy.spec.core}
-    with Catalog.of(ledger) as catalog:
+    assert remove(workspace, everything).verdict == "certified"
+    after = bytes_by_name(workspace, trained.release)
+    core = {live_shards(workspace)[name].digest for name in trained.toy.spec.core}
+    with Catalog.of(workspace) as catalog:
         uses = {use.digest for name in after for use in catalog.component(name).uses}
     assert set(after.items()) <= set(before.items())
     assert uses <= core | set(after.values())
@@ -184,9 +186,9 @@ def test_7_removing_everything_leaves_the_base(trained: Trained) -> None:
 
 def test_8_the_search_finds_the_data_before_removal(trained: Trained) -> None:
     """The positive control of the certificate's checks: before removal, each of them finds what must go."""
-    ledger, _ = trained.without_person
-    evidence = next(fact for fact in ledger.facts("report")).body["evidence"]
-    checks = json.loads(ledger.objects.get(evidence))["checks"]
+    workspace, _ = trained.without_person
+    evidence = next(fact for fact in workspace.ledger.facts("report")).body["evidence"]
+    checks = json.loads(workspace.objects.get(evidence))["checks"]
     for name in ("lineage-closure", "residue"):
         found = [check for check in checks if check["name"] == name]
         assert found
@@ -197,10 +199,10 @@ def test_8_the_search_finds_the_data_before_removal(trained: Trained) -> None:
 def test_9_a_model_before_and_after_answers(trained: Trained) -> None:
     """Utility is measured on both; a model that cannot be assembled after a removal would be no remedy."""
     shard = trained.some_shard()
-    ledger, _ = trained.without_shard
-    with Catalog.of(ledger) as catalog:
+    workspace, _ = trained.without_shard
+    with Catalog.of(workspace) as catalog:
         composition = catalog.composition(catalog.release(trained.release).composition)
-    model = assemble(ledger, composition)
+    model = assemble(workspace, composition)
     left = [name for name in trained.toy.spec.shards if name != shard]
-    items = join([read_items(ledger, live_shards(ledger)[name].digest) for name in left])
+    items = join([read_items(workspace, live_shards(workspace)[name].digest) for name in left])
     assert model.scores(items).shape == (len(items),)

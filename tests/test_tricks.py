@@ -24,13 +24,13 @@ Kept = Iterable[Path]
 
 def content(made: Removal, shard: Shard) -> list[Path]:
     """Return the files of a shard."""
-    return [made.ledger.manifest_path(shard.digest), made.ledger.content_path(shard.digest)]
+    return [made.workspace.manifest_path(shard.digest), made.workspace.content_path(shard.digest)]
 
 
 def shard_again(made: Removal) -> Kept:
     """Record the withdrawn shard once more under another name: it is one content, and live."""
     again = Shard(**{**plain(made.alice), "name": "carol", "fields": made.alice.fields})
-    made.ledger.append("shard", {"shard": plain(again)})
+    made.workspace.ledger.append("shard", {"shard": plain(again)})
     return content(made, made.alice)
 
 
@@ -38,57 +38,59 @@ def retained_asked_for(made: Removal) -> Kept:
     """Name a live shard and a live component among what is to go."""
     made.targets["shards"] += (made.bob.digest, made.after.digest)
     made.targets["objects"] += (made.other.digest,)
-    return [*content(made, made.bob), *content(made, made.after), made.ledger.objects.path(made.other.digest)]
+    return [*content(made, made.bob), *content(made, made.after), made.workspace.objects.path(made.other.digest)]
 
 
 def equal_bytes(made: Removal) -> Kept:
     """Let a live component of another name be the same bytes as the retired one."""
-    return [made.ledger.objects.path(component(made.ledger, "twin", made.bob, value=1.0).digest)]
+    return [made.workspace.objects.path(component(made.workspace, "twin", made.bob, value=1.0).digest)]
 
 
 def two_releases(made: Removal) -> Kept:
     """Withdraw one of two releases that share a component, and retire the component for that one."""
-    shared = component(made.ledger, "shared", made.bob, value=3.0)
+    shared = component(made.workspace, "shared", made.bob, value=3.0)
     for name, value in (("mine", 4.0), ("yours", 5.0)):
-        own = component(made.ledger, f"{name}/own", made.bob, value=value)
+        own = component(made.workspace, f"{name}/own", made.bob, value=value)
         members = (Member("shared", shared.digest), Member(own.name, own.digest))
         composition = Composition("toy", {"release": name}, members)
-        made.ledger.append("composition", {"composition": plain(composition)})
-        made.ledger.append("release", {"name": name, "alias": "live", "composition": composition.digest})
+        made.workspace.ledger.append("composition", {"composition": plain(composition)})
+        made.workspace.ledger.append("release", {"name": name, "alias": "live", "composition": composition.digest})
         if name == "mine":
             gone = {"name": name, "alias": "live", "composition": composition.digest}
-            made.ledger.append("release-withdrawn", gone)
-            made.ledger.append("component-retired", {"name": "shared", "component": shared.digest, "after": None})
+            made.workspace.ledger.append("release-withdrawn", gone)
+            made.workspace.ledger.append(
+                "component-retired", {"name": "shared", "component": shared.digest, "after": None}
+            )
     made.targets["objects"] += (shared.digest,)
-    return [made.ledger.objects.path(shared.digest)]
+    return [made.workspace.objects.path(shared.digest)]
 
 
 def requests_objects(made: Removal) -> Kept:
     """Name what other requests keep: plan, impact, examination and the samples it shows."""
-    put = made.ledger.objects.put
+    put = made.workspace.objects.put
     samples = put(b"\x08\0\0\0\0\0\0\0{}      ")
     plan, impact = put(canonical({"plan": 1})), put(canonical({"impact": 1}))
     examination = put(canonical({"checks": [], "samples": samples}))
-    made.ledger.append("plan", {"request": "R-9", "plan": plan, "impact": impact})
-    made.ledger.append("examination", {"plan": plan, "release": "x", "examination": examination})
+    made.workspace.ledger.append("plan", {"request": "R-9", "plan": plan, "impact": impact})
+    made.workspace.ledger.append("examination", {"plan": plan, "release": "x", "examination": examination})
     made.targets["objects"] += (samples, plan, impact, examination)
-    return [made.ledger.objects.path(digest) for digest in (samples, plan, impact, examination)]
+    return [made.workspace.objects.path(digest) for digest in (samples, plan, impact, examination)]
 
 
 def hard_links(made: Removal) -> Kept:
     """Give what is to go a second name outside the workspace."""
-    outside = made.ledger.workspace.parent / "outside"
+    outside = made.workspace.root.parent / "outside"
     outside.mkdir()
-    for number, path in enumerate((*content(made, made.alice), made.ledger.objects.path(made.head.digest))):
+    for number, path in enumerate((*content(made, made.alice), made.workspace.objects.path(made.head.digest))):
         os.link(path, outside / str(number))
     return sorted(outside.iterdir())
 
 
 def links_to_files(made: Removal) -> Kept:
     """Let what is to go be a link to a file outside."""
-    outside = made.ledger.workspace.parent / "outside"
+    outside = made.workspace.root.parent / "outside"
     outside.mkdir()
-    for number, path in enumerate((*content(made, made.alice), made.ledger.objects.path(made.head.digest))):
+    for number, path in enumerate((*content(made, made.alice), made.workspace.objects.path(made.head.digest))):
         shutil.move(path, outside / str(number))
         path.symlink_to(outside / str(number))
     return sorted(outside.iterdir())
@@ -96,7 +98,7 @@ def links_to_files(made: Removal) -> Kept:
 
 def link_to_retained(made: Removal) -> Kept:
     """Let the old weights be a link to retained ones."""
-    path, retained = (made.ledger.objects.path(each.digest) for each in (made.head, made.other))
+    path, retained = (made.workspace.objects.path(each.digest) for each in (made.head, made.other))
     path.unlink()
     path.symlink_to(retained)
     return [retained]
@@ -120,9 +122,9 @@ def try_it(made: Removal, trick: Trick) -> Purged:
     """Try a trick, purge, and see that everything that was to be kept is there with its bytes."""
     kept = {path: path.read_bytes() for path in trick(made)}
     kept |= {path: path.read_bytes() for path in (*content(made, made.bob), *content(made, made.after))}
-    kept[made.ledger.objects.path(made.other.digest)] = made.ledger.objects.get(made.other.digest)
+    kept[made.workspace.objects.path(made.other.digest)] = made.workspace.objects.get(made.other.digest)
     assert kept
-    purged = purge(made.ledger, item_digests=made.items if trick is not shard_again else (), **made.targets)
+    purged = purge(made.workspace, item_digests=made.items if trick is not shard_again else (), **made.targets)
     for path, data in kept.items():
         assert path.read_bytes() == data, path
     return purged
@@ -134,18 +136,18 @@ def test_nothing_retained_or_outside_is_lost(removal: Removal, trick: Trick, sta
     purged = try_it(removal, trick)
     there = [path.exists() for path in content(removal, removal.alice)]
     assert there == ["shard" in stays] * 2
-    assert removal.ledger.objects.exists(removal.head.digest) == ("weights" in stays)
+    assert removal.workspace.objects.exists(removal.head.digest) == ("weights" in stays)
     assert said in " ".join(purged.residuals)
 
 
 def add_output(made: Removal, make: Callable[[Path, Path], Any]) -> Path:
     """Track a folder in DVC that holds the erased shard, then let something replace it; return what is outside."""
-    workspace = made.ledger.workspace
-    outside = workspace.parent / "outside"
+    workspace_folder = made.workspace.root
+    outside = workspace_folder.parent / "outside"
     outside.mkdir()
-    shutil.copy(made.ledger.content_path(made.alice.digest), outside / "alice.parquet")
+    shutil.copy(made.workspace.content_path(made.alice.digest), outside / "alice.parquet")
     (outside / "precious.txt").write_text("nobody's business")
-    make(workspace / "export", outside)
+    make(workspace_folder / "export", outside)
     return outside
 
 
@@ -171,29 +173,29 @@ def test_a_link_in_an_output_of_dvc_leads_nowhere(tracked: Removal, make: Callab
     """DVC's outputs are cleared of the old bytes, and what a link in them points at is not touched."""
     outside = add_output(tracked, make)
     before = {path: path.read_bytes() for path in outside.iterdir()}
-    purged = purge(tracked.ledger, **tracked.targets)
+    purged = purge(tracked.workspace, **tracked.targets)
     assert {path: path.read_bytes() for path in outside.iterdir()} == before
-    assert tracked.ledger.content_path(tracked.after.digest).is_file()
-    assert not tracked.ledger.content_path(tracked.alice.digest).exists()
+    assert tracked.workspace.content_path(tracked.after.digest).is_file()
+    assert not tracked.workspace.content_path(tracked.alice.digest).exists()
     if make is not folder_in_output:
         assert "by way of a link" in " ".join(purged.residuals) or "was a link" in " ".join(purged.residuals)
 
 
 def test_an_output_that_was_changed_since_is_not_deleted(tracked: Removal) -> None:
     """DVC's file names the erased bytes, but what lies there now is something else."""
-    path = tracked.ledger.content_path(tracked.alice.digest)
+    path = tracked.workspace.content_path(tracked.alice.digest)
     path.unlink()
-    export = tracked.ledger.workspace / "export" / "alice.parquet"
+    export = tracked.workspace.root / "export" / "alice.parquet"
     export.unlink()
     export.write_text("my own notes")
-    purge(tracked.ledger, **tracked.targets)
+    purge(tracked.workspace, **tracked.targets)
     assert export.read_text() == "my own notes"
 
 
 def test_who_needs_what_is_said_in_words(removal: Removal) -> None:
     """Every reason to keep something can be told to a person."""
     list(requests_objects(removal))
-    needs = needs_of(removal.ledger)
+    needs = needs_of(removal.workspace)
     assert all(words for words in (*needs.objects.values(), *needs.shards.values()))
     assert "an examination shows it" in needs.objects.values()
     assert "a fact names it as impact" in needs.objects.values()

@@ -21,7 +21,7 @@ from disgorge.training.recipe import Here, Runner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, Shard, plain
 from lineage.shards.add import add_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
@@ -36,7 +36,7 @@ def toy_of(method: str, seed: int) -> Toy:
 
 
 def populate(
-    ledger: Ledger,
+    workspace: Workspace,
     toy: Toy,
     folder: Path,
     *,
@@ -56,7 +56,7 @@ def populate(
             write_rows(source, name, items, rows)
             core = name in toy.spec.core
             add_shard(
-                ledger, source, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
+                workspace, source, name=name, key="key", subject="subject", source=f"source-of-{name}", license="MIT",
                 legal_basis="public domain" if core else "consent", core=core, check=False, dvc=dvc,
             )  # fmt: skip
 
@@ -69,47 +69,47 @@ def write_rows(path: Path, name: str, items: Items, rows: Sequence[int]) -> None
     np.savez(path, key=keys, subject=people, **{field: array[index] for field, array in items.arrays.items()})
 
 
-def live_shards(ledger: Ledger) -> dict[str, Shard]:
+def live_shards(workspace: Workspace) -> dict[str, Shard]:
     """The live shards by name."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {shard.name: shard for shard in catalog.shards()}
 
 
-def train(ledger: Ledger, toy: Toy) -> Made:
+def train(workspace: Workspace, toy: Toy) -> Made:
     """Train a toy and release it under its alias."""
-    made = make(ledger, toy.spec, Here(ledger), shards=live_shards(ledger))
-    ledger.append("composition", {"composition": plain(made.composition)})
+    made = make(workspace, toy.spec, Here(workspace), shards=live_shards(workspace))
+    workspace.ledger.append("composition", {"composition": plain(made.composition)})
     body = {"name": toy.spec.release, "alias": toy.spec.alias, "composition": made.composition.digest}
-    ledger.append("release", body)
+    workspace.ledger.append("release", body)
     return made
 
 
-def person(ledger: Ledger, shard: str, number: int) -> Selector:
+def person(workspace: Workspace, shard: str, number: int) -> Selector:
     """A selector for one of a toy's people."""
-    return Selector("subject", ledger.pseudonym(f"{shard}-person-{number}"))
+    return Selector("subject", workspace.pseudonym(f"{shard}-person-{number}"))
 
 
-def filed_and_decided(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> None:
+def filed_and_decided(workspace: Workspace, selectors: Sequence[Selector], *, request_id: str = "R-1") -> None:
     """File and decide a withdrawal that the contract pack grants."""
     file_request(
-        ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
+        workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
         received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id, facts={"all_theirs": True},
     )  # fmt: skip
-    decide_request(ledger, request_id, load_packs())
+    decide_request(workspace, request_id, load_packs())
 
 
 def granted_plan(
-    ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1", every_probe: bool = False
+    workspace: Workspace, selectors: Sequence[Selector], *, request_id: str = "R-1", every_probe: bool = False
 ) -> Plan:
     """File, decide, plan and approve a withdrawal that the contract pack grants, with the loss its plan warns of."""
-    filed_and_decided(ledger, selectors, request_id=request_id)
-    plan = plan_request(ledger, request_id, every_probe=every_probe)
-    approve_plan(ledger, request_id, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    filed_and_decided(workspace, selectors, request_id=request_id)
+    plan = plan_request(workspace, request_id, every_probe=every_probe)
+    approve_plan(workspace, request_id, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
     return plan
 
 
 def carry(
-    ledger: Ledger,
+    workspace: Workspace,
     request_id: str = "R-1",
     *,
     runner: Runner | None = None,
@@ -122,7 +122,7 @@ def carry(
     References are trained only where the plan has probes.
     """
     return execute(
-        ledger, request_id, runner=runner or Here(ledger), independent=independent or (lambda: Here(ledger)),
+        workspace, request_id, runner=runner or Here(workspace), independent=independent or (lambda: Here(workspace)),
         references=references, registrar=registrar or Unregistered(), observer=Untracked(),
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ class StoppedError(BaseException):
     """A kill, as far as the shell can tell."""
 
 
-def stopped(ledger: Ledger, before: Action, request_id: str = "R-1") -> None:
+def stopped(workspace: Workspace, before: Action, request_id: str = "R-1") -> None:
     """Execute a request and be killed before the first step of that action."""
 
     def stop(step: Step) -> None:
@@ -140,41 +140,41 @@ def stopped(ledger: Ledger, before: Action, request_id: str = "R-1") -> None:
 
     with pytest.raises(StoppedError):
         execute(
-            ledger, request_id, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            workspace, request_id, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
             registrar=Unregistered(), observer=Untracked(), on_step=stop,
         )  # fmt: skip
 
 
-def is_contained(ledger: Ledger, release: str) -> bool:
+def is_contained(workspace: Workspace, release: str) -> bool:
     """Whether a release is out of service."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return catalog.release(release).contained
 
 
-def remove(ledger: Ledger, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Executed:
+def remove(workspace: Workspace, selectors: Sequence[Selector], *, request_id: str = "R-1") -> Executed:
     """One removal through the whole pass."""
-    granted_plan(ledger, selectors, request_id=request_id)
-    return carry(ledger, request_id)
+    granted_plan(workspace, selectors, request_id=request_id)
+    return carry(workspace, request_id)
 
 
-def remove_together(ledger: Ledger, asked: Mapping[str, Sequence[Selector]]) -> Executed:
+def remove_together(workspace: Workspace, asked: Mapping[str, Sequence[Selector]]) -> Executed:
     """Several removals in one plan, by the requests' ids."""
     for request_id, selectors in asked.items():
-        filed_and_decided(ledger, selectors, request_id=request_id)
-    plan = plan_requests(ledger, list(asked))
-    approve_plan(ledger, plan.request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    return carry(ledger, plan.request)
+        filed_and_decided(workspace, selectors, request_id=request_id)
+    plan = plan_requests(workspace, list(asked))
+    approve_plan(workspace, plan.request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    return carry(workspace, plan.request)
 
 
-def served(ledger: Ledger, release: str) -> str:
+def served(workspace: Workspace, release: str) -> str:
     """The digest of the composition a release serves now."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return catalog.release(release).composition
 
 
-def bytes_by_name(ledger: Ledger, release: str) -> dict[str, str]:
+def bytes_by_name(workspace: Workspace, release: str) -> dict[str, str]:
     """Component digests by name in what a release serves now."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         composition = catalog.composition(catalog.release(release).composition)
     return {member.name: member.component for member in composition.members}
 

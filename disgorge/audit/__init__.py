@@ -31,7 +31,7 @@ from disgorge.audit.stored_bytes import mismatched
 from disgorge.request.snapshot import Look
 from lineage.activity import activity
 from lineage.errors import LedgerBroken
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 __all__ = ["audit", "not_looked_at"]
 
@@ -57,10 +57,10 @@ _RULES = (
 
 
 @activity("looking for what rests on withdrawn data")
-def audit(ledger: Ledger, *, today: dt.date | None = None) -> tuple[Finding, ...]:
+def audit(workspace: Workspace, *, today: dt.date | None = None) -> tuple[Finding, ...]:
     """Return every finding, errors first. ``today`` (by the ledger's clock) decides what is overdue."""
     try:
-        look = Look.at(ledger, today or ledger.today())
+        look = Look.at(workspace, today or workspace.today())
     except LedgerBroken as broken:
         matter, _, remedy = str(broken).rpartition("; ")
         line = re.search(r"\bline (\d+)", matter)

@@ -16,9 +16,9 @@ from disgorge.request.particulars import selectors_of
 from disgorge.request.selectors import Table, selected_items
 from disgorge.request.snapshot import Look, is_late
 from lineage.errors import LineageError
+from lineage.ledger.chain import Fact
 from lineage.plural import counted
 from lineage.records import Selector
-from lineage.workspace import Fact
 from policies.judging.held import waits_for_others
 
 
@@ -36,7 +36,9 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
     took = [fact for fact in case.facts if fact.kind == "overlap"]
     for fact in took:
         by = str(fact.body["by_request"])
-        purges = [each for each in look.ledger.facts("purged") if each.body["request"] == by and each.seq > fact.seq]
+        purges = [
+            each for each in look.workspace.ledger.facts("purged") if each.body["request"] == by and each.seq > fact.seq
+        ]
         deleted = next((each for each in purges if _was_held(look, case, each)), None)
         if deleted is None and (purges or not _was_held(look, case, fact)):
             continue
@@ -60,7 +62,7 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
 
 def _was_held(look: Look, case: Case, then: Fact) -> bool:
     """Whether all that a request selects was on hold when a fact was recorded."""
-    day = look.ledger.day_of(then)
+    day = look.workspace.day_of(then)
     before = case_before(case, then.seq)
     return before is not None and any(not terms.is_over(day) for terms in terms_on_all(before))
 
@@ -84,7 +86,7 @@ class Sight:
     def covered(self, hold: Hold) -> frozenset[str] | None:
         """Return the items that a hold covers, None where that is not known."""
         found: frozenset[str] = frozenset()
-        for reach in reach_of(self.look.ledger, self.look.cases, hold):
+        for reach in reach_of(self.look.workspace, self.look.cases, hold):
             if reach.unknown or reach.selectors is None:
                 return None
             found |= reach.also | self.selected(reach.selectors)
@@ -111,7 +113,7 @@ class Sight:
     def stopped_by(self, case: Case) -> str | None:
         """Return the request whose hold stops another one, None if none does."""
         try:
-            items = self.selected(selectors_of(self.look.ledger, case.request))
+            items = self.selected(selectors_of(self.look.workspace, case.request))
         except (DisgorgeError, LineageError):
             return None  # what it selects is not known; that is a finding of its own
         own = [self.covered(hold) for hold in open_holds(case)]
@@ -130,7 +132,7 @@ class Sight:
         if not case.item_holds or case.partly_done:
             return bool(case.item_holds)
         try:
-            items = self.selected(selectors_of(self.look.ledger, case.request))
+            items = self.selected(selectors_of(self.look.workspace, case.request))
         except (DisgorgeError, LineageError):
             return False
         own = [self.covered(hold) for hold in open_holds(case)]
@@ -146,7 +148,7 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
     if held:
         where = "is closed, and its hold lasts" if case.closed else "waits for a hold to end"
         stays = "what it held is not whole any more" if lost else "its data stays meanwhile, kept apart and unused"
-        if sight.look.ledger.private.folder.is_dir() and any(sight.covered(hold) is None for hold in held):
+        if sight.look.workspace.private.folder.is_dir() and any(sight.covered(hold) is None for hold in held):
             stays += "; which items it covers is not known any more, so it stops every removal that it may cover"
         partly = all(hold.terms.is_partial for hold in held)
         serving = "" if any(hold.terms.serving for hold in held) else (

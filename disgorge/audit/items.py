@@ -11,10 +11,10 @@ def reintroduced(look: Look) -> Iterator[Finding]:
     """Yield a finding per live shard with withdrawn items, or one warning where the list of those is not here."""
     if not look.withdrawals:
         return
-    private = look.ledger.private
+    private = look.workspace.private
     if private.folder.is_dir():
         try:
-            look.ledger.require_marks()
+            look.workspace.require_marks()
         except LineageError as error:
             yield Finding(
                 DIGEST_MISMATCH,

@@ -7,7 +7,7 @@ from disgorge.audit.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, 
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.request.snapshot import Look
 from disgorge.statement.signing import key_id, public_pem, read_key
-from lineage.workspace import Fact
+from lineage.ledger.chain import Fact
 
 PUBLIC = "public.pem"
 _RESTORE = "restore it from a backup of the private folder; RECOVERY.md says what to do if it is lost for good"
@@ -15,7 +15,7 @@ _RESTORE = "restore it from a backup of the private folder; RECOVERY.md says wha
 
 def public_key(look: Look) -> bytes | None:
     """Return the workspace's public key; None where there is none, or what lies there is no key."""
-    path = look.ledger.home / PUBLIC
+    path = look.workspace.home / PUBLIC
     try:
         public = path.read_bytes()
         key_id(public)
@@ -26,9 +26,9 @@ def public_key(look: Look) -> bytes | None:
 
 def signing_keys(look: Look) -> Iterator[Finding]:
     """Yield what is the matter with the signing key, and a note for each time that it was replaced."""
-    reports = [fact for fact in look.ledger.facts("report") if isinstance(fact.body.get("key"), str)]
-    path, public = look.ledger.home / PUBLIC, public_key(look)
-    private = look.ledger.private.folder / "signing.pem"
+    reports = [fact for fact in look.workspace.ledger.facts("report") if isinstance(fact.body.get("key"), str)]
+    path, public = look.workspace.home / PUBLIC, public_key(look)
+    private = look.workspace.private.folder / "signing.pem"
     if public is None and path.exists():
         yield _of_key(
             "cannot be read as a public key", f"restore {PUBLIC}, or delete it: the next report writes it again"
@@ -39,7 +39,7 @@ def signing_keys(look: Look) -> Iterator[Finding]:
             "restore it, so that readers have a key to verify reports with",
             Level.WARNING,
         )
-    lost = _private_half(private, public) if look.ledger.private.folder.is_dir() else None
+    lost = _private_half(private, public) if look.workspace.private.folder.is_dir() else None
     if lost is not None:
         yield lost
     elif public is not None and reports and reports[-1].body["key"] != key_id(public):

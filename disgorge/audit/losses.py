@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import FACTS_LOST, Finding
 from disgorge.request.snapshot import Look
-from lineage.losses import losses_of
+from lineage.ledger.losses import losses_of
 
 
 def lost_facts(look: Look) -> Iterator[Finding]:
     """Yield a warning per accepted loss: it stays, because the ledger stays incomplete."""
-    for loss in losses_of(look.ledger.facts()):
+    for loss in losses_of(look.workspace.ledger.facts()):
         yield Finding(
             FACTS_LOST,
             "ledger",

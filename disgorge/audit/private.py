@@ -12,11 +12,11 @@ from lineage.private_files import damaged_files
 
 def private_lost(look: Look) -> Iterator[Finding]:
     """Yield a finding for a lost key of pseudonyms, per damaged file, and per open removal whose list is not whole."""
-    if not look.ledger.private.folder.is_dir():
+    if not look.workspace.private.folder.is_dir():
         return
     if _has_pseudonyms(look):
         try:
-            look.ledger.pseudonym("anybody")
+            look.workspace.pseudonym("anybody")
         except LineageError:
             yield Finding(
                 PRIVATE_LOST,
@@ -24,16 +24,16 @@ def private_lost(look: Look) -> Iterator[Finding]:
                 "is missing or damaged, so nobody who is recorded can be found by name",
                 "restore it from a backup of the private folder; a new key would find nobody",
             )
-    for name, error in damaged_files(look.ledger):
+    for name, error in damaged_files(look.workspace):
         yield _finding(f"private/{name}", error)
     for case in look.cases.values():
         if case.closed:
             continue
         try:
             if case.withdrawn:
-                forgotten(look.ledger, case)
+                forgotten(look.workspace, case)
             if by_request := case.covered_by:
-                whole_list(look.ledger, case, by_request)
+                whole_list(look.workspace, case, by_request)
         except (DisgorgeError, LineageError) as error:
             yield _finding(case.request.id, error, fact=case.facts[0].seq)
 

@@ -30,19 +30,19 @@ def purged_back(look: Look) -> Iterator[Finding]:
 
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """
-    ledger, needs = look.ledger, needs_of(look.ledger)
+    workspace, needs = look.workspace, needs_of(look.workspace)
     needed = needs.objects.keys() | needs.served.keys()
-    for fact in ledger.facts("purged"):
+    for fact in workspace.ledger.facts("purged"):
         request = fact.body["request"]
         objects = [digest for digest in fact.body["objects"] if digest not in needed]
         shards = [digest for digest in fact.body["shards"] if digest not in needs.shards]
-        paths = [ledger.objects.path(digest) for digest in objects]
-        paths += [place(digest) for digest in shards for place in (ledger.content_path, ledger.manifest_path)]
+        paths = [workspace.objects.path(digest) for digest in objects]
+        paths += [place(digest) for digest in shards for place in (workspace.content_path, workspace.manifest_path)]
         for path in dict.fromkeys(paths):
             if path.exists():
                 yield Finding(
                     PURGED_BACK,
-                    path.relative_to(ledger.workspace).as_posix(),
+                    path.relative_to(workspace.root).as_posix(),
                     f"was deleted for request {request} and is there again",
                     "delete it, and find out who put it back and where else it is",
                     fact=fact.seq,

@@ -14,10 +14,10 @@ def unsealed_reexecutions(look: Look) -> Iterator[Finding]:
 
     Where the key that seals is missing or damaged, nothing can be said of them.
     """
-    if not look.ledger.private.can_seal:
+    if not look.workspace.private.can_seal:
         return
     try:
-        facts = list(unsealed(look.ledger))
+        facts = list(unsealed(look.workspace))
     except LineageError:  # the key is damaged, which another rule says
         return
     without = []

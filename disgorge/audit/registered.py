@@ -20,7 +20,7 @@ from disgorge.tracking.client import (
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_databases, touched, unexplained
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _DELETE = "stop what serves it and delete the version, or register it again from a run and a path that do not name that"
 _EXPLAIN = "find out what it learned from; record and release it with Disgorge, or delete it"
@@ -31,12 +31,12 @@ def unrecorded_models(look: Look) -> Iterator[Finding]:
 
     A store that is named and cannot be read here is a finding as well, a milder one.
     """
-    workspace = look.ledger.workspace
-    if not has_records(workspace):
+    workspace_folder = look.workspace.root
+    if not has_records(workspace_folder):
         return  # said by not_looked_at
     names = _touched(look)
-    beside = database_beside(workspace)
-    stores = [(registry_uri(workspace), tracking_uri(workspace))] if _in_use(look.ledger) else []
+    beside = database_beside(workspace_folder)
+    stores = [(registry_uri(workspace_folder), tracking_uri(workspace_folder))] if _in_use(look.workspace) else []
     stores += [(f"sqlite:///{beside}",) * 2] if beside else []
     for registry, tracking in stores:
         database = database_of(registry)
@@ -59,9 +59,9 @@ def unrecorded_models(look: Look) -> Iterator[Finding]:
         yield from _findings(unexplained(models, look.state.compositions), names)
 
 
-def not_looked_at(ledger: Ledger) -> tuple[str, ...]:
+def not_looked_at(workspace: Workspace) -> tuple[str, ...]:
     """Return in words what an audit of this workspace does not look at, because it is not there."""
-    if has_records(ledger.workspace):
+    if has_records(workspace.root):
         return ()
     return (
         "models registered in MLflow: there is no store at hand; name the one you serve from by MLFLOW_TRACKING_URI",
@@ -93,7 +93,7 @@ def _findings(models: list[Registered], names: Touched) -> Iterator[Finding]:
 
 def _touched(look: Look) -> Touched:
     """Return what requests removed, and what those under way are going to: components that are live again are none."""
-    facts = list(look.ledger.facts())
+    facts = list(look.workspace.ledger.facts())
     live = {entry.record.digest for entry in look.components()}
     gone = {fact.body["component"] for fact in facts if fact.kind == "component-retired"} - live
     for case in look.cases.values():
@@ -103,7 +103,7 @@ def _touched(look: Look) -> Touched:
     return touched(look.state, facts, components=gone, shards=shards)
 
 
-def _in_use(ledger: Ledger) -> bool:
+def _in_use(workspace: Workspace) -> bool:
     """Whether the store in use is there: one that the user named is, the workspace's own may not be made yet."""
-    own = own_database(ledger.workspace)
-    return database_of(registry_uri(ledger.workspace)) != own or own.is_file()
+    own = own_database(workspace.root)
+    return database_of(registry_uri(workspace.root)) != own or own.is_file()

@@ -65,7 +65,7 @@ def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]
     """Find a release that a request contained and somebody put back as it was while the request is still open."""
     contained: dict[tuple[str, str], tuple[str, str]] = {}
     serving: dict[tuple[str, str], str] = {}
-    for fact in look.ledger.facts("release", "release-contained"):
+    for fact in look.workspace.ledger.facts("release", "release-contained"):
         key = (fact.body["name"], fact.body["alias"])
         if fact.kind == "release":
             serving[key] = fact.body["composition"]

@@ -28,9 +28,9 @@ from disgorge.statement.signing import Opened, key_id, open_envelope
 from disgorge.verify.bundle import STATEMENT, check_signed_files, is_earlier, signed_files
 from disgorge.verify.facts import SLICE, facts_of_slice
 from disgorge.verify.verify import check_continued, open_members
-from lineage.losses import losses_of
+from lineage.ledger.chain import Fact
+from lineage.ledger.losses import losses_of
 from lineage.records import Json, restore
-from lineage.workspace import Fact
 
 Members = Mapping[str, bytes]
 _WITH_INPUTS = "-with-inputs.zip"
@@ -38,7 +38,7 @@ _WITH_INPUTS = "-with-inputs.zip"
 
 def reports(look: Look) -> Iterator[Finding]:
     """Yield a finding per report that is not the recorded one, or that names another ledger than the one here."""
-    folder = look.ledger.workspace / "reports"
+    folder = look.workspace.root / "reports"
     cases = look.cases
     if not folder.is_dir() and not any(case.report for case in cases.values()):
         return
@@ -58,11 +58,11 @@ class _Compared:
     """Reports, compared with the ledger and the key of the workspace they lie in."""
 
     def __init__(self, look: Look) -> None:
-        self.ledger = look.ledger
+        self.workspace = look.workspace
         self.cases = look.cases
         self.public = public_key(look)
-        self.chain = Chain.of(link.digest for _, link in look.ledger.journal.lines())
-        self.losses = tuple(losses_of(look.ledger.facts()))
+        self.chain = Chain.of(link.digest for _, link in look.workspace.ledger.journal.lines())
+        self.losses = tuple(losses_of(look.workspace.ledger.facts()))
 
     def closed(self, case: Case, folder: Path) -> Iterator[Finding]:
         """Compare the folder and the zip of a closed request with the fact that its report was written."""
@@ -126,7 +126,7 @@ class _Compared:
 
     def _missing(self, case: Case, folder: Path, fact: Fact, again: str) -> Finding:
         """Return what is to be said of a report that is not there; a later removal may have asked to delete it."""
-        for drawing in drawings(self.ledger):
+        for drawing in drawings(self.workspace):
             if drawing.request == case.request.id and drawing.outlived:
                 words = (
                     f"is not there; the report of {drawing.outlived[0]} said to delete it if its pictures show too much"
@@ -135,7 +135,7 @@ class _Compared:
         return self._changed(folder, "is missing, and so is its zip", again, fact.seq)
 
     def _changed(self, path: Path, words: str, remedy: str, place: int) -> Finding:
-        here = f"{self.ledger.workspace}/"  # the same matter has the same words on every machine
+        here = f"{self.workspace.root}/"  # the same matter has the same words on every machine
         return Finding(REPORT_CHANGED, self._name(path), words.replace(here, ""), remedy, fact=place)
 
     def _rewritten(self, path: Path, words: str, place: int | None) -> Finding:
@@ -143,7 +143,7 @@ class _Compared:
         return Finding(LEDGER_REWRITTEN, self._name(path), words, remedy, fact=place)
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.ledger.workspace).as_posix()
+        return path.relative_to(self.workspace.root).as_posix()
 
 
 def _matter(error: Exception) -> str:

@@ -28,14 +28,17 @@ LEDGER = ".disgorge/ledger.jsonl"
 """Where every finding points to, relative to the workspace."""
 
 
-def ledger_uri(workspace: Path) -> str:
+def ledger_uri(workspace_folder: Path) -> str:
     """Return where the ledger is, relative to the git repository that holds the workspace, or else to the workspace."""
-    workspace = workspace.resolve()
-    root = next((folder for folder in (workspace, *workspace.parents) if (folder / ".git").exists()), workspace)
-    return quote((workspace / LEDGER).relative_to(root).as_posix())
+    workspace_folder = workspace_folder.resolve()
+    root = next(
+        (folder for folder in (workspace_folder, *workspace_folder.parents) if (folder / ".git").exists()),
+        workspace_folder,
+    )
+    return quote((workspace_folder / LEDGER).relative_to(root).as_posix())
 
 
-def sarif(findings: Sequence[Finding], *, ledger: str = LEDGER) -> Json:
+def sarif(findings: Sequence[Finding], *, workspace: str = LEDGER) -> Json:
     """Return one SARIF log with one run, every rule described and one result per finding; all point at ``ledger``."""
     seen: Counter[str] = Counter()
     return {
@@ -51,7 +54,7 @@ def sarif(findings: Sequence[Finding], *, ledger: str = LEDGER) -> Json:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, ledger, seen) for finding in findings],
+                "results": [_result(finding, workspace, seen) for finding in findings],
             }
         ],
     }
@@ -67,7 +70,7 @@ def _described(rule: Rule) -> Json:
     }
 
 
-def _result(finding: Finding, ledger: str, seen: Counter[str]) -> Json:
+def _result(finding: Finding, workspace: str, seen: Counter[str]) -> Json:
     seen[finding.fingerprint] += 1
     return {
         "ruleId": finding.id,
@@ -77,7 +80,7 @@ def _result(finding: Finding, ledger: str, seen: Counter[str]) -> Json:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": ledger, "uriBaseId": "%SRCROOT%"},
+                    "artifactLocation": {"uri": workspace, "uriBaseId": "%SRCROOT%"},
                     "region": {"startLine": finding.fact or 1},
                 },
                 "logicalLocations": [{"fullyQualifiedName": finding.where}],

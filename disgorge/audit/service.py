@@ -14,7 +14,7 @@ from disgorge.tracking.out_of_service import KeptOut, Key, kept_out, learned_fro
 
 def service(look: Look) -> Iterator[Finding]:
     """Yield an error per release served against a hold, a warning where a hold is over, and a note per stopped one."""
-    recorded = kept_out(look.ledger.facts("release", "release-contained"))
+    recorded = kept_out(look.workspace.ledger.facts("release", "release-contained"))
     wanted = _Wanted(look)
     if not wanted.any and not any(kept.holds for kept in recorded.values()):
         return

@@ -22,7 +22,7 @@ def mismatched(look: Look) -> Iterator[Finding]:
 
 def _objects(look: Look) -> Iterator[Finding]:
     """Hash every object there is, and miss those that live components and open plans need."""
-    objects = look.ledger.objects
+    objects = look.workspace.objects
     needed = {entry.record.digest: entry.record.name for entry in look.components()}
     plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
     needed |= plans
@@ -68,7 +68,7 @@ def _restore(digest: str, plans: Collection[str]) -> str:
 def _records(look: Look) -> Iterator[Finding]:
     """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
     owners: dict[str, str] = {}
-    for fact in look.ledger.facts("plan", "examination", "fulfilled", "report"):
+    for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report"):
         plan = str(fact.body.get("plan"))
         if fact.kind in ("plan", "fulfilled"):
             owners[plan] = fact.body["request"]
@@ -80,7 +80,7 @@ def _records(look: Look) -> Iterator[Finding]:
             told = kind == "plan" and (
                 fact.kind not in ("plan", "fulfilled") or (plan == case.plan and not case.closed)
             )
-            if told or not isinstance(digest, str) or look.ledger.objects.exists(digest):
+            if told or not isinstance(digest, str) or look.workspace.objects.exists(digest):
                 continue
             yield Finding(
                 DIGEST_MISMATCH,
@@ -102,7 +102,7 @@ def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
         yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
     else:
         try:
-            check_manifests(look.ledger, (shard,))
+            check_manifests(look.workspace, (shard,))
         except DigestMismatch:
             words = "keys, subjects or sources in its manifest changed"
             yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
@@ -113,7 +113,7 @@ def _content(look: Look, shard: Shard) -> Iterator[Finding]:
 
     place = look.recorded(shard)
     try:
-        digests, arrays = read_content(look.ledger.content_path(shard.digest))
+        digests, arrays = read_content(look.workspace.content_path(shard.digest))
         if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
             yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE, fact=place)
     except UnknownRecord:

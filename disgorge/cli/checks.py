@@ -34,7 +34,7 @@ def audit(
     sarif: Annotated[Path | None, typer.Option("--sarif", help="Also write the findings as SARIF 2.1.0.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Also write them as JUnit XML.")] = None,
     today: Annotated[str | None, typer.Option("--today", help="The day that decides what is overdue.")] = None,
-    workspace: Annotated[
+    workspace_folder: Annotated[
         Path | None, typer.Option("--workspace", help="Folder of the workspace.", show_default="the current folder")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail as errors do.")] = False,
@@ -49,18 +49,18 @@ def audit(
     from disgorge.audit import audit as look
     from disgorge.audit import findings, not_looked_at
     from disgorge.cli.request.filing import parse_date
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     day = parse_date(today, option="--today")
-    if workspace is not None and not workspace.is_dir():
-        raise WrongUse(f"{workspace}: no such folder; give the workspace's folder")
-    ledger = Ledger.open(workspace)
-    found, unseen = look(ledger, today=day), not_looked_at(ledger)
+    if workspace_folder is not None and not workspace_folder.is_dir():
+        raise WrongUse(f"{workspace_folder}: no such folder; give the workspace's folder")
+    workspace = Workspace.open(workspace_folder)
+    found, unseen = look(workspace, today=day), not_looked_at(workspace)
     if sarif is not None:
         from disgorge.audit.sarif import ledger_uri
         from disgorge.audit.sarif import sarif as as_sarif
 
-        log = as_sarif(found, ledger=ledger_uri(ledger.workspace))
+        log = as_sarif(found, workspace=ledger_uri(workspace.root))
         sarif.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
     if junit is not None:
         from disgorge.audit.junit import junit as as_junit
@@ -88,7 +88,7 @@ def verify(
         typer.Option("--level", help="How far: signatures and files; proofs of the ledger too; training again too."),
     ] = Level.DIGESTS,
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
-    workspace: Annotated[
+    workspace_folder: Annotated[
         Path | None,
         typer.Option("--workspace", help="Workspace whose ledger to compare, and to read retained data from."),
     ] = None,
@@ -102,19 +102,21 @@ def verify(
     from disgorge.cli.output.progress import shown
     from disgorge.verify.verify import verify_bundle
 
-    if workspace is not None and level is Level.DIGESTS:
+    if workspace_folder is not None and level is Level.DIGESTS:
         raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")
     asked = (
         (bundle, "zip or folder of a report"),
         (key, "file with the public key"),
-        (workspace, "workspace's folder"),
+        (workspace_folder, "workspace's folder"),
     )
     for path, what in asked:
         if path is not None and not path.exists():
             raise WrongUse(f"{path}: no such file or folder; give the {what}")
     with shown(quiet=as_json, bars=level is Level.REEXECUTE) as display:
         display.whole("verifying", done=0, total=None)
-        found = verify_bundle(bundle, public_key=key, level=level.value, workspace=workspace, on_progress=display.job)
+        found = verify_bundle(
+            bundle, public_key=key, level=level.value, workspace_folder=workspace_folder, on_progress=display.job
+        )
     if found.warning:
         show.warn(found.warning)
     if as_json:

@@ -13,7 +13,8 @@ from lineage.plural import counted
 
 if TYPE_CHECKING:
     from disgorge.request.lost_facts import Accepted
-    from lineage.workspace import Fact, Ledger
+    from lineage.ledger.chain import Fact
+    from lineage.workspace import Workspace
 
 app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
 
@@ -35,16 +36,16 @@ def verify(
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
     from disgorge.request import lost_facts
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     if repair_torn and accept_loss:
         raise WrongUse("--repair-torn is for a line nobody was told of, --accept-loss for facts that count; give one")
-    ledger = Ledger.open()
-    compared = _compared(ledger, against) if against is not None else None
-    aside = ledger.set_aside_torn_line() if repair_torn else None
-    accepted = lost_facts.accept_loss(ledger) if accept_loss else None
-    facts, head = ledger.verify(), ledger.head()
-    back = _went_back(ledger)
+    workspace = Workspace.open()
+    compared = _compared(workspace, against) if against is not None else None
+    aside = workspace.ledger.set_aside_torn_line() if repair_torn else None
+    accepted = lost_facts.accept_loss(workspace) if accept_loss else None
+    facts, head = workspace.ledger.verify(), workspace.ledger.head()
+    back = _went_back(workspace)
     if as_json:
         found = {"facts": facts, "head": head, "set_aside": str(aside) if aside else None, "clock_went_back": back}
         found |= {"loss": plain(accepted.loss), "open": accepted.open} if accepted else {}
@@ -76,18 +77,18 @@ def _say_lost(accepted: "Accepted") -> None:
         show.line(f"what is left of them was moved to {accepted.aside}")
 
 
-def _compared(ledger: "Ledger", against: Path) -> str:
+def _compared(workspace: "Workspace", against: Path) -> str:
     """Return in words how a copy compares with the ledger; refuse, with both, where the ledger is not whole."""
     from lineage.errors import LedgerBroken
     from lineage.ledger.compare import compared, copy_of
 
     try:
-        data = ledger.journal.file.read_bytes()
+        data = workspace.ledger.journal.file.read_bytes()
     except FileNotFoundError:
         data = b""
     found = compared(data, copy_of(against), where=str(against))
     try:
-        ledger.verify()
+        workspace.ledger.verify()
     except LedgerBroken as broken:
         raise Refused(f"{broken}; compared with {against}: {found.words}") from None
     if not found.is_prefix:
@@ -95,9 +96,9 @@ def _compared(ledger: "Ledger", against: Path) -> str:
     return found.words
 
 
-def _went_back(ledger: "Ledger") -> list[int]:
+def _went_back(workspace: "Workspace") -> list[int]:
     """Return the places of facts that are dated before the fact they follow."""
-    facts = list(ledger.facts())
+    facts = list(workspace.ledger.facts())
     return [fact.seq for before, fact in pairwise(facts) if fact.at < before.at]
 
 
@@ -111,10 +112,10 @@ def export(
 
     from disgorge.request.case import case_of
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    facts: list[Fact] = list(ledger.facts()) if request is None else list(case_of(ledger, request).facts)
+    workspace = Workspace.open()
+    facts: list[Fact] = list(workspace.ledger.facts()) if request is None else list(case_of(workspace, request).facts)
     if as_json:
         show.write_json(facts)
         return
@@ -126,15 +127,15 @@ def export(
 def rebuild(as_json: AsJson = False) -> None:
     """Delete the catalog and make it again from the facts. Nothing is lost: it is a projection."""
     from lineage.catalog.catalog import Catalog
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    ledger.verify()
+    workspace = Workspace.open()
+    workspace.ledger.verify()
     deleted = 0
-    for path in ledger.home.glob("catalog-*"):
+    for path in workspace.home.glob("catalog-*"):
         path.unlink(missing_ok=True)
         deleted += 1
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shards, components, releases = len(catalog.shards()), len(catalog.components()), len(catalog.releases())
     if as_json:
         show.write_json({"deleted": deleted, "shards": shards, "components": components, "releases": releases})

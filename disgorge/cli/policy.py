@@ -77,17 +77,21 @@ def explain(
     from disgorge.request.case import case_of
     from disgorge.request.earlier import earlier_requests
     from disgorge.request.timeline import course, now
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.explain import explain as in_words
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
     decided = case.decision or case.superseded
     if decided is None and not case.closed:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
     made = case.decisions if history else [decided] if decided else []
     words = ("\n\n" + "-" * 20 + "\n").join(in_words(decision, case.judged) for decision in made)
-    holds, happened, earlier = now(case, ledger.day_of), course(case, ledger.day_of), earlier_requests(ledger, request)
+    holds, happened, earlier = (
+        now(case, workspace.day_of),
+        course(case, workspace.day_of),
+        earlier_requests(workspace, request),
+    )
     if as_json:
         value: dict[str, Any] = {
             "request": request, "words": words, "decision": case.decision, "outdated": case.outdated,

@@ -13,7 +13,7 @@ from lineage.plural import counted
 if TYPE_CHECKING:
     from disgorge.method import Items, Model
     from lineage.records import Component, Composition, Release
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 app = typer.Typer(
     help="Models that are served: list | show | predict | sample | serve-at | serve-again.", no_args_is_help=True
@@ -35,16 +35,16 @@ def list_(
     from disgorge.tracking.out_of_service import stopped_releases
     from lineage.catalog.catalog import Catalog
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open()
+    with Catalog.of(workspace) as catalog:
         live = {(release.name, release.alias) for release in catalog.releases()}
         releases = catalog.releases(live=not every)
-    stopped = stopped_releases(ledger.facts(), docket(ledger))
+    stopped = stopped_releases(workspace.ledger.facts(), docket(workspace))
     by = [stopped.get((release.name, release.alias), ()) for release in releases]
     states = [_state(release, live=(release.name, release.alias) in live) for release in releases]
-    recorded = places_of(ledger.facts())
+    recorded = places_of(workspace.ledger.facts())
     places = [[each.place for each in recorded.get((release.name, release.alias), ())] for release in releases]
     if as_json:
         told = zip(releases, states, by, places, strict=True)
@@ -68,18 +68,18 @@ def show_(release: Named, as_json: AsJson = False) -> None:
     from disgorge.tracking.out_of_service import stopped_releases
     from lineage.catalog.catalog import Catalog
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    found, composition = _find(ledger, release)
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open()
+    found, composition = _find(workspace, release)
+    with Catalog.of(workspace) as catalog:
         known = {(c.name, c.digest): c for c in catalog.components(live=False)}
         names = {shard.digest: shard.name for shard in catalog.shards(live=False)}
     names |= {component.digest: component.name for component in known.values()}
     names |= {member.component: member.name for member in composition.members}  # one digest may have several names
     members = [(member, known.get((member.name, member.component))) for member in composition.members]
-    places = places_of(ledger.facts()).get((found.name, found.alias), ())
-    by = stopped_releases(ledger.facts(), docket(ledger)).get((found.name, found.alias), ())
+    places = places_of(workspace.ledger.facts()).get((found.name, found.alias), ())
+    by = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((found.name, found.alias), ())
     if as_json:
         parts = [plain(member) | {"details": plain(component)} for member, component in members]
         value = {"release": plain(found), "method": composition.method, "spec": composition.spec, "members": parts}
@@ -112,15 +112,15 @@ def serve_at(
     """Record what else serves a release: a removal cannot stop it, and says so."""
     from disgorge.cli.request.decide import require_name
     from disgorge.release_places import record_place
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     require_name(by, "says so")
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     name, _, alias = release.partition("@")
     if not stopped:
-        found, _ = _find(ledger, release)
+        found, _ = _find(workspace, release)
         name, alias = found.name, found.alias
-    new = record_place(ledger, name, alias or "live", place, by=by.strip(), stopped=stopped)
+    new = record_place(workspace, name, alias or "live", place, by=by.strip(), stopped=stopped)
     if as_json:
         told = {"release": name, "alias": alias or "live", "place": place.strip(), "stopped": stopped, "new": new}
         show.write_json(told)
@@ -136,10 +136,10 @@ def serve_again(as_json: AsJson = False) -> None:
     from disgorge.cli.request.hold import print_settled
     from disgorge.request.hold_serving import settle
     from disgorge.tracking.registry import registry_or_none
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    settled = settle(ledger, registry_or_none(ledger))
+    workspace = Workspace.open()
+    settled = settle(workspace, registry_or_none(workspace))
     if as_json:
         show.write_json({"stopped": settled.stopped, "served_again": settled.served, "notes": settled.words})
         return
@@ -157,11 +157,11 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Let a classifier answer, and say how right it is where the items have labels. Refused if it is contained."""
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    model = _model(ledger, release, task="classify")
-    items = _items(ledger, data)
+    workspace = Workspace.open()
+    model = _model(workspace, release, task="classify")
+    items = _items(workspace, data)
     try:
         probabilities = model.predict(items.unnamed())
     except KeyError as missing:
@@ -201,11 +201,11 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Let a generator draw, into one picture. Refused if the release is contained."""
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     if out.suffix.lower() != ".png":
         raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
-    model = _model(Ledger.open(), release, task="generate")
+    model = _model(Workspace.open(), release, task="generate")
     _write_picture(model.sample(count, seed=seed), out)
     if as_json:
         show.write_json({"release": release, "count": count, "seed": seed, "file": str(out)})
@@ -213,31 +213,31 @@ def sample(
         show.line(f"drew {counted(count, 'sample')} into {out}")
 
 
-def _find(ledger: "Ledger", named: str) -> "tuple[Release, Composition]":
+def _find(workspace: "Workspace", named: str) -> "tuple[Release, Composition]":
     from lineage.catalog.catalog import Catalog
 
     name, _, alias = named.partition("@")
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         release = catalog.release(name, alias or "live")
         return release, catalog.composition(release.composition)
 
 
-def _model(ledger: "Ledger", named: str, *, task: str) -> "Model":
+def _model(workspace: "Workspace", named: str, *, task: str) -> "Model":
     """Return the model of a release that may be served and does ``task``."""
     from disgorge.release import contained
     from disgorge.training.make import assemble
 
-    release, composition = _find(ledger, named)
+    release, composition = _find(workspace, named)
     if release.contained:
-        raise Refused(str(contained(ledger, release)))
-    model = assemble(ledger, composition)
+        raise Refused(str(contained(workspace, release)))
+    model = assemble(workspace, composition)
     if model.task != task:
         other = "sample" if model.task == "generate" else "predict"
         raise WrongUse(f"{named} is made to {model.task}; use `disgorge release {other} {named}`")
     return model
 
 
-def _items(ledger: "Ledger", data: str) -> "Items":
+def _items(workspace: "Workspace", data: str) -> "Items":
     """Return items of a shard, or of a file, which is read as a shard would be and not recorded."""
     from disgorge.method import Items
     from disgorge.training.recipe import read_items
@@ -248,8 +248,8 @@ def _items(ledger: "Ledger", data: str) -> "Items":
     if Path(data).exists():
         content = read_file(Path(data)).content
         return Items(item_digests(content), content)
-    with Catalog.of(ledger) as catalog:
-        return read_items(ledger, catalog.shard(data).digest)
+    with Catalog.of(workspace) as catalog:
+        return read_items(workspace, catalog.shard(data).digest)
 
 
 def _measures(model: "Model", items: "Items") -> dict[str, float]:

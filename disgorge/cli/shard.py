@@ -14,7 +14,7 @@ from lineage.plural import counted
 if TYPE_CHECKING:
     from lineage.records import Shard
     from lineage.shards.add import Added
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 app = typer.Typer(help="Data, as named sets of items: add | list | show | check | canaries.", no_args_is_help=True)
 
@@ -60,15 +60,15 @@ def add(
     from lineage.git_ignored import ignore_data, is_exposed
     from lineage.shards.add import add_shard
     from lineage.shards.validation_rules import Rules
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    for file in ignore_data(ledger.workspace, home=ledger.home):
+    workspace = Workspace.open()
+    for file in ignore_data(workspace.root, home=workspace.home):
         show.warn(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
     checked = Rules.read(rules) if rules else None
     record = partial(
         add_shard,
-        ledger,
+        workspace,
         key=key,
         subject=subject,
         source_column=source_column,
@@ -85,7 +85,7 @@ def add(
     )
     recorded: list[Added] = []
     named = _named(paths, name)
-    bases = bases_of(ledger, named, basis)
+    bases = bases_of(workspace, named, basis)
     for called, path in named.items():
         if is_exposed(path):
             show.warn(f"{path}: git takes it in, and keeps what is removed later; ignore it, or keep it elsewhere")
@@ -94,7 +94,7 @@ def add(
         recorded.append(record(path, name=called, legal_basis=bases[called]))
         if not as_json:
             _say_added(recorded[-1])
-        for words in license_doubts(ledger, recorded[-1].shard):
+        for words in license_doubts(workspace, recorded[-1].shard):
             show.warn(words)
     if as_json:
         show.write_json(recorded if len(paths) > 1 else recorded[0])
@@ -106,9 +106,9 @@ def list_(
 ) -> None:
     """List the shards there are."""
     from lineage.catalog.catalog import Catalog
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    with Catalog.of(Ledger.open()) as catalog:
+    with Catalog.of(Workspace.open()) as catalog:
         live = {(shard.name, shard.digest) for shard in catalog.shards()}
         shards = catalog.shards(live=not every)
     if as_json:
@@ -141,16 +141,16 @@ def show_(
     from disgorge.cli.output.lineage import apart, say_left_out
     from lineage.catalog.catalog import Catalog
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open()
+    with Catalog.of(workspace) as catalog:
         shard = catalog.shard(name)
         history = catalog.history(shard.name)
         below = catalog.trace(shard.digest, up=False, down=True)
     seen, left_out = (below, 0) if every or as_json else apart(below)
     learned = [node for node in seen.nodes if node.kind in ("component", "release")]
-    people = _people(ledger, shard)
+    people = _people(workspace, shard)
     if as_json:
         facts = [{"seq": fact.seq, "at": fact.at, "kind": fact.kind} for fact in history]
         show.write_json({"shard": plain(shard), "people": people, "learned": plain(learned), "history": facts})
@@ -174,12 +174,12 @@ def check(
 ) -> None:
     """Check that every item is byte for byte what was recorded. Exit 1 for one that is not."""
     from lineage.catalog.catalog import Catalog
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open()
+    with Catalog.of(workspace) as catalog:
         shards = [catalog.shard(name) for name in names] if names else list(catalog.shards())
-    found = [(shard, _wrong_with(ledger, shard)) for shard in shards]
+    found = [(shard, _wrong_with(workspace, shard)) for shard in shards]
     if as_json:
         show.write_json([{"name": s.name, "digest": s.digest, "items": s.count, "wrong": wrong} for s, wrong in found])
     else:
@@ -202,9 +202,9 @@ def canaries(
     """Give items a wrong label and plant about half, by coin flips: when they are removed, memory can be counted."""
     from disgorge.evidence.canaries import plant
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    planted = plant(Ledger.open(), source, name=name, to=to, count=count, label=label, encoding=encoding)
+    planted = plant(Workspace.open(), source, name=name, to=to, count=count, label=label, encoding=encoding)
     if as_json:
         show.write_json(plain(planted))
         return
@@ -240,16 +240,16 @@ def _say_added(added: "Added") -> None:
         show.warn(words)
 
 
-def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
+def _wrong_with(workspace: "Workspace", shard: "Shard") -> str | None:
     """Return what is wrong with a shard's files, or None."""
     from lineage.errors import LineageError
     from lineage.shards.add import shard_items, shard_rows
     from lineage.shards.files import check_manifests
 
     try:
-        check_manifests(ledger, [shard])
-        digests, _ = shard_items(ledger, shard.digest, verify=True)
-        rows = shard_rows(ledger, shard.digest)
+        check_manifests(workspace, [shard])
+        digests, _ = shard_items(workspace, shard.digest, verify=True)
+        rows = shard_rows(workspace, shard.digest)
     except LineageError as problem:
         return str(problem)
     if not len(digests) == len(rows) == shard.count:
@@ -257,13 +257,13 @@ def _wrong_with(ledger: "Ledger", shard: "Shard") -> str | None:
     return None
 
 
-def _people(ledger: "Ledger", shard: "Shard") -> int | None:
+def _people(workspace: "Workspace", shard: "Shard") -> int | None:
     """Return how many people a shard's items name; None for a shard that was withdrawn, whose manifest is gone."""
     from lineage.shards.add import shard_rows
 
-    if not ledger.manifest_path(shard.digest).exists():
+    if not workspace.manifest_path(shard.digest).exists():
         return None
-    return len({row.subject for row in shard_rows(ledger, shard.digest)} - {None})
+    return len({row.subject for row in shard_rows(workspace, shard.digest)} - {None})
 
 
 def _about(shard: "Shard") -> list[tuple[str, object]]:

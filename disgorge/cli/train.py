@@ -30,19 +30,19 @@ def train(
     from disgorge.tracking.out_of_service import stopped_releases
     from disgorge.training.model_file import read_model_file
     from disgorge.training.runners.local import Workers
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     spec = read_model_file(model)
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
-    with going_on(lambda: again), shown(quiet=as_json) as display, Workers(ledger, count=worker_count()) as workers:
-        whole = _Whole(display, lay_out(ledger, spec))
+    with going_on(lambda: again), shown(quiet=as_json) as display, Workers(workspace, count=worker_count()) as workers:
+        whole = _Whole(display, lay_out(workspace, spec))
         runner = Watched(workers, display, on_done=whole.done)
         try:
-            made = train_release(ledger, spec, runner, on_progress=whole.progress)
+            made = train_release(workspace, spec, runner, on_progress=whole.progress)
         except ReleaseContained as held:
             raise Refused(str(held)) from None
-    stopped = stopped_releases(ledger.facts(), docket(ledger)).get((spec.release, spec.alias), ())
+    stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())
     if as_json:
         _write(made, spec.release, spec.alias, stopped)
     else:

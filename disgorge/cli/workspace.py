@@ -20,22 +20,22 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.init(folder)
-    without_dvc, elsewhere = _without_dvc(ledger.workspace), _mlflow_elsewhere(ledger.workspace)
+    workspace = Workspace.init(folder)
+    without_dvc, elsewhere = _without_dvc(workspace.root), _mlflow_elsewhere(workspace.root)
     if as_json:
-        value = {"workspace": str(ledger.workspace), "head": ledger.head(), "dvc": not without_dvc}
+        value = {"workspace": str(workspace.root), "head": workspace.ledger.head(), "dvc": not without_dvc}
         show.write_json(value | {"notes": [words for words in (without_dvc, elsewhere) if words]})
         return
-    show.line(f"workspace {ledger.workspace} is ready; record data with `disgorge shard add PATH --name NAME`")
-    show.line(f"git: {ledger.workspace / '.gitignore'} ignores data, models and reports; commit .disgorge/ as it is")
+    show.line(f"workspace {workspace.root} is ready; record data with `disgorge shard add PATH --name NAME`")
+    show.line(f"git: {workspace.root / '.gitignore'} ignores data, models and reports; commit .disgorge/ as it is")
     for words in (without_dvc, elsewhere):
         if words:
             show.line(words)
 
 
-def _without_dvc(workspace: Path) -> str:
+def _without_dvc(workspace_folder: Path) -> str:
     """Return why DVC will not keep the shards, and what that means, "" if it will."""
     from importlib.util import find_spec
 
@@ -43,20 +43,20 @@ def _without_dvc(workspace: Path) -> str:
 
     if find_spec("dvc") is None:
         why = "it is not installed (pip install 'disgorge[dvc]')"
-    elif not is_repo(workspace):
+    elif not is_repo(workspace_folder):
         why = "this folder is not the root of a DVC repository (`dvc init`, with --subdir inside a repository)"
     else:
         return ""
     return f"DVC: not used, for {why}; nothing but this folder keeps what is in shards/, so back that up"
 
 
-def _mlflow_elsewhere(workspace: Path) -> str:
+def _mlflow_elsewhere(workspace_folder: Path) -> str:
     """Return where runs and releases go, where the database in the folder is somebody else's, else ""."""
     from disgorge.tracking.client import database_beside, tracking_uri, without_secrets
 
-    if database_beside(workspace) is None:
+    if database_beside(workspace_folder) is None:
         return ""
-    place = without_secrets(tracking_uri(workspace))
+    place = without_secrets(tracking_uri(workspace_folder))
     return (
         f"MLflow: mlflow.db in this folder is not the workspace's, so runs and releases go to {place}; a removal looks "
         f"into both"
@@ -81,13 +81,13 @@ def trace(
     from disgorge.cli.output.lineage import apart, print_trace
     from lineage.catalog.catalog import Catalog
     from lineage.errors import UnknownRecord
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    named = ledger.pseudonym(start) if subject else start
+    workspace = Workspace.open()
+    named = workspace.pseudonym(start) if subject else start
     both = up == down
     try:
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             found = catalog.trace(named, up=up or both, down=down or both)
     except UnknownRecord as unknown:
         raise WrongUse(_unknown(str(unknown), start, subject=subject)) from None

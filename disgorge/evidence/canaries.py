@@ -35,7 +35,7 @@ from lineage.shards.files import live_shards, shard_rows
 from lineage.storage.content import item_digests
 from lineage.storage.manifest import read_digests
 from lineage.storage.objects import write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class Planted:
 
 
 def plant(
-    ledger: Ledger,
+    workspace: Workspace,
     source: Path,
     *,
     name: str,
@@ -81,7 +81,7 @@ def plant(
     if not os.access(to.parent, os.W_OK):
         raise BadInput(f"{to}: cannot be written; give a file in a folder that is there")
     intake = read_file(source, encoding=encoding)
-    _refuse_known(ledger, item_digests(intake.content), str(source))
+    _refuse_known(workspace, item_digests(intake.content), str(source))
     seed = secrets.token_hex(32) if seed is None else seed
     commitment = hashlib.sha256(seed.encode()).hexdigest()
     chance = np.random.default_rng(int(hashlib.sha256(b"canaries" + seed.encode()).hexdigest(), 16))
@@ -93,7 +93,7 @@ def plant(
     planted = {field: array[coin] for field, array in content.items()}
     withheld = {field: array[~coin] for field, array in content.items()}
     kept = json.dumps({"seed": seed, "source": source.name, "label": label, "candidates": len(coin)})
-    private = ledger.home / "private" / "canaries"
+    private = workspace.home / "private" / "canaries"
     private.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = private / f"{commitment}.json"
     columns: dict[str, Any] = planted | {"key": keys[coin], "source": np.full(int(coin.sum()), _SOURCE)}
@@ -101,7 +101,7 @@ def plant(
         write_atomically(secret, kept.encode(), mode=0o600)
         np.savez(to, **columns)
         recorded = add_items(
-            ledger,
+            workspace,
             from_arrays(withheld, keys=keys[~coin].tolist(), origin=str(source)),
             name=f"{name}-withheld",
             source=_SOURCE,
@@ -119,19 +119,19 @@ def plant(
         "candidates": len(coin),
         "commitment": commitment,
     }
-    if fact not in [known.body for known in ledger.facts("canaries")]:
-        ledger.append("canaries", fact)
+    if fact not in [known.body for known in workspace.ledger.facts("canaries")]:
+        workspace.ledger.append("canaries", fact)
     return Planted(str(to), recorded.shard.name, int(coin.sum()), int((~coin).sum()), commitment)
 
 
-def _refuse_known(ledger: Ledger, digests: Iterable[str], source: str) -> None:
+def _refuse_known(workspace: Workspace, digests: Iterable[str], source: str) -> None:
     """Raise ``BadInput`` for items that were withdrawn, which must not come back, or that a shard holds."""
     candidates = frozenset(digests)
-    ledger.require_marks()
-    if gone := sum(map(ledger.is_withdrawn, candidates)):
+    workspace.require_marks()
+    if gone := sum(map(workspace.is_withdrawn, candidates)):
         raise BadInput(f"{source}: {gone} of its items were withdrawn by request; give data that is yours to plant")
-    for shard in live_shards(ledger):
-        if held := len(candidates.intersection(read_digests(ledger.manifest_path(shard.digest)).to_pylist())):
+    for shard in live_shards(workspace):
+        if held := len(candidates.intersection(read_digests(workspace.manifest_path(shard.digest)).to_pylist())):
             raise BadInput(f"{source}: {held} of its items are in shard '{shard.name}'; give data that is in no shard")
 
 
@@ -164,24 +164,26 @@ def _mislabeled(
     return chosen | {label: classes[other].astype(labels.dtype)}
 
 
-def canaries_among(ledger: Ledger, withdrawn: Iterable[str], removed: Items) -> Canaries | None:
+def canaries_among(workspace: Workspace, withdrawn: Iterable[str], removed: Items) -> Canaries | None:
     """Return the canaries of which planted ones are among ``removed``; None if there are none.
 
     ``withdrawn`` are the digests of the shards the items were in. Of several plantings the one with the most is taken.
     """
-    plantings = {fact.body["commitment"]: fact.body for fact in ledger.facts("canaries")}
+    plantings = {fact.body["commitment"]: fact.body for fact in workspace.ledger.facts("canaries")}
     if not plantings:
         return None
-    rows = [row for digest in withdrawn if ledger.manifest_path(digest).exists() for row in shard_rows(ledger, digest)]
+    rows = [
+        row for digest in withdrawn if workspace.manifest_path(digest).exists() for row in shard_rows(workspace, digest)
+    ]
     best: tuple[int, str, frozenset[str]] | None = None
     for commitment in sorted(plantings):
         ours = {row.digest for row in rows if row.key.startswith(_prefix(commitment))}
         found = frozenset(ours.intersection(removed.digests))
         if found and (best is None or len(found) > best[0]):
             best = (len(found), commitment, found)
-    if best is None or not ledger.content_path(plantings[best[1]]["withheld"]).exists():
+    if best is None or not workspace.content_path(plantings[best[1]]["withheld"]).exists():
         return None
-    withheld = read_items(ledger, plantings[best[1]]["withheld"])
+    withheld = read_items(workspace, plantings[best[1]]["withheld"])
     return Canaries(_rows(removed, best[2]).unnamed(), withheld.unnamed(), best[1])
 
 

@@ -16,17 +16,17 @@ from lineage.catalog.catalog import Catalog
 from lineage.records import Json
 from lineage.shards.source_files import sources_of
 from lineage.storage.objects import write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
 _NAMED = 10
 """Shards told by name in one sentence."""
 
 
-def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str]:
+def sources_still_there(workspace: Workspace, shards: Collection[str]) -> Iterator[str]:
     """Yield in words which files that these shards were read from hold what they held, or are kept by DVC."""
-    for name, source in sources_of(ledger, shards):
-        where, still, tracked = shown(source.path, ledger), source.still(), source.is_tracked()
+    for name, source in sources_of(workspace, shards):
+        where, still, tracked = shown(source.path, workspace), source.still(), source.is_tracked()
         again = "DVC tracks it, and keeps it in its cache" if tracked else ""
         if still and len(source.files) == 1:
             yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if tracked else ''}"
@@ -36,11 +36,11 @@ def sources_still_there(ledger: Ledger, shards: Collection[str]) -> Iterator[str
             yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
 
 
-def nobody_named(ledger: Ledger, request: RemovalRequest) -> Iterator[str]:
+def nobody_named(workspace: Workspace, request: RemovalRequest) -> Iterator[str]:
     """Yield in words where a request that selects by person could find nobody: items that were recorded without one."""
     if not any(selector.field == "subject" for selector in request.selectors):
         return
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         unnamed = catalog.without_subject()
     if unnamed:
         first = ", ".join(f"{count:,} of {name}" for name, count in list(unnamed.items())[:_NAMED])
@@ -48,22 +48,22 @@ def nobody_named(ledger: Ledger, request: RemovalRequest) -> Iterator[str]:
         yield f"items that name no person were not searched for the person asked for: {first}{more}"
 
 
-def nameless(ledger: Ledger, plan: str, check: Check) -> Check:
+def nameless(workspace: Workspace, plan: str, check: Check) -> Check:
     """Keep a check's names in private, and return it without them, for the ledger."""
     named = {
         "named": check.detail["not looked into"]["named"],
         "still there": check.detail["still there"],
         "registered": check.detail["registered models"]["named"],
     }
-    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    path = workspace.home / "private" / "unsearched" / f"{plan}.json"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_atomically(path, json.dumps(named).encode(), mode=0o600)
     return _told(check, {"named": [], "still there": [], "registered": []})
 
 
-def with_names(ledger: Ledger, plan: str, check: Check) -> Check:
+def with_names(workspace: Workspace, plan: str, check: Check) -> Check:
     """Return the check that :func:`nameless` returned with its names again, as far as they are there."""
-    path = ledger.home / "private" / "unsearched" / f"{plan}.json"
+    path = workspace.home / "private" / "unsearched" / f"{plan}.json"
     try:
         return _told(check, dict(json.loads(path.read_bytes())))
     except FileNotFoundError:

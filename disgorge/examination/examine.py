@@ -39,7 +39,7 @@ from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Composition, Shard, in_member_order
 from lineage.storage.objects import load_tensors, save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.examination.same_model import Answers
@@ -57,7 +57,7 @@ class Examiner:
     how many never-trained models statistical probes compare with.
     """
 
-    ledger: Ledger
+    workspace: Workspace
     runner: Runner
     independent: Callable[[], "Runner"]
     references: int = REFERENCES
@@ -84,16 +84,16 @@ class Examiner:
         """
         spec = spec_of(after)
         title = subject or spec.release
-        with Catalog.anew(self.ledger) as catalog:
+        with Catalog.anew(self.workspace) as catalog:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
-        recorded_as, earlier = recordings(self.ledger), earlier_reexecutions(self.ledger)
+        recorded_as, earlier = recordings(self.workspace), earlier_reexecutions(self.workspace)
         members = tuple(recording_for_here(member, recorded_as, earlier) for member in members_of(after, known))
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(
-            self.ledger, after, members, shards, sorted(withdrawn), frozenset(removed.digests)
+            self.workspace, after, members, shards, sorted(withdrawn), frozenset(removed.digests)
         )  # fmt: skip
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
         apart = self.independent()
@@ -104,10 +104,10 @@ class Examiner:
             asked_first, start = question.of(before, were), time.perf_counter()
             measure = question.measures().measure
             old, served = ask(
-                self.ledger, self.runner, asked_first.measures(), replace(question, measure=measure)
+                self.workspace, self.runner, asked_first.measures(), replace(question, measure=measure)
             )  # fmt: skip
             answered = check_answers(
-                self.ledger, question, served, members, before=asked_first, apart=apart,
+                self.workspace, question, served, members, before=asked_first, apart=apart,
                 never_trained=reexecution,
             )  # fmt: skip
             asked_in = {ASKED_IN: round(time.perf_counter() - start, 3)}
@@ -149,7 +149,7 @@ class Examiner:
         ``were`` that learned from the removed data.
         """
         old = {component.digest for component in were}
-        earlier = earlier_reexecutions(self.ledger)
+        earlier = earlier_reexecutions(self.workspace)
         proved, confined = {}, {}
         for component in components:
             recipe = component.recipe_digest
@@ -168,7 +168,7 @@ class Examiner:
             confined[component.recipe_digest] = done.confined
             elsewhere[component.name] = differences(recorded_environment(component), done.environment)
             if done.digest == component.digest:
-                self.ledger.append(*reexecuted(self.ledger, component, confined=done.confined))
+                self.workspace.ledger.append(*reexecuted(self.workspace, component, confined=done.confined))
 
         def once_more(component: Component) -> str:
             (done,) = apart.run([_again(component)])
@@ -193,7 +193,7 @@ class Examiner:
 
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""
-        return load_tensors(self.ledger.objects.get(digest)) if self.ledger.objects.exists(digest) else None
+        return load_tensors(self.workspace.objects.get(digest)) if self.workspace.objects.exists(digest) else None
 
     def _scores_of(self, question: Question, digests: Mapping[str, str]) -> "Array | None":
         """Return the held-out scores of the model whose members are those digests instead, None if there are none."""
@@ -202,12 +202,12 @@ class Examiner:
         spec = spec_of(question.composition)
         held_out = [shard.digest for shard in question.shards if shard.name in spec.evaluate]
         rows = {digest: question.rows[digest] for digest in held_out if digest in question.rows}
-        if not rows or not all(self.ledger.objects.exists(digest) for digest in digests.values()):
+        if not rows or not all(self.workspace.objects.exists(digest) for digest in digests.values()):
             return None
         kinds = {digests[m.name]: question.kinds[m.component] for m in question.composition.members}
         members = in_member_order(replace(m, component=digests[m.name]) for m in question.composition.members)
         other = replace(question, composition=replace(question.composition, members=members), kinds=kinds, rows=rows)
-        (answers,) = ask(self.ledger, self.runner, other)
+        (answers,) = ask(self.workspace, self.runner, other)
         return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
 
     @activity("training models to compare with")
@@ -230,9 +230,9 @@ class Examiner:
         spec = spec_of(after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        planted = canaries_among(self.ledger, withdrawn, removed)
+        planted = canaries_among(self.workspace, withdrawn, removed)
         sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
-        models = assemble(self.ledger, before), assemble(self.ledger, after)
+        models = assemble(self.workspace, before), assemble(self.workspace, after)
         case = ProbeCase(title, *models, (), *sets, seed, planted)
         start = time.perf_counter()
         references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
@@ -240,7 +240,7 @@ class Examiner:
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
             made = make(
-                self.ledger,
+                self.workspace,
                 spec,
                 self.runner,
                 shards=shards,
@@ -249,7 +249,7 @@ class Examiner:
                 on_progress=self.on_progress,
             )
             trained += len(made.trained)
-            references.append(assemble(self.ledger, made.composition, title=reference))
+            references.append(assemble(self.workspace, made.composition, title=reference))
         about = {
             "reference_seconds": round(time.perf_counter() - start, 3),
             "reference_seeds": [spec.seed + shift for shift in shifts],
@@ -269,13 +269,13 @@ class Examiner:
 
     def _together(self, shards: list[Shard]) -> Items:
         """Return the items of several shards as one, in the shards' order."""
-        return join([read_items(self.ledger, shard.digest) for shard in shards])
+        return join([read_items(self.workspace, shard.digest) for shard in shards])
 
     def _samples(self, old: "Answers", new: "Answers") -> str | None:
         """Return the object that holds what a generator drew from the same seeds before and after."""
         if "shown" not in new:
             return None
-        return self.ledger.objects.put(save_tensors({"before": old["shown"], "after": new["shown"]}))
+        return self.workspace.objects.put(save_tensors({"before": old["shown"], "after": new["shown"]}))
 
 
 def _again(component: Component) -> Job:

@@ -9,28 +9,28 @@ from collections.abc import Iterator, Mapping
 
 from lineage.ledger.chain import Fact
 from lineage.records import Component, Json, canonical
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 KIND = "reexecuted"
 _SEALED = ("recipe", "component", "confined")
 
 
-def reexecuted(ledger: Ledger, component: Component, *, confined: bool) -> tuple[str, dict[str, Json]]:
+def reexecuted(workspace: Workspace, component: Component, *, confined: bool) -> tuple[str, dict[str, Json]]:
     """Return the fact that a component's recipe was carried out in a process of its own and made its very bytes."""
     body: dict[str, Json] = {
         "recipe": component.recipe_digest,
         "component": component.digest,
         "confined": confined,
     }
-    return KIND, body | {"seal": _seal(ledger, body)}
+    return KIND, body | {"seal": _seal(workspace, body)}
 
 
-def earlier_reexecutions(ledger: Ledger) -> dict[tuple[str, str], bool]:
+def earlier_reexecutions(workspace: Workspace) -> dict[tuple[str, str], bool]:
     """Return whether it was confined, by recipe and component, of every re-execution whose fact is sealed."""
     return {
         (fact.body["recipe"], fact.body["component"]): fact.body["confined"]
-        for fact in ledger.facts(KIND)
-        if is_sealed(ledger, fact)
+        for fact in workspace.ledger.facts(KIND)
+        if is_sealed(workspace, fact)
     }
 
 
@@ -39,19 +39,19 @@ def is_proved(component: Component, earlier: Mapping[tuple[str, str], bool]) -> 
     return bool(component.recipe) and (component.recipe_digest, component.digest) in earlier
 
 
-def unsealed(ledger: Ledger) -> Iterator[Fact]:
+def unsealed(workspace: Workspace) -> Iterator[Fact]:
     """Yield the facts that say a part was re-executed and have no right seal."""
-    return (fact for fact in ledger.facts(KIND) if not is_sealed(ledger, fact))
+    return (fact for fact in workspace.ledger.facts(KIND) if not is_sealed(workspace, fact))
 
 
-def is_sealed(ledger: Ledger, fact: Fact) -> bool:
+def is_sealed(workspace: Workspace, fact: Fact) -> bool:
     """Whether a fact was written by a program that holds this workspace's private key."""
     body = fact.body
     seal = body.get("seal")
     if not isinstance(seal, str) or not isinstance(body.get("confined"), bool):
         return False
-    return hmac.compare_digest(seal.encode(), _seal(ledger, body).encode())
+    return hmac.compare_digest(seal.encode(), _seal(workspace, body).encode())
 
 
-def _seal(ledger: Ledger, body: dict[str, Json]) -> str:
-    return ledger.private.seal(KIND + canonical({name: body.get(name) for name in _SEALED}).decode())
+def _seal(workspace: Workspace, body: dict[str, Json]) -> str:
+    return workspace.private.seal(KIND + canonical({name: body.get(name) for name in _SEALED}).decode())

@@ -43,7 +43,7 @@ from lineage.records import (
     restore,
 )
 from lineage.storage.objects import load_tensors, save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -81,7 +81,7 @@ class Question:
     @classmethod
     def about(
         cls,
-        ledger: Ledger,
+        workspace: Workspace,
         composition: Composition,
         components: Sequence[Component],
         shards: Mapping[str, Shard],
@@ -95,8 +95,8 @@ class Question:
         spec, gone = spec_of(composition), removed
         rows: dict[str, tuple[int, ...]] = {}
         for digest in old:
-            if gone and ledger.content_path(digest).exists():
-                held = read_items(ledger, digest).digests
+            if gone and workspace.content_path(digest).exists():
+                held = read_items(workspace, digest).digests
                 rows[digest] = tuple(row for row, item in enumerate(held) if item in gone)
         for name in (*spec.shards, *spec.evaluate):
             if name in shards:
@@ -122,11 +122,11 @@ def kinds_of(components: Sequence[Component]) -> dict[str, str]:
 
 
 @activity("asking models in processes of their own")
-def ask(ledger: Ledger, runner: Runner, *questions: Question) -> "tuple[Answers, ...]":
+def ask(workspace: Workspace, runner: Runner, *questions: Question) -> "tuple[Answers, ...]":
     """Return what one process of a runner answers to each question, asked one after the other."""
     (done,) = runner.run([Job("answers", {"questions": [plain(question) for question in questions]}, 0)])
-    found = load_tensors(ledger.objects.get(done.digest))
-    ledger.objects.delete(done.digest)  # it was only handed over
+    found = load_tensors(workspace.objects.get(done.digest))
+    workspace.objects.delete(done.digest)  # it was only handed over
     answers: list[dict[str, Array]] = [{} for _ in questions]
     for name, array in found.items():
         place, _, what = name.partition(" ")
@@ -134,17 +134,17 @@ def ask(ledger: Ledger, runner: Runner, *questions: Question) -> "tuple[Answers,
     return tuple(answers)
 
 
-def answer(ledger: Ledger, questions: Sequence[Mapping[str, Json]]) -> bytes:
+def answer(workspace: Workspace, questions: Sequence[Mapping[str, Json]]) -> bytes:
     """Return what this process answers to questions in plain form, in their order, as safetensors."""
     found: dict[str, Array] = {}
     for place, question in enumerate(questions):
         asked = restore(Question, question)
-        answers = answers_of(ledger, asked, assemble(ledger, asked.composition, kinds=asked.kinds))
+        answers = answers_of(workspace, asked, assemble(workspace, asked.composition, kinds=asked.kinds))
         found |= {f"{place} {name}": array for name, array in answers.items()}
     return save_tensors(found)
 
 
-def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, Array]":
+def answers_of(workspace: Workspace, question: Question, model: Model) -> "dict[str, Array]":
     """Return the layout as bytes, and the model's scores, predictions or samples, by name."""
     import numpy as np
 
@@ -153,13 +153,14 @@ def answers_of(ledger: Ledger, question: Question, model: Model) -> "dict[str, A
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():
-            items = _rows(read_items(ledger, digest), rows).unnamed()
+            items = _rows(read_items(workspace, digest), rows).unnamed()
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)
         if question.measure:
             sets = {
-                name: join([read_items(ledger, each) for each in shards]) for name, shards in question.measure.items()
+                name: join([read_items(workspace, each) for each in shards])
+                for name, shards in question.measure.items()
             }
             measured = {name: measures_of(model, items.unnamed()) for name, items in sets.items() if len(items)}
             found["measures"] = np.frombuffer(json.dumps(measured).encode(), np.uint8)
@@ -178,7 +179,7 @@ def measures_in(answers: "Answers") -> dict[str, Measures]:
 
 @activity("comparing answers with those of processes set apart")
 def check_answers(
-    ledger: Ledger,
+    workspace: Workspace,
     question: Question,
     served: "Answers",
     components: Sequence[Component],
@@ -194,10 +195,10 @@ def check_answers(
     to.
     """
     start = time.perf_counter()
-    (there,) = ask(ledger, apart, question)
-    (old,) = ask(ledger, apart, before)
+    (there,) = ask(workspace, apart, question)
+    (old,) = ask(workspace, apart, before)
     laid_out = _read(there.get("layout"))
-    strange = _not_laid_out(laid_out, question, _recipes(ledger, components))
+    strange = _not_laid_out(laid_out, question, _recipes(workspace, components))
     found = compare(*({name: of[name] for name in of if name not in _NOT_COMPARED} for of in (served, there, old)))
     verdict, answer, control = judge(found, never_trained.verdict)
     if strange:
@@ -227,9 +228,9 @@ def check_answers(
     )
 
 
-def _recipes(ledger: Ledger, components: Sequence[Component]) -> dict[str, tuple[str, list[Json]]]:
+def _recipes(workspace: Workspace, components: Sequence[Component]) -> dict[str, tuple[str, list[Json]]]:
     """Return, by name, the digest of each component and what determines it, of all recipes it was recorded with."""
-    recorded = recordings(ledger)
+    recorded = recordings(workspace)
     return {
         each.name: (each.digest, [determining(one.recipe) for one in recorded.get((each.name, each.digest), [each])])
         for each in components

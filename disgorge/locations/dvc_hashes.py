@@ -18,7 +18,7 @@ from lineage.dvc.storage import md5_of
 from lineage.ledger.state import state_of
 from lineage.private_files import DvcKept, read_private
 from lineage.storage.objects import write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 """A hash as DVC has it: anything else that a fact names is no place to delete at."""
@@ -29,7 +29,7 @@ _MADE = re.compile(r"[0-9a-f]{32}(\.dir)?")
 class DvcHashes:
     """The MD5s of shards and weights that go, and of what an earlier purge found that stages had made of them."""
 
-    ledger: Ledger
+    workspace: Workspace
     of: tuple[str, ...]
     """The digests of the shards and objects."""
     erased: tuple[str, ...] = ()
@@ -37,16 +37,16 @@ class DvcHashes:
 
     def live(self) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
-        needs = needs_of(self.ledger)
-        paths = [self.ledger.content_path(digest) for digest in needs.shards]
-        paths += [self.ledger.objects.path(digest) for digest in needs.served | needs.objects]
-        return _live_shards(self.ledger) | {md5_of(path) for path in paths if path.is_file()}
+        needs = needs_of(self.workspace)
+        paths = [self.workspace.content_path(digest) for digest in needs.shards]
+        paths += [self.workspace.objects.path(digest) for digest in needs.served | needs.objects]
+        return _live_shards(self.workspace) | {md5_of(path) for path in paths if path.is_file()}
 
     def remember(self, made: Collection[str]) -> None:
         """Keep these hashes until the same digests are asked for again."""
         if not self.erased and not made:
             return
-        path = _file(self.ledger)
+        path = _file(self.workspace)
         known = _read(path)
         for digest in self.of:
             told = known.setdefault(digest, {})
@@ -55,38 +55,38 @@ class DvcHashes:
         write_atomically(path, json.dumps(known, sort_keys=True).encode(), mode=0o600)
 
     def _own(self, digest: str) -> list[str]:
-        paths = (self.ledger.objects.path(digest), self.ledger.content_path(digest))
+        paths = (self.workspace.objects.path(digest), self.workspace.content_path(digest))
         return [md5_of(path) for path in paths if path.is_file()]
 
 
-def dvc_hashes(ledger: Ledger, *, shards: Collection[str], objects: Collection[str]) -> DvcHashes:
+def dvc_hashes(workspace: Workspace, *, shards: Collection[str], objects: Collection[str]) -> DvcHashes:
     """Return the hashes of shards and weights that go: as recorded, as they lie there, and as an earlier purge kept.
 
     What is live is not among ``shards`` or ``objects``. A hash that a live shard has as well is left out.
     """
     asked = tuple(dict.fromkeys((*shards, *objects)))
-    if root_of(ledger.workspace) is None:
-        return DvcHashes(ledger, asked)
+    if root_of(workspace.root) is None:
+        return DvcHashes(workspace, asked)
     wanted = frozenset(shards)
-    entries = state_of(ledger.facts()).shards.values()
+    entries = state_of(workspace.ledger.facts()).shards.values()
     recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
-    paths = [*map(ledger.content_path, shards), *map(ledger.objects.path, objects)]
-    known = [told for digest, told in _read(_file(ledger)).items() if digest in asked]
+    paths = [*map(workspace.content_path, shards), *map(workspace.objects.path, objects)]
+    known = [told for digest, told in _read(_file(workspace)).items() if digest in asked]
     kept = [md5 for told in known for md5 in told.get("erased", [])]
-    needed = _live_shards(ledger)  # equal bytes that something live rests on
+    needed = _live_shards(workspace)  # equal bytes that something live rests on
     hashes = dict.fromkeys([*recorded, *(md5_of(path) for path in paths if path.is_file()), *kept])
     erased = tuple(md5 for md5 in hashes if _MD5.fullmatch(md5) and md5 not in needed)
     made = frozenset(md5 for told in known for md5 in told.get("made", []) if _MADE.fullmatch(md5))
-    return DvcHashes(ledger, asked, erased, made)
+    return DvcHashes(workspace, asked, erased, made)
 
 
-def _live_shards(ledger: Ledger) -> frozenset[str]:
-    entries = state_of(ledger.facts()).shards.values()
+def _live_shards(workspace: Workspace) -> frozenset[str]:
+    entries = state_of(workspace.ledger.facts()).shards.values()
     return frozenset(entry.record.dvc for entry in entries if entry.live and entry.record.dvc)
 
 
-def _file(ledger: Ledger) -> Path:
-    return ledger.home / "private" / "dvc.json"
+def _file(workspace: Workspace) -> Path:
+    return workspace.home / "private" / "dvc.json"
 
 
 def _read(path: Path) -> dict[str, dict[str, list[str]]]:

@@ -17,17 +17,17 @@ from pathlib import Path
 
 from lineage.ledger.state import cut_from, state_of
 from lineage.storage.objects import write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def note_bundle(ledger: Ledger, request: str, name: str, shards: Collection[str]) -> None:
+def note_bundle(workspace: Workspace, request: str, name: str, shards: Collection[str]) -> None:
     """Record that a bundle with the items of these shards, by digest, is about to be written."""
-    ledger.append("bundle-exported", {"request": request, "name": name, "shards": sorted(shards)})
+    workspace.ledger.append("bundle-exported", {"request": request, "name": name, "shards": sorted(shards)})
 
 
-def bundles_with(ledger: Ledger, shards: Collection[str]) -> list[str]:
+def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
     """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
-    facts = list(ledger.facts())
+    facts = list(workspace.ledger.facts())
     held = frozenset(cut_from((entry.record for entry in state_of(facts).shards.values()), shards))
     told = [
         f"exported bundle {fact.body['name']} of request {fact.body['request']} on {fact.at[:10]} held them; ask "
@@ -38,25 +38,25 @@ def bundles_with(ledger: Ledger, shards: Collection[str]) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def write_page(ledger: Ledger, request: str, path: Path, page: str, items: Collection[str]) -> None:
+def write_page(workspace: Workspace, request: str, path: Path, page: str, items: Collection[str]) -> None:
     """Write a page that shows these items, by digest, and remember where."""
-    note = ledger.home / "private" / "pages" / f"{secrets.token_hex(16)}.json"
+    note = workspace.home / "private" / "pages" / f"{secrets.token_hex(16)}.json"
     note.parent.mkdir(mode=0o700, exist_ok=True)
-    marks = sorted(map(ledger.withdrawn_mark, set(items)))
-    told = {"request": request, "path": str(path.absolute()), "on": f"{ledger.now():%Y-%m-%d}", "marks": marks}
+    marks = sorted(map(workspace.withdrawn_mark, set(items)))
+    told = {"request": request, "path": str(path.absolute()), "on": f"{workspace.now():%Y-%m-%d}", "marks": marks}
     write_atomically(note, json.dumps(told).encode(), mode=0o600)
     write_atomically(path, page.encode())
 
 
-def pages_with(ledger: Ledger, items: Collection[str]) -> list[str]:
+def pages_with(workspace: Workspace, items: Collection[str]) -> list[str]:
     """Return in words the pages that showed one of these items, by digest, and whether each is where it was written."""
-    marks = {ledger.withdrawn_mark(item) for item in items}
-    notes = sorted((ledger.home / "private" / "pages").glob("*.json"))
-    return list(dict.fromkeys(words for note in notes for words in _words(ledger, note, marks)))
+    marks = {workspace.withdrawn_mark(item) for item in items}
+    notes = sorted((workspace.home / "private" / "pages").glob("*.json"))
+    return list(dict.fromkeys(words for note in notes for words in _words(workspace, note, marks)))
 
 
-def _words(ledger: Ledger, note: Path, marks: set[str]) -> Iterator[str]:
-    name = note.relative_to(ledger.workspace).as_posix()
+def _words(workspace: Workspace, note: Path, marks: set[str]) -> Iterator[str]:
+    name = note.relative_to(workspace.root).as_posix()
     try:
         told = json.loads(note.read_bytes())
         what = f"a page with pictures of removed items was written for request {told['request']} on {told['on']}"

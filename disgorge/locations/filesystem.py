@@ -22,7 +22,7 @@ from disgorge.locations.target import Sought
 from lineage.dvc.repo import is_repo
 from lineage.storage.file_types import Reading
 from lineage.storage.objects import is_digest
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(slots=True)
@@ -34,25 +34,25 @@ class Swept:
     unread: list[Path] = field(default_factory=list)
 
 
-def sweep(ledger: Ledger, sought: Sought) -> Swept:
+def sweep(workspace: Workspace, sought: Sought) -> Swept:
     """Look at every file of the workspace's folder."""
-    return _look(ledger, ledger.workspace, sought)
+    return _look(workspace, workspace.root, sought)
 
 
-def strays_of(ledger: Ledger, sought: Sought) -> list[Path]:
+def strays_of(workspace: Workspace, sought: Sought) -> list[Path]:
     """Return the files among objects, manifests and contents that are none of them and hold what is sought."""
-    folders = (folder for folder in own_folders(ledger) if not folder.is_symlink())
-    return [path for folder in folders for path in _look(ledger, folder, sought).found]
+    folders = (folder for folder in own_folders(workspace) if not folder.is_symlink())
+    return [path for folder in folders for path in _look(workspace, folder, sought).found]
 
 
-def own_folders(ledger: Ledger) -> tuple[Path, ...]:
+def own_folders(workspace: Workspace) -> tuple[Path, ...]:
     """Return the folders in which nothing but objects, manifests and contents has to lie."""
-    return (ledger.home / "objects", ledger.home / "manifests", ledger.workspace / "shards")
+    return (workspace.home / "objects", workspace.home / "manifests", workspace.root / "shards")
 
 
-def shown(path: Path, ledger: Ledger) -> str:
+def shown(path: Path, workspace: Workspace) -> str:
     """Return a path as seen from the workspace, fit to be written anywhere."""
-    root = ledger.workspace.absolute()
+    root = workspace.root.absolute()
     named = path.absolute()
     text = os.fsencode(named.relative_to(root) if named.is_relative_to(root) else named).decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
@@ -63,8 +63,8 @@ def is_of_a_report(path: Path) -> bool:
     return path.suffix in (".json", ".jsonl", ".pdf", ".sig") and (path.parent / "statement.json").is_file()
 
 
-def _look(ledger: Ledger, root: Path, sought: Sought) -> Swept:
-    swept, left_out = Swept(), _LeftOut(ledger)
+def _look(workspace: Workspace, root: Path, sought: Sought) -> Swept:
+    swept, left_out = Swept(), _LeftOut(workspace)
     for path in _walk(root, left_out, swept.unread):
         swept.places += 1
         try:
@@ -113,12 +113,12 @@ def _walk(root: Path, left_out: "_LeftOut", unread: list[Path]) -> Iterator[Path
 class _LeftOut:
     """What the walk leaves to others, and what it need not name."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._workspace, self._home = workspace, home = ledger.workspace, ledger.home
-        self._root = workspace.resolve()
-        self._folders = {workspace / "reports", *(workspace / name for name in MLFLOW)}
-        self._folders |= {workspace / ".dvc" / name for name in ("cache", "tmp") if is_repo(workspace)}
-        self._own = (workspace, home, *own_folders(ledger))
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._home = workspace_folder, home = workspace.root, workspace.home
+        self._root = workspace_folder.resolve()
+        self._folders = {workspace_folder / "reports", *(workspace_folder / name for name in MLFLOW)}
+        self._folders |= {workspace_folder / ".dvc" / name for name in ("cache", "tmp") if is_repo(workspace_folder)}
+        self._own = (workspace_folder, home, *own_folders(workspace))
 
     def folder(self, path: Path) -> bool:
         """Whether a folder is not walked."""

@@ -14,26 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.locations.references import needs_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 LEAST_BYTES = 64
 """Bytes a tensor must have to be looked for: smaller ones are equal by chance."""
 _LENGTH_BYTES = 8  # of a safetensors header's length, little-endian, with which the file begins
 
 
-def tensors_that_go(ledger: Ledger, objects: Collection[str]) -> frozenset[str]:
+def tensors_that_go(workspace: Workspace, objects: Collection[str]) -> frozenset[str]:
     """Return the digests of the tensors that only these objects, of those still needed, hold."""
-    needs = needs_of(ledger)
+    needs = needs_of(workspace)
     kept = needs.objects.keys() | needs.served.keys()
-    going = _tensors_of(ledger.objects.path(digest) for digest in objects if digest not in kept)
-    return going - _tensors_of(map(ledger.objects.path, kept)) if going else going
+    going = _tensors_of(workspace.objects.path(digest) for digest in objects if digest not in kept)
+    return going - _tensors_of(map(workspace.objects.path, kept)) if going else going
 
 
-def still_gone(ledger: Ledger, tensors: Collection[str]) -> frozenset[str]:
+def still_gone(workspace: Workspace, tensors: Collection[str]) -> frozenset[str]:
     """Return those of the tensors that nothing live holds by now: a public part may have been recorded since."""
-    needs = needs_of(ledger)
+    needs = needs_of(workspace)
     kept = needs.objects.keys() | needs.served.keys()
-    return frozenset(tensors) - _tensors_of(map(ledger.objects.path, kept)) if tensors else frozenset()
+    return frozenset(tensors) - _tensors_of(map(workspace.objects.path, kept)) if tensors else frozenset()
 
 
 def holds_any(path: Path, tensors: Collection[str]) -> bool:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError
-from disgorge.locations.dvc import Forgotten
 from disgorge.locations.mlflow_search import DESCRIBES, Traces, Wanted, traces
 from disgorge.tracking.client import COMPOSITION, Store
+from lineage.dvc.forget import Forgotten
 
 
 def forget(workspace: Path, wanted: Wanted) -> Forgotten:

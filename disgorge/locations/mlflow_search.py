@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
-from disgorge.locations.dvc import Looked, holds
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.tracking.client import (
     COMPOSITION,
@@ -33,6 +32,7 @@ from disgorge.tracking.client import (
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_client, unexplained
+from lineage.dvc.forget import Looked, holds
 from lineage.dvc.storage import files
 from lineage.storage.file_types import Reading
 from lineage.storage.objects import sha256_of

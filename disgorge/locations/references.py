@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from disgorge.locations.report_images import drawings, outlived
 from lineage.ledger.state import state_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Needs:
     """Pictures that no report may show any more (:mod:`disgorge.locations.report_images`): needed by nobody."""
 
 
-def needs_of(ledger: Ledger) -> Needs:
+def needs_of(workspace: Workspace) -> Needs:
     """Return what the ledger says is needed now."""
-    facts = list(ledger.facts())
+    facts = list(workspace.ledger.facts())
     state = state_of(facts)
     needs = Needs()
     for shard in state.shards.values():
@@ -43,7 +43,7 @@ def needs_of(ledger: Ledger) -> Needs:
         for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
                 needs.objects[digest] = f"a fact names it as {kind}"
-    told = drawings(ledger)
+    told = drawings(workspace)
     for drawing in told:
         if not drawing.outlived:
             needs.objects[drawing.samples] = "an examination shows it"

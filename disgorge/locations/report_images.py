@@ -17,7 +17,7 @@ from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State, cut_from, state_of
 from lineage.records import Component
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Drawing:
     outlived: tuple[str, ...]
 
 
-def drawings(ledger: Ledger) -> tuple[Drawing, ...]:
+def drawings(workspace: Workspace) -> tuple[Drawing, ...]:
     """Return every drawing that an examination shows, whether or not it is still there."""
-    facts = list(ledger.facts())
+    facts = list(workspace.ledger.facts())
     shown = [fact for fact in facts if fact.kind == "examination"]
-    kept = [(fact, samples) for fact in shown if (samples := _samples_of(ledger, fact.body["examination"]))]
+    kept = [(fact, samples) for fact in shown if (samples := _samples_of(workspace, fact.body["examination"]))]
     if not kept:
         return ()
     state = state_of(facts)
@@ -51,12 +51,12 @@ def drawings(ledger: Ledger) -> tuple[Drawing, ...]:
     return tuple(told)
 
 
-def reports_showing(ledger: Ledger, request: str) -> list[str]:
+def reports_showing(workspace: Workspace, request: str) -> list[str]:
     """Return in words the earlier reports whose pictures a model drew that had learned from what this request removed.
 
     The pictures are part of what was signed and handed out; no purge reaches them.
     """
-    told = (each.request for each in drawings(ledger) if request in each.outlived)
+    told = (each.request for each in drawings(workspace) if request in each.outlived)
     return [
         f"the report of request {other}, in reports/{other} and with whoever was given it, shows pictures that a model "
         f"drew after learning from them; look at them, and delete it where they show what was removed"
@@ -91,10 +91,10 @@ def _learned_from(
     return influences((each for digest in members for each in known.get(digest, ())), known)
 
 
-def _samples_of(ledger: Ledger, examination: str) -> str | None:
+def _samples_of(workspace: Workspace, examination: str) -> str | None:
     """Return the object with the pictures that an examination shows; None where there is none or it cannot be read."""
     try:
-        told = json.loads(ledger.objects.get(examination))
+        told = json.loads(workspace.objects.get(examination))
     except (LineageError, ValueError):
         return None  # whoever checks digests reports it
     samples = told.get("samples") if isinstance(told, dict) else None

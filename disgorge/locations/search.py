@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from disgorge.evidence.checks import Near, ResidueCase
-from disgorge.locations import dvc as forget_dvc
 from disgorge.locations import mlflow_search as mlflow_traces
 from disgorge.locations.dvc_hashes import dvc_hashes
 from disgorge.locations.filesystem import is_of_a_report, shown, sweep
@@ -24,9 +23,10 @@ from disgorge.locations.target import Sought
 from disgorge.tracking.registered import touched
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.activity import activity
+from lineage.dvc import forget as forget_dvc
 from lineage.ledger.state import state_of
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 SETTLED_SECONDS = 60.0
 """Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
@@ -38,7 +38,7 @@ _STORED = re.compile(r"[0-9a-f]{30}")
 
 @activity("searching for what is left of the removed data")
 def search(
-    ledger: Ledger,
+    workspace: Workspace,
     *,
     shards: Collection[str],
     objects: Collection[str],
@@ -49,46 +49,46 @@ def search(
 
     What could not be looked into stands in ``blind``; reading the ledger may raise.
     """
-    needs = needs_of(ledger)
+    needs = needs_of(workspace)
     items = frozenset(item_digests)
     gone = [digest for digest in unique(shards) if digest not in needs.shards]
     weights = {digest for digest in objects if digest not in needs.objects}
-    hashes = dvc_hashes(ledger, shards=gone, objects=sorted(weights))
+    hashes = dvc_hashes(workspace, shards=gone, objects=sorted(weights))
     sought = Sought(frozenset(weights), items, frozenset(tensors))
     tracked = forget_dvc.search(
-        ledger.workspace, hashes.erased, items, made=hashes.made, live=hashes.live, trace=sought.trace_in
+        workspace.root, hashes.erased, items, made=hashes.made, live=hashes.live, trace=sought.trace_in
     )
     looked = mlflow_traces.Searched(tracked.found, tracked.places, tracked.blind, tracked.unread)
     for digest in gone:
-        for path in (ledger.manifest_path(digest), ledger.content_path(digest)):
+        for path in (workspace.manifest_path(digest), workspace.content_path(digest)):
             looked.places += 1
-            looked.found += [f"{path.relative_to(ledger.workspace).as_posix()} is there"] * path.is_file()
-    for path in tables_of(ledger):
+            looked.found += [f"{path.relative_to(workspace.root).as_posix()} is there"] * path.is_file()
+    for path in tables_of(workspace):
         looked.places += 1
-        named = path.stem in gone and path in (ledger.manifest_path(path.stem), ledger.content_path(path.stem))
+        named = path.stem in gone and path in (workspace.manifest_path(path.stem), workspace.content_path(path.stem))
         if not named and forget_dvc.holds(path, items):
-            looked.found.append(f"{path.relative_to(ledger.workspace).as_posix()} holds withdrawn items")
-    for digest in ledger.objects.digests():
+            looked.found.append(f"{path.relative_to(workspace.root).as_posix()} holds withdrawn items")
+    for digest in workspace.objects.digests():
         looked.places += 1
         if digest in needs.outlived:
             looked.found.append(f"object {digest} holds pictures by a model that learned from withdrawn items")
         elif digest in weights:
             looked.found.append(f"object {digest} is there")
-        elif _text_names(ledger.objects.path(digest), items):
+        elif _text_names(workspace.objects.path(digest), items):
             looked.found.append(f"object {digest} names withdrawn items")
-        elif sha256_of(ledger.objects.path(digest)) != digest:
+        elif sha256_of(workspace.objects.path(digest)) != digest:
             looked.found.append(f"object {digest} is not what its name says")
-        elif digest not in needs.objects and holds_any(ledger.objects.path(digest), tensors):
+        elif digest not in needs.objects and holds_any(workspace.objects.path(digest), tensors):
             looked.found.append(f"object {digest} holds removed weights under another name")
-    looked.blind += _unsettled(ledger)
-    artifacts = mlflow_traces.search(ledger.workspace, wanted_of(ledger, weights, items, tensors, shards=gone))
+    looked.blind += _unsettled(workspace)
+    artifacts = mlflow_traces.search(workspace.root, wanted_of(workspace, weights, items, tensors, shards=gone))
     looked.places += artifacts.places
     looked.found += artifacts.found
     looked.blind += artifacts.blind
     looked.registered = artifacts.registered
-    swept = sweep(ledger, sought)
+    swept = sweep(workspace, sought)
     looked.places += swept.places
-    looked.found += [f"{shown(path, ledger)} {words}" for path, words in swept.found.items()]
+    looked.found += [f"{shown(path, workspace)} {words}" for path, words in swept.found.items()]
     looked.found = list(unique(looked.found))
     unread = (path for path in (*swept.unread, *artifacts.unread, *looked.unread) if not is_of_a_report(path))
     looked.unread = sorted(dict.fromkeys(path.absolute() for path in unread), key=_is_hash)
@@ -96,7 +96,7 @@ def search(
 
 
 def wanted_of(
-    ledger: Ledger,
+    workspace: Workspace,
     weights: Collection[str],
     items: Collection[str],
     tensors: Collection[str] = (),
@@ -107,7 +107,7 @@ def wanted_of(
 
     Also what a registered model may name of it; ``shards`` are those that go.
     """
-    gone, facts = frozenset(weights), list(ledger.facts())
+    gone, facts = frozenset(weights), list(workspace.ledger.facts())
     state = state_of(facts)
     composed = {
         each.digest for each in state.compositions.values() if any(member.component in gone for member in each.members)
@@ -123,7 +123,7 @@ def wanted_of(
 
 
 def case_after(
-    ledger: Ledger,
+    workspace: Workspace,
     request: str,
     *,
     found_before: int,
@@ -141,7 +141,7 @@ def case_after(
     which files that shards were read from are still there.
     """
     start = time.perf_counter()
-    looked = search(ledger, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
+    looked = search(workspace, shards=shards, objects=objects, item_digests=item_digests, tensors=tensors)
     alike = near()
     return ResidueCase(
         request=request,
@@ -153,32 +153,32 @@ def case_after(
         items=len(item_digests),
         near=alike,
         recognized=recognized,
-        unread=tuple(shown(path, ledger) for path in looked.unread),
+        unread=tuple(shown(path, workspace) for path in looked.unread),
         sources=tuple(sources),
         registered=None if looked.registered is None else tuple(map(str, looked.registered)),
     )
 
 
-def tables_of(ledger: Ledger) -> list[Path]:
+def tables_of(workspace: Workspace) -> list[Path]:
     """Return every manifest and content there is, live or not, and the copies that a killed re-execution left."""
-    folders = (ledger.home / "manifests", ledger.workspace / "shards")
-    copies = (path for stage in stages_of(ledger) for path in stage.rglob("*.parquet"))
+    folders = (workspace.home / "manifests", workspace.root / "shards")
+    copies = (path for stage in stages_of(workspace) for path in stage.rglob("*.parquet"))
     return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
 
 
-def unnamed(ledger: Ledger) -> list[Path]:
+def unnamed(workspace: Workspace) -> list[Path]:
     """Return the objects that are no text and that no fact names, nor a text that a fact names."""
-    named = {digest.decode() for digest in _DIGEST.findall((ledger.home / "ledger.jsonl").read_bytes())}
-    paths = {digest: ledger.objects.path(digest) for digest in ledger.objects.digests()}
+    named = {digest.decode() for digest in _DIGEST.findall((workspace.home / "ledger.jsonl").read_bytes())}
+    paths = {digest: workspace.objects.path(digest) for digest in workspace.objects.digests()}
     texts = {digest for digest, path in paths.items() if is_text(path)}
     named |= {found.decode() for digest in texts & named for found in _DIGEST.findall(paths[digest].read_bytes())}
     return [path for digest, path in paths.items() if digest not in texts | named]
 
 
-def _unsettled(ledger: Ledger) -> list[str]:
+def _unsettled(workspace: Workspace) -> list[str]:
     """Say which objects nobody has recorded and a purge spares, because a training may be about to record them."""
     youngest = time.time() - SETTLED_SECONDS
-    young = (path for path in unnamed(ledger) if path.stat().st_mtime >= youngest)
+    young = (path for path in unnamed(workspace) if path.stat().st_mtime >= youngest)
     return [
         f"object {path.name} was written less than a minute ago and nobody recorded it yet, so nobody knows what is in "
         f"it; let the training that wrote it end, or wait a minute"

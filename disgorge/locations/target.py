@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.locations.dvc import holds
 from disgorge.locations.fingerprints import holds_any
+from lineage.dvc.forget import holds
 from lineage.storage.file_types import Reading
 from lineage.storage.objects import sha256_of
 

@@ -21,7 +21,7 @@ from disgorge.training.make import component_name, spec_of
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Component, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _AT_ONCE = 2
 """Jobs that run at the same time unless DISGORGE_WORKERS says otherwise."""
@@ -35,14 +35,14 @@ _QUESTIONS = 4
 """Times a model is asked: the old one and the new one, each for its utility and for its answers."""
 
 
-def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict[str, Expected]:
+def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -> dict[str, Expected]:
     """Return, by release, the seconds its evidence will take and those it will be out of service.
 
     ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
     has none.
     """
-    earlier = earlier_reexecutions(ledger)
-    with Catalog.of(ledger) as catalog:
+    earlier = earlier_reexecutions(workspace)
+    with Catalog.of(workspace) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         known = {(component.name, component.digest): component for component in catalog.components(live=False)}
         compositions = {
@@ -53,7 +53,7 @@ def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict
     removal = sum(step.cost.seconds + _PER_STEP for step in plan.steps if step.action not in _AFTER)
     removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
     trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
-    asked_before = _asking(ledger)
+    asked_before = _asking(workspace)
     loading, found, since = 0.0, {}, removal
     for release, composition in compositions.items():
         spec = spec_of(composition)
@@ -83,12 +83,12 @@ def expected(ledger: Ledger, plan: Plan, case: Case, *, references: int) -> dict
 _AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.PURGE, Action.REPORT)
 
 
-def _asking(ledger: Ledger) -> dict[str, float]:
+def _asking(workspace: Workspace) -> dict[str, float]:
     """Return, by release, the seconds that asking the models took when it was examined last."""
     found: dict[str, float] = {}
-    for fact in ledger.facts("examination"):
+    for fact in workspace.ledger.facts("examination"):
         try:
-            examination = kept_record(ledger, Examination, fact.body["examination"])
+            examination = kept_record(workspace, Examination, fact.body["examination"])
         except LineageError:  # lost, and said so by whoever needs it: an estimate does not
             continue
         for check in examination.checks:

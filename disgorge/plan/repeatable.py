@@ -21,7 +21,7 @@ from disgorge.training.make import component_name, recordings, spec_of
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Cost, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 CHANGED = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
 """What the steps do that leave no part as it was."""
@@ -38,14 +38,14 @@ class Unrepeatable:
 
 
 def unrepeatable(
-    ledger: Ledger, plan: Plan, case: Case, *, strictly: bool = False
+    workspace: Workspace, plan: Plan, case: Case, *, strictly: bool = False
 ) -> dict[str, dict[str, Unrepeatable]]:
     """Return, by release and by name, inputs first, the parts a plan leaves alone whose evidence cannot be had here.
 
     ``strictly`` counts every difference of the environment, those too with which bits are expected to be equal, such as
     another processor. :class:`DisgorgeError` names data that a part is to be trained from and that is not there.
     """
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         compositions = {
             step.subject: catalog.composition(step.detail["before"])
@@ -53,7 +53,7 @@ def unrepeatable(
             if step.action is Action.RECOMPOSE
         }
         live = {(component.name, component.digest) for component in catalog.components()}
-    recorded, earlier = recordings(ledger), earlier_reexecutions(ledger)
+    recorded, earlier = recordings(workspace), earlier_reexecutions(workspace)
     found: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
         spec = spec_of(composition)
@@ -61,7 +61,7 @@ def unrepeatable(
         steps = [step for step in plan.steps if step.action in CHANGED and step.release == release]
         changed = {name for step in steps for name in (step.subject, *step.detail["names"])}
         blueprints = layout_of(method, spec, shards)
-        _require_data(ledger, blueprints, shards, plan)
+        _require_data(workspace, blueprints, shards, plan)
         digests = {("shard", name): shard.digest for name, shard in shards.items()}
         parts: dict[str, Unrepeatable] = {}
         members = current_members(composition, case)
@@ -96,12 +96,12 @@ def current_members(composition: Composition, case: Case) -> dict[str, str]:
     return found
 
 
-def require_repeatable(ledger: Ledger, plan: Plan, case: Case) -> None:
+def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
     """Raise :class:`EnvironmentDiffers` while evidence that the plan still needs cannot be had here."""
     done = case.steps.get(plan.digest, {})
     if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
         return
-    if found := unrepeatable(ledger, plan, case):
+    if found := unrepeatable(workspace, plan, case):
         raise refusal(" ".join(plan.requests), found)
 
 
@@ -153,12 +153,14 @@ def _reads_any(spec: ModelSpec, blueprint: Blueprint, others: Mapping[str, Unrep
     return any(use.of == "component" and component_name(spec.release, use.name) in others for use in blueprint.inputs)
 
 
-def _require_data(ledger: Ledger, blueprints: tuple[Blueprint, ...], shards: Mapping[str, Shard], plan: Plan) -> None:
+def _require_data(
+    workspace: Workspace, blueprints: tuple[Blueprint, ...], shards: Mapping[str, Shard], plan: Plan
+) -> None:
     to_come = {change.after.digest for change in plan.shard_changes if change.after is not None}
     for name in dict.fromkeys(use.name for part in blueprints for use in part.inputs if use.of == "shard"):
         digest = shards[name].digest
-        if digest not in to_come and not ledger.content_path(digest).is_file():
+        if digest not in to_come and not workspace.content_path(digest).is_file():
             raise DisgorgeError(
-                f"{ledger.content_path(digest)}: the data of shard {name!r} is missing, and parts are to be trained "
+                f"{workspace.content_path(digest)}: the data of shard {name!r} is missing, and parts are to be trained "
                 f"from it for the evidence; put it back (`dvc pull` where DVC has it), then run this again"
             )

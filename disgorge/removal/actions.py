@@ -37,14 +37,14 @@ from lineage.catalog.catalog import Catalog
 from lineage.ledger.state import state_of
 from lineage.records import Component, Composition, Json, canonical, plain
 from lineage.shards.cut import cut_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """What actions work with: the ledger, who trains, who re-executes, and who is told of progress."""
 
-    ledger: Ledger
+    workspace: Workspace
     runner: Runner
     independent: Callable[[], Runner]
     references: int
@@ -75,14 +75,14 @@ def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Ac
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     name, alias = step.detail["name"], step.detail["alias"]
-    entry = state_of(workshop.ledger.facts()).releases[name, alias]
+    entry = state_of(workshop.workspace.ledger.facts()).releases[name, alias]
     workshop.registrar.contain(name, alias)
     stopped = _stopped(workshop, entry.record.composition)
-    served = served_besides(workshop.ledger, name, alias)
+    served = served_besides(workshop.workspace, name, alias)
     facts: Facts = [
         ("release-contained", {"name": name, "alias": alias, "request": request}) for request in plan.requests
     ]
-    told = (*stopped, *served, *unexplained_besides(workshop.ledger))
+    told = (*stopped, *served, *unexplained_besides(workshop.workspace))
     return Acted({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
 
 
@@ -97,25 +97,25 @@ def _stopped(workshop: Workshop, composition: str) -> list[str]:
 
 def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
-    ledger = workshop.ledger
+    workspace = workshop.workspace
     changes = plan.shard_changes
-    require_unchanged(ledger, cases, plan)
-    case, selected = as_one(cases), removable_by_all(ledger, cases)
+    require_unchanged(workspace, cases, plan)
+    case, selected = as_one(cases), removable_by_all(workspace, cases)
     for each in cases:
-        require_all_unheld(ledger, each, before=f"step {step.id}")
-    forget = sorted(forgotten(ledger, case).union(*selected.values()))
+        require_all_unheld(workspace, each, before=f"step {step.id}")
+    forget = sorted(forgotten(workspace, case).union(*selected.values()))
     own, likenesses = dict[str, frozenset[str]](), dict[str, str]()
     for each in cases:
-        theirs = removable(ledger, each)
-        known = forgotten_likenesses(ledger, each) | recorded_likenesses(ledger, theirs)
-        require_judged(look(ledger, each, known, besides=forget), each)
-        own[each.request.id] = forgotten_own(ledger, each).union(*theirs.values())
+        theirs = removable(workspace, each)
+        known = forgotten_likenesses(workspace, each) | recorded_likenesses(workspace, theirs)
+        require_judged(look(workspace, each, known, besides=forget), each)
+        own[each.request.id] = forgotten_own(workspace, each).union(*theirs.values())
         likenesses |= known
-    ForgetList(ledger, plan.digest).remember(forget, likenesses, own if plan.together else None)
-    marks = ledger.mark_withdrawn(forget)
+    ForgetList(workspace, plan.digest).remember(forget, likenesses, own if plan.together else None)
+    marks = workspace.mark_withdrawn(forget)
     facts: Facts = []
     for change in changes:
-        after = cut_shard(ledger, change, selected[change.before.digest])
+        after = cut_shard(workspace, change, selected[change.before.digest])
         if after is not None:
             facts.append(("shard", {"shard": plain(after), "duplicates": {"within": 0, "across": 0}}))
         facts.append(
@@ -132,7 +132,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
                 },
             )
         )
-    facts += note_overlaps(ledger, case, selected, together=plan.requests)
+    facts += note_overlaps(workspace, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
     return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
 
@@ -145,13 +145,13 @@ def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 
 def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    ledger = workshop.ledger
-    with Catalog.of(ledger) as catalog:
+    workspace = workshop.workspace
+    with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    spec = spec_of(_composition(ledger, _before(plan, step.release)))
-    untouched = _untouched(ledger, plan, step.release, case)
+    spec = spec_of(_composition(workspace, _before(plan, step.release)))
+    untouched = _untouched(workspace, plan, step.release, case)
     component = remake(
-        ledger, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
+        workspace, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
         on_progress=workshop.on_progress,
     )  # fmt: skip
     before = step.detail.get("untouched") or step.detail["components"][0]
@@ -166,17 +166,17 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     return Acted(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
 
 
-def _untouched(ledger: Ledger, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
+def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
     """Return, by name, the parts of a release as it was that nothing of this removal is about: they stay as they are.
 
     What its steps retire or train again is left out, what the withdrawn items shaped, and what is no longer live.
     """
-    composition = _composition(ledger, _before(plan, release))
+    composition = _composition(workspace, _before(plan, release))
     steps = [step for step in plan.steps if step.action in CHANGED]
     retired = {pair for step in steps for pair in zip(step.detail["names"], step.detail["components"], strict=True)}
     trained = {step.subject for step in steps if step.action is Action.RETRAIN and step.release == release}
     members = {(member.name, member.component) for member in composition.members}
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         live = {(each.name, each.digest): each for each in catalog.components()}
         known = by_digest(catalog.components(live=False))
     return {
@@ -189,28 +189,30 @@ def _untouched(ledger: Ledger, plan: Plan, release: str | None, case: Case) -> d
 
 
 def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    ledger = workshop.ledger
-    with Catalog.of(ledger) as catalog:
+    workspace = workshop.workspace
+    with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    spec = spec_of(_composition(ledger, step.detail["before"]))
-    untouched = _untouched(ledger, plan, step.release, case)
-    made = make(ledger, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
+    spec = spec_of(_composition(workspace, step.detail["before"]))
+    untouched = _untouched(workspace, plan, step.release, case)
+    made = make(workspace, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
     result = {"before": step.detail["before"], "after": made.composition.digest}
     return Acted(result, [("composition", {"composition": plain(made.composition)})])
 
 
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
-    ledger = workshop.ledger
-    spec = spec_of(_composition(ledger, step.detail["before"]))
+    workspace = workshop.workspace
+    spec = spec_of(_composition(workspace, step.detail["before"]))
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
-    old = join([read_items(ledger, digest) for digest in used if ledger.content_path(digest).exists()])
+    old = join([read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()])
     result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
-    found = Examiner(ledger, workshop.runner, workshop.independent, workshop.references, workshop.on_progress).examine(
-        before=_composition(ledger, result["before"]),
-        after=_composition(ledger, result["after"]),
+    found = Examiner(
+        workspace, workshop.runner, workshop.independent, workshop.references, workshop.on_progress
+    ).examine(
+        before=_composition(workspace, result["before"]),
+        after=_composition(workspace, result["after"]),
         withdrawn=frozenset(case.withdrawn),
-        removed=pick(old, forgotten(ledger, case)),
+        removed=pick(old, forgotten(workspace, case)),
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan.digest,
@@ -226,25 +228,25 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
             f"release {step.subject} of request {plan.request} is not adopted: a value that was measured is no number "
             f"({error}); look at the weights that were trained, then plan the request again"
         ) from error
-    kept = ledger.objects.put(record)
-    ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
+    kept = workspace.objects.put(record)
+    workspace.ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
     refuse_adoption(plan, step.subject, found.checks)
     return Acted({"release": step.subject, "examination": kept, "after": result["after"]})
 
 
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     """Move the alias; all it rests on is looked at again, because this is the step that must not be fooled."""
-    ledger = workshop.ledger
+    workspace = workshop.workspace
     probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
-    examination = examination_of(ledger, probed["examination"])
+    examination = examination_of(workspace, probed["examination"])
     refuse_adoption(plan, step.subject, examination.checks)
     name, alias = step.detail["name"], step.detail["alias"]
-    composition = _composition(ledger, probed["after"])
+    composition = _composition(workspace, probed["after"])
     refuse_borrowed(step.subject, examination, composition)
-    refuse_what_went_since(ledger, step.subject, composition)
+    refuse_what_went_since(workspace, step.subject, composition)
     for member in composition.members:
-        ledger.objects.get(member.component)  # raises for bytes that changed since they were probed
-    facts, unserved = release_it(ledger, workshop.registrar, (name, alias), composition)
+        workspace.objects.get(member.component)  # raises for bytes that changed since they were probed
+    facts, unserved = release_it(workspace, workshop.registrar, (name, alias), composition)
     old = step.detail["before"]
     stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
     result = {"release": step.subject, "composition": composition.digest, "residuals": [*stopped, *unserved]}
@@ -253,10 +255,10 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
     """Take a release down for good and retire every member that no other live release uses."""
-    ledger = workshop.ledger
+    workspace = workshop.workspace
     for each in cases:
-        require_all_unheld(ledger, each, before=f"step {step.id}")
-    with Catalog.of(ledger) as catalog:
+        require_all_unheld(workspace, each, before=f"step {step.id}")
+    with Catalog.of(workspace) as catalog:
         name, alias = step.detail["name"], step.detail["alias"]
         staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
         others = {
@@ -283,22 +285,22 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case])
 
 
 def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
-    fact, result = purge_and_look(workshop.ledger, plan, step, cases)
+    fact, result = purge_and_look(workshop.workspace, plan, step, cases)
     return Acted(result, [("purged", fact)])
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
-    ledger, plan = workshop.ledger, plan.seen_by(case.request.id)
-    require_still_so(ledger, plan, case, registrar=workshop.registrar)
-    written = write_up(ledger, plan, case)
+    workspace, plan = workshop.workspace, plan.seen_by(case.request.id)
+    require_still_so(workspace, plan, case, registrar=workshop.registrar)
+    written = write_up(workspace, plan, case)
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)
-    report = report_fact(ledger, written)
+    report = report_fact(workspace, written)
     closing: Facts = [("report", report)]
     if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
         report["left_out"] = sum(each.items for each in plan.left_out)
     else:
-        delete_private_lists(ledger, case)
+        delete_private_lists(workspace, case)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
     return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 
@@ -321,13 +323,13 @@ _FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], Acted]]
 """What asks something of each request by itself: which items it selects, and which holds they are under."""
 
 
-def examination_of(ledger: Ledger, digest: str) -> Examination:
+def examination_of(workspace: Workspace, digest: str) -> Examination:
     """Return an examination kept in the object store."""
-    return kept_record(ledger, Examination, digest)
+    return kept_record(workspace, Examination, digest)
 
 
-def _composition(ledger: Ledger, digest: str) -> Composition:
-    with Catalog.of(ledger) as catalog:
+def _composition(workspace: Workspace, digest: str) -> Composition:
+    with Catalog.of(workspace) as catalog:
         return catalog.composition(digest)
 
 

@@ -6,7 +6,7 @@ from disgorge.evidence.probes.never_trained import NAME as NEVER_TRAINED
 from disgorge.examination.lineage_closure import by_digest, influences, members_of
 from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 def refuse_borrowed(subject: str, examination: Examination, composition: Composition) -> None:
@@ -22,9 +22,9 @@ def refuse_borrowed(subject: str, examination: Examination, composition: Composi
                 )
 
 
-def refuse_what_went_since(ledger: Ledger, subject: str, composition: Composition) -> None:
+def refuse_what_went_since(workspace: Workspace, subject: str, composition: Composition) -> None:
     """Raise :class:`CertificateRefused` if a member was retired, or learned from any shard that is withdrawn by now."""
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         known = by_digest(catalog.components(live=False))
         live = {(component.name, component.digest) for component in catalog.components()}
         still = {shard.digest for shard in catalog.shards()}

@@ -9,7 +9,6 @@ from math import inf
 
 from disgorge.errors import PurgeHeld
 from disgorge.examination.lineage_closure import by_digest, influences
-from disgorge.locations.dvc import holds, made
 from disgorge.locations.dvc_hashes import dvc_hashes
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan, docket
@@ -18,35 +17,36 @@ from disgorge.request.purge_hold import is_kept, is_unpurged
 from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
+from lineage.dvc.forget import holds, made
 from lineage.ledger.state import state_of
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def require_nothing_kept(ledger: Ledger, cases: Sequence[Case], items: frozenset[str]) -> None:
+def require_nothing_kept(workspace: Workspace, cases: Sequence[Case], items: frozenset[str]) -> None:
     """Raise :class:`PurgeHeld` while another request than these has yet to purge these items, or old weights of them.
 
     Items that these requests select as well, and the other withdrew before, count as these.
     """
     case = as_one(cases)
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         known = by_digest(catalog.components(live=False))
-    for other in docket(ledger).values():
-        if other.request.id in case.requests or not is_unpurged(ledger, other):
+    for other in docket(workspace).values():
+        if other.request.id in case.requests or not is_unpurged(workspace, other):
             continue
-        shards, objects = purge_targets(ledger, other)
-        tables = [place(shard) for shard in shards for place in (ledger.manifest_path, ledger.content_path)]
+        shards, objects = purge_targets(workspace, other)
+        tables = [place(shard) for shard in shards for place in (workspace.manifest_path, workspace.content_path)]
         retired = [component for digest in objects for component in known.get(digest, ())]
         learned = influences(retired, known) & case.withdrawn.keys()
         if learned or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from its items" if learned else "old shards that hold its items"
-        elif any(is_erased(ledger, each.request) for each in cases) and _began(other) < _began(case):
+        elif any(is_erased(workspace, each.request) for each in cases) and _began(other) < _began(case):
             what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
         elif any(  # what went from them later was live when one that is erased looked for it
-            _select_any(ledger, selectors_of(ledger, each.request), shards)
+            _select_any(workspace, selectors_of(workspace, each.request), shards)
             for each in cases
-            if not is_erased(ledger, each.request)
+            if not is_erased(workspace, each.request)
         ):
             what = "old shards that hold its items"
         else:
@@ -58,40 +58,44 @@ def require_nothing_kept(ledger: Ledger, cases: Sequence[Case], items: frozenset
         )
 
 
-def keepers(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[str, ...]:
+def keepers(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[str, ...]:
     """Return in words which requests keep old shards that hold items that these select: open ones, and denied ones.
 
     Such items are live nowhere any more, so a new request for them finds nothing; they are here all the same. What a
     request left that was denied after its items were withdrawn is deleted by no command.
     """
     found: list[str] = []
-    for other in docket(ledger).values():
+    for other in docket(workspace).values():
         name = other.request.id
-        if is_unpurged(ledger, other) and _select_any(ledger, selectors, purge_targets(ledger, other)[0]):
+        if is_unpurged(workspace, other) and _select_any(workspace, selectors, purge_targets(workspace, other)[0]):
             found.append(
                 f"old shards that request {name} keeps{_until(other)} hold items that it selects; `disgorge purge run "
                 f"{name}` deletes them"
             )
         elif other.closed == "denied":
-            left = [shard for shard in other.withdrawn if _select_any(ledger, selectors, [shard])]
-            paths = [place(shard) for shard in left for place in (ledger.content_path, ledger.manifest_path)]
+            left = [shard for shard in other.withdrawn if _select_any(workspace, selectors, [shard])]
+            paths = [place(shard) for shard in left for place in (workspace.content_path, workspace.manifest_path)]
             if paths:
                 found.append(
                     f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
-                    f"{', '.join(path.relative_to(ledger.workspace).as_posix() for path in paths)}; no command deletes "
+                    f"{', '.join(path.relative_to(workspace.root).as_posix() for path in paths)}; no command deletes "
                     f"these files: delete them unless somebody must keep them"
                 )
     return tuple(found)
 
 
-def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[str], objects: Collection[str]) -> None:
+def require_nothing_made_kept(
+    workspace: Workspace, case: Case, *, shards: Collection[str], objects: Collection[str]
+) -> None:
     """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
     held = [
-        other for other in docket(ledger).values() if other.request.id not in case.requests and is_kept(ledger, other)
+        other
+        for other in docket(workspace).values()
+        if other.request.id not in case.requests and is_kept(workspace, other)
     ]
-    mine = _made(ledger, shards, objects) if held else frozenset()
+    mine = _made(workspace, shards, objects) if held else frozenset()
     for other in held if mine else ():
-        if mine & _made(ledger, *purge_targets(ledger, other)):
+        if mine & _made(workspace, *purge_targets(workspace, other)):
             raise PurgeHeld(
                 f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
                 f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
@@ -99,9 +103,9 @@ def require_nothing_made_kept(ledger: Ledger, case: Case, *, shards: Collection[
             )
 
 
-def purge_targets(ledger: Ledger, case: Case) -> tuple[list[str], list[str]]:
+def purge_targets(workspace: Workspace, case: Case) -> tuple[list[str], list[str]]:
     """Return the shards and the objects, by digest, that a case's last plan purges."""
-    purges = [step.detail for step in begun_plan(ledger, str(case.plan)).steps if step.action is Action.PURGE]
+    purges = [step.detail for step in begun_plan(workspace, str(case.plan)).steps if step.action is Action.PURGE]
     shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
     return shards, objects
 
@@ -115,13 +119,13 @@ def _until(case: Case) -> str:
     return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
 
 
-def _made(ledger: Ledger, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
-    hashes = dvc_hashes(ledger, shards=shards, objects=objects)
-    return made(ledger.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+def _made(workspace: Workspace, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
+    hashes = dvc_hashes(workspace, shards=shards, objects=objects)
+    return made(workspace.root, hashes.erased, made=hashes.made, live=hashes.live)
 
 
-def _select_any(ledger: Ledger, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
+def _select_any(workspace: Workspace, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
     """Whether an old shard still has items that these select, though they may be live nowhere any more."""
-    records = {entry.record.digest: entry.record for entry in state_of(ledger.facts()).shards.values()}
-    there = [shard for shard in shards if ledger.manifest_path(shard).is_file()]
-    return any(selected_items([(records[shard], shard_rows(ledger, shard))], selectors) for shard in there)
+    records = {entry.record.digest: entry.record for entry in state_of(workspace.ledger.facts()).shards.values()}
+    there = [shard for shard in shards if workspace.manifest_path(shard).is_file()]
+    return any(selected_items([(records[shard], shard_rows(workspace, shard))], selectors) for shard in there)

@@ -20,7 +20,7 @@ from disgorge.tracking.out_of_service import KeptOut, Key, stopped_words
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn
 from lineage.records import Composition, Json, Release
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
 
 
@@ -32,27 +32,27 @@ class Served:
     words: list[str] = field(default_factory=list)
 
 
-def take_back(ledger: Ledger, request: str, *, by: str, registrar: Registrar) -> tuple[str, ...]:
+def take_back(workspace: Workspace, request: str, *, by: str, registrar: Registrar) -> tuple[str, ...]:
     """Close a request that its requester took back; ``by``, who says so, is kept as a pseudonym. Returns what to tell.
 
     What it contained is served again. Raises :class:`DisgorgeError` once more than containment was done.
     """
-    with turn(ledger, then=f"run `disgorge request close {request} --taken-back` again"):
-        case = open_case(ledger, request)
+    with turn(workspace, then=f"run `disgorge request close {request} --taken-back` again"):
+        case = open_case(workspace, request)
         plans = {*case.steps, *([case.plan] if case.plan else [])}
-        if is_begun(ledger, case) or any(ForgetList(ledger, plan).path.exists() for plan in plans):
+        if is_begun(workspace, case) or any(ForgetList(workspace, plan).path.exists() for plan in plans):
             raise DisgorgeError(
                 f"request {request} was carried out beyond containment, and what was withdrawn does not come back; "
                 f"finish it with `disgorge request resume {request}`"
             )
-        served = serve_again(ledger, case, registrar)
-        closed = {"request": request, "outcome": "taken-back", "by": ledger.pseudonym(by)}
-        ledger.append_all([*served.facts, ("request-closed", closed)])
-        delete_private_lists(ledger, case)
+        served = serve_again(workspace, case, registrar)
+        closed = {"request": request, "outcome": "taken-back", "by": workspace.pseudonym(by)}
+        workspace.ledger.append_all([*served.facts, ("request-closed", closed)])
+        delete_private_lists(workspace, case)
         return tuple(served.words)
 
 
-def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registrar) -> tuple[str, ...]:
+def deny_begun(workspace: Workspace, request: str, *, reason: str, registrar: Registrar) -> tuple[str, ...]:
     """Close a request whose execution was begun and that is granted no more; returns what to tell.
 
     An order that is set aside, or a claim that turns out to be none, in the middle of an execution: nothing more is
@@ -60,30 +60,30 @@ def deny_begun(ledger: Ledger, request: str, *, reason: str, registrar: Registra
     So is one that only contained, and whose private file was erased: nobody can say what it would remove.
     Raises :class:`DisgorgeError` while the decision that holds still grants it.
     """
-    with turn(ledger, then="deny it again"):
-        case = open_case(ledger, request)
-        lost = is_erased(ledger, case.request) and not is_begun(ledger, case)
+    with turn(workspace, then="deny it again"):
+        case = open_case(workspace, request)
+        lost = is_erased(workspace, case.request) and not is_begun(workspace, case)
         if not lost:
             require_current(case)
         granted = case.decision is None or case.decision.outcome is Outcome.GRANTED
         if (granted and not lost) or case.partly_done:
             raise DisgorgeError(f"request {request} is being carried out; resume it, it can no longer be denied")
-        served = serve_again(ledger, case, registrar)
+        served = serve_again(workspace, case, registrar)
         if case.withdrawn:
             served.words.append(
                 f"items of {', '.join(sorted(set(case.withdrawn.values())))} were withdrawn for it and are not brought "
                 "back; a release that learned from them is trained again without them (`disgorge train`)"
             )
-            served.words += _deleted_for_others(ledger, case)
+            served.words += _deleted_for_others(workspace, case)
         closed = {"request": request, "outcome": "denied", "reason": reason}
-        ledger.append_all([*served.facts, ("request-closed", closed)])
-        delete_private_lists(ledger, case)
+        workspace.ledger.append_all([*served.facts, ("request-closed", closed)])
+        delete_private_lists(workspace, case)
         return tuple(dict.fromkeys(served.words))
 
 
-def _deleted_for_others(ledger: Ledger, case: Case) -> list[str]:
+def _deleted_for_others(workspace: Workspace, case: Case) -> list[str]:
     """Say which requests, planned together with one that is denied, delete what was withdrawn for all of them."""
-    others = [each for name, each in docket(ledger).items() if not each.closed and name != case.request.id]
+    others = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
     going = [each.request.id for each in others if each.steps.keys() & case.steps.keys()]
     if not going:
         return []
@@ -93,27 +93,29 @@ def _deleted_for_others(ledger: Ledger, case: Case) -> list[str]:
     ]
 
 
-def serve_again(ledger: Ledger, case: Case, registrar: Registrar) -> Served:
+def serve_again(workspace: Workspace, case: Case, registrar: Registrar) -> Served:
     """Set the aliases again that a request took away, and return the facts of it. Doing it twice is doing it once."""
     served = Served()
     contained = [fact.body for fact in case.facts if fact.kind == "release-contained" and not fact.body.get("hold")]
     if contained:
-        _set_again(ledger, case, registrar, dict.fromkeys((body["name"], body["alias"]) for body in contained), served)
+        _set_again(
+            workspace, case, registrar, dict.fromkeys((body["name"], body["alias"]) for body in contained), served
+        )
     served.words += [
         words for done in case.steps.values() for step in done.values() for words in step.get("residuals", ())
     ]
     return served
 
 
-def _set_again(ledger: Ledger, case: Case, registrar: Registrar, keys: Iterable[Key], served: Served) -> None:
+def _set_again(workspace: Workspace, case: Case, registrar: Registrar, keys: Iterable[Key], served: Served) -> None:
     """Set these aliases again as far as nothing stands against it, and note for each what was done or why not."""
-    wanted = Wanted(ledger)
+    wanted = Wanted(workspace)
     for key in keys:
         entry = wanted.state.releases.get(key)
         if entry is None or not entry.live or not entry.record.contained:
             continue
         label, composition = "@".join(key), wanted.state.compositions[entry.record.composition]
-        if why := _against(ledger, case, entry.record, composition, wanted):
+        if why := _against(workspace, case, entry.record, composition, wanted):
             served.words.append(f"{label} stays out of service: {why}")
             continue
         registrar.adopt(*key, composition)
@@ -121,7 +123,7 @@ def _set_again(ledger: Ledger, case: Case, registrar: Registrar, keys: Iterable[
         served.words.append(f"{label} is served again, as it was before {case.request.id} contained it")
 
 
-def _against(ledger: Ledger, case: Case, release: Release, composition: Composition, wanted: Wanted) -> str:
+def _against(workspace: Workspace, case: Case, release: Release, composition: Composition, wanted: Wanted) -> str:
     """Say why a contained release may not be served again, or nothing."""
     key = (release.name, release.alias)
     kept = wanted.recorded.get(key, KeptOut())
@@ -130,4 +132,4 @@ def _against(ledger: Ledger, case: Case, release: Release, composition: Composit
             return f"request {other.request.id} contains it as well"
     if by := wanted.by(composition, key):
         return f"it is {stopped_words(by)}"
-    return unfit(ledger, release.name, composition)
+    return unfit(workspace, release.name, composition)

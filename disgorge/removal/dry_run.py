@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.locations import dvc as forget_dvc
 from disgorge.locations import mlflow_search as mlflow_traces
 from disgorge.locations.delete import purge_plan
 from disgorge.locations.fingerprints import tensors_that_go
@@ -22,7 +21,8 @@ from disgorge.request.held_items import items_of_all, overlaps
 from disgorge.request.plan_request import require_fresh
 from disgorge.request.together import as_one, cases_of
 from disgorge.training.sandbox.inputs import stages_of
-from lineage.workspace import Ledger
+from lineage.dvc import forget as forget_dvc
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +43,34 @@ class Preview:
         return (*(str(path) for path in self.paths), *self.records)
 
 
-def preview(ledger: Ledger, request: str) -> Preview:
+def preview(workspace: Workspace, request: str) -> Preview:
     """Return what the purge of a request's last plan would do if it came to it at this moment.
 
     Raises :class:`~lineage.errors.UnknownRecord` if there is no plan, and :class:`~disgorge.errors.StalePlan` for one
     that would not be carried out any more.
     """
-    case = case_of(ledger, request)
-    plan = plan_of(ledger, case)
+    case = case_of(workspace, request)
+    plan = plan_of(workspace, case)
     done = case.steps.get(plan.digest, {})
-    require_fresh(ledger, plan, started=bool(done))
+    require_fresh(workspace, plan, started=bool(done))
     targets = [step.detail for step in plan.steps if step.action is Action.PURGE]
     shards = tuple(digest for detail in targets for digest in detail["shards"])
     objects = tuple(digest for detail in targets for digest in detail["objects"])
-    cases = cases_of(ledger, plan)
+    cases = cases_of(workspace, plan)
     case = as_one(cases)
-    items = _items(ledger, case, plan, cases)
-    found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(ledger, name, items))
+    items = _items(workspace, case, plan, cases)
+    found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(workspace, name, items))
     held = [f"nothing of it goes while a hold lasts: {words}" for words in found]
     ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
-    ledger = foreseen(ledger, plan, done)
-    tensors = _tensors(ledger, case, objects)
-    listed = purge_plan(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
-    tracked = forget_dvc.listing(
-        ledger.workspace, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live
-    )
-    wanted = wanted_of(ledger, listed.objects, items, tensors)
-    logged = [found for _, found in mlflow_traces.traces(ledger.workspace, wanted)]
-    copies = (path for stage in stages_of(ledger) for path in stage.rglob("*") if path.is_file())  # cleared on the way
+    workspace = foreseen(workspace, plan, done)
+    tensors = _tensors(workspace, case, objects)
+    listed = purge_plan(workspace, shards=shards, objects=objects, item_digests=items, tensors=tensors)
+    tracked = forget_dvc.listing(workspace.root, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live)
+    wanted = wanted_of(workspace, listed.objects, items, tensors)
+    logged = [found for _, found in mlflow_traces.traces(workspace.root, wanted)]
+    copies = (
+        path for stage in stages_of(workspace) for path in stage.rglob("*") if path.is_file()
+    )  # cleared on the way
     paths = [
         *listed.files,
         *copies,
@@ -84,17 +84,17 @@ def preview(ledger: Ledger, request: str) -> Preview:
     return Preview(tuple(dict.fromkeys(paths)), tuple(records), (*listed.kept, *held), ahead)
 
 
-def _tensors(ledger: Ledger, case: Case, objects: Collection[str]) -> frozenset[str]:
+def _tensors(workspace: Workspace, case: Case, objects: Collection[str]) -> frozenset[str]:
     """Return the tensors that go: as a purge noted that was killed, or as they lie there."""
-    noted = ForgetList(ledger, str(case.plan))
-    return noted.tensors if noted.found_before is not None else tensors_that_go(ledger, objects)
+    noted = ForgetList(workspace, str(case.plan))
+    return noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects)
 
 
-def _items(ledger: Ledger, case: Case, plan: Plan, cases: Sequence[Case]) -> frozenset[str]:
+def _items(workspace: Workspace, case: Case, plan: Plan, cases: Sequence[Case]) -> frozenset[str]:
     """Return the items that are withdrawn, and those that the plan will withdraw; the report erases what lists them."""
-    listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
-    items = forgotten(ledger, case) if listed else frozenset[str]()
+    listed = any(ForgetList(workspace, digest).path.exists() for digest in case.steps)
+    items = forgotten(workspace, case) if listed else frozenset[str]()
     done = case.steps.get(plan.digest, {})
     if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
-        items |= items_of_all(ledger, cases)
+        items |= items_of_all(workspace, cases)
     return items

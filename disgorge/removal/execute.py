@@ -34,7 +34,7 @@ from disgorge.training.recipe import OnProgress, Runner, unseen
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.workspace_lock import turn
 from lineage.records import Cost
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Executed:
 
 
 def execute(
-    ledger: Ledger,
+    workspace: Workspace,
     request: str,
     *,
     runner: Runner,
@@ -73,25 +73,25 @@ def execute(
     :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and :class:`CertificateRefused` when a
     check does not pass: then a signed report says so and the request stays open.
     """
-    with turn(ledger, then=f"run `disgorge request resume {request}`"):
-        clear_stages(ledger)
-        workshop = Workshop(ledger, runner, independent, references, registrar, on_progress)
-        return _execute(ledger, request, workshop, observer, on_step, on_words)
+    with turn(workspace, then=f"run `disgorge request resume {request}`"):
+        clear_stages(workspace)
+        workshop = Workshop(workspace, runner, independent, references, registrar, on_progress)
+        return _execute(workspace, request, workshop, observer, on_step, on_words)
 
 
 def _execute(
-    ledger: Ledger,
+    workspace: Workspace,
     request: str,
     workshop: Workshop,
     observer: Observer,
     on_step: Callable[[Step], None],
     on_words: Callable[[str], None],
 ) -> Executed:
-    case = case_of(ledger, request)
-    plan = _plan_to_do(ledger, case)
-    cases = cases_to_do(ledger, plan)
+    case = case_of(workspace, request)
+    plan = _plan_to_do(workspace, case)
+    cases = cases_to_do(workspace, plan)
     if not _only_reports_left(cases[0], plan):
-        _require_ready(ledger, cases, plan)
+        _require_ready(workspace, cases, plan)
     elif len(left := _unfinished(cases, plan)) == 1:
         _require_reportable(left[0], plan)
     _start(observer, plan, as_one(cases))
@@ -102,7 +102,7 @@ def _execute(
         done = act(workshop, plan, step, cases)
         seconds = time.perf_counter() - start
         fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
-        ledger.append_all([*done.facts, ("step", fact), *done.closing])
+        workspace.ledger.append_all([*done.facts, ("step", fact), *done.closing])
         observer.step(step, seconds, done.result)
         for words in done.told:
             on_words(words)
@@ -110,7 +110,7 @@ def _execute(
     for step in plan.steps:
         if step.action is Action.REPORT:
             continue
-        cases = cases_to_do(ledger, plan)
+        cases = cases_to_do(workspace, plan)
         if step.id in cases[0].steps.get(plan.digest, {}):
             continue
         require_together(cases, plan)
@@ -119,21 +119,21 @@ def _execute(
             require_decided(each, plan)
         if step.action is Action.PURGE:
             for each in cases:
-                require_purge_due(each, ledger.today())
-            examinations_of(ledger, plan)  # once the old model is gone, nobody can examine it again
+                require_purge_due(each, workspace.today())
+            examinations_of(workspace, plan)  # once the old model is gone, nobody can examine it again
         try:
             do(step, cases)
         except CertificateRefused as refusal:
-            raise _written_up(ledger, plan, cases, refusal, observer) from refusal
-    _report_each(ledger, plan, do, observer)
-    return _executed(ledger, plan, request, observer)
+            raise _written_up(workspace, plan, cases, refusal, observer) from refusal
+    _report_each(workspace, plan, do, observer)
+    return _executed(workspace, plan, request, observer)
 
 
-def _plan_to_do(ledger: Ledger, case: Case) -> Plan:
+def _plan_to_do(workspace: Workspace, case: Case) -> Plan:
     """Return the plan that is to be carried out; :class:`AlreadyExecuted` if nothing is left to be done of it."""
     name = case.request.id
-    plan = plan_of(ledger, case) if case.plan is not None or not case.closed else None
-    left = _unfinished(cases_of(ledger, plan), plan) if plan is not None else []
+    plan = plan_of(workspace, case) if case.plan is not None or not case.closed else None
+    left = _unfinished(cases_of(workspace, plan), plan) if plan is not None else []
     if case.closed and (case.closed != "done" or not left):
         raise AlreadyExecuted(f"request {name} is closed ({case.closed}); its report is {_where(case)}")
     assert plan is not None  # what is done had one
@@ -150,10 +150,10 @@ def _unfinished(cases: Iterable[Case], plan: Plan) -> list[Case]:
     return [case for case in cases if case.plan == plan.digest and not case.closed and not case.partly_done]
 
 
-def _require_ready(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None:
+def _require_ready(workspace: Workspace, cases: Sequence[Case], plan: Plan) -> None:
     """Raise unless a plan is the one that its requests have, approved, and nothing stands against carrying it out."""
     started = bool(cases[0].steps.get(plan.digest))
-    require_fresh(ledger, plan, started=started)
+    require_fresh(workspace, plan, started=started)
     require_together(cases, plan)
     for case in cases:
         require_decided(case, plan)
@@ -162,9 +162,9 @@ def _require_ready(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None:
         require_no_hold(case, "it was started", plan if plan.together and not started else None)
     if not started:
         for case in cases:
-            require_all_unheld(ledger, case, before="its first step")
-        require_alone(ledger, as_one(cases), plan)
-    require_repeatable(ledger, plan, as_one(cases))
+            require_all_unheld(workspace, case, before="its first step")
+        require_alone(workspace, as_one(cases), plan)
+    require_repeatable(workspace, plan, as_one(cases))
 
 
 def _only_reports_left(case: Case, plan: Plan) -> bool:
@@ -172,7 +172,9 @@ def _only_reports_left(case: Case, plan: Plan) -> bool:
     return all(step.id in done for step in plan.steps if step.action is not Action.REPORT)
 
 
-def _report_each(ledger: Ledger, plan: Plan, do: Callable[[Step, Sequence[Case]], None], observer: Observer) -> None:
+def _report_each(
+    workspace: Workspace, plan: Plan, do: Callable[[Step, Sequence[Case]], None], observer: Observer
+) -> None:
     """Write the report of each request of a plan that has none yet; what stops one stops no other.
 
     A report step that is done closed its request, or left it open for what is held: if it is open otherwise, the ledger
@@ -180,14 +182,14 @@ def _report_each(ledger: Ledger, plan: Plan, do: Callable[[Step, Sequence[Case]]
     """
     stopped: list[DisgorgeError] = []
     for step in plan.steps:
-        case = case_of(ledger, step.subject) if step.action is Action.REPORT else None
+        case = case_of(workspace, step.subject) if step.action is Action.REPORT else None
         if case is None or not _unfinished([case], plan):
             continue
         try:
             _require_reportable(case, plan)
             do(step, [case])
         except CertificateRefused as refusal:
-            stopped.append(_written_up(ledger, plan, [case], refusal, observer))
+            stopped.append(_written_up(workspace, plan, [case], refusal, observer))
         except DisgorgeError as problem:
             stopped.append(problem)
     if stopped:
@@ -202,14 +204,14 @@ def _require_reportable(case: Case, plan: Plan) -> None:
 
 
 def _written_up(
-    ledger: Ledger, plan: Plan, cases: Sequence[Case], refusal: CertificateRefused, observer: Observer
+    workspace: Workspace, plan: Plan, cases: Sequence[Case], refusal: CertificateRefused, observer: Observer
 ) -> CertificateRefused:
     """Write the signed refusal of each request, and return the error that names the first of them."""
     bundles = []
     for case in cases:
-        view, now = plan.seen_by(case.request.id), case_of(ledger, case.request.id)
-        written = write_up(ledger, view, now, refusal=str(refusal))
-        ledger.append("report", report_fact(ledger, written))
+        view, now = plan.seen_by(case.request.id), case_of(workspace, case.request.id)
+        written = write_up(workspace, view, now, refusal=str(refusal))
+        workspace.ledger.append("report", report_fact(workspace, written))
         observer.finish(written.evidence, written.bundle, "refused")
         bundles.append(str(written.bundle))
     stays = "the request stays" if len(bundles) == 1 else "the requests stay"
@@ -217,17 +219,17 @@ def _written_up(
     return type(refusal)(f"{refusal}; {stays} open, {signed} {', '.join(bundles)}")
 
 
-def _executed(ledger: Ledger, plan: Plan, request: str, observer: Observer) -> Executed:
+def _executed(workspace: Workspace, plan: Plan, request: str, observer: Observer) -> Executed:
     """Return what an execution came to for the request that was named, with the reports on the others."""
     reports = {}
-    for case in cases_of(ledger, plan):
+    for case in cases_of(workspace, plan):
         if not case.report or case.report["plan"] != plan.digest or case.closed == "denied":
             continue  # it has another plan by now, or ended without a removal
-        bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
+        bundle, verdict = workspace.root / case.report["bundle"], case.report["verdict"]
         reports[case.request.id] = bundle
-        observer.finish(evidence_of(ledger, case.report["evidence"]), bundle, verdict)
-    case = case_of(ledger, request)
-    evidence = evidence_of(ledger, case.report["evidence"])
+        observer.finish(evidence_of(workspace, case.report["evidence"]), bundle, verdict)
+    case = case_of(workspace, request)
+    evidence = evidence_of(workspace, case.report["evidence"])
     took = Cost(plan.cost.examples, plan.cost.steps, sum(case.seconds[plan.digest].values()))
     return Executed(
         request, case.report["verdict"], reports[request], took, headlines(evidence.utility),
@@ -235,16 +237,16 @@ def _executed(ledger: Ledger, plan: Plan, request: str, observer: Observer) -> E
     )  # fmt: skip
 
 
-def close_tracking(ledger: Ledger, case: Case, observer: Observer) -> None:
+def close_tracking(workspace: Workspace, case: Case, observer: Observer) -> None:
     """Tell the observer of the end of a finished execution, if a kill after the last step kept it from hearing."""
     plan = case.report.get("plan", "")
     if observer.left_open(plan):
-        whole = begun_plan(ledger, plan)
-        cases = cases_of(ledger, whole)
+        whole = begun_plan(workspace, plan)
+        cases = cases_of(workspace, whole)
         _start(observer, whole, as_one(cases))
         for each in [each for each in cases if each.report and each.report["plan"] == plan]:
-            evidence = evidence_of(ledger, each.report["evidence"])
-            observer.finish(evidence, ledger.workspace / each.report["bundle"], each.report["verdict"])
+            evidence = evidence_of(workspace, each.report["evidence"])
+            observer.finish(evidence, workspace.root / each.report["bundle"], each.report["verdict"])
 
 
 def _start(observer: Observer, plan: Plan, case: Case) -> None:

@@ -13,20 +13,21 @@ from typing import Any
 from disgorge.plan.plan import Action, Plan, Step
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
+from lineage.ledger.ledger import Ledger
 from lineage.ledger.state import State, state_of
 from lineage.records import Json, plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
 Names = set[tuple[str, str]]
 """Names and digests of components, or names and aliases of releases."""
 
 
-class Foreseen(Ledger):
+class _ForecastLedger(Ledger):
     """The ledger there is, with the facts that are to come. It can be read, and takes no fact."""
 
-    def __init__(self, ledger: Ledger, coming: Iterable[Fact]) -> None:
-        super().__init__(ledger.workspace, clock=ledger.now)
+    def __init__(self, workspace: Workspace, coming: Iterable[Fact]) -> None:
+        super().__init__(workspace.home, clock=workspace.now)
         self._coming = tuple(coming)
 
     def facts(self, *kinds: str) -> Iterator[Fact]:
@@ -36,13 +37,15 @@ class Foreseen(Ledger):
 
     def append_all(self, facts: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Fact, ...]:
         """Refuse: what was never done must not be recorded."""
-        raise LineageError("a ledger as it is foreseen takes no facts; append to the ledger itself")
+        raise LineageError("a forecast of the ledger takes no facts; append to the ledger itself")
 
 
-def foreseen(ledger: Ledger, plan: Plan, done: Container[str]) -> Foreseen:
-    """Return the ledger as it will be before the purge of a plan; ``done`` holds the ids of the steps done by now."""
+def foreseen(workspace: Workspace, plan: Plan, done: Container[str]) -> Workspace:
+    """Return the workspace as it will be before a plan's purge; ``done`` holds the ids of the steps done by now."""
     steps = [step for step in plan.steps if step.id not in done]
-    return Foreseen(ledger, _coming(plan, steps, state_of(ledger.facts())))
+    forecast = Workspace(workspace.root, clock=workspace.now)
+    forecast.ledger = _ForecastLedger(workspace, _coming(plan, steps, state_of(workspace.ledger.facts())))
+    return forecast
 
 
 def _coming(plan: Plan, steps: Iterable[Step], state: State) -> Iterator[Fact]:

@@ -16,7 +16,7 @@ from disgorge.request.holds import open_holds
 from disgorge.request.plan_request import impact_as_planned, impact_of_all
 from disgorge.request.purge_hold import is_kept, is_unpurged
 from lineage.records import Impact
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
 
 
@@ -42,13 +42,13 @@ def require_decided(case: Case, plan: Plan) -> None:
         )
 
 
-def require_unchanged(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None:
+def require_unchanged(workspace: Workspace, cases: Sequence[Case], plan: Plan) -> None:
     """Raise :class:`StalePlan` unless its requests touch, at this moment, exactly what the plan was made for.
 
     Asked before items are withdrawn, because a release may have been contained long before: what was trained or added
     in between is in no plan. Afterwards the old shards are no longer there to be used.
     """
-    if _substance(impact_of_all(ledger, cases)) != _substance(impact_as_planned(ledger, plan)):
+    if _substance(impact_of_all(workspace, cases)) != _substance(impact_as_planned(workspace, plan)):
         raise StalePlan(
             f"the request {', '.join(plan.requests)} touches other shards, components or releases than when its plan "
             f"was made; nothing was withdrawn yet: plan again with `disgorge request plan {' '.join(plan.requests)}` "
@@ -56,7 +56,7 @@ def require_unchanged(ledger: Ledger, cases: Sequence[Case], plan: Plan) -> None
         )
 
 
-def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
+def require_alone(workspace: Workspace, case: Case, plan: Plan) -> None:
     """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
 
     What that one composed before this one's removal it would adopt after it. One whose purge waits for a day, or for a
@@ -64,14 +64,14 @@ def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
     held.
     """
     shards, releases = _touched([plan])
-    for other in docket(ledger).values():
+    for other in docket(workspace).values():
         if other.closed or other.partly_done or other.request.id in plan.requests:
             continue
         if other.steps.keys() <= case.steps.keys():
             continue  # it was begun together with this one, whose plan now is another
-        if not is_begun(ledger, other) or is_kept(ledger, other) or _waits_for_a_hold(ledger, other):
+        if not is_begun(workspace, other) or is_kept(workspace, other) or _waits_for_a_hold(workspace, other):
             continue
-        others = _touched(begun_plan(ledger, digest) for digest in other.steps)
+        others = _touched(begun_plan(workspace, digest) for digest in other.steps)
         shared = sorted((shards & others[0]) | (releases & others[1]))
         if shared:
             raise ExecutionFailed(
@@ -80,17 +80,17 @@ def require_alone(ledger: Ledger, case: Case, plan: Plan) -> None:
             )
 
 
-def _waits_for_a_hold(ledger: Ledger, case: Case) -> bool:
+def _waits_for_a_hold(workspace: Workspace, case: Case) -> bool:
     """Whether a request comes to its purge next, and a hold, its own or another request's, keeps what that deletes."""
-    return is_unpurged(ledger, case) and bool(open_holds(case) or all_overlaps(ledger, case))
+    return is_unpurged(workspace, case) and bool(open_holds(case) or all_overlaps(workspace, case))
 
 
-def is_begun(ledger: Ledger, case: Case) -> bool:
+def is_begun(workspace: Workspace, case: Case) -> bool:
     """Whether more than containment was done for a request, by any of its plans."""
     return any(
         step.action is not Action.CONTAIN
         for digest, done in case.steps.items()
-        for step in begun_plan(ledger, digest).steps
+        for step in begun_plan(workspace, digest).steps
         if step.id in done
     )
 

@@ -28,7 +28,7 @@ from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
 from lineage.perceptual_hash import THRESHOLDS
 from lineage.records import Json, plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 CALIBRATED = (
     f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
@@ -40,7 +40,7 @@ CALIBRATED = (
 
 
 def purge_and_look(
-    ledger: Ledger, plan: Plan, step: Step, cases: Sequence[Case]
+    workspace: Workspace, plan: Plan, step: Step, cases: Sequence[Case]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
     """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
 
@@ -49,35 +49,35 @@ def purge_and_look(
     keeps some of it, and :class:`~disgorge.errors.DataHeld` while an open hold covers an item that would be lost.
     """
     case = as_one(cases)
-    forget = forgotten(ledger, case)
-    likenesses = {item: likeness for each in cases for item, likeness in forgotten_likenesses(ledger, each).items()}
-    require_nothing_kept(ledger, cases, forget)
+    forget = forgotten(workspace, case)
+    likenesses = {item: likeness for each in cases for item, likeness in forgotten_likenesses(workspace, each).items()}
+    require_nothing_kept(workspace, cases, forget)
     for each in cases:
-        require_purge_unheld(ledger, each, step.detail["shards"], forget, before=f"step {step.id}")
+        require_purge_unheld(workspace, each, step.detail["shards"], forget, before=f"step {step.id}")
     targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
-    require_nothing_made_kept(ledger, case, **targets)
-    closures = closures_of(ledger, plan, case)
-    listed = ForgetList(ledger, plan.digest)
+    require_nothing_made_kept(workspace, case, **targets)
+    closures = closures_of(workspace, plan, case)
+    listed = ForgetList(workspace, plan.digest)
     found_before = listed.found_before
     if found_before is None:
-        listed.note_tensors(tensors_that_go(ledger, targets["objects"]))
-        found_before = len(search(ledger, item_digests=forget, tensors=listed.tensors, **targets).found)
-        listed.note_found(found_before, recognized(ledger, case.withdrawn, likenesses))
-    _note_controls(ledger, case, listed, targets)
+        listed.note_tensors(tensors_that_go(workspace, targets["objects"]))
+        found_before = len(search(workspace, item_digests=forget, tensors=listed.tensors, **targets).found)
+        listed.note_found(found_before, recognized(workspace, case.withdrawn, likenesses))
+    _note_controls(workspace, case, listed, targets)
     for each in cases:
-        require_purge_unheld(ledger, each, targets["shards"], forget, before=f"step {step.id}")
-    tensors = still_gone(ledger, listed.tensors)
-    purged = purge(ledger, item_digests=forget, tensors=tensors, **targets)
+        require_purge_unheld(workspace, each, targets["shards"], forget, before=f"step {step.id}")
+    tensors = still_gone(workspace, listed.tensors)
+    purged = purge(workspace, item_digests=forget, tensors=tensors, **targets)
     residue = judge(
         case_after(
-            ledger,
+            workspace,
             plan.request,
             found_before=found_before,
             item_digests=forget,
             tensors=tensors,
-            near=lambda: look_for_all(ledger, cases),
-            recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(ledger, case)))),
-            sources=tuple(sources_still_there(ledger, targets["shards"])),
+            near=lambda: look_for_all(workspace, cases),
+            recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
+            sources=tuple(sources_still_there(workspace, targets["shards"])),
             **targets,
         )
     )
@@ -93,35 +93,37 @@ def purge_and_look(
         "kept": list(purged.kept),
         "residuals": [
             *purged.residuals,
-            *bundles_with(ledger, targets["shards"]),
-            *pages_with(ledger, forget),
-            *reports_showing(ledger, plan.request),
+            *bundles_with(workspace, targets["shards"]),
+            *pages_with(workspace, forget),
+            *reports_showing(workspace, plan.request),
         ],
-        "residue": plain(nameless(ledger, plan.digest, residue)),
+        "residue": plain(nameless(workspace, plan.digest, residue)),
         "closures": plain(closures),
     }
-    return fact, result | _nobody_named(ledger, plan, cases, result["residuals"])
+    return fact, result | _nobody_named(workspace, plan, cases, result["residuals"])
 
 
-def _nobody_named(ledger: Ledger, plan: Plan, cases: Sequence[Case], said: list[str]) -> dict[str, Json]:
+def _nobody_named(workspace: Workspace, plan: Plan, cases: Sequence[Case], said: list[str]) -> dict[str, Json]:
     """Return what is to be said of items that name no person: of a joint plan to those requests that ask for one."""
     if not plan.together:
-        return {"residuals": [*said, *nobody_named(ledger, cases[0].request)]}
-    return {"residuals_of": {case.request.id: list(nobody_named(ledger, case.request)) for case in cases}}
+        return {"residuals": [*said, *nobody_named(workspace, cases[0].request)]}
+    return {"residuals_of": {case.request.id: list(nobody_named(workspace, case.request)) for case in cases}}
 
 
-def _note_controls(ledger: Ledger, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]) -> None:
+def _note_controls(
+    workspace: Workspace, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]
+) -> None:
     """Note, before the purge, what the search finds of the items that other open requests select as well.
 
     Those may be closed because of this removal (:mod:`disgorge.report.fulfilled_by`), when nothing is left to control a
     search by.
     """
-    for other in lists_shared(ledger, case):
+    for other in lists_shared(workspace, case):
         try:
             if other.found_before is None:
                 other.note_tensors(listed.tensors)
-                found = search(ledger, item_digests=other.items, tensors=other.tensors, **targets).found
-                other.note_found(len(found), recognized(ledger, case.withdrawn, other.likenesses))
+                found = search(workspace, item_digests=other.items, tensors=other.tensors, **targets).found
+                other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))
         except ExecutionFailed:
             continue  # a list that is damaged stops its own request from being closed so, not this removal
 
@@ -134,20 +136,20 @@ def _first(residue: Check, plan: Plan) -> str:
     return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
 
 
-def closures_of(ledger: Ledger, plan: Plan, case: Case) -> list[Check]:
+def closures_of(workspace: Workspace, plan: Plan, case: Case) -> list[Check]:
     """Return whether anything live still learned from what was withdrawn: for the request, and each release destroyed.
 
     Everything that is live counts, in the plan or not: a training that names its uses and takes no turn may have ended
     only now. Raises :class:`CertificateRefused` if something did.
     """
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         known = by_digest(catalog.components(live=False))
         live = list(catalog.components())
         for release in catalog.releases():
             live += members_of(catalog.composition(release.composition), known)
         taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
         about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
-    affected = tuple(each.component for each in impact_as_planned(ledger, plan).affected)
+    affected = tuple(each.component for each in impact_as_planned(workspace, plan).affected)
     if affected:
         about[plan.request] = affected
     withdrawn = frozenset(case.withdrawn)

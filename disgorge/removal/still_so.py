@@ -20,16 +20,16 @@ from disgorge.tracking.registry import Registrar
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.ledger.state import state_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def require_still_so(ledger: Ledger, plan: Plan, case: Case, *, registrar: Registrar) -> None:
+def require_still_so(workspace: Workspace, plan: Plan, case: Case, *, registrar: Registrar) -> None:
     """Raise :class:`CertificateRefused` if what the evidence found is no longer so.
 
     An alias is not where it was moved to, what was purged is there, or items came that the request selects.
     """
-    _require_nothing_came(ledger, case)
-    against = [*_aliases(ledger, plan, case, registrar), *_back_again(ledger, plan, case)]
+    _require_nothing_came(workspace, case)
+    against = [*_aliases(workspace, plan, case, registrar), *_back_again(workspace, plan, case)]
     if against:
         raise CertificateRefused(
             f"no certificate for request {plan.request}: since it was carried out, {'; '.join(against)}; put that "
@@ -37,16 +37,16 @@ def require_still_so(ledger: Ledger, plan: Plan, case: Case, *, registrar: Regis
         )
 
 
-def _require_nothing_came(ledger: Ledger, case: Case) -> None:
+def _require_nothing_came(workspace: Workspace, case: Case) -> None:
     """Refuse while something live fits the request's selectors: it came after the items were withdrawn.
 
     Where the private file of the request is erased nobody can say any more what was selected, and nothing is sought.
     A damaged one stops: what it says is not what was asked for.
     """
-    if is_erased(ledger, case.request):
+    if is_erased(workspace, case.request):
         return
-    found = removable(ledger, case)
-    with Catalog.of(ledger) as catalog:
+    found = removable(workspace, case)
+    with Catalog.of(workspace) as catalog:
         names = {shard.digest: shard.name for shard in catalog.shards()}
     if count := len({item for items in found.values() for item in items}):
         where = ", ".join(sorted(names.get(digest, digest[:12]) for digest in found))
@@ -57,8 +57,8 @@ def _require_nothing_came(ledger: Ledger, case: Case) -> None:
         )
 
 
-def _aliases(ledger: Ledger, plan: Plan, case: Case, registrar: Registrar) -> list[str]:
-    releases = state_of(ledger.facts()).releases
+def _aliases(workspace: Workspace, plan: Plan, case: Case, registrar: Registrar) -> list[str]:
+    releases = state_of(workspace.ledger.facts()).releases
     done, against = case.steps.get(plan.digest, {}), []
     for step in plan.steps:
         if step.action is not Action.ADOPT or step.id not in done:
@@ -69,39 +69,39 @@ def _aliases(ledger: Ledger, plan: Plan, case: Case, registrar: Registrar) -> li
         if live == step.detail["before"]:
             against.append(f"{name}@{alias} serves the old release again")
         if live is not None and live == done[step.id]["composition"]:
-            against += _changed(ledger, name, live)
+            against += _changed(workspace, name, live)
         served = registrar.served(name).get(alias)
         if served is not None and served not in (live, done[step.id]["composition"]):
             against.append(f"{name}@{alias} in MLflow is not what was adopted")
     return against
 
 
-def _changed(ledger: Ledger, release: str, composition: str) -> list[str]:
+def _changed(workspace: Workspace, release: str, composition: str) -> list[str]:
     """Return what is the matter with the bytes that a release serves."""
     try:
-        for member in state_of(ledger.facts()).compositions[composition].members:
-            ledger.objects.get(member.component)
+        for member in state_of(workspace.ledger.facts()).compositions[composition].members:
+            workspace.objects.get(member.component)
     except LineageError as error:
         return [f"release {release} lost what was adopted: {error}"]
     return []
 
 
-def _back_again(ledger: Ledger, plan: Plan, case: Case) -> list[str]:
+def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
     """Return the first trace of what was purged, searched for as the purge did.
 
     The list of items is erased with the report, so a report that was killed after that is written by digests alone.
     """
-    listed = any(ForgetList(ledger, digest).path.exists() for digest in case.steps)
-    if not listed and not (ledger.workspace / "reports" / plan.request).exists():
-        forgotten(ledger, case)  # raises: without a report nobody but a stranger can have erased the list
-    items = forgotten(ledger, case) if listed else frozenset()
-    tensors = ForgetList(ledger, plan.digest).tensors
-    near = look(ledger, case, forgotten_likenesses(ledger, case) if listed else {})
+    listed = any(ForgetList(workspace, digest).path.exists() for digest in case.steps)
+    if not listed and not (workspace.root / "reports" / plan.request).exists():
+        forgotten(workspace, case)  # raises: without a report nobody but a stranger can have erased the list
+    items = forgotten(workspace, case) if listed else frozenset()
+    tensors = ForgetList(workspace, plan.digest).tensors
+    near = look(workspace, case, forgotten_likenesses(workspace, case) if listed else {})
     if near.unjudged:
         return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
     for step in plan.steps:
         if step.action is Action.PURGE:
             shards, objects = tuple(step.detail["shards"]), tuple(step.detail["objects"])
-            looked = search(ledger, shards=shards, objects=objects, item_digests=items, tensors=tensors)
+            looked = search(workspace, shards=shards, objects=objects, item_digests=items, tensors=tensors)
             return [f"what was purged is back: {looked.found[0]}"] if looked.found else looked.blind[:1]
     return []

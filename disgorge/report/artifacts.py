@@ -12,7 +12,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
 from lineage.shards.add import shard_items
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Made:
     shards: tuple[RetainedShard, ...]
 
 
-def made_by(ledger: Ledger, evidence: Evidence) -> Made:
+def made_by(workspace: Workspace, evidence: Evidence) -> Made:
     """Return the compositions that the evidence calls new, and all it takes to make them again."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         compositions = {release: catalog.composition(digest) for release, digest in evidence.after.items()}
         components = {component.digest: component for component in catalog.components(live=False)}
         recorded = {shard.digest: shard for shard in (*catalog.shards(live=False), *catalog.shards())}
@@ -49,29 +49,31 @@ def made_by(ledger: Ledger, evidence: Evidence) -> Made:
     )
 
 
-def weights_and_inputs(ledger: Ledger, made: Made) -> dict[str, bytes]:
+def weights_and_inputs(workspace: Workspace, made: Made) -> dict[str, bytes]:
     """Return the shards that recipes read and the weights they made, by their names in a bundle, each checked.
 
     Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
     what reading raises.
     """
-    _refuse_purged(ledger, made)
-    attached = {f"{WEIGHTS}{note.component}.safetensors": ledger.objects.get(note.component) for note in made.recipes}
+    _refuse_purged(workspace, made)
+    attached = {
+        f"{WEIGHTS}{note.component}.safetensors": workspace.objects.get(note.component) for note in made.recipes
+    }
     for shard in made.shards:
-        path = ledger.content_path(shard.digest)
+        path = workspace.content_path(shard.digest)
         before = sha256_of(path) if path.is_file() else ""
-        shard_items(ledger, shard.digest, verify=True)
+        shard_items(workspace, shard.digest, verify=True)
         if sha256_of(path) != before:
             raise DisgorgeError(f"{path}: changed while it was read; write the report again")
         attached[f"{INPUTS}{shard.digest}.parquet"] = path.read_bytes()
     return attached
 
 
-def _refuse_purged(ledger: Ledger, made: Made) -> None:
+def _refuse_purged(workspace: Workspace, made: Made) -> None:
     """Refuse to export what a removal has deleted since: no copy shall bring it back."""
-    places = {note.component: ledger.objects.path(note.component) for note in made.recipes}
-    places |= {shard.digest: ledger.content_path(shard.digest) for shard in made.shards}
-    for fact in ledger.facts("purged"):
+    places = {note.component: workspace.objects.path(note.component) for note in made.recipes}
+    places |= {shard.digest: workspace.content_path(shard.digest) for shard in made.shards}
+    for fact in workspace.ledger.facts("purged"):
         for digest in (*fact.body["objects"], *fact.body["shards"]):
             if digest in places and not places[digest].exists():
                 raise DisgorgeError(

@@ -30,10 +30,10 @@ from disgorge.statement.tolerance import tolerance_of
 from disgorge.training.environment import environment
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
-from lineage.losses import losses_of
+from lineage.ledger.losses import losses_of
 from lineage.records import Cost, Impact, Json, canonical, plain, restore
 from lineage.storage.objects import load_tensors, write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -50,19 +50,19 @@ class Written:
     refusal: str | None
 
 
-def evidence_of(ledger: Ledger, digest: str) -> Evidence:
+def evidence_of(workspace: Workspace, digest: str) -> Evidence:
     """Return the evidence kept in the object store under a digest."""
-    return kept_record(ledger, Evidence, digest)
+    return kept_record(workspace, Evidence, digest)
 
 
-def write_up(ledger: Ledger, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
+def write_up(workspace: Workspace, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
     """Gather the evidence, ask for a certificate unless ``refusal`` says why there can be none, and sign the bundle."""
-    report = report_case(ledger, plan, case, gather(ledger, plan, case), refusal=refusal)
-    bundle = write_bundle(ledger.workspace / "reports" / plan.request, report, key=key_of(ledger), replace=True)
+    report = report_case(workspace, plan, case, gather(workspace, plan, case), refusal=refusal)
+    bundle = write_bundle(workspace.root / "reports" / plan.request, report, key=key_of(workspace), replace=True)
     return Written(bundle, report.evidence, report.verdict, report.refusal)
 
 
-def write_with_inputs(ledger: Ledger, plan: Plan, case: Case) -> Path:
+def write_with_inputs(workspace: Workspace, plan: Plan, case: Case) -> Path:
     """Write the closed request's bundle once more, with inputs and weights, as ``reports/<request>-with-inputs.zip``.
 
     What the retained shards hold leaves the workspace with it, and no later removal reaches a copy: it names the bundle
@@ -71,23 +71,23 @@ def write_with_inputs(ledger: Ledger, plan: Plan, case: Case) -> Path:
     """
     if not case.report:
         raise DisgorgeError(f"request {plan.request} has no report yet; carry it out first")
-    with turn(ledger, then=f"run `disgorge request report {plan.request} --with-inputs`"):
-        evidence = evidence_of(ledger, case.report["evidence"])
-        report = report_case(ledger, plan, case, evidence)
-        attached = weights_and_inputs(ledger, Made(report.compositions, report.recipes, report.shards))
-        path = ledger.workspace / "reports" / f"{plan.request}-with-inputs.zip"
-        note_bundle(ledger, plan.request, path.name, [shard.digest for shard in report.shards])
-        return write_zip(path, replace(report, attached=attached), key=key_of(ledger))
+    with turn(workspace, then=f"run `disgorge request report {plan.request} --with-inputs`"):
+        evidence = evidence_of(workspace, case.report["evidence"])
+        report = report_case(workspace, plan, case, evidence)
+        attached = weights_and_inputs(workspace, Made(report.compositions, report.recipes, report.shards))
+        path = workspace.root / "reports" / f"{plan.request}-with-inputs.zip"
+        note_bundle(workspace, plan.request, path.name, [shard.digest for shard in report.shards])
+        return write_zip(path, replace(report, attached=attached), key=key_of(workspace))
 
 
 def report_case(
-    ledger: Ledger, plan: Plan, case: Case, evidence: Evidence, *, refusal: str | None = None
+    workspace: Workspace, plan: Plan, case: Case, evidence: Evidence, *, refusal: str | None = None
 ) -> ReportCase:
     """Return all that a report is written from, with the certificate if it can be issued."""
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
-    impact, made = impact_as_planned(ledger, plan), made_by(ledger, evidence)
-    done, samples = case.done(plan.digest), _samples(ledger, plan)
+    impact, made = impact_as_planned(workspace, plan), made_by(workspace, evidence)
+    done, samples = case.done(plan.digest), _samples(workspace, plan)
     certificate: Certificate | None = None
     if refusal is None:
         try:
@@ -105,19 +105,19 @@ def report_case(
         costs=_costs(plan, case),
         lineage_svg=draw_impact(impact) if plan.confirmation is None else "",
         methods=_methods(impact),
-        residuals=(*not_reached(evidence), *_lost(ledger), *residuals_of(plan, done, drawn=bool(samples))),
+        residuals=(*not_reached(evidence), *_lost(workspace), *residuals_of(plan, done, drawn=bool(samples))),
         compositions=made.compositions,
         recipes=made.recipes,
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
-        proved=prove([link.digest for _, link in ledger.journal.lines()], [fact.seq for fact in case.facts]),
-        issued=ledger.local_time(),
+        proved=prove([link.digest for _, link in workspace.ledger.journal.lines()], [fact.seq for fact in case.facts]),
+        issued=workspace.local_time(),
         samples=samples,
         until=case.until,
     )
 
 
-def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
+def report_fact(workspace: Workspace, written: Written) -> dict[str, Json]:
     """Return the fact that a report was written, its evidence kept in the object store.
 
     The SHA-256 of the zip and the id of the key let an audit tell this report from every other.
@@ -125,21 +125,21 @@ def report_fact(ledger: Ledger, written: Written) -> dict[str, Json]:
     return {
         "request": written.evidence.request,
         "plan": written.evidence.plan,
-        "bundle": written.bundle.relative_to(ledger.workspace).as_posix(),
+        "bundle": written.bundle.relative_to(workspace.root).as_posix(),
         "zip": sha256(zip_of(written.bundle).read_bytes()).hexdigest(),
         "key": key_id((written.bundle / "public.pem").read_bytes()),
-        "evidence": ledger.objects.put(canonical(written.evidence)),
+        "evidence": workspace.objects.put(canonical(written.evidence)),
         "verdict": written.verdict,
     }
 
 
-def key_of(ledger: Ledger) -> "Key":
+def key_of(workspace: Workspace) -> "Key":
     """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
 
     Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
     reports that nobody who has the old public key can verify.
     """
-    private, public = ledger.home / "private" / "signing.pem", ledger.home / "public.pem"
+    private, public = workspace.home / "private" / "signing.pem", workspace.home / "public.pem"
     if public.exists() and not private.exists():
         raise KeyMismatch(
             f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
@@ -155,10 +155,10 @@ def key_of(ledger: Ledger) -> "Key":
     return key
 
 
-def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
+def gather(workspace: Workspace, plan: Plan, case: Case) -> Evidence:
     """Return everything that the steps of a plan measured so far."""
     results, whole = case.done(plan.digest), plan.requests[0]
-    examinations = examinations_of(ledger, plan)
+    examinations = examinations_of(workspace, plan)
     subjects = tuple(dict.fromkeys(step.subject for step in plan.steps if step.action in _ENDS))
     checks: list[Check] = [check for found in examinations.values() for check in found.checks]
     utility: list[Utility] = [measure for found in examinations.values() for measure in found.utility]
@@ -172,11 +172,11 @@ def gather(ledger: Ledger, plan: Plan, case: Case) -> Evidence:
             after[step.subject] = result["composition"]
         if step.action is Action.PURGE and result:
             closures = [restore(Check, found) for found in result["closures"]]
-            residue = with_names(ledger, plan.digest, restore(Check, result["residue"]))
+            residue = with_names(workspace, plan.digest, restore(Check, result["residue"]))
             closures = [replace(each, subject=plan.request) if each.subject == whole else each for each in closures]
             checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
         if step.action is Action.CONFIRM and result:
-            checks += [with_names(ledger, plan.digest, restore(Check, result["residue"]))]
+            checks += [with_names(workspace, plan.digest, restore(Check, result["residue"]))]
             checks += [restore(Check, found) for found in result["closures"]]
     return Evidence(
         request=plan.request,
@@ -195,11 +195,11 @@ _ENDS = (Action.ADOPT, Action.WITHDRAW)
 """The steps a release ends its removal with: one of them for each release hit."""
 
 
-def examinations_of(ledger: Ledger, plan: Plan) -> dict[str, Examination]:
+def examinations_of(workspace: Workspace, plan: Plan) -> dict[str, Examination]:
     """Return the last examination of each release, also of those that were refused."""
     return {
-        fact.body["release"]: kept_record(ledger, Examination, fact.body["examination"])
-        for fact in ledger.facts("examination")
+        fact.body["release"]: kept_record(workspace, Examination, fact.body["examination"])
+        for fact in workspace.ledger.facts("examination")
         if fact.body["plan"] == plan.digest
     }
 
@@ -236,16 +236,16 @@ def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[
     return tuple(dict.fromkeys(said))
 
 
-def _lost(ledger: Ledger) -> list[str]:
+def _lost(workspace: Workspace) -> list[str]:
     """Return what the ledger lost, which no report can speak for."""
-    return [f"The ledger is not complete: {loss.words}." for loss in losses_of(ledger.facts())]
+    return [f"The ledger is not complete: {loss.words}." for loss in losses_of(workspace.ledger.facts())]
 
 
-def _samples(ledger: Ledger, plan: Plan) -> "dict[str, tuple[Array, Array]]":
+def _samples(workspace: Workspace, plan: Plan) -> "dict[str, tuple[Array, Array]]":
     """Return what generators drew before and after, by release; not what a later removal has deleted."""
-    found, gone = {}, outlived(drawings(ledger))
-    for release, examination in examinations_of(ledger, plan).items():
+    found, gone = {}, outlived(drawings(workspace))
+    for release, examination in examinations_of(workspace, plan).items():
         if examination.samples is not None and examination.samples not in gone:
-            pictures = load_tensors(ledger.objects.get(examination.samples))
+            pictures = load_tensors(workspace.objects.get(examination.samples))
             found[release] = (pictures["before"], pictures["after"])
     return found

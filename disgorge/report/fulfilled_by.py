@@ -40,48 +40,48 @@ from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Cost, Json, canonical, plain
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.taxonomy import Guarantee, Outcome, Scope
 
 
-def close_fulfilled(ledger: Ledger, request: str, *, by_request: str, registrar: Registrar) -> Written:
+def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, registrar: Registrar) -> Written:
     """Close a granted request because another one's removal took all its items, and return the signed report.
 
     Raises :class:`DisgorgeError` saying what stands against it; then nothing was recorded, unless the certificate
     itself was refused. Killed in between, it is run again.
     """
-    with turn(ledger, then=f"run `disgorge request close {request} --fulfilled-by {by_request}`"):
-        clear_stages(ledger)
-        case, other = open_case(ledger, request), case_of(ledger, by_request)
-        decision = _require_open_to_it(ledger, case)
-        theirs = _require_certified(ledger, other)
-        listed = _require_all_taken(ledger, case, other)
-        _require_nothing_live(ledger, case)
-        done = begun_plan(ledger, theirs.plan)
-        _require_owed(ledger, decision, other, done)
-        plan = _plan_for(ledger, decision, other, theirs, done, case.overlaps[-1])
-        ledger.append("fulfilled", _confirmed(ledger, plan, case, other, done, listed))
-        written = write_up(ledger, plan, case_of(ledger, request))
-        report = ("report", report_fact(ledger, written))
+    with turn(workspace, then=f"run `disgorge request close {request} --fulfilled-by {by_request}`"):
+        clear_stages(workspace)
+        case, other = open_case(workspace, request), case_of(workspace, by_request)
+        decision = _require_open_to_it(workspace, case)
+        theirs = _require_certified(workspace, other)
+        listed = _require_all_taken(workspace, case, other)
+        _require_nothing_live(workspace, case)
+        done = begun_plan(workspace, theirs.plan)
+        _require_owed(workspace, decision, other, done)
+        plan = _plan_for(workspace, decision, other, theirs, done, case.overlaps[-1])
+        workspace.ledger.append("fulfilled", _confirmed(workspace, plan, case, other, done, listed))
+        written = write_up(workspace, plan, case_of(workspace, request))
+        report = ("report", report_fact(workspace, written))
         if written.refusal is not None:
-            ledger.append(*report)
+            workspace.ledger.append(*report)
             raise CertificateRefused(
                 f"{written.refusal}; the request stays open, the signed refusal is {written.bundle}"
             )
-        served = serve_again(ledger, case, registrar)
+        served = serve_again(workspace, case, registrar)
         closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
-        ledger.append_all([report, *served.facts, ("request-closed", closed)])
-        delete_private_lists(ledger, case)
+        workspace.ledger.append_all([report, *served.facts, ("request-closed", closed)])
+        delete_private_lists(workspace, case)
         return written
 
 
-def _require_open_to_it(ledger: Ledger, case: Case) -> Decision:
+def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
     """Return the decision that grants the request; refuse one that is on hold, not granted, or carried out itself."""
     name = case.request.id
     if case.hold is not None:
         raise DisgorgeError(f"request {name} is on hold ({case.hold}); lift the hold first")
-    if is_begun(ledger, case) and not case.partly_done:
+    if is_begun(workspace, case) and not case.partly_done:
         raise DisgorgeError(
             f"request {name} is being carried out by a plan of its own; finish it with `disgorge request resume {name}`"
         )
@@ -93,7 +93,7 @@ def _require_open_to_it(ledger: Ledger, case: Case) -> Decision:
             f"request {name} is {case.decision.outcome.value}; only a granted one is closed as fulfilled (`disgorge "
             f"policy explain {name}` says why, `disgorge request decide {name}` decides anew)"
         )
-    if is_erased(ledger, case.request):
+    if is_erased(workspace, case.request):
         raise DisgorgeError(
             f"the private file of request {name} was erased, and with it which items were meant; nobody can say that "
             "they were removed: close it with `disgorge request deny`"
@@ -101,7 +101,7 @@ def _require_open_to_it(ledger: Ledger, case: Case) -> Decision:
     return case.decision
 
 
-def _require_certified(ledger: Ledger, other: Case) -> Verified:
+def _require_certified(workspace: Workspace, other: Case) -> Verified:
     """Return what the report on the other removal says, verified now with the workspace's key."""
     name = other.request.id
     if other.closed != "done" or not other.report or other.report["verdict"] != "certified":
@@ -112,7 +112,7 @@ def _require_certified(ledger: Ledger, other: Case) -> Verified:
         raise DisgorgeError(
             f"request {name} is {state}, so it has no certificate that another request could rest on; {way_on}"
         )
-    found = verify_bundle(ledger.workspace / other.report["bundle"], public_key=ledger.home / "public.pem")
+    found = verify_bundle(workspace.root / other.report["bundle"], public_key=workspace.home / "public.pem")
     if found.request != name or found.plan != other.report["plan"] or found.verdict != "certified":
         raise DisgorgeError(
             f"{found.bundle} is not the report on {name} that the ledger records; put that one back and repeat"
@@ -120,7 +120,7 @@ def _require_certified(ledger: Ledger, other: Case) -> Verified:
     return found
 
 
-def _require_all_taken(ledger: Ledger, case: Case, other: Case) -> ForgetList:
+def _require_all_taken(workspace: Workspace, case: Case, other: Case) -> ForgetList:
     """Return the list of the items, once ledger and list agree that the other request took every one of them."""
     name, by = case.request.id, other.request.id
     took = [each for each in case.overlaps if each["by_request"] == by]
@@ -140,31 +140,31 @@ def _require_all_taken(ledger: Ledger, case: Case, other: Case) -> ForgetList:
             f"{by} removed {took[-1]['removed']:,} of {counted(took[-1]['of'], 'item')} that {name} selected, and not "
             f"the rest; plan {name} with `disgorge request plan {name}`"
         )
-    return whole_list(ledger, case, by)
+    return whole_list(workspace, case, by)
 
 
-def _require_nothing_live(ledger: Ledger, case: Case) -> None:
+def _require_nothing_live(workspace: Workspace, case: Case) -> None:
     """Refuse while something live fits what the request selects, or another open request still keeps some of it."""
-    name, selectors = case.request.id, selectors_of(ledger, case.request)
-    with Catalog.anew(ledger) as catalog:
-        found = catalog.selected(selectors, also=included_items(ledger, case))
+    name, selectors = case.request.id, selectors_of(workspace, case.request)
+    with Catalog.anew(workspace) as catalog:
+        found = catalog.selected(selectors, also=included_items(workspace, case))
         names = {shard.digest: shard.name for shard in catalog.shards()}
     if items := {item for each in found.values() for item in each}:
         raise DisgorgeError(
             f"{counted(len(items), 'item')} of {', '.join(sorted(names[digest] for digest in found))} still "
             f"{'fits' if len(items) == 1 else 'fit'} what {name} selects; plan it with `disgorge request plan {name}`"
         )
-    if kept := keepers(ledger, selectors):
+    if kept := keepers(workspace, selectors):
         raise DisgorgeError(f"request {name} cannot be closed yet: {kept[0]}")
 
 
-def _require_owed(ledger: Ledger, decision: Decision, other: Case, done: Plan) -> None:
+def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: Plan) -> None:
     """Refuse where the other removal gave less than this request is owed."""
     name, by = decision.request, other.request.id
     owed, given = decision.owed, other.decision.owed if other.decision else None
     if owed is None or given is None:
         raise DisgorgeError(f"what {name if owed is None else by} is owed is not recorded; decide it again")
-    if less := [*_less(owed, given, done, evidence_of(ledger, other.report["evidence"]))]:
+    if less := [*_less(owed, given, done, evidence_of(workspace, other.report["evidence"]))]:
         raise DisgorgeError(
             f"the removal for {by} gave less than {name} is owed: {'; '.join(less)}; the items are gone, so close it "
             f"with `disgorge request deny {name} --reason no-match` and tell the requester what was done for {by}"
@@ -189,7 +189,7 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
         yield f"it may have used {', '.join(strange)}, which this decision does not admit"
 
 
-def _plan_for(ledger: Ledger, decision: Decision, other: Case, theirs: Verified, done: Plan, took: Json) -> Plan:
+def _plan_for(workspace: Workspace, decision: Decision, other: Case, theirs: Verified, done: Plan, took: Json) -> Plan:
     """Return the plan that removes nothing: look that the other removal covered this request, and report."""
     name, by = decision.request, other.request.id
     words = f"Confirm that request {by} removed every item that {name} selects, and search for them."
@@ -204,7 +204,7 @@ def _plan_for(ledger: Ledger, decision: Decision, other: Case, theirs: Verified,
     return Plan(
         request=name,
         decision=decision.digest,
-        lineage_head=ledger.lineage_head(),
+        lineage_head=workspace.ledger.lineage_head(),
         guarantee=guarantee,
         steps=(
             Step(f"01-confirm-{by}", Action.CONFIRM, by, None, guarantee, Cost(), words, detail=detail),
@@ -217,10 +217,12 @@ def _plan_for(ledger: Ledger, decision: Decision, other: Case, theirs: Verified,
     )
 
 
-def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, listed: ForgetList) -> dict[str, Json]:
+def _confirmed(
+    workspace: Workspace, plan: Plan, case: Case, other: Case, done: Plan, listed: ForgetList
+) -> dict[str, Json]:
     """Search for the items and for what learned from them, and return the body of the fact that says what was found."""
-    shards, _ = purge_targets(ledger, other)
-    residue = _residue(ledger, case, other, listed)
+    shards, _ = purge_targets(workspace, other)
+    residue = _residue(workspace, case, other, listed)
     if residue.verdict is not Verdict.PASS:
         places = [*residue.detail["left"], *residue.detail["not searched"]]
         if residue.detail["near-duplicates"]["not judged"]:
@@ -229,20 +231,20 @@ def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, 
             f"check residue is {residue.verdict.value} for {case.request.id}: {residue.answer}"
             f"{f' ({places[0]})' if places else ''}; put that right and repeat"
         )
-    closures = [each for each in closures_of(ledger, done, other) if each.subject == done.request]
+    closures = [each for each in closures_of(workspace, done, other) if each.subject == done.request]
     residuals = [
         *residuals_of(done, other.done(done.digest), drawn=False),
-        *bundles_with(ledger, shards),
-        *pages_with(ledger, listed.items),
-        *nobody_named(ledger, case.request),
+        *bundles_with(workspace, shards),
+        *pages_with(workspace, listed.items),
+        *nobody_named(workspace, case.request),
     ]
     result = {
-        "residue": plain(nameless(ledger, plan.digest, residue)),
+        "residue": plain(nameless(workspace, plan.digest, residue)),
         "closures": plain([replace(each, subject=case.request.id, answer=_CLOSED) for each in closures]),
         "residuals": list(dict.fromkeys(residuals)),
     }
-    impact = ledger.objects.put(canonical(impact_of(ledger, case.request)))
-    ledger.objects.put(canonical(plan))
+    impact = workspace.objects.put(canonical(impact_of(workspace, case.request)))
+    workspace.objects.put(canonical(plan))
     return {
         "request": case.request.id,
         "by_request": other.request.id,
@@ -256,28 +258,28 @@ def _confirmed(ledger: Ledger, plan: Plan, case: Case, other: Case, done: Plan, 
 _CLOSED = "no recorded path leads from what the other removal withdrew to anything live"
 
 
-def _residue(ledger: Ledger, case: Case, other: Case, listed: ForgetList) -> Check:
+def _residue(workspace: Workspace, case: Case, other: Case, listed: ForgetList) -> Check:
     """Search for the items, and for the old shards and weights that the other removal deleted, as a purge does."""
-    shards, objects = purge_targets(ledger, other)
+    shards, objects = purge_targets(workspace, other)
     found = case_after(
-        ledger,
+        workspace,
         case.request.id,
         found_before=listed.found_before or 0,
         shards=shards,
         objects=objects,
         item_digests=listed.items,
-        tensors=still_gone(ledger, listed.tensors),
-        near=lambda: look(ledger, case, listed.likenesses),
+        tensors=still_gone(workspace, listed.tensors),
+        near=lambda: look(workspace, case, listed.likenesses),
         recognized=len(listed.recognized),
-        sources=tuple(sources_still_there(ledger, shards)),
+        sources=tuple(sources_still_there(workspace, shards)),
     )
-    check = judge(replace(found, live=_found_live(ledger)))
+    check = judge(replace(found, live=_found_live(workspace)))
     return replace(check, detail=check.detail | {"calibrated": CALIBRATED})
 
 
-def _found_live(ledger: Ledger) -> int | None:
+def _found_live(workspace: Workspace) -> int | None:
     """Return how many traces the search finds now of an item that is live; None where nothing is."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shards = catalog.shards()
-    item = next((row.digest for shard in shards for row in shard_rows(ledger, shard.digest)[:1]), None)
-    return None if item is None else len(search(ledger, shards=(), objects=(), item_digests=(item,)).found)
+    item = next((row.digest for shard in shards for row in shard_rows(workspace, shard.digest)[:1]), None)
+    return None if item is None else len(search(workspace, shards=(), objects=(), item_digests=(item,)).found)

@@ -15,7 +15,7 @@ from disgorge.report.page import rendered
 from disgorge.training.recipe import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.storage.manifest import read_digests
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,13 +23,13 @@ SHOWN = 200
 """Pairs on a page; how many more there are is said."""
 
 
-def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> tuple[str, frozenset[str]]:
+def near_page(workspace: Workspace, request: str, items: Sequence[NearItem]) -> tuple[str, frozenset[str]]:
     """Return the page, each item with the removed one nearest to it, as pictures where a field is one.
 
     And the digests of the items that it shows.
     """
     shown = items[:SHOWN]
-    content = _content(ledger, {digest for item in shown for digest in (item.digest, item.near[0])})
+    content = _content(workspace, {digest for item in shown for digest in (item.digest, item.near[0])})
     pairs = [
         {"item": item, "live": _views(content, item.digest), "removed": _views(content, item.near[0])} for item in shown
     ]
@@ -37,15 +37,15 @@ def near_page(ledger: Ledger, request: str, items: Sequence[NearItem]) -> tuple[
     return page, frozenset(content)
 
 
-def _content(ledger: Ledger, wanted: set[str]) -> dict[str, dict[str, Array]]:
+def _content(workspace: Workspace, wanted: set[str]) -> dict[str, dict[str, Array]]:
     """Return the fields of live items by digest; what was withdrawn already is not shown."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         shards = [shard.digest for shard in catalog.shards()]
     found: dict[str, dict[str, Array]] = {}
     for shard in shards:
-        if wanted.isdisjoint(read_digests(ledger.manifest_path(shard)).to_pylist()):
+        if wanted.isdisjoint(read_digests(workspace.manifest_path(shard)).to_pylist()):
             continue
-        items = read_items(ledger, shard)
+        items = read_items(workspace, shard)
         for row, digest in enumerate(items.digests):
             if digest in wanted:
                 found[digest] = {name: np.asarray(array[row]) for name, array in items.arrays.items()}

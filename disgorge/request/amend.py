@@ -20,7 +20,7 @@ from disgorge.request.particulars import filing, kept_private_anew
 from disgorge.request.plan_request import require_arrived, understood
 from disgorge.workspace_lock import turn
 from lineage.records import Json, Selector, plain, restore
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import fact_given_by
 from policies.packs.load import Pack
@@ -42,7 +42,7 @@ class Change:
 
 
 def amend_request(
-    ledger: Ledger,
+    workspace: Workspace,
     request_id: str,
     *,
     standing: Standing | None = None,
@@ -62,8 +62,8 @@ def amend_request(
     for a request that is closed or being carried out, and :class:`~policies.errors.BadRequest` for what filing would
     refuse, and for an amendment that changes nothing.
     """
-    with turn(ledger, then="amend it again"), filing(ledger):
-        case = open_case(ledger, request_id)
+    with turn(workspace, then="amend it again"), filing(workspace):
+        case = open_case(workspace, request_id)
         _require_amendable(case, selectors)
         now = case.request
         given: dict[str, Any] = {
@@ -71,7 +71,7 @@ def amend_request(
             "identity_verified": identity_verified,
         }  # fmt: skip
         if received is not None:
-            require_arrived(ledger, received)
+            require_arrived(workspace, received)
         _require_counts([*(facts or {}), *without_facts], case, received=received or now.received, given=facts or {})
         amended = replace(
             now,
@@ -81,14 +81,14 @@ def amend_request(
         _require_asked_for(amended, now, packs)
         amended = understood(amended, packs)
         if selectors:
-            amended = kept_private_anew(ledger, replace(amended, selectors=tuple(selectors)))
+            amended = kept_private_anew(workspace, replace(amended, selectors=tuple(selectors)))
         changed = sorted(each.name for each in fields(now) if getattr(now, each.name) != getattr(amended, each.name))
         if not set(changed) - {"particulars"}:
             raise BadRequest(f"request {request_id} says all that already; give what is to change")
         body = {"request": request_id, "amended": plain(amended), "changed": changed, "because": because}
-        ledger.append(KIND, body)
+        workspace.ledger.append(KIND, body)
         if "selectors" in changed:
-            forget_included(ledger, case)
+            forget_included(workspace, case)
     return amended
 
 

@@ -11,10 +11,11 @@ from disgorge.errors import AlreadyExecuted
 from disgorge.plan.plan import Plan
 from disgorge.request.forms import require_form
 from disgorge.request.stored_records import kept_record
-from lineage import losses
 from lineage.errors import LedgerBroken, UnknownRecord
+from lineage.ledger import losses
+from lineage.ledger.chain import Fact
 from lineage.records import Json, Selector, restore
-from lineage.workspace import Fact, Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision, Duty
 from policies.events import Event, EventKind, first_day
 from policies.request import RemovalRequest
@@ -284,7 +285,7 @@ class Case:
         return self.decision.outcome.value if self.decision else "filed"
 
 
-def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
+def docket(workspace: Workspace, *, today: dt.date | None = None) -> dict[str, Case]:
     """Return every case by request id, in the order in which requests were filed.
 
     Holds with a day that has come by ``today`` (by default that of the ledger's clock) are over. Raises
@@ -292,7 +293,7 @@ def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
     """
     cases: dict[str, Case] = {}
     by_plan: dict[str, list[Case]] = {}
-    for fact in ledger.facts():
+    for fact in workspace.ledger.facts():
         try:
             require_form(fact)
             if fact.kind == losses.KIND:
@@ -303,7 +304,7 @@ def docket(ledger: Ledger, *, today: dt.date | None = None) -> dict[str, Case]:
                 f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({type(problem).__name__}); "
                 "it was appended by a program that does not know this format: restore the file as it was before"
             ) from problem
-    day = today or ledger.today()
+    day = today or workspace.today()
     for case in cases.values():
         case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
         case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
@@ -431,29 +432,29 @@ def case_before(case: Case, seq: int) -> Case | None:
     return cases.get(case.request.id)
 
 
-def case_of(ledger: Ledger, request: str) -> Case:
+def case_of(workspace: Workspace, request: str) -> Case:
     """Return one case; :class:`UnknownRecord` names the command that lists them."""
-    cases = docket(ledger)
+    cases = docket(workspace)
     if request not in cases:
         raise UnknownRecord(f"no request {request!r}; `disgorge request list` shows those there are")
     return cases[request]
 
 
-def open_case(ledger: Ledger, request: str) -> Case:
+def open_case(workspace: Workspace, request: str) -> Case:
     """Return one case; :class:`AlreadyExecuted` if it is closed. Errors as of :func:`case_of`."""
-    case = case_of(ledger, request)
+    case = case_of(workspace, request)
     if case.closed:
         raise AlreadyExecuted(f"request {request} is closed ({case.closed}); file a new request if more must be done")
     return case
 
 
-def plan_of(ledger: Ledger, case: Case) -> Plan:
+def plan_of(workspace: Workspace, case: Case) -> Plan:
     """Return a case's last plan as it reads it, from the object store; :class:`UnknownRecord` if none was made."""
     if case.plan is None:
         raise UnknownRecord(f"request {case.request.id} has no plan; make one with `disgorge request plan`")
-    return begun_plan(ledger, case.plan).seen_by(case.request.id)
+    return begun_plan(workspace, case.plan).seen_by(case.request.id)
 
 
-def begun_plan(ledger: Ledger, digest: str) -> Plan:
+def begun_plan(workspace: Workspace, digest: str) -> Plan:
     """Return the plan with this digest, read from the object store."""
-    return kept_record(ledger, Plan, digest)
+    return kept_record(workspace, Plan, digest)

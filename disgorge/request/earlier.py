@@ -21,7 +21,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.plural import counted
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 class Asks(StrEnum):
@@ -103,12 +103,12 @@ class Earlier:
         )
 
 
-def earlier_requests(ledger: Ledger, request: str) -> tuple[Earlier, ...]:
+def earlier_requests(workspace: Workspace, request: str) -> tuple[Earlier, ...]:
     """Return the requests that were filed before this one and ask, or asked, for some of the same data.
 
     Items are counted while the request is open only.
     """
-    cases = docket(ledger)
+    cases = docket(workspace)
     mine = cases[request]
     others = list(cases.values())[: list(cases).index(request)]
     found = {
@@ -118,32 +118,32 @@ def earlier_requests(ledger: Ledger, request: str) -> tuple[Earlier, ...]:
     }
     unrelated = [other for other in others if other.request.id not in found and not other.closed]
     if mine.closed or not (found or unrelated):
-        return tuple(_earlier(ledger, cases[name], asks) for name, asks in found.items())
+        return tuple(_earlier(workspace, cases[name], asks) for name, asks in found.items())
     shared: dict[str, int] = {}
     live: int | None = None
     try:
-        with Catalog.of(ledger) as catalog:
-            items = _live(ledger, catalog, mine)
+        with Catalog.of(workspace) as catalog:
+            items = _live(workspace, catalog, mine)
             live = len(items)
             for other in unrelated if items else ():
-                shared[other.request.id] = len(items & _live_if_known(ledger, catalog, other))
+                shared[other.request.id] = len(items & _live_if_known(workspace, catalog, other))
     except (DisgorgeError, LineageError):
         pass  # which items it means is not known any more: nothing is said of them
     return tuple(
-        _earlier(ledger, other, found[name], live=live)
+        _earlier(workspace, other, found[name], live=live)
         if name in found
-        else _earlier(ledger, other, Asks.ITEMS, items=shared[name], of=live, live=live)
+        else _earlier(workspace, other, Asks.ITEMS, items=shared[name], of=live, live=live)
         for other in others
         if (name := other.request.id) in found or shared.get(name)
     )
 
 
-def asked_before(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[Earlier, ...]:
+def asked_before(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[Earlier, ...]:
     """Return the requests, open or carried out, that ask for all that these selectors, not marked yet, select."""
-    mine = marked(ledger, selectors)
+    mine = marked(workspace, selectors)
     return tuple(
-        _earlier(ledger, case, asks)
-        for case in docket(ledger).values()
+        _earlier(workspace, case, asks)
+        for case in docket(workspace).values()
         if (asks := _relation(mine, case.request.selectors)) in (Asks.SAME, Asks.MORE)
         and case.closed not in ("denied", "taken-back")
     )
@@ -176,23 +176,29 @@ def _by_field(selectors: Sequence[Selector]) -> dict[str, set[str]]:
     return fields
 
 
-def _live(ledger: Ledger, catalog: Catalog, case: Case) -> frozenset[str]:
-    selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+def _live(workspace: Workspace, catalog: Catalog, case: Case) -> frozenset[str]:
+    selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
     return frozenset[str]().union(*selected.values())
 
 
-def _live_if_known(ledger: Ledger, catalog: Catalog, case: Case) -> frozenset[str]:
+def _live_if_known(workspace: Workspace, catalog: Catalog, case: Case) -> frozenset[str]:
     try:
-        return _live(ledger, catalog, case)
+        return _live(workspace, catalog, case)
     except (DisgorgeError, LineageError):
         return frozenset()
 
 
 def _earlier(
-    ledger: Ledger, case: Case, asks: Asks, *, items: int | None = None, of: int | None = None, live: int | None = None
+    workspace: Workspace,
+    case: Case,
+    asks: Asks,
+    *,
+    items: int | None = None,
+    of: int | None = None,
+    live: int | None = None,
 ) -> Earlier:
     ending = case.ending or {}
-    on = next((ledger.day_of(fact) for fact in reversed(case.facts) if fact.kind == "request-closed"), None)
+    on = next((workspace.day_of(fact) for fact in reversed(case.facts) if fact.kind == "request-closed"), None)
     why = str(ending.get("reason") or ending.get("by_request") or "")
     return Earlier(case.request.id, case.request.received, asks, case.state, on, why, items, of, live)
 

@@ -16,7 +16,7 @@ from typing import Any
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, case_of
 from lineage.records import Json
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import Event, EventKind, first_day
 from policies.facts import plain_facts, regimes_of, require_regimes, typed_facts
@@ -24,7 +24,7 @@ from policies.packs.rules import Pack
 
 
 def record_event(
-    ledger: Ledger,
+    workspace: Workspace,
     request: str,
     kind: EventKind,
     *,
@@ -44,10 +44,10 @@ def record_event(
     """
     from policies.packs.load import load_packs
 
-    case = case_of(ledger, request)
-    on = on or ledger.today()
-    if on > ledger.latest_today():
-        raise DisgorgeError(f"{kind.value} on {on} lies after today, {ledger.today()}; give the day it happened")
+    case = case_of(workspace, request)
+    on = on or workspace.today()
+    if on > workspace.latest_today():
+        raise DisgorgeError(f"{kind.value} on {on} lies after today, {workspace.today()}; give the day it happened")
     if kind.answers_request and on < case.request.received:
         raise DisgorgeError(
             f"{kind.value} on {on} lies before request {request} was received, {case.request.received}; give the day "
@@ -70,11 +70,11 @@ def record_event(
         "request": request,
         "kind": kind.value,
         "on": on.isoformat(),
-        "by": ledger.pseudonym(by),
+        "by": workspace.pseudonym(by),
         "facts": event.facts,
     }
-    ledger.append("request-event", body)
-    return case_of(ledger, request)
+    workspace.ledger.append("request-event", body)
+    return case_of(workspace, request)
 
 
 def _there(case: Case, names: Collection[str]) -> Collection[str]:

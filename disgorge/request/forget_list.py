@@ -16,15 +16,15 @@ from disgorge.errors import ExecutionFailed
 from disgorge.request.case import Case, docket
 from lineage.records import Json, canonical
 from lineage.storage.objects import remove_asides, write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 class ForgetList:
     """The file of one plan, by the plan's digest. Writing it again is writing it once."""
 
-    def __init__(self, ledger: Ledger, plan: str) -> None:
-        self._private = ledger.private
-        self.path = ledger.home / "private" / "executions" / f"{plan}.json"
+    def __init__(self, workspace: Workspace, plan: str) -> None:
+        self._private = workspace.private
+        self.path = workspace.home / "private" / "executions" / f"{plan}.json"
 
     def remember(
         self, items: Iterable[str], likenesses: Mapping[str, str], own: Mapping[str, Iterable[str]] | None = None
@@ -115,21 +115,21 @@ class ForgetList:
         )
 
 
-def forget_lists(ledger: Ledger, case: Case) -> None:
+def forget_lists(workspace: Workspace, case: Case) -> None:
     """Delete the lists of the plans of a request that is over, but those that another open one shares."""
-    others = [each for name, each in docket(ledger).items() if not each.closed and name != case.request.id]
+    others = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
     for digest in case.steps.keys() - {plan for each in others for plan in each.steps}:
-        ForgetList(ledger, digest).erase()
+        ForgetList(workspace, digest).erase()
 
 
-def overlap_list(ledger: Ledger, request: str, by_request: str) -> ForgetList:
+def overlap_list(workspace: Workspace, request: str, by_request: str) -> ForgetList:
     """Return the list of the items of one request that another one's withdrawals took."""
-    return ForgetList(ledger, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
+    return ForgetList(workspace, sha256(canonical({"request": request, "by_request": by_request})).hexdigest())
 
 
-def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
+def whole_list(workspace: Workspace, case: Case, by_request: str) -> ForgetList:
     """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
-    listed = overlap_list(ledger, case.request.id, by_request)
+    listed = overlap_list(workspace, case.request.id, by_request)
     told = [each for each in case.overlaps if each["by_request"] == by_request][-1]
     if listed.overlap != told or len(listed.items) != told["items"]:
         raise ExecutionFailed(
@@ -139,40 +139,43 @@ def whole_list(ledger: Ledger, case: Case, by_request: str) -> ForgetList:
     return listed
 
 
-def likenesses_taken(ledger: Ledger, case: Case) -> dict[str, str]:
+def likenesses_taken(workspace: Workspace, case: Case) -> dict[str, str]:
     """Return the likenesses, by item digest, of what withdrawals for other requests took of this one's items."""
-    lists = [overlap_list(ledger, case.request.id, str(each["by_request"])) for each in case.overlaps]
+    lists = [overlap_list(workspace, case.request.id, str(each["by_request"])) for each in case.overlaps]
     return {item: likeness for listed in lists for item, likeness in listed.likenesses.items()}
 
 
-def forgotten(ledger: Ledger, case: Case) -> frozenset[str]:
+def forgotten(workspace: Workspace, case: Case) -> frozenset[str]:
     """Return the digests of every item withdrawn for a request so far, by whichever of its plans.
 
     Raises :class:`ExecutionFailed` if items were withdrawn and their list is gone.
     """
-    return frozenset(item for each in lists_of(ledger, case) for item in each.items)
+    return frozenset(item for each in lists_of(workspace, case) for item in each.items)
 
 
-def forgotten_own(ledger: Ledger, case: Case) -> frozenset[str]:
+def forgotten_own(workspace: Workspace, case: Case) -> frozenset[str]:
     """Return those of :func:`forgotten` that the request itself selects: joint plans withdraw others' items as well."""
-    return frozenset(item for each in lists_of(ledger, case) for item in each.own(case.request.id))
+    return frozenset(item for each in lists_of(workspace, case) for item in each.own(case.request.id))
 
 
-def forgotten_likenesses(ledger: Ledger, case: Case) -> dict[str, str]:
+def forgotten_likenesses(workspace: Workspace, case: Case) -> dict[str, str]:
     """Return the likenesses, by item digest, of what the request selects and was withdrawn so far.
 
     Errors as of :func:`forgotten`.
     """
-    own = forgotten_own(ledger, case)
+    own = forgotten_own(workspace, case)
     return {
-        item: likeness for each in lists_of(ledger, case) for item, likeness in each.likenesses.items() if item in own
+        item: likeness
+        for each in lists_of(workspace, case)
+        for item, likeness in each.likenesses.items()
+        if item in own
     }
 
 
-def lists_of(ledger: Ledger, case: Case) -> list[ForgetList]:
+def lists_of(workspace: Workspace, case: Case) -> list[ForgetList]:
     """Return the lists of a request's plans, in the order of the plans. Errors as of :func:`forgotten`."""
     plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
-    lists = {digest: ForgetList(ledger, digest) for digest in plans}
+    lists = {digest: ForgetList(workspace, digest) for digest in plans}
     counted = {plan: done["items"] for plan, steps in case.steps.items() for done in steps.values() if "items" in done}
     last = next(reversed(counted), None)  # it lists what went by earlier plans as well
     lost = last is not None and len(lists[last].items) != counted[last]

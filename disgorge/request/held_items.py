@@ -19,7 +19,7 @@ from lineage.ledger.state import state_of
 from lineage.plural import counted
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Overlap:
 class Coverage:
     """Finds what holds cover: shards and manifests are read once. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.cases = docket(ledger)
-        self._shards = list(state_of(ledger.facts()).shards.values())
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.cases = docket(workspace)
+        self._shards = list(state_of(workspace.ledger.facts()).shards.values())
         self._catalog: Catalog | None = None
 
     def __enter__(self) -> "Coverage":
@@ -62,7 +62,7 @@ class Coverage:
         """Return which of these items a hold covers, and why that is not known, "" where it is."""
         found: frozenset[str] = frozenset()
         unknown = ""
-        for reach in reach_of(self.ledger, self.cases, hold):
+        for reach in reach_of(self.workspace, self.cases, hold):
             found |= self._covered(reach).intersection(among) if reach.selectors is not None else frozenset(among)
             unknown = unknown or reach.unknown
         return found, unknown
@@ -71,7 +71,7 @@ class Coverage:
         """Return every item that a hold covers and is here, and why that is not known, "" where it is."""
         found: frozenset[str] = frozenset()
         unknown = ""
-        for reach in reach_of(self.ledger, self.cases, hold):
+        for reach in reach_of(self.workspace, self.cases, hold):
             found |= self._covered(reach) if reach.selectors is not None else frozenset()
             unknown = unknown or reach.unknown
         return found, unknown
@@ -100,44 +100,44 @@ class Coverage:
     def _covered(self, reach: Reach) -> frozenset[str]:
         selectors = with_cuts(reach.selectors or (), [entry.record for entry in self._shards])
         if self._catalog is None:
-            self._catalog = Catalog.anew(self.ledger)
+            self._catalog = Catalog.anew(self.workspace)
         live = self._catalog.selected(selectors, also=reach.also)
         found = reach.also.union(*live.values())
         for entry in self._shards:
-            if not entry.live and self.ledger.manifest_path(entry.record.digest).is_file():
-                found |= selected_items([(entry.record, shard_rows(self.ledger, entry.record.digest))], selectors)
+            if not entry.live and self.workspace.manifest_path(entry.record.digest).is_file():
+                found |= selected_items([(entry.record, shard_rows(self.workspace, entry.record.digest))], selectors)
         return found
 
 
-def held_out(ledger: Ledger, case: Case, among: Collection[str]) -> frozenset[str]:
+def held_out(workspace: Workspace, case: Case, among: Collection[str]) -> frozenset[str]:
     """Return which of these items a request leaves out because its own holds cover them."""
     if not case.item_holds or not among:
         return frozenset()
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         return coverage.own(case, among)
 
 
-def overlaps(ledger: Ledger, request: str, among: Collection[str]) -> tuple[Overlap, ...]:
+def overlaps(workspace: Workspace, request: str, among: Collection[str]) -> tuple[Overlap, ...]:
     """Return which open holds of other requests cover some of these items."""
-    if not among or not any(open_holds(each) for each in docket(ledger).values() if each.request.id != request):
+    if not among or not any(open_holds(each) for each in docket(workspace).values() if each.request.id != request):
         return ()
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         return coverage.overlaps(request, among)
 
 
-def require_unheld(ledger: Ledger, case: Case, among: Collection[str], *, before: str) -> None:
+def require_unheld(workspace: Workspace, case: Case, among: Collection[str], *, before: str) -> None:
     """Raise :class:`DataHeld` if an open hold of another request, or one of its own, covers some of these items.
 
     ``among`` are the items that would be destroyed; ``before`` says what is not done.
     """
     name = case.request.id
-    if found := overlaps(ledger, name, among):
+    if found := overlaps(workspace, name, among):
         raise DataHeld(
             f"request {name} stops before {before}, and nothing is deleted: "
             f"{'; '.join(each.words for each in found)}; "
             f"{_way_on_once_withdrawn(name, found) if _is_unpurged(case) else way_on(name, found)}"
         )
-    if own := held_out(ledger, case, among):
+    if own := held_out(workspace, case, among):
         raise DataHeld(
             f"request {name} stops before {before}, and nothing is deleted: its own hold on items "
             f"({', '.join(terms.reason for terms in case.item_holds)}) covers {counted(len(own), 'item')} that "
@@ -146,27 +146,27 @@ def require_unheld(ledger: Ledger, case: Case, among: Collection[str], *, before
         )
 
 
-def require_all_unheld(ledger: Ledger, case: Case, *, before: str) -> None:
+def require_all_unheld(workspace: Workspace, case: Case, *, before: str) -> None:
     """Raise :class:`DataHeld` if an open hold covers something that a request has yet to destroy."""
-    if _any_holds(ledger):
-        require_unheld(ledger, case, doomed(ledger, case), before=before)
+    if _any_holds(workspace):
+        require_unheld(workspace, case, doomed(workspace, case), before=before)
 
 
 def require_purge_unheld(
-    ledger: Ledger, case: Case, shards: Collection[str], withdrawn: frozenset[str], *, before: str
+    workspace: Workspace, case: Case, shards: Collection[str], withdrawn: frozenset[str], *, before: str
 ) -> None:
     """Raise :class:`DataHeld` if an open hold covers something that is nowhere any more once these shards are gone."""
-    if _any_holds(ledger):
-        require_unheld(ledger, case, lost_with(ledger, shards, withdrawn), before=before)
+    if _any_holds(workspace):
+        require_unheld(workspace, case, lost_with(workspace, shards, withdrawn), before=before)
 
 
-def all_overlaps(ledger: Ledger, case: Case) -> tuple[Overlap, ...]:
+def all_overlaps(workspace: Workspace, case: Case) -> tuple[Overlap, ...]:
     """Return which open holds of other requests cover something that a request has yet to destroy."""
-    return overlaps(ledger, case.request.id, doomed(ledger, case)) if _any_holds(ledger) else ()
+    return overlaps(workspace, case.request.id, doomed(workspace, case)) if _any_holds(workspace) else ()
 
 
-def _any_holds(ledger: Ledger) -> bool:
-    return any(open_holds(case) for case in docket(ledger).values())
+def _any_holds(workspace: Workspace) -> bool:
+    return any(open_holds(case) for case in docket(workspace).values())
 
 
 def way_on(request: str, found: Sequence[Overlap]) -> str:
@@ -192,49 +192,49 @@ def _is_unpurged(case: Case) -> bool:
     return bool(last.get("shard-withdrawn", 0) > last.get("purged", 0))
 
 
-def doomed(ledger: Ledger, case: Case) -> frozenset[str]:
+def doomed(workspace: Workspace, case: Case) -> frozenset[str]:
     """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn."""
-    items = forgotten(ledger, case) if _is_unpurged(case) else frozenset[str]()
-    if is_erased(ledger, case.request):
+    items = forgotten(workspace, case) if _is_unpurged(case) else frozenset[str]()
+    if is_erased(workspace, case.request):
         return items
-    return items.union(*removable(ledger, case).values())
+    return items.union(*removable(workspace, case).values())
 
 
-def removable(ledger: Ledger, case: Case) -> dict[str, tuple[str, ...]]:
+def removable(workspace: Workspace, case: Case) -> dict[str, tuple[str, ...]]:
     """Return the items of live shards that a request removes, by shard: what it selects but what it must leave out."""
-    with Catalog.anew(ledger) as catalog:
-        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
-    spared = held_out(ledger, case, frozenset[str]().union(*selected.values()))
+    with Catalog.anew(workspace) as catalog:
+        selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
+    spared = held_out(workspace, case, frozenset[str]().union(*selected.values()))
     left = {shard: tuple(item for item in items if item not in spared) for shard, items in selected.items()}
     return {shard: items for shard, items in left.items() if items}
 
 
-def removable_by_all(ledger: Ledger, cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
+def removable_by_all(workspace: Workspace, cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
     """Return the items of live shards that requests remove together, by shard: one entry a row, sorted."""
     found: dict[str, tuple[str, ...]] = {}
     for case in cases:
-        for shard, items in removable(ledger, case).items():
+        for shard, items in removable(workspace, case).items():
             there = frozenset(found.get(shard, ()))
             found[shard] = tuple(sorted((*found.get(shard, ()), *(item for item in items if item not in there))))
     return found
 
 
-def items_of_all(ledger: Ledger, cases: Sequence[Case]) -> frozenset[str]:
+def items_of_all(workspace: Workspace, cases: Sequence[Case]) -> frozenset[str]:
     """Return the digests of the items of live shards that requests remove, those of any of them."""
-    return frozenset(item for case in cases for items in removable(ledger, case).values() for item in items)
+    return frozenset(item for case in cases for items in removable(workspace, case).values() for item in items)
 
 
-def lost_with(ledger: Ledger, shards: Collection[str], withdrawn: frozenset[str]) -> frozenset[str]:
+def lost_with(workspace: Workspace, shards: Collection[str], withdrawn: frozenset[str]) -> frozenset[str]:
     """Return the items that are nowhere any more once a purge has deleted these shards and the ``withdrawn`` items.
 
     With those goes every old shard that holds one of the items, whichever request it was withdrawn for.
     """
-    entries = state_of(ledger.facts()).shards.values()
+    entries = state_of(workspace.ledger.facts()).shards.values()
     live = {entry.record.digest for entry in entries if entry.live}
     known = {entry.record.digest for entry in entries}
     going, staying = set[str](), set[str]()
-    for shard in (each for each in known if ledger.manifest_path(each).is_file()):
-        items = {row.digest for row in shard_rows(ledger, shard)}
+    for shard in (each for each in known if workspace.manifest_path(each).is_file()):
+        items = {row.digest for row in shard_rows(workspace, shard)}
         goes = shard in shards or (shard not in live and not withdrawn.isdisjoint(items))
         (going if goes else staying).update(items)
     return withdrawn | (going - staying)

@@ -21,7 +21,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.private_files import HeldItems, read_private
 from lineage.records import Selector, plain
 from lineage.storage.objects import write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 SERVING = ("keep", "stop")
 """What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
@@ -29,7 +29,7 @@ SERVING = ("keep", "stop")
 
 
 def hold_request(
-    ledger: Ledger,
+    workspace: Workspace,
     request_id: str,
     *,
     on: bool,
@@ -51,11 +51,11 @@ def hold_request(
     said anew. Raises :class:`DisgorgeError` for a hold on items that covers none, and where there is no such hold to
     lift.
     """
-    case = open_case(ledger, request_id) if on else case_of(ledger, request_id)
-    terms = HoldTerms(reason, None, until, serving, marked(ledger, selectors), held_by)
+    case = open_case(workspace, request_id) if on else case_of(workspace, request_id)
+    terms = HoldTerms(reason, None, until, serving, marked(workspace, selectors), held_by)
     body: dict[str, Any] = {"request": request_id, "on": on, "reason": reason}
     if by is not None:
-        body["by"] = ledger.pseudonym(by)
+        body["by"] = workspace.pseudonym(by)
     if terms.selectors:
         body["selectors"] = [plain(selector) for selector in terms.selectors]
     if held_by is not None:
@@ -63,37 +63,37 @@ def hold_request(
     if not on:
         _require_such(case, terms)
         body |= _which(case, terms, held_for)
-        ledger.append("hold", body)
-        case = case_of(ledger, request_id)
-        forget_hidden(ledger, case, over=bool(case.closed))
+        workspace.ledger.append("hold", body)
+        case = case_of(workspace, request_id)
+        forget_hidden(workspace, case, over=bool(case.closed))
         return open_holds(case)
-    if until is not None and until <= ledger.today():
+    if until is not None and until <= workspace.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
     body |= {"until": until.isoformat()} if until else {}
     if said := serving or _said_before(case, terms):
         body["serving"] = said
     if held_by is not None:
-        _require_holder(ledger, case, held_by)
+        _require_holder(workspace, case, held_by)
     elif terms.is_partial:
-        body["items"] = _count(ledger, case, selectors)
-    with filing(ledger):
-        _keep(ledger, request_id, terms.selectors, selectors)
-        ledger.append("hold", body)
-    return open_holds(case_of(ledger, request_id))
+        body["items"] = _count(workspace, case, selectors)
+    with filing(workspace):
+        _keep(workspace, request_id, terms.selectors, selectors)
+        workspace.ledger.append("hold", body)
+    return open_holds(case_of(workspace, request_id))
 
 
-def count_held(ledger: Ledger, hold: Hold) -> int | None:
+def count_held(workspace: Workspace, hold: Hold) -> int | None:
     """Return how many different items a hold covers now, None where that is not known any more."""
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         found, unknown = coverage.covered(hold)
         return None if unknown else len(found)
 
 
-def releases_that_learned(ledger: Ledger, hold: Hold) -> tuple[str, ...]:
+def releases_that_learned(workspace: Workspace, hold: Hold) -> tuple[str, ...]:
     """Return the live releases with a component that learned from items that a hold covers, by name and alias."""
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         items, _ = coverage.covered(hold)
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         hit = catalog.impact([Selector("item", item) for item in sorted(items)]).releases if items else ()
     return tuple(f"{each.release.name}@{each.release.alias}" for each in hit if not each.release.contained)
 
@@ -148,9 +148,9 @@ def _said_before(case: Case, terms: HoldTerms) -> str | None:
     return next((each.serving for each in case.item_holds if each.covers_the_same(terms)), None)
 
 
-def _require_holder(ledger: Ledger, case: Case, held_by: str) -> None:
+def _require_holder(workspace: Workspace, case: Case, held_by: str) -> None:
     """Raise :class:`DisgorgeError` unless another request has an open hold whose items can be left out."""
-    other = case_of(ledger, held_by)
+    other = case_of(workspace, held_by)
     if held_by == case.request.id or not any(hold.terms.held_by is None for hold in open_holds(other)):
         raise DisgorgeError(
             f"request {held_by} holds nothing that {case.request.id} could leave out; `disgorge request show "
@@ -158,9 +158,9 @@ def _require_holder(ledger: Ledger, case: Case, held_by: str) -> None:
         )
 
 
-def _count(ledger: Ledger, case: Case, selectors: Sequence[Selector]) -> int:
+def _count(workspace: Workspace, case: Case, selectors: Sequence[Selector]) -> int:
     """Return how many different items a new hold covers; :class:`DisgorgeError` if it is none."""
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         count = len(coverage.selected(selectors))
     if not count:
         fields = ", ".join(sorted({selector.field for selector in selectors}))
@@ -171,12 +171,12 @@ def _count(ledger: Ledger, case: Case, selectors: Sequence[Selector]) -> int:
     return count
 
 
-def _keep(ledger: Ledger, request_id: str, marked: Sequence[Selector], selectors: Sequence[Selector]) -> None:
+def _keep(workspace: Workspace, request_id: str, marked: Sequence[Selector], selectors: Sequence[Selector]) -> None:
     """Add hidden selectors of a hold to the request's private file of them."""
     hidden = {m.value: s.value for m, s in zip(marked, selectors, strict=True) if s.field in HIDDEN}
     if not hidden:
         return
-    path = hold_file(ledger, request_id)
+    path = hold_file(workspace, request_id)
     kept = read_private(path, HeldItems).selectors if path.exists() else {}
     path.parent.mkdir(mode=0o700, exist_ok=True)
     body = json.dumps({"selectors": kept | hidden}, ensure_ascii=False).encode()

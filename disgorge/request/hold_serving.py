@@ -22,7 +22,7 @@ from lineage.errors import LineageError, WorkspaceBusy
 from lineage.ledger.state import State, state_of
 from lineage.records import Composition, Json, Release
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 Facts = list[tuple[str, dict[str, Json]]]
 
@@ -33,19 +33,19 @@ class Wanted:
     ``cases``, ``state`` and ``recorded``, what was taken out of service, are of the same moment.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.cases = docket(ledger)
-        facts = list(ledger.facts())
+    def __init__(self, workspace: Workspace) -> None:
+        self.cases = docket(workspace)
+        facts = list(workspace.ledger.facts())
         self.recorded = kept_out(facts)
         self.state = state_of(facts)
         self._shards: dict[str, frozenset[str]] = {}
         self._unknown: set[str] = set()
         if holds := stopping_holds(self.cases):
-            with Coverage(ledger) as coverage:
+            with Coverage(workspace) as coverage:
                 for hold in holds:
                     items, unknown = coverage.covered(hold)
                     known = self._shards.get(hold.request, frozenset())
-                    self._shards[hold.request] = known.union(_shards_with(ledger, self.state, items))
+                    self._shards[hold.request] = known.union(_shards_with(workspace, self.state, items))
                     self._unknown |= {hold.request} if unknown else set()
 
     def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:
@@ -68,9 +68,9 @@ class Settled:
     words: list[str] = field(default_factory=list)
 
 
-def settle(ledger: Ledger, registrar: Registrar) -> Settled:
+def settle(workspace: Workspace, registrar: Registrar) -> Settled:
     """Stop what open holds want out of service, and serve again what only holds that are over kept out."""
-    settled, wanted = Settled(), Wanted(ledger)
+    settled, wanted = Settled(), Wanted(workspace)
     ended: list[tuple[Key, tuple[str, ...]]] = []
     for key, entry in wanted.state.releases.items():
         composition = wanted.state.compositions.get(entry.record.composition)
@@ -78,80 +78,82 @@ def settle(ledger: Ledger, registrar: Registrar) -> Settled:
             continue
         by, kept = wanted.by(composition, key), wanted.recorded.get(key, KeptOut())
         if new := sorted(set(by) - kept.holds):
-            _stop(ledger, registrar, entry.record, new, settled)
+            _stop(workspace, registrar, entry.record, new, settled)
         if kept.holds - set(by):
             ended.append((key, by))
     if ended:
         try:
-            with turn(ledger, then="repeat this command, or `disgorge release serve-again`"):
+            with turn(workspace, then="repeat this command, or `disgorge release serve-again`"):
                 for key, by in ended:
-                    _serve_again(ledger, registrar, key, by, settled)
+                    _serve_again(workspace, registrar, key, by, settled)
         except WorkspaceBusy as busy:
             names = ", ".join(f"{name}@{alias}" for (name, alias), _ in ended)
             settled.words.append(f"{names}: not served again yet, {busy}")
     return settled
 
 
-def _stop(ledger: Ledger, registrar: Registrar, release: Release, by: Sequence[str], settled: Settled) -> None:
+def _stop(workspace: Workspace, registrar: Registrar, release: Release, by: Sequence[str], settled: Settled) -> None:
     name, alias = release.name, release.alias
     registrar.contain(name, alias)
     others = registrar.stop(release.composition)
     body = {"name": name, "alias": alias, "hold": True} | ({"aliases": list(others)} if others else {})
-    ledger.append_all([("release-contained", {**body, "request": request}) for request in by])
+    workspace.ledger.append_all([("release-contained", {**body, "request": request}) for request in by])
     settled.stopped.append(f"{name}@{alias}")
     settled.words += [
         f"MLflow's alias {other} served it as well and was taken away; it is not set again when the hold ends"
         for other in others
     ]
-    settled.words += [*served_besides(ledger, name, alias), *unexplained_besides(ledger)]
+    settled.words += [*served_besides(workspace, name, alias), *unexplained_besides(workspace)]
 
 
-def _serve_again(ledger: Ledger, registrar: Registrar, key: Key, by: tuple[str, ...], settled: Settled) -> None:
+def _serve_again(workspace: Workspace, registrar: Registrar, key: Key, by: tuple[str, ...], settled: Settled) -> None:
     """Serve a release as it is recorded, unless something else keeps it out of service: then say what."""
-    facts = list(ledger.facts())
+    facts = list(workspace.ledger.facts())
     state, kept = state_of(facts), kept_out(facts).get(key, KeptOut())
     entry, label = state.releases[key], "@".join(key)
     if not entry.live or not kept.holds:
         return
     composition = state.compositions[entry.record.composition]
-    cases = docket(ledger)
+    cases = docket(workspace)
     if by:
         why = stopped_words(by)
     elif under_way := sorted(each for each in kept.removals if each in cases and not cases[each].closed):
         why = f"request {' and '.join(under_way)} contains it"
     else:
-        why = unfit(ledger, entry.record.name, composition)
+        why = unfit(workspace, entry.record.name, composition)
     if why:
         settled.words.append(f"{label} stays out of service: {why}")
         return
     registrar.adopt(*key, composition)
-    ledger.append("release", {"name": key[0], "alias": key[1], "composition": composition.digest})
+    workspace.ledger.append("release", {"name": key[0], "alias": key[1], "composition": composition.digest})
     settled.served.append(label)
     settled.words += [
         f"MLflow's alias {alias} was taken away with {label} and is not set again; set it if it is needed"
-        for alias in _aliases_taken(ledger, key, entry.seq)
+        for alias in _aliases_taken(workspace, key, entry.seq)
     ]
 
 
-def unfit(ledger: Ledger, name: str, composition: Composition) -> str:
+def unfit(workspace: Workspace, name: str, composition: Composition) -> str:
     """Say why a composition may not be served again, or nothing: data withdrawn since, parts retired or damaged."""
     try:
-        refuse_what_went_since(ledger, name, composition)
+        refuse_what_went_since(workspace, name, composition)
         for member in composition.members:
-            ledger.objects.get(member.component)
+            workspace.objects.get(member.component)
     except (DisgorgeError, LineageError) as problem:
         return str(problem)
     return ""
 
 
-def release_it(ledger: Ledger, registrar: Registrar, key: Key, composition: Composition) -> tuple[Facts, list[str]]:
+def release_it(
+    workspace: Workspace, registrar: Registrar, key: Key, composition: Composition
+) -> tuple[Facts, list[str]]:
     """Serve a new composition under a name and alias, or only register it where a hold wants it out of service.
 
     Returns the facts to append, and in words that it is not served.
     """
     name, alias = key
     released: Facts = [("release", {"name": name, "alias": alias, "composition": composition.digest})]
-    by = Wanted(ledger).by(composition, key)
+    by = Wanted(workspace).by(composition, key)
     if not by:
         registrar.adopt(name, alias, composition)
         return released, []
@@ -164,20 +166,20 @@ def release_it(ledger: Ledger, registrar: Registrar, key: Key, composition: Comp
     return [*released, *stops], [words]
 
 
-def _aliases_taken(ledger: Ledger, key: Key, since: int) -> list[str]:
+def _aliases_taken(workspace: Workspace, key: Key, since: int) -> list[str]:
     """Return the MLflow aliases that people had set and that were taken away since a release was made."""
     taken = [
         alias
-        for fact in ledger.facts("release-contained")
+        for fact in workspace.ledger.facts("release-contained")
         if (fact.body["name"], fact.body["alias"]) == key and fact.seq > since
         for alias in fact.body.get("aliases", ())
     ]
     return list(dict.fromkeys(taken))
 
 
-def _shards_with(ledger: Ledger, state: State, items: Collection[str]) -> Iterator[str]:
+def _shards_with(workspace: Workspace, state: State, items: Collection[str]) -> Iterator[str]:
     """Yield the shards, withdrawn ones too, that have one of these items and whose manifest is here."""
     for digest in {digest for _, digest in state.shards}:
-        if ledger.manifest_path(digest).is_file():
-            if any(row.digest in items for row in shard_rows(ledger, digest)):
+        if workspace.manifest_path(digest).is_file():
+            if any(row.digest in items for row in shard_rows(workspace, digest)):
                 yield digest

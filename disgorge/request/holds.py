@@ -25,7 +25,7 @@ from disgorge.request.particulars import HIDDEN, is_erased, private_file, select
 from lineage.errors import LineageError
 from lineage.private_files import HeldItems, read_private
 from lineage.records import Selector, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.judging import held
 from policies.taxonomy import Outcome
 
@@ -82,43 +82,45 @@ def terms_on_all(case: Case) -> Iterator[HoldTerms]:
         yield HoldTerms(f"{DECIDED} as {decision.category}")
 
 
-def reach_of(ledger: Ledger, cases: Mapping[str, Case], hold: Hold) -> tuple[Reach, ...]:
+def reach_of(workspace: Workspace, cases: Mapping[str, Case], hold: Hold) -> tuple[Reach, ...]:
     """Return what a hold covers; several where it covers what another request holds."""
     case = cases[hold.request]
     if hold.terms.held_by is not None:
         other = cases.get(hold.terms.held_by)
         found = [each for each in open_holds(other) if each.terms.held_by is None] if other is not None else []
-        return tuple(reach for each in found for reach in reach_of(ledger, cases, each))
+        return tuple(reach for each in found for reach in reach_of(workspace, cases, each))
     recorded = hold.terms.selectors or case.request.selectors
     try:
         if hold.terms.selectors:
-            return (Reach(_named_selectors(ledger, hold)),)
-        return (Reach(selectors_of(ledger, case.request), frozenset(included_items(ledger, case))),)
+            return (Reach(_named_selectors(workspace, hold)),)
+        return (Reach(selectors_of(workspace, case.request), frozenset(included_items(workspace, case))),)
     except (DisgorgeError, LineageError) as problem:
         left = tuple(selector for selector in recorded if selector.field not in HIDDEN)
-        erased = not hold.terms.selectors and is_erased(ledger, case.request)
+        erased = not hold.terms.selectors and is_erased(workspace, case.request)
         why = "its private file was erased" if erased else str(problem).partition(",")[0]
         return (Reach(None if case.included else left or None, unknown=why),)
 
 
-def _named_selectors(ledger: Ledger, hold: Hold) -> tuple[Selector, ...]:
+def _named_selectors(workspace: Workspace, hold: Hold) -> tuple[Selector, ...]:
     """Return the selectors of a hold on some items, hidden values read from the private file."""
     marked = hold.terms.selectors
     if not any(selector.field in HIDDEN for selector in marked):
         return marked
-    path = hold_file(ledger, hold.request)
+    path = hold_file(workspace, hold.request)
     values = read_private(path, HeldItems).selectors
-    if any(s.field in HIDDEN and (s.value not in values or ledger.keyed(values[s.value]) != s.value) for s in marked):
+    if any(
+        s.field in HIDDEN and (s.value not in values or workspace.keyed(values[s.value]) != s.value) for s in marked
+    ):
         raise DisgorgeError(f"{path}: does not hold what was held, restore it from a backup of the private folder")
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in marked)
 
 
-def hold_file(ledger: Ledger, request: str) -> Path:
+def hold_file(workspace: Workspace, request: str) -> Path:
     """Return where the hidden selectors of a request's holds on items lie."""
-    return private_file(ledger, "holds", request)
+    return private_file(workspace, "holds", request)
 
 
-def forget_hidden(ledger: Ledger, case: Case, *, over: bool) -> None:
+def forget_hidden(workspace: Workspace, case: Case, *, over: bool) -> None:
     """Delete what says in private which items a request's holds cover, as far as no open hold needs it.
 
     ``over`` says that the request is, so that near-duplicates that were added to it are needed for its holds only. The
@@ -126,9 +128,9 @@ def forget_hidden(ledger: Ledger, case: Case, *, over: bool) -> None:
     """
     holds = open_holds(case)
     if not any(selector.field in HIDDEN for hold in holds for selector in hold.terms.selectors):
-        hold_file(ledger, case.request.id).unlink(missing_ok=True)
+        hold_file(workspace, case.request.id).unlink(missing_ok=True)
     if over and all(hold.terms.is_partial for hold in holds):
-        forget_included(ledger, case)
+        forget_included(workspace, case)
 
 
 def with_cuts(selectors: Sequence[Selector], shards: Collection[Shard]) -> tuple[Selector, ...]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from disgorge.request.case import docket
 from lineage.ledger.chain import Fact
-from lineage.losses import Loss
-from lineage.workspace import Ledger
+from lineage.ledger.losses import Loss
+from lineage.workspace import Workspace
 
 NOT_KNOWN = (
     "not known any more: which requests, holds, decisions, approvals, shards, trainings, releases, steps of removals "
@@ -32,10 +32,10 @@ class Accepted:
     """State by request."""
 
 
-def accept_loss(ledger: Ledger) -> Accepted:
-    """Record that the last facts are lost, and return what that means. Errors as of :meth:`Ledger.accept_loss`."""
-    loss, aside = ledger.accept_loss(_whole_steps)
-    return Accepted(loss, aside, {name: case.state for name, case in docket(ledger).items() if not case.closed})
+def accept_loss(workspace: Workspace) -> Accepted:
+    """Record that the last facts are lost, and return what that means. Errors as of :meth:`Workspace.accept_loss`."""
+    loss, aside = workspace.ledger.accept_loss(_whole_steps)
+    return Accepted(loss, aside, {name: case.state for name, case in docket(workspace).items() if not case.closed})
 
 
 def _whole_steps(facts: Sequence[Fact]) -> int:

@@ -20,11 +20,11 @@ from disgorge.request.particulars import selectors_of
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Json
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 def note_overlaps(
-    ledger: Ledger, case: Case, selected: Mapping[str, Collection[str]], *, together: Collection[str] = ()
+    workspace: Workspace, case: Case, selected: Mapping[str, Collection[str]], *, together: Collection[str] = ()
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Keep what this withdrawal takes of other open requests' items, and yield a fact for each of them.
 
@@ -32,14 +32,14 @@ def note_overlaps(
     it twice is doing it once.
     """
     asked = {case.request.id, *together}
-    others = [each for each in docket(ledger).values() if not each.closed and each.request.id not in asked]
+    others = [each for each in docket(workspace).values() if not each.closed and each.request.id not in asked]
     if not others:
         return
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         for other in others:
             try:
-                theirs = catalog.selected(selectors_of(ledger, other.request), also=included_items(ledger, other))
-                fact = _noted(ledger, case, other, selected, frozenset[str]().union(*theirs.values()))
+                theirs = catalog.selected(selectors_of(workspace, other.request), also=included_items(workspace, other))
+                fact = _noted(workspace, case, other, selected, frozenset[str]().union(*theirs.values()))
             except (DisgorgeError, LineageError):
                 continue  # nobody can say what it selects; that must not stop this removal
             if fact is not None:
@@ -47,13 +47,16 @@ def note_overlaps(
 
 
 def _noted(
-    ledger: Ledger, case: Case, other: Case, selected: Mapping[str, Collection[str]], theirs: frozenset[str]
+    workspace: Workspace, case: Case, other: Case, selected: Mapping[str, Collection[str]], theirs: frozenset[str]
 ) -> dict[str, Json] | None:
     shared = {shard: theirs.intersection(items) for shard, items in selected.items()}
     items = frozenset[str]().union(*shared.values())
     if not items:
         return None
-    listed, likenesses = overlap_list(ledger, other.request.id, case.request.id), recorded_likenesses(ledger, shared)
+    listed, likenesses = (
+        overlap_list(workspace, other.request.id, case.request.id),
+        recorded_likenesses(workspace, shared),
+    )
     all_items = items
     if any(each["by_request"] == case.request.id for each in other.overlaps):  # by an earlier plan of the same request
         all_items, likenesses = items | listed.items, listed.likenesses | likenesses
@@ -69,14 +72,14 @@ def _noted(
     return fact
 
 
-def lists_shared(ledger: Ledger, case: Case) -> Iterator[ForgetList]:
+def lists_shared(workspace: Workspace, case: Case) -> Iterator[ForgetList]:
     """Yield the lists of items that a request withdrew and other open requests select as well."""
-    for other in docket(ledger).values():
+    for other in docket(workspace).values():
         if not other.closed and any(each["by_request"] == case.request.id for each in other.overlaps):
-            yield overlap_list(ledger, other.request.id, case.request.id)
+            yield overlap_list(workspace, other.request.id, case.request.id)
 
 
-def forget_overlaps(ledger: Ledger, case: Case) -> None:
+def forget_overlaps(workspace: Workspace, case: Case) -> None:
     """Delete the lists of what others took of a request that is over. The caller holds the turn."""
     for by_request in {str(each["by_request"]) for each in case.overlaps}:
-        overlap_list(ledger, case.request.id, by_request).erase()
+        overlap_list(workspace, case.request.id, by_request).erase()

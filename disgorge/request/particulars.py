@@ -22,7 +22,7 @@ from lineage.ledger.journal import acquire_in_turn
 from lineage.private_files import AskedFor, read_private
 from lineage.records import Selector
 from lineage.storage.objects import remove_asides, write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
 HIDDEN = ("item", "key")
@@ -34,10 +34,10 @@ _PATIENCE = 60.0
 
 
 @contextmanager
-def filing(ledger: Ledger) -> Iterator[None]:
+def filing(workspace: Workspace) -> Iterator[None]:
     """Let one at a time file or erase: an id that was free stays free, and what lies half-written is nobody's."""
     try:
-        acquire_in_turn(lock := FileLock(ledger.home / "filing.lock"), _PATIENCE)
+        acquire_in_turn(lock := FileLock(workspace.home / "filing.lock"), _PATIENCE)
     except Timeout as error:
         raise WorkspaceBusy("others are filing requests in this workspace; do it again in a moment") from error
     try:
@@ -46,24 +46,24 @@ def filing(ledger: Ledger) -> Iterator[None]:
         lock.release()
 
 
-def marked(ledger: Ledger, selectors: Sequence[Selector]) -> tuple[Selector, ...]:
+def marked(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[Selector, ...]:
     """Return selectors as the ledger keeps them: hidden values by their keyed marks."""
-    return tuple(Selector(s.field, ledger.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
+    return tuple(Selector(s.field, workspace.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
 
 
-def kept_private(ledger: Ledger, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
+def kept_private(workspace: Workspace, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
     """Put particulars and hidden selectors into the private file, and return the request with what refers to it.
 
     The caller holds :func:`filing`.
     """
-    hidden = {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    hidden = {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
-    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
-    return replace(request, selectors=marked(ledger, request.selectors), particulars=kept)
+    kept = _keep_private(workspace, request.id, {**particulars, "selectors": hidden})
+    return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
 
 
-def kept_private_anew(ledger: Ledger, request: RemovalRequest) -> RemovalRequest:
+def kept_private_anew(workspace: Workspace, request: RemovalRequest) -> RemovalRequest:
     """Return an amended request with its selectors marked, hidden ones put beside what its private file holds.
 
     The selectors of before stay in the file, so that what was asked first can be read as long as the file is there.
@@ -71,16 +71,16 @@ def kept_private_anew(ledger: Ledger, request: RemovalRequest) -> RemovalRequest
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request
-    path = _private_file(ledger, request.id)
+    path = _private_file(workspace, request.id)
     before = read_private(path, AskedFor).selectors if path.exists() else {}
     beside = json.loads(path.read_bytes()) if path.exists() else {}
-    hidden = before | {ledger.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    hidden = before | {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     particulars = {name: value for name, value in beside.items() if name not in ("salt", "request", "selectors")}
-    kept = _keep_private(ledger, request.id, {**particulars, "selectors": hidden})
-    return replace(request, selectors=marked(ledger, request.selectors), particulars=kept)
+    kept = _keep_private(workspace, request.id, {**particulars, "selectors": hidden})
+    return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
 
 
-def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...]:
+def selectors_of(workspace: Workspace, request: RemovalRequest) -> tuple[Selector, ...]:
     """Return a request's selectors as the catalog takes them, hidden values read from the private file.
 
     Raises :class:`DisgorgeError` if that file was erased, for then nobody can say any more what was asked for, if it is
@@ -88,31 +88,31 @@ def selectors_of(ledger: Ledger, request: RemovalRequest) -> tuple[Selector, ...
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request.selectors
-    path = _private_file(ledger, request.id)
-    if is_erased(ledger, request):
+    path = _private_file(workspace, request.id)
+    if is_erased(workspace, request):
         raise DisgorgeError(
             f"the private file of request {request.id} was erased, and with it which items were meant; close it with "
             f"`disgorge request deny {request.id} --reason other`, and file it again"
         )
     values = read_private(path, AskedFor).selectors
     hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]
-    if any(mark not in values or ledger.keyed(values[mark]) != mark for mark in hidden):
+    if any(mark not in values or workspace.keyed(values[mark]) != mark for mark in hidden):
         raise DisgorgeError(
             f"{path}: is not the private file of request {request.id}; restore it from a backup of the private folder"
         )
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
 
 
-def is_erased(ledger: Ledger, request: RemovalRequest) -> bool:
+def is_erased(workspace: Workspace, request: RemovalRequest) -> bool:
     """Whether a request's hidden selectors are gone with its private file."""
     hidden = any(selector.field in HIDDEN for selector in request.selectors)
-    return hidden and not _private_file(ledger, request.id).exists()
+    return hidden and not _private_file(workspace, request.id).exists()
 
 
-def erase_particulars(ledger: Ledger, request_id: str) -> bool:
+def erase_particulars(workspace: Workspace, request_id: str) -> bool:
     """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
-    path = _private_file(ledger, request_id)
-    with filing(ledger):
+    path = _private_file(workspace, request_id)
+    with filing(workspace):
         remove_asides(path.parent)
         if not path.exists():
             return False
@@ -120,19 +120,19 @@ def erase_particulars(ledger: Ledger, request_id: str) -> bool:
     return True
 
 
-def private_file(ledger: Ledger, folder: str, request_id: str) -> Path:
+def private_file(workspace: Workspace, folder: str, request_id: str) -> Path:
     """Return where something private about a request lies, in a folder of ``private``; the name says no id."""
-    return ledger.home / "private" / folder / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
+    return workspace.home / "private" / folder / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
 
 
-def _private_file(ledger: Ledger, request_id: str) -> Path:
-    return private_file(ledger, "requests", request_id)
+def _private_file(workspace: Workspace, request_id: str) -> Path:
+    return private_file(workspace, "requests", request_id)
 
 
-def _keep_private(ledger: Ledger, request_id: str, particulars: Mapping[str, Any]) -> str:
+def _keep_private(workspace: Workspace, request_id: str, particulars: Mapping[str, Any]) -> str:
     salt = secrets.token_hex(16)
     body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
-    path = _private_file(ledger, request_id)
+    path = _private_file(workspace, request_id)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     remove_asides(path.parent)
     write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left

@@ -36,7 +36,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Impact, Selector, canonical, plain
 from lineage.shards.cut import refuse_lost_rows
 from lineage.shards.files import check_manifests
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision
 from policies.errors import BadRequest
 from policies.judging.held import PACK as HOUSE
@@ -48,7 +48,7 @@ from policies.taxonomy import Defect, Outcome
 
 
 def file_request(
-    ledger: Ledger,
+    workspace: Workspace,
     *,
     standing: Standing,
     ground: Defect,
@@ -71,9 +71,9 @@ def file_request(
     Raises :class:`~policies.errors.BadRequest` for a request that selects nothing, and for a fact or a regime that no
     pack knows, and :class:`DisgorgeError` for an id that is taken; nothing is written then.
     """
-    today = ledger.today()
+    today = workspace.today()
     received = received or today
-    require_arrived(ledger, received)
+    require_arrived(workspace, received)
     request = RemovalRequest(
         id=request_id or f"R-{today:%Y%m%d}-{secrets.token_hex(3)}",
         standing=standing,
@@ -86,21 +86,21 @@ def file_request(
         facts=dict(facts or {}),
     )
     request = understood(request, packs)
-    with filing(ledger):
-        if any(fact.body["request"]["id"] == request.id for fact in ledger.facts("request")):
+    with filing(workspace):
+        if any(fact.body["request"]["id"] == request.id for fact in workspace.ledger.facts("request")):
             raise DisgorgeError(
                 f"request {request.id} exists, and its id stays taken however it ended; correct it with `disgorge "
                 f"request amend {request.id}` while it is open, or leave the id out to get a new one"
             )
-        request = kept_private(ledger, request, particulars or {})
-        ledger.append("request", {"request": plain(request)})
+        request = kept_private(workspace, request, particulars or {})
+        workspace.ledger.append("request", {"request": plain(request)})
     return request
 
 
-def require_arrived(ledger: Ledger, received: dt.date) -> None:
+def require_arrived(workspace: Workspace, received: dt.date) -> None:
     """Raise :class:`DisgorgeError` for a day of receipt that is still to come everywhere on earth."""
-    if received > ledger.latest_today():
-        raise DisgorgeError(f"received {received} lies after today, {ledger.today()}; give the day it arrived")
+    if received > workspace.latest_today():
+        raise DisgorgeError(f"received {received} lies after today, {workspace.today()}; give the day it arrived")
 
 
 def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> RemovalRequest:
@@ -115,41 +115,41 @@ def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> Removal
     return replace(request, regime=first, facts=facts | ({"also_under": ", ".join(others)} if others else {}))
 
 
-def impact_of(ledger: Ledger, request: RemovalRequest, *, whole: bool = False, licenses: bool = False) -> Impact:
+def impact_of(workspace: Workspace, request: RemovalRequest, *, whole: bool = False, licenses: bool = False) -> Impact:
     """Return what a request touches now, and what is left of what its executions so far were about. Read-only.
 
     Items that the request's own holds cover are left out, unless it is asked of the ``whole``; ``licenses`` adds those
     of the items themselves, for a decision. Raises ``DigestMismatch`` if a manifest it rests on was edited.
     """
-    case = docket(ledger).get(request.id)
+    case = docket(workspace).get(request.id)
     withdrawn = case.withdrawn if case else ()
-    also = included_items(ledger, case) if case else ()
-    with Catalog.anew(ledger) as catalog:
-        check_manifests(ledger, catalog.shards())
-        selectors = selectors_of(ledger, request)
+    also = included_items(workspace, case) if case else ()
+    with Catalog.anew(workspace) as catalog:
+        check_manifests(workspace, catalog.shards())
+        selectors = selectors_of(workspace, request)
         spare: frozenset[str] = frozenset()
         if case is not None and case.item_holds and not whole:
             selected = catalog.selected(selectors, also=also)
-            spare = held_out(ledger, case, frozenset[str]().union(*selected.values()))
+            spare = held_out(workspace, case, frozenset[str]().union(*selected.values()))
         impact = catalog.impact(selectors, withdrawn=withdrawn, also=also, spare=spare)
         return replace(impact, licenses=catalog.licenses(selectors, also=also)) if licenses else impact
 
 
-def impact_of_all(ledger: Ledger, cases: Sequence[Case]) -> Impact:
+def impact_of_all(workspace: Workspace, cases: Sequence[Case]) -> Impact:
     """Return what several requests touch together; errors as of :func:`impact_of`."""
     first, *others = cases
     if not others:
-        return impact_of(ledger, first.request)
-    items = items_of_all(ledger, cases)
+        return impact_of(workspace, first.request)
+    items = items_of_all(workspace, cases)
     withdrawn = {shard for case in cases for shard in case.withdrawn}
-    with Catalog.anew(ledger) as catalog:
-        check_manifests(ledger, catalog.shards())
-        selectors = selectors_of(ledger, first.request)
+    with Catalog.anew(workspace) as catalog:
+        check_manifests(workspace, catalog.shards())
+        selectors = selectors_of(workspace, first.request)
         kept = frozenset[str]().union(*catalog.selected(selectors).values()) - items
         return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=kept)
 
 
-def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> Decision:
+def decide_request(workspace: Workspace, request_id: str, packs: Sequence[Pack]) -> Decision:
     """Decide a request by the packs and record the decision with its reasons.
 
     While another request's open hold covers some of the items it would remove, it is on hold, and a reason names that
@@ -159,26 +159,26 @@ def decide_request(ledger: Ledger, request_id: str, packs: Sequence[Pack]) -> De
     """
     from policies.packs.load import decide
 
-    case = open_case(ledger, request_id)
+    case = open_case(workspace, request_id)
     if case.withdrawn and not case.new_events:
         raise DisgorgeError(
             f"request {request_id} is being carried out by the decision there is; put it on hold if it must stop"
         )
     _require_holding_packs(case, packs)
-    impact = impact_of(ledger, case.request, whole=True, licenses=True)
+    impact = impact_of(workspace, case.request, whole=True, licenses=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
         impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
-        impact = impact_as_planned(ledger, begun_plan(ledger, list(case.steps)[-1]), of=request_id)
-    today = ledger.today()
-    found = all_overlaps(ledger, case)
-    decision = decide(case.judged, impact, packs, today=today, latest=ledger.latest_today())
+        impact = impact_as_planned(workspace, begun_plan(workspace, list(case.steps)[-1]), of=request_id)
+    today = workspace.today()
+    found = all_overlaps(workspace, case)
+    decision = decide(case.judged, impact, packs, today=today, latest=workspace.latest_today())
     decision = put_on_hold(decision, [each.words for each in found], today=today)
-    if (standing := _standing(ledger, case, decision)) is not None:
-        ledger.append("decision-confirmed", _confirmation(ledger, standing, decision))
+    if (standing := _standing(workspace, case, decision)) is not None:
+        workspace.ledger.append("decision-confirmed", _confirmation(workspace, standing, decision))
         return standing
     facts = [("decision", {"request": request_id, "decision": plain(decision)})]
-    ledger.append_all([*facts, *_extended_still(case, decision, packs)])
+    workspace.ledger.append_all([*facts, *_extended_still(case, decision, packs)])
     return decision
 
 
@@ -196,7 +196,7 @@ def _require_holding_packs(case: Case, packs: Sequence[Pack]) -> None:
         )
 
 
-def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+def _standing(workspace: Workspace, case: Case, decision: Decision) -> Decision | None:
     """Return the earlier decision that stands after one made again; None if the new one counts.
 
     That is the one that holds where the packs say the same again, after an event or after a person decided. It is also
@@ -208,31 +208,31 @@ def _standing(ledger: Ledger, case: Case, decision: Decision) -> Decision | None
         return None
     if case.by_packs is not None and decision.says_the_same(case.by_packs):
         return case.decision
-    return begun_by(ledger, case, decision)
+    return begun_by(workspace, case, decision)
 
 
-def begun_by(ledger: Ledger, case: Case, decision: Decision) -> Decision | None:
+def begun_by(workspace: Workspace, case: Case, decision: Decision) -> Decision | None:
     """Return the decision by which an execution was begun, if another asks for the same removal; None if none was."""
     if not case.withdrawn or decision.outcome is not Outcome.GRANTED or decision.owed is None:
         return None
-    plan = begun_plan(ledger, list(case.steps)[-1]).seen_by(case.request.id)
+    plan = begun_plan(workspace, list(case.steps)[-1]).seen_by(case.request.id)
     begun = next((made for made in case.decisions if made.digest == plan.decision), None)
     same = begun is not None and begun.owed is not None and begun.owed.removes_the_same(decision.owed)
     return begun if same else None
 
 
-def _confirmation(ledger: Ledger, standing: Decision, decision: Decision) -> dict[str, Any]:
+def _confirmation(workspace: Workspace, standing: Decision, decision: Decision) -> dict[str, Any]:
     before, now = (each.owed.deadline if each.owed else None for each in (standing, decision))
-    body = {"request": decision.request, "decision": standing.digest, "decided": ledger.today().isoformat()}
+    body = {"request": decision.request, "decision": standing.digest, "decided": workspace.today().isoformat()}
     return body | ({"deadline": now.isoformat()} if now is not None and now != before else {})
 
 
-def record_decision(ledger: Ledger, case: Case, decision: Decision) -> Decision:
+def record_decision(workspace: Workspace, case: Case, decision: Decision) -> Decision:
     """Record what a person decided; return the decision that holds then, as of :func:`begun_by` perhaps an earlier."""
-    if (begun := begun_by(ledger, case, decision)) is not None:
-        ledger.append("decision-confirmed", _confirmation(ledger, begun, decision))
+    if (begun := begun_by(workspace, case, decision)) is not None:
+        workspace.ledger.append("decision-confirmed", _confirmation(workspace, begun, decision))
         return begun
-    ledger.append("decision", {"request": decision.request, "decision": plain(decision)})
+    workspace.ledger.append("decision", {"request": decision.request, "decision": plain(decision)})
     return decision
 
 
@@ -252,7 +252,7 @@ def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> It
 
 
 def plan_request(
-    ledger: Ledger,
+    workspace: Workspace,
     request_id: str,
     *,
     withdraw: Collection[str] = (),
@@ -261,11 +261,13 @@ def plan_request(
 ) -> Plan:
     """Plan one granted request; see :func:`plan_requests`."""
     asked = [request_id]
-    return plan_requests(ledger, asked, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched)
+    return plan_requests(
+        workspace, asked, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched
+    )
 
 
 def plan_requests(
-    ledger: Ledger,
+    workspace: Workspace,
     request_ids: Sequence[str],
     *,
     withdraw: Collection[str] = (),
@@ -280,23 +282,23 @@ def plan_requests(
     without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. Raises :class:`DisgorgeError`, and writes
     nothing, where one of the requests cannot be planned, or not with the others.
     """
-    cases, decisions = _plannable(ledger, request_ids)
+    cases, decisions = _plannable(workspace, request_ids)
     case, named = as_one(cases), " ".join(request_ids)
     owed = owed_together(decisions)
     for each in cases:
-        require_all_unheld(ledger, each, before="it is planned")
-    impact = impact_of_all(ledger, cases)
-    _require_work(ledger, cases, decisions, impact, anyway=bool(withdraw) or retrain_untouched)
-    with Catalog.of(ledger) as catalog:
+        require_all_unheld(workspace, each, before="it is planned")
+    impact = impact_of_all(workspace, cases)
+    _require_work(workspace, cases, decisions, impact, anyway=bool(withdraw) or retrain_untouched)
+    with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         components = {component.digest: component for component in catalog.components(live=False)}
         references = _references_of(catalog, impact)
         elsewhere = _members_of_others(catalog, impact)
     for change in impact.shards:
-        refuse_lost_rows(ledger, change)
-    _require_all_judged(ledger, cases, impact)
-    unfinished = tuple(begun_plan(ledger, digest) for digest in case.steps)
-    together = _shares(ledger, cases, decisions)
+        refuse_lost_rows(workspace, change)
+    _require_all_judged(workspace, cases, impact)
+    unfinished = tuple(begun_plan(workspace, digest) for digest in case.steps)
+    together = _shares(workspace, cases, decisions)
 
     def planned(again: Again) -> Plan:
         return make_plan(
@@ -306,9 +308,9 @@ def plan_requests(
         )  # fmt: skip
 
     plan = planned({})
-    left_alone = unrepeatable(ledger, plan, case, strictly=retrain_untouched)
+    left_alone = unrepeatable(workspace, plan, case, strictly=retrain_untouched)
     if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
-        _require_news(ledger, case, impact)
+        _require_news(workspace, case, impact)
     if left_alone:
         if not retrain_untouched:
             raise refusal(named, left_alone)
@@ -319,32 +321,32 @@ def plan_requests(
             }
             for release, parts in left_alone.items()
         })  # fmt: skip
-    left_out = together[0].left_out if together else _left_out(ledger, case)
-    plan = replace(plan, expected=expected(ledger, plan, case, references=REFERENCES), left_out=left_out)
-    ledger.objects.put(canonical(plan))
-    kept = ledger.objects.put(canonical(impact))
+    left_out = together[0].left_out if together else _left_out(workspace, case)
+    plan = replace(plan, expected=expected(workspace, plan, case, references=REFERENCES), left_out=left_out)
+    workspace.objects.put(canonical(plan))
+    kept = workspace.objects.put(canonical(impact))
     body = {"request": plan.request, "plan": plan.digest, "impact": kept}
-    ledger.append("plan", body | (_of_each(ledger, cases) if together else {}))
+    workspace.ledger.append("plan", body | (_of_each(workspace, cases) if together else {}))
     return plan
 
 
-def _of_each(ledger: Ledger, cases: Sequence[Case]) -> dict[str, Any]:
+def _of_each(workspace: Workspace, cases: Sequence[Case]) -> dict[str, Any]:
     """Return what the fact of a joint plan says of its requests: who the others are, and what each touches by itself.
 
     The latter is what a request is judged by when it is decided again while the plan is carried out.
     """
-    own = {case.request.id: ledger.objects.put(canonical(impact_of(ledger, case.request))) for case in cases}
+    own = {case.request.id: workspace.objects.put(canonical(impact_of(workspace, case.request))) for case in cases}
     return {"with": [case.request.id for case in cases[1:]], "own": own}
 
 
-def _plannable(ledger: Ledger, request_ids: Sequence[str]) -> tuple[tuple[Case, ...], tuple[Decision, ...]]:
+def _plannable(workspace: Workspace, request_ids: Sequence[str]) -> tuple[tuple[Case, ...], tuple[Decision, ...]]:
     """Return the cases of these requests and the decisions that grant them; :class:`DisgorgeError` for any other."""
     twice = next((name for name in request_ids if request_ids.count(name) > 1), None)
     if twice is not None:
         raise DisgorgeError(f"request {twice} is named twice; name every request once")
-    cases = tuple(open_case(ledger, name) for name in request_ids)
+    cases = tuple(open_case(workspace, name) for name in request_ids)
     decisions = tuple(_granted(case) for case in cases)
-    require_begun_together(ledger, cases)
+    require_begun_together(workspace, cases)
     return cases, decisions
 
 
@@ -370,34 +372,34 @@ def _granted(case: Case) -> Decision:
 
 
 def _require_work(
-    ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision], impact: Impact, *, anyway: bool
+    workspace: Workspace, cases: Sequence[Case], decisions: Sequence[Decision], impact: Impact, *, anyway: bool
 ) -> None:
     """Raise :class:`DisgorgeError` unless each request has something to be removed that no plan of it was begun for.
 
     ``anyway`` lets plans pass that were begun for all of it.
     """
     for case in cases:
-        _refuse_rest_gone(ledger, case, impact.items if len(cases) == 1 else len(items_of_all(ledger, [case])))
+        _refuse_rest_gone(workspace, case, impact.items if len(cases) == 1 else len(items_of_all(workspace, [case])))
     begun = any(case.withdrawn for case in cases)
-    if begun and not anyway and not _planned_otherwise(ledger, cases, decisions):
-        _require_news(ledger, as_one(cases), impact)
-    _refuse_no_match(ledger, cases, impact)
+    if begun and not anyway and not _planned_otherwise(workspace, cases, decisions):
+        _require_news(workspace, as_one(cases), impact)
+    _refuse_no_match(workspace, cases, impact)
 
 
-def _planned_otherwise(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]) -> bool:
+def _planned_otherwise(workspace: Workspace, cases: Sequence[Case], decisions: Sequence[Decision]) -> bool:
     """Whether the last plan of one of these requests was made for another decision, or with other requests."""
     names = {case.request.id for case in cases}
     return any(
         plan.decision != decision.digest or set(plan.requests) != names
         for case, decision in zip(cases, decisions, strict=True)
-        if case.plan is not None and (plan := plan_of(ledger, case))
+        if case.plan is not None and (plan := plan_of(workspace, case))
     )
 
 
-def _refuse_rest_gone(ledger: Ledger, case: Case, items: int) -> None:
+def _refuse_rest_gone(workspace: Workspace, case: Case, items: int) -> None:
     """Raise :class:`DisgorgeError` for a request that is done but for what was held, and of which nothing is left."""
     if case.partly_done and not items:
-        _refuse_all_held(ledger, case)
+        _refuse_all_held(workspace, case)
         if by := case.covered_by:
             raise DisgorgeError(
                 f"{by} removed what was left of request {case.request.id}: close it with `disgorge request close "
@@ -405,14 +407,14 @@ def _refuse_rest_gone(ledger: Ledger, case: Case, items: int) -> None:
             )
 
 
-def _refuse_no_match(ledger: Ledger, cases: Sequence[Case], impact: Impact) -> None:
+def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact) -> None:
     """Raise :class:`DisgorgeError` for a request that matches nothing any more, alone or among others."""
     for case in cases:
         if len(cases) == 1 and (impact.shards or impact.affected or impact.releases):
             continue
-        if len(cases) > 1 and (case.withdrawn or items_of_all(ledger, [case])):
+        if len(cases) > 1 and (case.withdrawn or items_of_all(workspace, [case])):
             continue
-        _refuse_all_held(ledger, case)
+        _refuse_all_held(workspace, case)
         name = case.request.id
         what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
         if not case.withdrawn and (by := case.covered_by):
@@ -423,14 +425,14 @@ def _refuse_no_match(ledger: Ledger, cases: Sequence[Case], impact: Impact) -> N
         raise DisgorgeError(f"requests {names} match nothing any more; go on with `disgorge request resume`")
 
 
-def _require_all_judged(ledger: Ledger, cases: Sequence[Case], impact: Impact) -> None:
+def _require_all_judged(workspace: Workspace, cases: Sequence[Case], impact: Impact) -> None:
     """Raise :class:`DisgorgeError` for near-duplicates that nobody has looked at and none of the requests removes."""
-    going = items_of_all(ledger, cases) if len(cases) > 1 else frozenset[str]()
+    going = items_of_all(workspace, cases) if len(cases) > 1 else frozenset[str]()
     for case in cases:
-        require_judged(near_now(ledger, case, [change.before for change in impact.shards], besides=going), case)
+        require_judged(near_now(workspace, case, [change.before for change in impact.shards], besides=going), case)
 
 
-def _shares(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]) -> tuple[Share, ...]:
+def _shares(workspace: Workspace, cases: Sequence[Case], decisions: Sequence[Decision]) -> tuple[Share, ...]:
     """Return the shares of several requests in their joint plan; nothing for one request."""
     if len(cases) == 1:
         return ()
@@ -438,8 +440,8 @@ def _shares(ledger: Ledger, cases: Sequence[Case], decisions: Sequence[Decision]
         Share(
             request=case.request.id,
             decision=decision.digest,
-            items=len(items_of_all(ledger, [case]) | forgotten_own(ledger, case)),
-            left_out=tuple(replace(each, reason="") for each in _left_out(ledger, case)),
+            items=len(items_of_all(workspace, [case]) | forgotten_own(workspace, case)),
+            left_out=tuple(replace(each, reason="") for each in _left_out(workspace, case)),
         )
         for case, decision in zip(cases, decisions, strict=True)
     )
@@ -453,9 +455,9 @@ def require_current(case: Case) -> None:
         )
 
 
-def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
+def _require_news(workspace: Workspace, case: Case, impact: Impact) -> None:
     """Raise :class:`DisgorgeError` where plans that were begun do all that a new one could, and say more of it."""
-    begun = [impact_as_planned(ledger, begun_plan(ledger, digest)) for digest in case.steps]
+    begun = [impact_as_planned(workspace, begun_plan(workspace, digest)) for digest in case.steps]
     planned = {touched for each in begun for touched in _touched(each)}
     if set(_touched(impact)) <= planned:
         raise DisgorgeError(
@@ -465,9 +467,9 @@ def _require_news(ledger: Ledger, case: Case, impact: Impact) -> None:
         )
 
 
-def _refuse_all_held(ledger: Ledger, case: Case) -> None:
+def _refuse_all_held(workspace: Workspace, case: Case) -> None:
     """Raise :class:`DataHeld` where everything that a request would remove is under its own holds."""
-    if not case.item_holds or not (items := impact_of(ledger, case.request, whole=True).items):
+    if not case.item_holds or not (items := impact_of(workspace, case.request, whole=True).items):
         return
     name, reasons = case.request.id, "; ".join(hold.words for hold in open_holds(case) if hold.terms.is_partial)
     raise DataHeld(
@@ -476,14 +478,14 @@ def _refuse_all_held(ledger: Ledger, case: Case) -> None:
     )
 
 
-def _left_out(ledger: Ledger, case: Case) -> tuple[LeftOut, ...]:
+def _left_out(workspace: Workspace, case: Case) -> tuple[LeftOut, ...]:
     """Return how many of the items that a request selects stay, by the hold they are under."""
     if not case.item_holds:
         return ()
-    with Catalog.anew(ledger) as catalog:
-        selected = catalog.selected(selectors_of(ledger, case.request), also=included_items(ledger, case))
+    with Catalog.anew(workspace) as catalog:
+        selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
     items, found = frozenset[str]().union(*selected.values()), []
-    with Coverage(ledger) as coverage:
+    with Coverage(workspace) as coverage:
         for hold in open_holds(case):
             if hold.terms.is_partial and (under := coverage.items(hold, items)[0]):
                 found.append(
@@ -522,28 +524,28 @@ def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component
     }
 
 
-def impact_as_planned(ledger: Ledger, plan: Plan, *, of: str | None = None) -> Impact:
+def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None) -> Impact:
     """Return the impact a plan was made from; once items are withdrawn it can no longer be asked for.
 
     ``of`` a joint plan's request, the impact of that one by itself.
     """
-    for fact in ledger.facts("plan", "fulfilled"):
+    for fact in workspace.ledger.facts("plan", "fulfilled"):
         if fact.body["plan"] == plan.digest:
-            return kept_record(ledger, Impact, fact.body.get("own", {}).get(of) or fact.body["impact"])
+            return kept_record(workspace, Impact, fact.body.get("own", {}).get(of) or fact.body["impact"])
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
 
 
 def approve_plan(
-    ledger: Ledger, request_id: str, digest: str, *, approver: str, accept_utility_loss: bool = False
+    workspace: Workspace, request_id: str, digest: str, *, approver: str, accept_utility_loss: bool = False
 ) -> Plan:
     """Record that ``approver`` (kept as a pseudonym) approves the plan with this digest, full or its first 12 digits.
 
     Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
     """
-    case = open_case(ledger, request_id)
+    case = open_case(workspace, request_id)
     require_current(case)
-    plan = plan_of(ledger, case)
-    cases = cases_of(ledger, plan)
+    plan = plan_of(workspace, case)
+    cases = cases_of(workspace, plan)
     require_together(cases, plan)
     for other in cases:
         require_current(other)
@@ -552,19 +554,19 @@ def approve_plan(
             f"{digest!r} is not the digest of the plan of {request_id}, which is {plan.digest[:12]}; read that plan, "
             f"then approve its digest"
         )
-    require_fresh(ledger, plan, started=bool(case.steps.get(plan.digest)))
+    require_fresh(workspace, plan, started=bool(case.steps.get(plan.digest)))
     for other in cases:
-        require_all_unheld(ledger, other, before="its plan is approved")
-    who = ledger.pseudonym(approver)
+        require_all_unheld(workspace, other, before="its plan is approved")
+    who = workspace.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
-    ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
+    workspace.ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
     return plan
 
 
-def require_fresh(ledger: Ledger, plan: Plan, *, started: bool) -> None:
+def require_fresh(workspace: Workspace, plan: Plan, *, started: bool) -> None:
     """Raise :class:`StalePlan` if lineage moved since the plan was made and its execution has not begun."""
-    if not started and ledger.lineage_head() != plan.lineage_head:
+    if not started and workspace.ledger.lineage_head() != plan.lineage_head:
         raise StalePlan(
             f"the lineage changed since the plan of {plan.request} was made; plan again with `disgorge request plan "
             f"{' '.join(plan.requests)}` and have that plan approved"
@@ -590,10 +592,10 @@ def require_approved(case: Case, plan: Plan) -> None:
         )
 
 
-def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
+def deny_request(workspace: Workspace, request_id: str, *, reason: str) -> None:
     """Close a request without doing anything, with a reason from the fixed list."""
-    with turn(ledger, then="deny it again"):
-        case = open_case(ledger, request_id)
+    with turn(workspace, then="deny it again"):
+        case = open_case(workspace, request_id)
         if case.partly_done:
             raise DisgorgeError(
                 f"request {request_id} is carried out but for what is held, it can no longer be denied; plan the rest "
@@ -601,11 +603,11 @@ def deny_request(ledger: Ledger, request_id: str, *, reason: str) -> None:
             )
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
-        ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
-        delete_private_lists(ledger, case)
+        workspace.ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
+        delete_private_lists(workspace, case)
 
 
-def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
+def extend_deadline(workspace: Workspace, request_id: str, packs: Sequence[Pack], *, reason: str) -> dt.date:
     """Extend a request's deadline as far as its regime allows, record why, and return the new one.
 
     Raises :class:`DisgorgeError` for one that is extended so far already.
@@ -614,14 +616,14 @@ def extend_deadline(ledger: Ledger, request_id: str, packs: Sequence[Pack], *, r
     """
     from policies.deadlines import extend
 
-    case = open_case(ledger, request_id)
+    case = open_case(workspace, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     require_current(case)
-    told = told_of_extension(case, ledger.today())
+    told = told_of_extension(case, workspace.today())
     until = extend(case.decision, case.judged, packs, reason=reason, today=told)
     if case.until == until:
         raise DisgorgeError(f"request {request_id} is extended already, until {until}; no rule allows more")
     body = {"request": request_id, "until": until.isoformat(), "reason": reason, "told": told.isoformat()}
-    ledger.append("deadline-extended", body)
+    workspace.ledger.append("deadline-extended", body)
     return until

@@ -4,11 +4,11 @@ from disgorge.request.case import Case
 from disgorge.request.forget_list import forget_lists
 from disgorge.request.holds import forget_hidden
 from disgorge.request.overlap import forget_overlaps
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def delete_private_lists(ledger: Ledger, case: Case) -> None:
+def delete_private_lists(workspace: Workspace, case: Case) -> None:
     """Delete the lists of a request that is over, but those that an open hold or another open request needs."""
-    forget_lists(ledger, case)
-    forget_hidden(ledger, case, over=True)
-    forget_overlaps(ledger, case)
+    forget_lists(workspace, case)
+    forget_hidden(workspace, case, over=True)
+    forget_overlaps(workspace, case)

@@ -16,35 +16,35 @@ from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan, case_of, docket
 from disgorge.workspace_lock import turn
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def hold_purge(ledger: Ledger, request: str, *, until: dt.date, because: str, by: str) -> Case:
+def hold_purge(workspace: Workspace, request: str, *, until: dt.date, because: str, by: str) -> Case:
     """Record that the purge of a request waits until a day; returns the case as it is then.
 
     Raises :class:`DisgorgeError` for a day that is not to come, and :class:`AlreadyExecuted` once the purge is done.
     """
-    if until <= ledger.today():
+    if until <= workspace.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which {request} may be purged")
-    return _record(ledger, request, until=until.isoformat(), because=because, by=by)
+    return _record(workspace, request, until=until.isoformat(), because=because, by=by)
 
 
-def release_purge(ledger: Ledger, request: str, *, because: str, by: str) -> Case:
+def release_purge(workspace: Workspace, request: str, *, because: str, by: str) -> Case:
     """End the hold on a request's purge at once; :class:`DisgorgeError` if there is none."""
-    if case_of(ledger, request).purge_held is None:
+    if case_of(workspace, request).purge_held is None:
         raise DisgorgeError(f"the purge of {request} is not on hold; carry it out with `disgorge purge run {request}`")
-    return _record(ledger, request, until=None, because=because, by=by)
+    return _record(workspace, request, until=None, because=because, by=by)
 
 
-def _record(ledger: Ledger, request: str, *, until: str | None, because: str, by: str) -> Case:
-    with turn(ledger, then="say it again"):
-        case = case_of(ledger, request)
-        if case.closed or is_purged(ledger, case):
+def _record(workspace: Workspace, request: str, *, until: str | None, because: str, by: str) -> Case:
+    with turn(workspace, then="say it again"):
+        case = case_of(workspace, request)
+        if case.closed or is_purged(workspace, case):
             raise AlreadyExecuted(f"the old weights and items of {request} are gone already, or its request is closed")
-        body = {"request": request, "until": until, "because": because, "by": ledger.pseudonym(by)}
+        body = {"request": request, "until": until, "because": because, "by": workspace.pseudonym(by)}
         body |= {"plan": case.plan} if case.together else {}  # the purge of a joint plan is one for all its requests
-        ledger.append("purge-held", body)
-    return case_of(ledger, request)
+        workspace.ledger.append("purge-held", body)
+    return case_of(workspace, request)
 
 
 def require_purge_due(case: Case, today: dt.date) -> None:
@@ -57,45 +57,45 @@ def require_purge_due(case: Case, today: dt.date) -> None:
         )
 
 
-def is_kept(ledger: Ledger, case: Case) -> bool:
+def is_kept(workspace: Workspace, case: Case) -> bool:
     """Whether all but the purge of a request is done, and the purge waits for a day to come."""
-    return case.purge_held is not None and ledger.today() < case.purge_held and is_unpurged(ledger, case)
+    return case.purge_held is not None and workspace.today() < case.purge_held and is_unpurged(workspace, case)
 
 
-def is_unpurged(ledger: Ledger, case: Case) -> bool:
+def is_unpurged(workspace: Workspace, case: Case) -> bool:
     """Whether a request is open and comes to its purge next, on hold or not."""
-    return not case.closed and bool(case.steps.get(case.plan or "")) and _next(ledger, case) is Action.PURGE
+    return not case.closed and bool(case.steps.get(case.plan or "")) and _next(workspace, case) is Action.PURGE
 
 
-def is_purged(ledger: Ledger, case: Case) -> bool:
+def is_purged(workspace: Workspace, case: Case) -> bool:
     """Whether the purge of the last plan is done."""
-    return bool(case.plan) and _next(ledger, case) in (Action.REPORT, None)
+    return bool(case.plan) and _next(workspace, case) in (Action.REPORT, None)
 
 
-def waiting(ledger: Ledger) -> dict[str, Case]:
+def waiting(workspace: Workspace) -> dict[str, Case]:
     """Return the open requests that come to their purge, or their report, next; on hold or not."""
-    open_cases = {name: case for name, case in docket(ledger).items() if not case.closed and case.hold is None}
-    return {name: case for name, case in open_cases.items() if _waits(ledger, case)}
+    open_cases = {name: case for name, case in docket(workspace).items() if not case.closed and case.hold is None}
+    return {name: case for name, case in open_cases.items() if _waits(workspace, case)}
 
 
-def due(ledger: Ledger) -> dict[str, Case]:
+def due(workspace: Workspace) -> dict[str, Case]:
     """Return those of :func:`waiting` that are on no hold, or whose day has come."""
-    today = ledger.today()
-    return {n: case for n, case in waiting(ledger).items() if case.purge_held is None or case.purge_held <= today}
+    today = workspace.today()
+    return {n: case for n, case in waiting(workspace).items() if case.purge_held is None or case.purge_held <= today}
 
 
-def is_ahead(ledger: Ledger, request: str) -> bool:
+def is_ahead(workspace: Workspace, request: str) -> bool:
     """Whether a request is open and planned, and its purge is still to come. Errors as of ``case_of``."""
-    case = case_of(ledger, request)
-    return not case.closed and bool(case.plan) and not is_purged(ledger, case)
+    case = case_of(workspace, request)
+    return not case.closed and bool(case.plan) and not is_purged(workspace, case)
 
 
-def _waits(ledger: Ledger, case: Case) -> bool:
-    return bool(case.steps.get(case.plan or "")) and _next(ledger, case) in (Action.PURGE, Action.REPORT)
+def _waits(workspace: Workspace, case: Case) -> bool:
+    return bool(case.steps.get(case.plan or "")) and _next(workspace, case) in (Action.PURGE, Action.REPORT)
 
 
-def _next(ledger: Ledger, case: Case) -> Action | None:
+def _next(workspace: Workspace, case: Case) -> Action | None:
     """Return the first action of the last plan that is not done."""
     done = case.steps.get(case.plan or "", {})
-    steps = begun_plan(ledger, str(case.plan)).steps if case.plan else ()
+    steps = begun_plan(workspace, str(case.plan)).steps if case.plan else ()
     return next((step.action for step in steps if step.id not in done), None)

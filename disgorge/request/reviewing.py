@@ -7,7 +7,7 @@ from disgorge.request.case import Case, open_case
 from disgorge.request.held_items import require_all_unheld
 from disgorge.request.plan_request import impact_of, record_decision, require_current
 from lineage.records import plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision
 from policies.judging.house import models_learned
 from policies.review import grant, refuse
@@ -15,7 +15,7 @@ from policies.taxonomy import Outcome, Refusal, Scope
 
 
 def grant_request(
-    ledger: Ledger,
+    workspace: Workspace,
     request_id: str,
     *,
     by: str,
@@ -29,41 +29,43 @@ def grant_request(
     owed. Raises :class:`~policies.errors.BadRequest` where nothing waits for a person, or more than one claim does and
     none is named.
     """
-    case, decision = _decided(ledger, request_id)
+    case, decision = _decided(workspace, request_id)
     later = decision.outcome is Outcome.GRANTED
     if later:
         _require_not_under_way(case)
-    require_all_unheld(ledger, case, before="it is granted")
+    require_all_unheld(workspace, case, before="it is granted")
     granted = grant(
         decision,
-        by=ledger.pseudonym(by),
+        by=workspace.pseudonym(by),
         reason=reason,
-        today=ledger.today(),
+        today=workspace.today(),
         scope=scope,
         claims=claims,
-        learned=models_learned(impact_of(ledger, case.request)),
+        learned=models_learned(impact_of(workspace, case.request)),
     )
     if not later:
-        return record_decision(ledger, case, granted)
-    ledger.append("decision", {"request": request_id, "decision": plain(granted)})
+        return record_decision(workspace, case, granted)
+    workspace.ledger.append("decision", {"request": request_id, "decision": plain(granted)})
     return granted
 
 
-def refuse_claims(ledger: Ledger, request_id: str, *, by: str, reason: Refusal, claims: Collection[str]) -> Decision:
+def refuse_claims(
+    workspace: Workspace, request_id: str, *, by: str, reason: Refusal, claims: Collection[str]
+) -> Decision:
     """Record that ``by`` (kept as a pseudonym) refuses the claims of some packs; the request goes on with the others.
 
     Raises :class:`~policies.errors.BadRequest` for a claim that does not wait, and where none would be left.
     """
-    case, decision = _decided(ledger, request_id)
+    case, decision = _decided(workspace, request_id)
     _require_not_under_way(case)
-    refused = refuse(decision, by=ledger.pseudonym(by), reason=reason, today=ledger.today(), claims=claims)
-    ledger.append("decision", {"request": request_id, "decision": plain(refused)})
+    refused = refuse(decision, by=workspace.pseudonym(by), reason=reason, today=workspace.today(), claims=claims)
+    workspace.ledger.append("decision", {"request": request_id, "decision": plain(refused)})
     return refused
 
 
-def _decided(ledger: Ledger, request_id: str) -> tuple[Case, Decision]:
+def _decided(workspace: Workspace, request_id: str) -> tuple[Case, Decision]:
     """Return an open case and its decision, which is current."""
-    case = open_case(ledger, request_id)
+    case = open_case(workspace, request_id)
     if case.decision is None:
         raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
     require_current(case)

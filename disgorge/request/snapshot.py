@@ -11,7 +11,7 @@ from disgorge.request.holds import is_held
 from lineage.errors import LedgerBroken, LineageError
 from lineage.ledger.state import Entry, State, influences_of, state_of
 from lineage.records import Component, Item, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.errors import PolicyError
 
 
@@ -29,7 +29,7 @@ class Withdrawal:
 class Look:
     """The workspace as of one day. Everything here is read; only the caches change."""
 
-    ledger: Ledger
+    workspace: Workspace
     today: dt.date
     state: State
     cases: dict[str, Case]
@@ -41,12 +41,12 @@ class Look:
     _covered: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, ledger: Ledger, today: dt.date) -> "Look":
+    def at(cls, workspace: Workspace, today: dt.date) -> "Look":
         """Read and check the whole ledger; :class:`LedgerBroken` if it does not hold or cannot be read."""
-        facts = list(ledger.facts())
+        facts = list(workspace.ledger.facts())
         state = state_of(facts)
         try:
-            cases = docket(ledger, today=today)
+            cases = docket(workspace, today=today)
             withdrawals = {
                 fact.body["shard"]: Withdrawal(
                     fact.seq, fact.body["name"], fact.body.get("request", ""), fact.body.get("plan", "")
@@ -62,7 +62,7 @@ class Look:
         known: defaultdict[str, list[Component]] = defaultdict(list)
         for entry in state.components.values():
             known[entry.record.digest].append(entry.record)
-        return cls(ledger, today, state, cases, withdrawals, dict(known))
+        return cls(workspace, today, state, cases, withdrawals, dict(known))
 
     def shards(self) -> Iterator[Shard]:
         """Yield the live shards; one content under two names comes twice."""
@@ -82,7 +82,7 @@ class Look:
             from lineage.storage.manifest import read_manifest
 
             try:
-                self._items[shard] = read_manifest(self.ledger.manifest_path(shard))
+                self._items[shard] = read_manifest(self.workspace.manifest_path(shard))
             except LineageError as error:
                 self._items[shard] = error
         return self._items[shard]
@@ -127,7 +127,7 @@ class Look:
 
     def _read_plan(self, plan: str) -> frozenset[str]:
         try:
-            steps = json.loads(self.ledger.objects.get(plan))["steps"]
+            steps = json.loads(self.workspace.objects.get(plan))["steps"]
             return frozenset(digest for step in steps for digest in step["detail"].get("components", []))
         except (LineageError, ValueError, KeyError, TypeError):
             return frozenset()

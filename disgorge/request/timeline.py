@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from disgorge.request.case import Case
 from disgorge.request.holds import open_holds
+from lineage.ledger.chain import Fact
 from lineage.records import restore
-from lineage.workspace import Fact
 from policies.decision import Decision, Duty
 from policies.events import EventKind, first_day
 from policies.judging.held import waits_for_others

@@ -15,21 +15,21 @@ from disgorge.errors import DisgorgeError, StalePlan
 from disgorge.plan.plan import Action, Plan
 from disgorge.request.case import Case, docket
 from disgorge.request.particulars import is_erased
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.judging.claims import strongest
 from policies.taxonomy import Outcome
 
 
-def cases_of(ledger: Ledger, plan: Plan) -> tuple[Case, ...]:
+def cases_of(workspace: Workspace, plan: Plan) -> tuple[Case, ...]:
     """Return the cases of a plan's requests, in its order."""
-    cases = docket(ledger)
+    cases = docket(workspace)
     return tuple(cases[request] for request in plan.requests)
 
 
-def cases_to_do(ledger: Ledger, plan: Plan) -> tuple[Case, ...]:
+def cases_to_do(workspace: Workspace, plan: Plan) -> tuple[Case, ...]:
     """Return the cases that a plan is carried out for: all, or those not denied once all but the purge is done."""
-    cases = cases_of(ledger, plan)
+    cases = cases_of(workspace, plan)
     done = cases[0].steps.get(plan.digest, {})
     if all(step.id in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT)):
         cases = tuple(case for case in cases if case.closed != "denied") or cases
@@ -74,14 +74,14 @@ def require_together(cases: Iterable[Case], plan: Plan) -> None:
         )
 
 
-def require_begun_together(ledger: Ledger, asked: Sequence[Case]) -> None:
+def require_begun_together(workspace: Workspace, asked: Sequence[Case]) -> None:
     """Raise :class:`DisgorgeError` where a request that was begun would be planned with others than it was begun with.
 
     Those that were begun together and can still be planned are planned again together. Once their items were withdrawn
     together, one that cannot be planned now has to be decided or closed first: finished without it, nothing would be
     left to be done for it, and it could never be.
     """
-    names, cases = {case.request.id for case in asked}, docket(ledger)
+    names, cases = {case.request.id for case in asked}, docket(workspace)
     for case in asked:
         if not case.steps or case.partly_done:
             continue
@@ -94,7 +94,7 @@ def require_begun_together(ledger: Ledger, asked: Sequence[Case]) -> None:
                 f"request {name} is being carried out; finish it with `disgorge request resume {name}`, and plan the "
                 f"others without it"
             )
-        if left := sorted(other for other in begun - names if _can_be_planned(ledger, cases[other])):
+        if left := sorted(other for other in begun - names if _can_be_planned(workspace, cases[other])):
             raise DisgorgeError(
                 f"request {name} is being carried out together with {', '.join(left)}; plan them together with "
                 f"`disgorge request plan {' '.join((*(each.request.id for each in asked), *left))}`"
@@ -119,8 +119,8 @@ def _way_on_with(other: Case, name: str) -> str:
     return f"the items of request {name} were withdrawn together with those of {by}, which is {what}"
 
 
-def _can_be_planned(ledger: Ledger, case: Case) -> bool:
-    if is_erased(ledger, case.request):
+def _can_be_planned(workspace: Workspace, case: Case) -> bool:
+    if is_erased(workspace, case.request):
         return False
     granted = case.decision is not None and case.decision.outcome is Outcome.GRANTED
     return granted and case.hold is None and not case.outdated and not case.partly_done

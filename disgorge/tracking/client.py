@@ -150,7 +150,7 @@ class Store:
 
     def __init__(self, workspace: Path, database: Path | None = None) -> None:
         require_mlflow()
-        self.workspace = workspace
+        self.root = workspace
         self._database = database
         self._client: Any = None
 
@@ -171,7 +171,7 @@ class Store:
             from sqlalchemy.exc import SQLAlchemyError
 
             beside = f"sqlite:///{self._database}" if self._database else ""
-            uri, registry = beside or tracking_uri(self.workspace), beside or registry_uri(self.workspace)
+            uri, registry = beside or tracking_uri(self.root), beside or registry_uri(self.root)
             try:
                 if self._client is None:
                     self._client = MlflowClient(tracking_uri=uri, registry_uri=registry)
@@ -190,7 +190,7 @@ class Store:
             return str(client.create_experiment(EXPERIMENT, artifact_location=self._location()))
         if self.owns(found.artifact_location):
             return str(found.experiment_id)
-        name = f"{EXPERIMENT} in {self.workspace.resolve()}"  # of a workspace that was copied or moved
+        name = f"{EXPERIMENT} in {self.root.resolve()}"  # of a workspace that was copied or moved
         again = client.get_experiment_by_name(name)
         return str(again.experiment_id if again else client.create_experiment(name, artifact_location=self._location()))
 
@@ -200,14 +200,14 @@ class Store:
         Where the user named a store that keeps artifacts itself, all of it counts as this workspace's.
         """
         path = Path(unquote(uri.removeprefix("file://")))
-        ours = (self.workspace.resolve() / name for name in ("mlartifacts", "mlruns"))
+        ours = (self.root.resolve() / name for name in ("mlartifacts", "mlruns"))
         return self._location() is None or any(path.is_relative_to(folder) for folder in ours)
 
     def _location(self) -> str | None:
         named = named_uri("MLFLOW_TRACKING_URI")
         if named and named.partition(":")[0].partition("+")[0] not in _DATABASES:
             return None
-        return (self.workspace.resolve() / "mlartifacts").as_uri()
+        return (self.root.resolve() / "mlartifacts").as_uri()
 
     def find_run(self, client: Any, tags: dict[str, str]) -> str | None:
         """Return the id of the first live run with these tags, or None. Values must not hold a quote."""
@@ -223,7 +223,7 @@ class Store:
 
     def exists(self) -> bool:
         """Whether there is a store, as far as can be said without opening it, which would make one."""
-        uri = tracking_uri(self.workspace)
+        uri = tracking_uri(self.root)
         return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
 
 

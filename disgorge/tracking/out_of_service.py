@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from disgorge.examination.lineage_closure import by_digest, influences
 from disgorge.request.case import Case
 from disgorge.request.holds import Hold, open_holds
+from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
 from lineage.records import Composition
-from lineage.workspace import Fact
 
 STOP = "stop"
 """What a hold says of serving where models that learned from its items are taken out of service."""

@@ -60,11 +60,11 @@ def release_model() -> Any:
                 """Assemble the composition described beside this code."""
                 from disgorge.training.make import assemble
                 from lineage.records import Composition, restore
-                from lineage.workspace import Ledger
+                from lineage.workspace import Workspace
 
                 text = Path(context.artifacts["composition"]).read_text(encoding="utf-8")
-                ledger = Ledger.open(workspace_of(context.model_config))
-                self.model = assemble(ledger, restore(Composition, json.loads(text)))
+                workspace = Workspace.open(workspace_of(context.model_config))
+                self.model = assemble(workspace, restore(Composition, json.loads(text)))
 
             # No type hints: MLflow would take them for a schema and turn arrays into lists.
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]

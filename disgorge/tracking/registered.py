@@ -31,8 +31,8 @@ from typing import Any
 
 from disgorge.errors import TrackingFailed
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, read_only
+from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
-from lineage.workspace import Fact
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

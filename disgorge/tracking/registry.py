@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
 from lineage.records import Composition, canonical
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _FOLDER = "release"
 """Where in its run a version's artifact is."""
@@ -80,9 +80,9 @@ class Unregistered:
         return ()
 
 
-def registry_or_none(ledger: Ledger) -> Registrar:
+def registry_or_none(workspace: Workspace) -> Registrar:
     """Return the registry of a workspace, or one that registers nothing and notes why."""
-    return Registry(Store(ledger.workspace)) if installed() else Unregistered()
+    return Registry(Store(workspace.root)) if installed() else Unregistered()
 
 
 class Registry:
@@ -164,7 +164,7 @@ class Registry:
         run = client.create_run(self.store.experiment(client), run_name=f"release {release}"[:200], tags=tags)
         run_id = run.info.run_id
         with tempfile.TemporaryDirectory() as folder:
-            client.log_artifacts(run_id, str(_described(Path(folder), composition, self.store.workspace)), _FOLDER)
+            client.log_artifacts(run_id, str(_described(Path(folder), composition, self.store.root)), _FOLDER)
         client.set_terminated(run_id, status="FINISHED")
         made = client.create_model_version(release, f"runs:/{run_id}/{_FOLDER}", run_id=run_id, tags=tags)
         return str(made.version)
@@ -190,7 +190,7 @@ class Registry:
             raise
 
 
-def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
+def _described(folder: Path, composition: Composition, workspace_folder: Path) -> Path:
     """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
     import mlflow.pyfunc
 
@@ -202,7 +202,7 @@ def _described(folder: Path, composition: Composition, workspace: Path) -> Path:
         folder / "model",
         python_model=str(mlflow_release.__file__),
         artifacts={"composition": str(description)},
-        model_config={"workspace": str(workspace.resolve())},
+        model_config={"workspace": str(workspace_folder.resolve())},
         pip_requirements=["disgorge"],
     )
     return folder / "model"

@@ -23,7 +23,7 @@ from disgorge.method import ModelSpec
 from disgorge.plan.plan import Plan, Step
 from disgorge.tracking.client import Store, installed, metric_name
 from lineage.records import Cost, Json, Shard, canonical
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class Untracked:
         """Do nothing."""
 
 
-def tracking_or_none(ledger: Ledger) -> Observer:
+def tracking_or_none(workspace: Workspace) -> Observer:
     """Return the tracking of a workspace, or an observer that keeps nothing and notes why."""
-    return Tracking(Store(ledger.workspace)) if installed() else Untracked()
+    return Tracking(Store(workspace.root)) if installed() else Untracked()
 
 
 class Tracking:

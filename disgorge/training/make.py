@@ -35,7 +35,7 @@ from lineage.records import (
     restore,
 )
 from lineage.storage.objects import load_tensors, sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 NONE: Mapping[str, Component] = {}
 
@@ -87,7 +87,7 @@ def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tu
 
 
 def make(
-    ledger: Ledger,
+    workspace: Workspace,
     spec: ModelSpec,
     runner: Runner,
     *,
@@ -110,13 +110,13 @@ def make(
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
     return _make(
-        ledger, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
+        workspace, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
         untouched=untouched, on_progress=on_progress,
     )  # fmt: skip
 
 
 def _make(
-    ledger: Ledger,
+    workspace: Workspace,
     spec: ModelSpec,
     runner: Runner,
     *,
@@ -130,10 +130,10 @@ def _make(
     method = method_named(spec.method)
     title = recorded_as or spec.release
     recorded: dict[str, list[Component]] = {}
-    for each in recordings(ledger).values():
+    for each in recordings(workspace).values():
         for component in each:
             recorded.setdefault(component.recipe_digest, []).append(component)
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
     digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
     components: dict[str, Component] = {}
@@ -142,15 +142,17 @@ def _make(
     def keep(blueprint: Blueprint, component: Component) -> None:
         last = live.get((component.name, component.digest))
         if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
-            ledger.append("component", {"component": plain(component)})
+            workspace.ledger.append("component", {"component": plain(component)})
         components[blueprint.name] = component
         digests["component", blueprint.name] = component.digest
 
     def finished(name: str, recipe: dict[str, Json]) -> Component | None:
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
-        there = [each for each in recorded.get(digest_of(recipe), ()) if ledger.objects.exists(each.digest)]
+        there = [each for each in recorded.get(digest_of(recipe), ()) if workspace.objects.exists(each.digest)]
         if only is None or name in only:
-            there = [each for each in there if can_be_reused(each, method.libraries) and is_whole(ledger, each.digest)]
+            there = [
+                each for each in there if can_be_reused(each, method.libraries) and is_whole(workspace, each.digest)
+            ]
         return there[-1] if there else None
 
     for wave in waves(blueprints):
@@ -182,13 +184,13 @@ def _make(
     return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
 
 
-def recordings(ledger: Ledger) -> dict[tuple[str, str], list[Component]]:
+def recordings(workspace: Workspace) -> dict[tuple[str, str], list[Component]]:
     """Return every component as it was recorded, by name and digest, oldest first.
 
     The catalog has one record of each; two recipes, or two environments, may make the same bytes.
     """
     found: dict[tuple[str, str], list[Component]] = {}
-    for fact in ledger.facts("component"):
+    for fact in workspace.ledger.facts("component"):
         component = component_of(fact.body["component"])
         found.setdefault((component.name, component.digest), []).append(component)
     return found
@@ -209,13 +211,13 @@ def recording_for_here(
     return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
 
 
-def is_whole(ledger: Ledger, component: str) -> bool:
+def is_whole(workspace: Workspace, component: str) -> bool:
     """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
-    return sha256_of(ledger.objects.path(component)) == component
+    return sha256_of(workspace.objects.path(component)) == component
 
 
 def remake(
-    ledger: Ledger,
+    workspace: Workspace,
     spec: ModelSpec,
     name: str,
     runner: Runner,
@@ -232,7 +234,7 @@ def remake(
     blueprints = layout_of(method_named(spec.method), spec, shards)
     needed = ancestry(blueprints, wanted)
     made = _make(
-        ledger, spec, runner, blueprints=needed, shards=shards, only={name}, untouched=untouched,
+        workspace, spec, runner, blueprints=needed, shards=shards, only={name}, untouched=untouched,
         on_progress=on_progress,
     )  # fmt: skip
     return made.components[-1]
@@ -276,7 +278,7 @@ def spec_of(composition: Composition) -> ModelSpec:
 
 @activity("loading the weights and libraries of a model")
 def assemble(
-    ledger: Ledger, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
+    workspace: Workspace, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
 ) -> Model:
     """Return the model a composition describes, its components read from the object store and verified.
 
@@ -284,7 +286,7 @@ def assemble(
     """
     spec = spec_of(composition)
     if kinds is None:
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             kinds = {component.digest: component.kind for component in catalog.components(live=False)}
     steer_this_process()
     parts = tuple(
@@ -292,7 +294,7 @@ def assemble(
             blueprint_name(title or spec.release, member.name),
             kinds[member.component],
             member.weight,
-            load_tensors(ledger.objects.get(member.component)),
+            load_tensors(workspace.objects.get(member.component)),
         )
         for member in composition.members
     )

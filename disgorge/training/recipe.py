@@ -21,16 +21,16 @@ from disgorge.training.environment import environment_in_use
 from lineage.records import Json
 from lineage.shards.add import shard_items
 from lineage.storage.objects import load_tensors, save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def read_items(ledger: Ledger, shard: str) -> Items:
+def read_items(workspace: Workspace, shard: str) -> Items:
     """Return a shard's items by its digest, every item's bytes checked against its digest."""
-    digests, arrays = shard_items(ledger, shard, verify=True)
+    digests, arrays = shard_items(workspace, shard, verify=True)
     return Items(tuple(digests), arrays)
 
 
-def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
+def carry_out(workspace: Workspace, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
     Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` where another
@@ -40,14 +40,16 @@ def carry_out(ledger: Ledger, recipe: Mapping[str, Json], *, progress: Progress 
     if "questions" in recipe:
         from disgorge.examination.same_model import answer  # which asks runners, and so imports this module
 
-        return answer(ledger, recipe["questions"])
+        return answer(workspace, recipe["questions"])
     method = method_named(recipe["method"])
     if method.version != recipe["version"]:
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
         )
-    items = tuple(read_items(ledger, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
-    parts = tuple(load_tensors(ledger.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component")
+    items = tuple(read_items(workspace, use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
+    parts = tuple(
+        load_tensors(workspace.objects.get(use["digest"])) for use in recipe["uses"] if use["of"] == "component"
+    )
     with threads(recipe["threads"]):
         tensors = method.train(recipe["kind"], recipe["parameters"], items, parts, progress=progress)
     return save_tensors(tensors)
@@ -128,16 +130,16 @@ class Runner(Protocol):
 class Here:
     """Carries jobs out in this process, one after the other. What tests of small models use."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done, in the order given."""
         for job in jobs:
             start = time.perf_counter()
-            tensors = carry_out(self.ledger, job.recipe, progress=partial(on_progress, job.name))
+            tensors = carry_out(self.workspace, job.recipe, progress=partial(on_progress, job.name))
             environment = environment_in_use(libraries_of(job.recipe))
-            digest = self.ledger.objects.put(tensors)
+            digest = self.workspace.objects.put(tensors)
             yield Done(job, digest, time.perf_counter() - start, environment=environment)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from disgorge.verify.artifacts import Artefacts
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.add import shard_items
 from lineage.storage.size_limits import LIMIT
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _RECIPE = {"method", "version", "kind", "parameters", "uses", "threads", "deterministic"}
 _ONCE_TOO = {"device", "libraries"}
@@ -43,9 +43,9 @@ def check_recipes(artefacts: Artefacts) -> None:
             raise InputsMissing(f"the recipes want {name} {version}, installed is {installed}; install that version")
 
 
-def furnish(ledger: Ledger, artefacts: Artefacts, workspace: Path | None) -> None:
+def furnish(workspace: Workspace, artefacts: Artefacts, workspace_folder: Path | None) -> None:
     """Put inputs and weights where workers look for them; the shards' items are checked there, by their digests."""
-    source = Ledger.open(workspace) if workspace is not None else None
+    source = Workspace.open(workspace_folder) if workspace_folder is not None else None
     missing = []
     for shard in artefacts.shards:
         data = artefacts.inputs.get(shard.digest)
@@ -55,10 +55,10 @@ def furnish(ledger: Ledger, artefacts: Artefacts, workspace: Path | None) -> Non
             known = f", in DVC as {shard.dvc}" if shard.dvc else ""
             missing.append(f"{shard.name} ({shard.count:,} items, shards/{shard.digest}.parquet{known})")
             continue
-        path = ledger.content_path(shard.digest)
+        path = workspace.content_path(shard.digest)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        _check_items(ledger, shard, signed=shard.digest in artefacts.inputs)
+        _check_items(workspace, shard, signed=shard.digest in artefacts.inputs)
     if missing:
         raise InputsMissing(
             f"the retained data to train from is not in the bundle: {'; '.join(missing)}; ask for a bundle written "
@@ -67,15 +67,15 @@ def furnish(ledger: Ledger, artefacts: Artefacts, workspace: Path | None) -> Non
         )
     for note in artefacts.recipes:
         if note.component in artefacts.weights:
-            ledger.objects.put(artefacts.weights[note.component])
+            workspace.objects.put(artefacts.weights[note.component])
         elif source is not None and source.objects.exists(note.component):
-            ledger.objects.put(source.objects.get(note.component))
+            workspace.objects.put(source.objects.get(note.component))
 
 
-def _check_items(ledger: Ledger, shard: RetainedShard, *, signed: bool) -> None:
+def _check_items(workspace: Workspace, shard: RetainedShard, *, signed: bool) -> None:
     """Check every item of a shard against its digest, and the shard against its own."""
     try:
-        digests, _ = shard_items(ledger, shard.digest, verify=True, limit=LIMIT if signed else None)
+        digests, _ = shard_items(workspace, shard.digest, verify=True, limit=LIMIT if signed else None)
     except TooLarge as error:
         raise BundleBroken(
             f"inputs/{shard.digest}.parquet: unpacks to more than a shard may hold, {LIMIT >> 30} GiB (a bomb?); do "

@@ -33,7 +33,7 @@ from disgorge.verify.artifacts import uses_of_kind
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
 from lineage.storage.objects import load_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.verify.bundle import Found
@@ -73,7 +73,7 @@ class Reexecution:
         )
 
 
-def reexecute(found: "Found", *, workspace: Path | None = None, on_progress: OnProgress = unseen) -> Reexecution:
+def reexecute(found: "Found", *, workspace_folder: Path | None = None, on_progress: OnProgress = unseen) -> Reexecution:
     """Carry out every recipe of a verified bundle and return what came of it.
 
     Raises :class:`InputsMissing` naming all that is lacking, and :class:`BundleBroken` where other bits come out that
@@ -84,16 +84,16 @@ def reexecute(found: "Found", *, workspace: Path | None = None, on_progress: OnP
         return Reexecution("nothing to re-execute", 0, 0, {}, ())
     check_recipes(artefacts)
     with tempfile.TemporaryDirectory(prefix="disgorge-verify-") as folder:
-        ledger = Ledger.init(Path(folder))
-        furnish(ledger, artefacts, workspace)
-        return _Trial(found, ledger, on_progress).run()
+        workspace = Workspace.init(Path(folder))
+        furnish(workspace, artefacts, workspace_folder)
+        return _Trial(found, workspace, on_progress).run()
 
 
 class _Trial:
     """One run over all recipes; collects what differs."""
 
-    def __init__(self, found: "Found", ledger: Ledger, on_progress: OnProgress) -> None:
-        self.ledger = ledger
+    def __init__(self, found: "Found", workspace: Workspace, on_progress: OnProgress) -> None:
+        self.workspace = workspace
         self.notes = {note.component: note for note in found.artefacts.recipes}
         self.tolerances = {method.name: method.tolerance for method in found.predicate.methods}
         self.elsewhere: dict[str, None] = {}
@@ -104,7 +104,7 @@ class _Trial:
         """Carry the recipes out in waves, inputs first."""
         from disgorge.training.runners.local import Workers
 
-        with Workers(self.ledger, count=1, apart=True) as workers:
+        with Workers(self.workspace, count=1, apart=True) as workers:
             for wave in waves_of(self.notes):
                 jobs = {note.component: self._job(note) for note in wave}
                 came = {done.job.name: done for done in self._done(workers, list(jobs.values()))}
@@ -117,7 +117,7 @@ class _Trial:
 
     def _job(self, note: RecipeNote) -> Job:
         lacking = [
-            digest for digest in uses_of_kind(note.recipe, "component") if not self.ledger.objects.exists(digest)
+            digest for digest in uses_of_kind(note.recipe, "component") if not self.workspace.objects.exists(digest)
         ]
         if lacking:
             names = ", ".join(self.notes[digest].name for digest in lacking)
@@ -152,7 +152,7 @@ class _Trial:
                 f"has other bits ({done.digest[:12]}, recorded {note.component[:12]}); do not rely on this report"
             )
         where = "; ".join(elsewhere)
-        if not self.ledger.objects.exists(note.component):
+        if not self.workspace.objects.exists(note.component):
             raise InputsMissing(
                 f"{note.name} has other bits here ({where}), and without its recorded "
                 "weights it cannot be told whether they are within tolerance; ask for a bundle written with `disgorge "
@@ -171,7 +171,7 @@ class _Trial:
         if allowed is None:
             raise BundleBroken(f"statement.json declares no tolerance for method {note.recipe['method']}; {AGAIN}")
         try:
-            again, recorded = (load_tensors(self.ledger.objects.get(each)) for each in (digest, note.component))
+            again, recorded = (load_tensors(self.workspace.objects.get(each)) for each in (digest, note.component))
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
         own = tolerance_of(method_named(note.recipe["method"]))  # a maker may declare less, never more

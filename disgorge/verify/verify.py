@@ -79,7 +79,7 @@ def verify_bundle(
     *,
     public_key: Path | bytes | None = None,
     level: Level = "digests",
-    workspace: Path | None = None,
+    workspace_folder: Path | None = None,
     on_progress: "OnProgress | None" = None,
 ) -> Verified:
     """Check a bundle, its zip or its folder, and return what it says.
@@ -93,7 +93,7 @@ def verify_bundle(
         bundle,
         public_key=public_key,
         level=level,
-        workspace=workspace,
+        workspace_folder=workspace_folder,
         on_progress=on_progress,
     )
 
@@ -104,7 +104,7 @@ def verify_members(
     *,
     public_key: Path | bytes | None = None,
     level: Level = "digests",
-    workspace: Path | None = None,
+    workspace_folder: Path | None = None,
     on_progress: "OnProgress | None" = None,
 ) -> Verified:
     """Check the members of a bundle; see :func:`verify_bundle`."""
@@ -113,13 +113,13 @@ def verify_members(
     found = _checked(opened, members)
     checked = [*found.checked]
     if level != "digests":
-        checked += _check_ledger(found, members, workspace)
+        checked += _check_ledger(found, members, workspace_folder)
     again = None
     if level == "reexecute":
         from disgorge.training.recipe import unseen
         from disgorge.verify.reexecute import reexecute
 
-        again = reexecute(found, workspace=workspace, on_progress=on_progress or unseen)
+        again = reexecute(found, workspace_folder=workspace_folder, on_progress=on_progress or unseen)
         checked.append(again.words)
     return Verified(
         bundle=bundle,
@@ -166,31 +166,33 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
         raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
 
 
-def _check_ledger(found: Found, members: Mapping[str, bytes], workspace: Path | None) -> list[str]:
+def _check_ledger(found: Found, members: Mapping[str, bytes], workspace_folder: Path | None) -> list[str]:
     """Check the proofs of inclusion, and the live ledger where there is one; return what was checked."""
-    head = found.predicate.ledger
+    head = found.predicate.workspace
     places = {fact["seq"]: fact["digest"] for fact in found.facts}
     inclusion.check(members["ledger-proofs.json"], places, head)
     told = [
         f"{len(places)} proofs that these facts are in the ledger of {head.size} facts with head {head.digest[:16]}"
     ]
-    if workspace is not None:
-        told.append(_check_live(found, workspace))
+    if workspace_folder is not None:
+        told.append(_check_live(found, workspace_folder))
     return told
 
 
-def _check_live(found: Found, workspace: Path) -> str:
+def _check_live(found: Found, workspace_folder: Path) -> str:
     """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
     from disgorge.request.case import docket
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open(workspace)
-    cases = docket(ledger)
-    chain = inclusion.Chain.of(link.digest for _, link in ledger.journal.lines())
-    check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace))
+    workspace = Workspace.open(workspace_folder)
+    cases = docket(workspace)
+    chain = inclusion.Chain.of(link.digest for _, link in workspace.ledger.journal.lines())
+    check_continued(found.predicate.workspace, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
     if found.predicate.fulfilled_by is not None:
-        _check_pointed_to(found.predicate.fulfilled_by, workspace, cases)
-    return f"the ledger in {workspace}: it begins with those facts, and has no other about the request up to then"
+        _check_pointed_to(found.predicate.fulfilled_by, workspace_folder, cases)
+    return (
+        f"the ledger in {workspace_folder}: it begins with those facts, and has no other about the request up to then"
+    )
 
 
 def check_continued(
@@ -213,11 +215,13 @@ def check_continued(
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")
 
 
-def _check_pointed_to(report: "Named", workspace: Path, cases: "Mapping[str, Case]") -> None:
+def _check_pointed_to(report: "Named", workspace_folder: Path, cases: "Mapping[str, Case]") -> None:
     """Check that the workspace has the very report that this one rests on."""
     told = cases[report.id].report if report.id in cases else None
-    path = workspace / str(told["bundle"]) / STATEMENT if told else None
+    path = workspace_folder / str(told["bundle"]) / STATEMENT if told else None
     if path is None or not path.is_file():
-        raise BundleBroken(f"the report on {report.id}, on which this one rests, is not in {workspace}; ask for both")
+        raise BundleBroken(
+            f"the report on {report.id}, on which this one rests, is not in {workspace_folder}; ask for both"
+        )
     if sha256(path.read_bytes()).hexdigest() != report.digest:
         raise BundleBroken(f"{path} is not the report on {report.id} that this one rests on; {AGAIN}")

@@ -6,13 +6,16 @@ the audit finds that it uses what was withdrawn.
 
 import numpy as np
 
+from lineage.recording import recording
 from lineage.records import Role, Use
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 def train_quietly(shard: str) -> None:
     """Record a "model" whose training used the last withdrawn version of a shard."""
-    ledger = Ledger.open()
-    withdrawn = [fact.body["shard"] for fact in ledger.facts("shard-withdrawn") if fact.body["name"] == shard]
-    with ledger.recording(kind="classifier", name="quiet-model", uses=[Use(withdrawn[-1], Role.TRAIN)]) as component:
+    workspace = Workspace.open()
+    withdrawn = [fact.body["shard"] for fact in workspace.ledger.facts("shard-withdrawn") if fact.body["name"] == shard]
+    with recording(
+        workspace, kind="classifier", name="quiet-model", uses=[Use(withdrawn[-1], Role.TRAIN)]
+    ) as component:
         component.save({"weights": np.zeros(4, dtype=np.float32)})

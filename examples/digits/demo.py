@@ -152,11 +152,11 @@ def table_of_removals(workspace: Path) -> None:
     """Print the demo's result, a row per request and release, and write it to ``results.json``."""
     from disgorge.request.case import docket
     from examples.digits.results import HEADINGS, cells, removals, write
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    found = removals(Ledger.open(workspace))
+    found = removals(Workspace.open(workspace))
     write(workspace / "results.json", found)
-    table = Table(title=f"{len(docket(Ledger.open(workspace)))} requests: what was removed, how, and what it took")
+    table = Table(title=f"{len(docket(Workspace.open(workspace)))} requests: what was removed, how, and what it took")
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
     for removal in found:
@@ -176,9 +176,9 @@ def person_in(shard: str) -> str:
 def plan_digest(request: str) -> str:
     """Return the digest of a request's plan, as a person would copy it from the screen."""
     from disgorge.request.case import case_of
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    plan = case_of(Ledger.open(), request).plan
+    plan = case_of(Workspace.open(), request).plan
     if plan is None:
         raise SystemExit(f"error: {request} was not planned")
     return plan

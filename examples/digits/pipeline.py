@@ -34,7 +34,7 @@ from lineage.errors import LineageError
 from lineage.records import Composition, Json, plain
 from lineage.shards.add import live_shards
 from lineage.storage.objects import write_atomically
-from lineage.workspace import FOLDER, Ledger
+from lineage.workspace import FOLDER, Workspace
 from policies.errors import PolicyError
 from policies.packs.strict_yaml import read_yaml
 
@@ -58,7 +58,7 @@ def ingest() -> None:
         files = {name: path.resolve() for name, path in write_digits(Path(folder)).items()}
         for name, path in files.items():
             disgorge("shard", "add", str(path), "--name", name, *COLUMNS, *_terms(name))
-    recorded = [plain(shard) for shard in live_shards(Ledger.open(WORKSPACE)) if shard.name in files]
+    recorded = [plain(shard) for shard in live_shards(Workspace.open(WORKSPACE)) if shard.name in files]
     _write("receipts/shards.json", {shard["name"]: shard for shard in recorded})
 
 
@@ -79,14 +79,14 @@ def train(name: str) -> None:
     file = Path("models") / f"{name}.yaml"
     _write(file, yaml.safe_dump(plain(spec), sort_keys=False))
     disgorge("train", str(file))
-    ledger = Ledger.open(WORKSPACE)
-    release = release_of(ledger, spec.release, spec.alias)
+    workspace = Workspace.open(WORKSPACE)
+    release = release_of(workspace, spec.release, spec.alias)
     if release is None:
         raise BadModel(f"{spec.release}@{spec.alias} is not in the ledger; run `dvc repro --force train@{name}`")
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         composition = catalog.composition(release.composition)
-    _write(f"receipts/{name}.json", receipt(ledger, spec, composition))
-    _write(f"metrics/{name}.json", measured(ledger, spec, composition))
+    _write(f"receipts/{name}.json", receipt(workspace, spec, composition))
+    _write(f"metrics/{name}.json", measured(workspace, spec, composition))
 
 
 def described(name: str) -> ModelSpec:
@@ -112,9 +112,9 @@ def chosen_for(name: str) -> dict[str, Json]:
     return chosen
 
 
-def receipt(ledger: Ledger, spec: ModelSpec, composition: Composition) -> Json:
+def receipt(workspace: Workspace, spec: ModelSpec, composition: Composition) -> Json:
     """Return what a model is, by digest: its composition, the components and the shards they were trained on."""
-    shards = shards_for(ledger, spec)
+    shards = shards_for(workspace, spec)
     return {
         "release": f"{spec.release}@{spec.alias}",
         "composition": composition.digest,
@@ -123,12 +123,12 @@ def receipt(ledger: Ledger, spec: ModelSpec, composition: Composition) -> Json:
     }
 
 
-def measured(ledger: Ledger, spec: ModelSpec, composition: Composition) -> Json:
+def measured(workspace: Workspace, spec: ModelSpec, composition: Composition) -> Json:
     """Return how well a model does on each shard it is only measured on."""
-    shards = shards_for(ledger, spec)
+    shards = shards_for(workspace, spec)
     with threads(spec.threads):
-        model = assemble(ledger, composition)
-        found = {name: model.utility(read_items(ledger, shards[name].digest)) for name in spec.evaluate}
+        model = assemble(workspace, composition)
+        found = {name: model.utility(read_items(workspace, shards[name].digest)) for name in spec.evaluate}
     return {name: {what: round(value, DECIMALS) for what, value in values.items()} for name, values in found.items()}
 
 

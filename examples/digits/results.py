@@ -16,7 +16,7 @@ from disgorge.plan.plan import Action, Plan
 from disgorge.report.compile import evidence_of
 from disgorge.request.case import Case, docket, plan_of
 from lineage.catalog.catalog import Catalog
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN, Action.WITHDRAW)
 
@@ -42,24 +42,24 @@ class Removal:
     verdict: str
 
 
-def removals(ledger: Ledger) -> list[Removal]:
+def removals(workspace: Workspace) -> list[Removal]:
     """Return every removal of a workspace, in the order of the requests."""
     found = []
-    for case in docket(ledger).values():
+    for case in docket(workspace).values():
         if case.report is None:
             continue
-        plan = plan_of(ledger, case)
-        evidence = evidence_of(ledger, case.report["evidence"])
+        plan = plan_of(workspace, case)
+        evidence = evidence_of(workspace, case.report["evidence"])
         for release in dict.fromkeys(step.release for step in plan.steps if step.release):
-            found.append(_removal(ledger, case, plan, evidence, release))
+            found.append(_removal(workspace, case, plan, evidence, release))
     return found
 
 
-def _removal(ledger: Ledger, case: Case, plan: Plan, evidence: Evidence, release: str) -> Removal:
+def _removal(workspace: Workspace, case: Case, plan: Plan, evidence: Evidence, release: str) -> Removal:
     steps = [step for step in plan.steps if step.release == release and step.action in REMEDIES]
     results, seconds = case.steps[plan.digest], case.seconds[plan.digest]
     trained = [results[step.id]["cost"] for step in steps if step.action is Action.RETRAIN]
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         members = catalog.composition(evidence.before[release]).members
         costs = {component.digest: component.cost for component in catalog.components(live=False)}
     full = [costs[member.component] for member in members]
@@ -141,9 +141,9 @@ def into(readme: str, found: list[Removal]) -> str:
     return f"{head}{mark}{told}{end}\n\n{markdown(found)}\n\n{close}{after}"
 
 
-def main(workspace: str) -> None:
+def main(workspace_folder: str) -> None:
     """Write ``results.json`` and the README's table from a demo's workspace."""
-    found = removals(Ledger.open(Path(workspace)))
+    found = removals(Workspace.open(Path(workspace_folder)))
     write(RESULTS, found)
     README.write_text(into(README.read_text(), found))
 

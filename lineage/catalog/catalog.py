@@ -43,7 +43,7 @@ from lineage.records import (
 )
 
 if TYPE_CHECKING:
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 _NO_RECIPE = digest_of({})
 
@@ -57,18 +57,18 @@ class Catalog:
         """The digest of the last fact that changed lineage, "" if there is none."""
 
     @classmethod
-    def of(cls, ledger: "Ledger") -> "Catalog":
+    def of(cls, workspace: "Workspace") -> "Catalog":
         """Return the catalog of a ledger as it is now; errors as of :func:`.open_projection`."""
-        return cls(open_projection(ledger))
+        return cls(open_projection(workspace))
 
     @classmethod
-    def anew(cls, ledger: "Ledger") -> "Catalog":
+    def anew(cls, workspace: "Workspace") -> "Catalog":
         """Return the catalog of a ledger, projected by this process: for questions that must not be answered wrongly.
 
         A projection on disk is believed for its name, so whoever edits one decides what is found; this reads no file
         but the ledger and the manifests. It costs a build, in proportion to the items there are, once a lineage head.
         """
-        return cls(open_built_here(ledger))
+        return cls(open_built_here(workspace))
 
     def close(self) -> None:
         """Let go of the projection."""

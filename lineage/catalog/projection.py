@@ -29,7 +29,7 @@ from lineage.storage.objects import sha256_of
 
 if TYPE_CHECKING:
     from lineage.ledger.chain import Fact
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 ManifestPath = Callable[[str], Path]
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -44,25 +44,25 @@ _kept: OrderedDict[tuple[Path, str, bool], duckdb.DuckDBPyConnection] = OrderedD
 """By the ledger's folder, the lineage head, and whether it was built here from the ledger itself; last used last."""
 
 
-def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
+def open_projection(workspace: "Workspace") -> duckdb.DuckDBPyConnection:
     """Return a connection to the projection as of the ledger's lineage head, building it if there is none yet.
 
     Raises :class:`~lineage.errors.LedgerBroken`, and :class:`~lineage.errors.DigestMismatch` or
     :class:`~lineage.errors.LineageError` for a live shard's manifest that is damaged or missing.
     """
-    ledger.verify()  # every byte: an answer from a ledger that was edited in its middle would be a wrong answer
-    head = ledger.lineage_head()
+    workspace.ledger.verify()  # every byte: a ledger edited in its middle would give a wrong answer
+    head = workspace.ledger.lineage_head()
     for built_here in (True, False):
-        if (kept := _kept.get((ledger.home, head, built_here))) is not None:
+        if (kept := _kept.get((workspace.home, head, built_here))) is not None:
             return kept.cursor()
-    if (found := _existing(_path(ledger.home, head), head)) is not None:
-        return _keep(ledger, head, found, built_here=False)
-    from lineage.workspace import LINEAGE_KINDS  # the ledger reads this module when it records
+    if (found := _existing(_path(workspace.home, head), head)) is not None:
+        return _keep(workspace, head, found, built_here=False)
+    from lineage.ledger.fact_kinds import LINEAGE_KINDS  # the ledger reads this module when it records
 
-    facts, manifests = tuple(ledger.facts(*LINEAGE_KINDS)), ledger.manifest_path
+    facts, manifests = tuple(workspace.ledger.facts(*LINEAGE_KINDS)), workspace.manifest_path
     head = facts[-1].digest if facts else ""
-    path = _path(ledger.home, head)
-    aside = ledger.home / f"catalog-aside-{secrets.token_hex(8)}.duckdb"
+    path = _path(workspace.home, head)
+    aside = workspace.home / f"catalog-aside-{secrets.token_hex(8)}.duckdb"
     try:
         with duckdb.connect(str(aside), config=_SETTINGS) as connection:
             _build(connection, facts, manifests)
@@ -70,29 +70,29 @@ def open_projection(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
     except (OSError, duckdb.Error):  # a full disk, a read-only folder: the answers do not depend on it
         return in_memory(facts, manifests)
     finally:
-        for left in ledger.home.glob(f"{aside.name}*"):
+        for left in workspace.home.glob(f"{aside.name}*"):
             left.unlink(missing_ok=True)
-    _remove_others(ledger.home, path)
+    _remove_others(workspace.home, path)
     if (found := _existing(path, head)) is not None:
-        return _keep(ledger, head, found, built_here=False)
+        return _keep(workspace, head, found, built_here=False)
     return in_memory(facts, manifests)
 
 
-def open_built_here(ledger: "Ledger") -> duckdb.DuckDBPyConnection:
+def open_built_here(workspace: "Workspace") -> duckdb.DuckDBPyConnection:
     """Return a connection to a projection that this process built from the ledger and the manifests as they are now.
 
     One it built before is taken again while every live shard's manifest still has the digest that was recorded.
     Errors as :func:`open_projection`.
     """
-    ledger.verify()
-    from lineage.workspace import LINEAGE_KINDS  # the ledger reads this module when it records
+    workspace.ledger.verify()
+    from lineage.ledger.fact_kinds import LINEAGE_KINDS  # the ledger reads this module when it records
 
-    facts = tuple(ledger.facts(*LINEAGE_KINDS))
+    facts = tuple(workspace.ledger.facts(*LINEAGE_KINDS))
     head = facts[-1].digest if facts else ""
-    kept = _kept.get((ledger.home, head, True))
-    if kept is not None and _manifests_as_recorded(facts, ledger.manifest_path):
+    kept = _kept.get((workspace.home, head, True))
+    if kept is not None and _manifests_as_recorded(facts, workspace.manifest_path):
         return kept.cursor()
-    return _keep(ledger, head, in_memory(facts, ledger.manifest_path), built_here=True)
+    return _keep(workspace, head, in_memory(facts, workspace.manifest_path), built_here=True)
 
 
 def _manifests_as_recorded(facts: "Sequence[Fact]", manifests: ManifestPath) -> bool:
@@ -106,10 +106,10 @@ def _manifests_as_recorded(facts: "Sequence[Fact]", manifests: ManifestPath) -> 
 
 
 def _keep(
-    ledger: "Ledger", head: str, connection: duckdb.DuckDBPyConnection, *, built_here: bool
+    workspace: "Workspace", head: str, connection: duckdb.DuckDBPyConnection, *, built_here: bool
 ) -> duckdb.DuckDBPyConnection:
     """Keep a connection for later, let the oldest go, and return one of the caller's own to the same projection."""
-    _kept[ledger.home, head, built_here] = connection
+    _kept[workspace.home, head, built_here] = connection
     while len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)[1].close()
     return connection.cursor()

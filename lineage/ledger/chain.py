@@ -6,7 +6,7 @@ canonical JSON of the rest, ``previous`` the digest of the line before. Canonica
 no parsing: every byte of the file is covered.
 
 >>> fact = next_fact(None, kind="opened", body={"format": 1}, at="2026-11-02T09:00:00Z")
->>> check_line(encode(fact), number=1, after=None, where="ledger.jsonl").digest == fact.digest
+>>> check_line(encode(fact), number=1, after=None, where="workspace.jsonl").digest == fact.digest
 True
 """
 

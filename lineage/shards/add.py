@@ -5,9 +5,9 @@ Files that a crash left behind without a fact are harmless: they are written aga
 
 >>> import tempfile
 >>> from lineage.formats.read import from_arrays
->>> ledger = Ledger.init(Path(tempfile.mkdtemp()))
->>> added = add_items(ledger, from_arrays({"x": [5.0, 7.0, 7.0]}), name="numbers", check=False)
->>> added.shard.count, added.duplicates_within, sorted(shard_items(ledger, added.shard.digest)[1]["x"].tolist())
+>>> workspace = Workspace.init(Path(tempfile.mkdtemp()))
+>>> added = add_items(workspace, from_arrays({"x": [5.0, 7.0, 7.0]}), name="numbers", check=False)
+>>> added.shard.count, added.duplicates_within, sorted(shard_items(workspace, added.shard.digest)[1]["x"].tolist())
 (3, 1, [5.0, 7.0, 7.0])
 
 Decided here, with what it costs:
@@ -46,7 +46,7 @@ from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, item_sizes
 from lineage.storage.manifest import read_digests
 from lineage.storage.size_limits import LIMIT
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 __all__ = ["Added", "add_items", "add_shard", "adding_alone", "live_shards", "shard_items", "shard_rows"]
 
@@ -75,7 +75,7 @@ class Added:
 
 
 def add_shard(
-    ledger: Ledger,
+    workspace: Workspace,
     path: Path | str,
     *,
     name: str,
@@ -109,7 +109,7 @@ def add_shard(
             limit=limit,
         )
     return add_items(
-        ledger,
+        workspace,
         intake,
         name=name,
         source=source,
@@ -127,7 +127,7 @@ def add_shard(
 
 @activity("hashing and recording items")
 def add_items(
-    ledger: Ledger,
+    workspace: Workspace,
     intake: Intake,
     *,
     name: str,
@@ -156,7 +156,7 @@ def add_items(
     """
     _check_terms(name, legal_basis, core=core)
     _check_words(source=source, license=license, legal_basis=legal_basis)
-    items, digests = _items(ledger, intake, source=source, license=license, likeness=likeness)
+    items, digests = _items(workspace, intake, source=source, license=license, likeness=likeness)
     shard = Shard(
         digest=shard_digest(digests),
         name=name,
@@ -168,36 +168,36 @@ def add_items(
         fields=tuple(intake.content),
     )
     if not allow_withdrawn:
-        _refuse_withdrawn(ledger, intake, digests)
+        _refuse_withdrawn(workspace, intake, digests)
     checked = replace(intake, licenses=tuple(item.license for item in items))
     place = Source.of(read_from) if read_from is not None else None
-    with adding_alone(ledger):
-        live = live_shards(ledger)
-        known = known_shard(ledger, shard, items, live, intake.origin)
+    with adding_alone(workspace):
+        live = live_shards(workspace)
+        known = known_shard(workspace, shard, items, live, intake.origin)
         if known is not None:
-            mend(ledger, known, items, digests, intake)
+            mend(workspace, known, items, digests, intake)
         within = len(digests) - len(set(digests))
-        across, shared_with = _shared(ledger, digests, [other for other in live if other.name != name])
+        across, shared_with = _shared(workspace, digests, [other for other in live if other.name != name])
         if known is not None:
-            with remembered(ledger, shard.digest, place):
+            with remembered(workspace, shard.digest, place):
                 return Added(known, within, across, shared_with, new=False)
         validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
-        with undone_on_failure(ledger, shard.digest), remembered(ledger, shard.digest, place):
-            ignore_data(ledger.workspace, home=ledger.home)
-            shard = store_shard(ledger, shard, items, digests, intake.content, dvc=dvc)
-            report = ledger.objects.put(canonical(validation)) if validation else None
+        with undone_on_failure(workspace, shard.digest), remembered(workspace, shard.digest, place):
+            ignore_data(workspace.root, home=workspace.home)
+            shard = store_shard(workspace, shard, items, digests, intake.content, dvc=dvc)
+            report = workspace.objects.put(canonical(validation)) if validation else None
             duplicates = {"within": within, "across": across}
-            ledger.append("shard", {"shard": plain(shard), "duplicates": duplicates, "validation": report})
+            workspace.ledger.append("shard", {"shard": plain(shard), "duplicates": duplicates, "validation": report})
     return Added(shard, within, across, shared_with, validation.warnings if validation else (), report)
 
 
 def _items(
-    ledger: Ledger, intake: Intake, *, source: str | None, license: str | None, likeness: str | None
+    workspace: Workspace, intake: Intake, *, source: str | None, license: str | None, likeness: str | None
 ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """Return manifest rows and digests in the order the items came, persons turned into pseudonyms."""
     digests = item_digests(intake.content)
     alike = _likenesses(intake, likeness) if likeness is not None else (None,) * len(digests)
-    pseudonyms = {who: ledger.pseudonym(who) for who in set(intake.subjects) if who is not None}
+    pseudonyms = {who: workspace.pseudonym(who) for who in set(intake.subjects) if who is not None}
     items = tuple(
         Item(
             digest=digest,
@@ -243,22 +243,22 @@ def _check_words(**given: str | None) -> None:
             raise BadInput(f"the {term.replace('_', ' ')} {words[:40]!r} is not Unicode; write it in UTF-8")
 
 
-def _refuse_withdrawn(ledger: Ledger, intake: Intake, digests: Sequence[str]) -> None:
-    ledger.require_marks()
-    back = [intake.rows[row] for row, digest in enumerate(digests) if ledger.is_withdrawn(digest)]
+def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[str]) -> None:
+    workspace.require_marks()
+    back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.is_withdrawn(digest)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
         noun = "item was" if len(back) == 1 else "items were"
         raise BadInput(f"{intake.origin}: {len(back)} {noun} withdrawn by request; remove them: {shown}")
 
 
-def _shared(ledger: Ledger, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
+def _shared(workspace: Workspace, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
     """Return how many of these items other live shards hold too, and the names of those shards."""
     mine = pa.array(digests, pa.string())
     found = pa.array([False] * len(digests))
     names = []
     for other in others:
-        hit = pc.is_in(mine, value_set=pc.unique(read_digests(ledger.manifest_path(other.digest))))
+        hit = pc.is_in(mine, value_set=pc.unique(read_digests(workspace.manifest_path(other.digest))))
         if pc.any(hit).as_py():
             names.append(other.name)
             found = pc.or_(found, hit)
@@ -272,11 +272,11 @@ def _common(values: Iterable[str | None]) -> str | None:
 
 
 @contextmanager
-def adding_alone(ledger: Ledger) -> Iterator[None]:
+def adding_alone(workspace: Workspace) -> Iterator[None]:
     """Let one process at a time look for a name and take it: while this is held, nobody else writes a shard."""
     from filelock import FileLock, Timeout  # read on use: reading a shard takes no lock
 
-    lock = FileLock(ledger.home / "shards.lock", timeout=_PATIENCE)
+    lock = FileLock(workspace.home / "shards.lock", timeout=_PATIENCE)
     try:
         with lock:
             yield

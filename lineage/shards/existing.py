@@ -10,11 +10,11 @@ from lineage.shards.files import shard_items, shard_rows
 from lineage.storage.content import write_content
 from lineage.storage.manifest import in_manifest_order, write_manifest
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 def known_shard(
-    ledger: Ledger, shard: Shard, items: Sequence[Item], live: Iterable[Shard], origin: str
+    workspace: Workspace, shard: Shard, items: Sequence[Item], live: Iterable[Shard], origin: str
 ) -> Shard | None:
     """Return the same shard if it is recorded already; ``BadInput`` if something like it is."""
     for other in live:
@@ -26,7 +26,7 @@ def known_shard(
     for other in live:
         if other.digest != shard.digest:
             continue
-        if (recorded := _rows(ledger, shard.digest)) is not None:
+        if (recorded := _rows(workspace, shard.digest)) is not None:
             _refuse_other_rows(recorded, in_manifest_order(items), other, origin, same_name=other.name == shard.name)
         if other.name == shard.name:
             if (told := _terms(other)) != (asked := _terms(shard)):
@@ -52,18 +52,18 @@ def _refuse_other_rows(
         )
 
 
-def _rows(ledger: Ledger, digest: str) -> tuple[Item, ...] | None:
+def _rows(workspace: Workspace, digest: str) -> tuple[Item, ...] | None:
     """Return a manifest's rows; None if it is missing or damaged, and so to be written again from the data."""
     try:
-        return shard_rows(ledger, digest)
+        return shard_rows(workspace, digest)
     except (UnknownRecord, DigestMismatch):
         return None
 
 
-def mend(ledger: Ledger, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
+def mend(workspace: Workspace, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
     """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had."""
-    if _rows(ledger, shard.digest) is None:
-        path = ledger.manifest_path(shard.digest)
+    if _rows(workspace, shard.digest) is None:
+        path = workspace.manifest_path(shard.digest)
         aside = path.with_suffix(".mended")
         try:
             write_manifest(aside, items)
@@ -76,9 +76,9 @@ def mend(ledger: Ledger, shard: Shard, items: Sequence[Item], digests: Sequence[
         finally:
             aside.unlink(missing_ok=True)
     try:
-        shard_items(ledger, shard.digest)
+        shard_items(workspace, shard.digest)
     except (UnknownRecord, DigestMismatch):
-        write_content(ledger.content_path(shard.digest), digests, intake.content)
+        write_content(workspace.content_path(shard.digest), digests, intake.content)
 
 
 def _terms(shard: Shard) -> str:

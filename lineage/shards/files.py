@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from disgorge.locations import dvc as forget_dvc
 from lineage.activity import activity
+from lineage.dvc import forget as forget_dvc
 from lineage.dvc import repo as from_dvc
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger.state import state_of
@@ -16,18 +16,18 @@ from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def live_shards(ledger: Ledger) -> tuple[Shard, ...]:
+def live_shards(workspace: Workspace) -> tuple[Shard, ...]:
     """Return the shards that are recorded and not withdrawn, oldest first."""
-    state = state_of(ledger.facts("shard", "shard-withdrawn"))
+    state = state_of(workspace.ledger.facts("shard", "shard-withdrawn"))
     return tuple(entry.record for entry in state.shards.values() if entry.live)
 
 
 @activity("reading items and checking their digests")
 def shard_items(
-    ledger: Ledger, digest: str, *, verify: bool = True, limit: int | None = None
+    workspace: Workspace, digest: str, *, verify: bool = True, limit: int | None = None
 ) -> tuple[tuple[str, ...], Arrays]:
     """Return a shard's item digests and arrays, shape (items, ...), in digest order.
 
@@ -35,7 +35,7 @@ def shard_items(
     what its digest says; ``UnknownRecord`` if the content is not there. ``limit`` is for content that somebody else
     wrote: above so many bytes it is ``TooLarge``.
     """
-    path = ledger.content_path(digest)
+    path = workspace.content_path(digest)
     digests, arrays = read_content(path, limit=limit)
     if shard_digest(digests) != digest:
         raise DigestMismatch(f"{path}: holds other items than its shard; restore the file, then repeat")
@@ -49,22 +49,22 @@ def shard_items(
     return digests, arrays
 
 
-def shard_rows(ledger: Ledger, digest: str) -> tuple[Item, ...]:
+def shard_rows(workspace: Workspace, digest: str) -> tuple[Item, ...]:
     """Return a shard's manifest, sorted by digest, then key; ``DigestMismatch`` if its items are not the shard's."""
-    path = ledger.manifest_path(digest)
+    path = workspace.manifest_path(digest)
     items = read_manifest(path)
     if shard_digest(item.digest for item in items) != digest:
         raise DigestMismatch(f"{path}: lists other items than its shard; restore the file, then repeat")
     return items
 
 
-def check_manifests(ledger: Ledger, shards: Iterable[Shard]) -> None:
+def check_manifests(workspace: Workspace, shards: Iterable[Shard]) -> None:
     """Raise ``DigestMismatch`` if a manifest is not, byte for byte, what was recorded with its shard.
 
     A subject or key that was edited there would be missed by every removal.
     """
     for shard in shards:
-        path = ledger.manifest_path(shard.digest)
+        path = workspace.manifest_path(shard.digest)
         if shard.manifest is not None and path.is_file() and sha256_of(path) != shard.manifest:
             raise DigestMismatch(
                 f"{path}: the manifest of shard '{shard.name}' was changed on disk; restore the file, then repeat"
@@ -72,7 +72,7 @@ def check_manifests(ledger: Ledger, shards: Iterable[Shard]) -> None:
 
 
 def store_shard(
-    ledger: Ledger,
+    workspace: Workspace,
     shard: Shard,
     items: Sequence[Item],
     digests: Sequence[str],
@@ -81,28 +81,28 @@ def store_shard(
     dvc: bool | None,
 ) -> Shard:
     """Write a shard's files, put the content under DVC, and return the shard with what its files are known by."""
-    content = ledger.content_path(shard.digest)
+    content = workspace.content_path(shard.digest)
     write_content(content, digests, arrays)
-    write_manifest(ledger.manifest_path(shard.digest), items)
-    shard = replace(shard, manifest=sha256_of(ledger.manifest_path(shard.digest)))
-    if dvc or (dvc is None and from_dvc.is_repo(ledger.workspace)):
+    write_manifest(workspace.manifest_path(shard.digest), items)
+    shard = replace(shard, manifest=sha256_of(workspace.manifest_path(shard.digest)))
+    if dvc or (dvc is None and from_dvc.is_repo(workspace.root)):
         return replace(shard, dvc=from_dvc.track(content))
     return shard
 
 
 @contextmanager
-def undone_on_failure(ledger: Ledger, digest: str) -> Iterator[None]:
+def undone_on_failure(workspace: Workspace, digest: str) -> Iterator[None]:
     """Remove a shard's files if the block fails before its fact is recorded, unless they were there before."""
-    content, manifest = ledger.content_path(digest), ledger.manifest_path(digest)
+    content, manifest = workspace.content_path(digest), workspace.manifest_path(digest)
     fresh = [path for path in (content, manifest) if not path.exists()]
     try:
         yield
     except BaseException:  # Ctrl-C too: content may be personal data, and is not to lie about unrecorded
         with suppress(LineageError, OSError):  # of the cleaning; what went wrong first is what the caller must hear
-            if not any(shard.digest == digest for shard in live_shards(ledger)):
+            if not any(shard.digest == digest for shard in live_shards(workspace)):
                 if content in fresh and (md5 := from_dvc.tracked_hash(content)):
                     with suppress(LineageError):  # the files go all the same
-                        forget_dvc.forget(ledger.workspace, [md5])
+                        forget_dvc.forget(workspace.root, [md5])
                 for path in fresh:
                     path.unlink(missing_ok=True)
         raise

@@ -20,7 +20,7 @@ from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from, state_of
 from lineage.storage.objects import sha256_of, write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Source:
 
 
 @contextmanager
-def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[None]:
+def remembered(workspace: Workspace, shard: str, source: Source | None) -> Iterator[None]:
     """Keep where a shard is read from, None for nowhere, unless the block that records it fails.
 
     Read from several places, one after the other, it has them all.
@@ -67,9 +67,9 @@ def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[No
     if source is None:
         yield
         return
-    file = _file(ledger, shard)
+    file = _file(workspace, shard)
     fresh = not file.exists()
-    known = [each for each in _read(ledger, shard) if each.path != source.path]
+    known = [each for each in _read(workspace, shard) if each.path != source.path]
     told = [{"path": str(each.path), "files": each.files, "md5": each.md5} for each in (*known, source)]
     file.parent.mkdir(mode=0o700, exist_ok=True)
     write_atomically(file, json.dumps(told).encode(), mode=0o600)
@@ -81,13 +81,13 @@ def remembered(ledger: Ledger, shard: str, source: Source | None) -> Iterator[No
         raise
 
 
-def sources_of(ledger: Ledger, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
+def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
     """Yield name and source of these shards, and of those they were cut from; each source once."""
-    entries = state_of(ledger.facts("shard", "shard-withdrawn")).shards.values()
+    entries = state_of(workspace.ledger.facts("shard", "shard-withdrawn")).shards.values()
     names = {entry.record.digest: entry.record.name for entry in entries}
     for digest in cut_from((entry.record for entry in entries), shards):
         if digest in names:
-            yield from ((names[digest], source) for source in _read(ledger, digest))
+            yield from ((names[digest], source) for source in _read(workspace, digest))
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _is_same(path: Path, size: int, digest: str) -> bool:
         return False
 
 
-def _file(ledger: Ledger, shard: str) -> Path:
-    return ledger.home / "private" / "sources" / f"{shard}.json"
+def _file(workspace: Workspace, shard: str) -> Path:
+    return workspace.home / "private" / "sources" / f"{shard}.json"
 
 
-def _read(ledger: Ledger, shard: str) -> list[Source]:
-    path = _file(ledger, shard)
+def _read(workspace: Workspace, shard: str) -> list[Source]:
+    path = _file(workspace, shard)
     try:
         told = json.loads(path.read_bytes())
         return [Source(Path(e["path"]), tuple((n, s, d) for n, s, d in e["files"]), e["md5"]) for e in told]

@@ -6,73 +6,74 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from disgorge.audit import audit
-from disgorge.locations.dvc import holds
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.actions import examination_of
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import docket
 from disgorge.statement.certificate import refuse_adoption
 from lineage.catalog.catalog import Catalog
+from lineage.dvc.forget import holds
+from lineage.ledger.chain import Fact
 from lineage.records import Component, restore
-from lineage.workspace import Fact, Ledger
+from lineage.workspace import Workspace
 
 ENDS = (Action.ADOPT, Action.WITHDRAW)
 
 
-def under_way(workspace: Path, plan: Plan) -> None:
+def under_way(workspace_folder: Path, plan: Plan) -> None:
     """Assert what must hold whenever a removal is cut short: the chain, and nothing deleted that is not replaced."""
-    ledger = Ledger.open(workspace)
-    facts = list(ledger.facts())
-    assert set(plan.requests) <= docket(ledger).keys()
+    workspace = Workspace.open(workspace_folder)
+    facts = list(workspace.ledger.facts())
+    assert set(plan.requests) <= docket(workspace).keys()
     ended = {step.id for step in plan.steps if step.action in ENDS} <= steps_done(facts, plan)
     if not ended:
         (purge,) = (step for step in plan.steps if step.action is Action.PURGE)
         for digest in purge.detail["objects"]:
-            assert ledger.objects.exists(digest), "weights were deleted before the release moved"
+            assert workspace.objects.exists(digest), "weights were deleted before the release moved"
         for digest in purge.detail["shards"]:
-            assert ledger.content_path(digest).exists(), "items were deleted before the release moved"
-    _in_order(ledger, facts, plan)
+            assert workspace.content_path(digest).exists(), "items were deleted before the release moved"
+    _in_order(workspace, facts, plan)
 
 
 @contextmanager
-def nothing_lost(workspace: Path) -> Iterator[None]:
+def nothing_lost(workspace_folder: Path) -> Iterator[None]:
     """Assert that every fact there was before the block is there after it, byte for byte, whatever was killed in it."""
-    file = workspace / ".disgorge" / "ledger.jsonl"
+    file = workspace_folder / ".disgorge" / "ledger.jsonl"
     before = file.read_bytes()
     yield
     assert file.read_bytes().startswith(before), "a fact was lost"
-    assert Ledger.open(workspace).verify() >= before.count(b"\n")
+    assert Workspace.open(workspace_folder).ledger.verify() >= before.count(b"\n")
 
 
-def finished(workspace: Path, undisturbed: Path, plan: Plan, *, forgotten: frozenset[str]) -> None:
+def finished(workspace_folder: Path, undisturbed: Path, plan: Plan, *, forgotten: frozenset[str]) -> None:
     """Assert that a removal ended as one that nobody disturbed did, with its facts in order and nothing left over."""
-    ledger, other = Ledger.open(workspace), Ledger.open(undisturbed)
-    facts = list(ledger.facts())
-    assert ledger.verify() == len(facts)
-    assert served(ledger) == served(other)
-    assert live(ledger) == live(other)
-    assert docket(ledger).keys() == docket(other).keys()
+    workspace, other = Workspace.open(workspace_folder), Workspace.open(undisturbed)
+    facts = list(workspace.ledger.facts())
+    assert workspace.ledger.verify() == len(facts)
+    assert served(workspace) == served(other)
+    assert live(workspace) == live(other)
+    assert docket(workspace).keys() == docket(other).keys()
     assert [fact.body["step"] for fact in of(facts, "step", plan)] == [step.id for step in plan.steps]
     for kind in ("release", "report", "request-closed", "purged", "shard", "shard-withdrawn", "component-retired"):
-        assert stripped(ledger, kind) == stripped(other, kind), kind
-    _in_order(ledger, facts, plan)
+        assert stripped(workspace, kind) == stripped(other, kind), kind
+    _in_order(workspace, facts, plan)
     for request in plan.requests:
-        case = docket(ledger)[request]
+        case = docket(workspace)[request]
         assert (case.closed, case.report["verdict"]) == ("done", "certified")
-    reports = ledger.workspace / "reports"
+    reports = workspace.root / "reports"
     assert sorted(path.name for path in reports.iterdir()) == sorted(
         name for request in plan.requests for name in (request, f"{request}.zip")
     )
-    public = (ledger.home / "public.pem").read_bytes()
+    public = (workspace.home / "public.pem").read_bytes()
     for bundle in reports.iterdir():
         assert verify_bundle(bundle, public_key=public).verdict == "certified"
-    assert not list((ledger.home / "private" / "executions").iterdir())
-    assert not ledger.objects.check()
-    assert not audit(ledger)
-    assert not traces(ledger, forgotten)
+    assert not list((workspace.home / "private" / "executions").iterdir())
+    assert not workspace.objects.check()
+    assert not audit(workspace)
+    assert not traces(workspace, forgotten)
 
 
-def _in_order(ledger: Ledger, facts: list[Fact], plan: Plan) -> None:
+def _in_order(workspace: Workspace, facts: list[Fact], plan: Plan) -> None:
     """Assert that no release moved without an examination that passed, and that nothing was purged before it moved."""
     began = next(fact.seq for fact in facts if fact.kind == "plan" and fact.body["plan"] == plan.digest)
     after = [fact for fact in facts if fact.seq > began]
@@ -82,7 +83,7 @@ def _in_order(ledger: Ledger, facts: list[Fact], plan: Plan) -> None:
         if fact.kind == "release":
             probed = done[plan.step_for(Action.PROBE, fact.body["name"]).id]
             assert probed.seq < fact.seq
-            examination = examination_of(ledger, probed.body["result"]["examination"])
+            examination = examination_of(workspace, probed.body["result"]["examination"])
             refuse_adoption(plan, fact.body["name"], examination.checks)
             assert fact.body["composition"] == probed.body["result"]["after"]
     for fact in after:
@@ -91,28 +92,30 @@ def _in_order(ledger: Ledger, facts: list[Fact], plan: Plan) -> None:
             assert all(other.seq < fact.seq for other in moved)
 
 
-def served(ledger: Ledger) -> dict[str, str]:
+def served(workspace: Workspace) -> dict[str, str]:
     """Return the digest of the composition that each live release serves."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {f"{release.name}@{release.alias}": release.composition for release in catalog.releases()}
 
 
-def live(ledger: Ledger) -> set[tuple[str, str]]:
+def live(workspace: Workspace) -> set[tuple[str, str]]:
     """Return name and digest of every live component and shard."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {(found.name, found.digest) for found in (*catalog.components(), *catalog.shards())}
 
 
-def stripped(ledger: Ledger, kind: str) -> list[dict[str, object]]:
+def stripped(workspace: Workspace, kind: str) -> list[dict[str, object]]:
     """Return the bodies of facts of a kind without what differs from run to run."""
     differs = ("evidence", "zip", "key")  # they hold the machine, the time and a key made there
-    bodies = [{key: value for key, value in fact.body.items() if key not in differs} for fact in ledger.facts(kind)]
+    bodies = [
+        {key: value for key, value in fact.body.items() if key not in differs} for fact in workspace.ledger.facts(kind)
+    ]
     return sorted(bodies, key=str)
 
 
-def recorded(ledger: Ledger) -> list[tuple[str, str]]:
+def recorded(workspace: Workspace) -> list[tuple[str, str]]:
     """Return name and digest of every component fact, in order."""
-    found = [restore(Component, fact.body["component"]) for fact in ledger.facts("component")]
+    found = [restore(Component, fact.body["component"]) for fact in workspace.ledger.facts("component")]
     return [(component.name, component.digest) for component in found]
 
 
@@ -126,15 +129,15 @@ def steps_done(facts: list[Fact], plan: Plan) -> set[str]:
     return {fact.body["step"] for fact in of(facts, "step", plan)}
 
 
-def traces(ledger: Ledger, items: frozenset[str]) -> list[str]:
+def traces(workspace: Workspace, items: frozenset[str]) -> list[str]:
     """Return the files of a workspace, private ones too, that hold or name one of these item digests."""
     needles = [digest.encode() for digest in items]
     found = []
-    for path in sorted(ledger.workspace.rglob("*")):
+    for path in sorted(workspace.root.rglob("*")):
         if path.is_file():
             data = path.read_bytes()
             if any(needle in data for needle in needles) or holds(path, items):
-                found.append(path.relative_to(ledger.workspace).as_posix())
+                found.append(path.relative_to(workspace.root).as_posix())
     return found
 
 

@@ -68,19 +68,19 @@ class Nursery:
         self._process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, do: str, workspace: Path, **order: Any) -> Ended:
+    def run(self, do: str, workspace_folder: Path, **order: Any) -> Ended:
         """Have one order carried out and return how the child ended."""
-        return self.together((do, workspace, order))[0]
+        return self.together((do, workspace_folder, order))[0]
 
     def together(self, *orders: tuple[str, Path, dict[str, Any]]) -> list[Ended]:
         """Have several orders carried out at the same time."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         full = []
-        for do, workspace, order in orders:
+        for do, workspace_folder, order in orders:
             self._count += 1
             said = {"out": str(self.folder / f"{self._count}.out"), "err": str(self.folder / f"{self._count}.err")}
-            full.append({"do": do, "workspace": str(workspace), **said, **order})
+            full.append({"do": do, "workspace": str(workspace_folder), **said, **order})
         self._process.stdin.write(json.dumps(full) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()

@@ -16,7 +16,7 @@ from disgorge.plan.plan import Plan
 from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request, plan_requests
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
@@ -31,9 +31,9 @@ KILLED: Counter[Path] = Counter()
 """How many processes died of SIGKILL in each workspace, until it was found to have survived them."""
 
 
-def survived(name: str, workspace: Path) -> None:
+def survived(name: str, workspace_folder: Path) -> None:
     """Note for the summary that a workspace ended as if none of its kills had been."""
-    if kills := KILLED.pop(workspace, 0):
+    if kills := KILLED.pop(workspace_folder, 0):
         tally("kills", name, kills=kills, survived=kills)
 
 
@@ -51,30 +51,30 @@ class Removal:
         """Return a workspace in which the removal is approved and not begun."""
         return Path(shutil.copytree(self.folder / "approved", self.folder / name))
 
-    def carry(self, workspace: Path, **order: Any) -> Ended:
+    def carry(self, workspace_folder: Path, **order: Any) -> Ended:
         """Carry the removal out, or go on with it, in a process of its own."""
-        return the_nursery().run("carry", workspace, **{"request": "R-1"} | order)
+        return the_nursery().run("carry", workspace_folder, **{"request": "R-1"} | order)
 
-    def resume(self, workspace: Path, **order: Any) -> None:
+    def resume(self, workspace_folder: Path, **order: Any) -> None:
         """Go on with the removal in a new process; it must be certified."""
-        with aftermath.nothing_lost(workspace):
-            ended = self.carry(workspace, **order)
+        with aftermath.nothing_lost(workspace_folder):
+            ended = self.carry(workspace_folder, **order)
         assert (ended.code, ended.out) == (0, "certified"), ended
 
-    def kill(self, workspace: Path, **order: Any) -> bool:
+    def kill(self, workspace_folder: Path, **order: Any) -> bool:
         """Carry the removal out in a process that is told to die; return whether it did. Nothing must be lost by it."""
-        with aftermath.nothing_lost(workspace):
-            ended = self.carry(workspace, **order)
+        with aftermath.nothing_lost(workspace_folder):
+            ended = self.carry(workspace_folder, **order)
         assert ended.killed or (ended.code, ended.out) == (0, "certified"), ended
-        KILLED[workspace] += ended.killed
-        aftermath.under_way(workspace, self.plan)
+        KILLED[workspace_folder] += ended.killed
+        aftermath.under_way(workspace_folder, self.plan)
         return ended.killed
 
-    def check(self, workspace: Path) -> None:
+    def check(self, workspace_folder: Path) -> None:
         """Assert that the removal in a workspace ended as the undisturbed one, and delete the workspace."""
-        aftermath.finished(workspace, self.folder / "undisturbed", self.plan, forgotten=self.forgotten)
-        survived(self.folder.name.rpartition("-")[0], workspace)
-        shutil.rmtree(workspace)
+        aftermath.finished(workspace_folder, self.folder / "undisturbed", self.plan, forgotten=self.forgotten)
+        survived(self.folder.name.rpartition("-")[0], workspace_folder)
+        shutil.rmtree(workspace_folder)
 
     def place(self, step: str, event: str, ending: str) -> int:
         """Return the place of the last change of this kind within the step whose id holds ``step``."""
@@ -104,19 +104,19 @@ def removal(kind: str, method: str = "averages") -> Removal:
     a person and a whole shard, for two requests of one plan.
     """
     folder = Path(mkdtemp(prefix=f"{kind}-{method}-", dir=the_nursery().folder))
-    ledger = Ledger.init(folder / "approved")
+    workspace = Workspace.init(folder / "approved")
     toy = toy_of(method, 3)
     if kind == "retrain" and method == "averages":
         toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    a_person, a_shard = [person(ledger, "shard-3", 1)], [Selector("shard", "shard-2")]
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    a_person, a_shard = [person(workspace, "shard-3", 1)], [Selector("shard", "shard-2")]
     asked = {"retrain": [a_person], "together": [a_person, a_shard]}.get(kind, [a_shard])
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         selected = [catalog.selected(selectors) for selectors in asked]
     forgotten = frozenset(digest for each in selected for digests in each.values() for digest in digests)
-    plan = joint_plan(ledger, *asked) if kind == "together" else (
-        ordered_plan(ledger, asked[0]) if kind == "withdraw" else granted_plan(ledger, asked[0])
+    plan = joint_plan(workspace, *asked) if kind == "together" else (
+        ordered_plan(workspace, asked[0]) if kind == "withdraw" else granted_plan(workspace, asked[0])
     )  # fmt: skip
     shutil.copytree(folder / "approved", folder / "undisturbed")
     record, start = folder / "changes.json", time.perf_counter()
@@ -127,25 +127,25 @@ def removal(kind: str, method: str = "averages") -> Removal:
     return Removal(folder, plan, forgotten, changes, seconds)
 
 
-def joint_plan(ledger: Ledger, *asked: list[Selector]) -> Plan:
+def joint_plan(workspace: Workspace, *asked: list[Selector]) -> Plan:
     """Have several requests granted, planned together and approved."""
     names = [f"R-{number}" for number in range(1, len(asked) + 1)]
     for name, selectors in zip(names, asked, strict=True):
-        filed_and_decided(ledger, selectors, request_id=name)
-    plan = plan_requests(ledger, names)
-    approve_plan(ledger, names[-1], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+        filed_and_decided(workspace, selectors, request_id=name)
+    plan = plan_requests(workspace, names)
+    approve_plan(workspace, names[-1], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
     return plan
 
 
-def ordered_plan(ledger: Ledger, selectors: list[Selector]) -> Plan:
+def ordered_plan(workspace: Workspace, selectors: list[Selector]) -> Plan:
     """Have a regulator's order granted, planned and approved: everything built on the data goes."""
     file_request(
-        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=selectors, identity_verified=True, request_id="R-1",
         facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
     )  # fmt: skip
-    decide_request(ledger, "R-1", load_packs())
-    plan = plan_request(ledger, "R-1")
+    decide_request(workspace, "R-1", load_packs())
+    plan = plan_request(workspace, "R-1")
     for approver in ("ann", "bea"):
-        approve_plan(ledger, "R-1", plan.digest, approver=approver)
+        approve_plan(workspace, "R-1", plan.digest, approver=approver)
     return plan

@@ -80,19 +80,19 @@ def _carry(order: Order) -> int:
     from disgorge.tracking.runs import Untracked, tracking_or_none
     from disgorge.training.recipe import Here
     from disgorge.training.runners.local import Workers
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open(Path(order["workspace"]))
+    workspace = Workspace.open(Path(order["workspace"]))
     mlflow = order.get("mlflow", False)
-    watch = Watch(ledger.workspace, order)
-    with Workers(ledger, count=2) as workers:
+    watch = Watch(workspace.root, order)
+    with Workers(workspace, count=2) as workers:
         done = execute(
-            ledger, order["request"],
-            runner=workers if order.get("workers") else Here(ledger),
-            independent=lambda: Workers(ledger, count=2, apart=True) if order.get("workers") else Here(ledger),
+            workspace, order["request"],
+            runner=workers if order.get("workers") else Here(workspace),
+            independent=lambda: Workers(workspace, count=2, apart=True) if order.get("workers") else Here(workspace),
             references=order.get("references", 0),
-            registrar=registry_or_none(ledger) if mlflow else Unregistered(),
-            observer=tracking_or_none(ledger) if mlflow else Untracked(), on_step=watch.step,
+            registrar=registry_or_none(workspace) if mlflow else Unregistered(),
+            observer=tracking_or_none(workspace) if mlflow else Untracked(), on_step=watch.step,
         )  # fmt: skip
     watch.end()
     sys.stdout.write(done.verdict)
@@ -118,10 +118,10 @@ def _cli(order: Order) -> int:
         sys.modules[library] = None  # type: ignore[assignment]
     from disgorge.cli import main as command
 
-    workspace = Path(order["workspace"]).resolve()
-    os.chdir(workspace)
+    workspace_folder = Path(order["workspace"]).resolve()
+    os.chdir(workspace_folder)
     sys.argv[1:] = order["arguments"]
-    watch = Watch(workspace, order)
+    watch = Watch(workspace_folder, order)
     command()
     watch.end()
     return 0
@@ -133,16 +133,16 @@ def _file(order: Order) -> int:
     from disgorge.request.plan_request import file_request
     from lineage.errors import LineageError
     from lineage.records import Selector
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.request import Standing
     from policies.taxonomy import Defect
 
-    ledger = Ledger.open(Path(order["workspace"]))
-    watch = Watch(ledger.workspace, order)
+    workspace = Workspace.open(Path(order["workspace"]))
+    watch = Watch(workspace.root, order)
     for number, request in enumerate(order["ids"]):
         try:
             file_request(
-                ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+                workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
                 selectors=[Selector("shard", f"shard-{number % 4 + 1}")], request_id=request,
                 particulars=order.get("particulars"),
             )  # fmt: skip
@@ -162,24 +162,24 @@ def _file_and_read(order: Order) -> int:
     from disgorge.request.plan_request import file_request
     from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.packs.load import load_packs
     from policies.request import Standing
     from policies.taxonomy import Defect
 
-    ledger, packs = Ledger.open(Path(order["workspace"])), load_packs()
+    workspace, packs = Workspace.open(Path(order["workspace"])), load_packs()
     took: dict[str, list[float]] = {"filing": [], "reading": []}
     for request in order["ids"]:
         start = time.perf_counter()
         file_request(
-            ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
             selectors=[Selector("shard", "shard-1")], request_id=request, particulars={"name": request},
             packs=packs,
         )  # fmt: skip
         filed = time.perf_counter()
-        if request not in docket(ledger):
+        if request not in docket(workspace):
             raise LookupError(f"{request} was filed and is not there")
-        with Catalog.of(ledger) as catalog:
+        with Catalog.of(workspace) as catalog:
             catalog.shards()
         took["filing"].append(filed - start)
         took["reading"].append(time.perf_counter() - filed)
@@ -205,8 +205,8 @@ class Watch:
     step ``at``, ``touches_at`` and ``holds_until`` let another child come in between.
     """
 
-    def __init__(self, workspace: Path, order: Order) -> None:
-        self.prefix = str(workspace.resolve())
+    def __init__(self, workspace_folder: Path, order: Order) -> None:
+        self.prefix = str(workspace_folder.resolve())
         self.order = order
         self.changes: list[tuple[str, str, str]] = []
         self.now = ""

@@ -16,7 +16,7 @@ from disgorge.request.case import docket
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children.nursery import Ended, nursery_with_stores
 from tests.children.removals import Removal, ordered_plan
 from tests.toys import granted_plan, person, served
@@ -52,16 +52,16 @@ class Stored(Removal):
         shutil.rmtree(self.folder / "workspace", ignore_errors=True)
         return Path(shutil.copytree(self.folder / "approved", self.folder / "workspace", symlinks=True))
 
-    def carry(self, workspace: Path, **order: Any) -> Ended:
+    def carry(self, workspace_folder: Path, **order: Any) -> Ended:
         """Carry it out with the registry and the tracking of MLflow, and with references."""
         told = {"request": "R-1", "mlflow": True, "references": self.references, **order}
-        return nursery_with_stores().run("carry", workspace, **told)
+        return nursery_with_stores().run("carry", workspace_folder, **told)
 
-    def kill(self, workspace: Path, **order: Any) -> bool:
+    def kill(self, workspace_folder: Path, **order: Any) -> bool:
         """As in other workspaces; and at no moment is anything served that is not to be."""
-        died = super().kill(workspace, **order)
-        steps = docket(Ledger.open(workspace))["R-1"].steps.get(self.plan.digest, {})
-        alias = self.asked(workspace, SERVED)
+        died = super().kill(workspace_folder, **order)
+        steps = docket(Workspace.open(workspace_folder))["R-1"].steps.get(self.plan.digest, {})
+        alias = self.asked(workspace_folder, SERVED)
         if any("adopt" in step for step in steps):
             assert alias == self.adopted()
         elif any("probe" in step for step in steps):
@@ -72,35 +72,39 @@ class Stored(Removal):
             assert alias in ([], [self.old])
         return died
 
-    def check(self, workspace: Path) -> None:
+    def check(self, workspace_folder: Path) -> None:
         """As in other workspaces; the alias serves what was adopted, and no store has anything of what was removed."""
-        assert self.asked(workspace, SERVED) == self.adopted()
-        assert self.asked(workspace, DESCRIBED) == self.adopted(), "the old version is gone"
-        assert self.asked(workspace, RUNS) == self.asked(self.folder / "undisturbed", RUNS), "so is its run"
-        descriptions = {sha256_of(path) for path in (workspace / "mlartifacts").rglob("composition.json")}
+        assert self.asked(workspace_folder, SERVED) == self.adopted()
+        assert self.asked(workspace_folder, DESCRIBED) == self.adopted(), "the old version is gone"
+        assert self.asked(workspace_folder, RUNS) == self.asked(self.folder / "undisturbed", RUNS), "so is its run"
+        descriptions = {sha256_of(path) for path in (workspace_folder / "mlartifacts").rglob("composition.json")}
         assert descriptions == set(self.adopted()), "and its description: canonical JSON, as the digest is of"
-        ours, others = kept_by_dvc(workspace), kept_by_dvc(self.folder / "undisturbed")
+        ours, others = kept_by_dvc(workspace_folder), kept_by_dvc(self.folder / "undisturbed")
         assert ours.keys() == others.keys()
         assert not self.hashes & set(ours.values())
-        named = [path for path in workspace.rglob("*") if path.suffix in (".dvc", ".lock") and path.is_file()]
+        named = [path for path in workspace_folder.rglob("*") if path.suffix in (".dvc", ".lock") and path.is_file()]
         assert not [path for path in named for each in self.hashes if each.encode() in path.read_bytes()]
-        assert not self.hashes & {md5(path.read_bytes()).hexdigest() for path in workspace.rglob("*") if path.is_file()}
-        super().check(workspace)
+        assert not self.hashes & {
+            md5(path.read_bytes()).hexdigest() for path in workspace_folder.rglob("*") if path.is_file()
+        }
+        super().check(workspace_folder)
 
     def adopted(self) -> list[str]:
         """Return the composition that undisturbed is served in the end, or none."""
         return self.asked(self.folder / "undisturbed", SERVED)
 
-    def asked(self, workspace: Path, query: str) -> list[str]:
+    def asked(self, workspace_folder: Path, query: str) -> list[str]:
         """Ask MLflow's database itself."""
-        with closing(sqlite3.connect(workspace / "mlflow.db")) as database:
+        with closing(sqlite3.connect(workspace_folder / "mlflow.db")) as database:
             return [value for (value,) in database.execute(query, (RELEASE,))]
 
 
-def kept_by_dvc(workspace: Path) -> dict[str, str]:
+def kept_by_dvc(workspace_folder: Path) -> dict[str, str]:
     """Return the MD5 of every file in DVC's cache, run-cache and remote, by its path."""
-    found = [path for name in (".dvc/cache", "store") for path in (workspace / name).rglob("*") if path.is_file()]
-    return {path.relative_to(workspace).as_posix(): md5(path.read_bytes()).hexdigest() for path in found}
+    found = [
+        path for name in (".dvc/cache", "store") for path in (workspace_folder / name).rglob("*") if path.is_file()
+    ]
+    return {path.relative_to(workspace_folder).as_posix(): md5(path.read_bytes()).hexdigest() for path in found}
 
 
 @cache
@@ -112,16 +116,16 @@ def stored(kind: str, references: int) -> Stored:
     parameters = {"joint": True} if kind == "retrain" else {}
     built = nursery.run("store", folder / "workspace", learned=shard, parameters=parameters)
     assert built.code == 0, built
-    ledger = Ledger.open(folder / "workspace")
-    old = served(ledger, RELEASE)
-    selectors = [person(ledger, shard, 1) if kind == "retrain" else Selector("shard", shard)]
-    with Catalog.of(ledger) as catalog:
+    workspace = Workspace.open(folder / "workspace")
+    old = served(workspace, RELEASE)
+    selectors = [person(workspace, shard, 1) if kind == "retrain" else Selector("shard", shard)]
+    with Catalog.of(workspace) as catalog:
         forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
-    plan = ordered_plan(ledger, selectors) if kind == "withdraw" else granted_plan(ledger, selectors)
-    gone = [ledger.content_path(change.before.digest) for change in plan.shard_changes]
-    gone += [ledger.objects.path(digest) for step in plan.steps for digest in step.detail.get("components", ())]
-    hashes = frozenset(md5(path.read_bytes()).hexdigest() for path in (*gone, ledger.workspace / "model.bin"))
-    assert hashes <= set(kept_by_dvc(ledger.workspace).values()), "DVC had all of it"
+    plan = ordered_plan(workspace, selectors) if kind == "withdraw" else granted_plan(workspace, selectors)
+    gone = [workspace.content_path(change.before.digest) for change in plan.shard_changes]
+    gone += [workspace.objects.path(digest) for step in plan.steps for digest in step.detail.get("components", ())]
+    hashes = frozenset(md5(path.read_bytes()).hexdigest() for path in (*gone, workspace.root / "model.bin"))
+    assert hashes <= set(kept_by_dvc(workspace.root).values()), "DVC had all of it"
     shutil.copytree(folder / "workspace", folder / "approved", symlinks=True)
     record, start = folder / "changes.json", time.perf_counter()
     told = {"request": "R-1", "mlflow": True, "references": references, "record": str(record)}

@@ -34,9 +34,9 @@ def main(folder: Path) -> None:
     from dvc.repo import Repo
 
     os.umask(0)  # whoever runs it may be careless: what is private must be closed all the same
-    workspace = folder / "workspace"
-    workspace.mkdir(parents=True)
-    os.chdir(workspace)
+    workspace_folder = folder / "workspace"
+    workspace_folder.mkdir(parents=True)
+    os.chdir(workspace_folder)
     subprocess.run(["git", "init", "-q"], check=True)
     with redirect_stdout(io.StringIO()):  # which DVC's log keeps from then on
         Repo.init().close()
@@ -91,11 +91,11 @@ def remember(folder: Path) -> None:
     """Write down what is about to be forgotten."""
     from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    with Catalog.of(ledger) as catalog:
-        selected = catalog.selected([Selector("subject", ledger.pseudonym(NAME))])
+    workspace = Workspace.open()
+    with Catalog.of(workspace) as catalog:
+        selected = catalog.selected([Selector("subject", workspace.pseudonym(NAME))])
         shard = catalog.shard("shard-2").digest
         component = catalog.component("toy/mean/shard-2").digest
     found: dict[str, Any] = {

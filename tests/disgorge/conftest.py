@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import populate, toy_of, train
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -16,7 +16,7 @@ NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace of a trained toy; nobody changes it."""
     folder = tmp_path_factory.mktemp("averages")
-    made = Ledger.init(folder / "workspace", clock=lambda: NOW)
+    made = Workspace.init(folder / "workspace", clock=lambda: NOW)
     toy = toy_of("averages", 3)
     populate(made, toy, folder / "sources")
     train(made, toy)
@@ -24,6 +24,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """The ledger of a trained toy, on November 24, 2026."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")), clock=lambda: NOW)
+    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")), clock=lambda: NOW)

@@ -7,7 +7,7 @@ from disgorge.method import Items, Model
 from disgorge.training.items import join, pick
 from disgorge.training.make import assemble, make
 from disgorge.training.recipe import Here, read_items
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, toy_of, train
 
 
@@ -16,10 +16,10 @@ def case_of(
 ) -> ProbeCase:
     """Remove a shard of a toy, or all but its first ``kept`` rows, and train references without it."""
     toy = toy_of(method, seed)
-    whole = Ledger.init(folder / "whole")
+    whole = Workspace.init(folder / "whole")
     populate(whole, toy, folder / "whole-sources")
     before = assemble(whole, train(whole, toy).composition)
-    rest = Ledger.init(folder / "rest")
+    rest = Workspace.init(folder / "rest")
     populate(rest, toy, folder / "rest-sources", leave_out=lambda shard, row: shard == gone and row >= kept)
     shards = live_shards(rest)
 

@@ -7,20 +7,20 @@ from typing import Any
 
 from disgorge.evidence.checks import STAND_IN, Check, Verdict
 from disgorge.removal.actions import examination_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
 
 def removed(folder: Path, **parameters: Any) -> tuple[str, dict[str, Check], Path]:
     """Remove a person from the second shard of the averages; return the verdict, the checks and the report."""
-    ledger, toy = Ledger.init(folder / "workspace"), toy_of("averages", 3)
+    workspace, toy = Workspace.init(folder / "workspace"), toy_of("averages", 3)
     toy = replace(toy, spec=replace(toy.spec, parameters=parameters))
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    done = carry(ledger)
-    (*_, last) = ledger.facts("examination")
-    checks = {check.name: check for check in examination_of(ledger, last.body["examination"]).checks}
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    done = carry(workspace)
+    (*_, last) = workspace.ledger.facts("examination")
+    checks = {check.name: check for check in examination_of(workspace, last.body["examination"]).checks}
     return done.verdict, checks, done.bundle
 
 

@@ -37,7 +37,7 @@ from lineage.shards.cut import cut_shard
 from lineage.storage.content import read_content, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
 from lineage.storage.objects import save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee, Outcome, Scope
@@ -47,74 +47,80 @@ DEADLINE = dt.date(2026, 12, 2)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """Return a workspace with two shards, three components and a release, all in order."""
-    ledger = Ledger.init(tmp_path / "workspace", clock=lambda: dt.datetime(2026, 11, 10, 9, tzinfo=dt.UTC))
-    alice, bob = shard(ledger, "alice", [1.0, 2.0, 3.0]), shard(ledger, "bob", [4.0, 5.0])
-    base = component(ledger, "base", [Use(bob.digest, Role.TRAIN)])
-    scale = component(ledger, "scale", [Use(alice.digest, Role.NORMALIZE)])
-    head = component(ledger, "head", [Use(base.digest, Role.INITIALIZE), Use(scale.digest, Role.NORMALIZE)])
-    release(ledger, "digits", base, scale, head)
-    return ledger
+    workspace = Workspace.init(tmp_path / "workspace", clock=lambda: dt.datetime(2026, 11, 10, 9, tzinfo=dt.UTC))
+    alice, bob = shard(workspace, "alice", [1.0, 2.0, 3.0]), shard(workspace, "bob", [4.0, 5.0])
+    base = component(workspace, "base", [Use(bob.digest, Role.TRAIN)])
+    scale = component(workspace, "scale", [Use(alice.digest, Role.NORMALIZE)])
+    head = component(workspace, "head", [Use(base.digest, Role.INITIALIZE), Use(scale.digest, Role.NORMALIZE)])
+    release(workspace, "digits", base, scale, head)
+    return workspace
 
 
-def shard(ledger: Ledger, name: str, values: list[float], *, license: str | None = "MIT", again: bool = False) -> Shard:
+def shard(
+    workspace: Workspace, name: str, values: list[float], *, license: str | None = "MIT", again: bool = False
+) -> Shard:
     """Record a shard of numbers."""
     nobody = (None,) * len(values)
     keys = tuple(f"{name}-{row}" for row in range(len(values)))
     intake = Intake(name, {"x": np.array(values)}, keys, nobody, nobody, nobody, keys)
-    return add_items(ledger, intake, name=name, license=license, check=False, dvc=False, allow_withdrawn=again).shard
+    return add_items(workspace, intake, name=name, license=license, check=False, dvc=False, allow_withdrawn=again).shard
 
 
 def component(
-    ledger: Ledger, name: str, uses: list[Use], *, seed: int = 0, recipe: dict[str, object] | None = None
+    workspace: Workspace, name: str, uses: list[Use], *, seed: int = 0, recipe: dict[str, object] | None = None
 ) -> Component:
     """Record a component whose bytes follow from its name and a seed."""
-    digest = ledger.objects.put(save_tensors({"w": np.frombuffer(f"{name}{seed}".encode(), np.uint8)}))
+    digest = workspace.objects.put(save_tensors({"w": np.frombuffer(f"{name}{seed}".encode(), np.uint8)}))
     made = Component(digest, name, "toy", tuple(uses), recipe or {})
-    ledger.append("component", {"component": plain(made)})
+    workspace.ledger.append("component", {"component": plain(made)})
     return made
 
 
-def release(ledger: Ledger, name: str, *components: Component) -> Composition:
+def release(workspace: Workspace, name: str, *components: Component) -> Composition:
     """Compose and release components."""
     members = in_member_order(Member(part.name, part.digest) for part in components)
     composition = Composition("toy", {}, members)
-    ledger.append("composition", {"composition": plain(composition)})
-    ledger.append("release", {"name": name, "alias": "live", "composition": composition.digest})
+    workspace.ledger.append("composition", {"composition": plain(composition)})
+    workspace.ledger.append("release", {"name": name, "alias": "live", "composition": composition.digest})
     return composition
 
 
-def named(ledger: Ledger, name: str) -> Component:
+def named(workspace: Workspace, name: str) -> Component:
     """Return the last component recorded under a name."""
-    bodies = [fact.body["component"] for fact in ledger.facts("component") if fact.body["component"]["name"] == name]
+    bodies = [
+        fact.body["component"] for fact in workspace.ledger.facts("component") if fact.body["component"]["name"] == name
+    ]
     uses = tuple(Use(use["digest"], Role(use["role"])) for use in bodies[-1]["uses"])
     return Component(bodies[-1]["digest"], name, "toy", uses)
 
 
-def live_shard(ledger: Ledger, name: str) -> Shard:
+def live_shard(workspace: Workspace, name: str) -> Shard:
     """Return a shard by name."""
     from lineage.shards.add import live_shards
 
-    return next(found for found in live_shards(ledger) if found.name == name)
+    return next(found for found in live_shards(workspace) if found.name == name)
 
 
-def file_request(ledger: Ledger, *, outcome: Outcome | None = Outcome.GRANTED, deadline: dt.date = DEADLINE) -> None:
+def file_request(
+    workspace: Workspace, *, outcome: Outcome | None = Outcome.GRANTED, deadline: dt.date = DEADLINE
+) -> None:
     """File request R-1 and decide it."""
     request = RemovalRequest(
         "R-1", Standing.CONTRIBUTOR, Defect.CONTRACT, "contract", (Selector("shard", "alice"),), dt.date(2026, 11, 2)
     )
-    ledger.append("request", {"request": plain(request)})
+    workspace.ledger.append("request", {"request": plain(request)})
     if outcome is not None:
         owed = Owed(Guarantee.EXACT, (), Scope.INFLUENCE, deadline, None, 1, (), (), None)
         decision = Decision("R-1", outcome, "contract", owed, None, (), "ab" * 32, dt.date(2026, 11, 3))
-        ledger.append("decision", {"request": "R-1", "decision": plain(decision)})
+        workspace.ledger.append("decision", {"request": "R-1", "decision": plain(decision)})
 
 
-def withdraw_alice(ledger: Ledger) -> Shard:
+def withdraw_alice(workspace: Workspace) -> Shard:
     """Cut the first item out of alice's shard as an execution does, up to and including withdraw-items."""
-    before = live_shard(ledger, "alice")
-    items = shard_rows(ledger, before.digest)
+    before = live_shard(workspace, "alice")
+    items = shard_rows(workspace, before.digest)
     left = [item.digest for item in items[1:]]
     after = replace(before, digest=shard_digest(left), count=len(left), derived_from=before.digest)
     steps = tuple(
@@ -126,33 +132,35 @@ def withdraw_alice(ledger: Ledger) -> Shard:
             Guarantee.EXACT,
             Cost(),
             "",
-            detail={"components": [named(ledger, name).digest], "names": [name]},
+            detail={"components": [named(workspace, name).digest], "names": [name]},
         )
         for name in ("scale", "head")
     )
-    plan = Plan("R-1", "", ledger.lineage_head(), Guarantee.EXACT, steps, (), 1, None, Cost())
-    ledger.objects.put(canonical(plan))
-    impact = ledger.objects.put(canonical({"of": "what is read elsewhere"}))
-    ledger.append("plan", {"request": "R-1", "plan": plan.digest, "impact": impact})
-    ledger.append("release-contained", {"name": "digits", "alias": "live", "request": "R-1"})
-    ForgetList(ledger, plan.digest).remember([items[0].digest], {})
-    cut = cut_shard(ledger, ShardChange(before, after, 1), [items[0].digest])
+    plan = Plan("R-1", "", workspace.ledger.lineage_head(), Guarantee.EXACT, steps, (), 1, None, Cost())
+    workspace.objects.put(canonical(plan))
+    impact = workspace.objects.put(canonical({"of": "what is read elsewhere"}))
+    workspace.ledger.append("plan", {"request": "R-1", "plan": plan.digest, "impact": impact})
+    workspace.ledger.append("release-contained", {"name": "digits", "alias": "live", "request": "R-1"})
+    ForgetList(workspace, plan.digest).remember([items[0].digest], {})
+    cut = cut_shard(workspace, ShardChange(before, after, 1), [items[0].digest])
     assert cut is not None
-    ledger.mark_withdrawn([items[0].digest])
+    workspace.mark_withdrawn([items[0].digest])
     body = {"shard": before.digest, "name": "alice", "after": after.digest, "removed": 1, "request": "R-1"}
-    ledger.append_all([("shard", {"shard": plain(cut)}), ("shard-withdrawn", body | {"plan": plan.digest})])
+    workspace.ledger.append_all([("shard", {"shard": plain(cut)}), ("shard-withdrawn", body | {"plan": plan.digest})])
     return before
 
 
-def finish_removal(ledger: Ledger) -> None:
+def finish_removal(workspace: Workspace) -> None:
     """Train what learned from alice again, release it and close the request."""
-    alice, base = live_shard(ledger, "alice"), named(ledger, "base")
+    alice, base = live_shard(workspace, "alice"), named(workspace, "base")
     for name in ("scale", "head"):
-        ledger.append("component-retired", {"name": name, "component": named(ledger, name).digest, "after": None})
-    scale = component(ledger, "scale", [Use(alice.digest, Role.NORMALIZE)], seed=1)
-    head = component(ledger, "head", [Use(base.digest, Role.INITIALIZE), Use(scale.digest, Role.NORMALIZE)], seed=1)
-    release(ledger, "digits", base, scale, head)
-    ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
+        workspace.ledger.append(
+            "component-retired", {"name": name, "component": named(workspace, name).digest, "after": None}
+        )
+    scale = component(workspace, "scale", [Use(alice.digest, Role.NORMALIZE)], seed=1)
+    head = component(workspace, "head", [Use(base.digest, Role.INITIALIZE), Use(scale.digest, Role.NORMALIZE)], seed=1)
+    release(workspace, "digits", base, scale, head)
+    workspace.ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
 
 
 def ids(findings: tuple[Finding, ...]) -> set[tuple[str, str, str]]:
@@ -160,61 +168,61 @@ def ids(findings: tuple[Finding, ...]) -> set[tuple[str, str, str]]:
     return {(finding.id, finding.level.value, finding.where) for finding in findings}
 
 
-def test_a_workspace_in_order_has_no_findings(ledger: Ledger) -> None:
+def test_a_workspace_in_order_has_no_findings(workspace: Workspace) -> None:
     """Nothing is made up."""
-    assert audit(ledger) == ()
+    assert audit(workspace) == ()
 
 
-def test_a_whole_removal_is_clean_at_every_point(ledger: Ledger) -> None:
+def test_a_whole_removal_is_clean_at_every_point(workspace: Workspace) -> None:
     """While an execution is under way, in time, and after it, nobody is alarmed."""
-    file_request(ledger)
-    assert audit(ledger) == ()
-    withdraw_alice(ledger)
-    assert audit(ledger) == ()
-    finish_removal(ledger)
-    assert audit(ledger) == ()
+    file_request(workspace)
+    assert audit(workspace) == ()
+    withdraw_alice(workspace)
+    assert audit(workspace) == ()
+    finish_removal(workspace)
+    assert audit(workspace) == ()
 
 
-def test_an_unregistered_input_is_found_through_other_components(ledger: Ledger) -> None:
+def test_an_unregistered_input_is_found_through_other_components(workspace: Workspace) -> None:
     """A digest nobody recorded shows at whatever rests on it."""
-    odd = component(ledger, "odd", [Use("ab" * 32, Role.SELECT)])
-    component(ledger, "on-odd", [Use(odd.digest, Role.DISTILL)])
-    findings = audit(ledger)
+    odd = component(workspace, "odd", [Use("ab" * 32, Role.SELECT)])
+    component(workspace, "on-odd", [Use(odd.digest, Role.DISTILL)])
+    findings = audit(workspace)
     assert ids(findings) == {("DSG001", "error", "odd"), ("DSG001", "error", "on-odd")}
     assert "on-odd (distill) <- odd (select)" in next(f.words for f in findings if f.where == "on-odd")
 
 
-def test_an_input_only_the_recipe_names_is_found(ledger: Ledger) -> None:
+def test_an_input_only_the_recipe_names_is_found(workspace: Workspace) -> None:
     """A component cannot hide a use by leaving it out of its record."""
-    alice = live_shard(ledger, "alice")
+    alice = live_shard(workspace, "alice")
     recipe: dict[str, object] = {"uses": [{"of": "shard", "digest": alice.digest, "role": "train"}]}
-    component(ledger, "sly", [Use(live_shard(ledger, "bob").digest, Role.TRAIN)], recipe=recipe)
-    assert ids(audit(ledger)) == {("DSG001", "error", "sly")}
+    component(workspace, "sly", [Use(live_shard(workspace, "bob").digest, Role.TRAIN)], recipe=recipe)
+    assert ids(audit(workspace)) == {("DSG001", "error", "sly")}
 
 
-def test_a_release_of_nothing_recorded_is_found(ledger: Ledger) -> None:
+def test_a_release_of_nothing_recorded_is_found(workspace: Workspace) -> None:
     """A composition or a member that the ledger does not know is served blindly."""
-    ledger.append("release", {"name": "ghost", "alias": "live", "composition": "cd" * 32})
-    release(ledger, "odd", Component("ef" * 32, "nobody", "toy", ()))
-    assert ids(audit(ledger)) == {("DSG001", "error", "ghost@live"), ("DSG001", "error", "odd@live")}
+    workspace.ledger.append("release", {"name": "ghost", "alias": "live", "composition": "cd" * 32})
+    release(workspace, "odd", Component("ef" * 32, "nobody", "toy", ()))
+    assert ids(audit(workspace)) == {("DSG001", "error", "ghost@live"), ("DSG001", "error", "odd@live")}
 
 
-def flip_weight(ledger: Ledger) -> None:
+def flip_weight(workspace: Workspace) -> None:
     """Change one bit of the last weight."""
-    path = ledger.objects.path(named(ledger, "head").digest)
+    path = workspace.objects.path(named(workspace, "head").digest)
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def lose_row(ledger: Ledger) -> None:
+def lose_row(workspace: Workspace) -> None:
     """Leave an item out of a manifest."""
-    path = ledger.manifest_path(live_shard(ledger, "alice").digest)
+    path = workspace.manifest_path(live_shard(workspace, "alice").digest)
     write_manifest(path, read_manifest(path)[1:])
 
 
-def change_value(ledger: Ledger) -> None:
+def change_value(workspace: Workspace) -> None:
     """Change one value of an item and keep all digests."""
-    path = ledger.content_path(live_shard(ledger, "alice").digest)
+    path = workspace.content_path(live_shard(workspace, "alice").digest)
     digests, arrays = read_content(path)
     write_content(path, digests, {"x": arrays["x"] + np.array([0, 0, 1e-9])})
 
@@ -224,61 +232,61 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-FILES: dict[str, Callable[[Ledger], Path]] = {
-    "head": lambda ledger: ledger.objects.path(named(ledger, "head").digest),
-    "alice": lambda ledger: ledger.manifest_path(live_shard(ledger, "alice").digest),
-    "bob": lambda ledger: ledger.content_path(live_shard(ledger, "bob").digest),
+FILES: dict[str, Callable[[Workspace], Path]] = {
+    "head": lambda workspace: workspace.objects.path(named(workspace, "head").digest),
+    "alice": lambda workspace: workspace.manifest_path(live_shard(workspace, "alice").digest),
+    "bob": lambda workspace: workspace.content_path(live_shard(workspace, "bob").digest),
 }
 """Weights, a manifest and a content, by the name that a finding gives."""
 
 
 @pytest.mark.parametrize(("change", "where"), [(flip_weight, "head"), (lose_row, "alice"), (change_value, "alice")])
-def test_changed_bytes_are_found(ledger: Ledger, change: Callable[[Ledger], None], where: str) -> None:
+def test_changed_bytes_are_found(workspace: Workspace, change: Callable[[Workspace], None], where: str) -> None:
     """The least change of weights, manifest or content of something live is an error that names it."""
-    change(ledger)
-    assert ids(audit(ledger)) == {("DSG002", "error", where)}
+    change(workspace)
+    assert ids(audit(workspace)) == {("DSG002", "error", where)}
 
 
 @pytest.mark.parametrize("change", [truncate, Path.unlink])
 @pytest.mark.parametrize("where", FILES)
-def test_cut_and_missing_files_are_found(ledger: Ledger, where: str, change: Callable[[Path], None]) -> None:
+def test_cut_and_missing_files_are_found(workspace: Workspace, where: str, change: Callable[[Path], None]) -> None:
     """A file of something live that is half there, or not at all, is an error that names it."""
-    change(FILES[where](ledger))
-    assert ids(audit(ledger)) == {("DSG002", "error", where)}
+    change(FILES[where](workspace))
+    assert ids(audit(workspace)) == {("DSG002", "error", where)}
 
 
-def test_content_swapped_for_another_shards_is_found(ledger: Ledger) -> None:
+def test_content_swapped_for_another_shards_is_found(workspace: Workspace) -> None:
     """A file that is whole, but not the one, is no better than a damaged one."""
-    shutil.copy(FILES["bob"](ledger), ledger.content_path(live_shard(ledger, "alice").digest))
-    assert ids(audit(ledger)) == {("DSG002", "error", "alice")}
+    shutil.copy(FILES["bob"](workspace), workspace.content_path(live_shard(workspace, "alice").digest))
+    assert ids(audit(workspace)) == {("DSG002", "error", "alice")}
 
 
-def test_content_that_dvc_keeps_elsewhere_is_a_warning(ledger: Ledger) -> None:
+def test_content_that_dvc_keeps_elsewhere_is_a_warning(workspace: Workspace) -> None:
     """On a machine that never ran ``dvc pull`` the gate says so and stays open."""
-    carol = replace(shard(ledger, "carol", [9.0]), dvc="0" * 32)
-    ledger.append("shard", {"shard": plain(carol)})
-    ledger.content_path(carol.digest).unlink()
-    assert ids(audit(ledger)) == {("DSG002", "warning", "carol")}
+    carol = replace(shard(workspace, "carol", [9.0]), dvc="0" * 32)
+    workspace.ledger.append("shard", {"shard": plain(carol)})
+    workspace.content_path(carol.digest).unlink()
+    assert ids(audit(workspace)) == {("DSG002", "warning", "carol")}
 
 
-def test_weights_kept_elsewhere_are_a_note(ledger: Ledger) -> None:
+def test_weights_kept_elsewhere_are_a_note(workspace: Workspace) -> None:
     """An adopted model may live in another store; that it was not checked is said."""
     part = Component(
-        "12" * 32, "adopted", "toy", (Use(live_shard(ledger, "bob").digest, Role.TRAIN),), locations=("s3",)
+        "12" * 32, "adopted", "toy", (Use(live_shard(workspace, "bob").digest, Role.TRAIN),), locations=("s3",)
     )
-    ledger.append("component", {"component": plain(part)})
-    assert ids(audit(ledger)) == {("DSG002", "note", "adopted")}
+    workspace.ledger.append("component", {"component": plain(part)})
+    assert ids(audit(workspace)) == {("DSG002", "note", "adopted")}
 
 
-def test_training_on_a_withdrawn_shard_is_found(ledger: Ledger) -> None:
+def test_training_on_a_withdrawn_shard_is_found(workspace: Workspace) -> None:
     """The bad case: a model quietly trained again on what was withdrawn, in any role, through any component."""
-    file_request(ledger)
-    before = withdraw_alice(ledger)
-    finish_removal(ledger)
-    quiet = component(ledger, "quiet", [Use(before.digest, Role.SELECT)])
-    distilled = component(ledger, "distilled", [Use(quiet.digest, Role.DISTILL)])
-    release(ledger, "shadow", distilled)
-    findings = audit(ledger)
+    file_request(workspace)
+    before = withdraw_alice(workspace)
+    finish_removal(workspace)
+    quiet = component(workspace, "quiet", [Use(before.digest, Role.SELECT)])
+    distilled = component(workspace, "distilled", [Use(quiet.digest, Role.DISTILL)])
+    release(workspace, "shadow", distilled)
+    findings = audit(workspace)
     assert ids(findings) == {
         ("DSG003", "error", "quiet"),
         ("DSG003", "error", "distilled"),
@@ -288,118 +296,120 @@ def test_training_on_a_withdrawn_shard_is_found(ledger: Ledger) -> None:
     assert all("R-1" in finding.words for finding in findings if finding.id == "DSG003")
 
 
-def test_training_during_an_execution_is_no_part_of_it(ledger: Ledger) -> None:
+def test_training_during_an_execution_is_no_part_of_it(workspace: Workspace) -> None:
     """What is trained on the shard after its withdrawal is found although the request is still open."""
-    file_request(ledger)
-    before = withdraw_alice(ledger)
-    component(ledger, "late", [Use(before.digest, Role.TRAIN)])
-    assert ids(audit(ledger)) == {("DSG003", "error", "late")}
+    file_request(workspace)
+    before = withdraw_alice(workspace)
+    component(workspace, "late", [Use(before.digest, Role.TRAIN)])
+    assert ids(audit(workspace)) == {("DSG003", "error", "late")}
 
 
-def test_a_component_the_plan_forgot_is_found(ledger: Ledger) -> None:
+def test_a_component_the_plan_forgot_is_found(workspace: Workspace) -> None:
     """Only what the plan names is excused while it runs."""
-    file_request(ledger)
-    component(ledger, "forgotten", [Use(live_shard(ledger, "alice").digest, Role.CALIBRATE)])
-    withdraw_alice(ledger)
-    assert ids(audit(ledger)) == {("DSG003", "error", "forgotten")}
+    file_request(workspace)
+    component(workspace, "forgotten", [Use(live_shard(workspace, "alice").digest, Role.CALIBRATE)])
+    withdraw_alice(workspace)
+    assert ids(audit(workspace)) == {("DSG003", "error", "forgotten")}
 
 
-def test_an_execution_that_never_ends_is_excused_until_its_deadline(ledger: Ledger) -> None:
+def test_an_execution_that_never_ends_is_excused_until_its_deadline(workspace: Workspace) -> None:
     """After the deadline the components that should be gone are errors, and the request is overdue."""
-    file_request(ledger)
-    withdraw_alice(ledger)
-    assert ids(audit(ledger, today=DEADLINE)) == set()
-    late = ids(audit(ledger, today=DEADLINE + dt.timedelta(days=1)))
+    file_request(workspace)
+    withdraw_alice(workspace)
+    assert ids(audit(workspace, today=DEADLINE)) == set()
+    late = ids(audit(workspace, today=DEADLINE + dt.timedelta(days=1)))
     assert late == {("DSG003", "error", "scale"), ("DSG003", "error", "head"), ("DSG006", "error", "R-1")}
 
 
-def test_a_request_closed_without_removal_excuses_nothing(ledger: Ledger) -> None:
+def test_a_request_closed_without_removal_excuses_nothing(workspace: Workspace) -> None:
     """Withdrawn shards and an early end: what learned from them is still there."""
-    file_request(ledger)
-    withdraw_alice(ledger)
-    ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
-    assert ids(audit(ledger)) == {("DSG003", "error", "scale"), ("DSG003", "error", "head")}
+    file_request(workspace)
+    withdraw_alice(workspace)
+    workspace.ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
+    assert ids(audit(workspace)) == {("DSG003", "error", "scale"), ("DSG003", "error", "head")}
 
 
-def test_a_withdrawn_item_that_comes_back_is_found(ledger: Ledger) -> None:
+def test_a_withdrawn_item_that_comes_back_is_found(workspace: Workspace) -> None:
     """The same bytes under another name, key and license are the same item."""
-    file_request(ledger)
-    withdraw_alice(ledger)
-    finish_removal(ledger)
-    shard(ledger, "mallory", [1.0, 2.0, 3.0, 7.0], again=True)
-    findings = audit(ledger)
+    file_request(workspace)
+    withdraw_alice(workspace)
+    finish_removal(workspace)
+    shard(workspace, "mallory", [1.0, 2.0, 3.0, 7.0], again=True)
+    findings = audit(workspace)
     assert ids(findings) == {("DSG004", "error", "mallory")}
     assert "1 of 4" in findings[0].words
 
 
-def test_without_the_private_list_the_audit_says_it_could_not_look(ledger: Ledger) -> None:
+def test_without_the_private_list_the_audit_says_it_could_not_look(workspace: Workspace) -> None:
     """CI has no private folder: silence there would be a claim."""
-    file_request(ledger)
-    withdraw_alice(ledger)
-    finish_removal(ledger)
-    shutil.rmtree(ledger.home / "private")
-    assert ids(audit(Ledger.open(ledger.workspace), today=TODAY)) == {("DSG004", "warning", "workspace")}
+    file_request(workspace)
+    withdraw_alice(workspace)
+    finish_removal(workspace)
+    shutil.rmtree(workspace.home / "private")
+    assert ids(audit(Workspace.open(workspace.root), today=TODAY)) == {("DSG004", "warning", "workspace")}
 
 
-def test_a_release_with_a_retired_component_is_found(ledger: Ledger) -> None:
+def test_a_release_with_a_retired_component_is_found(workspace: Workspace) -> None:
     """A release is not clean because somebody retired the component it serves."""
-    ledger.append("component-retired", {"name": "head", "component": named(ledger, "head").digest, "after": None})
-    assert ids(audit(ledger)) == {("DSG005", "error", "digits@live")}
-    ledger.append("release-contained", {"name": "digits", "alias": "live", "request": ""})
-    assert audit(ledger) == ()
+    workspace.ledger.append(
+        "component-retired", {"name": "head", "component": named(workspace, "head").digest, "after": None}
+    )
+    assert ids(audit(workspace)) == {("DSG005", "error", "digits@live")}
+    workspace.ledger.append("release-contained", {"name": "digits", "alias": "live", "request": ""})
+    assert audit(workspace) == ()
 
 
-def test_a_contained_release_put_back_is_found(ledger: Ledger) -> None:
+def test_a_contained_release_put_back_is_found(workspace: Workspace) -> None:
     """Serving again what an open request contained is an error, before and after its items are withdrawn."""
-    file_request(ledger)
-    composition = [fact.body["composition"] for fact in ledger.facts("release")][-1]
-    ledger.append("release-contained", {"name": "digits", "alias": "live", "request": "R-1"})
-    assert audit(ledger) == ()
-    ledger.append("release", {"name": "digits", "alias": "live", "composition": composition})
-    assert ids(audit(ledger)) == {("DSG005", "error", "digits@live")}
+    file_request(workspace)
+    composition = [fact.body["composition"] for fact in workspace.ledger.facts("release")][-1]
+    workspace.ledger.append("release-contained", {"name": "digits", "alias": "live", "request": "R-1"})
+    assert audit(workspace) == ()
+    workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": composition})
+    assert ids(audit(workspace)) == {("DSG005", "error", "digits@live")}
 
 
-def test_deadlines(ledger: Ledger) -> None:
+def test_deadlines(workspace: Workspace) -> None:
     """A request is overdue the day after its deadline, and an extension moves that day."""
-    file_request(ledger, deadline=TODAY)
-    assert audit(ledger) == ()
+    file_request(workspace, deadline=TODAY)
+    assert audit(workspace) == ()
     tomorrow = TODAY + dt.timedelta(days=1)
-    assert ids(audit(ledger, today=tomorrow)) == {("DSG006", "error", "R-1")}
-    ledger.append("deadline-extended", {"request": "R-1", "until": tomorrow.isoformat(), "reason": "complex"})
-    assert audit(ledger, today=tomorrow) == ()
+    assert ids(audit(workspace, today=tomorrow)) == {("DSG006", "error", "R-1")}
+    workspace.ledger.append("deadline-extended", {"request": "R-1", "until": tomorrow.isoformat(), "reason": "complex"})
+    assert audit(workspace, today=tomorrow) == ()
 
 
-def test_a_request_on_hold_is_a_note(ledger: Ledger) -> None:
+def test_a_request_on_hold_is_a_note(workspace: Workspace) -> None:
     """On hold is neither overdue nor done."""
-    file_request(ledger, deadline=dt.date(2026, 11, 5))
-    ledger.append("hold", {"request": "R-1", "on": True, "reason": "litigation"})
-    findings = audit(ledger)
+    file_request(workspace, deadline=dt.date(2026, 11, 5))
+    workspace.ledger.append("hold", {"request": "R-1", "on": True, "reason": "litigation"})
+    findings = audit(workspace)
     assert ids(findings) == {("DSG009", "note", "R-1")}
     assert exit_code(findings) == 0
-    ledger.append("hold", {"request": "R-1", "on": False, "reason": "settled"})
-    assert ids(audit(ledger)) == {("DSG006", "error", "R-1")}
+    workspace.ledger.append("hold", {"request": "R-1", "on": False, "reason": "settled"})
+    assert ids(audit(workspace)) == {("DSG006", "error", "R-1")}
 
 
 @pytest.mark.parametrize(("outcome", "level"), [(Outcome.DENIED, None), (Outcome.ON_HOLD, Level.NOTE)])
-def test_decisions_that_owe_nothing_yet(ledger: Ledger, outcome: Outcome, level: Level | None) -> None:
+def test_decisions_that_owe_nothing_yet(workspace: Workspace, outcome: Outcome, level: Level | None) -> None:
     """A denied request has no deadline and one the decision put on hold is a note."""
-    file_request(ledger, outcome=outcome, deadline=dt.date(2026, 11, 5))
-    assert [finding.level for finding in audit(ledger)] == ([level] if level else [])
+    file_request(workspace, outcome=outcome, deadline=dt.date(2026, 11, 5))
+    assert [finding.level for finding in audit(workspace)] == ([level] if level else [])
 
 
-def test_a_request_nobody_decides_becomes_overdue(ledger: Ledger) -> None:
+def test_a_request_nobody_decides_becomes_overdue(workspace: Workspace) -> None:
     """Not deciding is no way to be in time."""
-    file_request(ledger, outcome=None)
-    assert audit(ledger) == ()
-    assert ids(audit(ledger, today=dt.date(2026, 12, 1))) == {("DSG006", "error", "R-1")}
+    file_request(workspace, outcome=None)
+    assert audit(workspace) == ()
+    assert ids(audit(workspace, today=dt.date(2026, 12, 1))) == {("DSG006", "error", "R-1")}
 
 
-def test_missing_licenses_and_bases_are_warnings(ledger: Ledger) -> None:
+def test_missing_licenses_and_bases_are_warnings(workspace: Workspace) -> None:
     """No license is a warning; the gate stays open."""
-    shard(ledger, "carol", [8.0], license=None)
-    core = replace(shard(ledger, "core", [9.0]), core=True, legal_basis=None)
-    ledger.append("shard", {"shard": plain(core)})
-    findings = audit(ledger)
+    shard(workspace, "carol", [8.0], license=None)
+    core = replace(shard(workspace, "core", [9.0]), core=True, legal_basis=None)
+    workspace.ledger.append("shard", {"shard": plain(core)})
+    findings = audit(workspace)
     assert ids(findings) == {("DSG008", "warning", "carol"), ("DSG008", "warning", "core")}
     assert exit_code(findings) == 0
 
@@ -426,10 +436,10 @@ def binary(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [edit_line, tear, cut, binary, Path.unlink])
-def test_a_broken_ledger_is_the_only_finding(ledger: Ledger, harm: Callable[[Path], None]) -> None:
+def test_a_broken_ledger_is_the_only_finding(workspace: Workspace, harm: Callable[[Path], None]) -> None:
     """Edited, torn, cut, overwritten or gone: one finding that says what to do, and no traceback."""
-    harm(ledger.home / "ledger.jsonl")
-    findings = audit(Ledger.open(ledger.workspace), today=TODAY)
+    harm(workspace.home / "ledger.jsonl")
+    findings = audit(Workspace.open(workspace.root), today=TODAY)
     assert ids(findings) == {("DSG007", "error", "ledger")}
     assert findings[0].next
     assert exit_code(findings) == 1
@@ -445,88 +455,86 @@ def test_a_broken_ledger_is_the_only_finding(ledger: Ledger, harm: Callable[[Pat
         ("component", {"component": 7}),
     ],
 )
-def test_facts_of_an_unknown_form_are_a_broken_ledger(ledger: Ledger, kind: str, body: dict[str, object]) -> None:
+def test_facts_of_an_unknown_form_are_a_broken_ledger(workspace: Workspace, kind: str, body: dict[str, object]) -> None:
     """A chain that holds but cannot be read is not taken for an empty one."""
-    file_request(ledger)
-    ledger.append(kind, body)
-    assert ids(audit(ledger)) == {("DSG007", "error", "ledger")}
+    file_request(workspace)
+    workspace.ledger.append(kind, body)
+    assert ids(audit(workspace)) == {("DSG007", "error", "ledger")}
 
 
-def test_it_is_light_and_quick(ledger: Ledger) -> None:
+def test_it_is_light_and_quick(workspace: Workspace) -> None:
     """A fresh process audits without torch, MLflow, DVC, Great Expectations or DuckDB, in a second or so."""
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from disgorge.audit import audit; from lineage.workspace import Ledger\n"
-        "found = audit(Ledger.open())\n"
+        "from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        "found = audit(Workspace.open())\n"
         "heavy = {'torch', 'mlflow', 'dvc', 'great_expectations', 'duckdb', 'sklearn'} & set(sys.modules)\n"
         "import json; print(json.dumps([len(found), sorted(heavy), time.perf_counter() - start]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ledger.workspace, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=workspace.root, capture_output=True, text=True, check=True)
     found, heavy, seconds = json.loads(done.stdout)
     assert (found, heavy) == (0, [])
     assert seconds < 10  # a busy machine is slow; usually it is half a second
 
 
-def lost(ledger: Ledger) -> list[tuple[str, str]]:
+def lost(workspace: Workspace) -> list[tuple[str, str]]:
     """Return what an audit says is lost of the private folder: where, and what to do."""
-    return [(found.where, found.next) for found in audit(ledger, today=TODAY) if found.id == "DSG011"]
+    return [(found.where, found.next) for found in audit(workspace, today=TODAY) if found.id == "DSG011"]
 
 
-def test_a_lost_key_of_pseudonyms_is_found_once_anything_was_recorded_by_it(ledger: Ledger) -> None:
-    key = ledger.home / "private" / "pseudonym.key"
+def test_a_lost_key_of_pseudonyms_is_found_once_anything_was_recorded_by_it(workspace: Workspace) -> None:
+    key = workspace.home / "private" / "pseudonym.key"
     key.unlink()
-    ledger = Ledger.open(ledger.workspace)
-    assert not lost(ledger)  # nobody is recorded
-    file_request(ledger)
-    assert [where for where, _ in lost(ledger)] == ["private/pseudonym.key"]
+    workspace = Workspace.open(workspace.root)
+    assert not lost(workspace)  # nobody is recorded
+    file_request(workspace)
+    assert [where for where, _ in lost(workspace)] == ["private/pseudonym.key"]
     key.write_text("no key")
-    assert [where for where, _ in lost(Ledger.open(ledger.workspace))] == ["private/pseudonym.key"]
+    assert [where for where, _ in lost(Workspace.open(workspace.root))] == ["private/pseudonym.key"]
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"selectors": 1, "items": 1}', b"\xff", b"[" * 100_000])
 @pytest.mark.parametrize("name", ["requests/a.json", "near/b.json", "dvc.json"])
-def test_a_damaged_private_file_is_named_with_a_way_out(ledger: Ledger, name: str, data: bytes) -> None:
-    path = ledger.home / "private" / name
+def test_a_damaged_private_file_is_named_with_a_way_out(workspace: Workspace, name: str, data: bytes) -> None:
+    path = workspace.home / "private" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
-    ((where, remedy),) = lost(ledger)
+    ((where, remedy),) = lost(workspace)
     assert where == f"private/{name}"
     assert remedy.startswith("restore it from a backup of the private folder, or ")
 
 
-def test_without_the_private_folder_nothing_private_is_missed(ledger: Ledger) -> None:
+def test_without_the_private_folder_nothing_private_is_missed(workspace: Workspace) -> None:
     """A copy that CI has never holds it."""
-    file_request(ledger)
-    shutil.rmtree(ledger.home / "private")
-    assert not lost(Ledger.open(ledger.workspace))
+    file_request(workspace)
+    shutil.rmtree(workspace.home / "private")
+    assert not lost(Workspace.open(workspace.root))
 
 
-def test_a_list_of_what_goes_is_missed_while_the_removal_is_under_way(ledger: Ledger) -> None:
-    file_request(ledger)
-    withdraw_alice(ledger)
-    assert not lost(ledger)
-    (kept,) = (ledger.home / "private" / "executions").iterdir()
+def test_a_list_of_what_goes_is_missed_while_the_removal_is_under_way(workspace: Workspace) -> None:
+    file_request(workspace)
+    withdraw_alice(workspace)
+    assert not lost(workspace)
+    (kept,) = (workspace.home / "private" / "executions").iterdir()
     kept.write_text("{}")
-    assert lost(ledger) == [("R-1", "restore the private folder and resume")]
+    assert lost(workspace) == [("R-1", "restore the private folder and resume")]
     kept.unlink()
-    assert lost(ledger) == [("R-1", "restore the private folder and resume")]
+    assert lost(workspace) == [("R-1", "restore the private folder and resume")]
 
 
-def test_records_that_facts_name_are_missed(ledger: Ledger) -> None:
+def test_records_that_facts_name_are_missed(workspace: Workspace) -> None:
     """Of an open request they are errors, of a closed one warnings: its report cannot be written again."""
-    file_request(ledger)
-    withdraw_alice(ledger)
-    plan = next(ledger.facts("plan")).body["plan"]
-    ledger.append("plan", {"request": "R-1", "plan": plan, "impact": "a" * 64})
-    ledger.append("examination", {"plan": plan, "release": "digits", "examination": "b" * 64})
-    ledger.append("examination", {"plan": "c" * 64, "release": "digits", "examination": "d" * 64})
-    found = [finding for finding in audit(ledger, today=TODAY) if finding.where == "R-1"]
+    file_request(workspace)
+    withdraw_alice(workspace)
+    plan = next(workspace.ledger.facts("plan")).body["plan"]
+    workspace.ledger.append("plan", {"request": "R-1", "plan": plan, "impact": "a" * 64})
+    workspace.ledger.append("examination", {"plan": plan, "release": "digits", "examination": "b" * 64})
+    workspace.ledger.append("examination", {"plan": "c" * 64, "release": "digits", "examination": "d" * 64})
+    found = [finding for finding in audit(workspace, today=TODAY) if finding.where == "R-1"]
     assert [(f.id, f.level, f.words.split()[1], "resumed" in f.words) for f in found] == [
         ("DSG002", Level.ERROR, "examination", True),
         ("DSG002", Level.ERROR, "impact", True),
     ]
-    ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
-    found = [finding for finding in audit(ledger, today=TODAY) if finding.where == "R-1"]
+    workspace.ledger.append("request-closed", {"request": "R-1", "outcome": "done"})
+    found = [finding for finding in audit(workspace, today=TODAY) if finding.where == "R-1"]
     assert [(f.level, "written again" in f.words) for f in found] == [(Level.WARNING, True)] * 2

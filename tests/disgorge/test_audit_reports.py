@@ -25,7 +25,7 @@ from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import key_id, new_key, public_pem, read_key
 from lineage.ledger.chain import Fact, encode, next_fact
 from lineage.records import Selector, canonical
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.report_cases import case as case_of_another_workspace
 from tests.toys import populate, remove, toy_of, train
 
@@ -37,26 +37,26 @@ BOTH = {"reports/R-1", "reports/R-1.zip"}
 def removed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose request R-1 is carried out and closed; nobody touches it."""
     folder = tmp_path_factory.mktemp("removed")
-    ledger = Ledger.init(folder)
+    workspace = Workspace.init(folder)
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    remove(ledger, [Selector("shard", "shard-2")])
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    remove(workspace, [Selector("shard", "shard-2")])
     return folder
 
 
 @pytest.fixture(params=["facts of now", "facts of earlier versions"])
-def ledger(request: pytest.FixtureRequest, removed: Path, tmp_path: Path) -> Ledger:
+def workspace(request: pytest.FixtureRequest, removed: Path, tmp_path: Path) -> Workspace:
     """A copy to attack."""
-    ledger = Ledger.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
+    workspace = Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
     if request.param == "facts of earlier versions":
-        rewrite(ledger, lambda fact: without(fact, "report", "zip", "key"))
-    return ledger
+        rewrite(workspace, lambda fact: without(fact, "report", "zip", "key"))
+    return workspace
 
 
-def is_now(ledger: Ledger) -> bool:
+def is_now(workspace: Workspace) -> bool:
     """Whether report facts name the zip and the key."""
-    return "key" in list(ledger.facts("report"))[-1].body
+    return "key" in list(workspace.ledger.facts("report"))[-1].body
 
 
 def without(fact: Fact, kind: str, *names: str) -> dict[str, Any] | None:
@@ -64,121 +64,123 @@ def without(fact: Fact, kind: str, *names: str) -> dict[str, Any] | None:
     return {name: value for name, value in fact.body.items() if fact.kind != kind or name not in names}
 
 
-def rewrite(ledger: Ledger, body: Callable[[Fact], dict[str, Any] | None]) -> None:
+def rewrite(workspace: Workspace, body: Callable[[Fact], dict[str, Any] | None]) -> None:
     """Write the ledger anew with other bodies, those that are None left out, and chain it again; ``head.json`` too."""
     made: list[Fact] = []
-    for fact in ledger.facts():
+    for fact in workspace.ledger.facts():
         told = body(fact)
         if told is not None:
             made.append(next_fact(made[-1] if made else None, kind=fact.kind, body=told, at=fact.at))
-    ledger.journal.file.write_bytes(b"".join(encode(fact) + b"\n" for fact in made))
-    ledger.journal.head_file.write_bytes(canonical({"digest": made[-1].digest, "seq": made[-1].seq}) + b"\n")
-    assert Ledger.open(ledger.workspace).verify() == len(made), "a chain that holds, or nothing would be shown"
+    workspace.ledger.journal.file.write_bytes(b"".join(encode(fact) + b"\n" for fact in made))
+    workspace.ledger.journal.head_file.write_bytes(canonical({"digest": made[-1].digest, "seq": made[-1].seq}) + b"\n")
+    assert Workspace.open(workspace.root).ledger.verify() == len(made), "a chain that holds, or nothing would be shown"
 
 
-def found(ledger: Ledger) -> set[tuple[str, str, str]]:
+def found(workspace: Workspace) -> set[tuple[str, str, str]]:
     """Return identifier, level and subject of each finding."""
-    return {(each.id, each.level.value, each.where) for each in audit(Ledger.open(ledger.workspace))}
+    return {(each.id, each.level.value, each.where) for each in audit(Workspace.open(workspace.root))}
 
 
-def report(ledger: Ledger) -> Path:
+def report(workspace: Workspace) -> Path:
     """Return the folder of the report."""
-    return ledger.workspace / "reports" / "R-1"
+    return workspace.root / "reports" / "R-1"
 
 
-def swap_keys(ledger: Ledger) -> Any:
+def swap_keys(workspace: Workspace) -> Any:
     """Put a new pair of keys in place of the workspace's, and return its private half."""
     key = new_key()
-    (ledger.home / "private" / "signing.pem").write_bytes(key.private_bytes)
-    (ledger.home / "public.pem").write_bytes(public_pem(key))
+    (workspace.home / "private" / "signing.pem").write_bytes(key.private_bytes)
+    (workspace.home / "public.pem").write_bytes(public_pem(key))
     return key
 
 
-def sign_again(ledger: Ledger, key: Any, **changes: Any) -> None:
+def sign_again(workspace: Workspace, key: Any, **changes: Any) -> None:
     """Put a report of the same evidence, whole and signed with ``key``, in the place of the one there is."""
-    case = case_of(ledger, "R-1")
-    made = report_case(ledger, plan_of(ledger, case), case, evidence_of(ledger, case.report["evidence"]))
-    write_bundle(report(ledger), replace(made, **changes), key=key, replace=True)
-    assert verify_bundle(report(ledger), public_key=public_pem(key)).verdict == "certified"
+    case = case_of(workspace, "R-1")
+    made = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
+    write_bundle(report(workspace), replace(made, **changes), key=key, replace=True)
+    assert verify_bundle(report(workspace), public_key=public_pem(key)).verdict == "certified"
 
 
-def test_a_removal_that_nobody_touched_has_no_findings(ledger: Ledger) -> None:
-    assert found(ledger) == set()
+def test_a_removal_that_nobody_touched_has_no_findings(workspace: Workspace) -> None:
+    assert found(workspace) == set()
 
 
 @pytest.mark.parametrize("name", ["report.html", "plan.json", "statement.json", "public.pem"])
-def test_an_edited_file_of_a_report_is_found(ledger: Ledger, name: str) -> None:
-    path = report(ledger) / name
+def test_an_edited_file_of_a_report_is_found(workspace: Workspace, name: str) -> None:
+    path = report(workspace) / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert found(ledger) == {("DSG013", "error", "reports/R-1")}
+    assert found(workspace) == {("DSG013", "error", "reports/R-1")}
 
 
-def test_a_file_that_was_added_or_taken_away_is_found(ledger: Ledger) -> None:
-    (report(ledger) / "impact.json").rename(report(ledger) / "impact-2.json")
-    assert found(ledger) == {("DSG013", "error", "reports/R-1")}
+def test_a_file_that_was_added_or_taken_away_is_found(workspace: Workspace) -> None:
+    (report(workspace) / "impact.json").rename(report(workspace) / "impact-2.json")
+    assert found(workspace) == {("DSG013", "error", "reports/R-1")}
 
 
-def test_an_edited_zip_is_found_beside_a_folder_that_is_whole(ledger: Ledger) -> None:
-    packed = report(ledger).with_name("R-1.zip")
+def test_an_edited_zip_is_found_beside_a_folder_that_is_whole(workspace: Workspace) -> None:
+    packed = report(workspace).with_name("R-1.zip")
     members = read_members(packed)
     packed.write_bytes(pack(members | {"report.html": members["report.html"] + b" "}))
-    assert found(ledger) == {("DSG013", "error", "reports/R-1.zip")}
+    assert found(workspace) == {("DSG013", "error", "reports/R-1.zip")}
 
 
-def test_a_deleted_report_is_found_and_its_zip_stands_in_for_its_folder(ledger: Ledger) -> None:
-    shutil.rmtree(report(ledger))
-    assert found(ledger) == set()
-    report(ledger).with_name("R-1.zip").unlink()
-    assert found(ledger) == {("DSG013", "error", "reports/R-1")}
+def test_a_deleted_report_is_found_and_its_zip_stands_in_for_its_folder(workspace: Workspace) -> None:
+    shutil.rmtree(report(workspace))
+    assert found(workspace) == set()
+    report(workspace).with_name("R-1.zip").unlink()
+    assert found(workspace) == {("DSG013", "error", "reports/R-1")}
 
 
-def test_another_workspaces_report_is_found(ledger: Ledger) -> None:
+def test_another_workspaces_report_is_found(workspace: Workspace) -> None:
     """It is whole and validly signed, with that workspace's key."""
-    shutil.rmtree(report(ledger))
+    shutil.rmtree(report(workspace))
     case = case_of_another_workspace()
-    write_bundle(report(ledger), case, key=new_key())
-    assert found(ledger) == {("DSG013", "error", name) for name in BOTH}
+    write_bundle(report(workspace), case, key=new_key())
+    assert found(workspace) == {("DSG013", "error", name) for name in BOTH}
 
 
-def test_another_report_signed_with_the_same_key_is_found(ledger: Ledger) -> None:
+def test_another_report_signed_with_the_same_key_is_found(workspace: Workspace) -> None:
     """Of another request, as a report of one that was refused would be."""
-    key = read_key(ledger.home / "private" / "signing.pem")
-    write_bundle(report(ledger), case_of_another_workspace(), key=key, replace=True)
-    assert found(ledger) == {("DSG013", "error", name) for name in BOTH}
+    key = read_key(workspace.home / "private" / "signing.pem")
+    write_bundle(report(workspace), case_of_another_workspace(), key=key, replace=True)
+    assert found(workspace) == {("DSG013", "error", name) for name in BOTH}
 
 
-def test_a_public_key_that_was_swapped_is_found(ledger: Ledger) -> None:
+def test_a_public_key_that_was_swapped_is_found(workspace: Workspace) -> None:
     """Where the private folder is, and where it is not."""
-    (ledger.home / "public.pem").write_bytes(public_pem(new_key()))
-    assert ("DSG014", "error", "public.pem") in found(ledger)
-    shutil.rmtree(ledger.home / "private")
-    (ledger.home / "private").mkdir()
-    assert ("DSG011", "error", "private/signing.pem") in found(ledger)
-    (ledger.home / "private").rmdir()
-    left = {each for each in found(ledger) if each[0] in ("DSG013", "DSG014")}
-    assert left == ({("DSG014", "error", "public.pem")} if is_now(ledger) else {("DSG013", "error", n) for n in BOTH})
+    (workspace.home / "public.pem").write_bytes(public_pem(new_key()))
+    assert ("DSG014", "error", "public.pem") in found(workspace)
+    shutil.rmtree(workspace.home / "private")
+    (workspace.home / "private").mkdir()
+    assert ("DSG011", "error", "private/signing.pem") in found(workspace)
+    (workspace.home / "private").rmdir()
+    left = {each for each in found(workspace) if each[0] in ("DSG013", "DSG014")}
+    assert left == (
+        {("DSG014", "error", "public.pem")} if is_now(workspace) else {("DSG013", "error", n) for n in BOTH}
+    )
 
 
-def test_a_report_signed_again_with_swapped_keys_is_found(ledger: Ledger) -> None:
+def test_a_report_signed_again_with_swapped_keys_is_found(workspace: Workspace) -> None:
     """Both halves are swapped and fit; only what was recorded, or another report, knows the key from before."""
-    if not is_now(ledger):
-        second = Ledger.open(ledger.workspace)
+    if not is_now(workspace):
+        second = Workspace.open(workspace.root)
         remove(second, [Selector("shard", "shard-3")], request_id="R-2")
         rewrite(second, lambda fact: without(fact, "report", "zip", "key"))
         assert found(second) == set()
-    sign_again(ledger, swap_keys(ledger))
-    if is_now(ledger):
-        assert found(ledger) == {("DSG014", "error", "public.pem"), *(("DSG013", "error", name) for name in BOTH)}
+    sign_again(workspace, swap_keys(workspace))
+    if is_now(workspace):
+        assert found(workspace) == {("DSG014", "error", "public.pem"), *(("DSG013", "error", name) for name in BOTH)}
     else:
-        assert found(ledger) == {("DSG013", "error", "reports/R-2"), ("DSG013", "error", "reports/R-2.zip")}
+        assert found(workspace) == {("DSG013", "error", "reports/R-2"), ("DSG013", "error", "reports/R-2.zip")}
 
 
-def test_a_report_signed_again_with_the_same_key_is_not_the_recorded_one(ledger: Ledger) -> None:
+def test_a_report_signed_again_with_the_same_key_is_not_the_recorded_one(workspace: Workspace) -> None:
     """Its words may be others; earlier versions recorded the evidence only, which is the same."""
-    sign_again(ledger, read_key(ledger.home / "private" / "signing.pem"), lineage_svg="<svg/>")
-    assert found(ledger) == ({("DSG013", "error", name) for name in BOTH} if is_now(ledger) else set())
+    sign_again(workspace, read_key(workspace.home / "private" / "signing.pem"), lineage_svg="<svg/>")
+    assert found(workspace) == ({("DSG013", "error", name) for name in BOTH} if is_now(workspace) else set())
 
 
 def change_license(fact: Fact) -> dict[str, Any] | None:
@@ -204,89 +206,89 @@ def reopen(fact: Fact) -> dict[str, Any] | None:
     [(change_license, BOTH), (leave_the_request_out, BOTH), (reopen, {"reports/R-1"})],
 )
 def test_a_ledger_that_was_rewritten_and_chained_again_is_found(
-    ledger: Ledger, change: Callable[[Fact], dict[str, Any] | None], where: set[str]
+    workspace: Workspace, change: Callable[[Fact], dict[str, Any] | None], where: set[str]
 ) -> None:
-    rewrite(ledger, change)
-    told = {each for each in found(ledger) if each[0] == "DSG015"}
+    rewrite(workspace, change)
+    told = {each for each in found(workspace) if each[0] == "DSG015"}
     assert told == {("DSG015", "error", name) for name in where}
 
 
-def test_the_report_of_an_open_request_is_checked_too(ledger: Ledger) -> None:
+def test_the_report_of_an_open_request_is_checked_too(workspace: Workspace) -> None:
     """One that was refused, or written by a step that was killed before it was recorded."""
-    rewrite(ledger, lambda fact: None if fact.kind == "request-closed" else fact.body)
-    assert not {each for each in found(ledger) if each[0] in ("DSG013", "DSG015")}
-    (report(ledger) / "report.html").write_text("all is well")
-    assert ("DSG013", "error", "reports/R-1") in found(ledger)
+    rewrite(workspace, lambda fact: None if fact.kind == "request-closed" else fact.body)
+    assert not {each for each in found(workspace) if each[0] in ("DSG013", "DSG015")}
+    (report(workspace) / "report.html").write_text("all is well")
+    assert ("DSG013", "error", "reports/R-1") in found(workspace)
 
 
-def test_what_is_no_report_is_left_alone_and_a_strangers_is_named(ledger: Ledger) -> None:
-    reports = report(ledger).parent
+def test_what_is_no_report_is_left_alone_and_a_strangers_is_named(workspace: Workspace) -> None:
+    reports = report(workspace).parent
     (reports / "notes").mkdir()
     (reports / "notes" / "a.txt").write_text("x")
     (reports / "notes.zip").write_bytes(b"PK no zip")
-    shutil.copytree(report(ledger), reports / "copy-of-R-1")
-    assert found(ledger) == set()
+    shutil.copytree(report(workspace), reports / "copy-of-R-1")
+    assert found(workspace) == set()
     write_bundle(reports / "R-7", case_of_another_workspace(), key=new_key())
-    assert found(ledger) == {("DSG013", "warning", "reports/R-7"), ("DSG013", "warning", "reports/R-7.zip")}
+    assert found(workspace) == {("DSG013", "warning", "reports/R-7"), ("DSG013", "warning", "reports/R-7.zip")}
 
 
-def test_a_bundle_with_inputs_may_be_deleted(ledger: Ledger) -> None:
+def test_a_bundle_with_inputs_may_be_deleted(workspace: Workspace) -> None:
     """The ledger says that it was exported; it is made to be handed over."""
-    case = case_of(ledger, "R-1")
-    path = write_with_inputs(ledger, plan_of(ledger, case), case)
-    assert found(ledger) == set()
+    case = case_of(workspace, "R-1")
+    path = write_with_inputs(workspace, plan_of(workspace, case), case)
+    assert found(workspace) == set()
     path.unlink()
-    assert found(ledger) == set()
+    assert found(workspace) == set()
 
 
-def test_a_lost_report_is_written_again(ledger: Ledger) -> None:
-    shutil.rmtree(report(ledger))
-    report(ledger).with_name("R-1.zip").unlink()
-    write_again(ledger, case_of(ledger, "R-1"))
-    assert found(ledger) == set()
-    public = (ledger.home / "public.pem").read_bytes()
-    assert verify_bundle(report(ledger), public_key=public, level="ledger", workspace=ledger.workspace).verdict
-    told = list(ledger.facts("report"))[-1].body
-    assert told["zip"] == sha256(report(ledger).with_name("R-1.zip").read_bytes()).hexdigest()
+def test_a_lost_report_is_written_again(workspace: Workspace) -> None:
+    shutil.rmtree(report(workspace))
+    report(workspace).with_name("R-1.zip").unlink()
+    write_again(workspace, case_of(workspace, "R-1"))
+    assert found(workspace) == set()
+    public = (workspace.home / "public.pem").read_bytes()
+    assert verify_bundle(report(workspace), public_key=public, level="ledger", workspace_folder=workspace.root).verdict
+    told = list(workspace.ledger.facts("report"))[-1].body
+    assert told["zip"] == sha256(report(workspace).with_name("R-1.zip").read_bytes()).hexdigest()
     assert told["key"] == key_id(public)
-    assert case_of(ledger, "R-1").closed == "done"
+    assert case_of(workspace, "R-1").closed == "done"
 
 
-def test_only_a_closed_request_has_a_report_to_write_again(ledger: Ledger) -> None:
-    rewrite(ledger, lambda fact: None if fact.kind == "request-closed" else fact.body)
+def test_only_a_closed_request_has_a_report_to_write_again(workspace: Workspace) -> None:
+    rewrite(workspace, lambda fact: None if fact.kind == "request-closed" else fact.body)
     with pytest.raises(DisgorgeError, match="no report to write again"):
-        write_again(ledger, case_of(ledger, "R-1"))
+        write_again(workspace, case_of(workspace, "R-1"))
 
 
 def test_a_key_that_was_replaced_is_told_and_fails_no_gate(removed: Path, tmp_path: Path) -> None:
     """As RECOVERY.md says for a key that is lost for good: reports from before stay what they were."""
-    ledger = Ledger.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
+    workspace = Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
     for half in ("public.pem", "private/signing.pem"):
-        (ledger.home / half).unlink()
-    assert found(ledger) == {("DSG014", "warning", "public.pem")}
-    remove(ledger, [Selector("shard", "shard-3")], request_id="R-2")
-    assert found(ledger) == {("DSG014", "note", "public.pem")}
+        (workspace.home / half).unlink()
+    assert found(workspace) == {("DSG014", "warning", "public.pem")}
+    remove(workspace, [Selector("shard", "shard-3")], request_id="R-2")
+    assert found(workspace) == {("DSG014", "note", "public.pem")}
 
 
 def test_a_report_written_again_under_another_key_is_a_warning(removed: Path, tmp_path: Path) -> None:
     """By the verb itself, so that the ledger records it: a key that was replaced has no reason to sign old reports."""
-    ledger = Ledger.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
-    swap_keys(ledger)
-    write_again(ledger, case_of(ledger, "R-1"))
-    assert found(ledger) == {("DSG014", "warning", "public.pem")}
+    workspace = Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
+    swap_keys(workspace)
+    write_again(workspace, case_of(workspace, "R-1"))
+    assert found(workspace) == {("DSG014", "warning", "public.pem")}
 
 
 def test_it_stays_light_with_reports(removed: Path) -> None:
     code = (
-        "import sys; from disgorge.audit import audit; from lineage.workspace import Ledger\n"
-        f"print(len(audit(Ledger.open())), sorted({HEAVY!r} & set(sys.modules)))"
+        "import sys; from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        f"print(len(audit(Workspace.open())), sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=removed, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0 []"
 
 
-def test_every_finding_points_at_the_fact_it_is_about(ledger: Ledger) -> None:
-    (report(ledger) / "report.html").write_text("all is well")
-    (told,) = audit(ledger)
+def test_every_finding_points_at_the_fact_it_is_about(workspace: Workspace) -> None:
+    (report(workspace) / "report.html").write_text("all is well")
+    (told,) = audit(workspace)
     assert told.fact is not None
-    assert [fact.kind for fact in ledger.facts() if fact.seq == told.fact] == ["report"]
+    assert [fact.kind for fact in workspace.ledger.facts() if fact.seq == told.fact] == ["report"]

@@ -15,7 +15,7 @@ from lineage.errors import BadInput
 from lineage.formats.read import from_arrays
 from lineage.shards.add import add_items, add_shard
 from lineage.storage.content import item_digests
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.probe_cases import case_of
 from tests.tier import amount, tally
 from tests.toys import live_shards, populate, toy_of
@@ -63,36 +63,36 @@ def test_the_interval_covers_as_often_as_it_says(level: float) -> None:
         assert covered >= level - 0.005
 
 
-def planting(folder: Path, *, count: int = 60, seed: str | None = "a secret") -> tuple[Ledger, Planted]:
+def planting(folder: Path, *, count: int = 60, seed: str | None = "a secret") -> tuple[Workspace, Planted]:
     """A toy's workspace with canaries planted from pictures of noise."""
-    ledger = Ledger.init(folder / "workspace")
-    populate(ledger, toy_of("tangent_composition", 0), folder / "sources")
+    workspace = Workspace.init(folder / "workspace")
+    populate(workspace, toy_of("tangent_composition", 0), folder / "sources")
     chance = np.random.default_rng(8)
     source = folder / "mine.npz"
     np.savez(source, image=chance.integers(0, 16, (count, 6, 6)).astype(np.uint8), label=np.arange(count) % 3)
-    return ledger, plant(ledger, source, name="bait", to=folder / "bait.npz", seed=seed)
+    return workspace, plant(workspace, source, name="bait", to=folder / "bait.npz", seed=seed)
 
 
 def test_the_coin_splits_them_and_every_label_is_wrong(tmp_path: Path) -> None:
-    ledger, planted = planting(tmp_path)
+    workspace, planted = planting(tmp_path)
     assert planted.planted + planted.withheld == 60
     assert 15 < planted.planted < 45
     true = np.load(tmp_path / "mine.npz")
     label = {image.tobytes(): int(y) for image, y in zip(true["image"], true["label"], strict=True)}
     inside = np.load(tmp_path / "bait.npz")
-    outside = read_items(ledger, live_shards(ledger)["bait-withheld"].digest).arrays
+    outside = read_items(workspace, live_shards(workspace)["bait-withheld"].digest).arrays
     for part in (inside, outside):
         assert all(label[image.tobytes()] != y for image, y in zip(part["image"], part["label"], strict=True))
     assert not {one.tobytes() for one in inside["image"]} & {one.tobytes() for one in outside["image"]}
 
 
 def test_the_fact_commits_to_the_seed_and_names_no_item(tmp_path: Path) -> None:
-    ledger, planted = planting(tmp_path)
-    (fact,) = ledger.facts("canaries")
+    workspace, planted = planting(tmp_path)
+    (fact,) = workspace.ledger.facts("canaries")
     assert fact.body["commitment"] == planted.commitment
-    kept = json.loads((ledger.home / "private" / "canaries" / f"{planted.commitment}.json").read_text())
+    kept = json.loads((workspace.home / "private" / "canaries" / f"{planted.commitment}.json").read_text())
     assert kept["seed"] == "a secret"
-    again = Ledger.init(tmp_path / "again")
+    again = Workspace.init(tmp_path / "again")
     repeated = plant(again, tmp_path / "mine.npz", name="bait", to=tmp_path / "again.npz", seed="a secret")
     assert repeated.commitment == planted.commitment
     assert next(iter(again.facts("canaries"))).body == fact.body
@@ -109,60 +109,63 @@ def test_the_fact_commits_to_the_seed_and_names_no_item(tmp_path: Path) -> None:
     ids=["all alike", "one label", "no label", "few"],
 )
 def test_a_file_that_cannot_be_planted_is_refused(arrays: dict[str, object], says: str, tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     np.savez(tmp_path / "bad.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=says):
-        plant(ledger, tmp_path / "bad.npz", name="bait", to=tmp_path / "bait.npz")
+        plant(workspace, tmp_path / "bad.npz", name="bait", to=tmp_path / "bait.npz")
     assert not (tmp_path / "bait.npz").exists()
-    assert not list(ledger.facts("canaries"))
+    assert not list(workspace.ledger.facts("canaries"))
 
 
 def test_a_place_that_is_none_is_refused_and_another_can_be_given(tmp_path: Path) -> None:
-    ledger, _ = planting(tmp_path)
-    known = sorted(ledger.workspace.rglob("*"))
+    workspace, _ = planting(tmp_path)
+    known = sorted(workspace.root.rglob("*"))
     with pytest.raises(BadInput, match="in a folder that is there"):
-        plant(ledger, tmp_path / "mine.npz", name="other", to=tmp_path / "missing" / "bait.npz")
+        plant(workspace, tmp_path / "mine.npz", name="other", to=tmp_path / "missing" / "bait.npz")
     with pytest.raises(BadInput, match="recorded with other items"):
-        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "more.npz")
+        plant(workspace, tmp_path / "mine.npz", name="bait", to=tmp_path / "more.npz")
     assert not (tmp_path / "more.npz").exists()
-    assert sorted(ledger.workspace.rglob("*")) == known
+    assert sorted(workspace.root.rglob("*")) == known
 
 
 def test_what_was_withdrawn_or_is_in_a_shard_is_not_planted(tmp_path: Path) -> None:
     """It would come back with another digest, and no list of what was withdrawn would know it."""
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     content = {"image": np.arange(40.0)[:, None], "label": np.arange(40) % 2}
     np.savez(tmp_path / "mine.npz", **content)  # type: ignore[arg-type]
     few = {field: array[:20] for field, array in content.items()}
-    add_items(ledger, from_arrays(few), name="few", check=False, dvc=False)
+    add_items(workspace, from_arrays(few), name="few", check=False, dvc=False)
     with pytest.raises(BadInput, match="20 of its items are in shard 'few'"):
-        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
-    ledger.mark_withdrawn(item_digests(content)[-3:])
+        plant(workspace, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
+    workspace.mark_withdrawn(item_digests(content)[-3:])
     with pytest.raises(BadInput, match="3 of its items were withdrawn by request"):
-        plant(ledger, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
+        plant(workspace, tmp_path / "mine.npz", name="bait", to=tmp_path / "bait.npz")
     assert not (tmp_path / "bait.npz").exists()
 
 
 def test_an_existing_file_is_not_written_over(tmp_path: Path) -> None:
-    ledger, _ = planting(tmp_path)
+    workspace, _ = planting(tmp_path)
     with pytest.raises(BadInput, match="exists already"):
-        plant(ledger, tmp_path / "mine.npz", name="other", to=tmp_path / "bait.npz")
+        plant(workspace, tmp_path / "mine.npz", name="other", to=tmp_path / "bait.npz")
 
 
 def test_planted_ones_are_known_among_the_removed(tmp_path: Path) -> None:
-    ledger, planted = planting(tmp_path)
-    assert canaries_among(ledger, [live_shards(ledger)["shard-1"].digest], read_items_of(ledger, "shard-1")) is None
-    shard = add_shard(ledger, tmp_path / "bait.npz", name="bait", check=False, dvc=False).shard
-    found = canaries_among(ledger, [shard.digest], read_items(ledger, shard.digest))
+    workspace, planted = planting(tmp_path)
+    assert (
+        canaries_among(workspace, [live_shards(workspace)["shard-1"].digest], read_items_of(workspace, "shard-1"))
+        is None
+    )
+    shard = add_shard(workspace, tmp_path / "bait.npz", name="bait", check=False, dvc=False).shard
+    found = canaries_among(workspace, [shard.digest], read_items(workspace, shard.digest))
     assert found is not None
     assert len(found.planted) == planted.planted
     assert len(found.withheld) == planted.withheld
     assert found.commitment == planted.commitment
 
 
-def read_items_of(ledger: Ledger, name: str) -> object:
+def read_items_of(workspace: Workspace, name: str) -> object:
     """A live shard's items."""
-    return read_items(ledger, live_shards(ledger)[name].digest)
+    return read_items(workspace, live_shards(workspace)[name].digest)
 
 
 def test_without_canaries_there_is_no_check(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_without_canaries_there_is_no_check(tmp_path: Path) -> None:
 def test_the_verb_plants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    Ledger.init(tmp_path)
+    Workspace.init(tmp_path)
     monkeypatch.chdir(tmp_path)
     chance = np.random.default_rng(1)
     np.savez("mine.npz", image=chance.integers(0, 16, (40, 4, 4)).astype(np.uint8), label=np.arange(40) % 4)

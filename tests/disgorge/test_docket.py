@@ -8,7 +8,7 @@ import pytest
 from disgorge.request.case import docket
 from lineage.errors import LedgerBroken
 from lineage.records import plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.report_cases import request
 
 
@@ -26,9 +26,9 @@ from tests.disgorge.report_cases import request
     ],
 )
 def test_a_fact_of_another_form_is_named(tmp_path: Path, kind: str, body: dict[str, Any]) -> None:
-    ledger = Ledger.init(tmp_path)
-    ledger.append("request", {"request": plain(request())})
-    assert list(docket(ledger)) == ["R-7"]
-    ledger.append(kind, body)
+    workspace = Workspace.init(tmp_path)
+    workspace.ledger.append("request", {"request": plain(request())})
+    assert list(docket(workspace)) == ["R-7"]
+    workspace.ledger.append(kind, body)
     with pytest.raises(LedgerBroken, match=f"line 3 of the ledger, a '{kind}', has not the form of one"):
-        docket(ledger)
+        docket(workspace)

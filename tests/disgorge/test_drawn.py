@@ -16,17 +16,17 @@ from disgorge.removal.dry_run import preview
 from disgorge.report.compile import evidence_of, report_case
 from disgorge.request.case import case_of, plan_of
 from lineage.storage.objects import load_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, train
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A generator that knows its items by heart, trained."""
     from replaying import METHOD
 
     monkeypatch.setitem(methods(), METHOD.name, METHOD)
-    made = Ledger.init(tmp_path / "workspace")
+    made = Workspace.init(tmp_path / "workspace")
     toy = toy_of("replaying", 3)
     populate(made, toy, tmp_path / "sources")
     train(made, toy)
@@ -39,57 +39,57 @@ def pictures_of(shard: str, person_number: int) -> set[bytes]:
     return {image.tobytes() for image in images[3 * person_number : 3 * person_number + 3]}
 
 
-def shown_by(ledger: Ledger) -> dict[str, dict[str, set[bytes]]]:
+def shown_by(workspace: Workspace) -> dict[str, dict[str, set[bytes]]]:
     """What is still there of the pictures of each request, before and after."""
-    there = [each for each in drawings(ledger) if ledger.objects.path(each.samples).exists()]
-    told: dict[str, Any] = {each.request: load_tensors(ledger.objects.get(each.samples)) for each in there}
+    there = [each for each in drawings(workspace) if workspace.objects.path(each.samples).exists()]
+    told: dict[str, Any] = {each.request: load_tensors(workspace.objects.get(each.samples)) for each in there}
     return {request: {side: {p.tobytes() for p in a} for side, a in found.items()} for request, found in told.items()}
 
 
-def test_pictures_go_with_what_a_later_request_removes(ledger: Ledger) -> None:
-    first = remove(ledger, [person(ledger, "shard-1", 0)])
+def test_pictures_go_with_what_a_later_request_removes(workspace: Workspace) -> None:
+    first = remove(workspace, [person(workspace, "shard-1", 0)])
     removed = pictures_of("shard-2", 0)
-    assert removed & shown_by(ledger)["R-1"]["after"], "the pictures show what is not removed yet"
-    plan = granted_plan(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
-    (drawing,) = drawings(ledger)
-    assert ledger.objects.path(drawing.samples) in preview(ledger, "R-2").paths
-    second = carry(ledger, "R-2")
-    assert shown_by(ledger).keys() == {"R-2"}, "its own report shows what was drawn before"
-    assert not removed & shown_by(ledger)["R-2"]["after"]
+    assert removed & shown_by(workspace)["R-1"]["after"], "the pictures show what is not removed yet"
+    plan = granted_plan(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    (drawing,) = drawings(workspace)
+    assert workspace.objects.path(drawing.samples) in preview(workspace, "R-2").paths
+    second = carry(workspace, "R-2")
+    assert shown_by(workspace).keys() == {"R-2"}, "its own report shows what was drawn before"
+    assert not removed & shown_by(workspace)["R-2"]["after"]
     assert [words for words in residuals(second) if "the report of request R-1, in reports/R-1" in words]
     assert not [words for words in residuals(first) if "R-2" in words]
     assert plan.request == "R-2"
-    assert not audit(ledger)
+    assert not audit(workspace)
     shutil.rmtree(first.bundle)
     first.bundle.with_name("R-1.zip").unlink()
-    (told,) = audit(ledger)
+    (told,) = audit(workspace)
     assert (told.id, told.level, told.where) == ("DSG013", Level.NOTE, "reports/R-1"), "its deletion was asked for"
 
 
-def test_pictures_of_a_model_that_never_learned_from_it_stay(ledger: Ledger) -> None:
-    remove(ledger, [person(ledger, "shard-1", 0)])
+def test_pictures_of_a_model_that_never_learned_from_it_stay(workspace: Workspace) -> None:
+    remove(workspace, [person(workspace, "shard-1", 0)])
     other = toy_of("averages", 3)
     apart = replace(other, items={f"other-{name}": items for name, items in other.items.items()})
-    populate(ledger, apart, ledger.workspace.parent / "others")
-    remove(ledger, [person(ledger, "other-shard-1", 0)], request_id="R-2")
-    assert shown_by(ledger).keys() == {"R-1"}
-    assert not outlived(drawings(ledger))
+    populate(workspace, apart, workspace.root.parent / "others")
+    remove(workspace, [person(workspace, "other-shard-1", 0)], request_id="R-2")
+    assert shown_by(workspace).keys() == {"R-1"}
+    assert not outlived(drawings(workspace))
 
 
-def test_what_was_put_back_is_a_residue(ledger: Ledger) -> None:
-    remove(ledger, [person(ledger, "shard-1", 0)])
-    (drawing,) = drawings(ledger)
-    kept = ledger.objects.get(drawing.samples)
-    remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
-    assert ledger.objects.put(kept) == drawing.samples
-    found = search(ledger, shards=(), objects=(), item_digests=()).found
+def test_what_was_put_back_is_a_residue(workspace: Workspace) -> None:
+    remove(workspace, [person(workspace, "shard-1", 0)])
+    (drawing,) = drawings(workspace)
+    kept = workspace.objects.get(drawing.samples)
+    remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    assert workspace.objects.put(kept) == drawing.samples
+    found = search(workspace, shards=(), objects=(), item_digests=()).found
     assert found == [f"object {drawing.samples} holds pictures by a model that learned from withdrawn items"]
 
 
-def test_an_earlier_report_is_written_again_without_them(ledger: Ledger) -> None:
-    remove(ledger, [person(ledger, "shard-1", 0)])
-    remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
-    case = case_of(ledger, "R-1")
-    again = report_case(ledger, plan_of(ledger, case), case, evidence_of(ledger, case.report["evidence"]))
+def test_an_earlier_report_is_written_again_without_them(workspace: Workspace) -> None:
+    remove(workspace, [person(workspace, "shard-1", 0)])
+    remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    case = case_of(workspace, "R-1")
+    again = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
     assert again.certificate is not None
     assert again.samples == {}

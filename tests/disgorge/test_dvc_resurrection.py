@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from disgorge.evidence.checks import Verdict
-from disgorge.locations import dvc as forget_dvc
 from disgorge.locations.delete import purge, purge_plan
 from disgorge.locations.dvc_hashes import dvc_hashes
+from lineage.dvc import forget as forget_dvc
 from lineage.dvc.storage import md5_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal, dvc_template, quiet_dvc, traces
 
 __all__ = ["dvc_template"]  # a fixture
@@ -53,15 +53,15 @@ OLD = ("model.bin", "score.bin")
 class Pipeline:
     """A removal in a workspace whose DVC pipeline learned from what is removed; everything is pushed."""
 
-    def __init__(self, workspace: Path) -> None:
-        self.workspace = workspace
-        self.removal = removal = Removal(Ledger.init(workspace))
-        bob = removal.ledger.content_path(removal.bob.digest).relative_to(workspace).as_posix()
-        shard = self.alice.relative_to(workspace).as_posix()
-        (workspace / "train.py").write_text(TRAIN)
-        (workspace / "split.py").write_text(SPLIT)
-        (workspace / "where.txt").write_text(shard)
-        (workspace / "labels.txt").write_text("the same for everybody")
+    def __init__(self, workspace_folder: Path) -> None:
+        self.root = workspace_folder
+        self.removal = removal = Removal(Workspace.init(workspace_folder))
+        bob = removal.workspace.content_path(removal.bob.digest).relative_to(workspace_folder).as_posix()
+        shard = self.alice.relative_to(workspace_folder).as_posix()
+        (workspace_folder / "train.py").write_text(TRAIN)
+        (workspace_folder / "split.py").write_text(SPLIT)
+        (workspace_folder / "where.txt").write_text(shard)
+        (workspace_folder / "labels.txt").write_text("the same for everybody")
         stages = {
             "train": ("train.py", shard, ["model.bin"]),
             "score": ("train.py", "model.bin", ["score.bin", "constant.txt"]),
@@ -73,42 +73,42 @@ class Pipeline:
         for name, (program, source, outs) in stages.items():
             cmd = f"{PYTHON} {program} ../ran.log {source} {' '.join(outs)}"
             text += f"  {name}:\n    cmd: {cmd}\n    deps: [{program}, {source}]\n    outs: [{', '.join(outs)}]\n"
-        (workspace / "dvc.yaml").write_text(text)
-        weights = removal.ledger.objects.path(removal.head.digest)
-        shutil.copy(weights, workspace / "head.safetensors")
+        (workspace_folder / "dvc.yaml").write_text(text)
+        weights = removal.workspace.objects.path(removal.head.digest)
+        shutil.copy(weights, workspace_folder / "head.safetensors")
         self.do("add", ["labels.txt", "head.safetensors"])
         self.do("reproduce")
         self.do("push", run_cache=True)
-        self.old = {name: md5_of(workspace / name) for name in OLD} | {"head.safetensors": md5_of(weights)}
+        self.old = {name: md5_of(workspace_folder / name) for name in OLD} | {"head.safetensors": md5_of(weights)}
         self.twin = self.alice.read_bytes()
-        self.siblings = {name: (workspace / name).read_bytes() for name in SIBLINGS}
+        self.siblings = {name: (workspace_folder / name).read_bytes() for name in SIBLINGS}
         removal.withdraw()
 
     def copied_to(self, folder: Path) -> "Pipeline":
         """Return the same, elsewhere."""
-        shutil.copytree(self.workspace.parent, folder, symlinks=True)
+        shutil.copytree(self.root.parent, folder, symlinks=True)
         other = copy.copy(self)
-        other.workspace = folder / self.workspace.name
+        other.root = folder / self.root.name
         other.removal = copy.copy(self.removal)
-        other.removal.ledger = Ledger.open(other.workspace)
+        other.removal.workspace = Workspace.open(other.root)
         return other
 
     @property
     def log(self) -> Path:
         """What ran, a line each."""
-        return self.workspace.parent / "ran.log"
+        return self.root.parent / "ran.log"
 
     @property
     def alice(self) -> Path:
         """Where the erased shard's content lay."""
-        return self.removal.ledger.content_path(self.removal.alice.digest)
+        return self.removal.workspace.content_path(self.removal.alice.digest)
 
     def do(self, verb: str, *given: Any, **named: Any) -> Any:
         """Let DVC do something here."""
-        with quiet_dvc(), chdir(self.workspace):
+        with quiet_dvc(), chdir(self.root):
             from dvc.repo import Repo
 
-            with Repo(str(self.workspace)) as repo:
+            with Repo(str(self.root)) as repo:
                 return getattr(repo, verb)(*given, **named)
 
     def ran(self) -> list[str]:
@@ -117,12 +117,12 @@ class Pipeline:
 
     def files(self) -> set[Path]:
         """Return every file of the workspace and of the remote, but what DVC keeps for itself while it works."""
-        kept = (path for path in self.workspace.parent.rglob("*") if path.is_file() or path.is_symlink())
+        kept = (path for path in self.root.parent.rglob("*") if path.is_file() or path.is_symlink())
         return {path for path in kept if ".dvc/tmp" not in path.as_posix()}
 
     def old_places(self) -> list[str]:
         """Return where old bytes are, or old hashes are named, except in what disgorge keeps in private."""
-        return [place for md5 in self.old.values() for place in traces(self.workspace, md5) if "private" not in place]
+        return [place for md5 in self.old.values() for place in traces(self.root, md5) if "private" not in place]
 
     def back(self) -> set[str]:
         """Return which old components are on disk in the workspace, whatever they are called."""
@@ -153,9 +153,9 @@ def put_twin_back(pipeline: Pipeline) -> None:
 def test_without_a_purge_dvc_brings_the_old_component_back(pipeline: Pipeline) -> None:
     """The control: what the other tests rule out does happen."""
     for name in OLD:
-        (pipeline.workspace / name).unlink()
+        (pipeline.root / name).unlink()
     ran = pipeline.ran()
-    (pipeline.workspace / "dvc.lock").unlink()
+    (pipeline.root / "dvc.lock").unlink()
     pipeline.do("reproduce")
     assert pipeline.ran() == ran, "taken from the run-cache"
     assert pipeline.back() == set(pipeline.old)
@@ -165,14 +165,14 @@ def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
     """Its hash is nowhere, so checkout and pull cannot; nor is its run, so repro trains, and something else."""
     removal = pipeline.removal
     before = removal.before()
-    purged = purge(removal.ledger, **removal.targets)
+    purged = purge(removal.workspace, **removal.targets)
     assert pipeline.old_places() == []
     assert pipeline.back() == set()
     check = removal.check(before)
     assert check.verdict is Verdict.PASS, check.detail
-    assert {name: (pipeline.workspace / name).read_bytes() for name in SIBLINGS} == pipeline.siblings
+    assert {name: (pipeline.root / name).read_bytes() for name in SIBLINGS} == pipeline.siblings
     assert not any("could not" in words for words in purged.residuals)
-    lock = (pipeline.workspace / "dvc.lock").read_text()
+    lock = (pipeline.root / "dvc.lock").read_text()
     assert "  train:" not in lock
     assert "  score:" not in lock
     assert "  split:" in lock
@@ -193,33 +193,33 @@ def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
 def test_a_folder_whose_files_are_listed_beside_it_is_forgotten_too(pipeline: Pipeline) -> None:
     """As DVC writes it once a folder was pushed to a version-aware remote; the remote may be given up later."""
     removal = pipeline.removal
-    lock, beside = pipeline.workspace / "dvc.lock", pipeline.workspace / "export.dvc"
-    (pipeline.workspace / "export").mkdir()
-    shutil.copy(pipeline.alice, pipeline.workspace / "export" / "alice.parquet")
-    (pipeline.workspace / "export" / "note.txt").write_text("a retained sibling")
+    lock, beside = pipeline.root / "dvc.lock", pipeline.root / "export.dvc"
+    (pipeline.root / "export").mkdir()
+    shutil.copy(pipeline.alice, pipeline.root / "export" / "alice.parquet")
+    (pipeline.root / "export" / "note.txt").write_text("a retained sibling")
     pipeline.do("add", ["export"])
-    (pipeline.workspace / "fit.py").write_text(FIT)
-    shard = pipeline.alice.relative_to(pipeline.workspace).as_posix()
-    with (pipeline.workspace / "dvc.yaml").open("a") as stages:
+    (pipeline.root / "fit.py").write_text(FIT)
+    shard = pipeline.alice.relative_to(pipeline.root).as_posix()
+    with (pipeline.root / "dvc.yaml").open("a") as stages:
         stages.write(f"  fit:\n    cmd: {PYTHON} fit.py {shard}\n    deps: [fit.py, {shard}]\n    outs: [model]\n")
     pipeline.do("reproduce", ["fit"])
-    old = md5_of(pipeline.workspace / "model" / "weights.bin")
+    old = md5_of(pipeline.root / "model" / "weights.bin")
     for path, out in ((lock, "model"), (lock, "parts"), (beside, "export")):
-        list_files(path, out, pipeline.workspace / out)
-    for store in (pipeline.workspace / ".dvc" / "cache", pipeline.workspace.parent / "store"):
+        list_files(path, out, pipeline.root / out)
+    for store in (pipeline.root / ".dvc" / "cache", pipeline.root.parent / "store"):
         shutil.rmtree(store / "runs", ignore_errors=True)
         for listing in (store / "files").rglob("*.dir"):
             listing.unlink()
     before = removal.before()
-    purge(removal.ledger, **removal.targets)
+    purge(removal.workspace, **removal.targets)
     for md5 in (old, str(removal.alice.dvc)):
-        assert [place for place in traces(pipeline.workspace, md5) if ".disgorge" not in place] == []
+        assert [place for place in traces(pipeline.root, md5) if ".disgorge" not in place] == []
     assert removal.check(before).verdict is Verdict.PASS
     for folder in ("export", "parts"):
-        shutil.rmtree(pipeline.workspace / folder)
+        shutil.rmtree(pipeline.root / folder)
     pipeline.do("checkout", ["export", "parts"], force=True)
     for folder in ("export", "parts"):
-        assert [path.name for path in (pipeline.workspace / folder).iterdir()] == ["note.txt"]
+        assert [path.name for path in (pipeline.root / folder).iterdir()] == ["note.txt"]
 
 
 def list_files(path: Path, out: str, folder: Path) -> None:
@@ -239,26 +239,26 @@ def list_files(path: Path, out: str, folder: Path) -> None:
 
 def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:
     """Nothing retained is lost: with cache and workspace gone, the remote still has every sibling."""
-    purge(pipeline.removal.ledger, **pipeline.removal.targets)
-    shutil.rmtree(pipeline.workspace / ".dvc" / "cache")
+    purge(pipeline.removal.workspace, **pipeline.removal.targets)
+    shutil.rmtree(pipeline.root / ".dvc" / "cache")
     targets = ["bob.model", "bob.score", "labels.txt", "parts"]
     for name in SIBLINGS - {"constant.txt"}:
-        (pipeline.workspace / name).unlink()
+        (pipeline.root / name).unlink()
     pipeline.do("pull", targets)
     for name in SIBLINGS - {"constant.txt"}:
-        assert (pipeline.workspace / name).read_bytes() == pipeline.siblings[name], name
-    assert not (pipeline.workspace / "parts" / "alice.parquet").exists()
+        assert (pipeline.root / name).read_bytes() == pipeline.siblings[name], name
+    assert not (pipeline.root / "parts" / "alice.parquet").exists()
 
 
 def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
     """Every path a purge deletes stands in its dry run, with DVC too, and the reverse."""
     removal = pipeline.removal
-    listed = purge_plan(removal.ledger, **removal.targets)
+    listed = purge_plan(removal.workspace, **removal.targets)
     hashes = listed.hashes
     before = pipeline.files()
-    said = forget_dvc.listing(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+    said = forget_dvc.listing(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live)
     assert pipeline.files() == before, "it only reads"
-    purge(removal.ledger, **removal.targets)
+    purge(removal.workspace, **removal.targets)
     said_paths = {Path(os.path.realpath(each)) for each in said if each.startswith("/")} | set(listed.files)
     assert before - pipeline.files() == {path for path in said_paths if path in before}
     assert said_paths <= before
@@ -268,27 +268,27 @@ def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
 
 def test_two_remotes_of_one_folder_are_cleared_once(pipeline: Pipeline) -> None:
     """What went by the name of the one is no failure by that of the other."""
-    config = pipeline.workspace / ".dvc" / "config"
+    config = pipeline.root / ".dvc" / "config"
     config.write_text(config.read_text() + "['remote \"twin\"']\n    url = ../store\n")
-    purged = purge(pipeline.removal.ledger, **pipeline.removal.targets)
+    purged = purge(pipeline.removal.workspace, **pipeline.removal.targets)
     assert [words for words in purged.residuals if "could not" in words] == []
     assert pipeline.old_places() == []
 
 
 def test_a_cache_elsewhere_is_said_to_be_shared_and_its_links_are_not_said_to_be_left(pipeline: Pipeline) -> None:
     """Others may use it; what a link from here pointed at went with it."""
-    elsewhere = pipeline.workspace.parent / "elsewhere"
-    (pipeline.workspace / ".dvc" / "cache").rename(elsewhere)
-    config = pipeline.workspace / ".dvc" / "config"
+    elsewhere = pipeline.root.parent / "elsewhere"
+    (pipeline.root / ".dvc" / "cache").rename(elsewhere)
+    config = pipeline.root / ".dvc" / "config"
     config.write_text(config.read_text() + f"[cache]\n    dir = {elsewhere}\n    type = symlink\n")
     pipeline.do("checkout", relink=True, force=True)
-    assert (pipeline.workspace / "model.bin").is_symlink()
+    assert (pipeline.root / "model.bin").is_symlink()
     removal = pipeline.removal
-    hashes = purge_plan(removal.ledger, **removal.targets).hashes
-    said = forget_dvc.listing(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live)
+    hashes = purge_plan(removal.workspace, **removal.targets).hashes
+    said = forget_dvc.listing(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live)
     shared = "DVC cache lies outside the repository: other projects may rest on what goes there"
     assert shared in said
-    purged = purge(removal.ledger, **removal.targets)
+    purged = purge(removal.workspace, **removal.targets)
     assert shared in purged.residuals
     assert [words for words in purged.residuals if "was a link out" in words] == []
     assert pipeline.back() == set()
@@ -299,7 +299,7 @@ def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool)
     """What stages made is remembered before it is deleted: without lock and runs the rest still goes."""
     removal = pipeline.removal
     before = removal.before()
-    hashes = dvc_hashes(removal.ledger, shards=removal.targets["shards"], objects=removal.targets["objects"])
+    hashes = dvc_hashes(removal.workspace, shards=removal.targets["shards"], objects=removal.targets["objects"])
     if kept:
 
         class Killed(BaseException):
@@ -310,12 +310,12 @@ def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool)
             raise Killed
 
         with pytest.raises(Killed):
-            forget_dvc.forget(pipeline.workspace, hashes.erased, made=hashes.made, live=hashes.live, remember=remember)
-        (pipeline.workspace / "dvc.lock").unlink()
-        for runs in (pipeline.workspace / ".dvc" / "cache" / "runs", pipeline.workspace / "store" / "runs"):
+            forget_dvc.forget(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live, remember=remember)
+        (pipeline.root / "dvc.lock").unlink()
+        for runs in (pipeline.root / ".dvc" / "cache" / "runs", pipeline.root / "store" / "runs"):
             shutil.rmtree(runs)
-    purge(removal.ledger, **removal.targets)
-    purge(removal.ledger, **removal.targets)
+    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, **removal.targets)
     assert pipeline.old_places() == []
     assert removal.check(before).verdict is Verdict.PASS
 
@@ -324,11 +324,11 @@ def test_an_old_output_put_back_in_a_store_is_found(pipeline: Pipeline) -> None:
     """The search knows it by the hash that the purge kept, though nothing in DVC names it any more."""
     removal = pipeline.removal
     before = removal.before()
-    old = (pipeline.workspace / "model.bin").read_bytes()
-    purge(removal.ledger, **removal.targets)
+    old = (pipeline.root / "model.bin").read_bytes()
+    purge(removal.workspace, **removal.targets)
     assert removal.check(before).verdict is Verdict.PASS
     md5 = pipeline.old["model.bin"]
-    place = pipeline.workspace / "store" / "files" / "md5" / md5[:2] / md5[2:]
+    place = pipeline.root / "store" / "files" / "md5" / md5[:2] / md5[2:]
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(old)
     assert removal.check(before).verdict is Verdict.FAIL
@@ -337,13 +337,13 @@ def test_an_old_output_put_back_in_a_store_is_found(pipeline: Pipeline) -> None:
 def test_what_a_live_component_equals_stays(pipeline: Pipeline) -> None:
     """A stage may have made of erased data the very bytes that something live is."""
     removal = pipeline.removal
-    ledger = removal.ledger
-    live = ledger.objects.put((pipeline.workspace / "model.bin").read_bytes())
+    workspace = removal.workspace
+    live = workspace.objects.put((pipeline.root / "model.bin").read_bytes())
     from lineage.records import Component, plain
 
-    ledger.append("component", {"component": plain(Component(live, "equal", "toy", ()))})
-    purge(ledger, **removal.targets)
+    workspace.ledger.append("component", {"component": plain(Component(live, "equal", "toy", ()))})
+    purge(workspace, **removal.targets)
     md5 = pipeline.old["model.bin"]
-    assert (pipeline.workspace / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]).is_file()
-    assert (pipeline.workspace / "model.bin").is_file()
-    assert (pipeline.workspace / "score.bin").is_file(), "of it alone the score was made"
+    assert (pipeline.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]).is_file()
+    assert (pipeline.root / "model.bin").is_file()
+    assert (pipeline.root / "score.bin").is_file(), "of it alone the score was made"

@@ -128,15 +128,15 @@ def test_sarif_points_at_the_fact_and_tells_alerts_apart() -> None:
 @pytest.mark.parametrize("git", ["folder", "file", None])
 def test_sarif_is_relative_to_the_repository(tmp_path: Path, git: str | None) -> None:
     """A workspace may be a folder of it, with a name that no address may hold; a worktree's ``.git`` is a file."""
-    workspace = tmp_path / "models" / "our digits"
-    workspace.mkdir(parents=True)
+    workspace_folder = tmp_path / "models" / "our digits"
+    workspace_folder.mkdir(parents=True)
     if git == "folder":
         (tmp_path / ".git").mkdir()
     elif git == "file":
         (tmp_path / ".git").write_text("gitdir: elsewhere")
-    uri = ledger_uri(workspace)
+    uri = ledger_uri(workspace_folder)
     assert uri == ("models/our%20digits/" if git else "") + LEDGER
-    log = sarif([ERROR], ledger=uri)
+    log = sarif([ERROR], workspace=uri)
     VALIDATOR.validate(log)
     (location,) = log["runs"][0]["results"][0]["locations"]
     assert location["physicalLocation"]["artifactLocation"]["uri"] == uri

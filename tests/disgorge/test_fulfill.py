@@ -33,7 +33,7 @@ from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.taxonomy import Outcome
 from tests import lookalikes
@@ -50,9 +50,9 @@ WHOLE = "shard-3"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy, to be copied."""
     folder = tmp_path_factory.mktemp("trained")
-    ledger = Ledger.init(folder)
-    populate(ledger, TOY, folder / "sources")
-    train(ledger, TOY)
+    workspace = Workspace.init(folder)
+    populate(workspace, TOY, folder / "sources")
+    train(workspace, TOY)
     return folder
 
 
@@ -61,33 +61,33 @@ def removed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, where R-1 removed a shard, and R-2, for one person of it, was granted before. To be copied."""
     folder = tmp_path_factory.mktemp("removed") / "workspace"
     shutil.copytree(trained, folder)
-    met(Ledger.open(folder), [Selector("shard", WHOLE)], [person(Ledger.open(folder), WHOLE, 1)])
+    met(Workspace.open(folder), [Selector("shard", WHOLE)], [person(Workspace.open(folder), WHOLE, 1)])
     return folder
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A trained toy."""
     shutil.copytree(trained, tmp_path / "workspace")
-    return Ledger.open(tmp_path / "workspace")
+    return Workspace.open(tmp_path / "workspace")
 
 
 @pytest.fixture
-def after(removed: Path, tmp_path: Path) -> Ledger:
+def after(removed: Path, tmp_path: Path) -> Workspace:
     """What two requests left, of which one is open."""
     shutil.copytree(removed, tmp_path / "workspace")
-    return Ledger.open(tmp_path / "workspace")
+    return Workspace.open(tmp_path / "workspace")
 
 
-def close(ledger: Ledger, request: str = "R-2", by: str = "R-1") -> Written:
+def close(workspace: Workspace, request: str = "R-2", by: str = "R-1") -> Written:
     """Close a request as fulfilled by another."""
-    return close_fulfilled(ledger, request, by_request=by, registrar=Unregistered())
+    return close_fulfilled(workspace, request, by_request=by, registrar=Unregistered())
 
 
-def met(ledger: Ledger, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
+def met(workspace: Workspace, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
     """File R-2 for ``ours``, and carry R-1 out for ``theirs`` before it."""
-    filed_and_decided(ledger, ours, request_id="R-2")
-    assert remove(ledger, theirs).verdict == "certified"
+    filed_and_decided(workspace, ours, request_id="R-2")
+    assert remove(workspace, theirs).verdict == "certified"
 
 
 def predicate_of(bundle: Path) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def predicate_of(bundle: Path) -> dict[str, Any]:
     return dict(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
 
 
-def levels(ledger: Ledger) -> list[str]:
+def levels(workspace: Workspace) -> list[str]:
     """The audit's findings about requests and releases."""
-    return [f"{finding.title}, {finding.where}: {finding.words}" for finding in audit(ledger)]
+    return [f"{finding.title}, {finding.where}: {finding.words}" for finding in audit(workspace)]
 
 
-def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(after: Ledger) -> None:
+def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(after: Workspace) -> None:
     before = audit(after)
     with pytest.raises(DisgorgeError, match="close R-2 --fulfilled-by R-1"):
         plan_request(after, "R-2")
@@ -109,8 +109,8 @@ def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(aft
     case = case_of(after, "R-2")
     assert (written.verdict, case.closed, case.ending["by_request"]) == ("certified", "fulfilled", "R-1")
     key = after.home / "public.pem"
-    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace=after.workspace)
-    theirs = sha256((after.workspace / "reports/R-1/statement.json").read_bytes()).hexdigest()
+    found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace_folder=after.root)
+    theirs = sha256((after.root / "reports/R-1/statement.json").read_bytes()).hexdigest()
     assert found.verdict == "certified"
     assert found.guarantee == "exact"
     assert theirs in found.words
@@ -124,70 +124,70 @@ def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(aft
     assert not list((after.home / "private" / "executions").iterdir())
 
 
-def test_a_part_does_not_fulfill_the_whole(ledger: Ledger) -> None:
-    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
+def test_a_part_does_not_fulfill_the_whole(workspace: Workspace) -> None:
+    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
     with pytest.raises(DisgorgeError, match="R-1 removed 3 of 12 items that R-2 selected"):
-        close(ledger)
-    assert not (ledger.workspace / "reports" / "R-2").exists()
-    assert case_of(ledger, "R-2").closed is None
+        close(workspace)
+    assert not (workspace.root / "reports" / "R-2").exists()
+    assert case_of(workspace, "R-2").closed is None
 
 
-def test_two_removals_do_not_fulfill_as_one(ledger: Ledger) -> None:
+def test_two_removals_do_not_fulfill_as_one(workspace: Workspace) -> None:
     """Each took a part, one of them the rest: neither took every item."""
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1), person(ledger, "shard-4", 1)], request_id="R-2")
-    remove(ledger, [Selector("shard", "shard-3")])
-    remove(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1), person(workspace, "shard-4", 1)], request_id="R-2")
+    remove(workspace, [Selector("shard", "shard-3")])
+    remove(workspace, [Selector("shard", "shard-4")], request_id="R-3")
     for by in ("R-1", "R-3"):
         with pytest.raises(DisgorgeError, match=f"{by} removed only a part of what R-2 selects"):
-            close(ledger, by=by)
+            close(workspace, by=by)
 
 
-def test_a_line_forged_into_the_ledger_fulfills_nothing(ledger: Ledger) -> None:
-    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
-    remove(ledger, [Selector("shard", "shard-3")], request_id="R-4")
+def test_a_line_forged_into_the_ledger_fulfills_nothing(workspace: Workspace) -> None:
+    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
+    remove(workspace, [Selector("shard", "shard-3")], request_id="R-4")
     forged = {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 12}
-    ledger.append("overlap", forged)
+    workspace.ledger.append("overlap", forged)
     with pytest.raises(DisgorgeError, match="only a part of what R-2 selects, R-4 removed others"):
-        close(ledger)
-    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-5")
-    ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
+        close(workspace)
+    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-5")
+    workspace.ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
     with pytest.raises(DisgorgeError, match="does not list the 12 items of R-5 that R-4 removed"):
-        close(ledger, "R-5", "R-4")
+        close(workspace, "R-5", "R-4")
 
 
-def test_a_line_forged_after_a_part_fulfills_nothing(ledger: Ledger) -> None:
+def test_a_line_forged_after_a_part_fulfills_nothing(workspace: Workspace) -> None:
     """The list of what really went is sealed, and says of how many it was a part."""
-    met(ledger, [person(ledger, "shard-3", 1)], [Selector("shard", "shard-3")])
-    ledger.append("overlap", {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 3})
+    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
+    workspace.ledger.append("overlap", {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 3})
     with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
-        close(ledger)
+        close(workspace)
 
 
 def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
     """A changed copy of its items that lives elsewhere is seen, and stops the closing until somebody judged it."""
-    ledger = Ledger.init(tmp_path / "workspace")
-    train(ledger, lookalikes.populate(ledger, tmp_path / "sources"))
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    filed_and_decided(ledger, [Selector("shard", "shard-3")])
-    judge_all_distinct(ledger, "R-1")
-    plan = plan_request(ledger, "R-1")
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    carry(ledger)
+    workspace = Workspace.init(tmp_path / "workspace")
+    train(workspace, lookalikes.populate(workspace, tmp_path / "sources"))
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    filed_and_decided(workspace, [Selector("shard", "shard-3")])
+    judge_all_distinct(workspace, "R-1")
+    plan = plan_request(workspace, "R-1")
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    carry(workspace)
     with pytest.raises(DisgorgeError, match=r"the same \(`disgorge request near R-2` shows"):
-        close(ledger)
-    judge_all_distinct(ledger, "R-2")
-    assert close(ledger).verdict == "certified"
+        close(workspace)
+    judge_all_distinct(workspace, "R-2")
+    assert close(workspace).verdict == "certified"
 
 
-def judge_all_distinct(ledger: Ledger, request: str) -> None:
+def judge_all_distinct(workspace: Workspace, request: str) -> None:
     """Say of every near-duplicate of a request that it is another item."""
-    case = case_of(ledger, request)
-    found = near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards]).unjudged
+    case = case_of(workspace, request)
+    found = near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards]).unjudged
     pairs = [(item.digest, item.near) for item in found]
-    judge_distinct(ledger, case, pairs, by="ann", because="another place, another day")
+    judge_distinct(workspace, case, pairs, by="ann", because="another place, another day")
 
 
-def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Path) -> None:
+def test_what_is_live_or_came_again_is_not_fulfilled(after: Workspace, tmp_path: Path) -> None:
     late = tmp_path / "late.npz"
     write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # named as the same person's, and live elsewhere too
     add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
@@ -195,7 +195,7 @@ def test_what_is_live_or_came_again_is_not_fulfilled(after: Ledger, tmp_path: Pa
         close(after)
 
 
-def test_a_request_on_hold_stays_open(after: Ledger) -> None:
+def test_a_request_on_hold_stays_open(after: Workspace) -> None:
     hold_request(after, "R-2", on=True, reason="litigation")
     with pytest.raises(DisgorgeError, match=r"on hold \(litigation\)"):
         close(after)
@@ -203,50 +203,52 @@ def test_a_request_on_hold_stays_open(after: Ledger) -> None:
     assert close(after).verdict == "certified"
 
 
-def test_only_a_certified_removal_fulfills(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    granted_plan(ledger, [Selector("shard", "shard-3")])
+def test_only_a_certified_removal_fulfills(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    granted_plan(workspace, [Selector("shard", "shard-3")])
     with pytest.raises(DisgorgeError, match="request R-1 is not finished"):
-        close(ledger)
+        close(workspace)
     with pytest.raises(DisgorgeError, match="request R-2 is not finished"):
-        close(ledger, by="R-2")
-    carry(ledger)
-    (ledger.workspace / "reports" / "R-1" / "evidence.json").write_bytes(b"{}")
+        close(workspace, by="R-2")
+    carry(workspace)
+    (workspace.root / "reports" / "R-1" / "evidence.json").write_bytes(b"{}")
     with pytest.raises(BundleBroken, match=r"evidence\.json was edited"):
-        close(ledger)
+        close(workspace)
 
 
-def test_what_was_filed_later_or_not_recorded_is_refused(ledger: Ledger) -> None:
-    remove(ledger, [Selector("shard", "shard-3")])
-    filed_and_decided(ledger, [Selector("shard", "shard-3")], request_id="R-2")
+def test_what_was_filed_later_or_not_recorded_is_refused(workspace: Workspace) -> None:
+    remove(workspace, [Selector("shard", "shard-3")])
+    filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="R-2 is denied"):
-        close(ledger)
-    filed_and_decided(ledger, [Selector("shard", "shard-4")], request_id="R-3")
+        close(workspace)
+    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-3")
     with pytest.raises(DisgorgeError, match="nothing recorded shows that R-1 removed items that R-3 selects"):
-        close(ledger, "R-3")
+        close(workspace, "R-3")
 
 
-def test_a_request_that_was_not_decided_in_time_can_be(after: Ledger) -> None:
+def test_a_request_that_was_not_decided_in_time_can_be(after: Workspace) -> None:
     """Its items were here when it was filed, so no-match would be wrong."""
     assert decide_request(after, "R-2", load_packs()).outcome is Outcome.GRANTED
     assert close(after).verdict == "certified"
 
 
-def test_residue_that_is_there_refuses(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    granted_plan(ledger, [Selector("shard", "shard-3")])
-    old = next(path for path in (ledger.home / "manifests").iterdir() if b"shard-3-person-1" not in path.name.encode())
-    copies = {path.name: path.read_bytes() for path in (ledger.home / "manifests").iterdir()}
+def test_residue_that_is_there_refuses(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    granted_plan(workspace, [Selector("shard", "shard-3")])
+    old = next(
+        path for path in (workspace.home / "manifests").iterdir() if b"shard-3-person-1" not in path.name.encode()
+    )
+    copies = {path.name: path.read_bytes() for path in (workspace.home / "manifests").iterdir()}
     assert old.name in copies
-    carry(ledger)
-    for name in copies.keys() - {path.name for path in (ledger.home / "manifests").iterdir()}:
-        (ledger.workspace / f"kept-{name}").write_bytes(copies[name])
+    carry(workspace)
+    for name in copies.keys() - {path.name for path in (workspace.home / "manifests").iterdir()}:
+        (workspace.root / f"kept-{name}").write_bytes(copies[name])
     with pytest.raises(DisgorgeError, match="check residue is fail for R-2"):
-        close(ledger)
-    assert case_of(ledger, "R-2").closed is None
+        close(workspace)
+    assert case_of(workspace, "R-2").closed is None
 
 
-def test_a_control_that_did_not_hold_refuses(after: Ledger) -> None:
+def test_a_control_that_did_not_hold_refuses(after: Workspace) -> None:
     listed = overlap_list(after, "R-2", "R-1")
     listed.note_found(0, ())
     with pytest.raises(DisgorgeError, match="residue is inconclusive for R-2: a control did not hold"):
@@ -257,17 +259,17 @@ def test_a_control_that_did_not_hold_refuses(after: Ledger) -> None:
         close(after)
 
 
-def test_its_own_removal_under_way_is_finished_and_not_closed(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped_after(ledger, "R-2", Action.WITHDRAW_ITEMS)
-    filed_and_decided(ledger, [Selector("shard", "shard-4")])
+def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped_after(workspace, "R-2", Action.WITHDRAW_ITEMS)
+    filed_and_decided(workspace, [Selector("shard", "shard-4")])
     with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
-        close(ledger)
+        close(workspace)
     with pytest.raises(DisgorgeError, match="beyond containment"):
-        take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+        take_back(workspace, "R-2", by="ann", registrar=Unregistered())
 
 
-def stopped_after(ledger: Ledger, request: str, action: Action, *, registrar: Registrar | None = None) -> None:
+def stopped_after(workspace: Workspace, request: str, action: Action, *, registrar: Registrar | None = None) -> None:
     """Execute a request and stop once a step of this kind is done."""
 
     class Stopping(Untracked):
@@ -277,91 +279,91 @@ def stopped_after(ledger: Ledger, request: str, action: Action, *, registrar: Re
 
     with pytest.raises(InterruptedError):
         execute(
-            ledger, request, runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            workspace, request, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
             registrar=registrar or Unregistered(), observer=Stopping(),
         )  # fmt: skip
 
 
-def contained(ledger: Ledger) -> bool:
+def contained(workspace: Workspace) -> bool:
     """Whether the toy's release is out of service."""
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         return catalog.release("toy-averages").contained
 
 
-def test_what_only_contained_a_release_serves_it_again_when_taken_back(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped_after(ledger, "R-2", Action.CONTAIN)
-    assert contained(ledger)
-    told = take_back(ledger, "R-2", by="Ann", registrar=Unregistered())
+def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped_after(workspace, "R-2", Action.CONTAIN)
+    assert contained(workspace)
+    told = take_back(workspace, "R-2", by="Ann", registrar=Unregistered())
     assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
-    assert not contained(ledger)
-    case = case_of(ledger, "R-2")
-    assert (case.closed, case.ending["by"]) == ("taken-back", ledger.pseudonym("ann"))
-    assert not levels(ledger)
-    assert remove(ledger, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
+    assert not contained(workspace)
+    case = case_of(workspace, "R-2")
+    assert (case.closed, case.ending["by"]) == ("taken-back", workspace.pseudonym("ann"))
+    assert not levels(workspace)
+    assert remove(workspace, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
 
 
-def test_the_alias_in_mlflow_is_set_again(ledger: Ledger) -> None:
-    with Catalog.anew(ledger) as catalog:
+def test_the_alias_in_mlflow_is_set_again(workspace: Workspace) -> None:
+    with Catalog.anew(workspace) as catalog:
         composition = catalog.composition(catalog.release("toy-averages").composition)
-    registry = registry_of(ledger.workspace)
+    registry = registry_of(workspace.root)
     registry.adopt("toy-averages", "live", composition)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped_after(ledger, "R-2", Action.CONTAIN, registrar=registry)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped_after(workspace, "R-2", Action.CONTAIN, registrar=registry)
     assert registry.served("toy-averages") == {}
-    take_back(ledger, "R-2", by="ann", registrar=registry)
+    take_back(workspace, "R-2", by="ann", registrar=registry)
     assert registry.served("toy-averages") == {"live": composition.digest}
 
 
-def test_what_may_not_be_served_any_more_stays_out_of_service(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped_after(ledger, "R-2", Action.CONTAIN)
-    with Catalog.anew(ledger) as catalog:
+def test_what_may_not_be_served_any_more_stays_out_of_service(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped_after(workspace, "R-2", Action.CONTAIN)
+    with Catalog.anew(workspace) as catalog:
         member = catalog.composition(catalog.release("toy-averages").composition).members[0]
-    ledger.objects.path(member.component).write_bytes(b"other bytes")
-    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+    workspace.objects.path(member.component).write_bytes(b"other bytes")
+    (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
     assert words.startswith("toy-averages@live stays out of service")
-    assert contained(ledger)
-    assert case_of(ledger, "R-2").closed == "taken-back"
+    assert contained(workspace)
+    assert case_of(workspace, "R-2").closed == "taken-back"
 
 
-def test_what_another_request_contains_stays_out_of_service(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    granted_plan(ledger, [person(ledger, "shard-4", 1)], request_id="R-3")
-    stopped_after(ledger, "R-3", Action.CONTAIN)
-    plan = plan_request(ledger, "R-2")
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
-    stopped_after(ledger, "R-2", Action.CONTAIN)
-    (words,) = take_back(ledger, "R-2", by="ann", registrar=Unregistered())
+def test_what_another_request_contains_stays_out_of_service(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    granted_plan(workspace, [person(workspace, "shard-4", 1)], request_id="R-3")
+    stopped_after(workspace, "R-3", Action.CONTAIN)
+    plan = plan_request(workspace, "R-2")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    stopped_after(workspace, "R-2", Action.CONTAIN)
+    (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
     assert "stays out of service: request R-3 contains it as well" in words
-    assert contained(ledger)
-    (words,) = take_back(ledger, "R-3", by="ann", registrar=Unregistered())
+    assert contained(workspace)
+    (words,) = take_back(workspace, "R-3", by="ann", registrar=Unregistered())
     assert "is served again" in words
-    assert not contained(ledger)
-    assert not levels(ledger)
+    assert not contained(workspace)
+    assert not levels(workspace)
 
 
-def test_what_was_contained_and_then_removed_for_another_is_fulfilled(ledger: Ledger) -> None:
+def test_what_was_contained_and_then_removed_for_another_is_fulfilled(workspace: Workspace) -> None:
     """It could neither go on nor be denied: its release was contained, and its items went."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped_after(ledger, "R-2", Action.CONTAIN)
-    remove(ledger, [Selector("shard", "shard-3")])
-    assert not contained(ledger)
-    assert close(ledger).verdict == "certified"
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped_after(workspace, "R-2", Action.CONTAIN)
+    remove(workspace, [Selector("shard", "shard-3")])
+    assert not contained(workspace)
+    assert close(workspace).verdict == "certified"
 
 
-def test_old_shards_that_another_request_keeps_are_purged_first(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    granted_plan(ledger, [Selector("shard", "shard-3")])
-    hold_purge(ledger, "R-1", until=ledger.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
+def test_old_shards_that_another_request_keeps_are_purged_first(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    granted_plan(workspace, [Selector("shard", "shard-3")])
+    hold_purge(workspace, "R-1", until=workspace.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
     with pytest.raises(PurgeHeld):
-        carry(ledger)
+        carry(workspace)
     with pytest.raises(DisgorgeError, match="R-1 is not finished"):
-        close(ledger)
+        close(workspace)
 
 
 def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
-    after: Ledger, monkeypatch: pytest.MonkeyPatch
+    after: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import disgorge.report.fulfilled_by
 
@@ -371,11 +373,11 @@ def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
             close(after)
     assert case_of(after, "R-2").state == "granted"
     written = close(after)
-    assert verify_bundle(written.bundle, level="ledger", workspace=after.workspace).verdict == "certified"
+    assert verify_bundle(written.bundle, level="ledger", workspace_folder=after.root).verdict == "certified"
     assert case_of(after, "R-2").state == "fulfilled"
 
 
-def test_a_maker_cannot_say_that_a_part_was_all(after: Ledger) -> None:
+def test_a_maker_cannot_say_that_a_part_was_all(after: Workspace) -> None:
     """Signed anew with the real key: the certificate is issued again from the plan, and the ledger's facts count."""
     bundle = close(after).bundle
     key, public = read_key(after.home / "private" / "signing.pem"), after.home / "public.pem"
@@ -388,7 +390,7 @@ def test_a_maker_cannot_say_that_a_part_was_all(after: Ledger) -> None:
         statement["predicate"]["files"] = {
             name: sha256(files[name]).hexdigest() for name in statement["predicate"]["files"]
         }
-        path = after.workspace / "R-2.zip"
+        path = after.root / "R-2.zip"
         path.write_bytes(pack({**files, "statement.json": sign(statement, key=key)}))
         return path
 
@@ -403,9 +405,9 @@ def test_a_maker_cannot_say_that_a_part_was_all(after: Ledger) -> None:
         verify_bundle(signed({"plan.json": canonical(plan)}, facts=facts), public_key=public)
 
 
-def test_the_report_it_rests_on_must_be_that_one(after: Ledger) -> None:
+def test_the_report_it_rests_on_must_be_that_one(after: Workspace) -> None:
     bundle = close(after).bundle
-    theirs = after.workspace / "reports" / "R-1" / "statement.json"
+    theirs = after.root / "reports" / "R-1" / "statement.json"
     theirs.write_bytes(theirs.read_bytes() + b"\n")
     with pytest.raises(BundleBroken, match="is not the report on R-1 that this one rests on"):
-        verify_bundle(bundle, level="ledger", workspace=after.workspace)
+        verify_bundle(bundle, level="ledger", workspace_folder=after.root)

@@ -18,7 +18,7 @@ from disgorge.tracking.out_of_service import stopped_releases
 from disgorge.tracking.registry import Unregistered
 from disgorge.training.recipe import Here
 from lineage.records import Composition, Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import (
@@ -76,9 +76,9 @@ class Aliases(Unregistered):
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """A trained toy, and H-1, which asks for one item of shard-3 and is not decided."""
-    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    made = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
     toy = toy_of("averages", 3)
     populate(made, toy, tmp_path / "sources")
     train(made, toy)
@@ -87,219 +87,221 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def registry(ledger: Ledger) -> Aliases:
+def registry(workspace: Workspace) -> Aliases:
     """The release is served under its alias, and under one that somebody set."""
     made = Aliases()
-    digest = served(ledger, RELEASE)
+    digest = served(workspace, RELEASE)
     made.serving = {(RELEASE, "live"): digest, ("shop", "champion"): digest}
     return made
 
 
-def asked(ledger: Ledger, name: str) -> None:
+def asked(workspace: Workspace, name: str) -> None:
     file_request(
-        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=[HELD],
+        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=[HELD],
         received=dt.date(2026, 11, 20), request_id=name,
     )  # fmt: skip
 
 
-def hold(ledger: Ledger, registry: Aliases, serving: str | None = "stop", request: str = "H-1") -> Settled:
-    hold_request(ledger, request, on=True, reason="litigation", serving=serving)
-    return settle(ledger, registry)
+def hold(workspace: Workspace, registry: Aliases, serving: str | None = "stop", request: str = "H-1") -> Settled:
+    hold_request(workspace, request, on=True, reason="litigation", serving=serving)
+    return settle(workspace, registry)
 
 
-def lift(ledger: Ledger, registry: Aliases, request: str = "H-1") -> Settled:
-    hold_request(ledger, request, on=False, reason="over")
-    return settle(ledger, registry)
+def lift(workspace: Workspace, registry: Aliases, request: str = "H-1") -> Settled:
+    hold_request(workspace, request, on=False, reason="over")
+    return settle(workspace, registry)
 
 
-def said(ledger: Ledger) -> dict[str, tuple[str, str]]:
+def said(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """What the audit says of releases in and out of service: rule, level and words by where."""
     return {
         each.where: (f"{each.id} {each.level.value}", each.words)
-        for each in audit(ledger)
+        for each in audit(workspace)
         if each.where.startswith(LIVE)
     }
 
 
-def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(ledger: Ledger, registry: Aliases) -> None:
+def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
+    workspace: Workspace, registry: Aliases
+) -> None:
     """Before, the releases were named, and went on serving."""
-    old = served(ledger, RELEASE)
-    settled = hold(ledger, registry)
+    old = served(workspace, RELEASE)
+    settled = hold(workspace, registry)
     assert settled.stopped == [LIVE]
     assert settled.words[0].startswith("MLflow's alias shop@champion served it as well and was taken away")
-    assert is_contained(ledger, RELEASE)
+    assert is_contained(workspace, RELEASE)
     assert registry.serving == {}
-    assert stopped_releases(ledger.facts(), docket(ledger)) == {(RELEASE, "live"): ("H-1",)}
-    assert said(ledger) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
-    assert settle(ledger, registry) == Settled(), "twice is once"
+    assert stopped_releases(workspace.ledger.facts(), docket(workspace)) == {(RELEASE, "live"): ("H-1",)}
+    assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
+    assert settle(workspace, registry) == Settled(), "twice is once"
 
-    settled = lift(ledger, registry)
+    settled = lift(workspace, registry)
     assert settled.served == [LIVE]
     assert settled.words == [
         f"MLflow's alias shop@champion was taken away with {LIVE} and is not set again; set it if it is needed"
     ]
     assert registry.serving == {(RELEASE, "live"): old}
-    assert not is_contained(ledger, RELEASE)
-    assert (served(ledger, RELEASE), said(ledger)) == (old, {})
-    assert settle(ledger, registry) == Settled()
+    assert not is_contained(workspace, RELEASE)
+    assert (served(workspace, RELEASE), said(workspace)) == (old, {})
+    assert settle(workspace, registry) == Settled()
 
 
-def test_the_answer_can_change_and_stands_while_nothing_is_said(ledger: Ledger, registry: Aliases) -> None:
-    assert hold(ledger, registry, serving=None) == Settled(), "nothing is decided about serving"
-    assert hold(ledger, registry).stopped == [LIVE]
-    assert hold(ledger, registry, serving=None) == Settled(), "another reason for the hold leaves that as it is"
-    assert is_contained(ledger, RELEASE)
-    assert hold(ledger, registry, serving="keep").served == [LIVE]
-    assert not is_contained(ledger, RELEASE)
+def test_the_answer_can_change_and_stands_while_nothing_is_said(workspace: Workspace, registry: Aliases) -> None:
+    assert hold(workspace, registry, serving=None) == Settled(), "nothing is decided about serving"
+    assert hold(workspace, registry).stopped == [LIVE]
+    assert hold(workspace, registry, serving=None) == Settled(), "another reason for the hold leaves that as it is"
+    assert is_contained(workspace, RELEASE)
+    assert hold(workspace, registry, serving="keep").served == [LIVE]
+    assert not is_contained(workspace, RELEASE)
 
 
-def test_a_release_that_learned_nothing_held_is_left_alone(ledger: Ledger, registry: Aliases) -> None:
+def test_a_release_that_learned_nothing_held_is_left_alone(workspace: Workspace, registry: Aliases) -> None:
     asked_of = [Selector("key", "no-such-item")]
     file_request(
-        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=asked_of,
+        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=asked_of,
         received=dt.date(2026, 11, 20), request_id="H-2",
     )  # fmt: skip
-    assert hold(ledger, registry, request="H-2") == Settled()
-    assert not is_contained(ledger, RELEASE)
+    assert hold(workspace, registry, request="H-2") == Settled()
+    assert not is_contained(workspace, RELEASE)
 
 
 def test_a_removal_for_another_request_is_certified_and_what_it_makes_stays_stopped(
-    ledger: Ledger, registry: Aliases
+    workspace: Workspace, registry: Aliases
 ) -> None:
     """What R-2 makes learned from the held item, too: its alias must not come back by a removal of other data."""
-    old = served(ledger, RELEASE)
-    hold(ledger, registry)
-    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
-    done = carry(ledger, "R-2", registrar=registry)
+    old = served(workspace, RELEASE)
+    hold(workspace, registry)
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    done = carry(workspace, "R-2", registrar=registry)
     assert done.verdict == "certified"
-    new = served(ledger, RELEASE)
+    new = served(workspace, RELEASE)
     assert new != old
     assert new in registry.registered
-    assert (registry.serving, is_contained(ledger, RELEASE)) == ({}, True)
+    assert (registry.serving, is_contained(workspace, RELEASE)) == ({}, True)
     assert any(f"{LIVE} is made and not served: stopped by the hold of H-1" in words for words in residuals(done))
-    assert said(ledger) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
-    assert lift(ledger, registry).served == [LIVE]
+    assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
+    assert lift(workspace, registry).served == [LIVE]
     assert registry.serving == {(RELEASE, "live"): new}
-    assert said(ledger) == {}
+    assert said(workspace) == {}
 
 
-def test_a_removal_that_leaves_nothing_held_in_the_release_serves_it(ledger: Ledger, registry: Aliases) -> None:
+def test_a_removal_that_leaves_nothing_held_in_the_release_serves_it(workspace: Workspace, registry: Aliases) -> None:
     """The held item stays on the shelf of its own request; a hold lifted, then that request's own removal."""
-    hold(ledger, registry)
-    lift(ledger, registry)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    assert carry(ledger, "R-2", registrar=registry).verdict == "certified"
-    assert registry.serving == {(RELEASE, "live"): served(ledger, RELEASE)}
-    assert said(ledger) == {}
+    hold(workspace, registry)
+    lift(workspace, registry)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert registry.serving == {(RELEASE, "live"): served(workspace, RELEASE)}
+    assert said(workspace) == {}
 
 
 @pytest.mark.parametrize("before", [Action.WITHDRAW_ITEMS, Action.ADOPT, Action.REPORT])
 def test_a_hold_put_on_in_the_middle_of_a_removal_stops_what_it_makes(
-    ledger: Ledger, registry: Aliases, before: Action
+    workspace: Workspace, registry: Aliases, before: Action
 ) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
-    stopped(ledger, before, "R-2")
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    stopped(workspace, before, "R-2")
     registry.serving.pop((RELEASE, "live"), None)
-    assert hold(ledger, registry).stopped == [LIVE]
-    assert carry(ledger, "R-2", registrar=registry).verdict == "certified"
-    assert (registry.served(RELEASE), is_contained(ledger, RELEASE)) == ({}, True)
-    assert lift(ledger, registry).served == [LIVE]
-    assert registry.served(RELEASE) == {"live": served(ledger, RELEASE)}
+    assert hold(workspace, registry).stopped == [LIVE]
+    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert (registry.served(RELEASE), is_contained(workspace, RELEASE)) == ({}, True)
+    assert lift(workspace, registry).served == [LIVE]
+    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
 
 
-def test_what_a_removal_contains_does_not_come_back_with_the_hold(ledger: Ledger, registry: Aliases) -> None:
-    hold(ledger, registry)
-    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
-    stopped(ledger, Action.WITHDRAW_ITEMS, "R-2")
-    settled = lift(ledger, registry)
+def test_what_a_removal_contains_does_not_come_back_with_the_hold(workspace: Workspace, registry: Aliases) -> None:
+    hold(workspace, registry)
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    settled = lift(workspace, registry)
     assert (settled.served, settled.words) == ([], [f"{LIVE} stays out of service: request R-2 contains it"])
-    assert is_contained(ledger, RELEASE)
-    assert said(ledger) == {}
-    assert take_back(ledger, "R-2", by="Ann", registrar=registry) == (
+    assert is_contained(workspace, RELEASE)
+    assert said(workspace) == {}
+    assert take_back(workspace, "R-2", by="Ann", registrar=registry) == (
         f"{LIVE} is served again, as it was before R-2 contained it",
     )
-    assert registry.served(RELEASE) == {"live": served(ledger, RELEASE)}
+    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
 
 
-def test_what_a_hold_stops_does_not_come_back_with_a_removal(ledger: Ledger, registry: Aliases) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
-    stopped(ledger, Action.WITHDRAW_ITEMS, "R-2")
-    hold(ledger, registry)
-    assert take_back(ledger, "R-2", by="Ann", registrar=registry) == (
+def test_what_a_hold_stops_does_not_come_back_with_a_removal(workspace: Workspace, registry: Aliases) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    hold(workspace, registry)
+    assert take_back(workspace, "R-2", by="Ann", registrar=registry) == (
         f"{LIVE} stays out of service: it is stopped by the hold of H-1",
     )
     assert registry.served(RELEASE) == {}
-    assert lift(ledger, registry).served == [LIVE]
+    assert lift(workspace, registry).served == [LIVE]
 
 
-def test_two_holds_are_two(ledger: Ledger, registry: Aliases) -> None:
-    asked(ledger, "H-2")
-    hold(ledger, registry)
-    hold(ledger, registry, request="H-2")
-    settled = lift(ledger, registry)
+def test_two_holds_are_two(workspace: Workspace, registry: Aliases) -> None:
+    asked(workspace, "H-2")
+    hold(workspace, registry)
+    hold(workspace, registry, request="H-2")
+    settled = lift(workspace, registry)
     assert (settled.served, settled.words) == ([], [f"{LIVE} stays out of service: stopped by the hold of H-2"])
-    assert lift(ledger, registry, request="H-2").served == [LIVE]
+    assert lift(workspace, registry, request="H-2").served == [LIVE]
 
 
-def test_what_was_withdrawn_meanwhile_does_not_come_back(ledger: Ledger, registry: Aliases) -> None:
+def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, registry: Aliases) -> None:
     """R-2 has withdrawn items and retrained nothing yet: what was served until then learned from them."""
-    hold(ledger, registry)
-    granted_plan(ledger, [person(ledger, "shard-3", 2)], request_id="R-2")
-    stopped(ledger, Action.RETRAIN, "R-2")
-    words = lift(ledger, registry).words
+    hold(workspace, registry)
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    stopped(workspace, Action.RETRAIN, "R-2")
+    words = lift(workspace, registry).words
     assert words == [f"{LIVE} stays out of service: request R-2 contains it"]
-    assert carry(ledger, "R-2", registrar=registry).verdict == "certified"
-    assert registry.served(RELEASE) == {"live": served(ledger, RELEASE)}
-    assert settle(ledger, registry) == Settled()
+    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
+    assert settle(workspace, registry) == Settled()
 
 
-def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(ledger: Ledger, registry: Aliases) -> None:
-    hold_request(ledger, "H-1", on=True, reason="litigation", serving="stop")
-    rule, words = said(ledger)[LIVE]
+def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(workspace: Workspace, registry: Aliases) -> None:
+    hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
+    rule, words = said(workspace)[LIVE]
     assert (rule, words) == (
         "DSG020 error", "is served, and the hold of H-1 says that what learned from its items is not"
     )  # fmt: skip
     registry.contain(RELEASE, "live")  # killed once more, before the fact
-    assert LIVE in said(ledger)
-    assert settle(ledger, registry).stopped == [LIVE]
-    assert said(ledger)[LIVE][0] == "DSG009 note"
-    hold_request(ledger, "H-1", on=False, reason="over")
-    assert said(ledger)[LIVE] == ("DSG020 warning", "is out of service for a hold of H-1 that is over")
-    assert settle(ledger, registry).served == [LIVE]
+    assert LIVE in said(workspace)
+    assert settle(workspace, registry).stopped == [LIVE]
+    assert said(workspace)[LIVE][0] == "DSG009 note"
+    hold_request(workspace, "H-1", on=False, reason="over")
+    assert said(workspace)[LIVE] == ("DSG020 warning", "is out of service for a hold of H-1 that is over")
+    assert settle(workspace, registry).served == [LIVE]
 
 
-def test_a_hold_that_ends_by_its_day_leaves_the_release_to_a_person(ledger: Ledger, registry: Aliases) -> None:
-    hold_request(ledger, "H-1", on=True, reason="litigation", serving="stop", until=dt.date(2026, 12, 1))
-    settle(ledger, registry)
-    then = Ledger.open(ledger.workspace, clock=lambda: NOW + dt.timedelta(days=8))
+def test_a_hold_that_ends_by_its_day_leaves_the_release_to_a_person(workspace: Workspace, registry: Aliases) -> None:
+    hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop", until=dt.date(2026, 12, 1))
+    settle(workspace, registry)
+    then = Workspace.open(workspace.root, clock=lambda: NOW + dt.timedelta(days=8))
     assert said(then)[LIVE][0] == "DSG020 warning"
     assert settle(then, registry).served == [LIVE]
     assert said(then) == {}
 
 
-def test_nothing_new_is_served_that_learned_from_what_is_held(ledger: Ledger, registry: Aliases) -> None:
-    hold(ledger, registry)
+def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspace, registry: Aliases) -> None:
+    hold(workspace, registry)
     spec = toy_of("averages", 3).spec
     with pytest.raises(ReleaseContained, match="is stopped by the hold of H-1: it learned from held items"):
-        train_release(ledger, spec, Here(ledger), registrar=registry)
+        train_release(workspace, spec, Here(workspace), registrar=registry)
     from dataclasses import replace
 
-    train_release(ledger, replace(spec, alias="candidate"), Here(ledger), registrar=registry)
+    train_release(workspace, replace(spec, alias="candidate"), Here(workspace), registrar=registry)
     assert registry.serving == {}
-    assert (RELEASE, "candidate") in stopped_releases(ledger.facts(), docket(ledger))
+    assert (RELEASE, "candidate") in stopped_releases(workspace.ledger.facts(), docket(workspace))
 
 
-def test_a_hold_on_some_items_of_the_request_itself(ledger: Ledger, registry: Aliases) -> None:
+def test_a_hold_on_some_items_of_the_request_itself(workspace: Workspace, registry: Aliases) -> None:
     """Two of three items are removed, one is kept as evidence: what is trained without the two learned from the one."""
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     hold_request(
-        ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[HELD], serving="stop"
+        workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[HELD], serving="stop"
     )  # fmt: skip
-    settle(ledger, registry)
-    plan = plan_request(ledger, "R-2")
-    approve_plan(ledger, "R-2", plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    assert carry(ledger, "R-2", registrar=registry).verdict == "certified"
-    assert case_of(ledger, "R-2").partly_done
+    settle(workspace, registry)
+    plan = plan_request(workspace, "R-2")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert case_of(workspace, "R-2").partly_done
     assert registry.served(RELEASE) == {}
-    hold_request(ledger, "R-2", on=False, reason="over", selectors=[HELD])
-    assert settle(ledger, registry).served == [LIVE]
+    hold_request(workspace, "R-2", on=False, reason="over", selectors=[HELD])
+    assert settle(workspace, registry).served == [LIVE]

@@ -26,7 +26,7 @@ from disgorge.tracking.registry import Unregistered
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome, Refusal
@@ -46,12 +46,12 @@ TODAY = NOW.date()
 UNTIL = dt.date(2026, 12, 24)
 
 
-def later(ledger: Ledger, day: dt.date) -> Ledger:
+def later(workspace: Workspace, day: dt.date) -> Workspace:
     """The same workspace on another day."""
-    return Ledger.open(ledger.workspace, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
+    return Workspace.open(workspace.root, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
 
 
-def file_held(ledger: Ledger, *selectors: Selector, **how: object) -> None:
+def file_held(workspace: Workspace, *selectors: Selector, **how: object) -> None:
     """File H-1: a court orders that output logs are preserved, whoever asks for their deletion.
 
     After the order of 13 May 2025 in In re OpenAI, Inc. Copyright Infringement Litigation (S.D.N.Y. 25-md-03143; 551 in
@@ -59,278 +59,278 @@ def file_held(ledger: Ledger, *selectors: Selector, **how: object) -> None:
     """
     asked = {"standing": Standing.REGULATOR, "ground": Defect.PRIVACY, "regime": "regulator-order"} | how
     file_request(
-        ledger, selectors=selectors or (Selector("shard", "shard-3"),), received=dt.date(2026, 11, 1),
+        workspace, selectors=selectors or (Selector("shard", "shard-3"),), received=dt.date(2026, 11, 1),
         request_id="H-1", **asked,  # type: ignore[arg-type] # passed through
     )  # fmt: skip
 
 
-def by_flag(ledger: Ledger) -> None:
+def by_flag(workspace: Workspace) -> None:
     """Filed with --hold, and nobody decided it yet."""
-    file_held(ledger, legal_hold=True)
+    file_held(workspace, legal_hold=True)
 
 
-def by_fact(ledger: Ledger) -> None:
+def by_fact(workspace: Workspace) -> None:
     """Filed with the fact that the data must be preserved."""
-    file_held(ledger, facts={"legal_hold": True})
+    file_held(workspace, facts={"legal_hold": True})
 
 
-def by_legal_claims(ledger: Ledger) -> None:
+def by_legal_claims(workspace: Workspace) -> None:
     """Decided on hold by a pack: legal claims, GDPR Art. 17(3)(e)."""
     file_held(
-        ledger, standing=Standing.DATA_SUBJECT, regime="gdpr", identity_verified=True, facts={"gdpr_exception": "e"}
+        workspace, standing=Standing.DATA_SUBJECT, regime="gdpr", identity_verified=True, facts={"gdpr_exception": "e"}
     )
-    assert decide_request(ledger, "H-1", load_packs()).outcome is Outcome.ON_HOLD
+    assert decide_request(workspace, "H-1", load_packs()).outcome is Outcome.ON_HOLD
 
 
-def by_person(ledger: Ledger) -> None:
+def by_person(workspace: Workspace) -> None:
     """Put on hold by a person: litigation is reasonably anticipated (Fed. R. Civ. P. 37(e))."""
-    file_held(ledger)
-    hold_request(ledger, "H-1", on=True, reason="litigation is anticipated", by="Ann")
+    file_held(workspace)
+    hold_request(workspace, "H-1", on=True, reason="litigation is anticipated", by="Ann")
 
 
-def by_closed(ledger: Ledger) -> None:
+def by_closed(workspace: Workspace) -> None:
     """On hold, and then closed: an answer to the requester does not end what a court ordered."""
-    by_person(ledger)
-    deny_request(ledger, "H-1", reason=Refusal.OTHER.value)
+    by_person(workspace)
+    deny_request(workspace, "H-1", reason=Refusal.OTHER.value)
 
 
-def on_an_item(ledger: Ledger) -> None:
+def on_an_item(workspace: Workspace) -> None:
     """A hold of H-1 on one item, that H-1 itself does not select: a person needs it for a claim, GDPR Art. 18(1)(c)."""
-    file_held(ledger, Selector("shard", "shard-1"))
-    hold_request(ledger, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
+    file_held(workspace, Selector("shard", "shard-1"))
+    hold_request(workspace, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
 
 
 HOLDS = [by_flag, by_fact, by_legal_claims, by_person, by_closed, on_an_item]
 
 
 @pytest.fixture(params=HOLDS, ids=lambda put: put.__name__)
-def put(request: pytest.FixtureRequest) -> Callable[[Ledger], None]:
+def put(request: pytest.FixtureRequest) -> Callable[[Workspace], None]:
     """One way in which data comes under a hold."""
-    found: Callable[[Ledger], None] = request.param
+    found: Callable[[Workspace], None] = request.param
     return found
 
 
-def test_a_hold_outlasts_an_amendment_until_the_request_is_decided_again(ledger: Ledger) -> None:
+def test_a_hold_outlasts_an_amendment_until_the_request_is_decided_again(workspace: Workspace) -> None:
     """An amended request has no decision; the one that held its data must not end with that."""
-    by_legal_claims(ledger)
-    amend_request(ledger, "H-1", received=dt.date(2026, 11, 2))
-    assert case_of(ledger, "H-1").decision is None
-    assert [hold.words for hold in open_holds(case_of(ledger, "H-1"))] == ["decided on hold by gdpr/legal-claims"]
-    filed_and_decided(ledger, [Selector("shard", "shard-3")], request_id="R-2")
+    by_legal_claims(workspace)
+    amend_request(workspace, "H-1", received=dt.date(2026, 11, 2))
+    assert case_of(workspace, "H-1").decision is None
+    assert [hold.words for hold in open_holds(case_of(workspace, "H-1"))] == ["decided on hold by gdpr/legal-claims"]
+    filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="on-hold"):
-        plan_request(ledger, "R-2")
-    amend_request(ledger, "H-1", without_facts=["gdpr_exception"])
-    decide_request(ledger, "H-1", load_packs())
-    assert not open_holds(case_of(ledger, "H-1"))
+        plan_request(workspace, "R-2")
+    amend_request(workspace, "H-1", without_facts=["gdpr_exception"])
+    decide_request(workspace, "H-1", load_packs())
+    assert not open_holds(case_of(workspace, "H-1"))
 
 
-def items_here(ledger: Ledger) -> set[str]:
+def items_here(workspace: Workspace) -> set[str]:
     """Every item whose content is in the workspace."""
-    shards = {fact.body["shard"]["digest"] for fact in ledger.facts("shard")}
-    there = [shard for shard in shards if ledger.content_path(shard).is_file()]
-    return {row.digest for shard in there for row in shard_rows(ledger, shard)}
+    shards = {fact.body["shard"]["digest"] for fact in workspace.ledger.facts("shard")}
+    there = [shard for shard in shards if workspace.content_path(shard).is_file()]
+    return {row.digest for shard in there for row in shard_rows(workspace, shard)}
 
 
-def test_who_asks_for_held_items_is_on_hold(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
+def test_who_asks_for_held_items_is_on_hold(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
     """The worst fault there was: H-2 was granted under a contract, and destroyed what H-1 held."""
-    put(ledger)
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    decision = case_of(ledger, "R-2").decision
+    put(workspace)
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    decision = case_of(workspace, "R-2").decision
     assert decision is not None
     assert (decision.outcome, decision.reasons[-1].rule) == (Outcome.ON_HOLD, "held-elsewhere")
     assert "request H-1 holds" in decision.reasons[-1].words
     assert decision.owed is not None, "what it is owed once the hold ends stays said"
     with pytest.raises(DisgorgeError, match="on-hold; only a granted one is planned"):
-        plan_request(ledger, "R-2")
+        plan_request(workspace, "R-2")
 
 
 @pytest.mark.parametrize("before", ["plan", "approve", "execute", Action.WITHDRAW_ITEMS, Action.RETRAIN, Action.PURGE])
 def test_a_hold_put_on_later_stops_what_is_under_way(
-    ledger: Ledger, put: Callable[[Ledger], None], before: str | Action
+    workspace: Workspace, put: Callable[[Workspace], None], before: str | Action
 ) -> None:
     """Put on between any two steps: nothing that it covers is deleted."""
-    everything = items_here(ledger)
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    everything = items_here(workspace)
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     if before == "plan":
-        put(ledger)
+        put(workspace)
         with pytest.raises(DataHeld, match=r"before it is planned, and nothing is deleted: request H-1 holds"):
-            plan_request(ledger, "R-2")
+            plan_request(workspace, "R-2")
         return
-    plan = plan_request(ledger, "R-2")
+    plan = plan_request(workspace, "R-2")
     if before == "approve":
-        put(ledger)
+        put(workspace)
         with pytest.raises(DataHeld, match=r"before its plan is approved, .*`disgorge request hold R-2 --held-by H-1"):
-            approve_plan(ledger, "R-2", plan.digest, approver="ann")
+            approve_plan(workspace, "R-2", plan.digest, approver="ann")
         return
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
     if isinstance(before, Action):
-        stopped(ledger, before, "R-2")
-    put(ledger)
+        stopped(workspace, before, "R-2")
+    put(workspace)
     with pytest.raises(DataHeld, match=r"request H-1 holds [13] of 3 items"):
-        carry(ledger, "R-2")
-    assert everything == items_here(ledger)
-    assert not case_of(ledger, "R-2").closed
-    lift(ledger, put)
-    assert carry(ledger, "R-2").verdict == "certified"
+        carry(workspace, "R-2")
+    assert everything == items_here(workspace)
+    assert not case_of(workspace, "R-2").closed
+    lift(workspace, put)
+    assert carry(workspace, "R-2").verdict == "certified"
 
 
-def lift(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
+def lift(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
     """End the hold on H-1 as each ends."""
     if put is on_an_item:
-        hold_request(ledger, "H-1", on=False, reason="over", selectors=[Selector("key", "shard-3-4")])
+        hold_request(workspace, "H-1", on=False, reason="over", selectors=[Selector("key", "shard-3-4")])
         return
-    hold_request(ledger, "H-1", on=False, reason="over")
+    hold_request(workspace, "H-1", on=False, reason="over")
     if put is by_legal_claims:
-        assert open_holds(case_of(ledger, "H-1")), "a pack's hold ends when it is decided anew, or closed"
-        deny_request(ledger, "H-1", reason=Refusal.OTHER.value)
-    assert not open_holds(case_of(ledger, "H-1"))
+        assert open_holds(case_of(workspace, "H-1")), "a pack's hold ends when it is decided anew, or closed"
+        deny_request(workspace, "H-1", reason=Refusal.OTHER.value)
+    assert not open_holds(case_of(workspace, "H-1"))
 
 
-def test_what_nobody_holds_goes_on(ledger: Ledger, put: Callable[[Ledger], None]) -> None:
-    put(ledger)
-    assert remove(ledger, [person(ledger, "shard-2", 0)], request_id="R-2").verdict == "certified"
+def test_what_nobody_holds_goes_on(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
+    put(workspace)
+    assert remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2").verdict == "certified"
 
 
-def test_two_that_wait_for_one_hold_do_not_hold_each_other(ledger: Ledger) -> None:
-    by_flag(ledger)
+def test_two_that_wait_for_one_hold_do_not_hold_each_other(workspace: Workspace) -> None:
+    by_flag(workspace)
     for name in ("R-2", "R-3"):
-        filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id=name)
-        assert not open_holds(case_of(ledger, name))
-    hold_request(ledger, "H-1", on=False, reason="settled")
+        filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id=name)
+        assert not open_holds(case_of(workspace, name))
+    hold_request(workspace, "H-1", on=False, reason="settled")
     for name in ("R-2", "R-3"):
-        assert decide_request(ledger, name, load_packs()).outcome is Outcome.GRANTED
+        assert decide_request(workspace, name, load_packs()).outcome is Outcome.GRANTED
 
 
-def test_copies_with_the_same_bytes_are_held_wherever_they_lie(ledger: Ledger, tmp_path: Path) -> None:
+def test_copies_with_the_same_bytes_are_held_wherever_they_lie(workspace: Workspace, tmp_path: Path) -> None:
     from lineage.shards.add import add_shard
     from tests.toys import write_rows
 
     toy = toy_of("averages", 3)
     write_rows(tmp_path / "copy.npz", "shard-3", toy.items["shard-3"], [4])
-    add_shard(ledger, tmp_path / "copy.npz", name="copies", key="key", subject="subject", source="x", license="MIT",
+    add_shard(workspace, tmp_path / "copy.npz", name="copies", key="key", subject="subject", source="x", license="MIT",
               legal_basis="consent", check=False)  # fmt: skip
-    file_held(ledger, Selector("shard", "copies"), legal_hold=True)
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    decision = case_of(ledger, "R-2").decision
+    file_held(workspace, Selector("shard", "copies"), legal_hold=True)
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    decision = case_of(workspace, "R-2").decision
     assert decision is not None
     assert decision.outcome is Outcome.ON_HOLD
     assert "request H-1 holds 1 of 3 items" in decision.reasons[-1].words
 
 
-def test_a_shard_that_was_cut_since_is_held_by_the_digest_it_had(ledger: Ledger) -> None:
-    file_held(ledger, Selector("shard", live_shards(ledger)["shard-3"].digest))
-    assert remove(ledger, [person(ledger, "shard-3", 0)], request_id="R-2").verdict == "certified"
-    hold_request(ledger, "H-1", on=True, reason="litigation")
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-3")
-    decision = case_of(ledger, "R-3").decision
+def test_a_shard_that_was_cut_since_is_held_by_the_digest_it_had(workspace: Workspace) -> None:
+    file_held(workspace, Selector("shard", live_shards(workspace)["shard-3"].digest))
+    assert remove(workspace, [person(workspace, "shard-3", 0)], request_id="R-2").verdict == "certified"
+    hold_request(workspace, "H-1", on=True, reason="litigation")
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-3")
+    decision = case_of(workspace, "R-3").decision
     assert decision is not None
     assert decision.outcome is Outcome.ON_HOLD
 
 
-def test_a_hold_that_cannot_be_read_any_more_counts_as_covering_all(ledger: Ledger) -> None:
+def test_a_hold_that_cannot_be_read_any_more_counts_as_covering_all(workspace: Workspace) -> None:
     """Which items it covers went with the private file: nothing is destroyed on the chance that it is others."""
-    file_held(ledger, Selector("key", "shard-1-0"), legal_hold=True)
-    assert erase_particulars(ledger, "H-1")
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    decision = case_of(ledger, "R-2").decision
+    file_held(workspace, Selector("key", "shard-1-0"), legal_hold=True)
+    assert erase_particulars(workspace, "H-1")
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    decision = case_of(workspace, "R-2").decision
     assert decision is not None
     assert decision.outcome is Outcome.ON_HOLD
     assert "its private file was erased" in decision.reasons[-1].words
     assert "3 of 3 items count as held" in decision.reasons[-1].words
-    (note,) = (each for each in audit(ledger) if each.where == "H-1" and each.id == "DSG009")
+    (note,) = (each for each in audit(workspace) if each.where == "H-1" and each.id == "DSG009")
     assert "which items it covers is not known any more" in note.words
 
 
-def test_an_unreadable_hold_still_ends_at_the_shard_it_names(ledger: Ledger) -> None:
-    file_held(ledger, Selector("key", "shard-1-0"), Selector("shard", "shard-1"), legal_hold=True)
-    assert erase_particulars(ledger, "H-1")
-    assert remove(ledger, [person(ledger, "shard-3", 1)], request_id="R-2").verdict == "certified"
+def test_an_unreadable_hold_still_ends_at_the_shard_it_names(workspace: Workspace) -> None:
+    file_held(workspace, Selector("key", "shard-1-0"), Selector("shard", "shard-1"), legal_hold=True)
+    assert erase_particulars(workspace, "H-1")
+    assert remove(workspace, [person(workspace, "shard-3", 1)], request_id="R-2").verdict == "certified"
 
 
-def test_nobody_grants_by_hand_what_is_held(ledger: Ledger) -> None:
+def test_nobody_grants_by_hand_what_is_held(workspace: Workspace) -> None:
     file_request(
-        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
-        selectors=[person(ledger, "shard-3", 1)], received=dt.date(2026, 11, 2), request_id="R-2",
+        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
+        selectors=[person(workspace, "shard-3", 1)], received=dt.date(2026, 11, 2), request_id="R-2",
     )  # fmt: skip
-    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.NEEDS_REVIEW
-    by_flag(ledger)
+    assert decide_request(workspace, "R-2", load_packs()).outcome is Outcome.NEEDS_REVIEW
+    by_flag(workspace)
     with pytest.raises(DataHeld, match="before it is granted"):
-        grant_request(ledger, "R-2", by="Ann", reason="seen")
+        grant_request(workspace, "R-2", by="Ann", reason="seen")
 
 
-def test_a_purge_that_waited_looks_at_the_holds_put_on_meanwhile(ledger: Ledger) -> None:
-    everything = items_here(ledger)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    hold_purge(ledger, "R-2", until=UNTIL, because="trial", by="Ann")
+def test_a_purge_that_waited_looks_at_the_holds_put_on_meanwhile(workspace: Workspace) -> None:
+    everything = items_here(workspace)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    hold_purge(workspace, "R-2", until=UNTIL, because="trial", by="Ann")
     with pytest.raises(PurgeHeld):
-        carry(ledger, "R-2")
-    by_flag(ledger)
-    there = later(ledger, UNTIL)
+        carry(workspace, "R-2")
+    by_flag(workspace)
+    there = later(workspace, UNTIL)
     with pytest.raises(DataHeld, match=r"stops before step .*-purge.*, and nothing is deleted: request H-1 holds 3"):
         carry(there, "R-2")
-    assert items_here(ledger) == everything
+    assert items_here(workspace) == everything
 
 
-def test_the_preview_of_a_purge_says_that_a_hold_stops_it(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    by_flag(ledger)
+def test_the_preview_of_a_purge_says_that_a_hold_stops_it(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    by_flag(workspace)
     said = "nothing of it goes while a hold lasts: request H-1 holds 3 of 3 items (filed under a legal hold)"
-    assert said in preview(ledger, "R-2").kept
+    assert said in preview(workspace, "R-2").kept
 
 
-def test_a_hold_on_what_another_shard_still_has_stops_no_purge(ledger: Ledger) -> None:
+def test_a_hold_on_what_another_shard_still_has_stops_no_purge(workspace: Workspace) -> None:
     """The old shard goes, and the held item is in the new one."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped(ledger, Action.PURGE, "R-2")
-    file_held(ledger, person(ledger, "shard-3", 2), legal_hold=True)
-    assert carry(ledger, "R-2").verdict == "certified"
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped(workspace, Action.PURGE, "R-2")
+    file_held(workspace, person(workspace, "shard-3", 2), legal_hold=True)
+    assert carry(workspace, "R-2").verdict == "certified"
 
 
-def items_of(ledger: Ledger, selectors: list[Selector]) -> set[str]:
+def items_of(workspace: Workspace, selectors: list[Selector]) -> set[str]:
     """The live items that selectors pick."""
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         return {item for items in catalog.selected(selectors).values() for item in items}
 
 
-def partly(ledger: Ledger, *, until: dt.date | None = UNTIL, **which: object) -> None:
+def partly(workspace: Workspace, *, until: dt.date | None = UNTIL, **which: object) -> None:
     """Ada's three items are to go, one of them is evidence: two go and one stays."""
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     how = which or {"selectors": [Selector("key", "shard-3-4")]}
-    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", until=until, **how)  # type: ignore[arg-type] # passed through
-    plan = plan_request(ledger, "R-2")
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
+    hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", until=until, **how)  # type: ignore[arg-type] # passed through
+    plan = plan_request(workspace, "R-2")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
 
 
-def test_what_is_held_stays_and_the_rest_goes(ledger: Ledger) -> None:
+def test_what_is_held_stays_and_the_rest_goes(workspace: Workspace) -> None:
     """GDPR Art. 17(3)(e) reaches as far as the claim does: "to the extent that processing is necessary"."""
-    whole, held = [person(ledger, "shard-3", 1)], [Selector("key", "shard-3-4")]
-    mine, kept = items_of(ledger, whole), items_of(ledger, held)
-    partly(ledger)
-    executed = carry(ledger, "R-2")
+    whole, held = [person(workspace, "shard-3", 1)], [Selector("key", "shard-3-4")]
+    mine, kept = items_of(workspace, whole), items_of(workspace, held)
+    partly(workspace)
+    executed = carry(workspace, "R-2")
     assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
-    assert items_of(ledger, whole) == kept
-    assert items_here(ledger) & mine == kept, "what is not held is gone from the workspace"
-    case = case_of(ledger, "R-2")
+    assert items_of(workspace, whole) == kept
+    assert items_here(workspace) & mine == kept, "what is not held is gone from the workspace"
+    case = case_of(workspace, "R-2")
     assert (case.closed, case.state) == (None, "partly-done")
     page = (executed.bundle / "report.html").read_text()
     words = "1 item stays, under a hold of R-2 (exhibit 7), until 2026-12-24"
     assert page.count(words) >= 3, "in the verdict, in what was done and in what is not promised"
     assert "Carried out in part" in page
     assert "Carried out and certified" not in page
-    assert b"shard-3-4" not in (ledger.home / "ledger.jsonl").read_bytes()
+    assert b"shard-3-4" not in (workspace.home / "ledger.jsonl").read_bytes()
 
 
-def test_when_the_hold_ends_the_rest_goes_too(ledger: Ledger) -> None:
-    mine = items_of(ledger, [person(ledger, "shard-3", 1)])
-    partly(ledger)
-    carry(ledger, "R-2")
+def test_when_the_hold_ends_the_rest_goes_too(workspace: Workspace) -> None:
+    mine = items_of(workspace, [person(workspace, "shard-3", 1)])
+    partly(workspace)
+    carry(workspace, "R-2")
     with pytest.raises(AlreadyExecuted, match=r"but for what is held: 1 item stays.* plan the rest"):
-        carry(ledger, "R-2")
+        carry(workspace, "R-2")
     with pytest.raises(DataHeld, match="its one item is held"):
-        plan_request(ledger, "R-2")
+        plan_request(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="can no longer be denied"):
-        deny_request(ledger, "R-2", reason=Refusal.OTHER.value)
-    on_the_day = later(ledger, UNTIL)
+        deny_request(workspace, "R-2", reason=Refusal.OTHER.value)
+    on_the_day = later(workspace, UNTIL)
     plan = plan_request(on_the_day, "R-2")
     approve_plan(on_the_day, "R-2", plan.digest, approver="ann")
     executed = carry(on_the_day, "R-2")
@@ -339,11 +339,11 @@ def test_when_the_hold_ends_the_rest_goes_too(ledger: Ledger) -> None:
     assert not items_here(on_the_day) & mine
 
 
-def test_what_another_removal_took_of_the_rest_closes_it(ledger: Ledger) -> None:
+def test_what_another_removal_took_of_the_rest_closes_it(workspace: Workspace) -> None:
     """The hold ends, and somebody else asks for the item before the rest is planned."""
-    partly(ledger)
-    carry(ledger, "R-2")
-    on_the_day = later(ledger, UNTIL)
+    partly(workspace)
+    carry(workspace, "R-2")
+    on_the_day = later(workspace, UNTIL)
     remove(on_the_day, [Selector("key", "shard-3-4")], request_id="R-4")
     with pytest.raises(DisgorgeError, match="R-4 removed what was left of request R-2: close it with"):
         plan_request(on_the_day, "R-2")
@@ -353,112 +353,112 @@ def test_what_another_removal_took_of_the_rest_closes_it(ledger: Ledger) -> None
     assert "An earlier plan of this request, begun and then replaced, took 2 rows out of 1 shard" in page
     assert "Nothing more was removed for this request" in page
     assert case_of(on_the_day, "R-2").closed == "fulfilled"
-    assert not list((ledger.home / "private" / "executions").glob("*.json"))
+    assert not list((workspace.home / "private" / "executions").glob("*.json"))
 
 
-def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(ledger: Ledger) -> None:
-    partly(ledger)
-    bundle = carry(ledger, "R-2").bundle
+def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(workspace: Workspace) -> None:
+    partly(workspace)
+    bundle = carry(workspace, "R-2").bundle
     shutil.rmtree(bundle)
-    written = write_again(ledger, case_of(ledger, "R-2"))
+    written = write_again(workspace, case_of(workspace, "R-2"))
     assert "Fulfilled only in part: 1 item stays" in (written.bundle / "report.html").read_text()
-    assert case_of(ledger, "R-2").state == "partly-done"
+    assert case_of(workspace, "R-2").state == "partly-done"
 
 
-def test_others_go_on_while_one_is_partly_done(ledger: Ledger) -> None:
-    partly(ledger)
-    carry(ledger, "R-2")
-    assert remove(ledger, [person(ledger, "shard-3", 2)], request_id="R-3").verdict == "certified"
-    filed_and_decided(ledger, [Selector("key", "shard-3-4")], request_id="R-4")
-    decision = case_of(ledger, "R-4").decision
+def test_others_go_on_while_one_is_partly_done(workspace: Workspace) -> None:
+    partly(workspace)
+    carry(workspace, "R-2")
+    assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-3").verdict == "certified"
+    filed_and_decided(workspace, [Selector("key", "shard-3-4")], request_id="R-4")
+    decision = case_of(workspace, "R-4").decision
     assert decision is not None
     assert "request R-2 holds 1 of 1 item (exhibit 7, until 2026-12-24)" in decision.reasons[-1].words
 
 
-def test_what_another_request_holds_is_left_out_by_its_name(ledger: Ledger) -> None:
-    file_held(ledger, Selector("key", "shard-3-4"), legal_hold=True)
-    kept = items_of(ledger, [Selector("key", "shard-3-4")])
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    hold_request(ledger, "R-2", on=True, reason="kept for H-1", by="Ann", held_by="H-1")
-    assert decide_request(ledger, "R-2", load_packs()).outcome is Outcome.GRANTED
-    plan = plan_request(ledger, "R-2")
+def test_what_another_request_holds_is_left_out_by_its_name(workspace: Workspace) -> None:
+    file_held(workspace, Selector("key", "shard-3-4"), legal_hold=True)
+    kept = items_of(workspace, [Selector("key", "shard-3-4")])
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    hold_request(workspace, "R-2", on=True, reason="kept for H-1", by="Ann", held_by="H-1")
+    assert decide_request(workspace, "R-2", load_packs()).outcome is Outcome.GRANTED
+    plan = plan_request(workspace, "R-2")
     assert [each.words for each in plan.left_out] == [
         "1 item stays, under a hold of H-1 (kept for H-1), until that hold is lifted"
     ]
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
-    assert carry(ledger, "R-2").verdict == "certified"
-    assert kept <= items_here(ledger)
-    hold_request(ledger, "H-1", on=False, reason="settled")
-    plan = plan_request(ledger, "R-2")
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
-    carry(ledger, "R-2")
-    assert not kept & items_here(ledger)
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    assert carry(workspace, "R-2").verdict == "certified"
+    assert kept <= items_here(workspace)
+    hold_request(workspace, "H-1", on=False, reason="settled")
+    plan = plan_request(workspace, "R-2")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    carry(workspace, "R-2")
+    assert not kept & items_here(workspace)
 
 
-def test_a_hold_on_items_changes_what_was_planned(ledger: Ledger) -> None:
+def test_a_hold_on_items_changes_what_was_planned(workspace: Workspace) -> None:
     """Put on after the approval: the plan that would take the item is not carried out."""
-    everything = items_here(ledger)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
+    everything = items_here(workspace)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-3-4")])
     with pytest.raises(StalePlan, match="touches other shards"):
-        carry(ledger, "R-2")
-    assert everything == items_here(ledger)
+        carry(workspace, "R-2")
+    assert everything == items_here(workspace)
 
 
 @pytest.mark.parametrize("at", [Action.RETRAIN, Action.PURGE])
-def test_an_item_that_was_withdrawn_and_is_held_since_is_not_purged(ledger: Ledger, at: Action) -> None:
-    everything = items_here(ledger)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    stopped(ledger, at, "R-2")
+def test_an_item_that_was_withdrawn_and_is_held_since_is_not_purged(workspace: Workspace, at: Action) -> None:
+    everything = items_here(workspace)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    stopped(workspace, at, "R-2")
     held = [Selector("key", "shard-3-4")]
-    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=held)
+    hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=held)
     with pytest.raises(DataHeld, match=r"its own hold on items \(exhibit 7\) covers 1 item that was withdrawn before"):
-        carry(ledger, "R-2")
-    assert everything == items_here(ledger)
-    hold_request(ledger, "R-2", on=False, reason="over", selectors=held)
-    assert carry(ledger, "R-2").verdict == "certified"
+        carry(workspace, "R-2")
+    assert everything == items_here(workspace)
+    hold_request(workspace, "R-2", on=False, reason="over", selectors=held)
+    assert carry(workspace, "R-2").verdict == "certified"
 
 
-def test_a_hold_on_nothing_is_refused(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
+def test_a_hold_on_nothing_is_refused(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     for how, words in (
         ({"selectors": [Selector("key", "nothing")]}, "no item there is has all that the hold on R-2 selects by"),
         ({"held_by": "R-2"}, "request R-2 holds nothing that R-2 could leave out"),
         ({"until": NOW.date()}, "is not after today"),
     ):
         with pytest.raises(DisgorgeError, match=words):
-            hold_request(ledger, "R-2", on=True, reason="x", by="Ann", **how)
+            hold_request(workspace, "R-2", on=True, reason="x", by="Ann", **how)
     with pytest.raises(DisgorgeError, match="has no hold on just these items"):
-        hold_request(ledger, "R-2", on=False, reason="x", selectors=[Selector("key", "shard-3-4")])
+        hold_request(workspace, "R-2", on=False, reason="x", selectors=[Selector("key", "shard-3-4")])
 
 
-def levels(ledger: Ledger, *, today: dt.date = TODAY) -> set[tuple[str, str, str]]:
+def levels(workspace: Workspace, *, today: dt.date = TODAY) -> set[tuple[str, str, str]]:
     """What the audit finds: rule, level, request."""
-    return {(each.id, each.level.value, each.where) for each in audit(ledger, today=today)}
+    return {(each.id, each.level.value, each.where) for each in audit(workspace, today=today)}
 
 
-def test_the_audit_says_who_waits_and_that_nobody_is_late(ledger: Ledger) -> None:
+def test_the_audit_says_who_waits_and_that_nobody_is_late(workspace: Workspace) -> None:
     far = dt.date(2027, 6, 1)
-    by_flag(ledger)
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    assert levels(ledger, today=far) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
-    hold_request(ledger, "H-1", on=False, reason="settled")
-    assert ("DSG006", "error", "R-2") in levels(ledger, today=far)
+    by_flag(workspace)
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    assert levels(workspace, today=far) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+    hold_request(workspace, "H-1", on=False, reason="settled")
+    assert ("DSG006", "error", "R-2") in levels(workspace, today=far)
 
 
-def test_a_request_granted_before_the_hold_is_not_late_either(ledger: Ledger) -> None:
-    granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    by_flag(ledger)
-    assert levels(ledger, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+def test_a_request_granted_before_the_hold_is_not_late_either(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    by_flag(workspace)
+    assert levels(workspace, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
 
 
-def test_what_is_partly_done_is_late_only_once_the_hold_ended(ledger: Ledger) -> None:
-    partly(ledger, until=dt.date(2027, 6, 1))
+def test_what_is_partly_done_is_late_only_once_the_hold_ended(workspace: Workspace) -> None:
+    partly(workspace, until=dt.date(2027, 6, 1))
     far = dt.date(2027, 5, 31)
-    assert ("DSG006", "error", "R-2") in levels(ledger, today=far), "the rest could have gone"
-    carry(ledger, "R-2")
-    assert levels(ledger, today=far) == {("DSG009", "note", "R-2")}
-    assert levels(ledger, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
+    assert ("DSG006", "error", "R-2") in levels(workspace, today=far), "the rest could have gone"
+    carry(workspace, "R-2")
+    assert levels(workspace, today=far) == {("DSG009", "note", "R-2")}
+    assert levels(workspace, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
 
 
 def forget_holds(older: pytest.MonkeyPatch) -> None:
@@ -469,29 +469,29 @@ def forget_holds(older: pytest.MonkeyPatch) -> None:
     older.setattr("disgorge.request.plan_request.all_overlaps", lambda *_: ())
 
 
-def test_the_audit_says_that_held_items_were_destroyed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_audit_says_that_held_items_were_destroyed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a version without this rule did it: H-1 on hold, its items taken by R-2 and purged."""
-    by_person(ledger)
+    by_person(workspace)
     with monkeypatch.context() as older:
         forget_holds(older)
-        granted_plan(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-        stopped(ledger, Action.PURGE, "R-2")
-        (withdrawn,) = (each for each in audit(ledger) if each.id == "DSG019")
+        granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+        stopped(workspace, Action.PURGE, "R-2")
+        (withdrawn,) = (each for each in audit(workspace) if each.id == "DSG019")
         assert "3 of 12 items that it selects were withdrawn, and not deleted yet, for request R-2" in withdrawn.words
-        carry(ledger, "R-2")
-    found = {each.id: each for each in audit(ledger) if each.where == "H-1"}
+        carry(workspace, "R-2")
+    found = {each.id: each for each in audit(workspace) if each.where == "H-1"}
     assert found["DSG019"].level.value == "error"
     assert "3 of 12 items that it selects were deleted for request R-2 while it was on hold" in found["DSG019"].words
     assert "its data stays meanwhile" not in found["DSG009"].words
-    hold_request(ledger, "H-1", on=False, reason="settled")
-    assert ("DSG019", "warning", "H-1") in levels(ledger)
+    hold_request(workspace, "H-1", on=False, reason="settled")
+    assert ("DSG019", "warning", "H-1") in levels(workspace)
 
 
-def test_the_audit_counts_what_a_hold_on_items_covers(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_an_item(ledger)
-    assert "DSG019" not in {rule for rule, *_ in levels(ledger)}
+def test_the_audit_counts_what_a_hold_on_items_covers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_an_item(workspace)
+    assert "DSG019" not in {rule for rule, *_ in levels(workspace)}
     with monkeypatch.context() as older:
         forget_holds(older)
-        remove(ledger, [person(ledger, "shard-3", 1)], request_id="R-2")
-    (lost,) = (each for each in audit(ledger) if each.id == "DSG019")
+        remove(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    (lost,) = (each for each in audit(workspace) if each.id == "DSG019")
     assert "covered 1 item when it was put on, and 0 of them are here" in lost.words

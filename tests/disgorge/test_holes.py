@@ -30,10 +30,11 @@ from disgorge.training.recipe import Here, Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
+from lineage.recording import recording
 from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain
 from lineage.shards.add import add_shard
 from lineage.storage.objects import save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
@@ -58,24 +59,24 @@ RELEASE = "toy-averages"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy; every test works on a copy."""
     folder = tmp_path_factory.mktemp("holes")
-    ledger = Ledger.init(folder / "workspace")
+    workspace = Workspace.init(folder / "workspace")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    return ledger.workspace
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    return workspace.root
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of the trained toy."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
+    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
 
 
-def release(ledger: Ledger, spec: ModelSpec) -> None:
+def release(workspace: Workspace, spec: ModelSpec) -> None:
     """Train a model and release it, as ``disgorge train`` does."""
-    made = make(ledger, spec, Here(ledger), shards=live_shards(ledger))
+    made = make(workspace, spec, Here(workspace), shards=live_shards(workspace))
     body = {"name": spec.release, "alias": spec.alias, "composition": made.composition.digest}
-    ledger.append_all([("composition", {"composition": plain(made.composition)}), ("release", body)])
+    workspace.ledger.append_all([("composition", {"composition": plain(made.composition)}), ("release", body)])
 
 
 def spec_of_toy(**changes: object) -> ModelSpec:
@@ -87,212 +88,214 @@ ORDER = {"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_sco
 """What is recorded of an order that was read."""
 
 
-def ordered_plan(ledger: Ledger, selectors: Sequence[Selector]) -> Plan:
+def ordered_plan(workspace: Workspace, selectors: Sequence[Selector]) -> Plan:
     """A regulator's order, approved by two: everything built on the data goes."""
     file_request(
-        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=selectors, identity_verified=True, request_id="R-1", facts=ORDER,
     )  # fmt: skip
-    decide_request(ledger, "R-1", load_packs())
-    plan = plan_request(ledger, "R-1")
+    decide_request(workspace, "R-1", load_packs())
+    plan = plan_request(workspace, "R-1")
     for approver in ("ann", "bea"):
-        approve_plan(ledger, "R-1", plan.digest, approver=approver)
+        approve_plan(workspace, "R-1", plan.digest, approver=approver)
     return plan
 
 
-def is_open(ledger: Ledger, request_id: str = "R-1") -> bool:
+def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:
     """Whether a request waits for what it is owed."""
-    return case_of(ledger, request_id).closed is None
+    return case_of(workspace, request_id).closed is None
 
 
 # The plan does not fit any more -------------------------------------------------------------------------------------
 
 
-def test_a_release_trained_after_containment_is_not_passed_over(ledger: Ledger) -> None:
+def test_a_release_trained_after_containment_is_not_passed_over(workspace: Workspace) -> None:
     """A killed execution lets training go on; what was trained then is in no plan."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.WITHDRAW_ITEMS)
-    release(ledger, spec_of_toy(release="other", seed=11))
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.WITHDRAW_ITEMS)
+    release(workspace, spec_of_toy(release="other", seed=11))
     with pytest.raises(StalePlan, match="plan again"):
-        carry(ledger)
-    assert live_shards(ledger)["shard-3"].count == 12
-    plan = plan_request(ledger, "R-1")
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger).verdict == "certified"
-    assert not audit(ledger)
+        carry(workspace)
+    assert live_shards(workspace)["shard-3"].count == 12
+    plan = plan_request(workspace, "R-1")
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    assert carry(workspace).verdict == "certified"
+    assert not audit(workspace)
 
 
-def test_a_copy_of_the_model_under_another_name_is_not_passed_over(ledger: Ledger) -> None:
+def test_a_copy_of_the_model_under_another_name_is_not_passed_over(workspace: Workspace) -> None:
     """The same recipes make the same digests: the purge would keep them as live, and residue not look for them."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.WITHDRAW_ITEMS)
-    release(ledger, spec_of_toy(release="twin"))
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.WITHDRAW_ITEMS)
+    release(workspace, spec_of_toy(release="twin"))
     with pytest.raises(StalePlan, match="plan again"):
-        carry(ledger)
+        carry(workspace)
 
 
-def test_a_foreign_training_that_ends_during_the_execution_stops_the_certificate(ledger: Ledger) -> None:
+def test_a_foreign_training_that_ends_during_the_execution_stops_the_certificate(workspace: Workspace) -> None:
     """Its uses were resolved before the shard was cut, and it takes no turn."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    with ledger.recording(kind="mlp", name="foreign", uses=[("shard-3", "train")]) as foreign:
-        stopped(ledger, Action.RECOMPOSE)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    with recording(workspace, kind="mlp", name="foreign", uses=[("shard-3", "train")]) as foreign:
+        stopped(workspace, Action.RECOMPOSE)
         foreign.save({"w": np.ones(3)})
     with pytest.raises(CertificateRefused, match="foreign"):
-        carry(ledger)
-    assert is_open(ledger)
-    plan = plan_request(ledger, "R-1")
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger).verdict == "certified"
+        carry(workspace)
+    assert is_open(workspace)
+    plan = plan_request(workspace, "R-1")
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    assert carry(workspace).verdict == "certified"
     assert foreign.component is not None
-    assert not ledger.objects.exists(foreign.component.digest)
+    assert not workspace.objects.exists(foreign.component.digest)
 
 
-def test_a_distilled_foreign_release_is_destroyed_with_its_teacher_retrained(ledger: Ledger) -> None:
+def test_a_distilled_foreign_release_is_destroyed_with_its_teacher_retrained(workspace: Workspace) -> None:
     """The control of the one before: known in time, a chain of foreign components is in the plan."""
     teacher = f"{RELEASE}/mean/shard-3"
     for name, uses in (("student", [(teacher, "distill")]), ("grandchild", [("student", "initialize")])):
-        with ledger.recording(kind="mlp", name=name, uses=uses) as foreign:
+        with recording(workspace, kind="mlp", name=name, uses=uses) as foreign:
             foreign.save({"w": np.full(3, len(name))})
-    assert remove(ledger, [person(ledger, "shard-3", 1)]).verdict == "certified"
-    with Catalog.of(ledger) as catalog:
+    assert remove(workspace, [person(workspace, "shard-3", 1)]).verdict == "certified"
+    with Catalog.of(workspace) as catalog:
         assert not {"student", "grandchild"} & {component.name for component in catalog.components()}
 
 
 # A refusal is no end ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_behind_keeps_the_request_open_until_it_is_gone(ledger: Ledger) -> None:
+def test_what_is_left_behind_keeps_the_request_open_until_it_is_gone(workspace: Workspace) -> None:
     """A log names the withdrawn items: found, refused, not closed; without the log, certified."""
-    with Catalog.of(ledger) as catalog:
-        items = catalog.selected([person(ledger, "shard-3", 1)])
-    log = ledger.objects.put(canonical({"failing": [digest for found in items.values() for digest in found]}))
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
+    with Catalog.of(workspace) as catalog:
+        items = catalog.selected([person(workspace, "shard-3", 1)])
+    log = workspace.objects.put(canonical({"failing": [digest for found in items.values() for digest in found]}))
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
     with pytest.raises(CertificateRefused, match="residue"):
-        carry(ledger)
-    assert is_open(ledger)
-    ledger.objects.delete(log)
-    assert carry(ledger).verdict == "certified"
-    assert not is_open(ledger)
+        carry(workspace)
+    assert is_open(workspace)
+    workspace.objects.delete(log)
+    assert carry(workspace).verdict == "certified"
+    assert not is_open(workspace)
 
 
 # Two requests at once -----------------------------------------------------------------------------------------------
 
 
-def test_a_second_request_waits_for_the_one_that_is_being_carried_out(ledger: Ledger) -> None:
+def test_a_second_request_waits_for_the_one_that_is_being_carried_out(workspace: Workspace) -> None:
     """The first would else adopt, when it goes on, a composition from before the second."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.ADOPT)
-    granted_plan(ledger, [Selector("shard", "shard-2")], request_id="R-2")
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.ADOPT)
+    granted_plan(workspace, [Selector("shard", "shard-2")], request_id="R-2")
     with pytest.raises(ExecutionFailed, match="resume R-1"):
-        carry(ledger, "R-2")
-    assert carry(ledger).verdict == "certified"
-    plan = plan_request(ledger, "R-2")
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
-    assert carry(ledger, "R-2").verdict == "certified"
-    assert not audit(ledger)
-    assert f"{RELEASE}/mean/shard-2" not in bytes_by_name(ledger, RELEASE)
+        carry(workspace, "R-2")
+    assert carry(workspace).verdict == "certified"
+    plan = plan_request(workspace, "R-2")
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    assert carry(workspace, "R-2").verdict == "certified"
+    assert not audit(workspace)
+    assert f"{RELEASE}/mean/shard-2" not in bytes_by_name(workspace, RELEASE)
 
 
-def test_one_about_something_else_does_not_wait(ledger: Ledger, tmp_path: Path) -> None:
+def test_one_about_something_else_does_not_wait(workspace: Workspace, tmp_path: Path) -> None:
     """Two models on different data have nothing to do with each other."""
     toy = toy_of("averages", 8)
     names = {name: f"far-{name}" for name in ("core", "shard-1", "shard-2")}
     spec = spec_of_toy(release="far", core=("far-core",), shards=("far-shard-1", "far-shard-2"), evaluate=())
-    populate(ledger, replace(toy, spec=spec, items={new: toy.items[old] for old, new in names.items()}), tmp_path / "f")
-    release(ledger, spec)
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.ADOPT)
-    assert remove(ledger, [person(ledger, "far-shard-1", 0)], request_id="R-2").verdict == "certified"
+    populate(
+        workspace, replace(toy, spec=spec, items={new: toy.items[old] for old, new in names.items()}), tmp_path / "f"
+    )
+    release(workspace, spec)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.ADOPT)
+    assert remove(workspace, [person(workspace, "far-shard-1", 0)], request_id="R-2").verdict == "certified"
 
 
 # Decided again ------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_of_an_older_decision_is_not_executed(ledger: Ledger) -> None:
+def test_a_plan_of_an_older_decision_is_not_executed(workspace: Workspace) -> None:
     """Decided again by packs that leave it to a person, the old plan and its approvals stand for nothing."""
-    granted_plan(ledger, [Selector("shard", "shard-2")])
+    granted_plan(workspace, [Selector("shard", "shard-2")])
     packs = [pack for pack in load_packs() if pack.pack != "contract"]
-    assert decide_request(ledger, "R-1", packs).outcome.value == "needs-review"
+    assert decide_request(workspace, "R-1", packs).outcome.value == "needs-review"
     with pytest.raises(StalePlan, match="decided"):
-        carry(ledger)
-    assert "shard-2" in live_shards(ledger)
+        carry(workspace)
+    assert "shard-2" in live_shards(workspace)
 
 
-def test_what_is_being_carried_out_is_not_decided_again(ledger: Ledger) -> None:
+def test_what_is_being_carried_out_is_not_decided_again(workspace: Workspace) -> None:
     """The certificate would be about another decision than the one carried out."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.RETRAIN)
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.RETRAIN)
     with pytest.raises(DisgorgeError, match="being carried out"):
-        decide_request(ledger, "R-1", load_packs())
-    assert carry(ledger).verdict == "certified"
+        decide_request(workspace, "R-1", load_packs())
+    assert carry(workspace).verdict == "certified"
 
 
 @pytest.mark.parametrize("before", [Action.RETRAIN, Action.RECOMPOSE, Action.ADOPT])
-def test_planned_again_halfway_nothing_of_the_first_plan_is_forgotten(ledger: Ledger, before: Action) -> None:
+def test_planned_again_halfway_nothing_of_the_first_plan_is_forgotten(workspace: Workspace, before: Action) -> None:
     """A second plan that saw only what is still selected would close the request over the steps of the first."""
-    old, shard = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(ledger)["shard-3"].digest
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, before)
+    old, shard = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(workspace)["shard-3"].digest
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, before)
     with pytest.raises(DisgorgeError, match="touches nothing that was not planned"):
-        plan_request(ledger, "R-1")
-    with ledger.recording(kind="mean", name="late", uses=[(shard, "train")]) as late:
+        plan_request(workspace, "R-1")
+    with recording(workspace, kind="mean", name="late", uses=[(shard, "train")]) as late:
         late.save({"weights": np.ones(2, np.float32)})
-    plan = plan_request(ledger, "R-1")
+    plan = plan_request(workspace, "R-1")
     assert set(plan.required) >= {"answers", "never-trained"}
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    done = carry(ledger)
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    done = carry(workspace)
     assert done.verdict == "certified"
     told = " ".join((done.bundle / "report.html").read_text().split())
     assert "An earlier plan of this request, begun and then replaced, took 3 rows out of 1 shard: shard-3." in told
-    assert bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"] != old
-    assert not ledger.objects.exists(old)
-    assert not list((ledger.home / "private" / "executions").iterdir())
-    assert not audit(ledger)
+    assert bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"] != old
+    assert not workspace.objects.exists(old)
+    assert not list((workspace.home / "private" / "executions").iterdir())
+    assert not audit(workspace)
 
 
-def test_what_was_begun_under_an_older_plan_is_not_denied(ledger: Ledger) -> None:
+def test_what_was_begun_under_an_older_plan_is_not_denied(workspace: Workspace) -> None:
     """Contained and planned again, it is still under way."""
-    granted_plan(ledger, [Selector("shard", "shard-2")])
-    stopped(ledger, Action.WITHDRAW_ITEMS)
-    plan_request(ledger, "R-1")
+    granted_plan(workspace, [Selector("shard", "shard-2")])
+    stopped(workspace, Action.WITHDRAW_ITEMS)
+    plan_request(workspace, "R-1")
     with pytest.raises(DisgorgeError, match="being carried out"):
-        deny_request(ledger, "R-1", reason="other")
+        deny_request(workspace, "R-1", reason="other")
 
 
-def test_an_extension_does_not_outlive_the_deadline_it_was_of(ledger: Ledger) -> None:
+def test_an_extension_does_not_outlive_the_deadline_it_was_of(workspace: Workspace) -> None:
     """Decided again with an earlier deadline, that one holds."""
-    granted_plan(ledger, [Selector("shard", "shard-2")])
-    case = case_of(ledger, "R-1")
+    granted_plan(workspace, [Selector("shard", "shard-2")])
+    case = case_of(workspace, "R-1")
     assert case.decision is not None
     assert case.decision.owed is not None
-    ledger.append("deadline-extended", {"request": "R-1", "until": "2099-01-01", "reason": "complex"})
+    workspace.ledger.append("deadline-extended", {"request": "R-1", "until": "2099-01-01", "reason": "complex"})
     earlier = replace(case.decision, owed=replace(case.decision.owed, deadline=dt.date(2026, 11, 20)))
-    ledger.append("decision", {"request": "R-1", "decision": plain(earlier)})
-    assert case_of(ledger, "R-1").deadline == dt.date(2026, 11, 20)
+    workspace.ledger.append("decision", {"request": "R-1", "decision": plain(earlier)})
+    assert case_of(workspace, "R-1").deadline == dt.date(2026, 11, 20)
 
 
 @pytest.mark.parametrize("spelled", ["ann", "ANN", " Ann ", "a\u200bnn", "\uff41nn"])
-def test_one_person_approves_once_however_spelled(ledger: Ledger, spelled: str) -> None:
-    plan = granted_plan(ledger, [Selector("shard", "shard-2")])
+def test_one_person_approves_once_however_spelled(workspace: Workspace, spelled: str) -> None:
+    plan = granted_plan(workspace, [Selector("shard", "shard-2")])
     with pytest.raises(DisgorgeError, match="someone else"):
-        approve_plan(ledger, "R-1", plan.digest, approver=spelled)
+        approve_plan(workspace, "R-1", plan.digest, approver=spelled)
 
 
 def test_a_rest_that_equals_another_shard_is_said_when_it_is_planned(tmp_path: Path) -> None:
     """Two manifests cannot lie under one digest; nothing is contained for a removal that cannot be carried out."""
-    ledger, toy = Ledger.init(tmp_path / "alike"), toy_of("averages", 7)
-    populate(ledger, toy, tmp_path / "sources", leave_out=lambda shard, row: shard == "shard-4")
+    workspace, toy = Workspace.init(tmp_path / "alike"), toy_of("averages", 7)
+    populate(workspace, toy, tmp_path / "sources", leave_out=lambda shard, row: shard == "shard-4")
     write_rows(tmp_path / "rest.npz", "shard-4", toy.items["shard-3"], range(3, 12))
     add_shard(
-        ledger, tmp_path / "rest.npz", name="shard-4", key="key", subject="subject", source="s", license="MIT",
+        workspace, tmp_path / "rest.npz", name="shard-4", key="key", subject="subject", source="s", license="MIT",
         legal_basis="consent", check=False, dvc=False,
     )  # fmt: skip
-    train(ledger, toy)
+    train(workspace, toy)
     with pytest.raises(LineageError, match="what is left are the very items of shard 'shard-4'"):
-        granted_plan(ledger, [person(ledger, "shard-3", 0)])
-    with Catalog.of(ledger) as catalog:
+        granted_plan(workspace, [person(workspace, "shard-3", 0)])
+    with Catalog.of(workspace) as catalog:
         assert not catalog.release(toy.spec.release).contained
-    assert remove(ledger, [Selector("shard", "shard-3")], request_id="R-2").verdict == "certified"
+    assert remove(workspace, [Selector("shard", "shard-3")], request_id="R-2").verdict == "certified"
 
 
 # What releases share ------------------------------------------------------------------------------------------------
@@ -339,84 +342,84 @@ class Noted:
         return {alias: digest for (name, alias), digest in self.aliases.items() if name == release}
 
 
-def compositions(ledger: Ledger) -> dict[str, Composition]:
+def compositions(workspace: Workspace) -> dict[str, Composition]:
     """What live releases serve, by name@alias."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {f"{each.name}@{each.alias}": catalog.composition(each.composition) for each in catalog.releases()}
 
 
-def test_each_alias_of_a_release_gets_its_own_model_back(ledger: Ledger) -> None:
+def test_each_alias_of_a_release_gets_its_own_model_back(workspace: Workspace) -> None:
     """Steps of one name were taken for one another: the second alias would serve what was probed for the first."""
-    release(ledger, spec_of_toy(alias="staging", parameters={"joint": True}))
-    assert remove(ledger, [person(ledger, "shard-3", 1)]).verdict == "certified"
-    after = compositions(ledger)
+    release(workspace, spec_of_toy(alias="staging", parameters={"joint": True}))
+    assert remove(workspace, [person(workspace, "shard-3", 1)]).verdict == "certified"
+    after = compositions(workspace)
     assert {name: composition.spec["parameters"] for name, composition in after.items()} == {
         f"{RELEASE}@live": {}, f"{RELEASE}@staging": {"joint": True},
     }  # fmt: skip
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         assert not any(each.contained for each in catalog.releases())
-    assert not audit(ledger)
+    assert not audit(workspace)
 
 
-def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(ledger: Ledger) -> None:
+def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(workspace: Workspace) -> None:
     """Registries destroy models, of which an alias is only a part."""
-    release(ledger, spec_of_toy(alias="small", seed=5, shards=("shard-1",)))
+    release(workspace, spec_of_toy(alias="small", seed=5, shards=("shard-1",)))
     registry = Noted()
-    for name, composition in compositions(ledger).items():
+    for name, composition in compositions(workspace).items():
         registry.adopt(*name.split("@"), composition)
-    ordered_plan(ledger, [Selector("shard", "shard-2")])
+    ordered_plan(workspace, [Selector("shard", "shard-2")])
     executed = execute(
-        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0, registrar=registry,
+        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0, registrar=registry,
         observer=Untracked(),
     )  # fmt: skip
     assert executed.verdict == "certified"
-    (left,) = compositions(ledger).values()
+    (left,) = compositions(workspace).values()
     assert registry.aliases == {(RELEASE, "small"): left.digest}
     assert registry.versions == {RELEASE: {left.digest}}
-    assert not audit(ledger)
+    assert not audit(workspace)
 
 
-def test_one_digest_under_two_names_goes_under_both(ledger: Ledger) -> None:
+def test_one_digest_under_two_names_goes_under_both(workspace: Workspace) -> None:
     """The same model released twice: everything built on the data is destroyed, whatever it is called."""
-    before = set(bytes_by_name(ledger, RELEASE).values())
-    release(ledger, spec_of_toy(release="twin"))
-    ordered_plan(ledger, [Selector("shard", "shard-2")])
-    assert carry(ledger).verdict == "certified"
-    with Catalog.of(ledger) as catalog:
+    before = set(bytes_by_name(workspace, RELEASE).values())
+    release(workspace, spec_of_toy(release="twin"))
+    ordered_plan(workspace, [Selector("shard", "shard-2")])
+    assert carry(workspace).verdict == "certified"
+    with Catalog.of(workspace) as catalog:
         assert not catalog.releases()
         assert not catalog.components()
-    assert not [digest for digest in before if ledger.objects.exists(digest)]
-    assert not audit(ledger)
+    assert not [digest for digest in before if workspace.objects.exists(digest)]
+    assert not audit(workspace)
 
 
-def test_what_nobody_recorded_is_not_taken_for_clean(ledger: Ledger) -> None:
+def test_what_nobody_recorded_is_not_taken_for_clean(workspace: Workspace) -> None:
     """A release with a member nobody recorded may have learned from anything."""
     unknown = Composition("", {}, (Member("head", "ab" * 32),))
-    ledger.append("composition", {"composition": plain(unknown)})
-    ledger.append("release", {"name": "foreign", "alias": "live", "composition": unknown.digest})
+    workspace.ledger.append("composition", {"composition": plain(unknown)})
+    workspace.ledger.append("release", {"name": "foreign", "alias": "live", "composition": unknown.digest})
     with pytest.raises(LineageError, match=r"foreign@live.*nobody recorded"):
-        granted_plan(ledger, [Selector("shard", "shard-2")])
+        granted_plan(workspace, [Selector("shard", "shard-2")])
 
 
-def test_a_foreign_release_with_a_description_of_its_own_is_withdrawn(ledger: Ledger) -> None:
+def test_a_foreign_release_with_a_description_of_its_own_is_withdrawn(workspace: Workspace) -> None:
     """Its spec is none of ours."""
-    with ledger.recording(kind="mlp", name="net", uses=[("shard-2", "select")]) as net:
+    with recording(workspace, kind="mlp", name="net", uses=[("shard-2", "select")]) as net:
         net.save({"w": np.ones(3)})
     assert net.component is not None
     foreign = Composition("pipeline", {"layers": [3, 4]}, (Member("net", net.component.digest),))
-    ledger.append("composition", {"composition": plain(foreign)})
-    ledger.append("release", {"name": "foreign", "alias": "live", "composition": foreign.digest})
-    assert remove(ledger, [Selector("shard", "shard-2")]).verdict == "certified"
-    assert set(compositions(ledger)) == {f"{RELEASE}@live"}
-    assert not ledger.objects.exists(net.component.digest)
+    workspace.ledger.append("composition", {"composition": plain(foreign)})
+    workspace.ledger.append("release", {"name": "foreign", "alias": "live", "composition": foreign.digest})
+    assert remove(workspace, [Selector("shard", "shard-2")]).verdict == "certified"
+    assert set(compositions(workspace)) == {f"{RELEASE}@live"}
+    assert not workspace.objects.exists(net.component.digest)
 
 
-def test_a_recipe_role_of_ones_own_is_influence_too(ledger: Ledger) -> None:
+def test_a_recipe_role_of_ones_own_is_influence_too(workspace: Workspace) -> None:
     """A careless recipe says "finetune" and the recorded uses forget it."""
-    recipe = {"uses": [{"of": "shard", "digest": live_shards(ledger)["shard-2"].digest, "role": "finetune"}]}
-    with ledger.recording(kind="mlp", name="net", uses=[("core", "train")], recipe=recipe) as net:
+    recipe = {"uses": [{"of": "shard", "digest": live_shards(workspace)["shard-2"].digest, "role": "finetune"}]}
+    with recording(workspace, kind="mlp", name="net", uses=[("core", "train")], recipe=recipe) as net:
         net.save({"w": np.ones(3)})
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         affected = [each.component.name for each in catalog.impact([Selector("shard", "shard-2")]).affected]
     assert "net" in affected
 
@@ -433,41 +436,43 @@ def test_an_unknown_input_makes_the_closure_say_so() -> None:
     assert check.verdict is Verdict.INCONCLUSIVE
 
 
-def test_what_was_composed_before_is_not_adopted_over_what_was_withdrawn_since(ledger: Ledger) -> None:
+def test_what_was_composed_before_is_not_adopted_over_what_was_withdrawn_since(workspace: Workspace) -> None:
     """Whatever let two executions get so far, the alias does not move to a model that learned from what is gone."""
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.ADOPT)
-    shard = live_shards(ledger)["shard-2"]
-    ledger.append("shard-withdrawn", {"shard": shard.digest, "name": shard.name, "after": None, "removed": 12})
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.ADOPT)
+    shard = live_shards(workspace)["shard-2"]
+    workspace.ledger.append(
+        "shard-withdrawn", {"shard": shard.digest, "name": shard.name, "after": None, "removed": 12}
+    )
     with pytest.raises(CertificateRefused, match="shard-2"):
-        carry(ledger)
-    with Catalog.of(ledger) as catalog:
+        carry(workspace)
+    with Catalog.of(workspace) as catalog:
         assert catalog.release(RELEASE).contained
 
 
 # What lies about ----------------------------------------------------------------------------------------------------
 
 
-def test_weights_nobody_recorded_are_not_left_lying(ledger: Ledger) -> None:
+def test_weights_nobody_recorded_are_not_left_lying(workspace: Workspace) -> None:
     """A training killed between its result and its fact: it may have learned from anything there was."""
-    stray = ledger.objects.put(save_tensors({"w": np.arange(5.0)}))
-    os.utime(ledger.objects.path(stray), (1, 1))
-    kept = set(bytes_by_name(ledger, RELEASE).values())
-    assert remove(ledger, [Selector("shard", "shard-2")]).verdict == "certified"
-    assert not ledger.objects.exists(stray)
-    assert len([digest for digest in kept if ledger.objects.exists(digest)]) == len(kept) - 1
+    stray = workspace.objects.put(save_tensors({"w": np.arange(5.0)}))
+    os.utime(workspace.objects.path(stray), (1, 1))
+    kept = set(bytes_by_name(workspace, RELEASE).values())
+    assert remove(workspace, [Selector("shard", "shard-2")]).verdict == "certified"
+    assert not workspace.objects.exists(stray)
+    assert len([digest for digest in kept if workspace.objects.exists(digest)]) == len(kept) - 1
 
 
 def test_a_reexecution_shares_no_working_folder(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commonest cache of all lies in ``./``; found there by the re-execution, it would prove itself."""
     monkeypatch.chdir(tmp_path)
     Path("sitecustomize.py").write_text("open('was-here', 'w').close()")
     monkeypatch.setenv("PYTHONPATH", f".{os.pathsep}{os.environ['PYTHONPATH']}")
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         scale = catalog.component(f"{RELEASE}/scale")
-    with Workers(ledger, count=1, apart=True) as workers:
+    with Workers(workspace, count=1, apart=True) as workers:
         (done,) = workers.run([Job(scale.name, scale.recipe, 1)])
     assert done.digest == scale.digest
     assert not Path("was-here").exists()
@@ -483,12 +488,12 @@ def test_a_floor_under_utility_is_no_floor_where_nothing_was_measured() -> None:
     canonical(broken)
 
 
-def test_a_plan_with_a_floor_requires_that_it_is_measured(ledger: Ledger) -> None:
+def test_a_plan_with_a_floor_requires_that_it_is_measured(workspace: Workspace) -> None:
     file_request(
-        ledger, standing=Standing.INTERNAL, ground=Defect.LOW_FIDELITY, regime="quality",
+        workspace, standing=Standing.INTERNAL, ground=Defect.LOW_FIDELITY, regime="quality",
         selectors=[Selector("shard", "shard-2")], request_id="R-1",
     )  # fmt: skip
-    assert decide_request(ledger, "R-1", load_packs()).owed is not None
-    plan = plan_request(ledger, "R-1")
+    assert decide_request(workspace, "R-1", load_packs()).owed is not None
+    plan = plan_request(workspace, "R-1")
     assert (plan.utility_floor is None) == ("utility" not in plan.required)
     assert plan.utility_floor == 0.9

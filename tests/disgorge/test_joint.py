@@ -55,7 +55,7 @@ from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
 from lineage.errors import UnknownRecord
 from lineage.records import Selector, canonical
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.events import EventKind
 from policies.packs.load import load_packs
@@ -89,36 +89,36 @@ KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy in which three requests are granted; every test works on a copy."""
     folder = tmp_path_factory.mktemp("joint")
-    ledger, toy = Ledger.init(folder / "workspace", clock=lambda: NOW), toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-1")
+    workspace, toy = Workspace.init(folder / "workspace", clock=lambda: NOW), toy_of("averages", 3)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
     for name, keys in KEYS.items():
-        filed_and_decided(ledger, [Selector("key", key) for key in keys], request_id=name)
-    return ledger.workspace
+        filed_and_decided(workspace, [Selector("key", key) for key in keys], request_id=name)
+    return workspace.root
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of it."""
     return at(Path(shutil.copytree(trained, tmp_path / "workspace")), NOW.date())
 
 
-def at(workspace: Path, day: dt.date) -> Ledger:
+def at(workspace_folder: Path, day: dt.date) -> Workspace:
     """The workspace on some day."""
-    return Ledger.open(workspace, clock=lambda: dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
+    return Workspace.open(workspace_folder, clock=lambda: dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
 
 
-def approved(ledger: Ledger, requests: Iterable[str] = ASKED, *, by: str = "R-3") -> Plan:
+def approved(workspace: Workspace, requests: Iterable[str] = ASKED, *, by: str = "R-3") -> Plan:
     """Plan requests together, and approve that by naming one of them."""
-    plan = plan_requests(ledger, list(requests))
-    approve_plan(ledger, by, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    plan = plan_requests(workspace, list(requests))
+    approve_plan(workspace, by, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
     return plan
 
 
-def states(ledger: Ledger) -> dict[str, str]:
+def states(workspace: Workspace) -> dict[str, str]:
     """Where each request stands."""
-    return {name: case.state for name, case in docket(ledger).items()}
+    return {name: case.state for name, case in docket(workspace).items()}
 
 
 # One joint removal, looked at from all sides
@@ -128,12 +128,12 @@ def states(ledger: Ledger) -> dict[str, str]:
 class Joint:
     """A joint removal that was carried out, and its plan."""
 
-    ledger: Ledger
+    workspace: Workspace
     plan: Plan
 
     def bundle(self, request: str) -> Path:
         """The report of a request."""
-        return self.ledger.workspace / "reports" / request
+        return self.workspace.root / "reports" / request
 
     def record(self, request: str, name: str) -> dict[str, object]:
         """A record of a report."""
@@ -149,24 +149,24 @@ class Joint:
 def joint(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Joint:
     """Three requests planned together, approved by naming the last and carried out by naming the second."""
     folder = tmp_path_factory.mktemp("carried-out")
-    ledger = at(Path(shutil.copytree(trained, folder / "workspace")), NOW.date())
-    plan = approved(ledger)
-    done = carry(ledger, "R-2")
+    workspace = at(Path(shutil.copytree(trained, folder / "workspace")), NOW.date())
+    plan = approved(workspace)
+    done = carry(workspace, "R-2")
     assert (done.request, done.verdict, done.bundle.name) == ("R-2", "certified", "R-2")
     assert [bundle.name for bundle in done.reports.values()] == list(ASKED) == list(done.reports)
-    return Joint(ledger, plan)
+    return Joint(workspace, plan)
 
 
 def test_all_are_done_and_the_audit_is_clean(joint: Joint) -> None:
-    assert states(joint.ledger) == dict.fromkeys(ASKED, "done")
-    assert not audit(joint.ledger)
-    assert not list((joint.ledger.home / "private" / "executions").iterdir())
+    assert states(joint.workspace) == dict.fromkeys(ASKED, "done")
+    assert not audit(joint.workspace)
+    assert not list((joint.workspace.home / "private" / "executions").iterdir())
     with pytest.raises(AlreadyExecuted, match="R-1 is closed"):
-        carry(joint.ledger, "R-1")
+        carry(joint.workspace, "R-1")
 
 
 def test_what_is_common_is_done_once(joint: Joint) -> None:
-    facts = list(joint.ledger.facts())
+    facts = list(joint.workspace.ledger.facts())
     assert [fact.body["step"] for fact in facts if fact.kind == "step"] == [step.id for step in joint.plan.steps]
     assert sorted(fact.body["name"] for fact in facts if fact.kind == "shard-withdrawn") == [
         "shard-2", "shard-3", "shard-4",
@@ -177,9 +177,9 @@ def test_what_is_common_is_done_once(joint: Joint) -> None:
 
 @pytest.mark.parametrize("request_id", ASKED)
 def test_each_report_verifies_by_itself_and_is_about_its_own_request(joint: Joint, request_id: str) -> None:
-    public, workspace = (joint.ledger.home / "public.pem").read_bytes(), joint.ledger.workspace
+    public, workspace_folder = (joint.workspace.home / "public.pem").read_bytes(), joint.workspace.root
     for bundle in (joint.bundle(request_id), joint.bundle(request_id).with_suffix(".zip")):
-        found = verify_bundle(bundle, public_key=public, level="ledger", workspace=workspace)
+        found = verify_bundle(bundle, public_key=public, level="ledger", workspace_folder=workspace_folder)
         assert (found.request, found.plan, found.verdict) == (request_id, joint.plan.digest, "certified")
     own, others = {"R-1": 3, "R-2": 2, "R-3": 2}[request_id], [name for name in ASKED if name != request_id]
     assert f"Carried out together with {', '.join(others)}: {own} items that went are its own." in found.words
@@ -192,23 +192,23 @@ def test_each_report_verifies_by_itself_and_is_about_its_own_request(joint: Join
 
 
 def test_no_report_tells_what_another_request_selects(joint: Joint) -> None:
-    theirs = {name: {s.value for s in docket(joint.ledger)[name].request.selectors} for name in ASKED}
+    theirs = {name: {s.value for s in docket(joint.workspace)[name].request.selectors} for name in ASKED}
     for name in ASKED:
         text = b"".join(path.read_bytes() for path in joint.bundle(name).rglob("*") if path.suffix != ".pdf").decode(
             "latin-1"
         )
         for other in set(ASKED) - {name}:
             assert not [value for value in theirs[other] - theirs[name] if value in text]
-            assert docket(joint.ledger)[other].request.digest not in text
+            assert docket(joint.workspace)[other].request.digest not in text
 
 
 def test_a_report_is_written_again_for_one_request(joint: Joint, tmp_path: Path) -> None:
-    ledger = Ledger.open(Path(shutil.copytree(joint.ledger.workspace, tmp_path / "workspace")))
-    shutil.rmtree(ledger.workspace / "reports" / "R-2")
-    (ledger.workspace / "reports" / "R-2.zip").unlink()
-    assert write_again(ledger, case_of(ledger, "R-2")).verdict == "certified"
-    assert verify_bundle(ledger.workspace / "reports" / "R-2").request == "R-2"
-    assert not audit(ledger)
+    workspace = Workspace.open(Path(shutil.copytree(joint.workspace.root, tmp_path / "workspace")))
+    shutil.rmtree(workspace.root / "reports" / "R-2")
+    (workspace.root / "reports" / "R-2.zip").unlink()
+    assert write_again(workspace, case_of(workspace, "R-2")).verdict == "certified"
+    assert verify_bundle(workspace.root / "reports" / "R-2").request == "R-2"
+    assert not audit(workspace)
 
 
 def swap_request(joint: Joint, files: dict[str, bytes]) -> None:
@@ -254,8 +254,8 @@ def test_a_report_that_was_changed_is_refused(
     joint: Joint, tmp_path: Path, change: Callable[[Joint, dict[str, bytes]], None], signed: bool
 ) -> None:
     bundle = Path(shutil.copytree(joint.bundle("R-2"), tmp_path / "R-2"))
-    key = read_or_make_key(joint.ledger.home / "private" / "signing.pem")
-    public = (joint.ledger.home / "public.pem").read_bytes()
+    key = read_or_make_key(joint.workspace.home / "private" / "signing.pem")
+    public = (joint.workspace.home / "public.pem").read_bytes()
     for name in ("certificate.pdf", "certificate.pdf.sig"):
         (bundle / name).unlink()
     files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "statement.json"}
@@ -280,8 +280,8 @@ def test_a_report_that_was_changed_is_refused(
 class Counting(Here):
     """Trains in this process, and counts what it trained."""
 
-    def __init__(self, ledger: Ledger, trained: list[str]) -> None:
-        super().__init__(ledger)
+    def __init__(self, workspace: Workspace, trained: list[str]) -> None:
+        super().__init__(workspace)
         self.trained = trained
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
@@ -296,22 +296,22 @@ def identity(runner: Counting) -> Counting:
     return runner
 
 
-def toy_with_requests(folder: Path, keys: Iterable[str]) -> Ledger:
+def toy_with_requests(folder: Path, keys: Iterable[str]) -> Workspace:
     """A toy in which a part is calibrated on every shard, and a granted request for each of some keys."""
-    ledger, toy = Ledger.init(folder / "workspace"), toy_of("averages", 3)
+    workspace, toy = Workspace.init(folder / "workspace"), toy_of("averages", 3)
     toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
     for number, key in enumerate(keys):
-        filed_and_decided(ledger, [Selector("key", key)], request_id=f"R-{number}")
-    return ledger
+        filed_and_decided(workspace, [Selector("key", key)], request_id=f"R-{number}")
+    return workspace
 
 
 def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
-    ledger = toy_with_requests(tmp_path, [f"shard-2-{row}" for row in range(10)])
-    alone = at(Path(shutil.copytree(ledger.workspace, tmp_path / "alone")), NOW.date())
+    workspace = toy_with_requests(tmp_path, [f"shard-2-{row}" for row in range(10)])
+    alone = at(Path(shutil.copytree(workspace.root, tmp_path / "alone")), NOW.date())
     names, counted = [f"R-{number}" for number in range(10)], {}
-    for which, asked in ((ledger, names), (alone, names[:1])):
+    for which, asked in ((workspace, names), (alone, names[:1])):
         approved(which, asked, by=asked[-1])
         removal, evidence = Counting(which, []), Counting(which, [])
         carry(which, asked[0], runner=removal, independent=partial(identity, evidence))
@@ -321,95 +321,95 @@ def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
         )  # which part is run twice, its time decides
     assert counted[10] == counted[1]
     assert counted[1] == ([f"{RELEASE}/mean/shard-2", f"{RELEASE}/tilt"], 7)
-    assert states(ledger) == dict.fromkeys(names, "done")
+    assert states(workspace) == dict.fromkeys(names, "done")
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_together_comes_to_what_one_after_another_comes_to(
-    joint: Joint, ledger: Ledger, order: tuple[int, ...]
+    joint: Joint, workspace: Workspace, order: tuple[int, ...]
 ) -> None:
     """Also where one item is asked for by two requests, and the second finds less than it asked for."""
     for number in order:
-        approved(ledger, [ASKED[number]], by=ASKED[number])
-        carry(ledger, ASKED[number])
-    assert served(ledger, RELEASE) == served(joint.ledger, RELEASE)
-    assert bytes_by_name(ledger, RELEASE) == bytes_by_name(joint.ledger, RELEASE)
-    assert {name: shard.digest for name, shard in live_shards(ledger).items()} == {
-        name: shard.digest for name, shard in live_shards(joint.ledger).items()
+        approved(workspace, [ASKED[number]], by=ASKED[number])
+        carry(workspace, ASKED[number])
+    assert served(workspace, RELEASE) == served(joint.workspace, RELEASE)
+    assert bytes_by_name(workspace, RELEASE) == bytes_by_name(joint.workspace, RELEASE)
+    assert {name: shard.digest for name, shard in live_shards(workspace).items()} == {
+        name: shard.digest for name, shard in live_shards(joint.workspace).items()
     }
 
 
 # What is not planned, or not carried out any more
 
 
-def unknown(ledger: Ledger) -> list[str]:
+def unknown(workspace: Workspace) -> list[str]:
     """One that nobody filed."""
     return ["R-1", "R-9"]
 
 
-def twice(ledger: Ledger) -> list[str]:
+def twice(workspace: Workspace) -> list[str]:
     """One is named twice."""
     return ["R-1", "R-2", "R-1"]
 
 
-def undecided(ledger: Ledger) -> list[str]:
+def undecided(workspace: Workspace) -> list[str]:
     """One that is filed, and not decided."""
-    file(ledger, "R-4")
+    file(workspace, "R-4")
     return ["R-1", "R-4"]
 
 
-def denied(ledger: Ledger) -> list[str]:
+def denied(workspace: Workspace) -> list[str]:
     """One that is closed."""
-    deny_request(ledger, "R-2", reason="other")
+    deny_request(workspace, "R-2", reason="other")
     return ["R-1", "R-2"]
 
 
-def held(ledger: Ledger) -> list[str]:
+def held(workspace: Workspace) -> list[str]:
     """One that is on hold."""
-    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+    hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
     return ["R-1", "R-2"]
 
 
-def begun(ledger: Ledger) -> list[str]:
+def begun(workspace: Workspace) -> list[str]:
     """One that is being carried out by itself."""
-    approved(ledger, ["R-2"], by="R-2")
-    stopped(ledger, Action.PROBE, "R-2")
+    approved(workspace, ["R-2"], by="R-2")
+    stopped(workspace, Action.PROBE, "R-2")
     return ["R-1", "R-2"]
 
 
-def other_scope(ledger: Ledger) -> list[str]:
+def other_scope(workspace: Workspace) -> list[str]:
     """One of which everything built on the data has to go."""
-    order(ledger, "R-4")
+    order(workspace, "R-4")
     return ["R-1", "R-4"]
 
 
-def no_match(ledger: Ledger) -> list[str]:
+def no_match(workspace: Workspace) -> list[str]:
     """One that selects nothing."""
-    file(ledger, "R-4", key="nobody-has-this-key")
-    decide_request(ledger, "R-4", load_packs())
+    file(workspace, "R-4", key="nobody-has-this-key")
+    decide_request(workspace, "R-4", load_packs())
     return ["R-1", "R-4"]
 
 
-def file(ledger: Ledger, name: str, *, key: str = "shard-1-1") -> None:
+def file(workspace: Workspace, name: str, *, key: str = "shard-1-1") -> None:
     """File a withdrawal."""
     file_request(
-        ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+        workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
         selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
         facts={"all_theirs": True},
     )  # fmt: skip
 
 
-def order(ledger: Ledger, name: str, *, key: str = "shard-1-1") -> None:
+def order(workspace: Workspace, name: str, *, key: str = "shard-1-1") -> None:
     """File and decide a regulator's order: everything built on the data has to go, and two people approve."""
     file_request(
-        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
         facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
     )  # fmt: skip
-    assert decide_request(ledger, name, load_packs()).outcome is Outcome.GRANTED
+    assert decide_request(workspace, name, load_packs()).outcome is Outcome.GRANTED
 
 
-REFUSED: dict[Callable[[Ledger], list[str]], str] = {
+REFUSED: dict[Callable[[Workspace], list[str]], str] = {
     unknown: "no request 'R-9'",
     twice: "R-1 is named twice",
     undecided: "R-4 is not decided",
@@ -423,202 +423,204 @@ REFUSED: dict[Callable[[Ledger], list[str]], str] = {
 
 @pytest.mark.parametrize("asked", REFUSED, ids=lambda asked: asked.__name__)
 def test_what_cannot_be_planned_together_is_one_line_and_writes_nothing(
-    ledger: Ledger, asked: Callable[[Ledger], list[str]]
+    workspace: Workspace, asked: Callable[[Workspace], list[str]]
 ) -> None:
-    requests = asked(ledger)
-    before = (ledger.home / "ledger.jsonl").read_bytes()
+    requests = asked(workspace)
+    before = (workspace.home / "ledger.jsonl").read_bytes()
     with pytest.raises((DisgorgeError, UnknownRecord), match=REFUSED[asked]) as refused:
-        plan_requests(ledger, requests)
+        plan_requests(workspace, requests)
     assert "\n" not in str(refused.value)
-    assert (ledger.home / "ledger.jsonl").read_bytes() == before
+    assert (workspace.home / "ledger.jsonl").read_bytes() == before
 
 
-def amend(ledger: Ledger) -> str:
+def amend(workspace: Workspace) -> str:
     """It asks for something else."""
-    amend_request(ledger, "R-2", selectors=[Selector("key", "shard-1-1")])
+    amend_request(workspace, "R-2", selectors=[Selector("key", "shard-1-1")])
     return "R-1 has no plan"
 
 
-def deny(ledger: Ledger) -> str:
+def deny(workspace: Workspace) -> str:
     """It is closed."""
-    deny_request(ledger, "R-2", reason="other")
+    deny_request(workspace, "R-2", reason="other")
     return "R-1 has no plan"
 
 
-def plan_alone(ledger: Ledger) -> str:
+def plan_alone(workspace: Workspace) -> str:
     """It is planned by itself."""
-    plan_request(ledger, "R-2")
+    plan_request(workspace, "R-2")
     return "R-1 has no plan"
 
 
-def hold(ledger: Ledger) -> str:
+def hold(workspace: Workspace) -> str:
     """It is put on hold."""
-    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+    hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
     return r"R-2 was put on hold \(litigation\) before it was started.*without it with `disgorge request plan R-1 R-3`"
 
 
-def deny_by_rule(ledger: Ledger) -> str:
+def deny_by_rule(workspace: Workspace) -> str:
     """It is decided anew, otherwise."""
-    decision = case_of(ledger, "R-2").decision
+    decision = case_of(workspace, "R-2").decision
     assert decision is not None
     body = {
         "request": "R-2",
         "decision": json.loads(canonical(replace(decision, decided=NOW.date(), category="other"))),
     }
-    ledger.append("decision", body)
+    workspace.ledger.append("decision", body)
     return "R-2 was decided again"
 
 
 @pytest.mark.parametrize("change", [amend, deny, plan_alone, hold, deny_by_rule])
-def test_when_one_request_changes_all_are_planned_again(ledger: Ledger, change: Callable[[Ledger], str]) -> None:
-    approved(ledger)
-    words = change(ledger)
-    shards = live_shards(ledger)
+def test_when_one_request_changes_all_are_planned_again(
+    workspace: Workspace, change: Callable[[Workspace], str]
+) -> None:
+    approved(workspace)
+    words = change(workspace)
+    shards = live_shards(workspace)
     with pytest.raises((DisgorgeError, UnknownRecord), match=words):
-        carry(ledger, "R-1")
-    assert not any(case.steps for case in docket(ledger).values())
-    assert live_shards(ledger) == shards
-    plan = approved(ledger, ["R-1", "R-3"], by="R-1")
+        carry(workspace, "R-1")
+    assert not any(case.steps for case in docket(workspace).values())
+    assert live_shards(workspace) == shards
+    plan = approved(workspace, ["R-1", "R-3"], by="R-1")
     assert plan.requests == ("R-1", "R-3")
-    assert states(ledger)["R-1"] == states(ledger)["R-3"] == "approved"
+    assert states(workspace)["R-1"] == states(workspace)["R-3"] == "approved"
 
 
-def test_who_left_a_plan_is_not_removed_with_the_others(ledger: Ledger) -> None:
-    approved(ledger)
-    amend(ledger)
-    approved(ledger, ["R-1", "R-3"], by="R-1")
-    assert carry(ledger, "R-3").verdict == "certified"
-    assert states(ledger) == {"R-1": "done", "R-2": "filed", "R-3": "done"}
-    assert live_shards(ledger)["shard-2"].count == 12
+def test_who_left_a_plan_is_not_removed_with_the_others(workspace: Workspace) -> None:
+    approved(workspace)
+    amend(workspace)
+    approved(workspace, ["R-1", "R-3"], by="R-1")
+    assert carry(workspace, "R-3").verdict == "certified"
+    assert states(workspace) == {"R-1": "done", "R-2": "filed", "R-3": "done"}
+    assert live_shards(workspace)["shard-2"].count == 12
 
 
-def test_a_held_item_of_another_request_is_not_destroyed(ledger: Ledger) -> None:
+def test_a_held_item_of_another_request_is_not_destroyed(workspace: Workspace) -> None:
     """The hold comes after the approval, on an item that one of the requests removes."""
-    approved(ledger)
-    file(ledger, "H-1", key="shard-2-0")
-    hold_request(ledger, "H-1", on=True, reason="litigation", by="Ann")
+    approved(workspace)
+    file(workspace, "H-1", key="shard-2-0")
+    hold_request(workspace, "H-1", on=True, reason="litigation", by="Ann")
     with pytest.raises(DataHeld, match=r"request R-2 stops before its first step.*H-1 holds 1 of 2 items"):
-        carry(ledger, "R-1")
+        carry(workspace, "R-1")
     with pytest.raises(DataHeld, match="R-2 stops before it is planned"):
-        plan_requests(ledger, ["R-1", "R-2"])
-    assert not any(case.steps for case in docket(ledger).values())
+        plan_requests(workspace, ["R-1", "R-2"])
+    assert not any(case.steps for case in docket(workspace).values())
 
 
-def test_what_one_request_leaves_out_stays_and_the_others_are_done(ledger: Ledger) -> None:
-    hold_request(ledger, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-2-0")])
-    decide_request(ledger, "R-2", load_packs())
-    plan = approved(ledger)
+def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Workspace) -> None:
+    hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-2-0")])
+    decide_request(workspace, "R-2", load_packs())
+    plan = approved(workspace)
     assert [(share.items, sum(each.items for each in share.left_out)) for share in plan.together] == [
         (3, 0), (1, 1), (2, 0),
     ]  # fmt: skip
-    done = carry(ledger, "R-1")
-    assert states(ledger) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
+    done = carry(workspace, "R-1")
+    assert states(workspace) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
     assert "Fulfilled only in part" in verify_bundle(done.reports["R-2"]).words
     assert "Fulfilled only in part" not in verify_bundle(done.reports["R-1"]).words
     told = {name: [path.name for path in done.reports[name].iterdir() if b"exhibit 7" in path.read_bytes()]
             for name in done.reports}  # fmt: skip
     assert told == {"R-1": [], "R-2": ["ledger-slice.jsonl"], "R-3": []}  # why it is held is told to nobody else
-    assert live_shards(ledger)["shard-2"].count == 11
+    assert live_shards(workspace)["shard-2"].count == 11
     with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
-        carry(ledger, "R-2")
-    hold_request(ledger, "R-2", on=False, reason="returned", selectors=[Selector("key", "shard-2-0")])
-    approved(ledger, ["R-2"], by="R-2")
-    carry(ledger, "R-2")
-    assert states(ledger)["R-2"] == "done"
-    assert not list((ledger.home / "private" / "executions").iterdir())
-    assert not audit(ledger)
+        carry(workspace, "R-2")
+    hold_request(workspace, "R-2", on=False, reason="returned", selectors=[Selector("key", "shard-2-0")])
+    approved(workspace, ["R-2"], by="R-2")
+    carry(workspace, "R-2")
+    assert states(workspace)["R-2"] == "done"
+    assert not list((workspace.home / "private" / "executions").iterdir())
+    assert not audit(workspace)
 
 
-def test_two_people_approve_where_one_request_needs_two(ledger: Ledger) -> None:
+def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) -> None:
     for name, key in (("R-4", "shard-1-1"), ("R-5", "shard-1-2")):
-        order(ledger, name, key=key)
-    plan = plan_requests(ledger, ["R-4", "R-5"])
+        order(workspace, name, key=key)
+    plan = plan_requests(workspace, ["R-4", "R-5"])
     assert plan.approvals == 2
-    approve_plan(ledger, "R-4", plan.digest, approver="ann")
+    approve_plan(workspace, "R-4", plan.digest, approver="ann")
     with pytest.raises(DisgorgeError, match="1 of 2 approvals"):
-        carry(ledger, "R-5")
-    approve_plan(ledger, "R-5", plan.digest, approver="bea")
-    carry(ledger, "R-5")
-    assert states(ledger)["R-4"] == states(ledger)["R-5"] == "done"
-    assert not audit(ledger)
+        carry(workspace, "R-5")
+    approve_plan(workspace, "R-5", plan.digest, approver="bea")
+    carry(workspace, "R-5")
+    assert states(workspace)["R-4"] == states(workspace)["R-5"] == "done"
+    assert not audit(workspace)
 
 
 # Interrupted
 
 
-def test_a_failed_check_leaves_all_undone(ledger: Ledger) -> None:
-    approved(ledger)
+def test_a_failed_check_leaves_all_undone(workspace: Workspace) -> None:
+    approved(workspace)
     with pytest.raises(CertificateRefused, match=r"the requests stay open, the signed refusals are .*R-1, .*R-3"):
-        carry(ledger, "R-2", independent=lambda: Contrary(ledger))
-    assert states(ledger) == dict.fromkeys(ASKED, "executing")
+        carry(workspace, "R-2", independent=lambda: Contrary(workspace))
+    assert states(workspace) == dict.fromkeys(ASKED, "executing")
     for name in ASKED:
-        assert verify_bundle(ledger.workspace / "reports" / name).verdict == "refused"
-    carry(ledger, "R-3")
-    assert states(ledger) == dict.fromkeys(ASKED, "done")
-    assert not audit(ledger)
+        assert verify_bundle(workspace.root / "reports" / name).verdict == "refused"
+    carry(workspace, "R-3")
+    assert states(workspace) == dict.fromkeys(ASKED, "done")
+    assert not audit(workspace)
 
 
-def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(ledger: Ledger) -> None:
-    plan = approved(ledger)
-    stopped(ledger, Action.PURGE, "R-1")
-    assert not audit(ledger)
-    assert states(ledger) == dict.fromkeys(ASKED, "executing")
-    late = at(ledger.workspace, dt.date(2028, 1, 1))
+def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(workspace: Workspace) -> None:
+    plan = approved(workspace)
+    stopped(workspace, Action.PURGE, "R-1")
+    assert not audit(workspace)
+    assert states(workspace) == dict.fromkeys(ASKED, "executing")
+    late = at(workspace.root, dt.date(2028, 1, 1))
     assert sorted(found.where for found in audit(late) if found.rule == OVERDUE) == list(ASKED)
     for name in ASKED:
         with pytest.raises(DisgorgeError, match="being carried out"):
-            deny_request(ledger, name, reason="other")
+            deny_request(workspace, name, reason="other")
         with pytest.raises(DisgorgeError, match="together with"):
-            plan_request(ledger, name)
-    hold_request(ledger, "R-3", on=True, reason="litigation", by="Ann")
+            plan_request(workspace, name)
+    hold_request(workspace, "R-3", on=True, reason="litigation", by="Ann")
     with pytest.raises(DisgorgeError, match="R-3 was put on hold"):
-        carry(ledger, "R-1")
-    hold_request(ledger, "R-3", on=False, reason="over")
-    record_event(ledger, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
+        carry(workspace, "R-1")
+    hold_request(workspace, "R-3", on=False, reason="over")
+    record_event(workspace, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(DisgorgeError, match="run `disgorge request decide R-2` again"):
-        carry(ledger, "R-1")
-    before = case_of(ledger, "R-2").decisions[-1]
-    assert decide_request(ledger, "R-2", load_packs()) == before  # by what it touches itself, and not by all of it
-    assert [impact_as_planned(ledger, plan, of=name).items for name in (None, *ASKED)] == [6, 3, 2, 2]
+        carry(workspace, "R-1")
+    before = case_of(workspace, "R-2").decisions[-1]
+    assert decide_request(workspace, "R-2", load_packs()) == before  # by what it touches itself, and not by all of it
+    assert [impact_as_planned(workspace, plan, of=name).items for name in (None, *ASKED)] == [6, 3, 2, 2]
     until = NOW.date() + dt.timedelta(days=5)
-    hold_purge(ledger, "R-2", until=until, because="trial", by="Ann")
-    assert not due(ledger)
+    hold_purge(workspace, "R-2", until=until, because="trial", by="Ann")
+    assert not due(workspace)
     with pytest.raises(PurgeHeld, match="on hold until"):
-        carry(ledger, "R-1")
-    assert len(preview(ledger, "R-3").paths) == len(preview(ledger, "R-1").paths) > 2
-    later = at(ledger.workspace, until)
+        carry(workspace, "R-1")
+    assert len(preview(workspace, "R-3").paths) == len(preview(workspace, "R-1").paths) > 2
+    later = at(workspace.root, until)
     assert set(due(later)) == set(ASKED)
     carry(later, "R-3")
     assert states(later) == dict.fromkeys(ASKED, "done")
     assert not audit(later)
 
 
-def test_killed_between_two_reports_the_others_are_still_written(ledger: Ledger) -> None:
-    approved(ledger)
+def test_killed_between_two_reports_the_others_are_still_written(workspace: Workspace) -> None:
+    approved(workspace)
     with pytest.raises(StoppedError):
-        stop_before_report(ledger, "R-2")
-    assert states(ledger) == {"R-1": "done", "R-2": "executing", "R-3": "executing"}
-    assert not audit(ledger)
-    carry(ledger, "R-1")  # it is done, and those that it was planned with are not
-    assert states(ledger) == dict.fromkeys(ASKED, "done")
-    assert not audit(ledger)
+        stop_before_report(workspace, "R-2")
+    assert states(workspace) == {"R-1": "done", "R-2": "executing", "R-3": "executing"}
+    assert not audit(workspace)
+    carry(workspace, "R-1")  # it is done, and those that it was planned with are not
+    assert states(workspace) == dict.fromkeys(ASKED, "done")
+    assert not audit(workspace)
 
 
-def test_what_stops_one_report_stops_no_other(ledger: Ledger) -> None:
-    approved(ledger)
+def test_what_stops_one_report_stops_no_other(workspace: Workspace) -> None:
+    approved(workspace)
     with pytest.raises(StoppedError):
-        stop_before_report(ledger, "R-1")
-    hold_request(ledger, "R-2", on=True, reason="litigation", by="Ann")
+        stop_before_report(workspace, "R-1")
+    hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
     with pytest.raises(DisgorgeError, match="R-2 was put on hold"):
-        carry(ledger, "R-1")
-    assert states(ledger) == {"R-1": "done", "R-2": "on-hold", "R-3": "done"}
-    hold_request(ledger, "R-2", on=False, reason="over")
-    assert carry(ledger, "R-3").request == "R-3"
-    assert states(ledger) == dict.fromkeys(ASKED, "done")
-    assert not audit(ledger)
+        carry(workspace, "R-1")
+    assert states(workspace) == {"R-1": "done", "R-2": "on-hold", "R-3": "done"}
+    hold_request(workspace, "R-2", on=False, reason="over")
+    assert carry(workspace, "R-3").request == "R-3"
+    assert states(workspace) == dict.fromkeys(ASKED, "done")
+    assert not audit(workspace)
 
 
-def stop_before_report(ledger: Ledger, request: str) -> None:
+def stop_before_report(workspace: Workspace, request: str) -> None:
     """Carry out, and be killed before the report on a request."""
 
     def stop(step: Step) -> None:
@@ -626,122 +628,124 @@ def stop_before_report(ledger: Ledger, request: str) -> None:
             raise StoppedError
 
     execute(
-        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
         registrar=Unregistered(), observer=Untracked(), on_step=stop,
     )  # fmt: skip
 
 
-def test_a_joint_plan_that_was_begun_is_planned_again_together(ledger: Ledger) -> None:
+def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Workspace) -> None:
     """A release is destroyed because its check does not pass: for all of them, or for none."""
-    approved(ledger)
-    stopped(ledger, Action.PROBE, "R-1")
+    approved(workspace)
+    stopped(workspace, Action.PROBE, "R-1")
     with pytest.raises(DisgorgeError, match="request R-1 is being carried out together with R-3; plan them together"):
-        plan_requests(ledger, ["R-1", "R-2"])
-    plan = plan_requests(ledger, ["R-3", "R-1", "R-2"], withdraw=[RELEASE])
+        plan_requests(workspace, ["R-1", "R-2"])
+    plan = plan_requests(workspace, ["R-3", "R-1", "R-2"], withdraw=[RELEASE])
     assert {share.request: share.items for share in plan.together} == {"R-1": 3, "R-2": 2, "R-3": 2}
-    approve_plan(ledger, "R-2", plan.digest, approver="ann")
-    carry(ledger, "R-2")
-    assert states(ledger) == dict.fromkeys(ASKED, "done")
-    assert not audit(ledger)
-    assert not list((ledger.home / "private" / "executions").iterdir())
+    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    carry(workspace, "R-2")
+    assert states(workspace) == dict.fromkeys(ASKED, "done")
+    assert not audit(workspace)
+    assert not list((workspace.home / "private" / "executions").iterdir())
 
 
-def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(ledger: Ledger) -> None:
-    approved(ledger)
-    stopped(ledger, Action.WITHDRAW_ITEMS, "R-1")
-    assert take_back(ledger, "R-1", by="Ann", registrar=Unregistered()) == (
+def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(workspace: Workspace) -> None:
+    approved(workspace)
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
+    assert take_back(workspace, "R-1", by="Ann", registrar=Unregistered()) == (
         f"{RELEASE}@live stays out of service: request R-2 contains it as well",
     )
-    assert is_contained(ledger, RELEASE)
+    assert is_contained(workspace, RELEASE)
     with pytest.raises(StalePlan, match=r"R-1 is closed .*plan the others again with `disgorge request plan R-2 R-3`"):
-        carry(ledger, "R-2")
-    approved(ledger, ["R-2", "R-3"], by="R-2")
-    carry(ledger, "R-2")
-    assert states(ledger) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
-    assert not audit(ledger)
+        carry(workspace, "R-2")
+    approved(workspace, ["R-2", "R-3"], by="R-2")
+    carry(workspace, "R-2")
+    assert states(workspace) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
+    assert not audit(workspace)
 
 
 @pytest.mark.parametrize("asked", [("R-4", "R-1"), ("R-1", "R-4")])
 def test_a_request_denied_when_only_the_purge_is_left_leaves_the_others_to_be_finished(
-    ledger: Ledger, asked: tuple[str, str]
+    workspace: Workspace, asked: tuple[str, str]
 ) -> None:
     """R-1 could neither be resumed, because R-4 was closed, nor planned again, because nothing matched any more."""
-    begin_with_an_order(ledger, asked, Action.PURGE)
-    record_event(ledger, "R-4", EventKind.ORDER_WITHDRAWN, by="Ann")
-    decide_request(ledger, "R-4", load_packs())
+    begin_with_an_order(workspace, asked, Action.PURGE)
+    record_event(workspace, "R-4", EventKind.ORDER_WITHDRAWN, by="Ann")
+    decide_request(workspace, "R-4", load_packs())
     with pytest.raises(DisgorgeError, match="which is granted no more; close it with `disgorge request deny R-4`"):
-        plan_request(ledger, "R-1")
-    told = deny_begun(ledger, "R-4", reason="claim-not-covered", registrar=Unregistered())
+        plan_request(workspace, "R-1")
+    told = deny_begun(workspace, "R-4", reason="claim-not-covered", registrar=Unregistered())
     assert told[-1].startswith("the purge for R-1, planned together with R-4, deletes them")
-    done = carry(ledger, "R-1")
+    done = carry(workspace, "R-1")
     assert list(done.reports) == ["R-1"]
-    assert verify_bundle(done.bundle, level="ledger", workspace=ledger.workspace).verdict == "certified"
-    assert {name: states(ledger)[name] for name in asked} == {"R-4": "denied", "R-1": "done"}
-    assert not audit(ledger)
+    assert verify_bundle(done.bundle, level="ledger", workspace_folder=workspace.root).verdict == "certified"
+    assert {name: states(workspace)[name] for name in asked} == {"R-4": "denied", "R-1": "done"}
+    assert not audit(workspace)
 
 
-def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_granted_again(ledger: Ledger) -> None:
+def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_granted_again(
+    workspace: Workspace,
+) -> None:
     """R-2 was left for good: its items were gone with those of R-1, and nothing was left to be planned for it."""
-    approved(ledger, ["R-1", "R-2"], by="R-1")
-    stopped(ledger, Action.RETRAIN, "R-1")
-    record_event(ledger, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
+    approved(workspace, ["R-1", "R-2"], by="R-1")
+    stopped(workspace, Action.RETRAIN, "R-1")
+    record_event(workspace, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(DisgorgeError, match=r"together with those of R-2, .* run `disgorge request decide R-2` first"):
-        plan_request(ledger, "R-1")
-    decide_request(ledger, "R-2", load_packs())
-    assert list(carry(ledger, "R-1").reports) == ["R-1", "R-2"]
+        plan_request(workspace, "R-1")
+    decide_request(workspace, "R-2", load_packs())
+    assert list(carry(workspace, "R-1").reports) == ["R-1", "R-2"]
 
 
-def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(ledger: Ledger) -> None:
+def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(workspace: Workspace) -> None:
     """It only contained: nothing says what it would remove, so nothing could be planned, decided or denied."""
-    approved(ledger, ["R-1", "R-2"], by="R-1")
-    stopped(ledger, Action.WITHDRAW_ITEMS, "R-1")
-    erase_particulars(ledger, "R-2")
+    approved(workspace, ["R-1", "R-2"], by="R-1")
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
+    erase_particulars(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="close it with `disgorge request deny R-2 --reason other`"):
-        carry(ledger, "R-1")
-    deny_begun(ledger, "R-2", reason="other", registrar=Unregistered())
-    approved(ledger, ["R-1"], by="R-1")
-    carry(ledger, "R-1")
-    assert states(ledger) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}
-    assert live_shards(ledger)["shard-2"].count == 12
-    assert not audit(ledger)
+        carry(workspace, "R-1")
+    deny_begun(workspace, "R-2", reason="other", registrar=Unregistered())
+    approved(workspace, ["R-1"], by="R-1")
+    carry(workspace, "R-1")
+    assert states(workspace) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}
+    assert live_shards(workspace)["shard-2"].count == 12
+    assert not audit(workspace)
 
 
-def begin_with_an_order(ledger: Ledger, asked: tuple[str, ...], before: Action) -> None:
+def begin_with_an_order(workspace: Workspace, asked: tuple[str, ...], before: Action) -> None:
     """Begin a joint plan of R-1 and of an authority's order R-4, and be killed before a step."""
     file_request(
-        ledger, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
+        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
         selectors=[Selector("key", "shard-2-1")], received=dt.date(2026, 11, 2), identity_verified=True,
         request_id="R-4", facts={"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"},
     )  # fmt: skip
-    decide_request(ledger, "R-4", load_packs())
-    plan = plan_requests(ledger, asked)
+    decide_request(workspace, "R-4", load_packs())
+    plan = plan_requests(workspace, asked)
     for name in ("ann", "bob"):
-        approve_plan(ledger, "R-1", plan.digest, approver=name)
-    stopped(ledger, before, "R-1")
+        approve_plan(workspace, "R-1", plan.digest, approver=name)
+    stopped(workspace, before, "R-1")
 
 
 # Near-duplicates
 
 
 def test_a_near_duplicate_is_judged_for_its_own_request(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    train(ledger, lookalikes.populate(ledger, tmp_path / "sources"))
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)], request_id="R-1")
-    filed_and_decided(ledger, [Selector("key", "shard-4-1")], request_id="R-2")
+    workspace = Workspace.init(tmp_path / "workspace")
+    train(workspace, lookalikes.populate(workspace, tmp_path / "sources"))
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
+    filed_and_decided(workspace, [Selector("key", "shard-4-1")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="near-duplicates of request R-1"):
-        plan_requests(ledger, ["R-2", "R-1"])
-    case = case_of(ledger, "R-1")
-    found = near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards]).unjudged
-    filed_and_decided(ledger, [Selector("item", found[0].digest)], request_id="R-3")
-    joint = plan_requests(ledger, ["R-2", "R-1", "R-3"])  # the copy goes too, so nobody has to look at it
+        plan_requests(workspace, ["R-2", "R-1"])
+    case = case_of(workspace, "R-1")
+    found = near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards]).unjudged
+    filed_and_decided(workspace, [Selector("item", found[0].digest)], request_id="R-3")
+    joint = plan_requests(workspace, ["R-2", "R-1", "R-3"])  # the copy goes too, so nobody has to look at it
     assert [share.items for share in joint.together] == [1, 3, 1]
-    judge_distinct(ledger, case, [(item.digest, item.near) for item in found], by="ann", because="another place")
-    plan = approved(ledger, ["R-2", "R-1"], by="R-2")
-    stopped(ledger, Action.PURGE, "R-2")
-    listed = ForgetList(ledger, plan.digest)
+    judge_distinct(workspace, case, [(item.digest, item.near) for item in found], by="ann", because="another place")
+    plan = approved(workspace, ["R-2", "R-1"], by="R-2")
+    stopped(workspace, Action.PURGE, "R-2")
+    listed = ForgetList(workspace, plan.digest)
     assert {len(listed.own(name)) for name in plan.requests} == {1, 3}
-    carry(ledger, "R-2")
-    assert {states(ledger)[name] for name in ("R-1", "R-2")} == {"done"}
+    carry(workspace, "R-2")
+    assert {states(workspace)[name] for name in ("R-1", "R-2")} == {"done"}
 
 
 # What is owed together

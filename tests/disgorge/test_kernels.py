@@ -15,7 +15,7 @@ from disgorge.training.recipe import Job
 from disgorge.training.runners.local import TRIES, Workers, _spawners
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.tier import amount, tally
 from tests.toys import populate, toy_of, train
 
@@ -23,44 +23,45 @@ AVX2 = pytest.mark.skipif(not has_avx2(), reason="this processor has no AVX2, so
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
-def component_of(ledger: Ledger, name: str) -> Component:
+def component_of(workspace: Workspace, name: str) -> Component:
     """A component by its name."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return catalog.component(name)
 
 
 @pytest.fixture(scope="module")
-def tangents(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+def tangents(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a trained tangent composition."""
     folder = tmp_path_factory.mktemp("kernels")
-    ledger, toy = Ledger.init(folder / "workspace"), toy_of("tangent_composition", 5)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    return ledger
+    workspace, toy = Workspace.init(folder / "workspace"), toy_of("tangent_composition", 5)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    return workspace
 
 
-def again(ledger: Ledger, count: int, *, loads: int = 1) -> list[str]:
+def again(workspace: Workspace, count: int, *, loads: int = 1) -> list[str]:
     """Make one part again so often, each in a worker of its own, and return the digests that differ.
 
     The libraries are loaded anew for every job, or for each ``loads`` of them.
     """
-    part = component_of(ledger, "toy-tangent/tangent/shard-1")
+    part = component_of(workspace, "toy-tangent/tangent/shard-1")
     other = []
     for number in range(count):
         for spawner in list(_spawners.values()) if number % loads == 0 else ():
             spawner.close()
-        with Workers(ledger, count=1, apart=True) as workers:
+        with Workers(workspace, count=1, apart=True) as workers:
             (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
         if done.digest != part.digest:
             other.append(done.digest)
     return other
 
 
-def again_elsewhere(ledger: Ledger, count: int, *before: str, loads: int = 1, **variables: str) -> str:
+def again_elsewhere(workspace: Workspace, count: int, *before: str, loads: int = 1, **variables: str) -> str:
     """Do the same in a program started by ``before`` under a shell that says these variables."""
     code = (
-        "from pathlib import Path; from lineage.workspace import Ledger; from tests.disgorge.test_kernels import again;"
-        f"print(again(Ledger.open(Path({str(ledger.workspace)!r})), {count}, loads={loads}))"
+        "from pathlib import Path; from lineage.workspace import Workspace;"
+        "from tests.disgorge.test_kernels import again;"
+        f"print(again(Workspace.open(Path({str(workspace.root)!r})), {count}, loads={loads}))"
     )
     ran = subprocess.run(
         [*before, sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables
@@ -69,7 +70,7 @@ def again_elsewhere(ledger: Ledger, count: int, *before: str, loads: int = 1, **
 
 
 @AVX2
-def test_what_is_trained_says_which_kernels_it_took(tangents: Ledger) -> None:
+def test_what_is_trained_says_which_kernels_it_took(tangents: Workspace) -> None:
     environment = component_of(tangents, "toy-tangent/tangent/shard-1").environment
     assert environment["kernels"] == {"aten": "AVX2", "mkl": "AVX2", "onednn": "AVX2"}
     assert environment["variables"].items() >= PORTABLE.items()
@@ -81,8 +82,8 @@ def test_every_method_names_the_libraries_that_it_loads() -> None:
     for name in ("averages", "compartmental_diffusion", "tangent_composition", "shard_graph")[: amount(2, 4)]:
         code = (
             "import sys, tempfile; from pathlib import Path;"
-            "from lineage.workspace import Ledger; from tests.toys import populate, toy_of, train;"
-            f"folder = Path(tempfile.mkdtemp()); toy = toy_of({name!r}, 1); ledger = Ledger.init(folder / 'w');"
+            "from lineage.workspace import Workspace; from tests.toys import populate, toy_of, train;"
+            f"folder = Path(tempfile.mkdtemp()); toy = toy_of({name!r}, 1); ledger = Workspace.init(folder / 'w');"
             "populate(ledger, toy, folder / 's'); train(ledger, toy);"
             "print({'torch', 'diffusers', 'transformers', 'scipy', 'numpy'} & set(sys.modules) - {'scipy'})"
         )
@@ -94,7 +95,7 @@ def test_every_method_names_the_libraries_that_it_loads() -> None:
 
 @AVX2
 @pytest.mark.parametrize("capability", ["default", "avx512"])
-def test_no_shell_changes_what_comes_out(tangents: Ledger, capability: str) -> None:
+def test_no_shell_changes_what_comes_out(tangents: Workspace, capability: str) -> None:
     assert again_elsewhere(tangents, 1, ATEN_CPU_CAPABILITY=capability, MKL_CBWR="COMPATIBLE") == "[]"
 
 
@@ -115,7 +116,7 @@ def test_kernels_that_were_not_asked_for_are_named() -> None:
 @AVX2
 @pytest.mark.parametrize(("wrong", "ends"), [(1, "well"), (TRIES, "badly")])
 def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
-    tangents: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int, ends: str
+    tangents: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int, ends: str
 ) -> None:
     """The libraries of the first processes say that they took others, as they do where /proc cannot be read."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -144,7 +145,7 @@ def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
 
 @AVX2
 @pytest.mark.timeout(1800)
-def test_re_executions_on_a_busy_machine_never_differ(tangents: Ledger) -> None:
+def test_re_executions_on_a_busy_machine_never_differ(tangents: Workspace) -> None:
     """Each in a worker of its own, beside programs that burn the processors, and without the kernel's caches.
 
     In the second tier every worker loads its libraries anew, in the first every fifth.
@@ -177,7 +178,7 @@ HIDING = "mount -t tmpfs none /sys && mount --bind /dev/null /proc/cpuinfo && ex
 
 @AVX2
 @pytest.mark.timeout(1800)
-def test_re_executions_without_proc_and_sys_never_differ(tangents: Ledger) -> None:
+def test_re_executions_without_proc_and_sys_never_differ(tangents: Workspace) -> None:
     hidden = ["unshare", "-m", "sh", "-c", HIDING + '"$0" "$@"']
     if subprocess.run([*hidden, "true"], capture_output=True).returncode:
         pytest.skip("this system lets nobody hide /proc and /sys (unshare -m needs root)")
@@ -195,7 +196,7 @@ def test_what_is_installed_and_not_used_stands_in_no_environment() -> None:
     assert differences({"libraries": {"diffusers": "0"}, "machine": "m"}, {"libraries": {}, "machine": "m"}) == ()
 
 
-def test_a_part_is_reused_in_its_own_environment_only(tangents: Ledger) -> None:
+def test_a_part_is_reused_in_its_own_environment_only(tangents: Workspace) -> None:
     part = component_of(tangents, "toy-tangent/tangent/shard-1")
     libraries = methods()["tangent_composition"].libraries
     assert can_be_reused(part, libraries)

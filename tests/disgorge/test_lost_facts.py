@@ -12,7 +12,7 @@ from disgorge.request.case import case_of, plan_of
 from disgorge.request.lost_facts import accept_loss
 from disgorge.request.plan_request import approve_plan
 from lineage.errors import LedgerBroken
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import (
     carry,
     filed_and_decided,
@@ -33,11 +33,11 @@ RELEASE = "toy-averages"
 def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose removal of a person, from two shards, was killed after the items were withdrawn."""
     folder = tmp_path_factory.mktemp("withdrawn")
-    ledger, toy = Ledger.init(folder), toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, "shard-2", 1), person(ledger, "shard-3", 1)])
-    stopped(ledger, Action.RETRAIN)
+    workspace, toy = Workspace.init(folder), toy_of("averages", 3)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, "shard-2", 1), person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.RETRAIN)
     return folder
 
 
@@ -45,23 +45,23 @@ def withdrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(withdrawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, carried out to the end."""
     folder = Path(shutil.copytree(withdrawn, tmp_path_factory.mktemp("finished") / "workspace"))
-    assert carry(Ledger.open(folder)).verdict == "certified"
+    assert carry(Workspace.open(folder)).verdict == "certified"
     return folder
 
 
-def lose(workspace: Path, count: int) -> Ledger:
+def lose(workspace_folder: Path, count: int) -> Workspace:
     """Lose the last facts of a ledger, and return it as whoever comes next opens it."""
-    file = workspace / ".disgorge" / "ledger.jsonl"
+    file = workspace_folder / ".disgorge" / "ledger.jsonl"
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-count]))
-    ledger = Ledger.open(workspace)
+    workspace = Workspace.open(workspace_folder)
     with pytest.raises(LedgerBroken, match="was cut"):
-        ledger.verify()
-    return ledger
+        workspace.ledger.verify()
+    return workspace
 
 
-def approve_again(ledger: Ledger) -> None:
+def approve_again(workspace: Workspace) -> None:
     """Approve the plan once more, having looked."""
-    approve_plan(ledger, "R-1", plan_of(ledger, case_of(ledger, "R-1")).digest, approver="ann")
+    approve_plan(workspace, "R-1", plan_of(workspace, case_of(workspace, "R-1")).digest, approver="ann")
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
@@ -69,51 +69,51 @@ def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
     withdrawn: Path, finished: Path, tmp_path: Path, count: int
 ) -> None:
     """The step recorded two shards, their withdrawals and itself; as many of these are lost."""
-    ledger = lose(Path(shutil.copytree(withdrawn, tmp_path / "workspace")), count)
-    accepted = accept_loss(ledger)
+    workspace = lose(Path(shutil.copytree(withdrawn, tmp_path / "workspace")), count)
+    accepted = accept_loss(workspace)
     assert accepted.loss.last - accepted.loss.first + 1 == (5 if count < 4 else count)
     assert accepted.open == {"R-1": "executing"}
     with pytest.raises(NotApproved, match="0 of 1 approvals since facts were lost, holds perhaps among them"):
-        carry(ledger)
-    approve_again(ledger)
-    done = carry(ledger)
+        carry(workspace)
+    approve_again(workspace)
+    done = carry(workspace)
     assert done.verdict == "certified"
-    assert served(ledger, RELEASE) == served(Ledger.open(finished), RELEASE)
-    assert [(each.id, each.level.value) for each in audit(ledger)] == [("DSG016", "warning")]
+    assert served(workspace, RELEASE) == served(Workspace.open(finished), RELEASE)
+    assert [(each.id, each.level.value) for each in audit(workspace)] == [("DSG016", "warning")]
     assert [words for words in residuals(done) if "The ledger is not complete" in words]
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_request_whose_end_is_lost_is_closed_again(finished: Path, tmp_path: Path, count: int) -> None:
     """The report step recorded itself, the report and the end of the request; as many of these are lost."""
-    ledger = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
-    assert accept_loss(ledger).open == {"R-1": "executing"}
-    approve_again(ledger)
-    assert carry(ledger).verdict == "certified"
-    assert case_of(ledger, "R-1").closed == "done"
-    assert {each.id for each in audit(ledger)} == {"DSG016"}
+    workspace = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
+    assert accept_loss(workspace).open == {"R-1": "executing"}
+    approve_again(workspace)
+    assert carry(workspace).verdict == "certified"
+    assert case_of(workspace, "R-1").closed == "done"
+    assert {each.id for each in audit(workspace)} == {"DSG016"}
 
 
 def test_a_report_from_before_the_loss_is_explained_by_it(finished: Path, tmp_path: Path) -> None:
     """It names facts that the ledger does not have, and the ledger says why; without that it was rewritten."""
-    workspace = Path(shutil.copytree(finished, tmp_path / "workspace"))
-    ledger = lose(workspace, 4)
-    accept_loss(ledger)
-    told = {(each.id, each.where) for each in audit(ledger) if each.id in ("DSG013", "DSG015", "DSG016")}
+    workspace_folder = Path(shutil.copytree(finished, tmp_path / "workspace"))
+    workspace = lose(workspace_folder, 4)
+    accept_loss(workspace)
+    told = {(each.id, each.where) for each in audit(workspace) if each.id in ("DSG013", "DSG015", "DSG016")}
     assert told == {("DSG016", "ledger"), ("DSG016", "reports/R-1")}
 
 
 def test_a_withdrawal_that_another_request_overlaps_is_withdrawn_again_too(tmp_path: Path) -> None:
     """What is lost is the step behind the fact that says how the two requests overlap."""
-    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    filed_and_decided(ledger, [person(ledger, "shard-2", 0)], request_id="R-2")
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    stopped(ledger, Action.RECOMPOSE)
-    kinds = [fact.kind for fact in ledger.facts()]
+    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of("averages", 3)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    stopped(workspace, Action.RECOMPOSE)
+    kinds = [fact.kind for fact in workspace.ledger.facts()]
     assert "overlap" in kinds
-    ledger = lose(ledger.workspace, len(kinds) - 1 - kinds.index("overlap"))
-    accept_loss(ledger)
-    approve_again(ledger)
-    assert carry(ledger).verdict == "certified"
+    workspace = lose(workspace.root, len(kinds) - 1 - kinds.index("overlap"))
+    accept_loss(workspace)
+    approve_again(workspace)
+    assert carry(workspace).verdict == "certified"

@@ -16,7 +16,7 @@ from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member
 from lineage.storage.objects import save_tensors, sha256_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 OLD, NEW = b"the old weights", b"the weights that stay"
 
@@ -39,18 +39,18 @@ class Logged:
     def __init__(self, folder: Path, database: Path) -> None:
         import mlflow
 
-        self.workspace = Ledger.init(folder / "workspace").workspace
-        shutil.copy(database, self.workspace / "mlflow.db")
-        self.store = Store(self.workspace)
+        self.root = Workspace.init(folder / "workspace").root
+        shutil.copy(database, self.root / "mlflow.db")
+        self.store = Store(self.root)
         files = {"old": folder / "old.safetensors", "new": folder / "new.safetensors"}
         for name, data in (("old", OLD), ("new", NEW)):
             files[name].write_bytes(data)
         self.wanted = Wanted(
             frozenset({sha256_of(files["old"])}), frozenset(), frozenset({self.composition("1").digest})
         )
-        mlflow.set_tracking_uri(f"sqlite:///{self.workspace / 'mlflow.db'}")  # as a user's own script does
+        mlflow.set_tracking_uri(f"sqlite:///{self.root / 'mlflow.db'}")  # as a user's own script does
         with self.store.client() as client:
-            where = (self.workspace / "models of ada").as_uri()
+            where = (self.root / "models of ada").as_uri()
             experiment = client.create_experiment("ada", artifact_location=where)
             self.run = client.create_run(experiment).info.run_id
             client.log_metric(self.run, "accuracy", 0.75)
@@ -74,12 +74,12 @@ class Logged:
 
     def rows(self, query: str) -> list[Any]:
         """Ask the database itself."""
-        with sqlite3.connect(self.workspace / "mlflow.db") as database:
+        with sqlite3.connect(self.root / "mlflow.db") as database:
             return database.execute(query).fetchall()
 
     def bytes(self) -> list[bytes]:
         """Return the contents of every safetensors file below the workspace, sorted."""
-        return sorted(path.read_bytes() for path in self.workspace.rglob("*.safetensors"))
+        return sorted(path.read_bytes() for path in self.root.rglob("*.safetensors"))
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def logged(tmp_path: Path, database: Path) -> Logged:
 
 def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -> None:
     """Files, logged model and versions go; the run keeps its metrics, and whatever holds the new weights stays."""
-    found = search(logged.workspace, logged.wanted)
+    found = search(logged.root, logged.wanted)
     assert len(found.found) == 6, found.found  # two files, a logged model, two versions of ada, one of digits
-    done = forget(logged.workspace, logged.wanted)
+    done = forget(logged.root, logged.wanted)
     assert done.left == []
     assert logged.bytes() == [NEW, NEW]
     assert logged.rows("select model_id from logged_models") == [(logged.models["new"],)]
@@ -101,9 +101,9 @@ def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -
     living = logged.rows("select name, version from model_versions where current_stage != 'Deleted_Internal'")
     assert sorted(living) == [("ada", 3), ("ada", 4), ("digits", 2)]
     assert Registry(logged.store).served("digits") == {"live": logged.composition("2").digest}
-    again = search(logged.workspace, logged.wanted)
+    again = search(logged.root, logged.wanted)
     assert (again.found, again.blind) == ([], [])
-    assert forget(logged.workspace, logged.wanted).deleted == []
+    assert forget(logged.root, logged.wanted).deleted == []
 
 
 def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Logged, tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
             client.log_artifact(logged.run, str(tmp_path / f"{name}.safetensors"), name)
     (tmp_path / "removed").write_bytes(save_tensors({"w": gone}))
     wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
-    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.workspace, wanted).found
-    forget(logged.workspace, wanted)
-    left = {path.name for path in logged.workspace.rglob("*.safetensors")}
+    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.root, wanted).found
+    forget(logged.root, wanted)
+    left = {path.name for path in logged.root.rglob("*.safetensors")}
     assert "kept.safetensors" in left
     assert "again.safetensors" not in left
 
@@ -127,14 +127,14 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
 def test_a_version_that_points_at_a_path_of_its_own_is_followed(logged: Logged, source: str) -> None:
     """What is served need not lie where an experiment keeps its artifacts."""
     for name, data in (("model", OLD), ("other", NEW)):
-        path = logged.workspace / "exported" / f"{name}.safetensors"
+        path = logged.root / "exported" / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
     with logged.store.client() as client:
         client.create_registered_model("prod")
-        client.create_model_version("prod", (logged.workspace / source).as_uri())
-    assert len(search(logged.workspace, logged.wanted).found) == 8
-    assert forget(logged.workspace, logged.wanted).left == []
+        client.create_model_version("prod", (logged.root / source).as_uri())
+    assert len(search(logged.root, logged.wanted).found) == 8
+    assert forget(logged.root, logged.wanted).left == []
     assert logged.bytes() == [NEW, NEW, NEW]
     assert logged.rows("select current_stage from model_versions where name = 'prod'") == [("Deleted_Internal",)]
 
@@ -149,21 +149,21 @@ def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp
         experiment = client.create_experiment("bob", artifact_location=(tmp_path / "bob").as_uri())
         model = client.create_logged_model(experiment, name="theirs").model_id
         client.log_model_artifact(model, str(tmp_path / "theirs.safetensors"))
-    done = forget(logged.workspace, wanted)
+    done = forget(logged.root, wanted)
     assert list((tmp_path / "bob").rglob("theirs.safetensors"))
     assert (model,) in logged.rows("select model_id from logged_models")
     assert [words for words in done.left if "theirs.safetensors holds removed weights beside others" in words]
-    assert len(search(logged.workspace, wanted).found) == 1
+    assert len(search(logged.root, wanted).found) == 1
 
 
 def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "old.safetensors").write_bytes(OLD)
-    folder = logged.workspace / "models of ada"
+    folder = logged.root / "models of ada"
     (folder / "link.safetensors").symlink_to(tmp_path / "data" / "old.safetensors")
     (folder / "linked").symlink_to(tmp_path / "data")
-    assert len([words for words in search(logged.workspace, logged.wanted).blind if "link to" in words]) == 2
-    forget(logged.workspace, logged.wanted)
+    assert len([words for words in search(logged.root, logged.wanted).blind if "link to" in words]) == 2
+    forget(logged.root, logged.wanted)
     assert (tmp_path / "data" / "old.safetensors").read_bytes() == OLD
 
 
@@ -177,9 +177,9 @@ def test_withdrawing_a_release_leaves_a_run_that_somebody_else_registered_there(
 
 
 def test_a_version_whose_files_are_not_mounted_passes_nothing(logged: Logged) -> None:
-    folder = logged.workspace / "models of ada"
+    folder = logged.root / "models of ada"
     folder.rename(folder.with_name("unplugged"))
-    blind = search(logged.workspace, logged.wanted).blind
+    blind = search(logged.root, logged.wanted).blind
     assert [words for words in blind if "ada/2 points at" in words and "which is not there; mount it" in words]
 
 
@@ -187,14 +187,14 @@ def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
     """What is in MLflow's bin is not gone, and is found there."""
     with logged.store.client() as client:
         client.delete_run(logged.run)
-    forget(logged.workspace, logged.wanted)
+    forget(logged.root, logged.wanted)
     assert logged.bytes() == [NEW, NEW]
 
 
 def test_a_copied_workspace_deletes_nothing_in_the_original(logged: Logged, tmp_path: Path) -> None:
     """Its store names the original's folders, which belong to another workspace."""
     copy = tmp_path / "copy"
-    shutil.copytree(logged.workspace, copy)
+    shutil.copytree(logged.root, copy)
     before = logged.bytes()
     done = forget(copy, logged.wanted)
     assert logged.bytes() == before
@@ -206,8 +206,8 @@ def test_a_linked_folder_is_not_cleared(logged: Logged, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "old.safetensors").write_bytes(OLD)
-    (logged.workspace / "mlruns").symlink_to(outside)
-    done = forget(logged.workspace, logged.wanted)
+    (logged.root / "mlruns").symlink_to(outside)
+    done = forget(logged.root, logged.wanted)
     assert (outside / "old.safetensors").read_bytes() == OLD
     assert any("outside this workspace" in words for words in done.left)
 
@@ -216,8 +216,8 @@ def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
     """What cannot be searched is a residual, without the password in its address."""
     with logged.store.client() as client:
         client.create_experiment("far", artifact_location="s3://me:secret@bucket/models")
-    assert search(logged.workspace, logged.wanted).blind, "as a remote of DVC out of reach"
-    left = forget(logged.workspace, logged.wanted).left
+    assert search(logged.root, logged.wanted).blind, "as a remote of DVC out of reach"
+    left = forget(logged.root, logged.wanted).left
     assert left == ["MLflow artifacts at s3://bucket are out of reach and were not searched"]
 
 

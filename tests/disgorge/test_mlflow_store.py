@@ -10,7 +10,7 @@ from disgorge.locations.mlflow_search import Wanted, search, unexplained_in
 from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
 from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 MADE = Composition("toy", {}, (Member("head", "1" * 64),))
 
@@ -41,33 +41,33 @@ def theirs(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_database_of_somebody_in_the_folder_is_read_and_not_written(
     tmp_path: Path, empty: Path, theirs: Path
 ) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    beside = Path(shutil.copy(theirs, ledger.workspace / "mlflow.db"))
+    workspace = Workspace.init(tmp_path / "workspace")
+    beside = Path(shutil.copy(theirs, workspace.root / "mlflow.db"))
     before = beside.read_bytes()
-    own = own_database(ledger.workspace)
-    assert (own, database_beside(ledger.workspace)) == (ledger.home / "mlflow.db", beside)
+    own = own_database(workspace.root)
+    assert (own, database_beside(workspace.root)) == (workspace.home / "mlflow.db", beside)
     shutil.copy(empty, own)  # a fresh one takes MLflow seconds
-    Registry(Store(ledger.workspace)).adopt("digits", "live", MADE)
-    assert Registry(Store(ledger.workspace)).served("digits") == {"live": MADE.digest}
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
     assert beside.read_bytes() == before
-    assert list(map(str, unexplained_in(ledger.workspace, [MADE.digest]) or ())) == ["churn/1"]
-    assert list(map(str, search(ledger.workspace, Wanted(recorded=frozenset({MADE.digest}))).registered or ())) == [
+    assert list(map(str, unexplained_in(workspace.root, [MADE.digest]) or ())) == ["churn/1"]
+    assert list(map(str, search(workspace.root, Wanted(recorded=frozenset({MADE.digest}))).registered or ())) == [
         "churn/1"
     ]
-    assert sorted(finding.where for finding in audit(ledger)) == ["churn", "digits"]  # nothing records digits here
+    assert sorted(finding.where for finding in audit(workspace)) == ["churn", "digits"]  # nothing records digits here
     beside.unlink()
-    assert tracking_uri(ledger.workspace) == f"sqlite:///{own}", "it stays where it is"
+    assert tracking_uri(workspace.root) == f"sqlite:///{own}", "it stays where it is"
 
 
 def test_the_workspaces_own_database_may_hold_what_others_log(tmp_path: Path, empty: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    own = ledger.workspace / "mlflow.db"
-    assert own_database(ledger.workspace) == own
+    workspace = Workspace.init(tmp_path / "workspace")
+    own = workspace.root / "mlflow.db"
+    assert own_database(workspace.root) == own
     shutil.copy(empty, own)
-    Registry(Store(ledger.workspace)).adopt("digits", "live", MADE)
-    with Store(ledger.workspace).client() as client:
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    with Store(workspace.root).client() as client:
         client.create_experiment("churn", artifact_location=(tmp_path / "churn").as_uri())
-    assert (own_database(ledger.workspace), database_beside(ledger.workspace)) == (own, None)
+    assert (own_database(workspace.root), database_beside(workspace.root)) == (own, None)
 
 
 @pytest.mark.parametrize("named", ["", "sqlite"])
@@ -75,16 +75,16 @@ def test_nothing_is_written_where_one_happens_to_be(
     tmp_path: Path, empty: Path, theirs: Path, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The current folder holds what MLflow uses by default; a database that is named keeps no artifacts."""
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     here = tmp_path / "here"
     (here / "mlruns").mkdir(parents=True)
     shutil.copy(theirs, here / "mlflow.db")
     before = (here / "mlflow.db").read_bytes()
-    store = Path(shutil.copy(empty, (tmp_path if named else ledger.workspace) / "mlflow.db"))
+    store = Path(shutil.copy(empty, (tmp_path if named else workspace.root) / "mlflow.db"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}" if named else "")
     monkeypatch.chdir(here)
-    Registry(Store(ledger.workspace)).adopt("digits", "live", MADE)
-    assert Registry(Store(ledger.workspace)).served("digits") == {"live": MADE.digest}
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
     assert sorted(path.name for path in here.rglob("*")) == ["mlflow.db", "mlruns"]
     assert (here / "mlflow.db").read_bytes() == before
-    assert [path.name for path in (ledger.workspace / "mlartifacts").rglob("composition.json")]
+    assert [path.name for path in (workspace.root / "mlartifacts").rglob("composition.json")]

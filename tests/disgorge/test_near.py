@@ -23,7 +23,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import DigestMismatch
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from tests import lookalikes
 from tests.lookalikes import ORIGINAL, ROW, SHARD, add_copies, digest_at, noisy
@@ -37,203 +37,212 @@ RELEASE = "toy-averages"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a near-duplicate of an item that is asked for; every test works on a copy."""
     folder = tmp_path_factory.mktemp("near")
-    ledger = Ledger.init(folder / "workspace")
-    train(ledger, lookalikes.populate(ledger, folder / "sources"))
-    return ledger.workspace
+    workspace = Workspace.init(folder / "workspace")
+    train(workspace, lookalikes.populate(workspace, folder / "sources"))
+    return workspace.root
 
 
 @pytest.fixture
-def ledger(trained: Path, tmp_path: Path) -> Ledger:
+def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of it."""
-    return Ledger.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
+    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
 
 
-def near(ledger: Ledger, request_id: str = "R-1") -> Near:
+def near(workspace: Workspace, request_id: str = "R-1") -> Near:
     """What a request's near-duplicates are now."""
-    case = case_of(ledger, request_id)
-    return near_now(ledger, case, [change.before for change in impact_of(ledger, case.request).shards])
+    case = case_of(workspace, request_id)
+    return near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards])
 
 
-def judge(ledger: Ledger, *, same: bool, request_id: str = "R-1") -> None:
+def judge(workspace: Workspace, *, same: bool, request_id: str = "R-1") -> None:
     """Say of everything that nobody has judged that it is the same, or that it is not."""
-    case, found = case_of(ledger, request_id), near(ledger, request_id).unjudged
+    case, found = case_of(workspace, request_id), near(workspace, request_id).unjudged
     assert found
     if same:
-        judge_same(ledger, case, [item.digest for item in found], by="ann", because="compared side by side")
+        judge_same(workspace, case, [item.digest for item in found], by="ann", because="compared side by side")
     else:
         pairs = [(item.digest, item.near) for item in found]
-        judge_distinct(ledger, case, pairs, by="ann", because="another place, another day")
+        judge_distinct(workspace, case, pairs, by="ann", because="another place, another day")
 
 
-def plan_and_approve(ledger: Ledger, request_id: str = "R-1") -> None:
+def plan_and_approve(workspace: Workspace, request_id: str = "R-1") -> None:
     """Plan a decided request and approve it."""
-    plan = plan_request(ledger, request_id)
-    approve_plan(ledger, request_id, plan.digest, approver="ann")
+    plan = plan_request(workspace, request_id)
+    approve_plan(workspace, request_id, plan.digest, approver="ann")
 
 
-def approved_with_the_copy_staying(ledger: Ledger) -> None:
+def approved_with_the_copy_staying(workspace: Workspace) -> None:
     """Ask for the person's items, say that the near-duplicate is another item, plan and approve."""
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    judge(ledger, same=False)
-    plan_and_approve(ledger)
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    judge(workspace, same=False)
+    plan_and_approve(workspace)
 
 
-def carry_with_copy_added(ledger: Ledger, folder: Path, before: Action) -> None:
+def carry_with_copy_added(workspace: Workspace, folder: Path, before: Action) -> None:
     """Carry R-1 out, and add another copy of the item just before the first step of an action."""
     picture = lookalikes.toy().items[ORIGINAL[0]].arrays["picture"][ORIGINAL[1]]
 
     def on_step(step: Step) -> None:
         if step.action is before:
-            add_copies(ledger, folder, "shard-9", [noisy(picture, seed=9)])
+            add_copies(workspace, folder, "shard-9", [noisy(picture, seed=9)])
 
     execute(
-        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0, registrar=Unregistered(),
-        observer=Untracked(), on_step=on_step,
-    )  # fmt: skip
+        workspace,
+        "R-1",
+        runner=Here(workspace),
+        independent=lambda: Here(workspace),
+        references=0,
+        registrar=Unregistered(),
+        observer=Untracked(),
+        on_step=on_step,
+    )
 
 
-def test_the_near_duplicate_and_nothing_else_is_found(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    (item,) = near(ledger).unjudged
+def test_the_near_duplicate_and_nothing_else_is_found(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    (item,) = near(workspace).unjudged
     assert (item.shard, item.digest, item.near) == (
         SHARD,
-        digest_at(ledger, SHARD, ROW),
-        (digest_at(ledger, *ORIGINAL),),
+        digest_at(workspace, SHARD, ROW),
+        (digest_at(workspace, *ORIGINAL),),
     )
     assert 0 < item.bits <= 21
-    assert (near(ledger).sought, near(ledger).unseen) == (3, ())
+    assert (near(workspace).sought, near(workspace).unseen) == (3, ())
 
 
-def test_nothing_is_planned_while_it_is_not_judged(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    head = ledger.head
+def test_nothing_is_planned_while_it_is_not_judged(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    head = workspace.ledger.head
     with pytest.raises(DisgorgeError, match=r"1 item of shard-2 look.* `disgorge request near R-1`"):
-        plan_request(ledger, "R-1")
-    assert ledger.head == head
+        plan_request(workspace, "R-1")
+    assert workspace.ledger.head == head
 
 
-def test_the_same_is_removed_too(ledger: Ledger) -> None:
+def test_the_same_is_removed_too(workspace: Workspace) -> None:
     """It is decided and planned again, with the other shard's component among what is trained again."""
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    copy, old = digest_at(ledger, SHARD, ROW), bytes_by_name(ledger, RELEASE)
-    judge(ledger, same=True)
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    copy, old = digest_at(workspace, SHARD, ROW), bytes_by_name(workspace, RELEASE)
+    judge(workspace, same=True)
     with pytest.raises(DisgorgeError, match="decide R-1` again"):
-        plan_request(ledger, "R-1")
-    assert impact_of(ledger, case_of(ledger, "R-1").request).items == 4
-    decide_request(ledger, "R-1", load_packs())
-    plan_and_approve(ledger)
-    done = carry(ledger)
+        plan_request(workspace, "R-1")
+    assert impact_of(workspace, case_of(workspace, "R-1").request).items == 4
+    decide_request(workspace, "R-1", load_packs())
+    plan_and_approve(workspace)
+    done = carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
-    assert {name: live_shards(ledger)[name].count for name in ("shard-2", "shard-3")} == {"shard-2": 11, "shard-3": 9}
-    assert ledger.is_withdrawn(copy)
-    changed = {name for name, digest in bytes_by_name(ledger, RELEASE).items() if digest != old[name]}
+    assert {name: live_shards(workspace)[name].count for name in ("shard-2", "shard-3")} == {
+        "shard-2": 11,
+        "shard-3": 9,
+    }
+    assert workspace.is_withdrawn(copy)
+    changed = {name for name, digest in bytes_by_name(workspace, RELEASE).items() if digest != old[name]}
     assert {f"{RELEASE}/mean/shard-2", f"{RELEASE}/mean/shard-3"} <= changed
-    assert not list((ledger.home / "private" / "near").iterdir())
+    assert not list((workspace.home / "private" / "near").iterdir())
 
 
-def test_other_items_stay_and_the_report_says_so(ledger: Ledger) -> None:
-    approved_with_the_copy_staying(ledger)
-    done = carry(ledger)
+def test_other_items_stay_and_the_report_says_so(workspace: Workspace) -> None:
+    approved_with_the_copy_staying(workspace)
+    done = carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
-    assert live_shards(ledger)[SHARD].count == 12
+    assert live_shards(workspace)[SHARD].count == 12
     assert "1 item that looks like a removed one stays" in (done.bundle / "report.html").read_text()
     (check,) = [c for c in json.loads((done.bundle / "evidence.json").read_text())["checks"] if c["name"] == "residue"]
     assert check["detail"]["near-duplicates"]["judged to be other items"] == 1
     assert [(control["value"], control["held"]) for control in check["controls"]][1] == (3, True)
 
 
-def test_a_judgement_covers_what_was_looked_at_and_nothing_later(ledger: Ledger, tmp_path: Path) -> None:
-    approved_with_the_copy_staying(ledger)
+def test_a_judgement_covers_what_was_looked_at_and_nothing_later(workspace: Workspace, tmp_path: Path) -> None:
+    approved_with_the_copy_staying(workspace)
     with pytest.raises(DisgorgeError, match="1 item of shard-9 look"):
-        carry_with_copy_added(ledger, tmp_path / "more", Action.WITHDRAW_ITEMS)
-    assert not case_of(ledger, "R-1").withdrawn
-    assert [item.shard for item in near(ledger).unjudged] == ["shard-9"]
+        carry_with_copy_added(workspace, tmp_path / "more", Action.WITHDRAW_ITEMS)
+    assert not case_of(workspace, "R-1").withdrawn
+    assert [item.shard for item in near(workspace).unjudged] == ["shard-9"]
 
 
-def test_a_judgement_is_of_one_request(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    judge(ledger, same=False)
-    filed_and_decided(ledger, [person(ledger, *WHO)], request_id="R-2")
-    assert not near(ledger).unjudged
-    assert len(near(ledger, "R-2").unjudged) == 1
+def test_a_judgement_is_of_one_request(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    judge(workspace, same=False)
+    filed_and_decided(workspace, [person(workspace, *WHO)], request_id="R-2")
+    assert not near(workspace).unjudged
+    assert len(near(workspace, "R-2").unjudged) == 1
 
 
-def test_a_copy_that_comes_after_the_items_went_has_a_way_out(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_copy_that_comes_after_the_items_went_has_a_way_out(workspace: Workspace, tmp_path: Path) -> None:
     """No certificate; nothing can be added any more, but another request for the copy, and then this one goes on."""
-    approved_with_the_copy_staying(ledger)
+    approved_with_the_copy_staying(workspace)
     with pytest.raises(CertificateRefused, match=r"residue is fail.*`disgorge request near R-1` shows them"):
-        carry_with_copy_added(ledger, tmp_path / "more", Action.PURGE)
-    case = case_of(ledger, "R-1")
-    (item,) = near(ledger).unjudged
+        carry_with_copy_added(workspace, tmp_path / "more", Action.PURGE)
+    case = case_of(workspace, "R-1")
+    (item,) = near(workspace).unjudged
     with pytest.raises(DisgorgeError, match="file a request for these"):
-        judge_same(ledger, case, [item.digest], by="ann", because="the same")
-    filed_and_decided(ledger, [Selector("item", item.digest)], request_id="R-2")
-    judge(ledger, same=False, request_id="R-2")
-    plan_and_approve(ledger, "R-2")
-    assert carry(ledger, "R-2").verdict == "certified"
-    assert carry(ledger).verdict == "certified"
+        judge_same(workspace, case, [item.digest], by="ann", because="the same")
+    filed_and_decided(workspace, [Selector("item", item.digest)], request_id="R-2")
+    judge(workspace, same=False, request_id="R-2")
+    plan_and_approve(workspace, "R-2")
+    assert carry(workspace, "R-2").verdict == "certified"
+    assert carry(workspace).verdict == "certified"
 
 
-def test_a_copy_that_comes_after_the_purge_is_seen_before_the_report(ledger: Ledger, tmp_path: Path) -> None:
-    approved_with_the_copy_staying(ledger)
+def test_a_copy_that_comes_after_the_purge_is_seen_before_the_report(workspace: Workspace, tmp_path: Path) -> None:
+    approved_with_the_copy_staying(workspace)
     with pytest.raises(CertificateRefused, match="nobody looked at that"):
-        carry_with_copy_added(ledger, tmp_path / "more", Action.REPORT)
-    judge(ledger, same=False)
-    assert carry(ledger).verdict == "certified"
+        carry_with_copy_added(workspace, tmp_path / "more", Action.REPORT)
+    judge(workspace, same=False)
+    assert carry(workspace).verdict == "certified"
 
 
-def test_what_the_manifest_says_is_not_believed_once_it_was_edited(ledger: Ledger) -> None:
+def test_what_the_manifest_says_is_not_believed_once_it_was_edited(workspace: Workspace) -> None:
     """A copy cannot be hidden by another likeness in the manifest's file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    path = ledger.manifest_path(live_shards(ledger)[SHARD].digest)
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    path = workspace.manifest_path(live_shards(workspace)[SHARD].digest)
     table = pq.read_table(path)
     empty = pa.array([None] * len(table), table["likeness"].type)
     path.chmod(0o644)
     pq.write_table(table.set_column(table.schema.get_field_index("likeness"), "likeness", empty), path)
-    case = case_of(ledger, "R-1")
-    with Catalog.of(ledger) as catalog:
-        selected = catalog.selected(selectors_of(ledger, case.request))
+    case = case_of(workspace, "R-1")
+    with Catalog.of(workspace) as catalog:
+        selected = catalog.selected(selectors_of(workspace, case.request))
     (shard,) = selected
-    likenesses = {item.digest: item.likeness for item in shard_rows(ledger, shard) if item.likeness}
+    likenesses = {item.digest: item.likeness for item in shard_rows(workspace, shard) if item.likeness}
     with pytest.raises(DigestMismatch, match="changed"):
-        look(ledger, case, likenesses)
+        look(workspace, case, likenesses)
 
 
-def test_what_was_added_must_be_known(ledger: Ledger) -> None:
+def test_what_was_added_must_be_known(workspace: Workspace) -> None:
     """The ledger says that something was added; without the private file nothing less is removed in silence."""
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    judge(ledger, same=True)
-    case = case_of(ledger, "R-1")
-    assert included_items(ledger, case) == (digest_at(ledger, SHARD, ROW),)
-    (file,) = (ledger.home / "private" / "near").iterdir()
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    judge(workspace, same=True)
+    case = case_of(workspace, "R-1")
+    assert included_items(workspace, case) == (digest_at(workspace, SHARD, ROW),)
+    (file,) = (workspace.home / "private" / "near").iterdir()
     file.unlink()
     with pytest.raises(DisgorgeError, match="missing from the workspace's private folder"):
-        decide_request(ledger, "R-1", load_packs())
+        decide_request(workspace, "R-1", load_packs())
 
 
-def test_a_denied_request_leaves_nothing_private_of_it(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    judge(ledger, same=True)
-    deny_request(ledger, "R-1", reason="other")
-    assert not list((ledger.home / "private" / "near").iterdir())
+def test_a_denied_request_leaves_nothing_private_of_it(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    judge(workspace, same=True)
+    deny_request(workspace, "R-1", reason="other")
+    assert not list((workspace.home / "private" / "near").iterdir())
 
 
-def test_the_ledger_names_no_item(ledger: Ledger) -> None:
-    filed_and_decided(ledger, [person(ledger, *WHO)])
-    judge(ledger, same=True)
-    text = (ledger.home / "ledger.jsonl").read_text()
-    assert digest_at(ledger, SHARD, ROW) not in text
+def test_the_ledger_names_no_item(workspace: Workspace) -> None:
+    filed_and_decided(workspace, [person(workspace, *WHO)])
+    judge(workspace, same=True)
+    text = (workspace.home / "ledger.jsonl").read_text()
+    assert digest_at(workspace, SHARD, ROW) not in text
     assert '"ann"' not in text
 
 
 def test_without_likenesses_the_report_says_that_nobody_looked(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    train(ledger, lookalikes.populate(ledger, tmp_path / "sources", likeness=None))
-    granted_plan(ledger, [person(ledger, *WHO)])
-    done = carry(ledger)
+    workspace = Workspace.init(tmp_path / "workspace")
+    train(workspace, lookalikes.populate(workspace, tmp_path / "sources", likeness=None))
+    granted_plan(workspace, [person(workspace, *WHO)])
+    done = carry(workspace)
     assert done.verdict == "certified"
     said = (done.bundle / "report.html").read_text()
     assert "were not looked for with 3 of 3 of them: no likeness was recorded" in said

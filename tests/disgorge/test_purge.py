@@ -20,12 +20,12 @@ import pytest
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.evidence.probes.residue import residue
-from disgorge.locations import dvc as forget_dvc
 from disgorge.locations.delete import purge, purge_plan
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.search import case_after, search
 from disgorge.training.sandbox.inputs import Stage, clear_stages
 from lineage.catalog.catalog import Catalog
+from lineage.dvc import forget as forget_dvc
 from lineage.dvc.repo import root_of
 from lineage.dvc.storage import md5_of
 from lineage.formats.read import Intake
@@ -44,107 +44,111 @@ from lineage.records import (
 from lineage.shards.add import add_items, shard_rows
 from lineage.shards.cut import cut_shard
 from lineage.storage.objects import save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def shard(ledger: Ledger, name: str, values: list[float]) -> Shard:
+def shard(workspace: Workspace, name: str, values: list[float]) -> Shard:
     """Record a shard of numbers, tracked by DVC where the workspace is a DVC repository."""
     nobody = (None,) * len(values)
     keys = tuple(f"{name}-{row}" for row in range(len(values)))
     intake = Intake(name, {"x": np.array(values)}, keys, nobody, nobody, nobody, keys)
-    return add_items(ledger, intake, name=name, license="MIT", check=False).shard
+    return add_items(workspace, intake, name=name, license="MIT", check=False).shard
 
 
-def component(ledger: Ledger, name: str, *uses: Shard, value: float = 0.0) -> Component:
+def component(workspace: Workspace, name: str, *uses: Shard, value: float = 0.0) -> Component:
     """Record a component; equal values are equal bytes."""
     made = Component(
-        ledger.objects.put(save_tensors({"w": np.full(4, value)})),
+        workspace.objects.put(save_tensors({"w": np.full(4, value)})),
         name,
         "toy",
         tuple(Use(used.digest, Role.TRAIN) for used in uses),
     )
-    ledger.append("component", {"component": plain(made)})
+    workspace.ledger.append("component", {"component": plain(made)})
     return made
 
 
 class Removal:
     """One item of alice's shard withdrawn, and the component that learned from it retired."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.alice = shard(ledger, "alice", [1.0, 2.0, 3.0])
-        self.bob = shard(ledger, "bob", [4.0, 5.0])
-        self.head = component(ledger, "head", self.alice, value=1.0)
-        self.other = component(ledger, "other", self.bob, value=2.0)
-        rows = shard_rows(ledger, self.alice.digest)
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.alice = shard(workspace, "alice", [1.0, 2.0, 3.0])
+        self.bob = shard(workspace, "bob", [4.0, 5.0])
+        self.head = component(workspace, "head", self.alice, value=1.0)
+        self.other = component(workspace, "other", self.bob, value=2.0)
+        rows = shard_rows(workspace, self.alice.digest)
         self.items = frozenset({rows[0].digest})
         self.targets: dict[str, Any] = {"shards": (self.alice.digest,), "objects": (self.head.digest,)}
 
     def withdraw(self) -> None:
         """Append what an execution has appended when it comes to its purge."""
-        left = [row.digest for row in shard_rows(self.ledger, self.alice.digest) if row.digest not in self.items]
+        left = [row.digest for row in shard_rows(self.workspace, self.alice.digest) if row.digest not in self.items]
         planned = Shard(
             shard_digest(left), "alice", None, "MIT", None, len(left), False, self.alice.digest, None, ("x",)
         )
-        after = cut_shard(self.ledger, ShardChange(self.alice, planned, 1), self.items)
+        after = cut_shard(self.workspace, ShardChange(self.alice, planned, 1), self.items)
         assert after is not None
         self.after = after
-        self.ledger.append("shard", {"shard": plain(after)})
-        self.ledger.append("shard-withdrawn", {"shard": self.alice.digest, "name": "alice", "after": after.digest})
-        self.ledger.append("component-retired", {"name": "head", "component": self.head.digest, "after": None})
+        self.workspace.ledger.append("shard", {"shard": plain(after)})
+        self.workspace.ledger.append(
+            "shard-withdrawn", {"shard": self.alice.digest, "name": "alice", "after": after.digest}
+        )
+        self.workspace.ledger.append(
+            "component-retired", {"name": "head", "component": self.head.digest, "after": None}
+        )
 
     def before(self) -> int:
         """How many traces are found before the purge."""
-        return len(search(self.ledger, item_digests=self.items, **self.targets).found)
+        return len(search(self.workspace, item_digests=self.items, **self.targets).found)
 
     def check(self, found_before: int) -> Any:
         """Return the residue check."""
         return residue(
-            case_after(self.ledger, "R-1", found_before=found_before, item_digests=self.items, **self.targets)
+            case_after(self.workspace, "R-1", found_before=found_before, item_digests=self.items, **self.targets)
         )
 
 
 @pytest.fixture
 def removal(tmp_path: Path) -> Removal:
     """Return a removal in a workspace without DVC."""
-    made = Removal(Ledger.init(tmp_path / "workspace"))
+    made = Removal(Workspace.init(tmp_path / "workspace"))
     made.withdraw()
     return made
 
 
 def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal) -> None:
     """It was asked about the removed items, so the old shard was copied into its bare workspace."""
-    stage = Stage(removal.ledger)
+    stage = Stage(removal.workspace)
     stage.furnish({"questions": [{"composition": {"members": []}, "rows": {removal.alice.digest: [0]}}]})
-    copy = stage.ledger.content_path(removal.alice.digest)
+    copy = stage.workspace.content_path(removal.alice.digest)
     assert copy.is_file()
     assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700
     removal.withdraw()
-    left = f"{copy.relative_to(removal.ledger.workspace).as_posix()} holds withdrawn items"
-    assert left in search(removal.ledger, item_digests=removal.items, **removal.targets).found
-    clear_stages(removal.ledger)
-    assert left not in search(removal.ledger, item_digests=removal.items, **removal.targets).found
+    left = f"{copy.relative_to(removal.workspace.root).as_posix()} holds withdrawn items"
+    assert left in search(removal.workspace, item_digests=removal.items, **removal.targets).found
+    clear_stages(removal.workspace)
+    assert left not in search(removal.workspace, item_digests=removal.items, **removal.targets).found
     assert not copy.exists()
     stage.close()
 
 
 def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
     """Exactly the old shard and the old weights go, and the search that found them finds nothing."""
-    ledger = removal.ledger
+    workspace = removal.workspace
     kept = [
-        ledger.objects.path(removal.other.digest),
+        workspace.objects.path(removal.other.digest),
         *(
             path(found.digest)
             for found in (removal.after, removal.bob)
-            for path in (ledger.manifest_path, ledger.content_path)
+            for path in (workspace.manifest_path, workspace.content_path)
         ),
     ]
     found = removal.before()
     assert found >= 3  # manifest, content, weights
-    purged = purge(ledger, **removal.targets)
-    assert not ledger.manifest_path(removal.alice.digest).exists()
-    assert not ledger.content_path(removal.alice.digest).exists()
-    assert not ledger.objects.exists(removal.head.digest)
+    purged = purge(workspace, **removal.targets)
+    assert not workspace.manifest_path(removal.alice.digest).exists()
+    assert not workspace.content_path(removal.alice.digest).exists()
+    assert not workspace.objects.exists(removal.head.digest)
     assert all(path.is_file() for path in kept)
     assert purged.kept == ()
     check = removal.check(found)
@@ -156,24 +160,24 @@ def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
 def test_purging_twice_is_purging_once(removal: Removal) -> None:
     """An execution killed in its purge may run it again."""
     found = removal.before()
-    purge(removal.ledger, **removal.targets)
-    files = sorted(removal.ledger.workspace.rglob("*"))
-    assert purge(removal.ledger, **removal.targets).deleted == ()
-    assert sorted(removal.ledger.workspace.rglob("*")) == files
+    purge(removal.workspace, **removal.targets)
+    files = sorted(removal.workspace.root.rglob("*"))
+    assert purge(removal.workspace, **removal.targets).deleted == ()
+    assert sorted(removal.workspace.root.rglob("*")) == files
     assert removal.check(found).verdict is Verdict.PASS
 
 
 def test_every_path_is_said_before_it_goes(removal: Removal) -> None:
     """The plan lists what the purge deletes and reading it deletes nothing."""
-    listed = purge_plan(removal.ledger, **removal.targets)
+    listed = purge_plan(removal.workspace, **removal.targets)
     assert all(path.is_file() for path in listed.files)
-    deleted = purge(removal.ledger, **removal.targets).deleted
-    assert set(deleted) == {path.relative_to(removal.ledger.workspace).as_posix() for path in listed.files}
+    deleted = purge(removal.workspace, **removal.targets).deleted
+    assert set(deleted) == {path.relative_to(removal.workspace.root).as_posix() for path in listed.files}
 
 
 def test_a_search_that_found_nothing_before_shows_nothing(removal: Removal) -> None:
     """Without its positive control the check is inconclusive."""
-    purge(removal.ledger, **removal.targets)
+    purge(removal.workspace, **removal.targets)
     check = removal.check(0)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert [control.held for control in check.controls] == [False]
@@ -182,9 +186,9 @@ def test_a_search_that_found_nothing_before_shows_nothing(removal: Removal) -> N
 def test_bytes_that_something_live_needs_are_kept(removal: Removal) -> None:
     """Equal bytes under another, live name are one object, and no residue."""
     found = removal.before()
-    component(removal.ledger, "twin", removal.bob, value=1.0)
-    purged = purge(removal.ledger, **removal.targets)
-    assert removal.ledger.objects.exists(removal.head.digest)
+    component(removal.workspace, "twin", removal.bob, value=1.0)
+    purged = purge(removal.workspace, **removal.targets)
+    assert removal.workspace.objects.exists(removal.head.digest)
     assert purged.kept == (f"object {removal.head.digest} is kept: it is live as twin",)
     assert removal.check(found).verdict is Verdict.PASS
 
@@ -193,38 +197,38 @@ def test_weights_that_are_served_though_retired_are_a_residue(removal: Removal) 
     """A release is not broken by a purge, and a certificate is not had by serving what should be gone."""
     found = removal.before()
     composition = Composition("toy", {}, (Member("head", removal.head.digest),))
-    removal.ledger.append("composition", {"composition": plain(composition)})
-    removal.ledger.append("release", {"name": "digits", "alias": "live", "composition": composition.digest})
-    purge(removal.ledger, **removal.targets)
-    assert removal.ledger.objects.exists(removal.head.digest)
+    removal.workspace.ledger.append("composition", {"composition": plain(composition)})
+    removal.workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": composition.digest})
+    purge(removal.workspace, **removal.targets)
+    assert removal.workspace.objects.exists(removal.head.digest)
     assert removal.check(found).verdict is Verdict.FAIL
 
 
 def test_a_live_shard_is_never_deleted(removal: Removal) -> None:
     """Whoever asks for a live shard gets a reason."""
-    purged = purge(removal.ledger, shards=(removal.bob.digest,), objects=(removal.other.digest,))
+    purged = purge(removal.workspace, shards=(removal.bob.digest,), objects=(removal.other.digest,))
     assert len(purged.kept) == 2
-    assert removal.ledger.content_path(removal.bob.digest).is_file()
-    assert removal.ledger.objects.exists(removal.other.digest)
+    assert removal.workspace.content_path(removal.bob.digest).is_file()
+    assert removal.workspace.objects.exists(removal.other.digest)
 
 
 @pytest.mark.parametrize("place", ["manifest", "content", "object", "text", "artifact", "copy"])
 def test_each_place_is_searched(removal: Removal, place: str) -> None:
     """What is put back, or was never deleted, is found wherever it lies."""
-    ledger = removal.ledger
+    workspace = removal.workspace
     found = removal.before()
-    manifest, content = ledger.manifest_path(removal.alice.digest), ledger.content_path(removal.alice.digest)
-    weights = ledger.objects.path(removal.head.digest)
+    manifest, content = workspace.manifest_path(removal.alice.digest), workspace.content_path(removal.alice.digest)
+    weights = workspace.objects.path(removal.head.digest)
     saved = {path: path.read_bytes() for path in (manifest, content, weights)}
-    purge(ledger, **removal.targets)
+    purge(workspace, **removal.targets)
     assert removal.check(found).verdict is Verdict.PASS
     if place == "text":
-        ledger.objects.put(canonical({"failing": sorted(removal.items)}))
+        workspace.objects.put(canonical({"failing": sorted(removal.items)}))
     elif place == "artifact":
-        (ledger.workspace / "mlartifacts" / "run").mkdir(parents=True)
-        (ledger.workspace / "mlartifacts" / "run" / "model.safetensors").write_bytes(saved[weights])
+        (workspace.root / "mlartifacts" / "run").mkdir(parents=True)
+        (workspace.root / "mlartifacts" / "run" / "model.safetensors").write_bytes(saved[weights])
     elif place == "copy":
-        ledger.content_path("0" * 64).write_bytes(saved[content])
+        workspace.content_path("0" * 64).write_bytes(saved[content])
     else:
         path = {"manifest": manifest, "content": content, "object": weights}[place]
         path.write_bytes(saved[path])
@@ -234,33 +238,33 @@ def test_each_place_is_searched(removal: Removal, place: str) -> None:
 
 def test_projections_and_what_killed_writers_left_go_too(removal: Removal) -> None:
     """A catalog is a copy of manifests, and a file written aside a part of one."""
-    with Catalog.of(removal.ledger):
+    with Catalog.of(removal.workspace):
         pass
-    old = removal.ledger.objects.folder / "aa"
+    old = removal.workspace.objects.folder / "aa"
     old.mkdir(exist_ok=True)
     for name, age in ((".aside-old", 3600), (".aside-new", 0)):
         (old / name).write_bytes(b"half a file")
         os.utime(old / name, (time.time() - age,) * 2)
-    purge(removal.ledger, **removal.targets)
-    assert not list(removal.ledger.home.glob("catalog-*"))
+    purge(removal.workspace, **removal.targets)
+    assert not list(removal.workspace.home.glob("catalog-*"))
     assert [path.name for path in old.glob(".aside-*")] == [".aside-new"]
 
 
 def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> None:
     """The same bytes may lie there since long, of a training that was killed. Until they are named nobody certifies."""
-    ledger = removal.ledger
+    workspace = removal.workspace
     weights = save_tensors({"w": np.arange(9.0)})
-    path = ledger.objects.path(ledger.objects.put(weights))
+    path = workspace.objects.path(workspace.objects.put(weights))
     os.utime(path, (time.time() - 3600,) * 2)
-    ledger.objects.put(weights)
+    workspace.objects.put(weights)
     before = removal.before()
-    purge(ledger, item_digests=removal.items, **removal.targets)
+    purge(workspace, item_digests=removal.items, **removal.targets)
     assert path.is_file()
     young = removal.check(before)
     assert young.verdict is Verdict.INCONCLUSIVE, "they may hold anything"
     assert path.name in young.detail["not searched"][0]
     os.utime(path, (time.time() - 3600,) * 2)
-    purge(ledger, item_digests=removal.items, **removal.targets)
+    purge(workspace, item_digests=removal.items, **removal.targets)
     assert not path.exists()
     assert removal.check(before).verdict is Verdict.PASS
 
@@ -292,24 +296,24 @@ class quiet_dvc(warnings.catch_warnings):  # noqa: N801 (reads as what it does)
 @pytest.fixture
 def tracked(dvc_template: Path, tmp_path: Path) -> Removal:
     """Return a removal in a DVC repository: shards tracked and pushed, in a folder object and in a pipeline's past."""
-    workspace = tmp_path / "workspace"
-    shutil.copytree(dvc_template, workspace)
-    removal = Removal(Ledger.init(workspace))
-    content = removal.ledger.content_path(removal.alice.digest)
-    (workspace / "export").mkdir()
-    shutil.copy(content, workspace / "export" / "alice.parquet")
-    (workspace / "export" / "note.txt").write_text("kept")
-    name = content.relative_to(workspace).as_posix()
-    (workspace / "dvc.yaml").write_text(
+    workspace_folder = tmp_path / "workspace"
+    shutil.copytree(dvc_template, workspace_folder)
+    removal = Removal(Workspace.init(workspace_folder))
+    content = removal.workspace.content_path(removal.alice.digest)
+    (workspace_folder / "export").mkdir()
+    shutil.copy(content, workspace_folder / "export" / "alice.parquet")
+    (workspace_folder / "export" / "note.txt").write_text("kept")
+    name = content.relative_to(workspace_folder).as_posix()
+    (workspace_folder / "dvc.yaml").write_text(
         f"stages:\n  train:\n    cmd: wc -c < {name} > model.bin\n    deps: [{name}]\n    outs: [model.bin]\n"
     )
     with quiet_dvc():
         from dvc.repo import Repo
 
         before = Path.cwd()
-        os.chdir(workspace)
+        os.chdir(workspace_folder)
         try:
-            with Repo(str(workspace)) as repo:
+            with Repo(str(workspace_folder)) as repo:
                 repo.add(["export"])
                 repo.reproduce()
                 repo.push(run_cache=False)
@@ -319,50 +323,50 @@ def tracked(dvc_template: Path, tmp_path: Path) -> Removal:
     return removal
 
 
-def traces(workspace: Path, md5: str) -> list[str]:
+def traces(workspace_folder: Path, md5: str) -> list[str]:
     """Name every file below a folder whose path is the hash, or whose text holds it."""
     found = []
-    for path in sorted(workspace.parent.rglob("*")):
+    for path in sorted(workspace_folder.parent.rglob("*")):
         if path.is_file() and ((path.parent.name + path.name) == md5 or md5.encode() in path.read_bytes()):
-            found.append(path.relative_to(workspace.parent).as_posix())
+            found.append(path.relative_to(workspace_folder.parent).as_posix())
     return found
 
 
 def test_dvc_forgets_cache_remote_folders_and_runs(tracked: Removal) -> None:
     """After the purge no store keeps the bytes, a folder that lists them, or a run that would bring them back."""
-    workspace = tracked.ledger.workspace
+    workspace_folder = tracked.workspace.root
     md5 = tracked.alice.dvc
     assert md5 is not None
-    old = traces(workspace, md5)
+    old = traces(workspace_folder, md5)
     for part in ("workspace/.dvc/cache/files", "store/files", "workspace/.dvc/cache/runs", ".dvc"):
         assert any(part in place for place in old), part
     found = tracked.before()
     assert found >= 8  # manifest, content, weights; cache and remote twice each; a run
-    purged = purge(tracked.ledger, **tracked.targets)
-    left = traces(workspace, md5)
+    purged = purge(tracked.workspace, **tracked.targets)
+    left = traces(workspace_folder, md5)
     assert [place for place in left if "/files/" in place or "/runs/" in place] == []
-    assert not tracked.ledger.content_path(tracked.alice.digest).exists()
-    assert not Path(f"{tracked.ledger.content_path(tracked.alice.digest)}.dvc").exists()
+    assert not tracked.workspace.content_path(tracked.alice.digest).exists()
+    assert not Path(f"{tracked.workspace.content_path(tracked.alice.digest)}.dvc").exists()
     check = tracked.check(found)
     assert check.verdict is Verdict.PASS, check.detail
-    assert not (workspace / "export" / "alice.parquet").exists()
-    assert (workspace / "export" / "note.txt").read_text() == "kept"
+    assert not (workspace_folder / "export" / "alice.parquet").exists()
+    assert (workspace_folder / "export" / "note.txt").read_text() == "kept"
     residuals = " ".join(purged.residuals)
     assert "stage train: what it made is forgotten" in residuals
-    assert not (workspace / "model.bin").exists()
+    assert not (workspace_folder / "model.bin").exists()
     assert "export.dvc names its folder without it" in purged.deleted
     after = tracked.after.dvc
     assert after is not None
-    assert any("cache/files" in place for place in traces(workspace, after)), "the retained shard stays"
+    assert any("cache/files" in place for place in traces(workspace_folder, after)), "the retained shard stays"
 
 
 def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None:
     """The cache is searched for the items themselves, whatever the file is called."""
     found = tracked.before()
-    content = tracked.ledger.content_path(tracked.alice.digest)
+    content = tracked.workspace.content_path(tracked.alice.digest)
     data = content.read_bytes()
-    purge(tracked.ledger, **tracked.targets)
-    odd = tracked.ledger.workspace / ".dvc" / "cache" / "files" / "md5" / "ab" / ("c" * 30)
+    purge(tracked.workspace, **tracked.targets)
+    odd = tracked.workspace.root / ".dvc" / "cache" / "files" / "md5" / "ab" / ("c" * 30)
     odd.parent.mkdir(parents=True, exist_ok=True)
     odd.write_bytes(data)
     check = tracked.check(found)
@@ -373,17 +377,17 @@ def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None
 @pytest.mark.parametrize("place", [".dvc/cache", "store"])
 def test_weights_under_a_hash_nobody_recorded_are_found(tracked: Removal, place: str) -> None:
     """In cache and remote single tensors are looked for too, and one file is one trace; archives are only named."""
-    ledger = tracked.ledger
+    workspace = tracked.workspace
     old = {"w": np.arange(32, dtype=np.float32)}
-    (ledger.workspace / "old").write_bytes(save_tensors(old))
-    tensors = tensor_digests(ledger.workspace / "old")
-    (ledger.workspace / "old").unlink()
-    purge(ledger, **tracked.targets)
-    folder = ledger.workspace / place / "files" / "md5" / "ab"
+    (workspace.root / "old").write_bytes(save_tensors(old))
+    tensors = tensor_digests(workspace.root / "old")
+    (workspace.root / "old").unlink()
+    purge(workspace, **tracked.targets)
+    folder = workspace.root / place / "files" / "md5" / "ab"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ("c" * 30)).write_bytes(save_tensors({"other": old["w"] * 1, "more": np.ones(3)}))
     (folder / ("d" * 30)).write_bytes(b"PK")
-    looked = search(ledger, item_digests=tracked.items, tensors=tensors, **tracked.targets)
+    looked = search(workspace, item_digests=tracked.items, tensors=tensors, **tracked.targets)
     assert looked.found == [f"{place}/files/md5/ab/{'c' * 30} holds some of the weights"]
     assert folder / ("d" * 30) in looked.unread
     assert not any(path.suffix == ".dir" or "runs" in path.parts for path in looked.unread)
@@ -392,33 +396,33 @@ def test_weights_under_a_hash_nobody_recorded_are_found(tracked: Removal, place:
 @pytest.mark.parametrize("why", ["locked", "dvc.yaml", ".dvc/config"])
 def test_while_dvc_cannot_be_used_no_weights_or_items_go(tracked: Removal, why: str) -> None:
     """Of weights that are gone nobody could compute DVC's hash, and then nobody would find them in its stores."""
-    ledger = tracked.ledger
-    export = ledger.workspace / "head.safetensors"
-    shutil.copy(ledger.objects.path(tracked.head.digest), export)
-    with quiet_dvc(), chdir(ledger.workspace):
+    workspace = tracked.workspace
+    export = workspace.root / "head.safetensors"
+    shutil.copy(workspace.objects.path(tracked.head.digest), export)
+    with quiet_dvc(), chdir(workspace.root):
         from dvc.repo import Repo, lock_repo
 
-        with Repo(str(ledger.workspace)) as repo:
+        with Repo(str(workspace.root)) as repo:
             repo.add([str(export)])
             md5 = str(md5_of(export))
     found = tracked.before()
-    broken = ledger.workspace / why
+    broken = workspace.root / why
     good = broken.read_text() if broken.is_file() else ""
     with contextlib.ExitStack() as stack:
         if why == "locked":
-            running = stack.enter_context(Repo(str(ledger.workspace)))
+            running = stack.enter_context(Repo(str(workspace.root)))
             running.lock._lock_timeout = 0
             stack.enter_context(lock_repo(running))
         else:
             broken.write_text("stages: [")
         with pytest.raises(DisgorgeError, match="no old weights or items were deleted"):
-            purge(ledger, **tracked.targets)
-    assert ledger.objects.exists(tracked.head.digest)
-    assert ledger.content_path(tracked.alice.digest).exists()
+            purge(workspace, **tracked.targets)
+    assert workspace.objects.exists(tracked.head.digest)
+    assert workspace.content_path(tracked.alice.digest).exists()
     if good:
         broken.write_text(good)
-    purge(ledger, **tracked.targets)
-    assert [place for place in traces(ledger.workspace, md5) if "private" not in place] == []
+    purge(workspace, **tracked.targets)
+    assert [place for place in traces(workspace.root, md5) if "private" not in place] == []
     assert not export.exists()
     assert tracked.check(found).verdict is Verdict.PASS
 
@@ -426,11 +430,11 @@ def test_while_dvc_cannot_be_used_no_weights_or_items_go(tracked: Removal, why: 
 def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> None:
     """A store nobody could look into makes the check inconclusive and is a residual of the purge."""
     found = tracked.before()
-    config = tracked.ledger.workspace / ".dvc" / "config"
+    config = tracked.workspace.root / ".dvc" / "config"
     config.write_text(
         config.read_text() + "['remote \"far\"']\n    url = s3://bucket\n"
     )  # which needs a package of its own
-    purged = purge(tracked.ledger, **tracked.targets)
+    purged = purge(tracked.workspace, **tracked.targets)
     assert any("far" in word for word in purged.residuals)
     check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
@@ -440,44 +444,44 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
 def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
     """A folder that is not there is no empty one."""
     found = tracked.before()
-    store = tracked.ledger.workspace / "store"
-    unplugged = Path(shutil.move(store, tracked.ledger.workspace.parent / "unplugged"))
-    assert any("store is not there" in words for words in purge(tracked.ledger, **tracked.targets).residuals)
+    store = tracked.workspace.root / "store"
+    unplugged = Path(shutil.move(store, tracked.workspace.root.parent / "unplugged"))
+    assert any("store is not there" in words for words in purge(tracked.workspace, **tracked.targets).residuals)
     assert tracked.check(found).verdict is Verdict.INCONCLUSIVE
     shutil.move(unplugged, store)
     assert tracked.check(found).verdict is Verdict.FAIL
-    purge(tracked.ledger, **tracked.targets)
+    purge(tracked.workspace, **tracked.targets)
     assert tracked.check(found).verdict is Verdict.PASS
 
 
 def test_what_a_killed_experiment_of_dvc_left_goes_too(tracked: Removal) -> None:
-    folder = tracked.ledger.workspace / ".dvc" / "tmp" / "exps" / "standalone" / "killed"
+    folder = tracked.workspace.root / ".dvc" / "tmp" / "exps" / "standalone" / "killed"
     folder.mkdir(parents=True)
-    shutil.copy(tracked.ledger.objects.path(tracked.head.digest), folder / "head.safetensors")
-    shutil.copy(tracked.ledger.content_path(tracked.alice.digest), folder / "alice.parquet")
+    shutil.copy(tracked.workspace.objects.path(tracked.head.digest), folder / "head.safetensors")
+    shutil.copy(tracked.workspace.content_path(tracked.alice.digest), folder / "alice.parquet")
     (folder / "params.yaml").write_text("kept: 1")
     found = tracked.before()
-    purge(tracked.ledger, **tracked.targets)
+    purge(tracked.workspace, **tracked.targets)
     assert [path.name for path in folder.iterdir()] == ["params.yaml"]
     assert tracked.check(found).verdict is Verdict.PASS
 
 
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
-    assert root_of(removal.ledger.workspace) is None
-    assert forget_dvc.forget(removal.ledger.workspace, ["0" * 32]).deleted == []
-    assert forget_dvc.search(removal.ledger.workspace, ["0" * 32], removal.items).places == 0
+    assert root_of(removal.workspace.root) is None
+    assert forget_dvc.forget(removal.workspace.root, ["0" * 32]).deleted == []
+    assert forget_dvc.search(removal.workspace.root, ["0" * 32], removal.items).places == 0
 
 
 @pytest.mark.parametrize("folder", ["shards", ".disgorge/objects", ".disgorge/manifests"])
 def test_a_link_out_of_the_workspace_deletes_nothing_there(removal: Removal, tmp_path: Path, folder: str) -> None:
     """What lies elsewhere is named and left, and is a trace that no certificate is given with."""
     found = removal.before()
-    inside, outside = removal.ledger.workspace / folder, tmp_path / "elsewhere"
+    inside, outside = removal.workspace.root / folder, tmp_path / "elsewhere"
     shutil.move(inside, outside)
     inside.symlink_to(outside)
     before = sorted(path for path in outside.rglob("*") if path.is_file())
-    purged = purge(removal.ledger, **removal.targets)
+    purged = purge(removal.workspace, **removal.targets)
     assert sorted(path for path in outside.rglob("*") if path.is_file()) == before
     assert any("outside the workspace" in words for words in purged.residuals)
     assert removal.check(found).verdict is Verdict.FAIL
@@ -489,17 +493,19 @@ def test_a_fact_that_names_a_wrong_hash_deletes_nothing_else(tracked: Removal, n
     bob = tracked.bob.dvc
     assert bob is not None
     lie = replace(tracked.alice, dvc=bob if named == "bob" else named)
-    tracked.ledger.append("shard", {"shard": plain(lie)})
-    tracked.ledger.append("shard-withdrawn", {"shard": lie.digest, "name": "alice", "after": tracked.after.digest})
-    kept = [place for place in traces(tracked.ledger.workspace, bob) if "/files/" in place]
+    tracked.workspace.ledger.append("shard", {"shard": plain(lie)})
+    tracked.workspace.ledger.append(
+        "shard-withdrawn", {"shard": lie.digest, "name": "alice", "after": tracked.after.digest}
+    )
+    kept = [place for place in traces(tracked.workspace.root, bob) if "/files/" in place]
     assert kept
-    purge(tracked.ledger, **tracked.targets)
-    assert [place for place in traces(tracked.ledger.workspace, bob) if "/files/" in place] == kept
+    purge(tracked.workspace, **tracked.targets)
+    assert [place for place in traces(tracked.workspace.root, bob) if "/files/" in place] == kept
 
 
 def test_an_exported_bundle_is_named(removal: Removal) -> None:
     """Whoever has it has what is in it."""
-    (removal.ledger.workspace / "reports").mkdir()
-    (removal.ledger.workspace / "reports" / "R-0-with-inputs.zip").write_bytes(b"PK")
-    residuals = purge(removal.ledger, **removal.targets).residuals
+    (removal.workspace.root / "reports").mkdir()
+    (removal.workspace.root / "reports" / "R-0-with-inputs.zip").write_bytes(b"PK")
+    residuals = purge(removal.workspace, **removal.targets).residuals
     assert "reports/R-0-with-inputs.zip was exported with its inputs" in residuals

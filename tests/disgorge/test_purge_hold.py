@@ -22,7 +22,7 @@ from disgorge.request.case import case_of, plan_of
 from disgorge.request.particulars import erase_particulars
 from disgorge.request.purge_hold import due, hold_purge, release_purge, waiting
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.test_purge import dvc_template, quiet_dvc
 from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
 
@@ -34,9 +34,9 @@ UNTIL = dt.date(2026, 12, 24)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """Return a trained toy with an approved removal whose purge is on hold for a month."""
-    made = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
+    made = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
     toy = toy_of("averages", 3)
     populate(made, toy, tmp_path / "sources")
     train(made, toy)
@@ -45,104 +45,108 @@ def ledger(tmp_path: Path) -> Ledger:
     return made
 
 
-def later(ledger: Ledger, day: dt.date) -> Ledger:
+def later(workspace: Workspace, day: dt.date) -> Workspace:
     """Return the same workspace on another day."""
-    return Ledger.open(ledger.workspace, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
+    return Workspace.open(workspace.root, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
 
 
-def test_all_but_the_purge_is_done_and_nothing_is_certified(ledger: Ledger) -> None:
-    old, shard = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(ledger)["shard-3"].digest
+def test_all_but_the_purge_is_done_and_nothing_is_certified(workspace: Workspace) -> None:
+    old, shard = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(workspace)["shard-3"].digest
     with pytest.raises(PurgeHeld, match="on hold until 2026-12-24"):
-        carry(ledger)
-    assert bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"] != old, "the release moved"
-    assert ledger.objects.exists(old)
-    assert ledger.content_path(shard).exists()
-    case = case_of(ledger, "R-1")
+        carry(workspace)
+    assert bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"] != old, "the release moved"
+    assert workspace.objects.exists(old)
+    assert workspace.content_path(shard).exists()
+    case = case_of(workspace, "R-1")
     assert (case.closed, case.report, case.purge_held) == (None, None, UNTIL)
-    assert list(waiting(ledger)) == ["R-1"]
-    assert not due(ledger)
+    assert list(waiting(workspace)) == ["R-1"]
+    assert not due(workspace)
     with pytest.raises(PurgeHeld):
-        carry(later(ledger, UNTIL - dt.timedelta(days=1)))
-    assert ledger.objects.exists(old)
+        carry(later(workspace, UNTIL - dt.timedelta(days=1)))
+    assert workspace.objects.exists(old)
 
 
-def test_on_its_day_the_purge_is_due_and_the_request_ends(ledger: Ledger) -> None:
-    old = bytes_by_name(ledger, RELEASE)[f"{RELEASE}/mean/shard-3"]
+def test_on_its_day_the_purge_is_due_and_the_request_ends(workspace: Workspace) -> None:
+    old = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"]
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    on_the_day = later(ledger, UNTIL)
+        carry(workspace)
+    on_the_day = later(workspace, UNTIL)
     assert list(due(on_the_day)) == ["R-1"]
     assert carry(on_the_day).verdict == "certified"
-    assert not ledger.objects.exists(old)
+    assert not workspace.objects.exists(old)
     with pytest.raises(AlreadyExecuted):
         hold_purge(on_the_day, "R-1", until=dt.date(2027, 1, 1), because="late", by="Ann")
 
 
-def test_a_hold_can_be_released_and_names_nobody(ledger: Ledger) -> None:
+def test_a_hold_can_be_released_and_names_nobody(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    release_purge(ledger, "R-1", because="settled", by="Ann")
-    assert carry(ledger).verdict == "certified"
-    assert b"Ann" not in (ledger.home / "ledger.jsonl").read_bytes()
+        carry(workspace)
+    release_purge(workspace, "R-1", because="settled", by="Ann")
+    assert carry(workspace).verdict == "certified"
+    assert b"Ann" not in (workspace.home / "ledger.jsonl").read_bytes()
 
 
-def test_the_audit_names_a_purge_that_is_kept_and_one_that_is_late(ledger: Ledger) -> None:
+def test_the_audit_names_a_purge_that_is_kept_and_one_that_is_late(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(ledger)
+        carry(workspace)
     for day, level in ((NOW.date(), "note"), (UNTIL, "error")):
-        found = [finding for finding in audit(ledger, today=day) if finding.id == "DSG010"]
+        found = [finding for finding in audit(workspace, today=day) if finding.id == "DSG010"]
         assert [finding.level.value for finding in found] == [level]
 
 
-def test_another_removal_from_the_release_goes_on_meanwhile(ledger: Ledger) -> None:
+def test_another_removal_from_the_release_goes_on_meanwhile(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    granted_plan(ledger, [person(ledger, "shard-1", 0)], request_id="R-2")
-    other = carry(ledger, "R-2")
+        carry(workspace)
+    granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
+    other = carry(workspace, "R-2")
     assert other.verdict == verify_bundle(other.bundle).verdict == "certified"
-    own = carry(later(ledger, UNTIL))
+    own = carry(later(workspace, UNTIL))
     assert own.verdict == verify_bundle(own.bundle).verdict == "certified"
 
 
 @pytest.mark.parametrize("shard", ["shard-3", "shard-4"])
-def test_where_what_is_kept_has_their_items_too_their_purge_waits(ledger: Ledger, shard: str, tmp_path: Path) -> None:
+def test_where_what_is_kept_has_their_items_too_their_purge_waits(
+    workspace: Workspace, shard: str, tmp_path: Path
+) -> None:
     """The old shard has the items of both people; or an old part learned from both shards."""
     if shard == "shard-4":
-        ledger = both_in_one_part(tmp_path / "joint")
+        workspace = both_in_one_part(tmp_path / "joint")
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    granted_plan(ledger, [person(ledger, shard, 2)], request_id="R-2")
-    there = later(ledger, UNTIL)
-    for day in (ledger, there):
+        carry(workspace)
+    granted_plan(workspace, [person(workspace, shard, 2)], request_id="R-2")
+    there = later(workspace, UNTIL)
+    for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old .* until 2026-12-24"):
             carry(day, "R-2")
-    assert case_of(ledger, "R-2").report is None
+    assert case_of(workspace, "R-2").report is None
     assert carry(there).verdict == "certified"
     assert carry(there, "R-2").verdict == "certified"
 
 
-def test_who_asks_for_the_same_items_and_others_waits_too(ledger: Ledger) -> None:
+def test_who_asks_for_the_same_items_and_others_waits_too(workspace: Workspace) -> None:
     """They are live nowhere any more, so no plan of the second request finds them; they are kept all the same."""
-    same, other = person(ledger, "shard-3", 1), person(ledger, "shard-1", 0)
+    same, other = person(workspace, "shard-3", 1), person(workspace, "shard-1", 0)
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    granted_plan(ledger, [same, other], request_id="R-2")
-    there = later(ledger, UNTIL)
-    for day in (ledger, there):
+        carry(workspace)
+    granted_plan(workspace, [same, other], request_id="R-2")
+    there = later(workspace, UNTIL)
+    for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
             carry(day, "R-2")
     assert carry(there).verdict == "certified"
     assert carry(there, "R-2").verdict == "certified"
 
 
-def test_who_asks_for_them_again_is_told_that_they_are_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_asks_for_them_again_is_told_that_they_are_kept(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are live nowhere, so a second request for them alone is denied: not without a word of where they are.
 
     It needs no ``--unmatched``: R-1 asked for the same, so nobody mistyped.
     """
-    monkeypatch.chdir(ledger.workspace)
+    monkeypatch.chdir(workspace.root)
     with pytest.raises(PurgeHeld):
-        carry(ledger)
+        carry(workspace)
     kept = r"old shards that request R-1 keeps until 2026-12-24 \(the court may ask for it\) hold items that it selects"
     asked = [
         "request",
@@ -161,9 +165,9 @@ def test_who_asks_for_them_again_is_told_that_they_are_kept(ledger: Ledger, monk
     assert re.search(kept, one_line(filed.output))
     decided = CliRunner().invoke(app, ["request", "decide", "R-2"])
     assert re.search(kept, one_line(decided.output))
-    assert not keepers(ledger, [person(ledger, "shard-1", 0)]), "of somebody else nothing is kept"
-    assert carry(later(ledger, UNTIL)).verdict == "certified"
-    assert not keepers(ledger, [person(ledger, "shard-3", 1)])
+    assert not keepers(workspace, [person(workspace, "shard-1", 0)]), "of somebody else nothing is kept"
+    assert carry(later(workspace, UNTIL)).verdict == "certified"
+    assert not keepers(workspace, [person(workspace, "shard-3", 1)])
 
 
 def one_line(text: str) -> str:
@@ -171,17 +175,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_who_erased_what_was_asked_for_waits_and_is_told_why(ledger: Ledger) -> None:
+def test_who_erased_what_was_asked_for_waits_and_is_told_why(workspace: Workspace) -> None:
     """Nobody can say any more whether what an earlier one keeps was meant too; so that one goes first, and no other."""
     with pytest.raises(PurgeHeld):
-        carry(ledger)
+        carry(workspace)
     for name, key in (("R-2", "shard-1-0"), ("R-3", "shard-2-0")):
-        granted_plan(ledger, [Selector("key", key)], request_id=name)
-        hold_purge(ledger, name, until=UNTIL, because="the same", by="Ann")
+        granted_plan(workspace, [Selector("key", key)], request_id=name)
+        hold_purge(workspace, name, until=UNTIL, because="the same", by="Ann")
         with pytest.raises(PurgeHeld):
-            carry(ledger, name)
-        assert erase_particulars(ledger, name)
-    there = later(ledger, UNTIL)
+            carry(workspace, name)
+        assert erase_particulars(workspace, name)
+    there = later(workspace, UNTIL)
     for name, earlier in (("R-3", "R-1"), ("R-2", "R-1")):
         with pytest.raises(PurgeHeld, match=f"{earlier} keeps old shards, and what it selected is erased"):
             carry(there, name)
@@ -195,40 +199,40 @@ def test_who_erased_what_was_asked_for_waits_and_is_told_why(ledger: Ledger) -> 
 def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, tmp_path: Path) -> None:
     """A model of a DVC stage that read an old shard of each: the hold of one keeps it from the other's purge."""
     shutil.copytree(dvc_template, tmp_path / "workspace")
-    ledger = Ledger.init(tmp_path / "workspace", clock=lambda: NOW)
-    (ledger.workspace / "store").mkdir()
+    workspace = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
+    (workspace.root / "store").mkdir()
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    live = live_shards(ledger)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    live = live_shards(workspace)
     one, two = (
-        ledger.content_path(live[name].digest).relative_to(ledger.workspace).as_posix()
+        workspace.content_path(live[name].digest).relative_to(workspace.root).as_posix()
         for name in ("shard-1", "shard-3")
     )
-    (ledger.workspace / "dvc.yaml").write_text(
+    (workspace.root / "dvc.yaml").write_text(
         f"stages:\n  fit:\n    cmd: cat {one} {two} > model.bin\n    deps: [{one}, {two}]\n    outs: [model.bin]\n"
     )
-    with quiet_dvc(), chdir(ledger.workspace):
+    with quiet_dvc(), chdir(workspace.root):
         from dvc.repo import Repo
 
-        with Repo(str(ledger.workspace)) as repo:
+        with Repo(str(workspace.root)) as repo:
             repo.reproduce()
-    granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    hold_purge(ledger, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    hold_purge(workspace, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    granted_plan(ledger, [person(ledger, "shard-1", 0)], request_id="R-2")
+        carry(workspace)
+    granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
     with pytest.raises(PurgeHeld, match="R-1 keeps what DVC made of the items of both until 2026-12-24"):
-        carry(ledger, "R-2")
-    assert (ledger.workspace / "model.bin").exists()
-    there = later(ledger, UNTIL)
+        carry(workspace, "R-2")
+    assert (workspace.root / "model.bin").exists()
+    there = later(workspace, UNTIL)
     assert carry(there).verdict == carry(there, "R-2").verdict == "certified"
-    assert not (ledger.workspace / "model.bin").exists()
+    assert not (workspace.root / "model.bin").exists()
 
 
-def both_in_one_part(folder: Path) -> Ledger:
+def both_in_one_part(folder: Path) -> Workspace:
     """A release with a part that learned from every shard, and R-1 on hold."""
-    made = Ledger.init(folder / "workspace", clock=lambda: NOW)
+    made = Workspace.init(folder / "workspace", clock=lambda: NOW)
     toy = toy_of("averages", 3)
     populate(made, toy, folder / "sources")
     train(made, replace(toy, spec=replace(toy.spec, parameters={"joint": True})))
@@ -237,39 +241,39 @@ def both_in_one_part(folder: Path) -> Ledger:
     return made
 
 
-def test_a_day_that_is_past_is_no_hold(ledger: Ledger) -> None:
+def test_a_day_that_is_past_is_no_hold(workspace: Workspace) -> None:
     with pytest.raises(DisgorgeError, match="not after today"):
-        hold_purge(ledger, "R-1", until=NOW.date(), because="x", by="Ann")
+        hold_purge(workspace, "R-1", until=NOW.date(), because="x", by="Ann")
 
 
-def test_what_is_said_before_is_what_disappears(ledger: Ledger) -> None:
+def test_what_is_said_before_is_what_disappears(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(ledger)
-    (step,) = (step for step in plan_of(ledger, case_of(ledger, "R-1")).steps if step.action is Action.PURGE)
-    strays = [ledger.home / "objects" / "old.bak", ledger.workspace / "shards" / "old" / "x"]
-    old = (ledger.objects.path(step.detail["objects"][0]), ledger.content_path(step.detail["shards"][0]))
+        carry(workspace)
+    (step,) = (step for step in plan_of(workspace, case_of(workspace, "R-1")).steps if step.action is Action.PURGE)
+    strays = [workspace.home / "objects" / "old.bak", workspace.root / "shards" / "old" / "x"]
+    old = (workspace.objects.path(step.detail["objects"][0]), workspace.content_path(step.detail["shards"][0]))
     for path, stray in zip(old, strays, strict=True):
         stray.parent.mkdir(exist_ok=True)
         shutil.copy(path, stray)
-    killed = ledger.home / "apart-killed" / "workspace" / "shards"  # a re-execution's copies
+    killed = workspace.home / "apart-killed" / "workspace" / "shards"  # a re-execution's copies
     killed.mkdir(parents=True)
     (killed / "copy.parquet").write_bytes(b"PAR1")
-    before = {path for path in ledger.workspace.rglob("*") if path.is_file()}
-    said = preview(ledger, "R-1")
-    assert {path for path in ledger.workspace.rglob("*") if path.is_file()} == before, "it only reads"
-    private = ledger.home / "private" / "executions"  # the list of items, erased by the report and not by the purge
-    release_purge(ledger, "R-1", because="settled", by="Ann")
-    carry(ledger)
-    after = {path for path in ledger.workspace.rglob("*") if path.is_file()}
+    before = {path for path in workspace.root.rglob("*") if path.is_file()}
+    said = preview(workspace, "R-1")
+    assert {path for path in workspace.root.rglob("*") if path.is_file()} == before, "it only reads"
+    private = workspace.home / "private" / "executions"  # the list of items, erased by the report and not by the purge
+    release_purge(workspace, "R-1", because="settled", by="Ann")
+    carry(workspace)
+    after = {path for path in workspace.root.rglob("*") if path.is_file()}
     assert {path for path in before - after if private not in path.parents} == set(said.paths)
     assert set(strays) < set(said.paths)
 
 
-def test_the_verbs(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ledger.workspace)
+def test_the_verbs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace.root)
     runner = CliRunner()
     with pytest.raises(PurgeHeld):
-        carry(ledger)
+        carry(workspace)
     listed = runner.invoke(app, ["purge", "--dry-run", "R-1"])
     assert listed.exit_code == 0, listed.output
     assert f"shards{os.sep}" in listed.output

@@ -19,7 +19,7 @@ from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Here
 from lineage.errors import LineageError
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.children.removals import ordered_plan
 from tests.stores import registry_of, with_stores
 from tests.tier import amount
@@ -38,7 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def again(folder: Path) -> Ledger:
+def again(folder: Path) -> Workspace:
     """Return the workspace as it was when it was trained; MLflow holds its database open and finds the same file."""
     for path in (folder / "workspace").iterdir():
         if path.is_dir():
@@ -46,36 +46,38 @@ def again(folder: Path) -> Ledger:
         elif path.name != "mlflow.db":
             path.unlink()
     shutil.copytree(folder / "kept", folder / "workspace", symlinks=True, dirs_exist_ok=True)
-    return Ledger.open(folder / "workspace")
+    return Workspace.open(folder / "workspace")
 
 
-def planned(ledger: Ledger, kind: str) -> Plan:
+def planned(workspace: Workspace, kind: str) -> Plan:
     """Have a person's items, a whole shard, or everything built on one removed."""
     if kind == "order":
-        return ordered_plan(ledger, [Selector("shard", "shard-3")])
-    return granted_plan(ledger, [person(ledger, "shard-3", 1) if kind == "person" else Selector("shard", "shard-3")])
+        return ordered_plan(workspace, [Selector("shard", "shard-3")])
+    return granted_plan(
+        workspace, [person(workspace, "shard-3", 1) if kind == "person" else Selector("shard", "shard-3")]
+    )
 
 
-def files(ledger: Ledger) -> set[Path]:
+def files(workspace: Workspace) -> set[Path]:
     """Return every file but locks and what DVC keeps for itself while it works."""
-    found = (path for path in ledger.workspace.rglob("*") if path.is_file() or path.is_symlink())
+    found = (path for path in workspace.root.rglob("*") if path.is_file() or path.is_symlink())
     return {path for path in found if path.suffix != ".lock" and ".dvc/tmp" not in path.as_posix()}
 
 
 @pytest.mark.parametrize("kind", ["person", "shard", "order"])
 def test_what_is_said_before_the_execution_is_what_it_deletes(stored: Path, kind: str) -> None:
-    ledger = again(stored)
-    plan = planned(ledger, kind)
-    before = files(ledger)
-    said = preview(ledger, "R-1")
-    assert files(ledger) == before, "it only reads"
+    workspace = again(stored)
+    plan = planned(workspace, kind)
+    before = files(workspace)
+    said = preview(workspace, "R-1")
+    assert files(workspace) == before, "it only reads"
     assert said.ahead == len(plan.steps) - 2
-    carry(ledger, registrar=registry_of(ledger.workspace))
-    gone = before - files(ledger)
+    carry(workspace, registrar=registry_of(workspace.root))
+    gone = before - files(workspace)
     assert set(said.paths) == gone
-    places = {path.relative_to(ledger.workspace).parts[0] for path in gone}
+    places = {path.relative_to(workspace.root).parts[0] for path in gone}
     assert {".disgorge", "shards", ".dvc", "store", "mlartifacts", "model.bin", "weights"} <= places
-    made = {path.relative_to(ledger.workspace).parts for path in files(ledger) - before}
+    made = {path.relative_to(workspace.root).parts for path in files(workspace) - before}
     cut = [parts for parts in made if parts[0] == "shards" and parts[1].endswith(".parquet")]
     assert len(cut) == (1 if kind == "person" else 0), "what came to be is the shard that was cut, and it stays"
 
@@ -83,12 +85,12 @@ def test_what_is_said_before_the_execution_is_what_it_deletes(stored: Path, kind
 @pytest.mark.parametrize("steps", range(1, 7, amount(3, 1)))
 def test_it_is_the_same_whatever_was_done_by_then(tmp_path: Path, steps: int) -> None:
     """Stopped before each step: what goes is what was said at first, but for the projection of the catalog."""
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    plan = granted_plan(ledger, [person(ledger, "shard-3", 1)])
-    first = preview(ledger, "R-1")
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    first = preview(workspace, "R-1")
 
     class Stop(Exception):  # noqa: N818
         """Ends the execution before a step."""
@@ -99,10 +101,10 @@ def test_it_is_the_same_whatever_was_done_by_then(tmp_path: Path, steps: int) ->
 
     with pytest.raises(Stop):
         execute(
-            ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
+            workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
             registrar=Unregistered(), observer=Untracked(), on_step=on_step,
         )  # fmt: skip
-    then = preview(ledger, "R-1")
+    then = preview(workspace, "R-1")
     assert without_catalog(then.paths) == without_catalog(first.paths)
     assert (then.ahead, then.kept) == (6 - steps, first.kept)
 
@@ -113,33 +115,33 @@ def without_catalog(paths: tuple[Path, ...]) -> set[Path]:
 
 
 def test_the_command_lists_it_before_anything_is_done(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = again(stored)
-    monkeypatch.chdir(ledger.workspace)
+    workspace = again(stored)
+    monkeypatch.chdir(workspace.root)
     runner = CliRunner()
-    filed_and_decided(ledger, [person(ledger, "shard-3", 1)])
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)])
     assert runner.invoke(app, ["purge", "--dry-run", "R-1"]).exit_code == 2, "there is no plan yet"
     assert runner.invoke(app, ["request", "plan", "R-1"]).exit_code == 0
     listed = runner.invoke(app, ["purge", "--dry-run", "R-1"])
     assert listed.exit_code == 0, listed.output
     assert "to delete; a preview, as of now, with 6 steps to be done before" in listed.output
-    assert all(str(path) in listed.output for path in preview(ledger, "R-1").paths)
+    assert all(str(path) in listed.output for path in preview(workspace, "R-1").paths)
     assert runner.invoke(app, ["purge", "R-1"]).exit_code == 2, "a purge itself is not carried out before its time"
-    assert not case_of(ledger, "R-1").steps
+    assert not case_of(workspace, "R-1").steps
 
 
 def test_a_plan_that_went_stale_is_not_foretold(stored: Path) -> None:
-    ledger = again(stored)
-    planned(ledger, "person")
-    train(ledger, toy_of("averages", 3))
+    workspace = again(stored)
+    planned(workspace, "person")
+    train(workspace, toy_of("averages", 3))
     with pytest.raises(StalePlan, match="plan again"):
-        preview(ledger, "R-1")
+        preview(workspace, "R-1")
 
 
 def test_what_is_foreseen_is_not_recorded(stored: Path) -> None:
-    ledger = again(stored)
-    plan = planned(ledger, "person")
-    seen = foreseen(ledger, plan, ())
-    assert len(list(seen.facts("shard-withdrawn"))) == 1
+    workspace = again(stored)
+    plan = planned(workspace, "person")
+    seen = foreseen(workspace, plan, ())
+    assert len(list(seen.ledger.facts("shard-withdrawn"))) == 1
     with pytest.raises(LineageError, match="takes no facts"):
         seen.append("opened", {})
-    assert not list(ledger.facts("shard-withdrawn"))
+    assert not list(workspace.ledger.facts("shard-withdrawn"))

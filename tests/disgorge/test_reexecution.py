@@ -31,7 +31,7 @@ from disgorge.verify.verify import Verified, verify_bundle
 from lineage.errors import DigestMismatch
 from lineage.records import canonical
 from lineage.storage.objects import load_tensors, save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.test_bundle_bytes import put
 from tests.tier import amount
 from tests.toys import person, populate, remove, toy_of, train
@@ -41,7 +41,7 @@ from tests.toys import person, populate, remove, toy_of, train
 class Removal:
     """A workspace with one certified removal, its bundle, and the bundle with inputs and weights."""
 
-    ledger: Ledger
+    workspace: Workspace
     executed: Executed
     handed: Path
 
@@ -53,13 +53,13 @@ class Removal:
 
 def removal_of(method: str, folder: Path) -> Removal:
     """Train a toy, remove a person, write the bundle with inputs."""
-    ledger = Ledger.init(folder)
+    workspace = Workspace.init(folder)
     toy = toy_of(method, 0)
-    populate(ledger, toy, folder / "source")
-    train(ledger, toy)
-    executed = remove(ledger, [person(ledger, toy.spec.shards[0], 0)])
-    case = case_of(ledger, "R-1")
-    return Removal(ledger, executed, write_with_inputs(ledger, plan_of(ledger, case), case))
+    populate(workspace, toy, folder / "source")
+    train(workspace, toy)
+    executed = remove(workspace, [person(workspace, toy.spec.shards[0], 0)])
+    case = case_of(workspace, "R-1")
+    return Removal(workspace, executed, write_with_inputs(workspace, plan_of(workspace, case), case))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def tangents(tmp_path_factory: pytest.TempPathFactory) -> Removal:
 
 def verified(removal: Removal, bundle: Path, **more: Any) -> Verified:
     """Verify by re-executing, with the key of the workspace."""
-    return verify_bundle(bundle, public_key=removal.ledger.home / "public.pem", level="reexecute", **more)
+    return verify_bundle(bundle, public_key=removal.workspace.home / "public.pem", level="reexecute", **more)
 
 
 def test_the_bundle_alone_is_enough(averages: Removal) -> None:
@@ -87,7 +87,7 @@ def test_the_bundle_alone_is_enough(averages: Removal) -> None:
 
 
 def test_the_retained_data_may_come_from_the_workspace(averages: Removal) -> None:
-    found = verified(averages, averages.plain, workspace=averages.ledger.workspace)
+    found = verified(averages, averages.plain, workspace_folder=averages.workspace.root)
     assert found.reexecution is not None
     assert found.reexecution.outcome == "re-executed"
     assert "has no other about the request" in " ".join(found.checked)
@@ -99,22 +99,22 @@ def test_without_inputs_it_says_what_is_missing_and_where_it_may_be(averages: Re
 
 
 def test_the_ledger_a_report_was_written_from_is_told_from_others(averages: Removal, tmp_path: Path) -> None:
-    other = Ledger.init(tmp_path / "other")
+    other = Workspace.init(tmp_path / "other")
     with pytest.raises(BundleBroken, match="is not the one this report was written from"):
-        verify_bundle(averages.plain, level="ledger", workspace=other.workspace)
+        verify_bundle(averages.plain, level="ledger", workspace_folder=other.root)
 
 
 def test_a_longer_ledger_still_begins_with_it(averages: Removal, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(averages.ledger.workspace, copy)
-    Ledger.open(copy).append("release", {"name": "x", "alias": "y", "composition": "0" * 64})
-    found = verify_bundle(averages.plain, level="ledger", workspace=copy)
+    shutil.copytree(averages.workspace.root, copy)
+    Workspace.open(copy).ledger.append("release", {"name": "x", "alias": "y", "composition": "0" * 64})
+    found = verify_bundle(averages.plain, level="ledger", workspace_folder=copy)
     assert "it begins with those facts" in found.checked[-1]
 
 
 def resigned(removal: Removal, changes: Callable[[dict[str, Any], dict[str, bytes]], None]) -> dict[str, bytes]:
     """What a dishonest operator does: change members and claims, and sign again with the real key."""
-    key, public = read_key(removal.ledger.home / "private" / "signing.pem"), removal.ledger.home / "public.pem"
+    key, public = read_key(removal.workspace.home / "private" / "signing.pem"), removal.workspace.home / "public.pem"
     members = read_members(removal.handed)
     statement = open_envelope(members["statement.json"], public=public.read_bytes()).statement
     changes(statement, members)
@@ -178,22 +178,22 @@ def test_inputs_that_unpack_to_more_than_a_shard_may_hold_are_not_read(averages:
 
 def test_data_changed_in_the_workspace_is_named(averages: Removal, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(averages.ledger.workspace, copy)
+    shutil.copytree(averages.workspace.root, copy)
     shards = sorted((copy / "shards").glob("*.parquet"))
     shutil.copy(shards[0], shards[1])
     with pytest.raises(DigestMismatch, match="was changed in the workspace"):
-        verify_bundle(averages.plain, level="reexecute", workspace=copy)
+        verify_bundle(averages.plain, level="reexecute", workspace_folder=copy)
 
 
 def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> Path:
     """A removal whose report names weights that no recipe makes, everything else derived from them and signed."""
-    ledger = removal.ledger
-    case = case_of(ledger, "R-1")
-    plan = plan_of(ledger, case)
-    report = report_case(ledger, plan, case, gather(ledger, plan, case))
+    workspace = removal.workspace
+    case = case_of(workspace, "R-1")
+    plan = plan_of(workspace, case)
+    report = report_case(workspace, plan, case, gather(workspace, plan, case))
     ((release, composition),) = report.compositions.items()
     victim = next(member for member in composition.members if "/mean/" in member.name or "/tangent/" in member.name)
-    tensors = load_tensors(ledger.objects.get(victim.component))
+    tensors = load_tensors(workspace.objects.get(victim.component))
     name = next(name for name in sorted(tensors) if tensors[name].dtype.kind == "f")
     moved = {**tensors, name: (tensors[name] * (1 + shift)).astype(tensors[name].dtype)}
     weights = save_tensors(moved)
@@ -232,7 +232,7 @@ def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> 
         report, evidence=evidence, certificate=certificate, compositions={release: changed}, recipes=recipes,
         attached=attached,
     )  # fmt: skip
-    return write_zip(path, lie, key=key_of(ledger))
+    return write_zip(path, lie, key=key_of(workspace))
 
 
 def test_weights_no_recipe_makes_hold_on_paper_and_not_in_re_execution(averages: Removal, tmp_path: Path) -> None:
@@ -260,8 +260,8 @@ def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages
     members = {name: data for name, data in read_members(path).items() if not name.startswith("weights/")}
     members = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
     # an operator who hands no weights over signs a statement without them
-    key = read_key(averages.ledger.home / "private" / "signing.pem")
-    public = (averages.ledger.home / "public.pem").read_bytes()
+    key = read_key(averages.workspace.home / "private" / "signing.pem")
+    public = (averages.workspace.home / "public.pem").read_bytes()
     statement = open_envelope(members["statement.json"], public=public).statement
     files = statement["predicate"]["files"]
     statement["predicate"]["files"] = {name: files[name] for name in files if name in members}
@@ -316,7 +316,7 @@ STEERED = (
 
 @pytest.mark.parametrize("variables", STEERED[: amount(1, 3)], ids=repr)
 def test_no_shell_steers_the_kernels_of_a_verification(tangents: Removal, variables: dict[str, str]) -> None:
-    key = str(tangents.ledger.home / "public.pem")
+    key = str(tangents.workspace.home / "public.pem")
     found = disgorge("verify", str(tangents.handed), "--level", "reexecute", "--key", key, **variables)
     assert (found.returncode, found.stderr) == (0, "")
     assert "are equal bit for bit" in found.stdout
@@ -324,7 +324,7 @@ def test_no_shell_steers_the_kernels_of_a_verification(tangents: Removal, variab
 
 def test_parts_made_elsewhere_are_not_accused_and_not_called_equal(tangents: Removal, tmp_path: Path) -> None:
     """For real: re-executed with the plainest kernels, as on a processor that has no others."""
-    key = str(tangents.ledger.home / "public.pem")
+    key = str(tangents.workspace.home / "public.pem")
     plain_kernels = {"variables": {"ATEN_CPU_CAPABILITY": "default"}, "kernels": {"aten": "NEON"}}
     path = tmp_path / "R-1.zip"
     path.write_bytes(pack(resigned(tangents, with_environment(**plain_kernels))))
@@ -339,15 +339,15 @@ def test_parts_made_elsewhere_are_not_accused_and_not_called_equal(tangents: Rem
 
 def test_the_default_tolerance_is_far_from_rounding_and_far_from_a_removal(tangents: Removal, tmp_path: Path) -> None:
     """A component trained with three of twelve items more is tens of times beyond it."""
-    ledger = Ledger.init(tmp_path / "whole")
+    workspace = Workspace.init(tmp_path / "whole")
     toy = toy_of("tangent_composition", 0)
-    populate(ledger, toy, tmp_path / "source")
-    before = {component.name: component.digest for component in train(ledger, toy).components}
+    populate(workspace, toy, tmp_path / "source")
+    before = {component.name: component.digest for component in train(workspace, toy).components}
     (after,) = report_compositions(tangents)
     moved = [
         apart(
-            load_tensors(tangents.ledger.objects.get(m.component)),
-            load_tensors(ledger.objects.get(before[m.name])),
+            load_tensors(tangents.workspace.objects.get(m.component)),
+            load_tensors(workspace.objects.get(before[m.name])),
             DEFAULT,
         )
         for m in after

@@ -12,77 +12,77 @@ from disgorge.training.make import of_reference
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import add_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
 
-def workspace(folder: Path) -> Ledger:
+def workspace_folder(folder: Path) -> Workspace:
     """The averages, trained and released."""
-    ledger = Ledger.init(folder / "workspace")
+    workspace = Workspace.init(folder / "workspace")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    return ledger
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    return workspace
 
 
-def checks(ledger: Ledger) -> dict[str, Check]:
+def checks(workspace: Workspace) -> dict[str, Check]:
     """What the last probe step found, by name."""
-    (*_, last) = ledger.facts("examination")
-    return {check.name: check for check in examination_of(ledger, last.body["examination"]).checks}
+    (*_, last) = workspace.ledger.facts("examination")
+    return {check.name: check for check in examination_of(workspace, last.body["examination"]).checks}
 
 
-def references(ledger: Ledger) -> dict[str, str]:
+def references(workspace: Workspace) -> dict[str, str]:
     """Digests of the live components of references, by name."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {c.name: c.digest for c in catalog.components() if of_reference(c.name)}
 
 
 def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(tmp_path: Path) -> None:
-    ledger = workspace(tmp_path)
-    granted_plan(ledger, [person(ledger, "shard-3", 0)], every_probe=True)
-    assert carry(ledger, references=3).verdict == "certified"
-    first, about = references(ledger), checks(ledger)["relearning"].detail
+    workspace = workspace_folder(tmp_path)
+    granted_plan(workspace, [person(workspace, "shard-3", 0)], every_probe=True)
+    assert carry(workspace, references=3).verdict == "certified"
+    first, about = references(workspace), checks(workspace)["relearning"].detail
     assert about["reference_components_trained"] == 12  # a mean for each of four shards, three times; the scale is core
     assert len(set(about["reference_seeds"])) == 3
 
-    granted_plan(ledger, [person(ledger, "shard-1", 1)], request_id="R-2", every_probe=True)
-    assert carry(ledger, "R-2", references=3).verdict == "certified"
-    second = references(ledger)
-    assert checks(ledger)["relearning"].detail["reference_components_trained"] == 3
+    granted_plan(workspace, [person(workspace, "shard-1", 1)], request_id="R-2", every_probe=True)
+    assert carry(workspace, "R-2", references=3).verdict == "certified"
+    second = references(workspace)
+    assert checks(workspace)["relearning"].detail["reference_components_trained"] == 3
     reached = {name for name in first if name.endswith("mean/shard-1")}
     assert len(reached) == 3
     for name, digest in first.items():
         assert (second[name] == digest) == (name not in reached)
-        assert ledger.objects.exists(digest) == (name not in reached)
+        assert workspace.objects.exists(digest) == (name not in reached)
 
 
 def test_every_probe_says_its_seconds_its_references_and_its_version(tmp_path: Path) -> None:
-    ledger = workspace(tmp_path)
-    granted_plan(ledger, [person(ledger, "shard-3", 0)], every_probe=True)
-    carry(ledger, references=3)
+    workspace = workspace_folder(tmp_path)
+    granted_plan(workspace, [person(workspace, "shard-3", 0)], every_probe=True)
+    carry(workspace, references=3)
     for name in ("membership", "relearning"):
-        detail = checks(ledger)[name].detail
+        detail = checks(workspace)[name].detail
         assert detail["probe_seconds"] >= 0
         assert len(detail["reference_seeds"]) == 3
         assert detail["probe_version"]
-    assert not {"canaries", "memorization"} & checks(ledger).keys()
+    assert not {"canaries", "memorization"} & checks(workspace).keys()
 
 
 def test_planted_canaries_are_found_before_and_gone_after_through_the_whole_pass(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     toy = toy_of("tangent_composition", 0)
-    populate(ledger, toy, tmp_path / "sources")
+    populate(workspace, toy, tmp_path / "sources")
     chance = np.random.default_rng(8)
     mine = tmp_path / "mine.npz"
     np.savez(mine, image=chance.integers(0, 16, (80, 6, 6)).astype(np.uint8), label=np.arange(80) % 3)
-    plant(ledger, mine, name="bait", to=tmp_path / "bait.npz", seed="a secret")
-    add_shard(ledger, tmp_path / "bait.npz", name="bait", check=False, dvc=False)
+    plant(workspace, mine, name="bait", to=tmp_path / "bait.npz", seed="a secret")
+    add_shard(workspace, tmp_path / "bait.npz", name="bait", check=False, dvc=False)
     hungry = toy.spec.parameters | {"epochs": 200, "filters": 48}  # enough to believe wrong labels
     spec = replace(toy.spec, shards=("shard-1", "bait"), parameters=hungry)
-    train(ledger, replace(toy, spec=spec))
-    granted_plan(ledger, [Selector("shard", "bait")], every_probe=True)
-    assert carry(ledger, references=3).verdict == "certified"
-    check = checks(ledger)["canaries"]
+    train(workspace, replace(toy, spec=spec))
+    granted_plan(workspace, [Selector("shard", "bait")], every_probe=True)
+    assert carry(workspace, references=3).verdict == "certified"
+    check = checks(workspace)["canaries"]
     assert check.verdict is Verdict.PASS, check.answer
     assert check.n == 80
     assert [control.held for control in check.controls] == [True, True]

@@ -25,7 +25,7 @@ from disgorge.tracking.registry import Registry
 from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import carry, granted_plan, live_shards, person, populate, served, toy_of, train
@@ -44,27 +44,27 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, database: Path) -> Ledger:
+def workspace(tmp_path: Path, database: Path) -> Workspace:
     """Return a trained toy that is registered, served, and copied by somebody to another model."""
-    ledger = Ledger.init(tmp_path / "workspace")
-    shutil.copy(database, ledger.workspace / "mlflow.db")
+    workspace = Workspace.init(tmp_path / "workspace")
+    shutil.copy(database, workspace.root / "mlflow.db")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    made = train(ledger, toy)
-    Registry(Store(ledger.workspace)).adopt(RELEASE, "live", made.composition)
-    with Store(ledger.workspace).client() as client:
+    populate(workspace, toy, tmp_path / "sources")
+    made = train(workspace, toy)
+    Registry(Store(workspace.root)).adopt(RELEASE, "live", made.composition)
+    with Store(workspace.root).client() as client:
         client.create_registered_model("copy")
         run = next(iter(versions_of(client))).run_id
         tags = next(iter(versions_of(client))).tags
         client.create_model_version("copy", f"models:/{RELEASE}/1", run_id=run, tags=tags)
-    return ledger
+    return workspace
 
 
-def register(ledger: Ledger, name: str, *, alias: str = "", source: str = "", **parameters: str) -> str:
+def register(workspace: Workspace, name: str, *, alias: str = "", source: str = "", **parameters: str) -> str:
     """Register a model as a script beside this tool does, from a run with these parameters; return the version."""
-    with Store(ledger.workspace).client() as client:
+    with Store(workspace.root).client() as client:
         experiment = client.get_experiment_by_name("beside")
-        location = (ledger.workspace / "beside").as_uri()
+        location = (workspace.root / "beside").as_uri()
         of = experiment.experiment_id if experiment else client.create_experiment("beside", artifact_location=location)
         run = client.create_run(of, run_name=f"fit {name}").info.run_id
         client.log_text(run, "weights in a format of their own", "model/model.txt")
@@ -78,22 +78,22 @@ def register(ledger: Ledger, name: str, *, alias: str = "", source: str = "", **
     return version
 
 
-def delete(ledger: Ledger, name: str) -> None:
+def delete(workspace: Workspace, name: str) -> None:
     """Delete a registered model."""
-    with Store(ledger.workspace).client() as client:
+    with Store(workspace.root).client() as client:
         client.delete_registered_model(name)
 
 
-def found(ledger: Ledger) -> list[Finding]:
+def found(workspace: Workspace) -> list[Finding]:
     """Return what an audit finds in the registry."""
-    return [finding for finding in audit(ledger) if finding.rule is UNRECORDED_MODEL]
+    return [finding for finding in audit(workspace) if finding.rule is UNRECORDED_MODEL]
 
 
-def carried(ledger: Ledger, said: list[str]) -> Executed:
+def carried(workspace: Workspace, said: list[str]) -> Executed:
     """Carry R-1 out, and keep what is said to the person who runs it."""
     return execute(
-        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0,
-        registrar=Registry(Store(ledger.workspace)), observer=Untracked(), on_words=said.append,
+        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
+        registrar=Registry(Store(workspace.root)), observer=Untracked(), on_words=said.append,
     )  # fmt: skip
 
 
@@ -103,40 +103,38 @@ def predicate_of(done: Executed) -> dict[str, object]:
     return dict(statement["predicate"])
 
 
-def test_a_model_registered_beside_is_a_warning_and_ours_is_none(ledger: Ledger) -> None:
-    assert found(ledger) == []
-    register(ledger, "shop", alias="champion")
-    register(ledger, "shop")
-    (finding,) = found(ledger)
+def test_a_model_registered_beside_is_a_warning_and_ours_is_none(workspace: Workspace) -> None:
+    assert found(workspace) == []
+    register(workspace, "shop", alias="champion")
+    register(workspace, "shop")
+    (finding,) = found(workspace)
     assert (finding.level, finding.where) == (Level.WARNING, "shop")
     assert "shop/1 (alias champion), shop/2" in finding.words
-    delete(ledger, "shop")
-    assert found(ledger) == []
+    delete(workspace, "shop")
+    assert found(workspace) == []
 
 
-def test_the_audit_reads_the_registry_without_mlflow(ledger: Ledger) -> None:
-    register(ledger, "shop")
+def test_the_audit_reads_the_registry_without_mlflow(workspace: Workspace) -> None:
+    register(workspace, "shop")
     code = (
-        "import sys, pathlib; from disgorge.audit import audit; from lineage.workspace import Ledger\n"
-        "print([f.id for f in audit(Ledger.open(pathlib.Path(sys.argv[1])))])\n"
+        "import sys, pathlib; from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        "print([f.id for f in audit(Workspace.open(pathlib.Path(sys.argv[1])))])\n"
         "print(sorted({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & sys.modules.keys()))"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(ledger.workspace)], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", code, str(workspace.root)], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["['DSG017']", "[]"]
 
 
-def test_the_database_says_what_mlflow_says(ledger: Ledger) -> None:
-    register(ledger, "shop", alias="champion", part=PART)
-    register(ledger, "shop", source=f"/models/{PART}.pkl")
-    with Store(ledger.workspace).client() as client:
+def test_the_database_says_what_mlflow_says(workspace: Workspace) -> None:
+    register(workspace, "shop", alias="champion", part=PART)
+    register(workspace, "shop", source=f"/models/{PART}.pkl")
+    with Store(workspace.root).client() as client:
         asked = list(from_client(client, list(versions_of(client))))
-    file = ledger.workspace / "mlflow.db"
+    file = workspace.root / "mlflow.db"
     key = lambda model: (model.name, model.version)  # noqa: E731
     same = [sorted(map(sorted_texts, models), key=key) for models in (asked, from_databases(file, file))]
     assert same[0] == same[1]
-    assert [str(model) for model in unexplained(same[0], recorded(ledger))] == ["shop/1 (alias champion)", "shop/2"]
+    assert [str(model) for model in unexplained(same[0], recorded(workspace))] == ["shop/1 (alias champion)", "shop/2"]
 
 
 def sorted_texts(model: Registered) -> Registered:
@@ -144,9 +142,9 @@ def sorted_texts(model: Registered) -> Registered:
     return replace(model, texts=tuple(sorted(set(model.texts) - {""})))
 
 
-def recorded(ledger: Ledger) -> list[str]:
+def recorded(workspace: Workspace) -> list[str]:
     """Return the digests of the compositions that are served."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return [release.composition for release in catalog.releases()]
 
 
@@ -180,21 +178,21 @@ def test_a_name_that_was_made_anew_is_not_what_was_removed() -> None:
     assert Touched(names={PART: 7.0}).named_by(model) is None
 
 
-def test_no_certificate_while_a_registered_model_names_what_goes(ledger: Ledger) -> None:
+def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Workspace) -> None:
     """The run of the one names the removed part, the other one only stands in the report: in its first paragraph."""
-    register(ledger, "shop", alias="champion")
-    register(ledger, "old", part=PART)
-    record_place(ledger, RELEASE, "live", "https://shop.example/predict", by="ann")
-    granted_plan(ledger, [person(ledger, "shard-3", 0)])
+    register(workspace, "shop", alias="champion")
+    register(workspace, "old", part=PART)
+    record_place(workspace, RELEASE, "live", "https://shop.example/predict", by="ann")
+    granted_plan(workspace, [person(workspace, "shard-3", 0)])
     said: list[str] = []
     with pytest.raises(CertificateRefused, match=f"old/1 names {PART}"):
-        carried(ledger, said)
+        carried(workspace, said)
     assert [words for words in said if "is served at https://shop.example/predict as well" in words]
     assert [words for words in said if "not stopped: old/1, shop/1 (alias champion)" in words]
-    errors = [(finding.where, finding.level) for finding in found(ledger)]
+    errors = [(finding.where, finding.level) for finding in found(workspace)]
     assert errors == [("old/1", Level.ERROR), ("shop", Level.WARNING)]
-    delete(ledger, "old")
-    done = carried(ledger, said)
+    delete(workspace, "old")
+    done = carried(workspace, said)
     told = (
         "1 version of a model is registered in MLflow (shop/1 (alias champion)) that no recorded composition explains"
     )
@@ -206,16 +204,18 @@ def test_no_certificate_while_a_registered_model_names_what_goes(ledger: Ledger)
     assert told in verify_bundle(done.bundle).words
     page = (done.bundle / "report.html").read_text()
     assert told in page[: page.index("What was asked")]
-    assert "shop/1" not in (ledger.home / "ledger.jsonl").read_text(), "what somebody registered is not for the ledger"
-    register(ledger, "new", part=PART)  # trained again since, under the old name
-    assert {finding.level for finding in found(ledger)} == {Level.WARNING}
+    assert "shop/1" not in (workspace.home / "ledger.jsonl").read_text(), (
+        "what somebody registered is not for the ledger"
+    )
+    register(workspace, "new", part=PART)  # trained again since, under the old name
+    assert {finding.level for finding in found(workspace)} == {Level.WARNING}
 
 
 def test_a_data_only_removal_speaks_of_recorded_models(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    populate(ledger, toy_of("averages", 3), tmp_path / "sources")
-    granted_plan(ledger, [person(ledger, "shard-3", 0)])
-    done = carry(ledger)
+    workspace = Workspace.init(tmp_path / "workspace")
+    populate(workspace, toy_of("averages", 3), tmp_path / "sources")
+    granted_plan(workspace, [person(workspace, "shard-3", 0)])
+    done = carry(workspace)
     assert done.verdict == "certified"
     page = (done.bundle / "report.html").read_text()
     assert "No recorded model learned from the items" in page
@@ -224,48 +224,48 @@ def test_a_data_only_removal_speaks_of_recorded_models(tmp_path: Path) -> None:
 
 
 def test_an_audit_says_where_it_did_not_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger.init(tmp_path)
-    assert found(ledger) == []
-    assert "there is no store at hand" in not_looked_at(ledger)[0]
+    workspace = Workspace.init(tmp_path)
+    assert found(workspace) == []
+    assert "there is no store at hand" in not_looked_at(workspace)[0]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@mlflow.example")
-    assert not_looked_at(ledger) == ()
-    (finding,) = found(ledger)
+    assert not_looked_at(workspace) == ()
+    (finding,) = found(workspace)
     assert (finding.level, "secret" in finding.words) == (Level.NOTE, False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
-    (finding,) = found(ledger)
+    (finding,) = found(workspace)
     assert finding.level is Level.WARNING
     assert "were not looked at" in finding.words
 
 
-def test_places_are_recorded_without_a_name(ledger: Ledger) -> None:
-    assert record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example")
-    assert not record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example")
-    assert [each.place for each in places_of(ledger.facts())[RELEASE, "live"]] == ["/srv/models/shop"]
-    assert "Ada" not in (ledger.home / "ledger.jsonl").read_text()
-    assert record_place(ledger, RELEASE, "live", "/srv/models/shop", by="Ada Example", stopped=True)
-    assert places_of(ledger.facts()) == {}
-    assert served(ledger, RELEASE)
-    assert live_shards(ledger)
+def test_places_are_recorded_without_a_name(workspace: Workspace) -> None:
+    assert record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example")
+    assert not record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example")
+    assert [each.place for each in places_of(workspace.ledger.facts())[RELEASE, "live"]] == ["/srv/models/shop"]
+    assert "Ada" not in (workspace.home / "ledger.jsonl").read_text()
+    assert record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example", stopped=True)
+    assert places_of(workspace.ledger.facts()) == {}
+    assert served(workspace, RELEASE)
+    assert live_shards(workspace)
 
 
-def test_a_hold_that_stops_a_release_takes_aliases_set_by_hand_away(ledger: Ledger) -> None:
+def test_a_hold_that_stops_a_release_takes_aliases_set_by_hand_away(workspace: Workspace) -> None:
     """In MLflow's own store: the release's alias, one that somebody set on it, and one of a copy."""
-    with Store(ledger.workspace).client() as client:
+    with Store(workspace.root).client() as client:
         client.set_registered_model_alias(RELEASE, "champion", "1")
         client.set_registered_model_alias("copy", "shop", "1")
     file_request(
-        ledger, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
-        selectors=[person(ledger, "shard-3", 1)], request_id="H-1",
+        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
+        selectors=[person(workspace, "shard-3", 1)], request_id="H-1",
     )  # fmt: skip
-    hold_request(ledger, "H-1", on=True, reason="litigation", serving="stop")
-    registry = Registry(Store(ledger.workspace))
-    stopped = settle(ledger, registry)
+    hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
+    registry = Registry(Store(workspace.root))
+    stopped = settle(workspace, registry)
     assert stopped.stopped == [f"{RELEASE}@live"]
     assert [words.partition(" served")[0] for words in stopped.words[:2]] == [
         "MLflow's alias copy@shop", f"MLflow's alias {RELEASE}@champion",
     ]  # fmt: skip
     assert (registry.served(RELEASE), registry.served("copy")) == ({}, {})
-    hold_request(ledger, "H-1", on=False, reason="over")
-    again = settle(ledger, registry)
-    assert registry.served(RELEASE) == {"live": served(ledger, RELEASE)}
+    hold_request(workspace, "H-1", on=False, reason="over")
+    again = settle(workspace, registry)
+    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
     assert "MLflow's alias copy@shop was taken away" in again.words[0]

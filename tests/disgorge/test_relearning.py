@@ -11,7 +11,7 @@ from disgorge.evidence.checks import ProbeCase, Verdict, probes
 from disgorge.evidence.probes.relearning import PROBE, STEPS
 from disgorge.method import Items, Relearnable
 from disgorge.training.make import assemble
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.probe_cases import case_of, few
 from tests.tier import amount, tally
 from tests.toys import populate, toy_of, train
@@ -111,9 +111,9 @@ def test_a_model_that_cannot_be_trained_further_is_inconclusive(case: ProbeCase)
     [("tangent_composition", "shard-2"), ("shard_graph", "shard-2"), ("compartmental_diffusion", "north")],
 )
 def test_relearning_improves_a_copy_and_leaves_the_model_alone(method: str, gone: str, tmp_path: Path) -> None:
-    toy, ledger = toy_of(method, 0), Ledger.init(tmp_path / "workspace")
-    populate(ledger, toy, tmp_path / "sources")
-    model = assemble(ledger, train(ledger, toy).composition)
+    toy, workspace = toy_of(method, 0), Workspace.init(tmp_path / "workspace")
+    populate(workspace, toy, tmp_path / "sources")
+    model = assemble(workspace, train(workspace, toy).composition)
     unseen = toy.items["held-out"]
     assert isinstance(model, Relearnable)
     said = model.scores(toy.items[gone]).tobytes()

@@ -16,7 +16,7 @@ from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord, WorkspaceBusy
 from lineage.records import Composition, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import granted_plan, person, populate, remove, toy_of
 
 
@@ -38,11 +38,11 @@ class Kept(Unregistered, Untracked):
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """A workspace with a toy's shards and nothing trained."""
-    ledger = Ledger.init(tmp_path / "workspace")
-    populate(ledger, toy_of("averages", 3), tmp_path / "sources")
-    return ledger
+    workspace = Workspace.init(tmp_path / "workspace")
+    populate(workspace, toy_of("averages", 3), tmp_path / "sources")
+    return workspace
 
 
 @pytest.fixture
@@ -52,97 +52,97 @@ def spec() -> ModelSpec:
     return replace(spec, shards=spec.shards[:-1], evaluate=spec.shards[-1:])
 
 
-def train(ledger: Ledger, spec: ModelSpec, kept: Kept) -> Made:
+def train(workspace: Workspace, spec: ModelSpec, kept: Kept) -> Made:
     """Train in this process."""
-    return train_release(ledger, spec, Here(ledger), registrar=kept, observer=kept)
+    return train_release(workspace, spec, Here(workspace), registrar=kept, observer=kept)
 
 
-def test_components_composition_and_release_are_recorded_in_that_order(ledger: Ledger, spec: ModelSpec) -> None:
+def test_components_composition_and_release_are_recorded_in_that_order(workspace: Workspace, spec: ModelSpec) -> None:
     kept = Kept()
-    made = train(ledger, spec, kept)
-    kinds = [fact.kind for fact in ledger.facts() if fact.kind not in ("opened", "shard")]
+    made = train(workspace, spec, kept)
+    kinds = [fact.kind for fact in workspace.ledger.facts() if fact.kind not in ("opened", "shard")]
     assert kinds == ["component"] * 4 + ["composition", "release"]
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         assert catalog.release(spec.release).composition == made.composition.digest
         assert catalog.composition(made.composition.digest) == made.composition
     assert kept.adopted == [(spec.release, "live", made.composition.digest)]
     assert kept.trained == [(made.trained, (*spec.core, *spec.shards))]
 
 
-def test_training_again_trains_and_records_nothing(ledger: Ledger, spec: ModelSpec) -> None:
-    first = train(ledger, spec, Kept())
-    head = ledger.head()
-    again = train(ledger, spec, Kept())
+def test_training_again_trains_and_records_nothing(workspace: Workspace, spec: ModelSpec) -> None:
+    first = train(workspace, spec, Kept())
+    head = workspace.ledger.head()
+    again = train(workspace, spec, Kept())
     assert again.composition == first.composition
     assert again.trained == ()
-    assert ledger.head() == head
+    assert workspace.ledger.head() == head
 
 
-def test_one_shard_more_trains_one_component(ledger: Ledger, spec: ModelSpec) -> None:
-    train(ledger, spec, Kept())
+def test_one_shard_more_trains_one_component(workspace: Workspace, spec: ModelSpec) -> None:
+    train(workspace, spec, Kept())
     more = replace(spec, shards=(*spec.shards, *spec.evaluate), evaluate=())
-    assert train(ledger, more, Kept()).trained == (f"{spec.release}/mean/shard-4",)
-    with Catalog.of(ledger) as catalog:
+    assert train(workspace, more, Kept()).trained == (f"{spec.release}/mean/shard-4",)
+    with Catalog.of(workspace) as catalog:
         assert len(catalog.releases()) == 1
 
 
-def test_an_older_composition_comes_back_without_being_recorded_twice(ledger: Ledger, spec: ModelSpec) -> None:
-    train(ledger, spec, Kept())
-    train(ledger, replace(spec, seed=spec.seed + 1), Kept())
-    train(ledger, spec, Kept())
-    assert len(list(ledger.facts("composition"))) == 2
-    assert len(list(ledger.facts("release"))) == 3
+def test_an_older_composition_comes_back_without_being_recorded_twice(workspace: Workspace, spec: ModelSpec) -> None:
+    train(workspace, spec, Kept())
+    train(workspace, replace(spec, seed=spec.seed + 1), Kept())
+    train(workspace, spec, Kept())
+    assert len(list(workspace.ledger.facts("composition"))) == 2
+    assert len(list(workspace.ledger.facts("release"))) == 3
 
 
-def test_another_alias_is_another_release_of_the_same_components(ledger: Ledger, spec: ModelSpec) -> None:
-    train(ledger, spec, Kept())
-    assert train(ledger, replace(spec, alias="candidate"), Kept()).trained == ()
-    with Catalog.of(ledger) as catalog:
+def test_another_alias_is_another_release_of_the_same_components(workspace: Workspace, spec: ModelSpec) -> None:
+    train(workspace, spec, Kept())
+    assert train(workspace, replace(spec, alias="candidate"), Kept()).trained == ()
+    with Catalog.of(workspace) as catalog:
         assert [release.alias for release in catalog.releases()] == ["live", "candidate"]
 
 
-def test_a_shard_nobody_added_is_named_with_near_ones(ledger: Ledger, spec: ModelSpec) -> None:
-    head = ledger.head()
+def test_a_shard_nobody_added_is_named_with_near_ones(workspace: Workspace, spec: ModelSpec) -> None:
+    head = workspace.ledger.head()
     with pytest.raises(UnknownRecord, match=r"names 'shard-9', which no live shard .* did you mean"):
-        train(ledger, replace(spec, evaluate=("shard-9",)), Kept())
-    assert ledger.head() == head
+        train(workspace, replace(spec, evaluate=("shard-9",)), Kept())
+    assert workspace.ledger.head() == head
 
 
-def test_a_contained_release_is_not_trained_over(ledger: Ledger, spec: ModelSpec) -> None:
-    train(ledger, spec, Kept())
-    ledger.append("release-contained", {"name": spec.release, "alias": "live", "request": "R-1"})
-    head, kept = ledger.head(), Kept()
+def test_a_contained_release_is_not_trained_over(workspace: Workspace, spec: ModelSpec) -> None:
+    train(workspace, spec, Kept())
+    workspace.ledger.append("release-contained", {"name": spec.release, "alias": "live", "request": "R-1"})
+    head, kept = workspace.ledger.head(), Kept()
     with pytest.raises(ReleaseContained, match="is contained"):
-        train(ledger, spec, kept)
-    assert ledger.head() == head
+        train(workspace, spec, kept)
+    assert workspace.ledger.head() == head
     assert kept.adopted == []
 
 
-def test_nothing_is_trained_while_a_removal_runs(ledger: Ledger, spec: ModelSpec) -> None:
-    with FileLock(ledger.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="another execution or training"):
-        train(ledger, spec, Kept())
+def test_nothing_is_trained_while_a_removal_runs(workspace: Workspace, spec: ModelSpec) -> None:
+    with FileLock(workspace.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="another execution or training"):
+        train(workspace, spec, Kept())
 
 
-def test_a_withdrawn_shard_is_not_trained_on_again(ledger: Ledger, spec: ModelSpec) -> None:
+def test_a_withdrawn_shard_is_not_trained_on_again(workspace: Workspace, spec: ModelSpec) -> None:
     spec = replace(spec, evaluate=())
-    train(ledger, spec, Kept())
-    remove(ledger, [person(ledger, "shard-2", n) for n in range(4)])
+    train(workspace, spec, Kept())
+    remove(workspace, [person(workspace, "shard-2", n) for n in range(4)])
     with pytest.raises(UnknownRecord, match="names 'shard-2'"):
-        train(ledger, spec, Kept())
+        train(workspace, spec, Kept())
 
 
-def test_a_plan_goes_stale_when_something_is_trained(ledger: Ledger, spec: ModelSpec) -> None:
+def test_a_plan_goes_stale_when_something_is_trained(workspace: Workspace, spec: ModelSpec) -> None:
     from disgorge.errors import StalePlan
     from tests.toys import carry
 
-    train(ledger, spec, Kept())
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    train(ledger, replace(spec, alias="candidate"), Kept())
+    train(workspace, spec, Kept())
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    train(workspace, replace(spec, alias="candidate"), Kept())
     with pytest.raises(StalePlan):
-        carry(ledger)
+        carry(workspace)
 
 
-def test_the_layout_is_told_before_anything_is_trained(ledger: Ledger, spec: ModelSpec) -> None:
-    assert [blueprint.name for blueprint in lay_out(ledger, spec)] == [
+def test_the_layout_is_told_before_anything_is_trained(workspace: Workspace, spec: ModelSpec) -> None:
+    assert [blueprint.name for blueprint in lay_out(workspace, spec)] == [
         "scale", "mean/shard-1", "mean/shard-2", "mean/shard-3",
     ]  # fmt: skip

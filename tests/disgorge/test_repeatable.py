@@ -22,7 +22,7 @@ from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.state import component_of
 from lineage.records import digest_of, plain, restore
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import (
     bytes_by_name,
     carry,
@@ -40,9 +40,9 @@ RELEASE = "toy-averages"
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """A workspace with the averages, trained and released."""
-    found, toy = Ledger.init(tmp_path / "workspace"), toy_of("averages", 3)
+    found, toy = Workspace.init(tmp_path / "workspace"), toy_of("averages", 3)
     populate(found, toy, tmp_path / "sources")
     train(found, toy)
     return found
@@ -75,31 +75,31 @@ def upgraded(tmp_path: Path) -> Iterator[Upgrade]:
     found.remove()
 
 
-def test_a_library_that_the_method_does_not_use_is_nobodys_business(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_library_that_the_method_does_not_use_is_nobodys_business(workspace: Workspace, tmp_path: Path) -> None:
     unused = Upgrade(tmp_path, "torch")
     unused.install()
     try:
-        granted_plan(ledger, [person(ledger, "shard-2", 0)])
-        assert carry(ledger).verdict == "certified"
+        granted_plan(workspace, [person(workspace, "shard-2", 0)])
+        assert carry(workspace).verdict == "certified"
     finally:
         unused.remove()
 
 
-def test_the_plan_says_before_containment_what_cannot_be_shown_here(ledger: Ledger, upgraded: Upgrade) -> None:
-    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
+def test_the_plan_says_before_containment_what_cannot_be_shown_here(workspace: Workspace, upgraded: Upgrade) -> None:
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
     upgraded.install()
-    before = ledger.head()
+    before = workspace.ledger.head()
     with pytest.raises(EnvironmentDiffers, match=r"leaves 4 parts alone.*numpy was .* and is 99.9.*and 1 more") as said:
-        plan_request(ledger, "R-1")
+        plan_request(workspace, "R-1")
     assert "`disgorge request plan R-1 --retrain-untouched` (4 steps, about" in str(said.value)
-    assert ledger.head() == before
-    plan = plan_request(ledger, "R-1", retrain_untouched=True)
+    assert workspace.ledger.head() == before
+    plan = plan_request(workspace, "R-1", retrain_untouched=True)
     trained = [step for step in plan.steps if step.action is Action.RETRAIN]
     assert trained[0].subject == f"{RELEASE}/scale", "inputs come first"
     assert len(trained) == 5
     assert "though the removal does not touch it: numpy was" in trained[0].words
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    done = carry(ledger)
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    done = carry(workspace)
     assert done.verdict == "certified"
     assert "99.9" in (done.bundle / "recipes.json").read_text()
     assert "is 99.9" in (done.bundle / "report.html").read_text()
@@ -108,56 +108,56 @@ def test_the_plan_says_before_containment_what_cannot_be_shown_here(ledger: Ledg
 @pytest.mark.parametrize("before", [Action.RETRAIN, Action.RECOMPOSE, Action.PROBE], ids=lambda action: action.value)
 @pytest.mark.parametrize("way", ["retrain", "go back"])
 def test_an_upgrade_in_the_middle_leaves_two_ways_on(
-    ledger: Ledger, upgraded: Upgrade, before: Action, way: str
+    workspace: Workspace, upgraded: Upgrade, before: Action, way: str
 ) -> None:
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    stopped(ledger, before)
-    assert is_contained(ledger, RELEASE)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    stopped(workspace, before)
+    assert is_contained(workspace, RELEASE)
     upgraded.install()
     with pytest.raises(EnvironmentDiffers, match="install what they were made with and run this again"):
-        carry(ledger)
+        carry(workspace)
     if way == "retrain":
-        plan = plan_request(ledger, "R-1", retrain_untouched=True)
-        approve_plan(ledger, "R-1", plan.digest, approver="ann")
+        plan = plan_request(workspace, "R-1", retrain_untouched=True)
+        approve_plan(workspace, "R-1", plan.digest, approver="ann")
     else:
         upgraded.remove()
-    assert carry(ledger).verdict == "certified"
-    assert not is_contained(ledger, RELEASE)
-    with Catalog.of(ledger) as catalog:
+    assert carry(workspace).verdict == "certified"
+    assert not is_contained(workspace, RELEASE)
+    with Catalog.of(workspace) as catalog:
         live = [component.name for component in catalog.components()]
     assert len(live) == len(set(live)) == 5
 
 
-def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(ledger: Ledger) -> None:
+def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(workspace: Workspace) -> None:
     toy = toy_of("averages", 3)
-    before = bytes_by_name(ledger, RELEASE)
-    train(ledger, replace(toy, spec=replace(toy.spec, threads=2)))
-    assert bytes_by_name(ledger, RELEASE) == before
-    recorded = [component_of(fact.body["component"]) for fact in ledger.facts("component")]
+    before = bytes_by_name(workspace, RELEASE)
+    train(workspace, replace(toy, spec=replace(toy.spec, threads=2)))
+    assert bytes_by_name(workspace, RELEASE) == before
+    recorded = [component_of(fact.body["component"]) for fact in workspace.ledger.facts("component")]
     assert len({(c.name, c.digest, c.recipe_digest) for c in recorded}) == len(recorded) == 10
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    assert carry(ledger).verdict == "certified"
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    assert carry(workspace).verdict == "certified"
 
 
-def rewritten(ledger: Ledger, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Ledger:
+def rewritten(workspace: Workspace, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Workspace:
     """A workspace with the same facts, but for what a change makes of every recorded component."""
-    other = Ledger.init(folder / "rewritten")
+    other = Workspace.init(folder / "rewritten")
     for name in ("manifests", "objects"):
         if (other.home / name).is_dir():
             (other.home / name).rmdir()
-        (ledger.home / name).rename(other.home / name)
-    (ledger.workspace / "shards").rename(other.workspace / "shards")
+        (workspace.home / name).rename(other.home / name)
+    (workspace.root / "shards").rename(other.root / "shards")
     shutil.rmtree(other.home / "private")
-    (ledger.home / "private").rename(other.home / "private")
-    for fact in ledger.facts():
+    (workspace.home / "private").rename(other.home / "private")
+    for fact in workspace.ledger.facts():
         if fact.kind == "component":
             other.append(fact.kind, {"component": change(fact.body["component"])})
         elif fact.kind != "opened":
             other.append(fact.kind, fact.body)
-    return Ledger.open(other.workspace)
+    return Workspace.open(other.root)
 
 
-def as_an_older_version_recorded(ledger: Ledger, folder: Path, **libraries: str) -> Ledger:
+def as_an_older_version_recorded(workspace: Workspace, folder: Path, **libraries: str) -> Workspace:
     """A workspace in which recipes hold libraries, and components have no environment."""
 
     def older(component: dict[str, Any]) -> dict[str, Any]:
@@ -165,22 +165,22 @@ def as_an_older_version_recorded(ledger: Ledger, folder: Path, **libraries: str)
         kept = {name: value for name, value in component.items() if name != "environment"}
         return kept | {"recipe": recipe | {"libraries": libraries}}
 
-    return rewritten(ledger, folder, older)
+    return rewritten(workspace, folder, older)
 
 
-def test_a_workspace_of_an_older_version_is_removed_from(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_workspace_of_an_older_version_is_removed_from(workspace: Workspace, tmp_path: Path) -> None:
     import numpy as np
 
-    older = as_an_older_version_recorded(ledger, tmp_path, numpy=np.__version__, torch="0.1", diffusers="0.1")
+    older = as_an_older_version_recorded(workspace, tmp_path, numpy=np.__version__, torch="0.1", diffusers="0.1")
     granted_plan(older, [person(older, "shard-2", 0)])
     assert carry(older).verdict == "certified"
 
 
-def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(workspace: Workspace, tmp_path: Path) -> None:
     """It stood behind the retraining, because untouched parts had recipes with other libraries in them."""
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    stopped(ledger, Action.RECOMPOSE)
-    older = as_an_older_version_recorded(ledger, tmp_path, numpy="0.1")
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    stopped(workspace, Action.RECOMPOSE)
+    older = as_an_older_version_recorded(workspace, tmp_path, numpy="0.1")
     with pytest.raises(EnvironmentDiffers, match=r"numpy was 0\.1"):
         carry(older)
     plan = plan_request(older, "R-1", retrain_untouched=True)
@@ -199,109 +199,111 @@ def made_elsewhere(component: dict[str, Any]) -> dict[str, Any]:
 
 def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again(tmp_path: Path) -> None:
     """Bits differ because the kernels do: both environments are named, nothing is adopted, and nothing is accused."""
-    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("tangent_composition", 5)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    ledger = rewritten(ledger, tmp_path, made_elsewhere)
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of("tangent_composition", 5)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    workspace = rewritten(workspace, tmp_path, made_elsewhere)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
     with (
-        Workers(ledger, count=1) as runner,
+        Workers(workspace, count=1) as runner,
         pytest.raises(EnvironmentDiffers, match=r"never-trained is inconclusive.*aten was NEON and is DEFAULT") as said,
     ):
         execute(
-            ledger, "R-1", runner=runner, independent=lambda: Workers(ledger, count=1, apart=True), references=0,
+            workspace, "R-1", runner=runner, independent=lambda: Workers(workspace, count=1, apart=True), references=0,
             registrar=Unregistered(), observer=Untracked(),
         )  # fmt: skip
     assert "--retrain-untouched" in str(said.value)
     assert "--withdraw" not in str(said.value), "destroying the release is not the advice"
     assert exit_code_of(said.value) == 4
-    plan = plan_request(ledger, "R-1", retrain_untouched=True)
+    plan = plan_request(workspace, "R-1", retrain_untouched=True)
     again = [step.subject for step in plan.steps if step.action is Action.RETRAIN]
     assert again == ["toy-tangent/tangent/shard-3"]
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger, independent=lambda: Workers(ledger, count=1, apart=True)).verdict == "certified"
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    assert carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True)).verdict == "certified"
 
 
-def alias(ledger: Ledger, name: str) -> dict[str, str]:
+def alias(workspace: Workspace, name: str) -> dict[str, str]:
     """The parts of what an alias serves, by name."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return {m.name: m.component for m in catalog.composition(catalog.release(RELEASE, name).composition).members}
 
 
 @pytest.mark.parametrize("shares", ["every shard", "no touched shard"])
-def test_two_aliases_with_parts_of_the_same_names_are_kept_apart(ledger: Ledger, shares: str) -> None:
+def test_two_aliases_with_parts_of_the_same_names_are_kept_apart(workspace: Workspace, shares: str) -> None:
     """The parts of an alias are those of its composition, not what was recorded last under their names."""
     toy = toy_of("averages", 3)
     shards = toy.spec.shards if shares == "every shard" else tuple(s for s in toy.spec.shards if s != "shard-2")
-    train(ledger, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
-    before = alias(ledger, "next")
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    assert carry(ledger).verdict == "certified"
-    assert alias(ledger, "live")[f"{RELEASE}/mean/shard-4"] != alias(ledger, "next")[f"{RELEASE}/mean/shard-4"]
-    for name, digest in alias(ledger, "next").items():
-        assert ledger.objects.exists(digest)
+    train(workspace, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
+    before = alias(workspace, "next")
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    assert carry(workspace).verdict == "certified"
+    assert alias(workspace, "live")[f"{RELEASE}/mean/shard-4"] != alias(workspace, "next")[f"{RELEASE}/mean/shard-4"]
+    for name, digest in alias(workspace, "next").items():
+        assert workspace.objects.exists(digest)
         assert digest == before[name] or (name.endswith("shard-2") and shares == "every shard")
 
 
-def test_a_model_that_was_trained_with_another_seed_and_back_is_removed_from(ledger: Ledger) -> None:
+def test_a_model_that_was_trained_with_another_seed_and_back_is_removed_from(workspace: Workspace) -> None:
     toy = toy_of("averages", 3)
-    train(ledger, replace(toy, spec=replace(toy.spec, seed=99)))
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    assert carry(ledger).verdict == "certified"
+    train(workspace, replace(toy, spec=replace(toy.spec, seed=99)))
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    assert carry(workspace).verdict == "certified"
 
 
-def test_what_is_trained_again_stays_where_another_alias_has_it(ledger: Ledger, upgraded: Upgrade) -> None:
+def test_what_is_trained_again_stays_where_another_alias_has_it(workspace: Workspace, upgraded: Upgrade) -> None:
     """The alias that the request does not reach keeps its parts and serves on."""
     toy = toy_of("averages", 3)
     rest = tuple(name for name in toy.spec.shards if name != "shard-2")
-    train(ledger, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
-    before = alias(ledger, "next")
-    assert set(before.items()) < set(alias(ledger, "live").items()), "they share what the request does not touch"
-    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
+    train(workspace, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
+    before = alias(workspace, "next")
+    assert set(before.items()) < set(alias(workspace, "live").items()), "they share what the request does not touch"
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
     upgraded.install()
-    plan = plan_request(ledger, "R-1", retrain_untouched=True)
-    approve_plan(ledger, "R-1", plan.digest, approver="ann")
-    assert carry(ledger).verdict == "certified"
-    assert alias(ledger, "next") == before
-    assert all(ledger.objects.exists(digest) for digest in before.values())
-    assert [finding.id for finding in audit(ledger) if finding.level.value == "error"] == []
+    plan = plan_request(workspace, "R-1", retrain_untouched=True)
+    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    assert carry(workspace).verdict == "certified"
+    assert alias(workspace, "next") == before
+    assert all(workspace.objects.exists(digest) for digest in before.values())
+    assert [finding.id for finding in audit(workspace) if finding.level.value == "error"] == []
 
 
-def test_what_was_re_executed_once_stands_whatever_was_recorded_since(ledger: Ledger) -> None:
+def test_what_was_re_executed_once_stands_whatever_was_recorded_since(workspace: Workspace) -> None:
     """A later recording of the same bytes, made elsewhere, does not take back what was shown here."""
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
-    assert carry(ledger).verdict == "certified"
-    for fact in list(ledger.facts("component")):
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    assert carry(workspace).verdict == "certified"
+    for fact in list(workspace.ledger.facts("component")):
         component = component_of(fact.body["component"])
         if component.name.endswith(("scale", "shard-4")):
             elsewhere = {**component.environment, "libraries": {"numpy": "0.1"}}
             recipe = {**component.recipe, "threads": 7}
-            ledger.append("component", {"component": plain(replace(component, environment=elsewhere, recipe=recipe))})
-    granted_plan(ledger, [person(ledger, "shard-3", 0)], request_id="R-2")
-    assert carry(ledger, "R-2").verdict == "certified"
+            workspace.ledger.append(
+                "component", {"component": plain(replace(component, environment=elsewhere, recipe=recipe))}
+            )
+    granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-2")
+    assert carry(workspace, "R-2").verdict == "certified"
 
 
-def test_records_of_an_older_version_keep_their_digests(ledger: Ledger) -> None:
+def test_records_of_an_older_version_keep_their_digests(workspace: Workspace) -> None:
     """Fields that came later are left out while they are empty, so a plan that was begun before is found again."""
-    plan = granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    plan = granted_plan(workspace, [person(workspace, "shard-2", 0)])
     old = replace(plan, expected={}, probes=())
     body = plain(old)
     assert not {"expected", "probes"} & set(body)
     assert restore(Plan, body).digest == old.digest == digest_of(body)
     assert {"expected"} <= set(plain(plan))
-    (part, *_) = (fact.body["component"] for fact in ledger.facts("component"))
+    (part, *_) = (fact.body["component"] for fact in workspace.ledger.facts("component"))
     older = {name: value for name, value in part.items() if name != "environment"}
     assert plain(component_of(older)) == older
 
 
-def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(ledger: Ledger) -> None:
+def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(workspace: Workspace) -> None:
     from disgorge.errors import DisgorgeError
 
-    filed_and_decided(ledger, [person(ledger, "shard-2", 0)])
-    with Catalog.of(ledger) as catalog:
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
+    with Catalog.of(workspace) as catalog:
         shard = catalog.shard("shard-4")
-    ledger.content_path(shard.digest).unlink()
+    workspace.content_path(shard.digest).unlink()
     with pytest.raises(DisgorgeError, match=r"the data of shard 'shard-4' is missing.*dvc pull"):
-        plan_request(ledger, "R-1")
-    assert not is_contained(ledger, RELEASE)
+        plan_request(workspace, "R-1")
+    assert not is_contained(workspace, RELEASE)

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 from disgorge.locations.fingerprints import holds_any, tensor_digests, tensors_that_go
 from lineage.records import Component, plain
 from lineage.storage.objects import save_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 OLD = np.arange(32, dtype=np.float32)
 FROZEN = np.arange(32, dtype=np.float32) * 3
@@ -50,11 +50,11 @@ def test_a_file_that_is_no_safetensors_holds_none(tmp_path: Path, data: bytes) -
 
 
 def test_what_something_live_holds_as_well_is_not_looked_for(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
-    gone = ledger.objects.put(save_tensors({"w": OLD, "frozen": FROZEN}))
-    live = ledger.objects.put(save_tensors({"w": OLD + 1, "frozen": FROZEN}))
-    ledger.append("component", {"component": plain(Component(live, "kept", "toy", ()))})
-    (wanted,) = tensors_that_go(ledger, [gone])
+    workspace = Workspace.init(tmp_path / "workspace")
+    gone = workspace.objects.put(save_tensors({"w": OLD, "frozen": FROZEN}))
+    live = workspace.objects.put(save_tensors({"w": OLD + 1, "frozen": FROZEN}))
+    workspace.ledger.append("component", {"component": plain(Component(live, "kept", "toy", ()))})
+    (wanted,) = tensors_that_go(workspace, [gone])
     assert holds_any(put(tmp_path / "old", w=OLD), {wanted})
     assert not holds_any(put(tmp_path / "frozen", w=FROZEN), {wanted})
-    assert tensors_that_go(ledger, [live]) == frozenset()
+    assert tensors_that_go(workspace, [live]) == frozenset()

@@ -14,7 +14,7 @@ from disgorge.locations.filesystem import shown, strays_of, sweep
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.search import search
 from disgorge.locations.target import Sought
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
 
 OLD = np.arange(32, dtype=np.float32)
@@ -23,21 +23,23 @@ OLD = np.arange(32, dtype=np.float32)
 @pytest.fixture
 def removal(tmp_path: Path) -> Removal:
     """A removal in a workspace without DVC, before its purge."""
-    made = Removal(Ledger.init(tmp_path / "workspace"))
+    made = Removal(Workspace.init(tmp_path / "workspace"))
     made.withdraw()
     return made
 
 
 def copied(removal: Removal, what: str, place: str) -> Path:
     """Put a copy of the old weights, or of the old shard, somewhere in the workspace."""
-    ledger = removal.ledger
-    source = ledger.content_path(removal.alice.digest) if what == "shard" else ledger.objects.path(removal.head.digest)
-    return put(ledger, place, source.read_bytes())
+    workspace = removal.workspace
+    source = (
+        workspace.content_path(removal.alice.digest) if what == "shard" else workspace.objects.path(removal.head.digest)
+    )
+    return put(workspace, place, source.read_bytes())
 
 
-def put(ledger: Ledger, place: str, data: bytes) -> Path:
+def put(workspace: Workspace, place: str, data: bytes) -> Path:
     """Write a file somewhere in the workspace."""
-    path = ledger.workspace / place
+    path = workspace.root / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -65,17 +67,17 @@ ELSEWHERE = [
 @pytest.mark.parametrize(("what", "place"), AMONG_OURS)
 def test_a_copy_among_our_own_files_goes_and_is_said_before(removal: Removal, what: str, place: str) -> None:
     """It is what the dry run says, the search knows it without the purge, and a copy of what is retained stays."""
-    ledger = removal.ledger
-    kept = put(ledger, f"{place}-kept", ledger.content_path(removal.bob.digest).read_bytes())
+    workspace = removal.workspace
+    kept = put(workspace, f"{place}-kept", workspace.content_path(removal.bob.digest).read_bytes())
     path, data = copied(removal, what, place), copied(removal, what, place).read_bytes()
     found = removal.before()
-    listed = purge_plan(ledger, item_digests=removal.items, **removal.targets).files
+    listed = purge_plan(workspace, item_digests=removal.items, **removal.targets).files
     assert path in listed
-    deleted = purge(ledger, item_digests=removal.items, **removal.targets).deleted
-    assert set(deleted) == {each.relative_to(ledger.workspace).as_posix() for each in listed}
+    deleted = purge(workspace, item_digests=removal.items, **removal.targets).deleted
+    assert set(deleted) == {each.relative_to(workspace.root).as_posix() for each in listed}
     assert (path.exists(), kept.exists()) == (False, True)
     assert removal.check(found).verdict is Verdict.PASS
-    put(ledger, place, data)
+    put(workspace, place, data)
     check = removal.check(found)
     assert (check.verdict, check.value) == (Verdict.FAIL, 1)
     assert check.detail["left"][0].startswith(place)
@@ -83,11 +85,11 @@ def test_a_copy_among_our_own_files_goes_and_is_said_before(removal: Removal, wh
 
 @pytest.mark.parametrize(("what", "place"), ELSEWHERE)
 def test_a_copy_among_the_users_files_is_named_and_left(removal: Removal, what: str, place: str) -> None:
-    ledger, found = removal.ledger, removal.before()
+    workspace, found = removal.workspace, removal.before()
     path, data = copied(removal, what, place), copied(removal, what, place).read_bytes()
-    purge(ledger, item_digests=removal.items, **removal.targets)
+    purge(workspace, item_digests=removal.items, **removal.targets)
     if "catalog-" in place:  # every catalog goes with a purge
-        put(ledger, place, data)
+        put(workspace, place, data)
     assert path.exists()
     check = removal.check(found)
     words = "holds withdrawn items" if what == "shard" else "is one of the weights"
@@ -97,85 +99,85 @@ def test_a_copy_among_the_users_files_is_named_and_left(removal: Removal, what: 
 
 
 def test_single_tensors_are_known_whatever_the_file_is_called(removal: Removal) -> None:
-    ledger = removal.ledger
-    sought = Sought(tensors=tensor_digests(put(ledger, "old.bin", save({"w": OLD}))))
-    stray = put(ledger, "shards/new.tmp", save({"other": OLD.reshape(4, 8), "more": OLD + 1}))
-    put(ledger, "shards/unlike", save({"w": OLD + 1}))
-    assert strays_of(ledger, sought) == [stray]
+    workspace = removal.workspace
+    sought = Sought(tensors=tensor_digests(put(workspace, "old.bin", save({"w": OLD}))))
+    stray = put(workspace, "shards/new.tmp", save({"other": OLD.reshape(4, 8), "more": OLD + 1}))
+    put(workspace, "shards/unlike", save({"w": OLD + 1}))
+    assert strays_of(workspace, sought) == [stray]
     holds = "holds some of the weights"
-    assert sweep(ledger, sought).found == {ledger.workspace / "old.bin": holds, stray: holds}
+    assert sweep(workspace, sought).found == {workspace.root / "old.bin": holds, stray: holds}
 
 
 @pytest.mark.parametrize("place", [".git/objects/x", "reports/R-1/x", "mlartifacts/x", "env/lib/x"])
 def test_what_others_look_into_is_left_to_them(removal: Removal, place: str) -> None:
     """An environment is named, since nobody looks into it."""
     path = copied(removal, "weights", place)
-    (removal.ledger.workspace / "env").mkdir(exist_ok=True)
-    (removal.ledger.workspace / "env" / "pyvenv.cfg").write_text("")
-    swept = sweep(removal.ledger, Sought(frozenset({removal.head.digest}), removal.items))
+    (removal.workspace.root / "env").mkdir(exist_ok=True)
+    (removal.workspace.root / "env" / "pyvenv.cfg").write_text("")
+    swept = sweep(removal.workspace, Sought(frozenset({removal.head.digest}), removal.items))
     assert swept.found == {}
     assert path not in swept.unread
-    assert swept.unread == [removal.ledger.workspace / "env"]
+    assert swept.unread == [removal.workspace.root / "env"]
 
 
 @pytest.mark.parametrize("linked", ["file", "folder", "circle", "nowhere"])
 def test_links_are_not_followed_and_those_that_lead_out_are_named(
     removal: Removal, tmp_path: Path, linked: str
 ) -> None:
-    workspace = removal.ledger.workspace
+    workspace_folder = removal.workspace.root
     inside = copied(removal, "weights", "inside/old")
     outside = tmp_path / "outside" / "old"
     outside.parent.mkdir()
     outside.write_bytes(inside.read_bytes())
     targets: dict[str, Path | str] = {"file": outside, "folder": outside.parent, "circle": "link", "nowhere": "/nil"}
-    (workspace / "link").symlink_to(targets[linked])
-    (workspace / "within").symlink_to(inside.parent)
-    swept = sweep(removal.ledger, Sought(frozenset({removal.head.digest})))
+    (workspace_folder / "link").symlink_to(targets[linked])
+    (workspace_folder / "within").symlink_to(inside.parent)
+    swept = sweep(removal.workspace, Sought(frozenset({removal.head.digest})))
     assert list(swept.found) == [inside]
-    assert swept.unread == [workspace / "link"]
+    assert swept.unread == [workspace_folder / "link"]
     removal.withdraw()
-    purge(removal.ledger, item_digests=removal.items, **removal.targets)
+    purge(removal.workspace, item_digests=removal.items, **removal.targets)
     assert outside.exists()
 
 
 def test_files_nobody_can_read_are_named_in_order_and_decide_nothing(removal: Removal) -> None:
-    ledger, found = removal.ledger, removal.before()
+    workspace, found = removal.workspace, removal.before()
     names = [f"data/{number:02}.npz" for number in range(25)]
     for name in (*reversed(names), "mlartifacts/run/model.pt", "table.csv"):
-        put(ledger, name, b"PK\3\4\0")
+        put(workspace, name, b"PK\3\4\0")
     for name in ("README.md", "train.py", ".disgorge/config.toml"):
-        put(ledger, name, b"words")
-    purge(ledger, item_digests=removal.items, **removal.targets)
+        put(workspace, name, b"words")
+    purge(workspace, item_digests=removal.items, **removal.targets)
     check = removal.check(found)
     assert check.verdict is Verdict.PASS
     assert check.detail["not looked into"] == {"files": 27, "named": ["table.csv", *names[:19]]}
     for number in range(20):
-        (ledger.workspace / names[number]).unlink()
+        (workspace.root / names[number]).unlink()
     named = removal.check(found).detail["not looked into"]["named"]
     assert named == ["table.csv", *names[20:], "mlartifacts/run/model.pt"]
 
 
 def test_a_report_that_was_logged_is_no_data(removal: Removal) -> None:
     for name in ("statement.json", "certificate.pdf", "ledger-slice.jsonl", "data.npz"):
-        put(removal.ledger, f"mlartifacts/run/report/{name}", b"\0")
-    unread = search(removal.ledger, item_digests=removal.items, **removal.targets).unread
+        put(removal.workspace, f"mlartifacts/run/report/{name}", b"\0")
+    unread = search(removal.workspace, item_digests=removal.items, **removal.targets).unread
     assert [path.name for path in unread] == ["data.npz"]
 
 
 def test_hostile_names_are_written_harmlessly(removal: Removal) -> None:
-    ledger = removal.ledger
+    workspace = removal.workspace
     name = os.fsdecode(b"ada\xff\n\x1b[31m.npz")
-    path = put(ledger, name, b"PK\3\4\0")
-    assert sweep(ledger, Sought()).unread == [path]
-    assert shown(path, ledger) == "ada\ufffd\ufffd\ufffd[31m.npz"
-    assert shown(Path("/elsewhere/x"), ledger) == "/elsewhere/x"
+    path = put(workspace, name, b"PK\3\4\0")
+    assert sweep(workspace, Sought()).unread == [path]
+    assert shown(path, workspace) == "ada\ufffd\ufffd\ufffd[31m.npz"
+    assert shown(Path("/elsewhere/x"), workspace) == "/elsewhere/x"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("close", [lambda path: path.chmod(0), lambda path: path.parent.chmod(0)], ids=["file", "dir"])
 def test_what_is_closed_to_us_is_named(removal: Removal, close: Callable[[Path], None]) -> None:
-    path = put(removal.ledger, "closed/x", b"words")
+    path = put(removal.workspace, "closed/x", b"words")
     close(path)
-    unread = sweep(removal.ledger, Sought()).unread
+    unread = sweep(removal.workspace, Sought()).unread
     path.parent.chmod(0o700)
     assert unread in ([path], [path.parent])

@@ -33,7 +33,7 @@ from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, LineageError
 from lineage.records import Composition, Cost, Member, Selector, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee
 from tests.disgorge.cli.conftest import fine
@@ -52,11 +52,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def workspace(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Return an empty workspace with a migrated MLflow database."""
     monkeypatch.delenv("DISGORGE_WORKSPACE", raising=False)
-    made = Ledger.init(tmp_path / "workspace")
-    shutil.copy(database, made.workspace / "mlflow.db")
+    made = Workspace.init(tmp_path / "workspace")
+    shutil.copy(database, made.root / "mlflow.db")
     return made
 
 
@@ -84,17 +84,17 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trained(ledger: Ledger, tmp_path: Path) -> Ledger:
+def trained(workspace: Workspace, tmp_path: Path) -> Workspace:
     """Return a workspace with a trained toy, released in the ledger alone."""
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    return ledger
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    return workspace
 
 
-def runs(ledger: Ledger, **tags: str) -> list[Any]:
+def runs(workspace: Workspace, **tags: str) -> list[Any]:
     """Return the runs with these ``disgorge.`` tags, oldest first."""
-    store = Store(ledger.workspace)
+    store = Store(workspace.root)
     with store.client() as client:
         found = client.search_runs([store.experiment(client)], order_by=["attributes.start_time"])
     return [run for run in found if all(run.data.tags.get(f"disgorge.{k}") == v for k, v in tags.items())]
@@ -125,15 +125,15 @@ EVIDENCE = Evidence(
 )  # fmt: skip
 
 
-def test_an_execution_is_a_parent_with_a_run_per_step(ledger: Ledger, bundle: Path) -> None:
+def test_an_execution_is_a_parent_with_a_run_per_step(workspace: Workspace, bundle: Path) -> None:
     """Costs, checks and utilities are metrics, datasets inputs with their full digest, the bundle an artifact."""
-    observer = tracking_or_none(ledger)
+    observer = tracking_or_none(workspace)
     assert isinstance(observer, Tracking)
     observer.start(PLAN, REQUEST, SHARDS)
     observer.step(STEP, 1.5, {"after": "ef" * 32, "cost": {"steps": 4}, "rows": 7, "ratio": float("inf")})
     observer.finish(EVIDENCE, bundle, "certified")
-    (parent,) = runs(ledger, kind="execution")
-    (step,) = runs(ledger, kind="step")
+    (parent,) = runs(workspace, kind="execution")
+    (step,) = runs(workspace, kind="step")
     assert parent.info.status == step.info.status == "FINISHED"
     assert parent.data.tags["disgorge.plan.plan"] == PLAN.digest
     assert parent.data.tags["disgorge.verdict"] == "certified"
@@ -150,53 +150,53 @@ def test_an_execution_is_a_parent_with_a_run_per_step(ledger: Ledger, bundle: Pa
     assert {name: entry.dataset.digest for name, entry in inputs.items()} == {"alice": "ab" * 18, "bob": "cd" * 18}
     tags = {tag.key: tag.value for tag in inputs["alice"].tags}
     assert tags == {"disgorge.sha256": "ab" * 32, "mlflow.data.context": "removal"}
-    with Store(ledger.workspace).client() as client:
+    with Store(workspace.root).client() as client:
         assert [entry.path for entry in client.list_artifacts(parent.info.run_id, "report")] == [
             "report/statement.json"
         ]
-    assert (ledger.workspace / "mlartifacts").is_dir()
+    assert (workspace.root / "mlartifacts").is_dir()
 
 
-def test_an_execution_that_goes_on_doubles_nothing(ledger: Ledger) -> None:
+def test_an_execution_that_goes_on_doubles_nothing(workspace: Workspace) -> None:
     """Another process finds the parent by its plan, a finished step is left alone, an unfinished one completed."""
-    tracking_or_none(ledger).start(PLAN, REQUEST, SHARDS)
-    first = tracking_or_none(ledger)
+    tracking_or_none(workspace).start(PLAN, REQUEST, SHARDS)
+    first = tracking_or_none(workspace)
     first.start(PLAN, REQUEST, SHARDS)
     first.step(STEP, 1.5, {"rows": 7})
-    with Store(ledger.workspace).client() as client:
-        client.update_run(runs(ledger, kind="step")[0].info.run_id, status="RUNNING")  # as if killed before the end
-    second = tracking_or_none(ledger)
+    with Store(workspace.root).client() as client:
+        client.update_run(runs(workspace, kind="step")[0].info.run_id, status="RUNNING")  # as if killed before the end
+    second = tracking_or_none(workspace)
     second.start(PLAN, REQUEST, SHARDS)
     second.step(STEP, 2.5, {"rows": 7})
     second.step(STEP, 9.5, {"rows": 9})
-    (parent,) = runs(ledger, kind="execution")
-    (step,) = runs(ledger, kind="step")
+    (parent,) = runs(workspace, kind="execution")
+    (step,) = runs(workspace, kind="step")
     assert len(parent.inputs.dataset_inputs) == 2
     assert step.info.status == "FINISHED"
     assert step.data.metrics["seconds"] == 2.5
 
 
-def test_a_refusal_is_a_failed_run(ledger: Ledger, bundle: Path) -> None:
+def test_a_refusal_is_a_failed_run(workspace: Workspace, bundle: Path) -> None:
     """A verdict that is not a certificate is seen at once."""
-    observer = tracking_or_none(ledger)
+    observer = tracking_or_none(workspace)
     observer.start(PLAN, REQUEST, SHARDS)
     observer.finish(EVIDENCE, bundle, "refused")
-    (parent,) = runs(ledger, kind="execution")
+    (parent,) = runs(workspace, kind="execution")
     assert (parent.info.status, parent.data.tags["disgorge.verdict"]) == ("FAILED", "refused")
 
 
-def test_names_mlflow_would_not_take_are_taken(ledger: Ledger, bundle: Path) -> None:
+def test_names_mlflow_would_not_take_are_taken(workspace: Workspace, bundle: Path) -> None:
     """Hostile names of shards and components are renamed for MLflow, never an error in the middle of a removal."""
     odd = "a'b\"; drop: [x] \u202e\u00fc" + "x" * 400
     evidence = Evidence("R-1", "", (), (), (Check("residue", odd, "?", "!", 0, 0, 1, Verdict.PASS),), (), {}, {}, {})
-    observer = tracking_or_none(ledger)
+    observer = tracking_or_none(workspace)
     observer.start(PLAN, REQUEST, [Shard("ee" * 32, odd, None, None, None, 1)])
     observer.step(Step(odd, Action.DROP, odd, None, Guarantee.EXACT, Cost(), odd), 0.1, {odd: 1, "x": odd * 30})
     observer.finish(evidence, bundle, "certified")
-    assert len(runs(ledger, kind="step")) == 1
+    assert len(runs(workspace, kind="step")) == 1
 
 
-def test_a_training_is_one_run_with_the_cost_of_each_component(trained: Ledger) -> None:
+def test_a_training_is_one_run_with_the_cost_of_each_component(trained: Workspace) -> None:
     """Training again what exists adds no second run."""
     toy = toy_of("averages", 3)
     made = train(trained, toy)
@@ -209,13 +209,13 @@ def test_a_training_is_one_run_with_the_cost_of_each_component(trained: Ledger) 
     assert len(run.inputs.dataset_inputs) == len(live_shards(trained))
 
 
-def composition_of(ledger: Ledger) -> Composition:
+def composition_of(workspace: Workspace) -> Composition:
     """Return what the toy release serves."""
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         return catalog.composition(catalog.release(RELEASE).composition)
 
 
-def test_a_registered_release_answers_as_the_assembled_model(trained: Ledger) -> None:
+def test_a_registered_release_answers_as_the_assembled_model(trained: Workspace) -> None:
     """``models:/name@alias`` loads from the object store and predicts the same, in another process and folder."""
     composition = composition_of(trained)
     assert registry_or_none(trained).adopt(RELEASE, "live", composition) == "1"
@@ -229,22 +229,22 @@ def test_a_registered_release_answers_as_the_assembled_model(trained: Ledger) ->
     )
     x = json.dumps(items.arrays["x"].tolist())
     done = subprocess.run(
-        [sys.executable, "-c", code, tracking_uri(trained.workspace), x],
-        cwd=trained.workspace.parent, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code, tracking_uri(trained.root), x],
+        cwd=trained.root.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert np.allclose(json.loads(done.stdout.rpartition("answer:")[2]), expected, atol=0)
 
 
-def test_the_artifact_is_a_description_and_no_weights(trained: Ledger) -> None:
+def test_the_artifact_is_a_description_and_no_weights(trained: Workspace) -> None:
     """MLflow gets digests and code; there is no pickle, and no file with the bytes of a component."""
     registry_or_none(trained).adopt(RELEASE, "live", composition_of(trained))
-    files = {path.name: path for path in (trained.workspace / "mlartifacts").rglob("*") if path.is_file()}
+    files = {path.name: path for path in (trained.root / "mlartifacts").rglob("*") if path.is_file()}
     assert {"MLmodel", "composition.json", "mlflow_release.py"} <= files.keys()
     assert not [name for name in files if name.endswith((".pkl", ".pth", ".safetensors", ".bin"))]
     assert max(path.stat().st_size for path in files.values()) < 20_000
 
 
-def test_a_purged_component_stops_an_old_version(trained: Ledger) -> None:
+def test_a_purged_component_stops_an_old_version(trained: Workspace) -> None:
     """Once a component is purged, no version that needs it can be loaded."""
     composition = composition_of(trained)
     registry_or_none(trained).adopt(RELEASE, "live", composition)
@@ -252,14 +252,14 @@ def test_a_purged_component_stops_an_old_version(trained: Ledger) -> None:
     with quiet():
         import mlflow
 
-        mlflow.set_tracking_uri(tracking_uri(trained.workspace))
+        mlflow.set_tracking_uri(tracking_uri(trained.root))
         with pytest.raises(LineageError, match="purged"):
             mlflow.pyfunc.load_model(f"models:/{RELEASE}@live")
 
 
-def test_the_life_of_an_alias(trained: Ledger) -> None:
+def test_the_life_of_an_alias(trained: Workspace) -> None:
     """Contain takes it away, adopt moves it, withdraw destroys everything; each twice does no more than once."""
-    registry = Registry(Store(trained.workspace))
+    registry = Registry(Store(trained.root))
     old = composition_of(trained)
     new = Composition(old.method, old.spec, old.members[:-1])
     assert registry.served(RELEASE) == {}
@@ -280,13 +280,13 @@ def test_the_life_of_an_alias(trained: Ledger) -> None:
     for _ in range(2):
         assert registry.withdraw(RELEASE) == ()
         assert registry.served(RELEASE) == {}
-    assert [path for path in (trained.workspace / "mlartifacts").rglob("*") if path.is_file()] == []
+    assert [path for path in (trained.root / "mlartifacts").rglob("*") if path.is_file()] == []
     assert runs(trained, kind="release") == []
 
 
-def test_every_alias_that_serves_the_old_release_goes(trained: Ledger) -> None:
+def test_every_alias_that_serves_the_old_release_goes(trained: Workspace) -> None:
     """One that somebody set by hand, and one of a copy in another model; before and while the removal runs."""
-    registry = Registry(Store(trained.workspace))
+    registry = Registry(Store(trained.root))
     old = composition_of(trained)
     version = registry.adopt(RELEASE, "live", old)
     registry.adopt("another", "live", Composition(old.method, old.spec, old.members[:-1]))
@@ -307,32 +307,34 @@ def test_every_alias_that_serves_the_old_release_goes(trained: Ledger) -> None:
         assert f"MLflow's alias {alias} served the old release as well and was taken away" in unescape(page)
 
 
-def test_what_mlflow_refuses_is_one_line(ledger: Ledger) -> None:
+def test_what_mlflow_refuses_is_one_line(workspace: Workspace) -> None:
     """A name the registry does not take is a clear error of ours."""
     composition = Composition("averages", {}, (Member("a", "ab" * 32),))
     with pytest.raises(DisgorgeError, match=r"MLflow at sqlite:.*run the same command again") as raised:
-        registry_or_none(ledger).adopt("a/b:c", "live", composition)
+        registry_or_none(workspace).adopt("a/b:c", "live", composition)
     assert "\n" not in str(raised.value)
 
 
 def test_another_tracking_server_is_honored(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path
 ) -> None:
     """The usual variable moves runs and registry; nothing is written to the workspace then."""
     shutil.copy(database, tmp_path / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", str(tmp_path))
-    before = (ledger.workspace / "mlflow.db").read_bytes()
-    tracking_or_none(ledger).start(PLAN, REQUEST, ())
-    assert len(runs(ledger, kind="execution")) == 1
-    assert (ledger.workspace / "mlflow.db").read_bytes() == before
+    before = (workspace.root / "mlflow.db").read_bytes()
+    tracking_or_none(workspace).start(PLAN, REQUEST, ())
+    assert len(runs(workspace, kind="execution")) == 1
+    assert (workspace.root / "mlflow.db").read_bytes() == before
 
 
-def test_without_mlflow_everything_goes_on(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlflow_everything_goes_on(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The core does without MLflow and says so."""
     monkeypatch.setattr("disgorge.tracking.runs.installed", lambda: False)
     monkeypatch.setattr("disgorge.tracking.registry.installed", lambda: False)
-    observer, registry = tracking_or_none(ledger), registry_or_none(ledger)
+    observer, registry = tracking_or_none(workspace), registry_or_none(workspace)
     assert isinstance(observer, Untracked)
     assert isinstance(registry, Unregistered)
     assert "pip install" in observer.note
@@ -344,9 +346,9 @@ def test_without_mlflow_everything_goes_on(ledger: Ledger, tmp_path: Path, monke
     assert registry.withdraw(RELEASE) == ()
 
 
-def test_a_whole_removal_is_tracked_and_its_alias_moves(trained: Ledger) -> None:
+def test_a_whole_removal_is_tracked_and_its_alias_moves(trained: Workspace) -> None:
     """The executor's own calls: one parent, a run per step of the plan, the alias on the new composition."""
-    registry = Registry(Store(trained.workspace))
+    registry = Registry(Store(trained.root))
     old = composition_of(trained)
     registry.adopt(RELEASE, "live", old)
     granted_plan(trained, [Selector("shard", "shard-2")])
@@ -380,25 +382,25 @@ def test_items_for_a_served_model() -> None:
 
 
 def test_where_a_served_model_looks_for_its_workspace(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The variable wins, then the place of registration if it is still there, then the current folder."""
-    config = {"workspace": str(ledger.workspace)}
-    assert workspace_of(config) == ledger.workspace
+    config = {"workspace": str(workspace.root)}
+    assert workspace_of(config) == workspace.root
     monkeypatch.chdir(tmp_path)
     assert workspace_of({"workspace": str(tmp_path / "gone")}) == workspace_of(None) == tmp_path
     monkeypatch.setenv("DISGORGE_WORKSPACE", str(tmp_path / "named"))
     assert workspace_of(config) == tmp_path / "named"
 
 
-def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Ledger, tmp_path: Path) -> None:
+def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Workspace, tmp_path: Path) -> None:
     """MLflow keeps absolute places; a removal tried in a copy must not reach through them into the original."""
     old = composition_of(trained)
-    Registry(Store(trained.workspace)).register(RELEASE, old)
-    artifacts = trained.workspace / "mlartifacts"
+    Registry(Store(trained.root)).register(RELEASE, old)
+    artifacts = trained.root / "mlartifacts"
     before = sorted(artifacts.rglob("*"))
     copy = tmp_path / "copy"
-    shutil.copytree(trained.workspace, copy)
+    shutil.copytree(trained.root, copy)
     registry = Registry(Store(copy))
     registry.adopt(RELEASE, "live", Composition(old.method, old.spec, old.members[:-1]))
     assert len([path for path in (copy / "mlartifacts").glob("*") if path.is_dir()]) == 2
@@ -406,16 +408,16 @@ def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Ledger
     assert len(left) == 1
     assert "in another workspace" in left[0]
     assert sorted(artifacts.rglob("*")) == before
-    assert Registry(Store(trained.workspace)).withdraw(RELEASE) == ()
+    assert Registry(Store(trained.root)).withdraw(RELEASE) == ()
 
 
 def test_a_store_that_fails_is_one_line_and_the_machines_failure(
-    ledger: Ledger, capfd: pytest.CaptureFixture[str]
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A full disk, a damaged file: MLflow logs a traceback of its own, which must not reach anybody."""
-    (ledger.workspace / "mlflow.db").write_bytes(b"no database at all, " * 100)
+    (workspace.root / "mlflow.db").write_bytes(b"no database at all, " * 100)
     with pytest.raises(TrackingFailed, match=r"MLflow at sqlite:.*run the same command again") as raised:
-        tracking_or_none(ledger).start(PLAN, REQUEST, ())
+        tracking_or_none(workspace).start(PLAN, REQUEST, ())
     assert "\n" not in str(raised.value)
     assert "Traceback" not in "".join(capfd.readouterr())
 
@@ -424,20 +426,25 @@ class DyingError(BaseException):
     """Stands for a kill: nothing of ours catches it."""
 
 
-def carried(ledger: Ledger, observer: Any) -> None:
+def carried(workspace: Workspace, observer: Any) -> None:
     """Carry R-1 out, or go on, and tell ``observer``."""
     execute(
-        ledger, "R-1", runner=Here(ledger), independent=lambda: Here(ledger), references=0, registrar=Unregistered(),
+        workspace,
+        "R-1",
+        runner=Here(workspace),
+        independent=lambda: Here(workspace),
+        references=0,
+        registrar=Unregistered(),
         observer=observer,
-    )  # fmt: skip
+    )
 
 
-def statuses(ledger: Ledger) -> set[str]:
+def statuses(workspace: Workspace) -> set[str]:
     """Return the statuses of all runs of executions and steps."""
-    return {run.info.status for kind in ("execution", "step") for run in runs(ledger, kind=kind)}
+    return {run.info.status for kind in ("execution", "step") for run in runs(workspace, kind=kind)}
 
 
-def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the fact of a step and the end of its run: of one in the middle, then of the last."""
     plan = granted_plan(trained, [Selector("shard", "shard-2")])
 
@@ -456,11 +463,11 @@ def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Ledger, monkey
 
     for Dying.at in (Action.RECOMPOSE, Action.REPORT):
         with pytest.raises(DyingError):
-            carried(trained, Dying(Store(trained.workspace)))
+            carried(trained, Dying(Store(trained.root)))
         assert statuses(trained) == {"RUNNING", "FINISHED"}
     case = case_of(trained, "R-1")
     assert case.closed == "done"
-    monkeypatch.chdir(trained.workspace)
+    monkeypatch.chdir(trained.root)
     assert "there is nothing to resume" in fine("request", "resume", "R-1").out
     assert statuses(trained) == {"FINISHED"}
     (parent,) = runs(trained, kind="execution")
@@ -468,21 +475,21 @@ def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Ledger, monkey
     assert [run.data.tags["disgorge.step"] for run in runs(trained, kind="step")] == [step.id for step in plan.steps]
 
 
-def test_the_runs_of_a_plan_that_was_made_again_are_killed(ledger: Ledger) -> None:
+def test_the_runs_of_a_plan_that_was_made_again_are_killed(workspace: Workspace) -> None:
     """Nothing goes on with them; what another request left open is its own matter."""
     for plan, request in ((PLAN, REQUEST), (replace(PLAN, request="R-2"), replace(REQUEST, id="R-2"))):
-        tracking_or_none(ledger).start(plan, request, SHARDS)
-    second = tracking_or_none(ledger)
+        tracking_or_none(workspace).start(plan, request, SHARDS)
+    second = tracking_or_none(workspace)
     second.start(replace(PLAN, lineage_head="ab"), REQUEST, SHARDS)
     told = {
-        (run.data.tags["disgorge.plan.plan"] == PLAN.digest, run.info.status) for run in runs(ledger, request="R-1")
+        (run.data.tags["disgorge.plan.plan"] == PLAN.digest, run.info.status) for run in runs(workspace, request="R-1")
     }
     assert told == {(True, "KILLED"), (False, "RUNNING")}
-    assert [run.info.status for run in runs(ledger, request="R-2")] == ["RUNNING"]
+    assert [run.info.status for run in runs(workspace, request="R-2")] == ["RUNNING"]
 
 
 def test_a_finished_request_makes_no_store(tmp_path: Path) -> None:
     """Resuming where MLflow was never used must not begin to use it."""
-    ledger = Ledger.init(tmp_path / "workspace")
-    assert not tracking_or_none(ledger).left_open(PLAN.digest)
-    assert not (ledger.workspace / "mlflow.db").exists()
+    workspace = Workspace.init(tmp_path / "workspace")
+    assert not tracking_or_none(workspace).left_open(PLAN.digest)
+    assert not (workspace.root / "mlflow.db").exists()

@@ -15,7 +15,7 @@ from disgorge.layout import is_emptied
 from disgorge.method import Items, Toy, method_named
 from disgorge.request.plan_request import approve_plan
 from lineage.records import Member, Selector, Shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, populate, served, toy_of, train
 
 
@@ -113,14 +113,14 @@ def mislabeled(toy: Toy) -> Toy:
 
 
 def test_a_release_that_falls_to_chance_is_adopted_only_once_a_person_accepts_it(tmp_path: Path) -> None:
-    ledger, toy = Ledger.init(tmp_path / "workspace"), mislabeled(toy_of("averages", 3))
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    before = served(ledger, toy.spec.release)
-    plan = granted_plan(ledger, [Selector("shard", "shard-1")])
+    workspace, toy = Workspace.init(tmp_path / "workspace"), mislabeled(toy_of("averages", 3))
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    before = served(workspace, toy.spec.release)
+    plan = granted_plan(workspace, [Selector("shard", "shard-1")])
     assert plan.warnings == ()
     with pytest.raises(CertificateRefused) as refusal:
-        carry(ledger)
+        carry(workspace)
     said = str(refusal.value)
     assert "no better than always answering the most frequent label" in said
     assert (
@@ -128,9 +128,9 @@ def test_a_release_that_falls_to_chance_is_adopted_only_once_a_person_accepts_it
         in said
     )
     assert "and resume, or have it destroyed with `disgorge request plan R-1 --withdraw toy-averages`" in said
-    assert served(ledger, toy.spec.release) == before
-    approve_plan(ledger, "R-1", plan.digest, approver="ann", accept_utility_loss=True)
-    done = carry(ledger)
+    assert served(workspace, toy.spec.release) == before
+    approve_plan(workspace, "R-1", plan.digest, approver="ann", accept_utility_loss=True)
+    done = carry(workspace)
     assert done.verdict == "certified"
     assert "the approver accepted the loss" in (done.bundle / "report.html").read_text()
-    assert served(ledger, toy.spec.release) != before
+    assert served(workspace, toy.spec.release) != before

@@ -8,19 +8,19 @@ from pathlib import Path
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers, _spawners
 from lineage.catalog.catalog import Catalog
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import granted_plan, person, populate, toy_of, train
 
 
 def test_a_process_that_died_between_two_jobs_is_started_again(tmp_path: Path) -> None:
-    ledger = Ledger.init(tmp_path / "workspace")
+    workspace = Workspace.init(tmp_path / "workspace")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    with Catalog.of(ledger) as catalog:
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    with Catalog.of(workspace) as catalog:
         scale = catalog.component("toy-averages/scale")
     job = Job(scale.name, scale.recipe, 1)
-    with Workers(ledger, count=1) as workers:
+    with Workers(workspace, count=1) as workers:
         (first,) = workers.run([job])
         for spawner in _spawners.values():
             spawner.process.kill()
@@ -44,9 +44,9 @@ from disgorge.removal.execute import execute
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.local import Workers
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
-ledger = Ledger.open(Path({workspace!r}))
+ledger = Workspace.open(Path({workspace!r}))
 with Workers(ledger, count=2) as workers:
     done = execute(
         ledger, "R-1", runner=workers, independent=lambda: Workers(ledger, count=2, apart=True),
@@ -58,14 +58,14 @@ print(done.verdict)
 
 def test_a_removal_loads_libraries_once_and_asks_no_shell_which_kernels_to_use(tmp_path: Path) -> None:
     """Trained under one setting, carried out under a shell that asks for others; the process that judges loads none."""
-    ledger, toy = Ledger.init(tmp_path / "workspace"), toy_of("tangent_composition", 3)
-    populate(ledger, toy, tmp_path / "sources")
-    train(ledger, toy)
-    granted_plan(ledger, [person(ledger, "shard-2", 0)])
+    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of("tangent_composition", 3)
+    populate(workspace, toy, tmp_path / "sources")
+    train(workspace, toy)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
     log = tmp_path / "loads"
     (tmp_path / "sitecustomize.py").write_text(SAY_WHO_LOADS_TORCH.format(log=str(log)))
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
-    code = A_REMOVAL.format(workspace=str(ledger.workspace))
+    code = A_REMOVAL.format(workspace=str(workspace.root))
     shell = {"PYTHONPATH": path, "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | shell)
     assert ran.stdout.strip() == "certified", ran.stderr

@@ -20,7 +20,7 @@ from examples.digits import demo, pipeline
 from examples.digits.data import digits
 from lineage.catalog.catalog import Catalog
 from lineage.records import Shard, shard_digest
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["ingest", "train@tangent", "train@graph", "audit"]
@@ -88,7 +88,7 @@ def test_a_shard_remembers_its_dvc_hash(built: tuple[Path, list[str]]) -> None:
 
 def test_receipts_name_what_the_ledger_released(built: tuple[Path, list[str]]) -> None:
     folder, _ = built
-    with Catalog.of(Ledger.open(folder / pipeline.WORKSPACE)) as catalog:
+    with Catalog.of(Workspace.open(folder / pipeline.WORKSPACE)) as catalog:
         for name in ("tangent", "graph"):
             receipt = read(folder, f"receipts/{name}.json")
             release = catalog.release(f"digits-{name}")
@@ -136,12 +136,12 @@ def test_a_changed_parameter_trains_that_model_again_and_nothing_else(built: tup
 
 def test_without_its_workspace_every_stage_is_to_be_done(built: tuple[Path, list[str]]) -> None:
     folder, _ = built
-    workspace = folder / pipeline.WORKSPACE
-    aside = workspace.rename(workspace.with_name("aside"))
+    workspace_folder = folder / pipeline.WORKSPACE
+    aside = workspace_folder.rename(workspace_folder.with_name("aside"))
     try:
         assert set(json.loads(dvc(folder, "status", "--json"))) == set(STAGES)
     finally:
-        aside.rename(workspace)
+        aside.rename(workspace_folder)
     assert json.loads(dvc(folder, "status", "--json")) == {}
 
 
@@ -191,7 +191,7 @@ def test_a_refused_command_stops_the_stage_with_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with chdir(tmp_path):
-        Ledger.init(pipeline.WORKSPACE)
+        Workspace.init(pipeline.WORKSPACE)
         with pytest.raises(SystemExit) as stopped:
             pipeline.disgorge("shard", "add", "nothing.npz", "--name", "nothing")
     assert stopped.value.code == 2
@@ -200,8 +200,8 @@ def test_a_refused_command_stops_the_stage_with_its_exit_code(
 
 def test_findings_fail_the_audit_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with chdir(tmp_path):
-        ledger = Ledger.init(pipeline.WORKSPACE)
-        ledger.append("release", {"name": "digits", "alias": "live", "composition": "ab" * 32})
+        workspace = Workspace.init(pipeline.WORKSPACE)
+        workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": "ab" * 32})
         assert pipeline.main(["audit"]) == 1
     assert read(tmp_path, "audit.json")["exit"] == 1
     assert "DSG001" in capsys.readouterr().out

@@ -44,7 +44,7 @@ RECORDS = ("request.json", "decision.json", "plan.json", "evidence.json", "impac
 def case(place: Place, number: int) -> str:
     """Verify one bundle."""
     rng = place.fresh("report", kind="bundle", number=number).rng
-    whole = (place.workspace / "R-7.zip").read_bytes()
+    whole = (place.root / "R-7.zip").read_bytes()
     path = incoming(place, "R-7.zip")
     if number < len(KNOWN):
         path.write_bytes(KNOWN[number](whole))

@@ -89,7 +89,7 @@ def request(place: Place, number: int) -> str:
     more = ("--unmatched",) if rng.random() < 0.5 else ()
     ran = place.run("request", "file", "--from", str(path), *more, names="")
     assert ran.code in (0, 2), ran.err
-    place.ledger.verify()
+    place.workspace.ledger.verify()
     if ran.code == 2:
         assert files(place) == before, "a refused request left something"
         return "refused"
@@ -118,7 +118,7 @@ def pack(place: Place, number: int) -> str:
     ran = place.run("request", "decide", "R-1", "--packs", str(folder))
     assert ran.code in (0, 2), ran.err
     place.run("policy", "explain", "R-1")
-    place.ledger.verify()
+    place.workspace.ledger.verify()
     return "taken"
 
 
@@ -170,7 +170,7 @@ def rules(place: Place, number: int) -> str:
 def settings(place: Place, number: int) -> str:
     """Open a workspace whose settings changed."""
     rng = place.fresh("empty", kind="settings", number=number).rng
-    path = place.workspace / ".disgorge" / "config.toml"
+    path = place.root / ".disgorge" / "config.toml"
     if (trapped := trap(number)) is not None:
         path.write_bytes(trapped)
     elif rng.random() < 0.5:

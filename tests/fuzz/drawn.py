@@ -95,7 +95,7 @@ def terminal(place: Place, number: int) -> str:
     texts = [_name(rng, number + at) for at in range(7)]
     try:
         made = from_arrays({texts[5][:99] or "x": [1.0, 2.0]}, keys=[texts[0], texts[1]], subjects=[texts[2], None])
-        added = add_items(place.ledger, made, name=texts[3], source=texts[4], license=texts[6], check=False)
+        added = add_items(place.workspace, made, name=texts[3], source=texts[4], license=texts[6], check=False)
     except LineageError as problem:
         place.refusal(str(problem).replace("\n", " "))
         return "refused"
@@ -104,10 +104,10 @@ def terminal(place: Place, number: int) -> str:
         place.run(*arguments, terminal=True)
     drawn = place.run("trace", added.shard.digest, "--svg", "trace.svg", terminal=True)
     if drawn.code == 0:
-        ElementTree.fromstring((place.workspace / "trace.svg").read_bytes())
+        ElementTree.fromstring((place.root / "trace.svg").read_bytes())
     if place.run("audit", "--sarif", "a.sarif", "--junit", "a.xml", terminal=True).code in (0, 1):
-        json.loads((place.workspace / "a.sarif").read_bytes())
-        ElementTree.fromstring((place.workspace / "a.xml").read_bytes())
+        json.loads((place.root / "a.sarif").read_bytes())
+        ElementTree.fromstring((place.root / "a.xml").read_bytes())
     return "taken"
 
 

@@ -59,7 +59,7 @@ KNOWN: tuple[Callable[[], bytes], ...] = (
 def case(place: Place, number: int) -> str:
     """Re-execute one report; the first is as it was written."""
     rng = place.fresh(place.template("handed", _hand_over), kind="handed", number=number).rng
-    whole = (place.workspace / "R-1.zip").read_bytes()
+    whole = (place.root / "R-1.zip").read_bytes()
     path = incoming(place, "R-1.zip")
     path.write_bytes(whole if number == 0 else _spoiled(whole, number - 1, rng))
     ran = place.run("verify", str(path), "--level", "reexecute", terminal=number % 2 == 0)
@@ -131,13 +131,13 @@ def _hand_over(folder: Path) -> None:
     """Write the report of a real removal, with its inputs, by the method that trains at once."""
     from disgorge.report.compile import write_with_inputs
     from disgorge.request.case import case_of, plan_of
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.init(folder / "made")
+    workspace = Workspace.init(folder / "made")
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
-    remove(ledger, [person(ledger, toy.spec.shards[0], 0)])
-    found = case_of(ledger, "R-1")
-    written = write_with_inputs(ledger, plan_of(ledger, found), found)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    remove(workspace, [person(workspace, toy.spec.shards[0], 0)])
+    found = case_of(workspace, "R-1")
+    written = write_with_inputs(workspace, plan_of(workspace, found), found)
     written.rename(folder / "R-1.zip")

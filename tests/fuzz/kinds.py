@@ -48,7 +48,7 @@ KINDS = {
         Kind("rules", documents.rules, share=30, full=500),
         Kind("settings", documents.settings, share=30, full=300),
         Kind("words", words.case, share=50, full=500),
-        Kind("ledger", stored.ledger, share=10, full=200, outcomes=frozenset({"refused"})),
+        Kind("ledger", stored.workspace, share=10, full=200, outcomes=frozenset({"refused"})),
         Kind("facts", stored.facts, share=10, full=200),
         Kind("tables", stored.tables, share=10, full=200),
         Kind("weights", stored.weights, share=10, full=100),

@@ -17,7 +17,7 @@ def case(place: Place, number: int) -> str:
         case 0:
             os.kill(os.getpid(), signal.SIGSEGV)
         case 1:
-            (place.workspace / "CANARY").touch()
+            (place.root / "CANARY").touch()
         case 2:
             _broken_verb("nobody")
         case 3:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import category
 
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import populate, toy_of, train
 
 DEPTH = 6
@@ -57,7 +57,7 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.outer = root.joinpath("watched", *(f"above-{level}" for level in range(DEPTH)))
-        self.workspace = self.outer / "workspace"
+        self.root = self.outer / "workspace"
         self.canary = self.outer / "CANARY"
         self._templates = root / "templates"
         self.rng = random.Random(0)
@@ -73,9 +73,9 @@ class Place:
     def fresh(self, template: str, *, kind: str, number: int) -> "Place":
         """Begin a case in a copy of a template; its generator is seeded by kind and number. Returns itself."""
         os.chdir(self.outer)
-        _remove(self.workspace)
-        shutil.copytree(self._templates / template, self.workspace, symlinks=True)
-        os.chdir(self.workspace)
+        _remove(self.root)
+        shutil.copytree(self._templates / template, self.root, symlinks=True)
+        os.chdir(self.root)
         self.rng = random.Random(f"{kind}-{number}")
         return self
 
@@ -90,9 +90,9 @@ class Place:
         return name
 
     @property
-    def ledger(self) -> Ledger:
+    def workspace(self) -> Workspace:
         """The workspace's ledger."""
-        return Ledger.open(self.workspace)
+        return Workspace.open(self.root)
 
     def snapshot(self) -> dict[str, tuple[int, int, int]]:
         """Return every path that is watched, with its kind, size and time of change."""
@@ -111,7 +111,7 @@ class Place:
         """Hold that nothing came, went or changed outside of the workspace, and that no planted code ran."""
         after = self.snapshot()
         assert after == self._before, f"changed outside: {sorted(set(after.items()) ^ set(self._before.items()))[:3]}"
-        assert not (self.workspace / "CANARY").exists(), "planted code ran"
+        assert not (self.root / "CANARY").exists(), "planted code ran"
 
     def run(self, *arguments: str, terminal: bool = False, names: str = "") -> Ran:
         """Run a command and hold what it says to the rules; ``names`` must stand in its error, if it has one.
@@ -162,16 +162,16 @@ class Place:
         from disgorge.statement.signing import new_key
         from tests.disgorge.report_cases import case
 
-        Ledger.init(self._templates / "empty")
-        Ledger.init(self._templates / "report")
+        Workspace.init(self._templates / "empty")
+        Workspace.init(self._templates / "report")
         write_zip(self._templates / "report" / "R-7.zip", case(), key=new_key())
-        ledger = Ledger.init(self._templates / "trained")
+        workspace = Workspace.init(self._templates / "trained")
         toy = toy_of("averages", 3)
-        populate(ledger, toy, self._templates / "sources")
-        train(ledger, toy)
-        self._file_request(ledger)
+        populate(workspace, toy, self._templates / "sources")
+        train(workspace, toy)
+        self._file_request(workspace)
 
-    def _file_request(self, ledger: Ledger) -> None:
+    def _file_request(self, workspace: Workspace) -> None:
         import datetime as dt
 
         from disgorge.request.plan_request import decide_request, file_request, plan_request
@@ -181,12 +181,12 @@ class Place:
         from policies.taxonomy import Defect
 
         file_request(
-            ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
+            workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
             selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
             request_id="R-1", facts={"all_theirs": True},
         )  # fmt: skip
-        decide_request(ledger, "R-1", load_packs())
-        plan_request(ledger, "R-1")
+        decide_request(workspace, "R-1", load_packs())
+        plan_request(workspace, "R-1")
 
 
 def _remove(folder: Path) -> None:

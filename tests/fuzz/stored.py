@@ -23,10 +23,10 @@ LOOKS = (
 )  # fmt: skip
 
 
-def ledger(place: Place, number: int) -> str:
+def workspace(place: Place, number: int) -> str:
     """Damage the bytes of the ledger or of its head."""
     rng = place.fresh("trained", kind="ledger", number=number).rng
-    path = place.workspace / ".disgorge" / rng.choice(("ledger.jsonl", "ledger.jsonl", "head.json"))
+    path = place.root / ".disgorge" / rng.choice(("ledger.jsonl", "ledger.jsonl", "head.json"))
     path.write_bytes(damaged(path.read_bytes(), rng, end=rng.choice((0, 0, 200))))
     return _looked(place, rng, looks=3)
 
@@ -34,13 +34,13 @@ def ledger(place: Place, number: int) -> str:
 def facts(place: Place, number: int) -> str:
     """Append facts that follow the chain and have not the form of any, or a strange one."""
     rng = place.fresh("trained", kind="facts", number=number).rng
-    known = list(place.ledger.facts())
+    known = list(place.workspace.ledger.facts())
     for _ in range(rng.choice((1, 1, 3))):
         fact = rng.choice(known)
         body: Any = changed(fact.body, rng) if rng.random() < 0.8 else hostile.value(rng)
         kind = fact.kind if rng.random() < 0.9 else rng.choice([other.kind for other in known])
         try:
-            place.ledger.append(kind, body if isinstance(body, dict) else {"x": body})
+            place.workspace.ledger.append(kind, body if isinstance(body, dict) else {"x": body})
         except LineageError as problem:
             place.refusal(str(problem))
     return _looked(place, rng, looks=5)
@@ -49,12 +49,12 @@ def facts(place: Place, number: int) -> str:
 def tables(place: Place, number: int) -> str:
     """Damage a manifest or the content of a shard."""
     rng = place.fresh("trained", kind="tables", number=number).rng
-    path = rng.choice([*sorted((place.workspace / ".disgorge" / "manifests").iterdir()),
-                       *sorted((place.workspace / "shards").iterdir())])  # fmt: skip
+    path = rng.choice([*sorted((place.root / ".disgorge" / "manifests").iterdir()),
+                       *sorted((place.root / "shards").iterdir())])  # fmt: skip
     data = path.read_bytes()
     footer = int.from_bytes(data[-8:-4], "little") + 8
     path.write_bytes(damaged(data, rng, end=rng.choice((0, footer, footer, 12))))
-    for catalog in (place.workspace / ".disgorge").glob("catalog-*"):
+    for catalog in (place.root / ".disgorge").glob("catalog-*"):
         catalog.unlink()
     return _looked(place, rng, looks=3)
 
@@ -62,7 +62,7 @@ def tables(place: Place, number: int) -> str:
 def weights(place: Place, number: int) -> str:
     """Damage a weight file, a recorded report, or something private."""
     rng = place.fresh("trained", kind="weights", number=number).rng
-    home = place.workspace / ".disgorge"
+    home = place.root / ".disgorge"
     paths = [path for folder in ("objects", "private") for path in sorted((home / folder).rglob("*")) if path.is_file()]
     path = rng.choice(paths)
     path.write_bytes(damaged(path.read_bytes(), rng) if rng.random() < 0.9 else rng.randbytes(rng.randrange(99)))

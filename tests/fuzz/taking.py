@@ -23,7 +23,7 @@ def take(place: Place, path: Path, *options: str) -> str:
         names=shown if " " not in shown and not options else "",
     )  # fmt: skip
     assert ran.code in (0, 2), f"exit {ran.code}: {ran.err[:300]}"
-    facts = place.ledger.verify()
+    facts = place.workspace.ledger.verify()
     if ran.code == 2:
         assert files(place) == before, "a refused file left something"
         return "refused"
@@ -36,8 +36,8 @@ def take(place: Place, path: Path, *options: str) -> str:
 def files(place: Place) -> set[str]:
     """Return every file of the workspace but what was put in by the case."""
     found = set()
-    for folder, _, names in os.walk(place.workspace):
-        if not Path(folder).is_relative_to(place.workspace / "in"):
+    for folder, _, names in os.walk(place.root):
+        if not Path(folder).is_relative_to(place.root / "in"):
             found |= {os.path.join(folder, name) for name in names if not name.endswith(".lock")}
     return found
 
@@ -55,6 +55,6 @@ def options(rng: random.Random, columns: tuple[str, ...]) -> tuple[str, ...]:
 
 def incoming(place: Place, name: str) -> Path:
     """Return where a file that came from outside is put."""
-    folder = place.workspace / "in"
+    folder = place.root / "in"
     folder.mkdir(exist_ok=True)
     return folder / name

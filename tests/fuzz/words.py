@@ -48,14 +48,14 @@ AFTER = (("shard", "list"), ("request", "list", "--all"), ("audit",), ("request"
 def case(place: Place, number: int) -> str:
     """Type one command, then look at what it left."""
     rng = place.fresh("trained", kind="words", number=number).rng
-    (place.workspace / "a.csv").write_text("key,subject,x\na,ann,1\nb,bob,2\n")
+    (place.root / "a.csv").write_text("key,subject,x\na,ann,1\nb,bob,2\n")
     verb = VERBS[number % len(VERBS)]
     arguments = tuple(_filled(part, rng, number) for part in verb)
     if rng.random() < 0.2:
         arguments += ("--json",)
     ran = place.run(*arguments, terminal=number % 2 == 0)
     assert ran.code != 3, f"{[argument[:60] for argument in arguments]}: what was typed is no failure of the machine"
-    place.ledger.verify()
+    place.workspace.ledger.verify()
     if ran.code == 2:
         return "refused"
     for looked in AFTER:

@@ -35,7 +35,7 @@ from lineage.records import (
     shard_digest,
 )
 from lineage.storage.manifest import write_manifest
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.tier import amount
 
 
@@ -104,12 +104,12 @@ class World:
         """Where a manifest is."""
         return self.folder / "manifests" / f"{shard}.parquet"
 
-    def ledger(self) -> Ledger:
+    def workspace(self) -> Workspace:
         """Return a ledger that holds the facts so far, in a workspace of its own."""
-        ledger = Ledger.init(self.folder / "workspace")
-        ledger.append_all(self.facts)
-        shutil.copytree(self.folder / "manifests", ledger.home / "manifests")
-        return ledger
+        workspace = Workspace.init(self.folder / "workspace")
+        workspace.ledger.append_all(self.facts)
+        shutil.copytree(self.folder / "manifests", workspace.home / "manifests")
+        return workspace
 
     def catalog(self) -> Catalog:
         """Return a catalog of the facts so far, with no file but the manifests."""
@@ -443,103 +443,103 @@ def test_the_beginning_of_a_digest_will_do(world: World) -> None:
 # The projection ---------------------------------------------------------------------------------------------------
 
 
-def recorded(world: World) -> Ledger:
+def recorded(world: World) -> Workspace:
     alice = world.shard("alice", [item(1, subject="ada"), item(2)])
     world.component("head", [(alice.digest, Role.TRAIN)])
-    return world.ledger()
+    return world.workspace()
 
 
-def projections(ledger: Ledger) -> list[File]:
-    return sorted(ledger.home.glob("catalog-*"))
+def projections(workspace: Workspace) -> list[File]:
+    return sorted(workspace.home.glob("catalog-*"))
 
 
-def affected(ledger: Ledger) -> list[str]:
-    with Catalog.of(ledger) as catalog:
+def affected(workspace: Workspace) -> list[str]:
+    with Catalog.of(workspace) as catalog:
         return [found.component.name for found in catalog.impact([ADA]).affected]
 
 
 def test_the_projection_is_named_by_the_lineage_head_and_replaced_when_it_moves(world: World) -> None:
-    ledger = recorded(world)
-    assert affected(ledger) == ["head"]
-    (first,) = projections(ledger)
-    assert first.name == f"catalog-{ledger.lineage_head()[:16]}.duckdb"
+    workspace = recorded(world)
+    assert affected(workspace) == ["head"]
+    (first,) = projections(workspace)
+    assert first.name == f"catalog-{workspace.ledger.lineage_head()[:16]}.duckdb"
     made = first.stat().st_mtime_ns
-    ledger.append("request", {"no": "lineage"})
-    assert affected(ledger) == ["head"]
+    workspace.ledger.append("request", {"no": "lineage"})
+    assert affected(workspace) == ["head"]
     assert first.stat().st_mtime_ns == made
-    ledger.append("component-retired", {"name": "head", "component": hexed("head"), "after": None})
-    with Catalog.of(ledger) as catalog:
-        assert catalog.lineage_head == ledger.lineage_head()
-    assert affected(ledger) == []
-    assert [path.name for path in projections(ledger)] == [f"catalog-{ledger.lineage_head()[:16]}.duckdb"]
+    workspace.ledger.append("component-retired", {"name": "head", "component": hexed("head"), "after": None})
+    with Catalog.of(workspace) as catalog:
+        assert catalog.lineage_head == workspace.ledger.lineage_head()
+    assert affected(workspace) == []
+    assert [path.name for path in projections(workspace)] == [f"catalog-{workspace.ledger.lineage_head()[:16]}.duckdb"]
 
 
 def test_the_projection_may_be_deleted_damaged_or_of_another_version(world: World) -> None:
-    ledger = recorded(world)
-    assert affected(ledger) == ["head"]
-    (path,) = projections(ledger)
+    workspace = recorded(world)
+    assert affected(workspace) == ["head"]
+    (path,) = projections(workspace)
     path.unlink()
-    assert affected(ledger) == ["head"]
+    assert affected(workspace) == ["head"]
     path.write_bytes(b"not a database")
-    assert affected(ledger) == ["head"]
+    assert affected(workspace) == ["head"]
     path.write_bytes(path.read_bytes()[:5000])
-    assert affected(ledger) == ["head"]
-    ledger.append("release-withdrawn", {"name": "x", "alias": "live"})
-    other = ledger.home / f"catalog-{ledger.lineage_head()[:16]}.duckdb"
+    assert affected(workspace) == ["head"]
+    workspace.ledger.append("release-withdrawn", {"name": "x", "alias": "live"})
+    other = workspace.home / f"catalog-{workspace.ledger.lineage_head()[:16]}.duckdb"
     path.rename(other)  # one made from another head under this head's name
-    assert affected(ledger) == ["head"]
+    assert affected(workspace) == ["head"]
 
 
 def test_readers_share_the_projection_and_an_old_one_answers_on(world: World) -> None:
-    ledger = recorded(world)
-    with Catalog.of(ledger) as before, Catalog.of(ledger) as beside:
-        ledger.append("component-retired", {"name": "head", "component": hexed("head"), "after": None})
-        with Catalog.of(ledger) as after:
+    workspace = recorded(world)
+    with Catalog.of(workspace) as before, Catalog.of(workspace) as beside:
+        workspace.ledger.append("component-retired", {"name": "head", "component": hexed("head"), "after": None})
+        with Catalog.of(workspace) as after:
             assert [len(catalog.components()) for catalog in (before, beside, after)] == [1, 1, 0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folder permissions are POSIX")
 def test_a_folder_that_cannot_be_written_is_no_obstacle(world: World) -> None:
-    ledger = recorded(world)
-    ledger.home.chmod(0o500)
+    workspace = recorded(world)
+    workspace.home.chmod(0o500)
     try:
-        assert affected(ledger) == ["head"]
+        assert affected(workspace) == ["head"]
         if os.geteuid() != 0:  # who may do anything writes here all the same
-            assert projections(ledger) == []
+            assert projections(workspace) == []
     finally:
-        ledger.home.chmod(0o700)
+        workspace.home.chmod(0o700)
 
 
 def test_a_full_disk_is_no_obstacle_either(world: World) -> None:
-    ledger = recorded(world)
+    workspace = recorded(world)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        assert affected(ledger) == ["head"]
+        assert affected(workspace) == ["head"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert projections(ledger) == []
+    assert projections(workspace) == []
 
 
 def test_a_manifest_that_changed_or_is_gone_stops_the_question(world: World) -> None:
-    ledger = recorded(world)
-    path = ledger.manifest_path(world.shards[0].digest)
+    workspace = recorded(world)
+    path = workspace.manifest_path(world.shards[0].digest)
     whole = path.read_bytes()
     for rows in ([item(1)], [], [item(1), item(2), item(3)]):
         write_manifest(path, rows)
         with pytest.raises(DigestMismatch, match="manifest of shard 'alice' changed"):
-            Catalog.of(ledger)
+            Catalog.of(workspace)
     path.write_bytes(whole[:-20])
     with pytest.raises(DigestMismatch, match="manifest of shard 'alice' changed"):
-        Catalog.of(ledger)
+        Catalog.of(workspace)
     path.write_bytes(whole)
-    ledger.append("shard", {"shard": plain(replace(world.shards[0], name="more", manifest="0" * 64))})
+    workspace.ledger.append("shard", {"shard": plain(replace(world.shards[0], name="more", manifest="0" * 64))})
     with pytest.raises(DigestMismatch, match="manifest of shard 'more' changed"):  # other rows, of the same items
-        Catalog.of(ledger)
+        Catalog.of(workspace)
     path.unlink()
     with pytest.raises(LineageError, match="manifest of shard 'alice' is missing"):
-        Catalog.of(ledger)
-    assert projections(ledger) == []
+        Catalog.of(workspace)
+    assert projections(workspace) == []
 
 
 def test_a_workspace_with_any_name_will_do(tmp_path: File) -> None:
@@ -548,13 +548,13 @@ def test_a_workspace_with_any_name_will_do(tmp_path: File) -> None:
 
 
 def test_a_broken_ledger_and_a_fact_of_another_format_are_named(world: World) -> None:
-    ledger = recorded(world)
-    ledger.append("component", {"name": "head"})
+    workspace = recorded(world)
+    workspace.ledger.append("component", {"name": "head"})
     with pytest.raises(LedgerBroken, match="line 4 of the ledger, a 'component'"):
-        Catalog.of(ledger)
-    ledger.journal.file.write_bytes(ledger.journal.file.read_bytes().replace(b"alice", b"malic"))
+        Catalog.of(workspace)
+    workspace.ledger.journal.file.write_bytes(workspace.ledger.journal.file.read_bytes().replace(b"alice", b"malic"))
     with pytest.raises(LedgerBroken, match="line 2 was edited"):
-        Catalog.of(ledger)
+        Catalog.of(workspace)
 
 
 # Order and paths --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.locations.dvc import forget
+from lineage.dvc.forget import forget
 from lineage.dvc.repo import is_repo, track, tracked_hash
 from lineage.errors import LineageError
 

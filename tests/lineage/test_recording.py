@@ -13,61 +13,61 @@ from lineage.errors import BadInput, UnknownRecord
 from lineage.recording import recording
 from lineage.records import Component, Cost, Role, Use
 from lineage.storage.objects import load_tensors
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.lineage.test_catalog import World, hexed, item
 
 WEIGHTS = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """Two shards and a trunk; Bob's shard was cut."""
     world = World(tmp_path)
     world.shard("alice", [item(1)])
     bob = world.shard("bob", [item(2), item(3)])
     world.withdraw(bob, world.shard("bob", [item(2)], derived_from=bob.digest))
     world.component("trunk", [(bob.digest, Role.TRAIN)])
-    return world.ledger()
+    return world.workspace()
 
 
-def shard(ledger: Ledger, name: str) -> str:
-    with Catalog.of(ledger) as catalog:
+def shard(workspace: Workspace, name: str) -> str:
+    with Catalog.of(workspace) as catalog:
         return catalog.shard(name).digest
 
 
-def test_what_was_used_is_recorded_with_weights_and_cost(ledger: Ledger) -> None:
+def test_what_was_used_is_recorded_with_weights_and_cost(workspace: Workspace) -> None:
     seconds = iter([10.0, 12.5])
     uses = [
         ("alice", "train"),
-        (shard(ledger, "bob"), "select"),
+        (shard(workspace, "bob"), "select"),
         Use(hexed("trunk"), Role.INITIALIZE),
         ("alice", "train"),
     ]
-    with recording(ledger, kind="head", name="mine", uses=uses, timer=lambda: next(seconds)) as part:
+    with recording(workspace, kind="head", name="mine", uses=uses, timer=lambda: next(seconds)) as part:
         assert part.component is None
         part.count(examples=10)
         part.count(examples=10, steps=1)
         part.save({"weight": np.zeros(1)})
         part.save(WEIGHTS)  # the last one counts
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         recorded = catalog.component("mine")
     assert recorded == part.component
     assert recorded.uses == (
-        Use(shard(ledger, "alice"), Role.TRAIN),
-        Use(shard(ledger, "bob"), Role.SELECT),
+        Use(shard(workspace, "alice"), Role.TRAIN),
+        Use(shard(workspace, "bob"), Role.SELECT),
         Use(hexed("trunk"), Role.INITIALIZE),
     )
     assert (recorded.kind, recorded.cost, recorded.recipe) == ("head", Cost(20, 1, 2.5), {})
-    assert np.array_equal(load_tensors(ledger.objects.get(recorded.digest))["weight"], WEIGHTS["weight"])
-    with Catalog.of(ledger) as catalog:
+    assert np.array_equal(load_tensors(workspace.objects.get(recorded.digest))["weight"], WEIGHTS["weight"])
+    with Catalog.of(workspace) as catalog:
         assert {row[3] for row in catalog.trace("alice", up=False, down=True).rows()} == {"mine"}
 
 
-def test_a_name_is_what_is_live_and_a_digest_whatever_was(ledger: Ledger) -> None:
-    with Catalog.of(ledger) as catalog:
+def test_a_name_is_what_is_live_and_a_digest_whatever_was(workspace: Workspace) -> None:
+    with Catalog.of(workspace) as catalog:
         withdrawn, live = (found.digest for found in catalog.shards(live=False) if found.name == "bob")
     for named, expected in (("bob", live), (withdrawn, withdrawn)):
-        with ledger.recording(kind="head", name="mine", uses=[(named, "train")], recipe={"seed": 1}) as part:
+        with recording(workspace, kind="head", name="mine", uses=[(named, "train")], recipe={"seed": 1}) as part:
             part.save(WEIGHTS)
         assert isinstance(part.component, Component)
         assert part.component.uses == (Use(expected, Role.TRAIN),)
@@ -86,12 +86,12 @@ def test_a_name_is_what_is_live_and_a_digest_whatever_was(ledger: Ledger) -> Non
     ],
 )
 def test_bad_uses_are_refused_before_anything_is_trained(
-    ledger: Ledger, name: str, uses: Sequence[tuple[str, str]], error: type[Exception], words: str
+    workspace: Workspace, name: str, uses: Sequence[tuple[str, str]], error: type[Exception], words: str
 ) -> None:
-    before = ledger.head()
-    with pytest.raises(error, match=words), ledger.recording(kind="head", name=name, uses=uses):
+    before = workspace.ledger.head()
+    with pytest.raises(error, match=words), recording(workspace, kind="head", name=name, uses=uses):
         pytest.fail("the block ran")
-    assert ledger.head() == before
+    assert workspace.ledger.head() == before
 
 
 def raises() -> dict[str, np.ndarray]:
@@ -108,39 +108,39 @@ def raises() -> dict[str, np.ndarray]:
     ],
 )
 def test_a_block_that_saves_nothing_or_fails_leaves_no_trace(
-    ledger: Ledger, train: Callable[[], dict[str, np.ndarray] | None], error: type[Exception], words: str
+    workspace: Workspace, train: Callable[[], dict[str, np.ndarray] | None], error: type[Exception], words: str
 ) -> None:
-    before = ledger.head()
+    before = workspace.ledger.head()
 
     def run() -> None:
-        with ledger.recording(kind="head", name="mine", uses=[("alice", "train")]) as part:
+        with recording(workspace, kind="head", name="mine", uses=[("alice", "train")]) as part:
             if (tensors := train()) is not None:
                 part.save(tensors)
 
     with pytest.raises(error, match=words):
         run()
-    assert ledger.head() == before
-    assert list(ledger.objects.digests()) == []
+    assert workspace.ledger.head() == before
+    assert list(workspace.objects.digests()) == []
 
 
-def test_torch_tensors_are_taken_as_they_are(ledger: Ledger) -> None:
+def test_torch_tensors_are_taken_as_they_are(workspace: Workspace) -> None:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     layer = torch.nn.Linear(3, 2)
-    before = ledger.head()
-    with ledger.recording(kind="head", name="mine", uses=[("alice", "train")]) as part:
+    before = workspace.ledger.head()
+    with recording(workspace, kind="head", name="mine", uses=[("alice", "train")]) as part:
         part.save({**layer.state_dict(), "turned": layer.weight.T})  # with a gradient, and not contiguous
     assert part.component is not None
-    saved = load_tensors(ledger.objects.get(part.component.digest))
+    saved = load_tensors(workspace.objects.get(part.component.digest))
     assert np.array_equal(saved["turned"], layer.weight.detach().numpy().T)
-    after = ledger.head()
+    after = workspace.ledger.head()
     assert after != before
     with (
         pytest.raises(BadInput, match=r"tensor 'w'.*\.float\(\)"),
-        ledger.recording(kind="head", name="mine", uses=[("alice", "train")]) as part,
+        recording(workspace, kind="head", name="mine", uses=[("alice", "train")]) as part,
     ):
         part.save({"w": torch.zeros(2, dtype=torch.bfloat16)})
-    assert ledger.head() == after
+    assert workspace.ledger.head() == after
 
 
 def test_the_example_runs_as_it_says_and_what_it_recorded_is_known(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from disgorge.locations.dvc import forget
 from lineage.catalog.catalog import Catalog
+from lineage.dvc.forget import forget
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
 from lineage.formats.read import Intake, from_arrays
 from lineage.records import Selector, Shard, ShardChange, plain, shard_digest
@@ -33,14 +33,14 @@ from lineage.shards.files import check_manifests
 from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.tier import amount
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """Make an empty workspace."""
-    return Ledger.init(tmp_path / "work")
+    return Workspace.init(tmp_path / "work")
 
 
 def intake(values: list[int], **more: Any) -> Intake:
@@ -53,17 +53,17 @@ def digests_of(values: list[int]) -> tuple[str, ...]:
     return item_digests(intake(values).content)
 
 
-def add(ledger: Ledger, values: list[int], name: str = "a", **more: Any) -> Added:
+def add(workspace: Workspace, values: list[int], name: str = "a", **more: Any) -> Added:
     given_of_items = {role: more.pop(role) for role in ("keys", "subjects", "sources", "licenses") if role in more}
-    return add_items(ledger, intake(values, **given_of_items), name=name, **{"check": False, **more})
+    return add_items(workspace, intake(values, **given_of_items), name=name, **{"check": False, **more})
 
 
-def files(ledger: Ledger) -> set[str]:
+def files(workspace: Workspace) -> set[str]:
     """Return every file of the workspace that holds data or facts, as text that changes when a file does."""
     found = set()
-    for path in ledger.workspace.rglob("*"):
+    for path in workspace.root.rglob("*"):
         if path.is_file() and path.suffix != ".lock" and "catalog" not in path.name:
-            found.add(f"{path.relative_to(ledger.workspace)} {hash(path.read_bytes())}")
+            found.add(f"{path.relative_to(workspace.root)} {hash(path.read_bytes())}")
     return found
 
 
@@ -76,11 +76,11 @@ def change_of(shard: Shard, gone: set[str], digests: tuple[str, ...]) -> ShardCh
 # Adding
 
 
-def test_a_shard_is_content_manifest_and_one_fact(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_shard_is_content_manifest_and_one_fact(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,who,from,terms,x\n7,ann,,MIT,1.5\n8,bob,lab,,2.5\n9,,,,3.5\n", encoding="utf-8")
     told = add_shard(
-        ledger,
+        workspace,
         path,
         name="a",
         key="id",
@@ -100,74 +100,74 @@ def test_a_shard_is_content_manifest_and_one_fact(ledger: Ledger, tmp_path: Path
         legal_basis="consent",
         count=3,
         fields=("x",),
-        manifest=hashlib.sha256(ledger.manifest_path(told.shard.digest).read_bytes()).hexdigest(),
+        manifest=hashlib.sha256(workspace.manifest_path(told.shard.digest).read_bytes()).hexdigest(),
     )
-    rows = {item.key: item for item in shard_rows(ledger, told.shard.digest)}
+    rows = {item.key: item for item in shard_rows(workspace, told.shard.digest)}
     assert [(rows[key].source, rows[key].license) for key in "789"] == [("web", "MIT"), ("lab", "CC0"), ("web", "CC0")]
-    assert [rows[key].subject for key in "789"] == [ledger.pseudonym("ann"), ledger.pseudonym("bob"), None]
-    digests, arrays = shard_items(ledger, told.shard.digest)
+    assert [rows[key].subject for key in "789"] == [workspace.pseudonym("ann"), workspace.pseudonym("bob"), None]
+    digests, arrays = shard_items(workspace, told.shard.digest)
     assert digests == tuple(sorted(digests))
     assert sorted(arrays["x"].tolist()) == [1.5, 2.5, 3.5]
-    (fact,) = ledger.facts("shard")
+    (fact,) = workspace.ledger.facts("shard")
     assert fact.body == {
         "shard": plain(told.shard),
         "duplicates": {"within": 0, "across": 0},
         "validation": told.validation,
     }
-    assert json.loads(ledger.objects.get(str(told.validation)))["rules"]["ranges"] == {"x": [0, 4]}
+    assert json.loads(workspace.objects.get(str(told.validation)))["rules"]["ranges"] == {"x": [0, 4]}
     for name in (b"ann", b"bob"):
-        assert not any(name in file.read_bytes() for file in ledger.workspace.rglob("*") if file.is_file())
-    with Catalog.of(ledger) as catalog:
-        assert catalog.shards() == live_shards(ledger) == (told.shard,)
+        assert not any(name in file.read_bytes() for file in workspace.root.rglob("*") if file.is_file())
+    with Catalog.of(workspace) as catalog:
+        assert catalog.shards() == live_shards(workspace) == (told.shard,)
 
 
-def test_duplicates_within_and_across_are_counted_and_all_found(ledger: Ledger) -> None:
-    assert add(ledger, [1, 2, 2, 2]).duplicates_within == 2
-    told = add(ledger, [2, 2, 3], name="b")
+def test_duplicates_within_and_across_are_counted_and_all_found(workspace: Workspace) -> None:
+    assert add(workspace, [1, 2, 2, 2]).duplicates_within == 2
+    told = add(workspace, [2, 2, 3], name="b")
     assert (told.duplicates_within, told.duplicates_across, told.shared_with) == (1, 2, ("a",))
-    assert add(ledger, [4], name="c").shared_with == ()
-    with Catalog.of(ledger) as catalog:
+    assert add(workspace, [4], name="c").shared_with == ()
+    with Catalog.of(workspace) as catalog:
         found = catalog.selected([Selector("item", digests_of([2])[0])])
     assert sorted(len(rows) for rows in found.values()) == [2, 3]
 
 
-def test_adding_again_changes_nothing(ledger: Ledger) -> None:
-    first = add(ledger, [1, 2], check=True, license="MIT")
-    before = files(ledger)
-    again = add(ledger, [2, 1], keys=["1", "0"], check=True, license="MIT")
+def test_adding_again_changes_nothing(workspace: Workspace) -> None:
+    first = add(workspace, [1, 2], check=True, license="MIT")
+    before = files(workspace)
+    again = add(workspace, [2, 1], keys=["1", "0"], check=True, license="MIT")
     assert (again.shard, again.new) == (first.shard, False)
-    assert files(ledger) == before
+    assert files(workspace) == before
 
 
-def test_adding_again_mends_files_that_are_missing_or_damaged(ledger: Ledger) -> None:
-    told = add(ledger, [1, 2])
-    content, manifest = ledger.content_path(told.shard.digest), ledger.manifest_path(told.shard.digest)
+def test_adding_again_mends_files_that_are_missing_or_damaged(workspace: Workspace) -> None:
+    told = add(workspace, [1, 2])
+    content, manifest = workspace.content_path(told.shard.digest), workspace.manifest_path(told.shard.digest)
     whole = content.read_bytes(), manifest.read_bytes()
     for damage in (Path.unlink, lambda path: path.write_bytes(b"rubbish")):
         damage(content)
         damage(manifest)
-        assert not add(ledger, [1, 2]).new
+        assert not add(workspace, [1, 2]).new
         assert (content.read_bytes(), manifest.read_bytes()) == whole
-    assert len(list(ledger.facts("shard"))) == 1
+    assert len(list(workspace.ledger.facts("shard"))) == 1
 
 
-def test_what_is_mended_is_what_was_recorded(ledger: Ledger) -> None:
+def test_what_is_mended_is_what_was_recorded(workspace: Workspace) -> None:
     """With the manifest gone nobody can compare rows, only the digest of the file there was."""
-    told = add(ledger, [1, 2], subjects=["ann", None])
-    manifest = ledger.manifest_path(told.shard.digest)
+    told = add(workspace, [1, 2], subjects=["ann", None])
+    manifest = workspace.manifest_path(told.shard.digest)
     whole = manifest.read_bytes()
     manifest.unlink()
     with pytest.raises(BadInput, match="these rows are not what it said"):
-        add(ledger, [1, 2], subjects=["bob", None])
+        add(workspace, [1, 2], subjects=["bob", None])
     assert list(manifest.parent.iterdir()) == []
-    assert not add(ledger, [1, 2], subjects=["ann", None]).new
+    assert not add(workspace, [1, 2], subjects=["ann", None]).new
     assert manifest.read_bytes() == whole
 
 
-def test_one_set_of_items_may_have_two_names_if_the_manifests_agree(ledger: Ledger) -> None:
-    add(ledger, [1, 2])
-    assert add(ledger, [1, 2], name="b").shared_with == ("a",)
-    assert [shard.name for shard in live_shards(ledger)] == ["a", "b"]
+def test_one_set_of_items_may_have_two_names_if_the_manifests_agree(workspace: Workspace) -> None:
+    add(workspace, [1, 2])
+    assert add(workspace, [1, 2], name="b").shared_with == ("a",)
+    assert [shard.name for shard in live_shards(workspace)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -184,85 +184,85 @@ def test_one_set_of_items_may_have_two_names_if_the_manifests_agree(ledger: Ledg
         ([1], {"name": "ab" * 32}, "reads as a digest"),
     ],
 )
-def test_what_would_blur_the_record_is_refused(ledger: Ledger, values: list[int], more: Any, says: str) -> None:
-    add(ledger, [1, 2])
-    before = files(ledger)
+def test_what_would_blur_the_record_is_refused(workspace: Workspace, values: list[int], more: Any, says: str) -> None:
+    add(workspace, [1, 2])
+    before = files(workspace)
     with pytest.raises(BadInput, match=says):
-        add(ledger, values, **more)
-    assert files(ledger) == before
+        add(workspace, values, **more)
+    assert files(workspace) == before
 
 
-def test_items_that_break_the_suite_leave_no_trace(ledger: Ledger) -> None:
-    before = files(ledger)
+def test_items_that_break_the_suite_leave_no_trace(workspace: Workspace) -> None:
+    before = files(workspace)
     with pytest.raises(ExpectationsFailed, match="key '2'"):
-        add(ledger, [1, 2, 50], check=True, rules=Rules(ranges={"image": (0, 20)}))
+        add(workspace, [1, 2, 50], check=True, rules=Rules(ranges={"image": (0, 20)}))
     with pytest.raises(ExpectationsFailed, match="key 'x', 'x'"):
-        add(ledger, [1, 2], keys=["x", "x"], check=True)
-    assert files(ledger) == before
-    assert not (ledger.workspace / "shards").exists()
+        add(workspace, [1, 2], keys=["x", "x"], check=True)
+    assert files(workspace) == before
+    assert not (workspace.root / "shards").exists()
 
 
-def test_a_missing_license_warns(ledger: Ledger) -> None:
-    assert add(ledger, [1, 2], check=True).warnings == ("2 of 2 items have no license",)
-    assert add(ledger, [3, 4], name="b", check=True, license="MIT").warnings == ()
+def test_a_missing_license_warns(workspace: Workspace) -> None:
+    assert add(workspace, [1, 2], check=True).warnings == ("2 of 2 items have no license",)
+    assert add(workspace, [3, 4], name="b", check=True, license="MIT").warnings == ()
 
 
-def test_withdrawn_items_do_not_come_back(ledger: Ledger) -> None:
-    ledger.mark_withdrawn(digests_of([2, 3]))
-    before = files(ledger)
+def test_withdrawn_items_do_not_come_back(workspace: Workspace) -> None:
+    workspace.mark_withdrawn(digests_of([2, 3]))
+    before = files(workspace)
     with pytest.raises(BadInput, match="2 items were withdrawn by request; remove them: row 1, row 2"):
-        add(ledger, [1, 2, 3])
+        add(workspace, [1, 2, 3])
     with pytest.raises(BadInput, match="1 item was withdrawn"):
-        add(ledger, [3], name="b")
-    assert files(ledger) == before
-    assert add(ledger, [1, 2, 3], allow_withdrawn=True).new
+        add(workspace, [3], name="b")
+    assert files(workspace) == before
+    assert add(workspace, [1, 2, 3], allow_withdrawn=True).new
 
 
-def test_a_full_disk_leaves_no_file(ledger: Ledger) -> None:
-    before = files(ledger)
+def test_a_full_disk_leaves_no_file(workspace: Workspace) -> None:
+    before = files(workspace)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # bytes a file: less than the content takes
     try:
         with pytest.raises(LineageError, match="cannot be written"):
-            add(ledger, list(range(100)))
+            add(workspace, list(range(100)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert files(ledger) == before
-    assert add(ledger, list(range(100))).new
+    assert files(workspace) == before
+    assert add(workspace, list(range(100))).new
 
 
-def test_a_folder_in_the_way_or_a_broken_ledger_leaves_no_file(ledger: Ledger) -> None:
-    (ledger.workspace / "shards").write_text("in the way")
+def test_a_folder_in_the_way_or_a_broken_ledger_leaves_no_file(workspace: Workspace) -> None:
+    (workspace.root / "shards").write_text("in the way")
     with pytest.raises(LineageError, match="cannot be written"):
-        add(ledger, [1])
-    (ledger.workspace / "shards").unlink()
-    assert not list((ledger.home / "manifests").glob("*"))
-    add(ledger, [1])
-    facts = ledger.home / "ledger.jsonl"
+        add(workspace, [1])
+    (workspace.root / "shards").unlink()
+    assert not list((workspace.home / "manifests").glob("*"))
+    add(workspace, [1])
+    facts = workspace.home / "ledger.jsonl"
     facts.write_bytes(facts.read_bytes().replace(b'"count":1', b'"count":2'))
-    before = files(ledger)
+    before = files(workspace)
     with pytest.raises(LedgerBroken):
-        add(ledger, [2], name="b")
-    assert files(ledger) == before
+        add(workspace, [2], name="b")
+    assert files(workspace) == before
 
 
-def test_a_fact_that_cannot_be_appended_takes_its_files_with_it(ledger: Ledger) -> None:
-    class Full(Ledger):
+def test_a_fact_that_cannot_be_appended_takes_its_files_with_it(workspace: Workspace) -> None:
+    class Full(Workspace):
         def append(self, kind: str, body: dict[str, Any]) -> Any:
             raise LineageError("no room")
 
-    before = files(ledger)
+    before = files(workspace)
     with pytest.raises(LineageError, match="no room"):
-        add(Full(ledger.workspace), [1])
-    assert files(ledger) == before
+        add(Full(workspace.root), [1])
+    assert files(workspace) == before
 
 
-def test_two_writers_do_not_take_one_name(ledger: Ledger) -> None:
+def test_two_writers_do_not_take_one_name(workspace: Workspace) -> None:
     told: list[str] = []
 
     def writer(value: int) -> None:
         try:
-            add(Ledger.open(ledger.workspace), [value])
+            add(Workspace.open(workspace.root), [value])
             told.append("added")
         except BadInput as problem:
             told.append(str(problem))
@@ -273,45 +273,45 @@ def test_two_writers_do_not_take_one_name(ledger: Ledger) -> None:
     for thread in threads:
         thread.join()
     assert told.count("added") == 1
-    assert len(live_shards(ledger)) == 1
-    assert ledger.verify() == 2
+    assert len(live_shards(workspace)) == 1
+    assert workspace.ledger.verify() == 2
 
 
 # Reading
 
 
-def test_content_changed_on_disk_is_never_training_data(ledger: Ledger) -> None:
-    told = add(ledger, [1, 2, 3])
-    path = ledger.content_path(told.shard.digest)
-    digests, arrays = shard_items(ledger, told.shard.digest)
+def test_content_changed_on_disk_is_never_training_data(workspace: Workspace) -> None:
+    told = add(workspace, [1, 2, 3])
+    path = workspace.content_path(told.shard.digest)
+    digests, arrays = shard_items(workspace, told.shard.digest)
     arrays["image"][1] += 1
     write_content(path, digests, arrays)
     with pytest.raises(DigestMismatch, match="1 of 3 items were changed on disk, first row 1"):
-        shard_items(ledger, told.shard.digest)
-    assert shard_items(ledger, told.shard.digest, verify=False)[0] == digests
+        shard_items(workspace, told.shard.digest)
+    assert shard_items(workspace, told.shard.digest, verify=False)[0] == digests
     write_content(path, digests[:2], {name: array[:2] for name, array in arrays.items()})
     with pytest.raises(DigestMismatch, match="other items than its shard"):
-        shard_items(ledger, told.shard.digest, verify=False)
+        shard_items(workspace, told.shard.digest, verify=False)
     path.unlink()
     with pytest.raises(UnknownRecord, match="missing"):
-        shard_items(ledger, told.shard.digest)
-    rows = shard_rows(ledger, told.shard.digest)
-    write_manifest(ledger.manifest_path(told.shard.digest), rows[1:])
+        shard_items(workspace, told.shard.digest)
+    rows = shard_rows(workspace, told.shard.digest)
+    write_manifest(workspace.manifest_path(told.shard.digest), rows[1:])
     with pytest.raises(DigestMismatch, match="lists other items"):
-        shard_rows(ledger, told.shard.digest)
+        shard_rows(workspace, told.shard.digest)
 
 
-def test_an_edited_subject_in_a_manifest_is_noticed(ledger: Ledger) -> None:
+def test_an_edited_subject_in_a_manifest_is_noticed(workspace: Workspace) -> None:
     """No item's digest covers a subject, so the manifest's own digest has to."""
-    shard = add(ledger, [1, 2], keys=["a", "b"], license="MIT").shard
-    path = ledger.manifest_path(shard.digest)
-    check_manifests(ledger, [shard])
+    shard = add(workspace, [1, 2], keys=["a", "b"], license="MIT").shard
+    path = workspace.manifest_path(shard.digest)
+    check_manifests(workspace, [shard])
     items = read_manifest(path)
     path.unlink()
-    write_manifest(path, [replace(items[0], subject=ledger.pseudonym("eve")), *items[1:]])
+    write_manifest(path, [replace(items[0], subject=workspace.pseudonym("eve")), *items[1:]])
     assert shard_digest(item.digest for item in read_manifest(path)) == shard.digest
     with pytest.raises(DigestMismatch, match="was changed on disk"):
-        check_manifests(ledger, [shard])
+        check_manifests(workspace, [shard])
 
 
 # Cutting
@@ -323,86 +323,86 @@ def test_cutting_agrees_with_adding_what_is_left(
     values: list[int], gone: set[int], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Compare with the slow way: a fresh workspace to which only the other items were ever added."""
-    ledger, other = (Ledger.init(tmp_path_factory.mktemp("cut")) for _ in range(2))
+    workspace, other = (Workspace.init(tmp_path_factory.mktemp("cut")) for _ in range(2))
     keys = [f"k{row}" for row in range(len(values))]
-    shard = add(ledger, values, keys=keys, license="MIT").shard
+    shard = add(workspace, values, keys=keys, license="MIT").shard
     unwanted = {digest for value, digest in zip(values, digests_of(values), strict=True) if value in gone}
     change = change_of(shard, unwanted, digests_of(values))
-    before = files(ledger)
-    after = cut_shard(ledger, change, sorted(unwanted))
+    before = files(workspace)
+    after = cut_shard(workspace, change, sorted(unwanted))
     assert (after and replace(after, manifest=None)) == (change.after and replace(change.after, manifest=None))
     left = [row for row, value in enumerate(values) if value not in gone]
     left = data.draw(st.permutations(left))
     if after is None:
         assert left == []
-        assert files(ledger) == before
+        assert files(workspace) == before
         return
     slow = add(other, [values[row] for row in left], keys=[keys[row] for row in left], license="MIT").shard
     assert slow.digest == after.digest
     for place in ("content_path", "manifest_path"):
-        fast_path, slow_path = (getattr(of, place)(after.digest) for of in (ledger, other))
+        fast_path, slow_path = (getattr(of, place)(after.digest) for of in (workspace, other))
         assert fast_path.read_bytes() == slow_path.read_bytes()
-    done = files(ledger)
+    done = files(workspace)
     assert before <= done
-    assert cut_shard(ledger, change, sorted(unwanted)) == after
-    assert files(ledger) == done
-    assert len(list(ledger.facts("shard"))) == 1
+    assert cut_shard(workspace, change, sorted(unwanted)) == after
+    assert files(workspace) == done
+    assert len(list(workspace.ledger.facts("shard"))) == 1
 
 
-def test_two_cuts_commute(ledger: Ledger) -> None:
+def test_two_cuts_commute(workspace: Workspace) -> None:
     values = [1, 2, 3, 3, 4]
-    shard = add(ledger, values).shard
+    shard = add(workspace, values).shard
     ends = set()
     for first, second in ((1, 3), (3, 1)):
         now = shard
         for value in (first, second):
             gone = set(digests_of([value]))
-            after = cut_shard(ledger, change_of(now, gone, shard_items(ledger, now.digest)[0]), gone)
+            after = cut_shard(workspace, change_of(now, gone, shard_items(workspace, now.digest)[0]), gone)
             assert after is not None
             now = after
         ends.add(now.digest)
     assert ends == {shard_digest(digests_of([2, 4]))}
 
 
-def test_the_catalog_and_the_cut_agree(ledger: Ledger) -> None:
-    add(ledger, [1, 2, 3, 2], subjects=["ann", "bob", None, None])
-    selector = Selector("subject", ledger.pseudonym("bob"))
-    with Catalog.of(ledger) as catalog:
+def test_the_catalog_and_the_cut_agree(workspace: Workspace) -> None:
+    add(workspace, [1, 2, 3, 2], subjects=["ann", "bob", None, None])
+    selector = Selector("subject", workspace.pseudonym("bob"))
+    with Catalog.of(workspace) as catalog:
         (change,) = catalog.impact([selector]).shards
         selected = catalog.selected([selector])
-    after = cut_shard(ledger, change, selected[change.before.digest])
+    after = cut_shard(workspace, change, selected[change.before.digest])
     assert after is not None
     assert (after.count, change.removed, after.derived_from) == (2, 2, change.before.digest)
-    assert shard_items(ledger, after.digest)[0] == tuple(sorted(digests_of([1, 3])))
+    assert shard_items(workspace, after.digest)[0] == tuple(sorted(digests_of([1, 3])))
 
 
-def test_a_cut_that_is_not_the_planned_one_is_refused(ledger: Ledger) -> None:
-    shard = add(ledger, [1, 2, 3]).shard
+def test_a_cut_that_is_not_the_planned_one_is_refused(workspace: Workspace) -> None:
+    shard = add(workspace, [1, 2, 3]).shard
     gone = set(digests_of([1]))
     change = change_of(shard, gone, digests_of([1, 2, 3]))
-    before = files(ledger)
+    before = files(workspace)
     for wrong in (digests_of([2]), (), digests_of([1, 2, 3])):
         with pytest.raises(DigestMismatch, match="plan the removal again"):
-            cut_shard(ledger, change, wrong)
-    assert files(ledger) == before
+            cut_shard(workspace, change, wrong)
+    assert files(workspace) == before
 
 
-def test_a_cut_never_replaces_the_manifest_of_another_shard(ledger: Ledger) -> None:
-    shard = add(ledger, [1, 2], subjects=["ann", "bob"]).shard
-    other = add(ledger, [2], name="b", subjects=["eve"]).shard
+def test_a_cut_never_replaces_the_manifest_of_another_shard(workspace: Workspace) -> None:
+    shard = add(workspace, [1, 2], subjects=["ann", "bob"]).shard
+    other = add(workspace, [2], name="b", subjects=["eve"]).shard
     gone = set(digests_of([1]))
-    before = files(ledger)
+    before = files(workspace)
     with pytest.raises(LineageError, match="the very items of shard 'b'"):
-        cut_shard(ledger, change_of(shard, gone, digests_of([1, 2])), gone)
-    assert files(ledger) == before
-    assert shard_rows(ledger, other.digest)[0].subject == ledger.pseudonym("eve")
+        cut_shard(workspace, change_of(shard, gone, digests_of([1, 2])), gone)
+    assert files(workspace) == before
+    assert shard_rows(workspace, other.digest)[0].subject == workspace.pseudonym("eve")
 
 
 # DVC
 
 
 @pytest.fixture
-def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Make an empty workspace that is a DVC repository."""
     from dvc.repo import Repo
 
@@ -411,11 +411,11 @@ def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     (tmp_path / "repo").mkdir()
     subprocess.run(["git", "init", "-q", str(tmp_path / "repo")], check=True)
     Repo.init(str(tmp_path / "repo")).close()
-    return Ledger.init(tmp_path / "repo")
+    return Workspace.init(tmp_path / "repo")
 
 
 def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
-    tracked: Ledger, capfd: pytest.CaptureFixture[str]
+    tracked: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shard = add(tracked, [1, 2, 3]).shard
     assert shard.dvc is not None
@@ -426,72 +426,72 @@ def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
     after = cut_shard(tracked, change_of(shard, gone, digests_of([1, 2, 3])), gone)
     assert after is not None
     assert after.dvc not in (None, shard.dvc)
-    cached = tracked.workspace / ".dvc" / "cache" / "files" / "md5" / shard.dvc[:2] / shard.dvc[2:]
+    cached = tracked.root / ".dvc" / "cache" / "files" / "md5" / shard.dvc[:2] / shard.dvc[2:]
     assert cached.is_file()
     tracked.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": after.digest, "removed": 1})
-    assert forget(tracked.workspace, [shard.dvc]).left == []
+    assert forget(tracked.root, [shard.dvc]).left == []
     assert not cached.exists()
-    assert len(list((tracked.workspace / "shards").glob("*.dvc"))) == 1
+    assert len(list((tracked.root / "shards").glob("*.dvc"))) == 1
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_failure_after_tracking_is_undone_in_dvc_too(tracked: Ledger) -> None:
-    class Full(Ledger):
+def test_a_failure_after_tracking_is_undone_in_dvc_too(tracked: Workspace) -> None:
+    class Full(Workspace):
         def append(self, kind: str, body: dict[str, Any]) -> Any:
             raise LineageError("no room")
 
     with pytest.raises(LineageError, match="no room"):
-        add(Full(tracked.workspace), [1])
-    assert not [path for path in (tracked.workspace / ".dvc" / "cache").rglob("*") if path.is_file()]
-    assert not list((tracked.workspace / "shards").glob("*.parquet*"))
+        add(Full(tracked.root), [1])
+    assert not [path for path in (tracked.root / ".dvc" / "cache").rglob("*") if path.is_file()]
+    assert not list((tracked.root / "shards").glob("*.parquet*"))
 
 
-def test_dvc_asked_for_where_there_is_none(ledger: Ledger) -> None:
-    before = files(ledger)
+def test_dvc_asked_for_where_there_is_none(workspace: Workspace) -> None:
+    before = files(workspace)
     with pytest.raises(LineageError, match="lies in no DVC repository"):
-        add(ledger, [1], dvc=True)
-    assert files(ledger) == before
+        add(workspace, [1], dvc=True)
+    assert files(workspace) == before
 
 
-def test_a_thousand_items_take_well_under_a_second(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_thousand_items_take_well_under_a_second(workspace: Workspace, tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((1000, 8, 8)).astype(np.float32)
     np.savez(tmp_path / "a.npz", image=images, label=np.arange(1000) % 10, subject=[f"p{i % 9}" for i in range(1000)])
-    add(ledger, [1], name="warm", check=True)
+    add(workspace, [1], name="warm", check=True)
     spent = []
     for name in "ab":  # the better of two, since the machine may be busy with something else
         start = time.perf_counter()
-        add_shard(ledger, tmp_path / "a.npz", name=name, license="MIT")
+        add_shard(workspace, tmp_path / "a.npz", name=name, license="MIT")
         spent.append(time.perf_counter() - start)
     assert min(spent) < 1.0
 
 
-def test_a_likeness_changes_no_identity_and_survives_a_cut(ledger: Ledger, tmp_path: Path) -> None:
-    plain_one = add(Ledger.init(tmp_path / "plain"), [1, 2, 3]).shard
-    shard = add(ledger, [1, 2, 3], likeness="image:image").shard
+def test_a_likeness_changes_no_identity_and_survives_a_cut(workspace: Workspace, tmp_path: Path) -> None:
+    plain_one = add(Workspace.init(tmp_path / "plain"), [1, 2, 3]).shard
+    shard = add(workspace, [1, 2, 3], likeness="image:image").shard
     assert shard.digest == plain_one.digest
     assert shard.manifest != plain_one.manifest
-    before = {row.digest: row.likeness for row in shard_rows(ledger, shard.digest)}
+    before = {row.digest: row.likeness for row in shard_rows(workspace, shard.digest)}
     assert all(likeness is not None for likeness in before.values())
     gone = set(digests_of([2]))
-    after = cut_shard(ledger, change_of(shard, gone, digests_of([1, 2, 3])), gone)
+    after = cut_shard(workspace, change_of(shard, gone, digests_of([1, 2, 3])), gone)
     assert after is not None
-    left = {row.digest: row.likeness for row in shard_rows(ledger, after.digest)}
+    left = {row.digest: row.likeness for row in shard_rows(workspace, after.digest)}
     assert left == {digest: likeness for digest, likeness in before.items() if digest not in gone}
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         assert catalog.shard("a").count == 3
 
 
-def test_a_likeness_is_given_once(ledger: Ledger) -> None:
+def test_a_likeness_is_given_once(workspace: Workspace) -> None:
     """It is kept when the shard is added again without, and not put into a manifest that is recorded without."""
-    add(ledger, [1, 2], likeness="image:image")
-    before = files(ledger)
-    assert not add(ledger, [1, 2]).new
-    add(ledger, [3, 4], name="b")
+    add(workspace, [1, 2], likeness="image:image")
+    before = files(workspace)
+    assert not add(workspace, [1, 2]).new
+    add(workspace, [3, 4], name="b")
     with pytest.raises(BadInput, match="with another likeness or none"):
-        add(ledger, [3, 4], name="b", likeness="image:image")
+        add(workspace, [3, 4], name="b", likeness="image:image")
     with pytest.raises(BadInput, match="with another likeness or none"):
-        add(ledger, [1, 2], name="c")
-    assert {line.split()[0] for line in before - files(ledger)} <= {".disgorge/ledger.jsonl", ".disgorge/head.json"}
+        add(workspace, [1, 2], name="c")
+    assert {line.split()[0] for line in before - files(workspace)} <= {".disgorge/ledger.jsonl", ".disgorge/head.json"}
 
 
 @pytest.mark.parametrize(
@@ -504,8 +504,8 @@ def test_a_likeness_is_given_once(ledger: Ledger) -> None:
         ("image:label", "no image"),
     ],
 )
-def test_a_likeness_that_cannot_be_had_is_refused(ledger: Ledger, likeness: str, says: str) -> None:
-    before = files(ledger)
+def test_a_likeness_that_cannot_be_had_is_refused(workspace: Workspace, likeness: str, says: str) -> None:
+    before = files(workspace)
     with pytest.raises(BadInput, match=says):
-        add(ledger, [1, 2], likeness=likeness)
-    assert files(ledger) == before
+        add(workspace, [1, 2], likeness=likeness)
+    assert files(workspace) == before

@@ -13,13 +13,13 @@ from lineage.records import Shard, ShardChange, plain, shard_digest
 from lineage.shards.add import Added, add_shard, shard_rows
 from lineage.shards.cut import cut_shard
 from lineage.shards.source_files import Source, sources_of
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def workspace(tmp_path: Path) -> Workspace:
     """An empty workspace."""
-    return Ledger.init(tmp_path / "work")
+    return Workspace.init(tmp_path / "work")
 
 
 def written(path: Path, values: list[float]) -> Path:
@@ -28,19 +28,19 @@ def written(path: Path, values: list[float]) -> Path:
     return path
 
 
-def add(ledger: Ledger, path: Path, name: str = "ada") -> Added:
+def add(workspace: Workspace, path: Path, name: str = "ada") -> Added:
     """Record a file as a shard."""
-    return add_shard(ledger, path, name=name, key="key", license="MIT", check=False)
+    return add_shard(workspace, path, name=name, key="key", license="MIT", check=False)
 
 
-def known(ledger: Ledger, added: Added) -> list[Source]:
+def known(workspace: Workspace, added: Added) -> list[Source]:
     """Return what is remembered of a shard."""
-    return [source for _, source in sources_of(ledger, [added.shard.digest])]
+    return [source for _, source in sources_of(workspace, [added.shard.digest])]
 
 
-def test_a_file_is_told_as_long_as_it_is_what_was_read(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_file_is_told_as_long_as_it_is_what_was_read(workspace: Workspace, tmp_path: Path) -> None:
     path = written(tmp_path / "ada.npz", [1.0, 2.0])
-    (source,) = known(ledger, add(ledger, path))
+    (source,) = known(workspace, add(workspace, path))
     assert (source.path, source.still(), source.is_tracked()) == (path, 1, False)
     data = path.read_bytes()
     for other in (data[:-1] + b"?", data + b"?"):
@@ -50,62 +50,62 @@ def test_a_file_is_told_as_long_as_it_is_what_was_read(ledger: Ledger, tmp_path:
     assert source.still() == 0
 
 
-def test_it_is_in_private_and_closed(ledger: Ledger, tmp_path: Path) -> None:
-    add(ledger, written(tmp_path / "ada.npz", [1.0]))
-    private = ledger.home / "private"
+def test_it_is_in_private_and_closed(workspace: Workspace, tmp_path: Path) -> None:
+    add(workspace, written(tmp_path / "ada.npz", [1.0]))
+    private = workspace.home / "private"
     for path in (private / "sources", *(private / "sources").iterdir()):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077
-    assert "ada.npz" not in (ledger.home / "ledger.jsonl").read_text()
+    assert "ada.npz" not in (workspace.home / "ledger.jsonl").read_text()
 
 
-def test_the_same_shard_from_two_places_has_both(ledger: Ledger, tmp_path: Path) -> None:
+def test_the_same_shard_from_two_places_has_both(workspace: Workspace, tmp_path: Path) -> None:
     first = written(tmp_path / "a.npz", [1.0])
     second = Path(shutil.copy(first, tmp_path / "b.npz"))
     for path in (first, second, first):
-        added = add(ledger, path)
-    assert sorted(source.path.name for source in known(ledger, added)) == ["a.npz", "b.npz"]
+        added = add(workspace, path)
+    assert sorted(source.path.name for source in known(workspace, added)) == ["a.npz", "b.npz"]
 
 
-def test_a_shard_that_is_not_recorded_is_remembered_nowhere(ledger: Ledger, tmp_path: Path) -> None:
-    add(ledger, written(tmp_path / "a.npz", [1.0]))
-    files = sorted((ledger.home / "private").rglob("*"))
+def test_a_shard_that_is_not_recorded_is_remembered_nowhere(workspace: Workspace, tmp_path: Path) -> None:
+    add(workspace, written(tmp_path / "a.npz", [1.0]))
+    files = sorted((workspace.home / "private").rglob("*"))
     with pytest.raises(BadInput):
-        add(ledger, written(tmp_path / "b.npz", [1.0, 2.0]))
-    (ledger.home / "ledger.jsonl").chmod(0o444)
-    (ledger.home / "head.json").unlink()
+        add(workspace, written(tmp_path / "b.npz", [1.0, 2.0]))
+    (workspace.home / "ledger.jsonl").chmod(0o444)
+    (workspace.home / "head.json").unlink()
     with pytest.raises(LineageError):
-        add(ledger, written(tmp_path / "c.npz", [3.0]), name="bob")
-    assert sorted((ledger.home / "private").rglob("*")) == files
+        add(workspace, written(tmp_path / "c.npz", [3.0]), name="bob")
+    assert sorted((workspace.home / "private").rglob("*")) == files
 
 
-def test_a_shard_that_was_cut_is_told_with_what_it_was_cut_from(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_shard_that_was_cut_is_told_with_what_it_was_cut_from(workspace: Workspace, tmp_path: Path) -> None:
     """A second person is removed later, and the file still holds both."""
     path = written(tmp_path / "ada.npz", [1.0, 2.0, 3.0])
-    before = add(ledger, path).shard
-    gone, *left = [row.digest for row in shard_rows(ledger, before.digest)]
+    before = add(workspace, path).shard
+    gone, *left = [row.digest for row in shard_rows(workspace, before.digest)]
     planned = Shard(shard_digest(left), "ada", None, "MIT", None, 2, False, before.digest, None, ("x",))
-    after = cut_shard(ledger, ShardChange(before, planned, 1), [gone])
+    after = cut_shard(workspace, ShardChange(before, planned, 1), [gone])
     assert after is not None
-    ledger.append("shard", {"shard": plain(after)})
-    ledger.append("shard-withdrawn", {"shard": before.digest, "name": "ada", "after": after.digest})
-    ((name, source),) = sources_of(ledger, [after.digest, before.digest])
+    workspace.ledger.append("shard", {"shard": plain(after)})
+    workspace.ledger.append("shard-withdrawn", {"shard": before.digest, "name": "ada", "after": after.digest})
+    ((name, source),) = sources_of(workspace, [after.digest, before.digest])
     assert (name, source.path) == ("ada", path)
 
 
-def test_a_folder_is_told_by_its_files(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_folder_is_told_by_its_files(workspace: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "arrays"
     (folder / ".hidden").mkdir(parents=True)
     for number in range(3):
         np.save(folder / f"{number}.npy", np.full(2, float(number)))
-    (source,) = known(ledger, add_shard(ledger, folder, name="ada", check=False))
+    (source,) = known(workspace, add_shard(workspace, folder, name="ada", check=False))
     assert (len(source.files), source.still()) == (3, 3)
     (folder / "1.npy").unlink()
     assert source.still() == 2
 
 
-def test_what_dvc_tracks_is_told_though_the_file_is_gone(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_dvc_tracks_is_told_though_the_file_is_gone(workspace: Workspace, tmp_path: Path) -> None:
     path = written(tmp_path / "ada.npz", [1.0, 2.0])
-    (source,) = known(ledger, add(ledger, path))
+    (source,) = known(workspace, add(workspace, path))
     tracked = path.with_name("ada.npz.dvc")
     tracked.write_text(f"outs:\n- md5: {md5_of(path)}\n  hash: md5\n  path: ada.npz\n")
     path.unlink()
@@ -114,9 +114,9 @@ def test_what_dvc_tracks_is_told_though_the_file_is_gone(ledger: Ledger, tmp_pat
     assert not source.is_tracked()
 
 
-def test_a_memory_that_cannot_be_read_is_said(ledger: Ledger, tmp_path: Path) -> None:
-    added = add(ledger, written(tmp_path / "ada.npz", [1.0]))
-    (file,) = (ledger.home / "private" / "sources").iterdir()
+def test_a_memory_that_cannot_be_read_is_said(workspace: Workspace, tmp_path: Path) -> None:
+    added = add(workspace, written(tmp_path / "ada.npz", [1.0]))
+    (file,) = (workspace.home / "private" / "sources").iterdir()
     file.write_text("{")
     with pytest.raises(LineageError, match="where a shard was read from is not known"):
-        known(ledger, added)
+        known(workspace, added)

@@ -10,7 +10,7 @@ import pytest
 from lineage.errors import LedgerBroken
 from lineage.ledger.state import state_of
 from lineage.records import Component, Composition, Member, Role, Shard, Use, plain
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 GOOD: dict[str, dict[str, Any]] = {
     "shard": {"shard": plain(Shard("a" * 64, "s", None, "MIT", None, 3, fields=("x",)))},
@@ -20,15 +20,15 @@ GOOD: dict[str, dict[str, Any]] = {
 }
 
 
-def read(ledger: Ledger, kind: str, body: dict[str, Any]) -> None:
+def read(workspace: Workspace, kind: str, body: dict[str, Any]) -> None:
     """Append a fact and read what holds then."""
-    ledger.append(kind, body)
-    state_of(ledger.facts())
+    workspace.ledger.append(kind, body)
+    state_of(workspace.ledger.facts())
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_facts_as_they_are_written_are_read(tmp_path: Path, kind: str) -> None:
-    read(Ledger.init(tmp_path), kind, GOOD[kind])
+    read(Workspace.init(tmp_path), kind, GOOD[kind])
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_field_of_another_type_is_named(tmp_path: Path, kind: str, spoil: Call
     body = copy.deepcopy(GOOD[kind])
     spoil(body)
     with pytest.raises(LedgerBroken, match=f"line 2 of the ledger, a '{kind}', has not the form of one"):
-        read(Ledger.init(tmp_path), kind, body)
+        read(Workspace.init(tmp_path), kind, body)

@@ -114,7 +114,7 @@ def test_items_are_shown_only_when_asked_for(world: World) -> None:
 def test_a_catalog_of_a_real_ledger_traces_alike(world: World) -> None:
     with world.catalog() as catalog:
         expected = catalog.trace("core", up=False, down=True)
-    with Catalog.of(world.ledger()) as catalog:
+    with Catalog.of(world.workspace()) as catalog:
         assert catalog.trace("core", up=False, down=True) == expected
 
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lineage.records import Shard
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 _SHOWN = 5
 """Licenses named in a warning; the rest is a count."""
 
 
-def bases_of(ledger: "Ledger", names: Iterable[str], basis: str | None) -> dict[str, str | None]:
+def bases_of(workspace: "Workspace", names: Iterable[str], basis: str | None) -> dict[str, str | None]:
     """Return the basis on which each shard is recorded, as its controlled word.
 
     A shard that is recorded already keeps the spelling it has, so that adding it again says the same. Raises
@@ -22,7 +22,7 @@ def bases_of(ledger: "Ledger", names: Iterable[str], basis: str | None) -> dict[
 
     if basis is None:
         return dict.fromkeys(names)
-    recorded = {shard.name: shard.legal_basis for shard in live_shards(ledger)}
+    recorded = {shard.name: shard.legal_basis for shard in live_shards(workspace)}
     bases: dict[str, str | None] = {}
     for name in names:
         before = recorded.get(name)
@@ -31,12 +31,12 @@ def bases_of(ledger: "Ledger", names: Iterable[str], basis: str | None) -> dict[
     return bases
 
 
-def license_doubts(ledger: "Ledger", shard: "Shard") -> Iterator[str]:
+def license_doubts(workspace: "Workspace", shard: "Shard") -> Iterator[str]:
     """Yield a warning if items of a shard have licenses that neither SPDX nor Hugging Face lists."""
     from lineage.storage.manifest import read_licenses
     from policies.vocabulary.licenses import licenses_of, near_licenses
 
-    spelled = {shard.license, *read_licenses(ledger.manifest_path(shard.digest))} - {None}
+    spelled = {shard.license, *read_licenses(workspace.manifest_path(shard.digest))} - {None}
     unknown = sorted(text for text in spelled if text and licenses_of(text) is None)
     if unknown:
         near = list(dict.fromkeys(name for text in unknown[:_SHOWN] for name in near_licenses(text)))

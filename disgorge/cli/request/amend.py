@@ -63,7 +63,7 @@ def amend(
     )
     from disgorge.request.amend import amend_request, changes_of
     from disgorge.request.case import case_of
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 
     chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
@@ -73,14 +73,14 @@ def amend(
         raise WrongUse("nothing is given to amend; `disgorge request amend --help` lists what can be")
     if reason is not None:
         require_reason(reason)
-    ledger = Ledger.open()
-    before = len(changes_of(case_of(ledger, request)))
-    selectors = selectors_from(ledger, given)
+    workspace = Workspace.open()
+    before = len(changes_of(case_of(workspace, request)))
+    selectors = selectors_from(workspace, given)
     if selectors and not unmatched:
-        require_match(ledger, selectors)
+        require_match(workspace, selectors)
     first, facts = one_regime(regime, parse_facts(fact or [])) if regime else (None, parse_facts(fact or []))
     amended = amend_request(
-        ledger,
+        workspace,
         request,
         standing=standing,
         ground=ground,
@@ -93,7 +93,7 @@ def amend(
         because=reason or "",
         packs=load_packs(packs),
     )
-    case = case_of(ledger, request)
+    case = case_of(workspace, request)
     changes = changes_of(case)[before:]
     if as_json:
         show.write_json({"request": amended, "changes": changes})

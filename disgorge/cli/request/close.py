@@ -23,16 +23,16 @@ def close(
 ) -> None:
     """Close a request that another one fulfilled, with a report of its own, or that its requester took back."""
     from disgorge.tracking.registry import registry_or_none
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     if (fulfilled_by is None) != taken_back:
         raise WrongUse("give either --fulfilled-by REQUEST or --taken-back --by NAME; to refuse it, use request deny")
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     if fulfilled_by is None:
         from disgorge.removal.containment import take_back
 
         require_name(by or "", "records that it was taken back")
-        notes = take_back(ledger, request, by=str(by).strip(), registrar=registry_or_none(ledger))
+        notes = take_back(workspace, request, by=str(by).strip(), registrar=registry_or_none(workspace))
         said(as_json, f"{request} is taken back", request=request, state="taken-back", notes=notes)
         for words in notes if not as_json else ():
             show.line(f"note: {words}")
@@ -41,7 +41,7 @@ def close(
         raise WrongUse("--by goes with --taken-back; what --fulfilled-by rests on is shown, and not said by a person")
     from disgorge.report.fulfilled_by import close_fulfilled
 
-    written = close_fulfilled(ledger, request, by_request=fulfilled_by, registrar=registry_or_none(ledger))
+    written = close_fulfilled(workspace, request, by_request=fulfilled_by, registrar=registry_or_none(workspace))
     words = (
         f"{request} is fulfilled by {fulfilled_by}; the report is {written.bundle}, to hand over: {written.bundle}.zip"
     )

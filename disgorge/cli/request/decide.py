@@ -37,24 +37,24 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     from disgorge.request.particulars import is_erased, selectors_of
     from disgorge.request.plan_request import decide_request
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.explain import explain
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
     judged, before = packs_judging(case, packs), case.decision
-    decision = decide_request(ledger, request, judged)
-    earlier = earlier_requests(ledger, request)
+    decision = decide_request(workspace, request, judged)
+    earlier = earlier_requests(workspace, request)
     if as_json:
         show.write_json(plain(decision) | {"earlier": earlier_values(earlier)})
         return
-    case = case_of(ledger, request)
+    case = case_of(workspace, request)
     if before is not None and before.digest == decision.digest:
         show.line("decided again, and nothing changed: the decision, its plan and approvals stand")
     paragraphs(explain(decision, case.judged))
     print_held_meanwhile(case)
-    if decision.refusal is Refusal.NO_MATCH and not is_erased(ledger, case.request):
-        for words in keepers(ledger, selectors_of(ledger, case.request)):
+    if decision.refusal is Refusal.NO_MATCH and not is_erased(workspace, case.request):
+        for words in keepers(workspace, selectors_of(workspace, case.request)):
             show.line(f"note: {words}")
     if decision.outcome is Outcome.ON_HOLD:
         for words in duties(case.request):
@@ -81,19 +81,19 @@ def grant(
     """
     from disgorge.request.case import case_of
     from disgorge.request.reviewing import grant_request
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.review import ALL
 
     require_name(by, "grants it")
     require_reason(reason)
-    ledger = Ledger.open()
-    decision = grant_request(ledger, request, by=by.strip(), reason=reason, scope=scope, claims=claim or ())
+    workspace = Workspace.open()
+    decision = grant_request(workspace, request, by=by.strip(), reason=reason, scope=scope, claims=claim or ())
     if as_json:
         show.write_json(decision)
         return
     under = "" if not claim or ALL in claim else f" under {' and '.join(dict.fromkeys(claim))}"
     show.line(f"{request} is granted{under}: {decision.reasons[-1].words}")
-    print_next(case_of(ledger, request))
+    print_next(case_of(workspace, request))
 
 
 def plan(
@@ -122,10 +122,14 @@ def plan(
     """
     from disgorge.request.plan_request import plan_requests
     from lineage.records import plain
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     made = plan_requests(
-        Ledger.open(), requests, withdraw=withdraw or (), every_probe=every_probe, retrain_untouched=retrain_untouched
+        Workspace.open(),
+        requests,
+        withdraw=withdraw or (),
+        every_probe=every_probe,
+        retrain_untouched=retrain_untouched,
     )
     if as_json:
         value = {"digest": made.digest, "plan": made, "cost": plain(made.cost), "warnings": made.warnings}
@@ -153,12 +157,12 @@ def approve(
     """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated."""
     from disgorge.request.case import case_of
     from disgorge.request.plan_request import approve_plan
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     require_name(by, "approves")
-    ledger = Ledger.open()
-    approved = approve_plan(ledger, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    approved = approve_plan(workspace, request, digest, approver=by.strip(), accept_utility_loss=accept_utility_loss)
+    case = case_of(workspace, request)
     have, need = len(set(case.approvals[approved.digest])), max(approved.approvals, 1)
     accepted = approved.digest in case.accepts_loss
     if as_json:
@@ -200,19 +204,19 @@ def deny(
     from disgorge.request.holds import open_holds
     from disgorge.request.plan_request import deny_request
     from disgorge.tracking.registry import registry_or_none
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     notes: tuple[str, ...] = ()
-    if case_of(ledger, request).steps:
-        notes = deny_begun(ledger, request, reason=reason.value, registrar=registry_or_none(ledger))
+    if case_of(workspace, request).steps:
+        notes = deny_begun(workspace, request, reason=reason.value, registrar=registry_or_none(workspace))
     else:
-        deny_request(ledger, request, reason=reason.value)
-    case = case_of(ledger, request)
+        deny_request(workspace, request, reason=reason.value)
+    case = case_of(workspace, request)
     words = f"{request} is denied: {reason.value}"
     if reason is Refusal.FILED_IN_ERROR:
         words += "; its id stays taken, so that what was filed can be read: file the right one under a new id"
-    earlier = earlier_requests(ledger, request)
+    earlier = earlier_requests(workspace, request)
     told = {"owed": case.owed_on_refusal, "earlier": earlier_values(earlier), "notes": notes}
     said(as_json, words, request=request, state="denied", reason=reason.value, **told)
     if as_json:
@@ -235,18 +239,18 @@ def _deny_claims(request: str, claims: list[str], reason: Refusal, *, by: str | 
     """Refuse the claims of some packs, and say what is owed with that."""
     from disgorge.request.case import case_of
     from disgorge.request.reviewing import refuse_claims
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     require_name(by or "", "refuses the claim")
-    ledger = Ledger.open()
-    decision = refuse_claims(ledger, request, by=str(by).strip(), reason=reason, claims=claims)
+    workspace = Workspace.open()
+    decision = refuse_claims(workspace, request, by=str(by).strip(), reason=reason, claims=claims)
     if as_json:
         show.write_json(decision)
         return
     show.line(f"{request} is refused under {' and '.join(dict.fromkeys(claims))}: {reason.value}; it stays open")
     for duty in (duty for refused in decision.claims if refused.pack in claims for duty in refused.on_refusal):
         show.paragraph(f"owed with that: {duty.said} [{duty.rule}]", indent=2)
-    print_next(case_of(ledger, request))
+    print_next(case_of(workspace, request))
 
 
 def extend(
@@ -258,11 +262,11 @@ def extend(
     """Extend the deadline as far as the rules allow."""
     from disgorge.request.case import case_of
     from disgorge.request.plan_request import extend_deadline
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     require_reason(reason)
-    ledger = Ledger.open()
-    until = extend_deadline(ledger, request, packs_judging(case_of(ledger, request), packs), reason=reason)
+    workspace = Workspace.open()
+    until = extend_deadline(workspace, request, packs_judging(case_of(workspace, request), packs), reason=reason)
     said(as_json, f"{request} is due by {until}; tell whoever asked, and why", request=request, due=until)
 
 

@@ -39,7 +39,7 @@ def event(
     """Record what happened in a request, with its day. The request has to be decided again afterwards."""
     from disgorge.cli.request.filing import checked_lines, parse_date, parse_facts
     from disgorge.request.events import record_event
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 
     if kinds:
@@ -57,7 +57,7 @@ def event(
         raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event --kinds` lists kinds")
     chosen, day = kind_named(kind) if kind else EventKind.NOTED, parse_date(on, option="--on")
     case = record_event(
-        Ledger.open(), request, chosen, on=day, by=by.strip(), facts=facts, without_facts=without_fact or (),
+        Workspace.open(), request, chosen, on=day, by=by.strip(), facts=facts, without_facts=without_fact or (),
         packs=load_packs(packs),
     )  # fmt: skip
     recorded = case.events[-1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from disgorge.training.make import Made
     from disgorge.training.recipe import Done
     from lineage.records import Cost, Json, Shard
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.request import RemovalRequest
 
 MOST_REFERENCES = 64
@@ -68,18 +68,18 @@ def report(
 ) -> None:
     """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
     from disgorge.request.case import case_of
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
     if not case.report:
         raise WrongUse(f"request {request} has no report yet: it is {case.state}; carry it out first")
     if again:
         from disgorge.report.again import write_again
 
-        write_again(ledger, case)
-        case = case_of(ledger, request)
-    bundle, verdict = ledger.workspace / case.report["bundle"], case.report["verdict"]
+        write_again(workspace, case)
+        case = case_of(workspace, request)
+    bundle, verdict = workspace.root / case.report["bundle"], case.report["verdict"]
     if open_:
         typer.launch(str(bundle / "report.html"))
     handed: Path | None = None
@@ -90,7 +90,7 @@ def report(
         if case.closed == "fulfilled":
             by = case.ending["by_request"]
             raise WrongUse(f"{request} was fulfilled by {by} and trained nothing; ask for the inputs of {by}")
-        handed = write_with_inputs(ledger, plan_of(ledger, case), case)
+        handed = write_with_inputs(workspace, plan_of(workspace, case), case)
     if as_json:
         told = {"request": request, "bundle": str(bundle), "verdict": verdict, "fact": case.report}
         show.write_json(told | ({"with_inputs": str(handed)} if handed else {}))
@@ -111,32 +111,32 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
     from disgorge.tracking.registry import registry_or_none
     from disgorge.tracking.runs import tracking_or_none
     from disgorge.training.runners.local import Workers
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger, count = Ledger.open(), worker_count()
-    case = case_of(ledger, request)
-    if resume and case.closed and case.report and not _others_left(ledger, case):
-        return _say_finished(ledger, case, as_json=as_json)
+    workspace, count = Workspace.open(), worker_count()
+    case = case_of(workspace, request)
+    if resume and case.closed and case.report and not _others_left(workspace, case):
+        return _say_finished(workspace, case, as_json=as_json)
     if resume and not case.closed and not (case.plan and case.steps.get(case.plan)):
         begun = "nothing of this plan" if case.steps else "nothing of it"
         raise WrongUse(f"request {request} is {case.state}, {begun} was begun; use `disgorge request execute`")
     with (
-        going_on(lambda: _interrupted(ledger, request)),
+        going_on(lambda: _interrupted(workspace, request)),
         shown(quiet=as_json) as display,
-        Workers(ledger, count=count) as workers,
+        Workers(workspace, count=count) as workers,
     ):
-        plan = plan_of(ledger, case)
+        plan = plan_of(workspace, case)
         display.whole("preparing", done=len(case.steps.get(plan.digest, {})), total=len(plan.steps))
-        told = _Told(display, plan, tracking_or_none(ledger), done=len(case.steps.get(plan.digest, {})))
+        told = _Told(display, plan, tracking_or_none(workspace), done=len(case.steps.get(plan.digest, {})))
         executed = carry_out(
-            ledger,
+            workspace,
             request,
             runner=Watched(workers, display, on_done=told.trained),
             independent=lambda: Watched(
-                Workers(ledger, count=count, apart=True), display, on_done=told.reexecuted, doing="re-executing "
+                Workers(workspace, count=count, apart=True), display, on_done=told.reexecuted, doing="re-executing "
             ),
             references=REFERENCES if references is None else references,
-            registrar=registry_or_none(ledger),
+            registrar=registry_or_none(workspace),
             observer=told,
             on_step=told.begin,
             on_words=told.say,
@@ -144,33 +144,33 @@ def carry_through(request: str, *, references: int | None, as_json: bool, resume
     _conclude(plan, executed, as_json=as_json)
 
 
-def _others_left(ledger: "Ledger", case: "Case") -> bool:
+def _others_left(workspace: "Workspace", case: "Case") -> bool:
     """Whether another request of a joint plan has no report yet."""
     from disgorge.request.case import docket
 
-    cases = docket(ledger)
+    cases = docket(workspace)
     others = [cases[name] for name in case.together]
     return any(not each.closed and not each.partly_done and each.plan == case.plan for each in others)
 
 
-def _say_finished(ledger: "Ledger", case: "Case", *, as_json: bool) -> None:
+def _say_finished(workspace: "Workspace", case: "Case", *, as_json: bool) -> None:
     """Say that there is nothing to go on with, once MLflow knows that as well."""
     from disgorge.removal.execute import close_tracking
     from disgorge.tracking.runs import tracking_or_none
 
-    close_tracking(ledger, case, tracking_or_none(ledger))
-    request, bundle, verdict = case.request.id, ledger.workspace / case.report["bundle"], case.report["verdict"]
+    close_tracking(workspace, case, tracking_or_none(workspace))
+    request, bundle, verdict = case.request.id, workspace.root / case.report["bundle"], case.report["verdict"]
     if as_json:
         show.write_json({"request": request, "verdict": verdict, "bundle": str(bundle), "resumed": False})
     else:
         show.line(f"request {request} is finished ({verdict}), there is nothing to resume; its report is {bundle}")
 
 
-def _interrupted(ledger: "Ledger", request: str) -> str:
+def _interrupted(workspace: "Workspace", request: str) -> str:
     """Return what stands after Ctrl-C and how to go on: before the first step there is nothing to resume."""
     from disgorge.request.case import case_of
 
-    case = case_of(ledger, request)
+    case = case_of(workspace, request)
     done = len(case.steps.get(case.plan or "", {}))
     if not done:
         return f"interrupted before a step was done; begin again with `disgorge request execute {request}`"

@@ -28,7 +28,7 @@ from policies.taxonomy import Defect
 
 if TYPE_CHECKING:
     from lineage.records import Selector
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.packs.load import Pack
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -77,7 +77,7 @@ def read_draft(path: Path) -> Draft:
 
 
 def file_draft(
-    ledger: "Ledger", draft: Draft, *, unmatched: bool = False, packs: "Sequence[Pack] | None" = None
+    workspace: "Workspace", draft: Draft, *, unmatched: bool = False, packs: "Sequence[Pack] | None" = None
 ) -> RemovalRequest:
     """Record a draft as a request; nothing is recorded for one that is not well formed, or that selects no item.
 
@@ -100,11 +100,11 @@ def file_draft(
     regime = regime_named(draft.regime, packs)
     require_regimes([regime], packs, ground=draft.ground)
     facts = typed_facts(checked_lines(draft.facts), packs)
-    selectors = selectors_from(ledger, draft.selectors)
+    selectors = selectors_from(workspace, draft.selectors)
     if not unmatched:
-        require_match(ledger, selectors)
+        require_match(workspace, selectors)
     return file_request(
-        ledger,
+        workspace,
         standing=draft.standing,
         ground=draft.ground,
         regime=regime,
@@ -119,7 +119,7 @@ def file_draft(
     )
 
 
-def require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
+def require_match(workspace: "Workspace", selectors: "Sequence[Selector]") -> None:
     """Raise :class:`WrongUse` for selectors that select no item, and that no request asked for before."""
     from disgorge.removal.conflicts import keepers
     from disgorge.request.earlier import asked_before
@@ -127,27 +127,27 @@ def require_match(ledger: "Ledger", selectors: "Sequence[Selector]") -> None:
 
     if not selectors or not all(selector.value for selector in selectors):
         return  # what is not well formed is for the request itself to refuse
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         if catalog.selected(selectors):
             return
-    if asked_before(ledger, selectors):
+    if asked_before(workspace, selectors):
         return  # no mistake in typing: it is asked again
     asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
-    kept = "".join(f"; {words}" for words in keepers(ledger, selectors))
+    kept = "".join(f"; {words}" for words in keepers(workspace, selectors))
     raise WrongUse(
         f"no item is selected by {asked}; correct it, or record the request all the same with --unmatched, to be "
         f"denied as no-match{kept}"
     )
 
 
-def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
+def doubts(workspace: "Workspace", request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what looks mistaken about a recorded request: selectors without items."""
     from disgorge.removal.conflicts import keepers
     from disgorge.request.particulars import selectors_of
     from lineage.catalog.catalog import Catalog
 
-    selectors = selectors_of(ledger, request)
-    with Catalog.of(ledger) as catalog:
+    selectors = selectors_of(workspace, request)
+    with Catalog.of(workspace) as catalog:
         alone = [selector for selector in selectors if not catalog.selected([selector])]
         nothing = not catalog.selected(selectors)
     found = [f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone]
@@ -155,7 +155,7 @@ def doubts(ledger: "Ledger", request: RemovalRequest) -> tuple[str, ...]:
         found.append("no item has all that is selected by together; selectors of different fields must all hold")
     if nothing:
         found[-1] += "; the request is recorded and will be denied as no-match"
-        found += keepers(ledger, selectors)
+        found += keepers(workspace, selectors)
     return tuple(found)
 
 
@@ -207,7 +207,7 @@ def checked_lines(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     return dict(facts)
 
 
-def selectors_from(ledger: "Ledger", given: Mapping[str, str | list[str]]) -> "list[Selector]":
+def selectors_from(workspace: "Workspace", given: Mapping[str, str | list[str]]) -> "list[Selector]":
     """Return the selectors: a person's name as the pseudonym that manifests hold, a license as they spell it."""
     from lineage.records import Selector
 
@@ -216,34 +216,34 @@ def selectors_from(ledger: "Ledger", given: Mapping[str, str | list[str]]) -> "l
         for value in [values] if isinstance(values, str) else values:
             require_line(name, value)
             if name == "subject" and value:
-                found += [Selector(name, pseudonym) for pseudonym in _pseudonyms(ledger, value)]
+                found += [Selector(name, pseudonym) for pseudonym in _pseudonyms(workspace, value)]
             elif name == "license" and value:
-                found += [Selector(name, spelled) for spelled in _spellings(ledger, value)]
+                found += [Selector(name, spelled) for spelled in _spellings(workspace, value)]
             else:
                 found.append(Selector(name, value))
     return found
 
 
-def _pseudonyms(ledger: "Ledger", name: str) -> list[str]:
+def _pseudonyms(workspace: "Workspace", name: str) -> list[str]:
     """Return a person's pseudonym, and that of the name as it is spelled where an older manifest holds it."""
     from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
 
-    pseudonym, spelled = ledger.pseudonym(name), ledger.keyed(name)
+    pseudonym, spelled = workspace.pseudonym(name), workspace.keyed(name)
     if spelled == pseudonym:
         return [pseudonym]
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         older = bool(catalog.selected([Selector("subject", spelled)]))
     return [pseudonym, spelled] if older else [pseudonym]
 
 
-def _spellings(ledger: "Ledger", license: str) -> list[str]:
+def _spellings(workspace: "Workspace", license: str) -> list[str]:
     """Return every spelling in which live items have a license; the one that is given if none has it."""
     from lineage.catalog.catalog import Catalog
     from policies.vocabulary.licenses import normalized
 
     name = normalized(license)
-    with Catalog.of(ledger) as catalog:
+    with Catalog.of(workspace) as catalog:
         held = catalog.licenses()
     same = [spelled for spelled in held if spelled == license or (name and normalized(spelled) == name)]
     return same or [license]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from disgorge.request.hold_serving import Settled
     from disgorge.request.holds import Hold
     from lineage.records import Selector
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
 
 def hold(
@@ -56,7 +56,7 @@ def hold(
     from disgorge.request.hold_serving import settle
     from disgorge.request.holds import is_held
     from disgorge.tracking.registry import registry_or_none
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     require_reason(reason)
     if serving is not None and serving not in SERVING:
@@ -70,32 +70,32 @@ def hold(
         raise WrongUse("give either --held-by, or --key, --shard and --item")
     if by is not None or ((selectors or held_by) and not lift):
         require_name(by or "", "holds them")
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     holds = hold_request(
-        ledger, request, on=not lift, reason=reason, by=by.strip() if by else None,
+        workspace, request, on=not lift, reason=reason, by=by.strip() if by else None,
         until=parse_date(until, option="--until"), serving=serving, selectors=selectors, held_by=held_by,
         held_for=held_for,
     )  # fmt: skip
     try:
-        settled = settle(ledger, registry_or_none(ledger))
+        settled = settle(workspace, registry_or_none(workspace))
     except TrackingFailed as problem:
         raise TrackingFailed(
             f"what was said of the hold is recorded, and not every release was stopped or served again: {problem}; "
             f"then run `disgorge release serve-again`"
         ) from problem
     if as_json:
-        case = case_of(ledger, request)
+        case = case_of(workspace, request)
         told = {"request": request, "on_hold": is_held(case), "reason": reason, "lifted": lift}
         told |= {"stopped": settled.stopped, "served_again": settled.served, "notes": settled.words}
         show.write_json(told | {"holds": hold_values(case)})
         return
     if lift:
-        _say_lifted(ledger, request, holds, partial=bool(selectors or held_by))
+        _say_lifted(workspace, request, holds, partial=bool(selectors or held_by))
     else:
-        _say_put_on(ledger, request, reason, holds, partial=bool(selectors or held_by))
+        _say_put_on(workspace, request, reason, holds, partial=bool(selectors or held_by))
     print_settled(settled)
     if lift:
-        print_next(case_of(ledger, request))
+        print_next(case_of(workspace, request))
 
 
 def print_settled(settled: "Settled") -> None:
@@ -118,7 +118,7 @@ def _selectors(**given: Many) -> "list[Selector]":
     return found
 
 
-def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
+def _say_lifted(workspace: "Workspace", request: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
     """Say which hold was lifted, which are left, and which requests waited for it: they are decided again."""
     from disgorge.request.case import docket
     from policies.judging.held import waits_for, waits_for_others
@@ -127,30 +127,30 @@ def _say_lifted(ledger: "Ledger", request: str, holds: "tuple[Hold, ...]", *, pa
     for each in holds:
         what = "some of its items are" if each.terms.is_partial else "it is"
         show.line(f"note: {what} still on hold: {each.words}")
-    for other in docket(ledger).values():
+    for other in docket(workspace).values():
         decision = other.decision
         if decision is not None and not other.closed and waits_for_others(decision) and waits_for(decision, request):
             name = other.request.id
             show.line(f"note: {name} waited for it: decide it again with `disgorge request decide {name}`")
 
 
-def _say_put_on(ledger: "Ledger", request: str, reason: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
+def _say_put_on(workspace: "Workspace", request: str, reason: str, holds: "tuple[Hold, ...]", *, partial: bool) -> None:
     """Say what the hold that was put on last owes, and which others are on the same items."""
     said = (partial, reason)
     put_on = next(each for each in reversed(holds) if (each.terms.is_partial, each.terms.reason) == said)
-    _say_held(ledger, request, reason, put_on)
+    _say_held(workspace, request, reason, put_on)
     for other in holds:
         if other is not put_on and other.terms.covers_the_same(put_on.terms):
             show.line(f"note: it stays on hold as well: {other.words}")
 
 
-def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None:
+def _say_held(workspace: "Workspace", request: str, reason: str, hold: "Hold") -> None:
     """Say what is held, what holding owes, and ask whether models that learned from it go on serving."""
     from disgorge.request.case import case_of
     from disgorge.request.hold import count_held, releases_that_learned
     from policies.judging.held import duties
 
-    count = count_held(ledger, hold)
+    count = count_held(workspace, hold)
     if hold.terms.is_partial:
         items = "some items are" if count is None else "1 item is" if count == 1 else f"{count:,} items are"
         show.line(f"{items} on hold, and {request} leaves out those that it selects: {reason}")
@@ -158,9 +158,9 @@ def _say_held(ledger: "Ledger", request: str, reason: str, hold: "Hold") -> None
         show.line(f"{request} is on hold: {reason}")
     for words in hold_lines(hold):
         show.line_with_indent("  ", words)
-    for words in duties(case_of(ledger, request).request):
+    for words in duties(case_of(workspace, request).request):
         show.paragraph(f"while it is held: {words}", indent=2)
-    learned = releases_that_learned(ledger, hold)
+    learned = releases_that_learned(workspace, hold)
     if learned and hold.terms.serving is None:
         show.warn(
             f"{', '.join(learned)} learned from what is held: decide whether to go on serving, and record it with "

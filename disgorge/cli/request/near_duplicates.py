@@ -41,34 +41,34 @@ def near(
     from disgorge.request.near.review import judge_distinct, judge_same
     from disgorge.request.plan_request import impact_of
     from disgorge.workspace_lock import turn
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     if same and distinct:
         raise WrongUse("--same and --distinct contradict each other; give one, with --item for each it is true of")
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
     if case.closed:
         raise WrongUse(f"request {request} is closed ({case.closed}); there is nothing to judge any more")
-    impact = impact_of(ledger, case.request)
-    found = near_now(ledger, case, [change.before for change in impact.shards])
+    impact = impact_of(workspace, case.request)
+    found = near_now(workspace, case, [change.before for change in impact.shards])
     chosen = _chosen(found.unjudged, item or [])
     if pictures is not None:
         from disgorge.locations.exports import write_page
         from disgorge.report.near_duplicates_page import near_page
 
-        write_page(ledger, case.request.id, pictures, *near_page(ledger, case.request.id, chosen))
+        write_page(workspace, case.request.id, pictures, *near_page(workspace, case.request.id, chosen))
     if same or distinct:
         require_name(by or "", "says so")
         require_reason(reason or "")
         if not chosen:
             raise WrongUse(f"request {request} has no near-duplicate that nobody has judged")
-        with turn(ledger, then="say it again"):
-            case = open_case(ledger, request)  # as it is now that nobody else changes it
+        with turn(workspace, then="say it again"):
+            case = open_case(workspace, request)  # as it is now that nobody else changes it
             if same:
-                judge_same(ledger, case, [each.digest for each in chosen], by=str(by).strip(), because=str(reason))
+                judge_same(workspace, case, [each.digest for each in chosen], by=str(by).strip(), because=str(reason))
             else:
                 pairs = [(each.digest, each.near) for each in chosen]
-                judge_distinct(ledger, case, pairs, by=str(by).strip(), because=str(reason))
+                judge_distinct(workspace, case, pairs, by=str(by).strip(), because=str(reason))
     if as_json:
         judged = "same" if same else "distinct" if distinct else None
         show.write_json({"request": request, "judged": judged, "items": chosen, "near": found})
@@ -77,7 +77,7 @@ def near(
     if same or distinct:
         words = "are removed too" if same else "stay, as other items"
         show.line(f"{counted(len(chosen), 'item')} {words}")
-        print_next(case_of(ledger, request))
+        print_next(case_of(workspace, request))
 
 
 def _chosen(unjudged: "Sequence[NearItem]", named: "Sequence[str]") -> "list[NearItem]":

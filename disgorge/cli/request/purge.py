@@ -42,15 +42,15 @@ def run(
     """
     from disgorge.errors import DataHeld
     from disgorge.request.purge_hold import due, is_ahead, waiting
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    foretold = dry_run and request is not None and is_ahead(ledger, request)
-    if request is not None and request not in waiting(ledger) and not foretold:
+    workspace = Workspace.open()
+    foretold = dry_run and request is not None and is_ahead(workspace, request)
+    if request is not None and request not in waiting(workspace) and not foretold:
         raise WrongUse(f"no purge is next for {request}; `disgorge request show {request}` says where it stands")
-    names = [request] if request is not None else list(waiting(ledger) if dry_run else due(ledger))
+    names = [request] if request is not None else list(waiting(workspace) if dry_run else due(workspace))
     if dry_run:
-        _print_lists(ledger, names, as_json=as_json)
+        _print_lists(workspace, names, as_json=as_json)
         return
     if not names and not as_json:
         show.line("no purge is due")
@@ -75,13 +75,13 @@ def hold(
     """Keep old weights and withdrawn items until a day; the request is not certified before."""
     from disgorge.cli.request.filing import parse_date
     from disgorge.request.purge_hold import hold_purge
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     day = parse_date(until, option="--until")
     if day is None:
         raise WrongUse("say until when: --until DATE")
     _require_words(because, by, does="keeps it")
-    case = hold_purge(Ledger.open(), request, until=day, because=because, by=by)
+    case = hold_purge(Workspace.open(), request, until=day, because=because, by=by)
     if case.deadline is not None and case.deadline < day:
         show.warn(f"{request} must be done by {case.deadline}, before this hold ends")
     _said(f"the purge of {request} waits until {day}; no certificate before", request, day, as_json=as_json)
@@ -91,10 +91,10 @@ def hold(
 def release(request: Id, because: Because, by: By, as_json: AsJson = False) -> None:
     """End the hold on a purge at once."""
     from disgorge.request.purge_hold import release_purge
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
     _require_words(because, by, does="ends the hold")
-    release_purge(Ledger.open(), request, because=because, by=by)
+    release_purge(Workspace.open(), request, because=because, by=by)
     _said(f"the hold is ended; next: disgorge purge {request}", request, None, as_json=as_json)
 
 
@@ -104,11 +104,11 @@ def _require_words(because: str, by: str, *, does: str) -> None:
     require_name(by, does)
 
 
-def _print_lists(ledger: Any, names: list[str], *, as_json: bool) -> None:
+def _print_lists(workspace: Any, names: list[str], *, as_json: bool) -> None:
     """Print, for each request, every path and entry that would go and what is kept."""
     from disgorge.removal.dry_run import preview
 
-    found = {name: preview(ledger, name) for name in names}
+    found = {name: preview(workspace, name) for name in names}
     if as_json:
         told = {
             name: {"delete": list(each.entries), "kept": list(each.kept), "steps_before": each.ahead}

@@ -91,7 +91,7 @@ def file_(
     from disgorge.cli.request.filing import Draft, doubts, file_draft, one_regime, parse_date, parse_facts, read_draft
     from disgorge.request.case import case_of
     from disgorge.request.earlier import earlier_requests
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 
     chosen = {"subject": subject, "source": source, "shard": shard, "item": item, "key": key, "license": license}
@@ -100,7 +100,7 @@ def file_(
     if ground is Defect.OWN_DECISION:
         standing, regime = standing or Standing.INTERNAL, regime or [OWN_DECISION]
     typed = (*given, selectors, received, verified, hold, fact, name, contact, note, request_id)
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     if from_ is not None:
         if any(typed):
             raise WrongUse("--from holds the whole request; give either that file or the other options")
@@ -124,15 +124,15 @@ def file_(
             facts=facts,
             particulars={"name": name or "", "contact": contact or "", "note": note or ""},
         )
-    request = file_draft(ledger, draft, unmatched=unmatched, packs=load_packs(packs))
-    warnings = doubts(ledger, request)
+    request = file_draft(workspace, draft, unmatched=unmatched, packs=load_packs(packs))
+    warnings = doubts(workspace, request)
     for words in warnings:
         show.warn(words)
-    earlier = earlier_requests(ledger, request.id)
+    earlier = earlier_requests(workspace, request.id)
     if as_json:
         show.write_json({"request": request, "warnings": warnings, "earlier": earlier_values(earlier)})
         return
-    print_earlier(earlier, case_of(ledger, request.id))
+    print_earlier(earlier, case_of(workspace, request.id))
     show.line(f"filed {request.id}; see what it touches with `disgorge request impact {request.id}`")
 
 
@@ -142,10 +142,10 @@ def list_(
 ) -> None:
     """List requests, where each stands and by when it is due."""
     from disgorge.request.case import docket
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
     from policies.facts import regimes_of
 
-    cases = [case for case in docket(Ledger.open()).values() if every or not case.closed]
+    cases = [case for case in docket(Workspace.open()).values() if every or not case.closed]
     if as_json:
         show.write_json([summary(case) for case in cases])
         return
@@ -171,12 +171,12 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     from disgorge.request.case import case_of, plan_of
     from disgorge.request.earlier import earlier_requests
     from disgorge.request.timeline import now
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
-    plan = plan_of(ledger, case) if case.plan else None
-    changes, holds, earlier = changes_of(case), now(case, ledger.day_of), earlier_requests(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
+    plan = plan_of(workspace, case) if case.plan else None
+    changes, holds, earlier = changes_of(case), now(case, workspace.day_of), earlier_requests(workspace, request)
     if as_json:
         value: dict[str, Any] = {
             "request": case.request, "decision": case.decision, "decisions": case.decisions, "changes": changes,
@@ -267,11 +267,11 @@ def impact(
     from disgorge.request.case import case_of
     from disgorge.request.near.find import near_now
     from disgorge.request.plan_request import impact_of
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
-    found = impact_of(ledger, case.request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
+    found = impact_of(workspace, case.request)
     if svg is not None:
         from lineage.catalog.svg import draw_impact
 
@@ -280,7 +280,7 @@ def impact(
         show.write_json(found)
         return
     print_impact(found, every=every)
-    near = near_now(ledger, case, [change.before for change in found.shards])
+    near = near_now(workspace, case, [change.before for change in found.shards])
     if near.unjudged:
         show.warn(f"{near.words}; see them with `disgorge request near {request}`")
 
@@ -292,10 +292,10 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     from disgorge.request.holds import forget_hidden, is_held
     from disgorge.request.particulars import HIDDEN
     from disgorge.request.particulars import erase_particulars as erase
-    from lineage.workspace import Ledger
+    from lineage.workspace import Workspace
 
-    ledger = Ledger.open()
-    case = case_of(ledger, request)
+    workspace = Workspace.open()
+    case = case_of(workspace, request)
     hidden = any(selector.field in HIDDEN for selector in case.request.selectors)
     if case.closed and hidden and is_held(case):
         raise WrongUse(
@@ -307,8 +307,8 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
             f"request {request} selects by {' or '.join(HIDDEN)}, and only its private file says which; close it "
             f"first, then erase"
         )
-    erased = erase(ledger, request)
-    forget_hidden(ledger, case, over=bool(case.closed))
+    erased = erase(workspace, request)
+    forget_hidden(workspace, case, over=bool(case.closed))
     words = "the particulars are erased" if erased else "there are no particulars to erase"
     said(as_json, f"{request}: {words}", request=request, erased=erased)
 

@@ -24,18 +24,18 @@ from lineage.perceptual_hash import distance, near_any
 from lineage.records import Shard
 from lineage.shards.files import check_manifests
 from lineage.storage.manifest import read_likenesses
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def near_now(ledger: Ledger, case: Case, shards: Collection[Shard], *, besides: Collection[str] = ()) -> Near:
+def near_now(workspace: Workspace, case: Case, shards: Collection[Shard], *, besides: Collection[str] = ()) -> Near:
     """Look for near-duplicates of what a request selects in the live ``shards``, and of what went of that before.
 
     ``besides`` are items, by digest, that are removed together with these.
     """
-    likenesses = forgotten_likenesses(ledger, case) | likenesses_taken(ledger, case)
-    if any(_likenesses(ledger, shard.digest) is not None for shard in shards):
-        likenesses |= recorded_likenesses(ledger, removable(ledger, case))
-    return look(ledger, case, likenesses, besides=besides)
+    likenesses = forgotten_likenesses(workspace, case) | likenesses_taken(workspace, case)
+    if any(_likenesses(workspace, shard.digest) is not None for shard in shards):
+        likenesses |= recorded_likenesses(workspace, removable(workspace, case))
+    return look(workspace, case, likenesses, besides=besides)
 
 
 def require_judged(near: Near, case: Case) -> None:
@@ -47,32 +47,32 @@ def require_judged(near: Near, case: Case) -> None:
         )
 
 
-def recorded_likenesses(ledger: Ledger, selected: Mapping[str, Collection[str]]) -> dict[str, str]:
+def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return the likenesses, by item digest, of items of live shards, given by shard digest."""
     found: dict[str, str] = {}
     for shard, items in selected.items():
         wanted = frozenset(items)
-        for digest, likeness in _likenesses(ledger, shard) or ():
+        for digest, likeness in _likenesses(workspace, shard) or ():
             if likeness is not None and digest in wanted:
                 found[digest] = likeness
     return found
 
 
 @activity("looking for near-duplicates")
-def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str], *, besides: Collection[str] = ()) -> Near:
+def look(workspace: Workspace, case: Case, likenesses: Mapping[str, str], *, besides: Collection[str] = ()) -> Near:
     """Look in every live shard for items near those of ``likenesses``, by item digest, and not among them.
 
     Nor among ``besides``, which are removed together with them.
     """
     if not likenesses:
         return Near(0)
-    with Catalog.anew(ledger) as catalog:
+    with Catalog.anew(workspace) as catalog:
         shards = catalog.shards()
-    check_manifests(ledger, shards)
+    check_manifests(workspace, shards)
     found: list[NearItem] = []
     unseen: list[str] = []
     for shard in shards:
-        rows = _likenesses(ledger, shard.digest)
+        rows = _likenesses(workspace, shard.digest)
         if rows is None or any(likeness is None for _, likeness in rows):
             unseen.append(shard.name)
         others = [
@@ -82,7 +82,7 @@ def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str], *, besides: 
         ]
         hit = near_any(list(likenesses.values()), [likeness for _, likeness in others])
         found += [_near(shard.name, *other, likenesses) for other, is_near in zip(others, hit, strict=True) if is_near]
-    judged = [item for item in found if mark_of(ledger, case, item.digest, item.near) in case.distinct]
+    judged = [item for item in found if mark_of(workspace, case, item.digest, item.near) in case.distinct]
     return Near(
         sought=len(likenesses),
         unjudged=tuple(item for item in found if item not in judged),
@@ -91,12 +91,12 @@ def look(ledger: Ledger, case: Case, likenesses: Mapping[str, str], *, besides: 
     )
 
 
-def look_for_all(ledger: Ledger, cases: Sequence[Case]) -> Near:
+def look_for_all(workspace: Workspace, cases: Sequence[Case]) -> Near:
     """Look for near-duplicates of what was withdrawn for requests, each judged as its own request says."""
-    found = [look(ledger, case, forgotten_likenesses(ledger, case)) for case in cases]
+    found = [look(workspace, case, forgotten_likenesses(workspace, case)) for case in cases]
     if len(found) == 1:
         return found[0]
-    sought = {item for case in cases for item in forgotten_likenesses(ledger, case)}
+    sought = {item for case in cases for item in forgotten_likenesses(workspace, case)}
     return Near(
         sought=len(sought),
         unjudged=tuple(dict.fromkeys(item for each in found for item in each.unjudged)),
@@ -105,9 +105,9 @@ def look_for_all(ledger: Ledger, cases: Sequence[Case]) -> Near:
     )
 
 
-def recognized(ledger: Ledger, shards: Collection[str], likenesses: Mapping[str, str]) -> frozenset[str]:
+def recognized(workspace: Workspace, shards: Collection[str], likenesses: Mapping[str, str]) -> frozenset[str]:
     """Return which removed items the same search finds in the shards they were in: it could have found them."""
-    there = [row for shard in shards for row in _likenesses(ledger, shard) or ()]
+    there = [row for shard in shards for row in _likenesses(workspace, shard) or ()]
     found = near_any(list(likenesses.values()), [likeness for _, likeness in there])
     return frozenset(digest for (digest, _), hit in zip(there, found, strict=True) if hit and digest in likenesses)
 
@@ -120,8 +120,8 @@ def _near(shard: str, digest: str, likeness: str, wanted: Mapping[str, str]) -> 
     return NearItem(shard, digest, to, bits[to[0]])
 
 
-def _likenesses(ledger: Ledger, shard: str) -> list[tuple[str, str | None]] | None:
+def _likenesses(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
     """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
-    path = ledger.manifest_path(shard)
+    path = workspace.manifest_path(shard)
     columns = read_likenesses(path) if path.is_file() else None
     return None if columns is None else list(zip(*columns, strict=True))

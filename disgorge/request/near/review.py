@@ -14,22 +14,24 @@ from disgorge.request.case import Case
 from disgorge.request.particulars import private_file
 from lineage.private_files import Added, read_private
 from lineage.storage.objects import remove_asides, write_atomically
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 
-def mark_of(ledger: Ledger, case: Case, item: str, near: Iterable[str]) -> str:
+def mark_of(workspace: Workspace, case: Case, item: str, near: Iterable[str]) -> str:
     """Return the keyed mark of a near-duplicate, by its digest and those of the removed items it is near."""
-    return ledger.withdrawn_mark(" ".join((case.request.id, item, *sorted(near))))
+    return workspace.withdrawn_mark(" ".join((case.request.id, item, *sorted(near))))
 
 
 def judge_distinct(
-    ledger: Ledger, case: Case, items: Iterable[tuple[str, Collection[str]]], *, by: str, because: str
+    workspace: Workspace, case: Case, items: Iterable[tuple[str, Collection[str]]], *, by: str, because: str
 ) -> None:
     """Record that near-duplicates, each with what it is near, are other items; ``by`` is kept as a pseudonym."""
-    _record(ledger, case, sorted({mark_of(ledger, case, *item) for item in items}), same=False, by=by, because=because)
+    _record(
+        workspace, case, sorted({mark_of(workspace, case, *item) for item in items}), same=False, by=by, because=because
+    )
 
 
-def judge_same(ledger: Ledger, case: Case, items: Collection[str], *, by: str, because: str) -> None:
+def judge_same(workspace: Workspace, case: Case, items: Collection[str], *, by: str, because: str) -> None:
     """Add near-duplicates, by digest, to what the request removes: it has to be decided and planned again.
 
     Raises :class:`DisgorgeError` once items were withdrawn: what is to be removed then needs a request of its own.
@@ -39,24 +41,24 @@ def judge_same(ledger: Ledger, case: Case, items: Collection[str], *, by: str, b
             f"request {case.request.id} has withdrawn its items already, so nothing can be added to it; file a request "
             f"for these, carry that out, and resume {case.request.id}"
         )
-    added = sorted({*included_items(ledger, case), *items})
-    path = _private_file(ledger, case)
+    added = sorted({*included_items(workspace, case), *items})
+    path = _private_file(workspace, case)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_atomically(path, json.dumps({"items": added}).encode(), mode=0o600)
-    new = sorted({_included_mark(ledger, case, item) for item in added} - set(case.included))
-    _record(ledger, case, new, same=True, by=by, because=because)
+    new = sorted({_included_mark(workspace, case, item) for item in added} - set(case.included))
+    _record(workspace, case, new, same=True, by=by, because=because)
 
 
-def included_items(ledger: Ledger, case: Case) -> tuple[str, ...]:
+def included_items(workspace: Workspace, case: Case) -> tuple[str, ...]:
     """Return the digests of near-duplicates that were added to a request.
 
     Raises :class:`DisgorgeError` if the ledger knows of some and their private file is gone.
     """
     if not case.included:
         return ()
-    path = _private_file(ledger, case)
+    path = _private_file(workspace, case)
     kept = read_private(path, Added).items if path.exists() else []
-    known = {_included_mark(ledger, case, item): item for item in kept}
+    known = {_included_mark(workspace, case, item): item for item in kept}
     if missing := set(case.included) - known.keys():
         raise DisgorgeError(
             f"{len(missing)} of the near-duplicates that were added to request {case.request.id} are missing from the "
@@ -65,22 +67,22 @@ def included_items(ledger: Ledger, case: Case) -> tuple[str, ...]:
     return tuple(sorted(known[mark] for mark in set(case.included)))
 
 
-def forget_included(ledger: Ledger, case: Case) -> None:
+def forget_included(workspace: Workspace, case: Case) -> None:
     """Delete the private file of what was added: the request is over. The caller holds the turn."""
-    path = _private_file(ledger, case)
+    path = _private_file(workspace, case)
     path.unlink(missing_ok=True)
     if path.parent.is_dir():
         remove_asides(path.parent)
 
 
-def _included_mark(ledger: Ledger, case: Case, item: str) -> str:
-    return mark_of(ledger, case, item, ())
+def _included_mark(workspace: Workspace, case: Case, item: str) -> str:
+    return mark_of(workspace, case, item, ())
 
 
-def _private_file(ledger: Ledger, case: Case) -> Path:
-    return private_file(ledger, "near", case.request.id)
+def _private_file(workspace: Workspace, case: Case) -> Path:
+    return private_file(workspace, "near", case.request.id)
 
 
-def _record(ledger: Ledger, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:
-    body = {"request": case.request.id, "same": same, "marks": marks, "by": ledger.pseudonym(by), "because": because}
-    ledger.append("near-review", body)
+def _record(workspace: Workspace, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:
+    body = {"request": case.request.id, "same": same, "marks": marks, "by": workspace.pseudonym(by), "because": because}
+    workspace.ledger.append("near-review", body)

@@ -35,7 +35,7 @@ from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, unseen
 from disgorge.training.runners.worker import ENDED
 from disgorge.training.sandbox.inputs import Stage
 from lineage.records import Json
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 TRIES = 3
 """How often a job is begun whose process got other kernels than were set, before the machine is said to fail."""
@@ -51,8 +51,8 @@ _ALONE |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1", "GX_ANAL
 class Workers:
     """A few jobs at a time, each in a process; use as ``with Workers(ledger, count=2) as workers``."""
 
-    def __init__(self, ledger: Ledger, *, count: int = 2, apart: bool = False) -> None:
-        self.ledger = ledger
+    def __init__(self, workspace: Workspace, *, count: int = 2, apart: bool = False) -> None:
+        self.workspace = workspace
         self.count = count
         self.apart = apart
         self._running: dict[int, _Order] = {}
@@ -112,11 +112,11 @@ class Workers:
             "recipe": job.recipe,
             "variables": variables,
             "imports": list(libraries_of(job.recipe)),
-            "workspace": str(self.ledger.workspace.absolute()),
+            "workspace": str(self.workspace.root.absolute()),
         }
         if self.apart:
-            order.stage = stage = Stage(self.ledger)
-            told |= {"folder": str(stage.folder), "hidden": str(self.ledger.workspace.absolute())}
+            order.stage = stage = Stage(self.workspace)
+            told |= {"folder": str(stage.folder), "hidden": str(self.workspace.root.absolute())}
             stage.furnish(job.recipe)
         else:
             told["environ"] = steered(os.environ, variables) | _ALONE | _importable()

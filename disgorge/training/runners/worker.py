@@ -32,7 +32,7 @@ from disgorge.training.sandbox.inputs import WORKSPACE
 from disgorge.training.sandbox.process import can_fork, fork_job, preload
 from lineage.errors import LineageError
 from lineage.records import Json
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 _SECONDS_BETWEEN_REPORTS = 0.1
 _CHUNK = 1 << 16
@@ -182,13 +182,13 @@ def serve(order: Mapping[str, Json], say: Callable[..., None], *, confined: bool
 
     folder, variables = order.get("folder"), order["variables"]
     try:
-        ledger = Ledger.open(Path(folder) / WORKSPACE if folder else Path(order["workspace"]))
-        made = carry_out(ledger, order["recipe"], progress=progress)
+        workspace = Workspace.open(Path(folder) / WORKSPACE if folder else Path(order["workspace"]))
+        made = carry_out(workspace, order["recipe"], progress=progress)
         environment = environment_in_use(libraries_of(order["recipe"]))
         if other := not_as_asked(variables, environment["kernels"]):
             say(error=f"{other}; run the command again", machine=True, kernels=True)
             return
-        digest = ledger.objects.put(made)
+        digest = workspace.objects.put(made)
     except (DisgorgeError, LineageError, OSError) as error:
         if confined and isinstance(error, PermissionError):
             say(error=f"{error}: {_ALLOWED}", machine=False)

@@ -14,32 +14,32 @@ from pathlib import Path
 from lineage.records import Json
 from lineage.shards.files import shard_items
 from lineage.storage.content import write_content
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 
 WORKSPACE = "workspace"
 """What the bare workspace is called, in its folder."""
 _PREFIX = "apart-"
 
 
-def stages_of(ledger: Ledger) -> list[Path]:
+def stages_of(workspace: Workspace) -> list[Path]:
     """Return the folders of stages there are, those in use and those that killed executions left."""
-    return sorted(ledger.home.glob(f"{_PREFIX}*"))
+    return sorted(workspace.home.glob(f"{_PREFIX}*"))
 
 
-def clear_stages(ledger: Ledger) -> None:
+def clear_stages(workspace: Workspace) -> None:
     """Delete what killed executions left. Only for whoever holds the workspace's turn."""
-    for folder in stages_of(ledger):
+    for folder in stages_of(workspace):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Stage:
     """The bare workspace, in a folder of its own that nobody else may look into."""
 
-    def __init__(self, source: Ledger) -> None:
+    def __init__(self, source: Workspace) -> None:
         self.source = source
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=source.home, ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
-        self.ledger = Ledger.init(self.folder / WORKSPACE)
+        self.workspace = Workspace.init(self.folder / WORKSPACE)
 
     def close(self) -> None:
         """Delete it."""
@@ -53,7 +53,7 @@ class Stage:
         uses = [pair for question in recipe.get("questions", ()) for pair in _asked(question)]
         uses += [(use["of"], use["digest"]) for use in recipe.get("uses", ())]
         for kind, digest in uses:
-            source, target = (_place(ledger, kind, digest) for ledger in (self.source, self.ledger))
+            source, target = (_place(workspace, kind, digest) for workspace in (self.source, self.workspace))
             if source.is_file() and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if kind == "shard":
@@ -63,7 +63,7 @@ class Stage:
 
     def take(self, digest: str) -> str:
         """Copy a result to the source's store, its bytes checked, and return its digest."""
-        return self.source.objects.put(self.ledger.objects.get(digest))
+        return self.source.objects.put(self.workspace.objects.get(digest))
 
 
 def _asked(question: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
@@ -71,5 +71,5 @@ def _asked(question: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     yield from (("shard", digest) for digest in question["rows"])
 
 
-def _place(ledger: Ledger, kind: str, digest: str) -> Path:
-    return ledger.content_path(digest) if kind == "shard" else ledger.objects.path(digest)
+def _place(workspace: Workspace, kind: str, digest: str) -> Path:
+    return workspace.content_path(digest) if kind == "shard" else workspace.objects.path(digest)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from disgorge.cli.app import app
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.toys import populate, toy_of, train
 
 RELEASE = "toy-averages"
@@ -39,15 +39,15 @@ Run = Callable[..., Ran]
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a trained toy and the files it was made from, to be copied."""
     folder = tmp_path_factory.mktemp("template")
-    ledger = Ledger.init(folder)
+    workspace = Workspace.init(folder)
     toy = toy_of("averages", 3)
-    populate(ledger, toy, folder / "sources")
-    train(ledger, toy)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
     return folder
 
 
 @pytest.fixture
-def workspace(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace_folder(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the trained toy; the current folder is inside it."""
     folder = tmp_path / "workspace"
     shutil.copytree(template, folder)
@@ -59,7 +59,7 @@ def workspace(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with nothing in it; the current folder is inside it."""
     folder = tmp_path / "empty"
-    Ledger.init(folder)
+    Workspace.init(folder)
     monkeypatch.chdir(folder)
     return folder
 
@@ -89,12 +89,12 @@ def refused(*arguments: str, code: int) -> str:
 
 
 @contextmanager
-def untouched(workspace: Path) -> Iterator[None]:
+def untouched(workspace_folder: Path) -> Iterator[None]:
     """Hold that the ledger has the very bytes it had, and that no shard or manifest came or went."""
 
     def state() -> tuple[bytes, set[Path]]:
-        files = {path for path in workspace.rglob("*.parquet") if path.is_file()}
-        return (workspace / ".disgorge" / "ledger.jsonl").read_bytes(), files
+        files = {path for path in workspace_folder.rglob("*.parquet") if path.is_file()}
+        return (workspace_folder / ".disgorge" / "ledger.jsonl").read_bytes(), files
 
     before = state()
     yield

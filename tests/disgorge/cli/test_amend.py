@@ -6,7 +6,7 @@ import pytest
 
 from disgorge.request.plan_request import file_request
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.disgorge.cli.conftest import filed, fine, planned, refused, untouched
@@ -15,10 +15,10 @@ from tests.disgorge.cli.test_request import PERSON, everything_public, own_pack
 
 def amendments() -> list[dict[str, object]]:
     """The amendments that the ledger holds."""
-    return [fact.body for fact in Ledger.open().facts("request-amended")]
+    return [fact.body for fact in Workspace.open().ledger.facts("request-amended")]
 
 
-def test_a_mistaken_fact_is_amended_and_the_request_decided_anew(workspace: Path) -> None:
+def test_a_mistaken_fact_is_amended_and_the_request_decided_anew(workspace_folder: Path) -> None:
     """Case of public origin: CC BY 4.0 (2013-11-25), Section 2(a)(1), an irrevocable license."""
     filed("R-1")
     assert "GRANTED" in fine("request", "decide", "R-1").out
@@ -30,34 +30,34 @@ def test_a_mistaken_fact_is_amended_and_the_request_decided_anew(workspace: Path
     assert fine("request", "decide", "R-1", "--json").json["outcome"] == "denied"
 
 
-def test_an_amendment_puts_decision_and_plan_out_of_force(workspace: Path) -> None:
+def test_an_amendment_puts_decision_and_plan_out_of_force(workspace_folder: Path) -> None:
     digest = planned()
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "amend", "R-1", "--fact", "contract_days=10")
     assert fine("request", "list", "--json").json[0]["state"] == "filed"
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is not decided" in refused("request", "plan", "R-1", code=2)
         assert "has no plan" in refused("request", "execute", "R-1", code=2)
         assert "has no plan" in refused("request", "approve", "R-1", digest, "--by", "bob", code=2)
     due = fine("request", "decide", "R-1", "--json").json["owed"]["deadline"]
     assert fine("request", "list", "--json").json[0]["due"] == due
     fine("request", "plan", "R-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "0 of 1 approvals" in refused("request", "execute", "R-1", code=2)
 
 
-def test_an_approval_of_before_counts_for_no_plan_of_after(workspace: Path) -> None:
+def test_an_approval_of_before_counts_for_no_plan_of_after(workspace_folder: Path) -> None:
     """Though the plan should come out the same, who approved it read another request."""
     digest = planned()
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "amend", "R-1", "--standing", "customer")
     fine("request", "decide", "R-1")
     fine("request", "plan", "R-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "0 of 1 approvals" in refused("request", "execute", "R-1", code=2)
 
 
-def test_everything_that_was_filed_can_be_amended_and_is_shown(workspace: Path) -> None:
+def test_everything_that_was_filed_can_be_amended_and_is_shown(workspace_folder: Path) -> None:
     filed("R-1")
     fine(
         "request", "amend", "R-1", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr",
@@ -82,11 +82,11 @@ def test_everything_that_was_filed_can_be_amended_and_is_shown(workspace: Path) 
     assert "identity_verified was yes, is no" in shown
 
 
-def test_a_fact_is_taken_out(workspace: Path) -> None:
+def test_a_fact_is_taken_out(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-2", "--fact", "contract_days=10")
     fine("request", "amend", "R-1", "--without-fact", "contract_days")
     assert "contract_days" not in fine("request", "show", "R-1", "--json").json["request"]["facts"]
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "has no fact 'contract_days' to take out" in refused(
             "request", "amend", "R-1", "--without-fact", "contract_days", code=2
         )
@@ -107,16 +107,16 @@ def test_a_fact_is_taken_out(workspace: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_filing_refuses_amending_refuses(workspace: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_what_filing_refuses_amending_refuses(workspace_folder: Path, arguments: tuple[str, ...], said: str) -> None:
     filed("R-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert said in refused("request", "amend", "R-1", *arguments, code=2)
 
 
-def test_a_request_of_a_pack_of_ones_own_is_amended_with_it(workspace: Path) -> None:
+def test_a_request_of_a_pack_of_ones_own_is_amended_with_it(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-2", "--fact", "contract_days=3")
     mine = ("request", "amend", "R-1", "--regime", "mine-2026", "--fact", "plan=silver", *own_pack())
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused(*mine, code=2)
     assert "which no pack given here asks for" in said
     assert "--without-fact contract_days" in said
@@ -125,31 +125,31 @@ def test_a_request_of_a_pack_of_ones_own_is_amended_with_it(workspace: Path) -> 
     assert fine("request", "show", "R-1", "--json").json["request"]["facts"] == {"plan": "silver"}
 
 
-def test_hidden_selectors_stay_private_and_what_was_asked_first_stays_with_them(workspace: Path) -> None:
+def test_hidden_selectors_stay_private_and_what_was_asked_first_stays_with_them(workspace_folder: Path) -> None:
     filed("R-1", "--key", "shard-2-0", "--name", "Ada Example")
-    before = everything_public(workspace).count("shard-2-1")
+    before = everything_public(workspace_folder).count("shard-2-1")
     told = fine("request", "amend", "R-1", "--key", "shard-2-1", "--key", "shard-2-2").out
     assert "key (mark " in told
     assert "shard-2-1" not in told
-    assert everything_public(workspace).count("shard-2-1") == before
+    assert everything_public(workspace_folder).count("shard-2-1") == before
     assert fine("request", "impact", "R-1", "--json").json["items"] == 2
-    (kept,) = (workspace / ".disgorge" / "private" / "requests").iterdir()
+    (kept,) = (workspace_folder / ".disgorge" / "private" / "requests").iterdir()
     assert "Ada Example" in kept.read_text()
     assert '"shard-2-0"' in kept.read_text()
     fine("request", "amend", "R-1", "--subject", PERSON)
     assert fine("request", "impact", "R-1", "--json").json["items"] == 3
-    assert PERSON not in everything_public(workspace)
+    assert PERSON not in everything_public(workspace_folder)
 
 
-def test_a_request_that_is_carried_out_is_amended_no_more(workspace: Path) -> None:
+def test_a_request_that_is_carried_out_is_amended_no_more(workspace_folder: Path) -> None:
     digest = planned()
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "execute", "R-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is closed (done)" in refused("request", "amend", "R-1", "--regime", "gdpr", code=2)
 
 
-def test_an_amended_request_is_carried_out_reported_and_verified(workspace: Path) -> None:
+def test_an_amended_request_is_carried_out_reported_and_verified(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-1")
     fine("request", "decide", "R-1")
     fine("request", "amend", "R-1", "--shard", "shard-2", "--reason", "the letter says 2")
@@ -163,7 +163,7 @@ def test_an_amended_request_is_carried_out_reported_and_verified(workspace: Path
     assert "shard-2" not in {shard["name"] for shard in listed}
 
 
-def test_an_extension_stays_while_the_deadline_does(workspace: Path) -> None:
+def test_an_extension_stays_while_the_deadline_does(workspace_folder: Path) -> None:
     fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--verified",
          "--shard", "shard-2", "--id", "R-1")  # fmt: skip
     fine("request", "decide", "R-1")
@@ -173,46 +173,46 @@ def test_an_extension_stays_while_the_deadline_does(workspace: Path) -> None:
     assert fine("request", "list", "--json").json[0]["due"] == until
 
 
-def test_a_hold_that_was_a_mistaken_fact_is_amended_away(workspace: Path) -> None:
+def test_a_hold_that_was_a_mistaken_fact_is_amended_away(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-2", "--fact", "legal_hold=yes")
     assert "disgorge request amend R-1" in fine("request", "decide", "R-1").out
     fine("request", "amend", "R-1", "--fact", "legal_hold=no")
     assert "GRANTED" in fine("request", "decide", "R-1").out
 
 
-def test_an_amendment_is_on_record_with_what_was_before(workspace: Path) -> None:
+def test_an_amendment_is_on_record_with_what_was_before(workspace_folder: Path) -> None:
     filed("R-1")
     fine("request", "amend", "R-1", "--regime", "quality", "--ground", "bias", "--reason", "misread")
     (body,) = amendments()
     assert (body["request"], body["changed"], body["because"]) == ("R-1", ["ground", "regime"], "misread")
-    (first,) = Ledger.open().facts("request")
+    (first,) = Workspace.open().ledger.facts("request")
     assert first.body["request"]["regime"] == "contract"
     fine("ledger", "verify")
 
 
-def test_filed_in_error_closes_a_request_and_says_that_its_id_stays_taken(workspace: Path) -> None:
+def test_filed_in_error_closes_a_request_and_says_that_its_id_stays_taken(workspace_folder: Path) -> None:
     filed("R-1")
     said = fine("request", "deny", "R-1", "--reason", "filed-in-error").out
     assert "R-1 is denied: filed-in-error; its id stays taken" in said
     assert "denied (filed-in-error)" in fine("request", "list", "--all").out
-    with untouched(workspace):
+    with untouched(workspace_folder):
         again = refused("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
                         "--shard", "shard-2", "--id", "R-1", code=2)  # fmt: skip
         assert "its id stays taken however it ended; correct it with `disgorge request amend R-1` while it is" in again
         assert "is closed (denied)" in refused("request", "amend", "R-1", "--regime", "gdpr", code=2)
 
 
-def test_the_python_api_files_and_amends(workspace: Path) -> None:
+def test_the_python_api_files_and_amends(workspace_folder: Path) -> None:
     from disgorge.request.amend import amend_request, changes_of
     from disgorge.request.case import case_of
 
-    ledger = Ledger.open()
+    workspace = Workspace.open()
     asked = file_request(
-        ledger, standing=Standing.CUSTOMER, ground=Defect.CONTRACT, regime="contract",
+        workspace, standing=Standing.CUSTOMER, ground=Defect.CONTRACT, regime="contract",
         selectors=[Selector("shard", "shard-2")], request_id="R-1",
     )  # fmt: skip
-    amended = amend_request(ledger, "R-1", facts={"contract_days": "14"}, identity_verified=True)
+    amended = amend_request(workspace, "R-1", facts={"contract_days": "14"}, identity_verified=True)
     assert (amended.facts, amended.identity_verified) == ({"contract_days": 14}, True)
-    case = case_of(ledger, "R-1")
+    case = case_of(workspace, "R-1")
     assert case.request == amended != asked
     assert {change.name for change in changes_of(case)} == {"fact contract_days", "identity_verified"}

@@ -32,13 +32,13 @@ def verbs() -> Iterator[tuple[str, ...]]:
             yield (name,)
 
 
-def loaded_by(workspace: Path, *arguments: str) -> set[str]:
+def loaded_by(workspace_folder: Path, *arguments: str) -> set[str]:
     """The modules that a command loads, by their first name."""
     code = (
         f"import sys; from disgorge.cli.app import app\ntry:\n    app({list(arguments)!r})\nexcept SystemExit: pass\n"
         "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=workspace)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=workspace_folder)
     return set(ran.stdout.rpartition("loaded:")[2].split())
 
 
@@ -61,10 +61,10 @@ def test_every_verb_of_the_design_is_there() -> None:
     assert {tuple(verb.split(":")) for verb in wanted.split()} <= set(verbs())
 
 
-def test_an_option_that_takes_one_value_is_given_once(workspace: Path) -> None:
+def test_an_option_that_takes_one_value_is_given_once(workspace_folder: Path) -> None:
     """The first of two would not count, and no one would see it."""
     asked = ("request", "file", "--ground", "privacy", "--regime", "gdpr", "--subject", "shard-2-person-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         for twice in (("--standing", "data-subject", "--standing", "regulator"), ("--id", "a", "--id=b")):
             ran = run(*asked, *twice)
             said = f"error: {twice[0]} is given twice, and takes one value; `disgorge request file --help` says what"
@@ -77,7 +77,7 @@ def test_an_option_that_takes_one_value_is_given_once(workspace: Path) -> None:
     assert told.out.startswith("filed ")
 
 
-def test_what_is_missing_is_named(workspace: Path) -> None:
+def test_what_is_missing_is_named(workspace_folder: Path) -> None:
     said = run("request", "file", "--standing", "data-subject", "--ground", "privacy", "--subject", "x").err
     assert said.startswith("error: give --regime, or --from FILE;")
 
@@ -113,8 +113,8 @@ def test_wrong_usage_exits_2(empty: Path, arguments: tuple[str, ...]) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_nothing_heavy_is_loaded(workspace: Path, arguments: tuple[str, ...], heavy: set[str]) -> None:
-    assert not loaded_by(workspace, *arguments) & heavy
+def test_nothing_heavy_is_loaded(workspace_folder: Path, arguments: tuple[str, ...], heavy: set[str]) -> None:
+    assert not loaded_by(workspace_folder, *arguments) & heavy
 
 
 def test_help_answers_at_once(empty: Path) -> None:
@@ -126,31 +126,36 @@ def test_help_answers_at_once(empty: Path) -> None:
     assert min(took) < 0.5
 
 
-def test_output_that_nobody_reads_to_the_end_is_no_error(workspace: Path) -> None:
+def test_output_that_nobody_reads_to_the_end_is_no_error(workspace_folder: Path) -> None:
     line = f"{sys.executable} -c 'from disgorge.cli import main; main()' ledger export | head -c 10"
-    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=workspace, check=False)
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=workspace_folder, check=False)
     assert "Traceback" not in ran.stderr
     assert "error" not in ran.stderr
 
 
-def test_a_full_disk_is_the_machines_failure(workspace: Path) -> None:
+def test_a_full_disk_is_the_machines_failure(workspace_folder: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
-            [*COMMAND, "shard", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=workspace
+            [*COMMAND, "shard", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=workspace_folder,
         )
     assert ran.returncode == 3
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stderr.startswith("error: No space left on device")
 
 
-def test_a_disk_full_while_recording_loses_nothing(workspace: Path) -> None:
+def test_a_disk_full_while_recording_loses_nothing(workspace_folder: Path) -> None:
     """The ledger may not grow: what a write beyond the limit meets is what it meets on a full disk."""
-    ledger = workspace / ".disgorge" / "ledger.jsonl"
+    workspace = workspace_folder / ".disgorge" / "ledger.jsonl"
     code = (
         "import resource; from disgorge.cli import main\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({ledger.stat().st_size}, {ledger.stat().st_size}))\nmain()"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({workspace.stat().st_size}, {workspace.stat().st_size}))\nmain()"
     )
     arguments = [
         "request",
@@ -165,9 +170,9 @@ def test_a_disk_full_while_recording_loses_nothing(workspace: Path) -> None:
         "x",
         "--unmatched",
     ]
-    with untouched(workspace):
+    with untouched(workspace_folder):
         ran = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=workspace
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=workspace_folder
         )
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.startswith("error: ")
@@ -176,13 +181,17 @@ def test_a_disk_full_while_recording_loses_nothing(workspace: Path) -> None:
     assert run("ledger", "verify").code == 0
 
 
-def test_ctrl_c_says_what_stands_and_how_to_go_on(workspace: Path) -> None:
-    (workspace / "model.yaml").write_text(
+def test_ctrl_c_says_what_stands_and_how_to_go_on(workspace_folder: Path) -> None:
+    (workspace_folder / "model.yaml").write_text(
         f"release: {RELEASE}\nmethod: averages\ncore: [core]\nshards: [shard-1, shard-2]\nseed: 99\n"
     )
-    begun = workspace / ".disgorge" / "execute.lock"
+    begun = workspace_folder / ".disgorge" / "execute.lock"
     with subprocess.Popen(
-        [*COMMAND, "train", "model.yaml"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=workspace
+        [*COMMAND, "train", "model.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=workspace_folder,
     ) as process:
         deadline = time.monotonic() + 30
         while not begun.exists() and time.monotonic() < deadline:
@@ -207,7 +216,7 @@ def test_what_nobody_thought_of_is_one_line_and_can_be_looked_into(empty: Path) 
     assert "Traceback" not in ran.stderr
 
 
-def test_json_is_json_and_nothing_else(workspace: Path) -> None:
+def test_json_is_json_and_nothing_else(workspace_folder: Path) -> None:
     for arguments in (
         ("shard", "list"), ("shard", "show", "shard-1"), ("shard", "check"), ("request", "list"), ("release", "list"),
         ("release", "show", RELEASE), ("release", "predict", RELEASE, "shard-1"), ("policy", "list"),

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import BadInput
+from lineage.recording import recording
 from lineage.storage.manifest import read_manifest, write_manifest
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused, run, untouched
 from tests.toys import toy_of
 
@@ -110,8 +111,8 @@ def test_of_several_files_those_before_the_bad_one_are_recorded_and_it_can_be_sa
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_nobody_recorded(workspace: Path, arguments: tuple[str, ...], said: str) -> None:
-    with untouched(workspace):
+def test_what_nobody_recorded(workspace_folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    with untouched(workspace_folder):
         assert said in refused(*arguments, code=2)
 
 
@@ -137,19 +138,19 @@ def test_what_nobody_recorded(workspace: Path, arguments: tuple[str, ...], said:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_files_that_cannot_be_taken_in(
-    workspace: Path, make: Callable[[], object], arguments: tuple[str, ...], said: str
+    workspace_folder: Path, make: Callable[[], object], arguments: tuple[str, ...], said: str
 ) -> None:
     make()
     name = () if "--name" in arguments else ("--name", "new")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert said in refused(*ADD, *arguments, *name, "--no-check", "--no-dvc", code=2)
 
 
-def test_items_that_break_their_rules_are_findings(workspace: Path) -> None:
+def test_items_that_break_their_rules_are_findings(workspace_folder: Path) -> None:
     Path("a.csv").write_text(CSV)
     Path("rules.json").write_text('{"ranges": {"x": [0, 1]}}')
     arguments = (*ADD, "a.csv", "--name", "new", "--subject", "who", "--fields", "x", "--license", "MIT", "--no-dvc")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is broken by 1 of 2 items: key 'b'" in refused(*arguments, "--rules", "rules.json", code=1)
     assert "2 items" in fine(*arguments).out
 
@@ -185,10 +186,10 @@ def test_duplicates_are_told_and_a_removal_finds_them_all(empty: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_requests_that_are_not_well_formed(workspace: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_requests_that_are_not_well_formed(workspace_folder: Path, arguments: tuple[str, ...], said: str) -> None:
     whole = ("--standing", "internal", "--ground", "bias", "--regime", "quality", "--shard", "shard-1")
     given_already = not arguments or arguments[0] in ("--standing", "--from")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert said in refused("request", "file", *(() if given_already else whole), *arguments, code=2)
 
 
@@ -208,26 +209,26 @@ def test_requests_that_are_not_well_formed(workspace: Path, arguments: tuple[str
         ("standing: [", "line 1"),
     ],
 )
-def test_request_files_that_are_not_understood(workspace: Path, text: str, said: str) -> None:
+def test_request_files_that_are_not_understood(workspace_folder: Path, text: str, said: str) -> None:
     Path("request.yaml").write_text(text)
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert said in refused("request", "file", "--from", "request.yaml", code=2)
 
 
-def test_selectors_that_match_nothing_are_refused_unless_they_are_to_be_answered(workspace: Path) -> None:
+def test_selectors_that_match_nothing_are_refused_unless_they_are_to_be_answered(workspace_folder: Path) -> None:
     asked = ("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id",
              "R-1", "--verified", "--shard", "shard-2", "--source", "nowhere")  # fmt: skip
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no item is selected by source 'nowhere', shard 'shard-2'; correct it" in refused(*asked, code=2)
     ran = fine(*asked, "--unmatched")
     assert ran.err.startswith("warning: nothing is selected by source 'nowhere'; the request is recorded and will be ")
     assert len(ran.err.splitlines()) == 1
     assert fine("request", "decide", "R-1", "--json").json["refusal"] == "no-match"
-    with untouched(workspace):
+    with untouched(workspace_folder):
         refused("request", "plan", "R-1", code=2)
 
 
-def test_selectors_that_no_item_meets_together_are_warned_of(workspace: Path) -> None:
+def test_selectors_that_no_item_meets_together_are_warned_of(workspace_folder: Path) -> None:
     ran = fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
                "--shard", "shard-2", "--key", "shard-1-0", "--unmatched")  # fmt: skip
     assert "must all hold" in ran.err
@@ -242,11 +243,11 @@ def test_selectors_that_no_item_meets_together_are_warned_of(workspace: Path) ->
          " dated: 2026-01-01}]\n", "applies"),
     ],
 )  # fmt: skip
-def test_packs_that_are_not_understood(workspace: Path, text: str, said: str) -> None:
+def test_packs_that_are_not_understood(workspace_folder: Path, text: str, said: str) -> None:
     planned()
     Path("packs").mkdir()
     Path("packs/mine.yaml").write_text(text)
-    with untouched(workspace):
+    with untouched(workspace_folder):
         for arguments in (
             ("request", "decide", "R-1"),
             ("policy", "list"),
@@ -257,85 +258,87 @@ def test_packs_that_are_not_understood(workspace: Path, text: str, said: str) ->
             assert "packs/mine.yaml" in line
 
 
-def test_an_empty_folder_of_packs_decides_nothing(workspace: Path) -> None:
+def test_an_empty_folder_of_packs_decides_nothing(workspace_folder: Path) -> None:
     planned()
     Path("packs").mkdir()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no pack" in refused("request", "decide", "R-1", "--packs", "packs", code=2)
 
 
-def test_what_is_not_the_plans_digest_approves_nothing(workspace: Path) -> None:
+def test_what_is_not_the_plans_digest_approves_nothing(workspace_folder: Path) -> None:
     digest = planned()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is not the digest" in refused("request", "approve", "R-1", "0" * 64, "--by", "ann", code=2)
         assert "is not the digest" in refused("request", "approve", "R-1", digest[:8], "--by", "ann", code=2)
         assert "say who approves" in refused("request", "approve", "R-1", digest, "--by", " ", code=2)
 
 
-def test_a_plan_that_went_stale_is_not_approved(workspace: Path) -> None:
+def test_a_plan_that_went_stale_is_not_approved(workspace_folder: Path) -> None:
     digest = planned()
     Path("a.csv").write_text(CSV)
     fine(*ADD, "a.csv", "--name", "new", "--no-check", "--no-dvc")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "plan again" in refused("request", "approve", "R-1", digest, "--by", "ann", code=2)
 
 
-def test_nothing_is_executed_that_was_not_approved_or_begun(workspace: Path) -> None:
+def test_nothing_is_executed_that_was_not_approved_or_begun(workspace_folder: Path) -> None:
     digest = planned()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "0 of 1 approvals" in refused("request", "execute", "R-1", code=2)
         assert "nothing of it was begun" in refused("request", "resume", "R-1", code=2)
         assert "no report yet" in refused("request", "report", "R-1", code=2)
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "hold", "R-1", "--reason", "litigation")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "on hold (litigation)" in refused("request", "plan", "R-1", code=2)
 
 
-def test_two_executions_at_once(workspace: Path) -> None:
+def test_two_executions_at_once(workspace_folder: Path) -> None:
     fine("request", "approve", "R-1", planned(), "--by", "ann")
     Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
-    with FileLock(workspace / ".disgorge" / "execute.lock"), untouched(workspace):
+    with FileLock(workspace_folder / ".disgorge" / "execute.lock"), untouched(workspace_folder):
         assert "another execution or training is running" in refused("request", "execute", "R-1", code=2)
         assert "another execution or training is running" in refused("train", "m.yaml", code=2)
 
 
-def test_a_contained_release_answers_nobody(workspace: Path) -> None:
-    Ledger.open().append("release-contained", {"name": RELEASE, "alias": "live", "request": "R-1"})
-    with untouched(workspace):
+def test_a_contained_release_answers_nobody(workspace_folder: Path) -> None:
+    Workspace.open().ledger.append("release-contained", {"name": RELEASE, "alias": "live", "request": "R-1"})
+    with untouched(workspace_folder):
         assert "is contained" in refused("release", "predict", RELEASE, "shard-1", code=1)
     Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is contained" in refused("train", "m.yaml", code=1)
 
 
 @pytest.mark.parametrize("workers", ["0", "two", "-1", "1e3"])
-def test_a_number_of_workers_that_is_none(workspace: Path, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+def test_a_number_of_workers_that_is_none(
+    workspace_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
     monkeypatch.setenv("DISGORGE_WORKERS", workers)
     Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
     assert "DISGORGE_WORKERS" in refused("train", "m.yaml", code=2)
 
 
-def test_a_model_of_a_method_nobody_registered(workspace: Path) -> None:
+def test_a_model_of_a_method_nobody_registered(workspace_folder: Path) -> None:
     Path("m.yaml").write_text("release: r\nmethod: alchemy\nshards: [shard-1]\n")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no method 'alchemy' is registered" in refused("train", "m.yaml", code=2)
 
 
-def test_a_weight_file_changed_on_disk(workspace: Path) -> None:
+def test_a_weight_file_changed_on_disk(workspace_folder: Path) -> None:
     with_weights = fine("release", "show", RELEASE, "--json").json["members"][0]["component"]
-    path = workspace / ".disgorge" / "objects" / with_weights[:2] / with_weights
+    path = workspace_folder / ".disgorge" / "objects" / with_weights[:2] / with_weights
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "its bytes changed" in refused("release", "predict", RELEASE, "shard-1", code=1)
         ran = run("audit")
     assert ran.code == 1
     assert "DSG002" in ran.out
 
 
-def test_weights_changed_on_disk_are_trained_again_and_not_released(workspace: Path) -> None:
+def test_weights_changed_on_disk_are_trained_again_and_not_released(workspace_folder: Path) -> None:
     member = fine("release", "show", RELEASE, "--json").json["members"][0]
-    path = workspace / ".disgorge" / "objects" / member["component"][:2] / member["component"]
+    path = workspace_folder / ".disgorge" / "objects" / member["component"][:2] / member["component"]
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\x00")
     toy = toy_of("averages", 3).spec
@@ -348,20 +351,20 @@ def test_weights_changed_on_disk_are_trained_again_and_not_released(workspace: P
     assert run("audit").code == 0
 
 
-def test_a_shard_changed_on_disk(workspace: Path) -> None:
+def test_a_shard_changed_on_disk(workspace_folder: Path) -> None:
     digest = fine("shard", "show", "shard-1", "--json").json["shard"]["digest"]
     other = fine("shard", "show", "shard-2", "--json").json["shard"]["digest"]
-    shutil.copy(workspace / "shards" / f"{other}.parquet", workspace / "shards" / f"{digest}.parquet")
+    shutil.copy(workspace_folder / "shards" / f"{other}.parquet", workspace_folder / "shards" / f"{digest}.parquet")
     ran = run("shard", "check")
     assert ran.code == 1
     assert ran.out.count("as recorded") == len(fine("shard", "list", "--json").json) - 1
     assert "other items than its shard" in ran.out
 
 
-def test_people_edited_in_a_manifest_are_seen(workspace: Path) -> None:
+def test_people_edited_in_a_manifest_are_seen(workspace_folder: Path) -> None:
     """The same items under other people: a request would find none of them, or somebody else's."""
-    ledger = Ledger.open(workspace)
-    path = ledger.manifest_path(fine("shard", "show", "shard-1", "--json").json["shard"]["digest"])
+    workspace = Workspace.open(workspace_folder)
+    path = workspace.manifest_path(fine("shard", "show", "shard-1", "--json").json["shard"]["digest"])
     whole = path.read_bytes()
     write_manifest(path, [replace(item, subject="0" * 64) for item in read_manifest(path)])
     assert "changed on disk" in run("shard", "check").out
@@ -370,8 +373,8 @@ def test_people_edited_in_a_manifest_are_seen(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "edited", "reordered", "torn"])
-def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
-    file = workspace / ".disgorge" / "ledger.jsonl"
+def test_a_ledger_that_does_not_hold(workspace_folder: Path, damage: str) -> None:
+    file = workspace_folder / ".disgorge" / "ledger.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     damaged = {
         "cut": lines[:-1],
@@ -380,7 +383,7 @@ def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
         "torn": [*lines, b'{"seq": 99'],
     }[damage]
     file.write_bytes(b"".join(damaged))
-    with untouched(workspace):
+    with untouched(workspace_folder):
         for arguments in (("ledger", "verify"), ("request", "list"), ("shard", "list"), ("trace", "shard-1")):
             refused(*arguments, code=1)
         assert run("audit").code == 1
@@ -388,7 +391,7 @@ def test_a_ledger_that_does_not_hold(workspace: Path, damage: str) -> None:
         assert "was moved to" in fine("ledger", "verify", "--repair-torn").out
         assert file.read_bytes() == b"".join(lines)
     else:
-        with untouched(workspace):
+        with untouched(workspace_folder):
             refused("ledger", "verify", "--repair-torn", code=1)
 
 
@@ -408,23 +411,25 @@ TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"),
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(["--", "--json"], "x\x1b[31m")
 @given(st.lists(TEXT, min_size=1, max_size=3), TEXT)
-def test_whatever_is_typed_it_is_answered_without_a_traceback(workspace: Path, values: list[str], more: str) -> None:
+def test_whatever_is_typed_it_is_answered_without_a_traceback(
+    workspace_folder: Path, values: list[str], more: str
+) -> None:
     for verb in (("shard", "show"), ("trace",), ("request", "show"), ("release", "show"), ("request", "hold")):
         ran = run(*verb, *values, f"--reason={more}")
         assert ran.code == 2
         assert "\x1b" not in ran.err
 
 
-def test_a_hold_on_a_purge_says_why_and_who(workspace: Path) -> None:
+def test_a_hold_on_a_purge_says_why_and_who(workspace_folder: Path) -> None:
     for words in (("--because", " ", "--by", "ann"), ("--because", "appeal", "--by", "")):
-        with untouched(workspace):
+        with untouched(workspace_folder):
             assert "say w" in refused("purge", "release", "R-1", *words, code=2)
             assert "say w" in refused("purge", "hold", "R-1", "--until", "2030-01-01", *words, code=2)
 
 
 def test_names_move_no_cursor(empty: Path) -> None:
     with pytest.raises(BadInput):
-        Ledger.open().recording(kind="x", name="", uses=[]).__enter__()
+        recording(Workspace.open(), kind="x", name="", uses=[]).__enter__()
     Path("a.csv").write_text("key,x\n\x1b[2Jboo,1\n")
     fine(*ADD, "a.csv", "--name", "a", "--source", "\x1b[31mred\x07", "--no-check", "--no-dvc")
     for arguments in (("shard", "list"), ("shard", "show", "a"), ("trace", "\x1b[2Jboo"), ("audit",)):
@@ -449,19 +454,19 @@ def test_wrong_use_is_one_line_that_names_the_help(empty: Path, arguments: tuple
 @pytest.mark.parametrize(
     "arguments", [("release", "predict", RELEASE), ("shard", "show"), ("trace",), ("trace", "--subject")]
 )
-def test_half_a_character_names_nothing(workspace: Path, arguments: tuple[str, ...]) -> None:
-    with untouched(workspace):
+def test_half_a_character_names_nothing(workspace_folder: Path, arguments: tuple[str, ...]) -> None:
+    with untouched(workspace_folder):
         assert "write it in UTF-8" in refused(*arguments, "a\udc80", code=2)
 
 
-def test_particulars_are_text(workspace: Path) -> None:
+def test_particulars_are_text(workspace_folder: Path) -> None:
     Path("r.yaml").write_text(
         "{standing: customer, ground: privacy, regime: gdpr, selectors: {shard: shard-1}, "
         'particulars: {name: "\\ud800"}}\n'
     )
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "half a character" in refused("request", "file", "--from", "r.yaml", code=2)
 
 
-def test_a_path_longer_than_there_can_be_is_wrong_use(workspace: Path) -> None:
+def test_a_path_longer_than_there_can_be_is_wrong_use(workspace_folder: Path) -> None:
     assert "File name too long" in refused("verify", "a" * 5_000, code=2)

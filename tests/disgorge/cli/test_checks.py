@@ -9,17 +9,17 @@ import pytest
 from tests.disgorge.cli.conftest import filed, fine, refused, run
 
 
-def no_license(workspace: Path) -> None:
+def no_license(workspace_folder: Path) -> None:
     """Add a shard that nobody says the license of: a warning."""
     Path("extra.csv").write_text("key,x\na,1\nb,2\n")
     fine("shard", "add", "extra.csv", "--name", "extra", "--key", "key", "--no-check", "--no-dvc")
 
 
 def test_the_audit_of_a_workspace_elsewhere_points_into_its_repository(
-    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a pipeline runs it, from the root of the repository."""
-    no_license(workspace)
+    no_license(workspace_folder)
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     assert "no .disgorge" in refused("audit", code=2)
@@ -33,20 +33,20 @@ def test_the_audit_of_a_workspace_elsewhere_points_into_its_repository(
     assert json.loads(line)["body"]["shard"]["name"] == "extra"
 
 
-def test_warnings_fail_a_strict_audit(workspace: Path) -> None:
+def test_warnings_fail_a_strict_audit(workspace_folder: Path) -> None:
     fine("audit", "--strict")
-    no_license(workspace)
+    no_license(workspace_folder)
     fine("audit")
     assert run("audit", "--strict", "--junit", "a.xml").code == 1
     assert run("audit", "--strict", "--json").json["exit"] == 1
     assert 'failures="1"' in Path("a.xml").read_text()
 
 
-def test_a_lost_end_is_accepted_once_and_said(workspace: Path) -> None:
+def test_a_lost_end_is_accepted_once_and_said(workspace_folder: Path) -> None:
     filed("R-1")
     filed("R-2", "--shard", "shard-3")
     assert "no fact is lost" in refused("ledger", "verify", "--accept-loss", code=2)
-    file = workspace / ".disgorge" / "ledger.jsonl"
+    file = workspace_folder / ".disgorge" / "ledger.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-1]) + b'{"at"')
     assert "--accept-loss" in refused("ledger", "verify", code=1)
@@ -62,7 +62,7 @@ def test_a_lost_end_is_accepted_once_and_said(workspace: Path) -> None:
     filed("R-2", "--shard", "shard-3")
 
 
-def test_a_report_that_was_lost_is_written_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_was_lost_is_written_again(workspace_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("tracking", "registry"):
         monkeypatch.setattr(f"disgorge.{module}.installed", lambda: False)  # a new store takes many seconds
     filed("R-1")

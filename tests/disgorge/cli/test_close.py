@@ -6,15 +6,15 @@ import pytest
 
 from disgorge.statement.bundle_zip import read_members
 from lineage.records import Selector
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import filed, fine, planned, refused
 from tests.toys import remove
 
 
-def test_what_another_request_removed_is_closed_shown_and_verified(workspace: Path) -> None:
+def test_what_another_request_removed_is_closed_shown_and_verified(workspace_folder: Path) -> None:
     filed("R-2", "--subject", "shard-2-person-0")
-    ledger = Ledger.open(workspace)
-    remove(ledger, [Selector("shard", "shard-2")])
+    workspace = Workspace.open(workspace_folder)
+    remove(workspace, [Selector("shard", "shard-2")])
     assert "request close R-2 --fulfilled-by R-1" in fine("request", "decide", "R-2").out
     assert "close it with `disgorge request close R-2 --fulfilled-by R-1`" in refused("request", "plan", "R-2", code=2)
     assert "has no certificate" in refused("request", "close", "R-2", "--fulfilled-by", "R-2", code=2)
@@ -45,11 +45,11 @@ def test_what_another_request_removed_is_closed_shown_and_verified(workspace: Pa
     assert "0 items" not in page
 
 
-def test_what_its_requester_took_back_is_closed_without_a_report(workspace: Path) -> None:
+def test_what_its_requester_took_back_is_closed_without_a_report(workspace_folder: Path) -> None:
     planned("R-1")
     assert fine("request", "close", "R-1", "--taken-back", "--by", "Ann").out == "R-1 is taken back\n"
     assert "taken back (said by pseudonym " in fine("request", "list", "--all").out
-    assert "Ann" not in (workspace / ".disgorge" / "ledger.jsonl").read_text()
+    assert "Ann" not in (workspace_folder / ".disgorge" / "ledger.jsonl").read_text()
     assert "closed (taken-back)" in refused("request", "close", "R-1", "--taken-back", "--by", "ann", code=2)
     assert "closed (taken-back)" in refused("request", "execute", "R-1", code=2)
 
@@ -66,6 +66,6 @@ def test_what_its_requester_took_back_is_closed_without_a_report(workspace: Path
         (("--fulfilled-by", "\x1b[31m\n"), "no request"),
     ],
 )
-def test_wrong_use_is_one_line(workspace: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_wrong_use_is_one_line(workspace_folder: Path, arguments: tuple[str, ...], words: str) -> None:
     filed()
     assert words in refused("request", "close", "R-1", *arguments, code=2)

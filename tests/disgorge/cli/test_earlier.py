@@ -6,7 +6,7 @@ from disgorge.request.case import case_of
 from disgorge.request.earlier import earlier_requests
 from disgorge.request.particulars import erase_particulars
 from disgorge.request.plan_request import approve_plan, plan_request
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import filed, fine, refused
 from tests.toys import carry
 
@@ -19,15 +19,15 @@ FILE = (
 
 def carried_out(request: str) -> None:
     """Plan, approve and execute a request that is granted."""
-    ledger = Ledger.open()
-    plan = plan_request(ledger, request)
-    approve_plan(ledger, request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    assert carry(ledger, request).verdict == "certified"
+    workspace = Workspace.open()
+    plan = plan_request(workspace, request)
+    approve_plan(workspace, request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    assert carry(workspace, request).verdict == "certified"
 
 
-def test_a_second_request_for_the_same_data_names_the_open_one(workspace: Path) -> None:
+def test_a_second_request_for_the_same_data_names_the_open_one(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
-    day = case_of(Ledger.open(), "R-1").request.received
+    day = case_of(Workspace.open(), "R-1").request.received
     told = f"note: R-1 of {day} asks for the same data and is open (filed)"
     again = fine(*FILE, "R-2", *KEYS)
     assert told in again.out
@@ -40,7 +40,7 @@ def test_a_second_request_for_the_same_data_names_the_open_one(workspace: Path) 
     assert "note:" not in fine("request", "show", "R-1").out
 
 
-def test_narrower_wider_and_other_selectors_are_told_apart(workspace: Path) -> None:
+def test_narrower_wider_and_other_selectors_are_told_apart(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
     found = {
         name: [
@@ -72,14 +72,14 @@ def test_narrower_wider_and_other_selectors_are_told_apart(workspace: Path) -> N
     assert "close this one with `disgorge request close R-9 --fulfilled-by R-6`" in ninth
 
 
-def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(workspace: Path) -> None:
+def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
     fine("request", "decide", "R-1")
     carried_out("R-1")
     assert "no item is selected" in refused(*FILE, "R-2", "--key", "shard-2-99", code=2)
     again = fine(*FILE, "R-2", *KEYS)
-    case = case_of(Ledger.open(), "R-1")
-    day = Ledger.open().day_of(case.facts[-1])
+    case = case_of(Workspace.open(), "R-1")
+    day = Workspace.open().day_of(case.facts[-1])
     told = f"R-1 of {case.request.received} asked for the same data and was carried out on {day}; nothing that"
     assert told in again.out
     assert "--reason no-match`, once `disgorge request decide R-2` said what is owed" in again.out
@@ -97,7 +97,7 @@ def test_what_was_removed_and_is_asked_again_is_recorded_and_names_the_removal(w
     assert "answer with what was done for R-1" in third
 
 
-def test_what_another_removal_took_meanwhile_leads_to_closing_it_as_fulfilled(workspace: Path) -> None:
+def test_what_another_removal_took_meanwhile_leads_to_closing_it_as_fulfilled(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
     filed("R-2", *KEYS)
     fine("request", "decide", "R-1")
@@ -107,19 +107,19 @@ def test_what_another_removal_took_meanwhile_leads_to_closing_it_as_fulfilled(wo
     assert "--reason no-match" not in decided
 
 
-def test_erased_particulars_leave_nothing_wrong_to_be_said(workspace: Path) -> None:
+def test_erased_particulars_leave_nothing_wrong_to_be_said(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
     filed("R-2", "--subject", "shard-2-person-0")
     filed("R-3", *KEYS)
-    ledger = Ledger.open()
-    erase_particulars(ledger, "R-1")
-    assert [(each.request, each.asks) for each in earlier_requests(ledger, "R-2")] == []
-    erase_particulars(ledger, "R-3")
-    found = earlier_requests(ledger, "R-3")
+    workspace = Workspace.open()
+    erase_particulars(workspace, "R-1")
+    assert [(each.request, each.asks) for each in earlier_requests(workspace, "R-2")] == []
+    erase_particulars(workspace, "R-3")
+    found = earlier_requests(workspace, "R-3")
     assert [(each.request, each.asks, each.live) for each in found] == [("R-1", "same", None)]
 
 
-def test_no_key_and_no_name_is_in_what_is_said(workspace: Path) -> None:
+def test_no_key_and_no_name_is_in_what_is_said(workspace_folder: Path) -> None:
     filed("R-1", *KEYS)
     filed("R-2", "--subject", "shard-2-person-0")
     said = str(fine(*FILE, "R-3", *KEYS, "--json").json["earlier"])

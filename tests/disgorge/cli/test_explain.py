@@ -3,7 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import filed, fine, refused
 
 PERSON = ("--subject", "shard-2-person-1")
@@ -25,7 +25,7 @@ def explained(request: str) -> tuple[str, str]:
     return out.partition("in full:")[0], out
 
 
-def test_one_decision_that_holds_is_told_as_it_is(workspace: Path) -> None:
+def test_one_decision_that_holds_is_told_as_it_is(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     assert fine("policy", "explain", "R-1").out.startswith("Request R-1: GRANTED.")
     told = fine("policy", "explain", "R-1", "--json").json
@@ -34,7 +34,7 @@ def test_one_decision_that_holds_is_told_as_it_is(workspace: Path) -> None:
     assert [each["words"].partition(",")[0] for each in told["course"]] == ["filed", "granted by the packs"]
 
 
-def test_an_extended_day_is_told_with_its_reason(workspace: Path) -> None:
+def test_an_extended_day_is_told_with_its_reason(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     before = fine("policy", "explain", "R-1", "--json").json["decision"]["owed"]["deadline"]
     until = fine("request", "extend", "R-1", "--reason", "many requests", "--json").json["due"]
@@ -48,7 +48,7 @@ def test_an_extended_day_is_told_with_its_reason(workspace: Path) -> None:
     assert "the requester was told on" in explained("R-1")[0]
 
 
-def test_a_person_who_denies_beats_what_the_packs_granted(workspace: Path) -> None:
+def test_a_person_who_denies_beats_what_the_packs_granted(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     due = fine("policy", "explain", "R-1", "--json").json["decision"]["owed"]["deadline"]
     fine("request", "extend", "R-1", "--reason", "many requests")
@@ -65,7 +65,7 @@ def test_a_person_who_denies_beats_what_the_packs_granted(workspace: Path) -> No
     assert "What was decided before a person denied it:" in fine("request", "show", "R-1").out
 
 
-def test_what_the_packs_refused_is_open_until_a_person_denies_it(workspace: Path) -> None:
+def test_what_the_packs_refused_is_open_until_a_person_denies_it(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b", "gdpr_exception=a")
     now, everything = explained("R-1")
     assert "was refused by the packs on" in now
@@ -76,19 +76,19 @@ def test_what_the_packs_refused_is_open_until_a_person_denies_it(workspace: Path
     assert "The packs refused it as well" in explained("R-1")[0]
 
 
-def test_a_grant_by_a_person_says_who_and_why_and_what_the_packs_had_left(workspace: Path) -> None:
+def test_a_grant_by_a_person_says_who_and_why_and_what_the_packs_had_left(workspace_folder: Path) -> None:
     asked("R-1")
     assert "NEEDS REVIEW" in fine("policy", "explain", "R-1").out.splitlines()[0]
     fine("request", "grant", "R-1", "--by", "Ann", "--reason", "ground b, letter seen")
     now, _ = explained("R-1")
-    who = Ledger.open().pseudonym("Ann")[:12]
+    who = Workspace.open().pseudonym("Ann")[:12]
     assert "R-1 is granted: it was granted on" in now
     assert f"by a person's decision, pseudonym {who}, because: ground b, letter seen." in now
     assert "The packs had left it to a person (gdpr/ground-not-stated" in now
     assert "Ann" not in fine("policy", "explain", "R-1", "--json").out
 
 
-def test_a_request_with_several_decisions_tells_what_was_and_what_holds(workspace: Path) -> None:
+def test_a_request_with_several_decisions_tells_what_was_and_what_holds(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     fine("request", "event", "R-1", "--fact", "gdpr_exception=a", "--by", "Ann")
     now, _ = explained("R-1")
@@ -106,7 +106,7 @@ def test_a_request_with_several_decisions_tells_what_was_and_what_holds(workspac
     assert "GRANTED" in fine("policy", "explain", "R-1", "--history").out
 
 
-def test_a_hold_and_its_end_are_told(workspace: Path) -> None:
+def test_a_hold_and_its_end_are_told(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     fine("request", "hold", "R-1", "--reason", "a claim", "--by", "Ann", "--until", str(TODAY + dt.timedelta(days=40)))
     now, _ = explained("R-1")
@@ -119,7 +119,7 @@ def test_a_hold_and_its_end_are_told(workspace: Path) -> None:
     assert "It is due by" in now
 
 
-def test_an_amended_request_has_no_decision_that_holds(workspace: Path) -> None:
+def test_an_amended_request_has_no_decision_that_holds(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b")
     fine("request", "amend", "R-1", "--fact", "gdpr_ground=d")
     now, everything = explained("R-1")
@@ -128,7 +128,7 @@ def test_an_amended_request_has_no_decision_that_holds(workspace: Path) -> None:
     assert fine("policy", "explain", "R-1", "--json").json["decision"] is None
 
 
-def test_a_request_that_was_closed_without_a_decision_is_told_and_not_sent_to_decide(workspace: Path) -> None:
+def test_a_request_that_was_closed_without_a_decision_is_told_and_not_sent_to_decide(workspace_folder: Path) -> None:
     filed("R-1")
     assert "is not decided" in refused("policy", "explain", "R-1", code=2)
     fine("request", "deny", "R-1", "--reason", "filed-in-error")
@@ -142,7 +142,7 @@ def test_a_request_that_was_closed_without_a_decision_is_told_and_not_sent_to_de
     assert "note: R-1 of" in out  # it asked for the same data
 
 
-def test_a_grant_that_must_name_a_scope_is_told_next(workspace: Path) -> None:
+def test_a_grant_that_must_name_a_scope_is_told_next(workspace_folder: Path) -> None:
     fine(
         "request", "file", "--standing", "regulator", "--ground", "regulator-order", "--regime", "regulator-order",
         "--verified", "--shard", "shard-1", "--id", "O-1", "--fact", "order_reference=C-1", "--fact",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit import audit
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = ("--subject", "shard-3-person-1")
@@ -16,7 +16,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_who_asks_for_held_items_is_told_who_holds_them(workspace: Path) -> None:
+def test_who_asks_for_held_items_is_told_who_holds_them(workspace_folder: Path) -> None:
     filed("H-1", "--shard", "shard-3", "--hold")
     filed("R-2", *PERSON)
     decided = one_line(fine("request", "decide", "R-2").out)
@@ -24,17 +24,17 @@ def test_who_asks_for_held_items_is_told_who_holds_them(workspace: Path) -> None
     assert "request H-1 holds 3 of 3 items (filed under a legal hold)" in decided
     assert "while it is held: Keep the held items apart" in decided
     assert "next: when that hold has ended, or the held items are left out, disgorge request decide R-2" in decided
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "only a granted one is planned" in refused("request", "plan", "R-2", code=2)
     audited = run("audit", "--json").json["findings"]
     assert {(each["id"], each["where"]) for each in audited} == {("DSG009", "H-1"), ("DSG009", "R-2")}
 
 
-def test_a_hold_put_on_after_the_approval_is_one_clear_line(workspace: Path) -> None:
+def test_a_hold_put_on_after_the_approval_is_one_clear_line(workspace_folder: Path) -> None:
     digest = planned("R-2", *PERSON)
     fine("request", "approve", "R-2", digest, "--by", "ann")
     filed("H-1", "--shard", "shard-3", "--hold")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("request", "execute", "R-2", code=2)
     assert said == (
         "request R-2 stops before its first step, and nothing is deleted: request H-1 holds 3 of 3 items (filed under "
@@ -43,7 +43,7 @@ def test_a_hold_put_on_after_the_approval_is_one_clear_line(workspace: Path) -> 
     )
 
 
-def test_a_hold_on_items_says_what_it_owes_and_asks_about_serving(workspace: Path) -> None:
+def test_a_hold_on_items_says_what_it_owes_and_asks_about_serving(workspace_folder: Path) -> None:
     filed("R-2", *PERSON)
     ran = fine(
         "request",
@@ -73,14 +73,16 @@ def test_a_hold_on_items_says_what_it_owes_and_asks_about_serving(workspace: Pat
     told = fine("request", "show", "R-2", "--json").json["holds"]
     assert [(each["serving"], each["items"], each["until"]) for each in told] == [("keep", 1, None)]
     public = [
-        path for path in workspace.rglob("*") if path.suffix in (".jsonl", ".json") and "private" not in path.parts
+        path
+        for path in workspace_folder.rglob("*")
+        if path.suffix in (".jsonl", ".json") and "private" not in path.parts
     ]
     assert not [path for path in public if b"shard-3-4" in path.read_bytes() or b"Evelyn" in path.read_bytes()]
     plan = one_line(fine("request", "decide", "R-2").out + fine("request", "plan", "R-2").out)
     assert "fulfills the request only in part: 1 item stays, under a hold of R-2 (exhibit 7)" in plan
 
 
-def test_lifting_says_what_is_still_on_hold(workspace: Path) -> None:
+def test_lifting_says_what_is_still_on_hold(workspace_folder: Path) -> None:
     filed("R-2", *PERSON)
     fine("request", "hold", "R-2", "--shard", "shard-3", "--by", "Evelyn", "--reason", "exhibit 7")
     said = refused("request", "hold", "R-2", "--lift", "--reason", "over", code=2)
@@ -92,11 +94,11 @@ def test_lifting_says_what_is_still_on_hold(workspace: Path) -> None:
     assert lifted == "the hold on those items of R-2 is lifted\nnext: disgorge request decide R-2\n"
 
 
-def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace: Path) -> None:
+def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace_folder: Path) -> None:
     filed("H-1", "--shard", "shard-3", "--hold")
     said = one_line(fine("request", "hold", "H-1", "--reason", "audit").out)
     assert "note: it stays on hold as well: filed under a legal hold" in said
-    with untouched(workspace):
+    with untouched(workspace_folder):
         words = refused("request", "hold", "H-1", "--lift", "--reason", "over", code=2)
         assert "(audit; filed under a legal hold), and each ends by itself: say which with --held-for REASON" in words
         assert "--held-for says which hold --lift ends" in refused(
@@ -114,7 +116,7 @@ def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace: Path) -> N
         assert "note: its data is on hold (audit): whatever was decided, nothing is removed meanwhile" in told
 
 
-def test_who_asked_is_erased_though_the_data_is_held(workspace: Path) -> None:
+def test_who_asked_is_erased_though_the_data_is_held(workspace_folder: Path) -> None:
     """The private file has a name and no item: what is held is said by the shard, and by the hold's own file."""
     filed("H-1", "--shard", "shard-3", "--hold", "--name", "Ada Example")
     fine("request", "hold", "H-1", "--key", "shard-1-4", "--by", "Evelyn", "--reason", "exhibit 7")
@@ -126,7 +128,7 @@ def test_who_asked_is_erased_though_the_data_is_held(workspace: Path) -> None:
     assert fine("request", "show", "H-1", "--json").json["on_hold"] == "filed under a legal hold"
 
 
-def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
+def test_denying_what_is_on_hold_does_not_end_the_hold(workspace_folder: Path) -> None:
     filed("H-1", "--key", "shard-3-4", "--hold")
     denied = one_line(fine("request", "deny", "H-1", "--reason", "other").out)
     assert "its data stays on hold (filed under a legal hold) and binds other requests" in denied
@@ -137,25 +139,25 @@ def test_denying_what_is_on_hold_does_not_end_the_hold(workspace: Path) -> None:
     fine("request", "erase-particulars", "H-1")
 
 
-def test_what_waited_for_a_hold_is_not_forgotten_when_it_ends(workspace: Path) -> None:
+def test_what_waited_for_a_hold_is_not_forgotten_when_it_ends(workspace_folder: Path) -> None:
     """attevon-llc/OpenTranscribe issue 442 (2026-08-13): "Legal-hold deferral is permanently forgotten"."""
     filed("H-1", "--key", "shard-3-4", "--hold")
     filed("R-2", *PERSON)
     assert "ON HOLD" in fine("request", "decide", "R-2").out
-    waiting = [each for each in audit(Ledger.open()) if each.where == "R-2"]
+    waiting = [each for each in audit(Workspace.open()) if each.where == "R-2"]
     assert [(each.id, each.level.value) for each in waiting] == [("DSG009", "note")]
     lifted = fine("request", "hold", "H-1", "--lift", "--reason", "settled").out
     assert "note: R-2 waited for it: decide it again with `disgorge request decide R-2`" in lifted
-    (ended,) = [each for each in audit(Ledger.open()) if each.where == "R-2"]
+    (ended,) = [each for each in audit(Workspace.open()) if each.where == "R-2"]
     assert (ended.id, ended.level.value) == ("DSG009", "warning")
     assert "waited for a hold that has ended" in ended.words
     fine("request", "decide", "R-2")
-    assert not [each for each in audit(Ledger.open()) if each.where == "R-2"]
+    assert not [each for each in audit(Workspace.open()) if each.where == "R-2"]
 
 
-def test_bad_input_is_one_line(workspace: Path) -> None:
+def test_bad_input_is_one_line(workspace_folder: Path) -> None:
     filed("R-2", *PERSON)
-    with untouched(workspace):
+    with untouched(workspace_folder):
         for options, words in (
             (("--key", "shard-3-4"), "--by must be a name on one line"),
             (("--key", "x", "--held-by", "H-1", "--by", "a"), "give either --held-by"),
@@ -168,7 +170,7 @@ def test_bad_input_is_one_line(workspace: Path) -> None:
             assert words in refused("request", "hold", "R-2", "--reason", "x", *options, code=2)
 
 
-def test_serving_is_stopped_and_comes_back_aloud(workspace: Path) -> None:
+def test_serving_is_stopped_and_comes_back_aloud(workspace_folder: Path) -> None:
     filed("H-1", *PERSON)
     live = f"{RELEASE}@live"
     said = fine("request", "hold", "H-1", "--reason", "litigation", "--by", "Evelyn", "--serving", "stop")
@@ -190,11 +192,11 @@ def test_serving_is_stopped_and_comes_back_aloud(workspace: Path) -> None:
 
 
 def test_a_registry_that_cannot_be_reached_leaves_the_hold_and_says_what_is_left_to_do(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    workspace_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filed("H-1", *PERSON)
-    (workspace / "broken.db").write_text("no database")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/broken.db")
+    (workspace_folder / "broken.db").write_text("no database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace_folder}/broken.db")
     ran = run("request", "hold", "H-1", "--reason", "litigation", "--by", "Evelyn", "--serving", "stop")
     assert ran.code == 3
     assert "what was said of the hold is recorded, and not every release was stopped or served again" in ran.err

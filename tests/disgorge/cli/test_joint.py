@@ -18,7 +18,7 @@ def digest_of_plan() -> str:
 
 
 @pytest.mark.timeout(180)
-def test_two_requests_are_planned_approved_and_carried_out_together(workspace: Path) -> None:
+def test_two_requests_are_planned_approved_and_carried_out_together(workspace_folder: Path) -> None:
     digest = digest_of_plan()
     planned = fine("request", "plan", "R-1", "R-2").out
     assert f"plan {digest}" in planned
@@ -34,7 +34,7 @@ def test_two_requests_are_planned_approved_and_carried_out_together(workspace: P
 
     executed = fine("request", "execute", "R-2", "--json").json
     assert (executed["request"], executed["verdict"]) == ("R-2", "certified")
-    reports = {name: str(workspace / "reports" / name) for name in ("R-1", "R-2")}
+    reports = {name: str(workspace_folder / "reports" / name) for name in ("R-1", "R-2")}
     assert (executed["reports"], executed["bundle"]) == (reports, reports["R-2"])
     for name, bundle in reports.items():
         verified = fine("verify", bundle, "--level", "ledger", "--workspace", ".", "--json").json
@@ -45,7 +45,7 @@ def test_two_requests_are_planned_approved_and_carried_out_together(workspace: P
         kinds = [json.loads(line)["kind"] for line in fine("ledger", "export", "--request", name).out.splitlines()]
         assert (kinds[0], kinds.count("shard-withdrawn"), kinds.count("request-closed")) == ("request", 2, 1)
     fine("audit")
-    with Store(workspace).client() as client:
+    with Store(workspace_folder).client() as client:
         found = client.search_runs([one.experiment_id for one in client.search_experiments()])
         (parent,) = [one for one in found if one.data.tags.get("disgorge.kind") == "execution"]
         artifacts = {entry.path for entry in client.list_artifacts(parent.info.run_id, "report")}
@@ -54,12 +54,12 @@ def test_two_requests_are_planned_approved_and_carried_out_together(workspace: P
     assert artifacts == {"report/R-1", "report/R-2"}
 
 
-def test_what_is_wrong_with_one_of_several_is_one_line(workspace: Path) -> None:
+def test_what_is_wrong_with_one_of_several_is_one_line(workspace_folder: Path) -> None:
     digest_of_plan()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "R-2 is named twice" in refused("request", "plan", "R-2", "R-1", "R-2", code=2)
         assert "no request 'R-9'" in refused("request", "plan", "R-1", "R-9", code=2)
         assert run("request", "plan").code == 2
     fine("request", "hold", "R-2", "--reason", "litigation", "--by", "ann")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "R-2 is on hold" in refused("request", "plan", "R-1", "R-2", code=2)

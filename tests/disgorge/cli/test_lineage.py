@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from disgorge.training.make import component_name, reference_release
-from lineage.workspace import Ledger
+from lineage.recording import recording
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -16,14 +17,14 @@ HEAD = f"{RELEASE}/mean/shard-2"
 REFERENCE = component_name(reference_release(RELEASE, 1), "mean/shard-2")
 
 
-def recorded(workspace: Path, name: str, tensor: float) -> None:
+def recorded(workspace_folder: Path, name: str, tensor: float) -> None:
     """Record a component that learned from shard-2."""
-    with Ledger.open(workspace).recording(kind="mean", name=name, uses=[("shard-2", "train")]) as component:
+    with recording(Workspace.open(workspace_folder), kind="mean", name=name, uses=[("shard-2", "train")]) as component:
         component.save({"mean": np.array([tensor], dtype=np.float32)})
 
 
-def test_references_are_counted_and_listed_when_asked_for(workspace: Path) -> None:
-    recorded(workspace, REFERENCE, 1)
+def test_references_are_counted_and_listed_when_asked_for(workspace_folder: Path) -> None:
+    recorded(workspace_folder, REFERENCE, 1)
     shown = fine("trace", "shard-2", "--down").out
     assert HEAD in shown
     assert REFERENCE not in shown
@@ -41,7 +42,7 @@ def test_references_are_counted_and_listed_when_asked_for(workspace: Path) -> No
         assert REFERENCE in fine(*verb, "--json").out
 
 
-def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspace: Path) -> None:
+def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspace_folder: Path) -> None:
     """A name alone hides nothing: what a release is made of is shown whatever it is called."""
     from disgorge.cli.output.lineage import apart
     from lineage.catalog.trace import Edge, Node, Trace
@@ -52,8 +53,8 @@ def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspa
     assert apart(served) == (served, 0)
 
 
-def test_a_drawing_has_what_the_table_has(workspace: Path) -> None:
-    recorded(workspace, REFERENCE, 1)
+def test_a_drawing_has_what_the_table_has(workspace_folder: Path) -> None:
+    recorded(workspace_folder, REFERENCE, 1)
     fine("trace", "shard-2", "--down", "--svg", "trace.svg")
     root = ElementTree.parse("trace.svg").getroot()
     assert root.tag == f"{SVG}svg"
@@ -72,31 +73,31 @@ def test_a_drawing_has_what_the_table_has(workspace: Path) -> None:
     ],
 )
 def test_that_there_is_nothing_is_said_for_the_way_asked(
-    workspace: Path, arguments: tuple[str, ...], said: str
+    workspace_folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     assert fine("trace", *arguments).out.endswith(said)
 
 
-def test_a_person_is_traced_by_name_and_told_by_name(workspace: Path) -> None:
+def test_a_person_is_traced_by_name_and_told_by_name(workspace_folder: Path) -> None:
     person = "shard-2-person-1"
     assert HEAD in fine("trace", person, "--subject").out
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("trace", "Nobody Known", "--subject", code=2)
         assert said.startswith("no item of a live shard is recorded as one of 'Nobody Known'; check the name")
         assert "--subject takes the name of a person" in refused("trace", person, code=2)
 
 
-def test_every_way_is_json(workspace: Path) -> None:
+def test_every_way_is_json(workspace_folder: Path) -> None:
     for start in ("shard-2", HEAD, f"{RELEASE}@live", "shard-2-0"):
         found = json.loads(fine("trace", start, "--json").out)
         assert {"start", "nodes", "edges"} == set(found)
         assert found["edges"]
 
 
-def test_a_foreign_component_is_told_to_whoever_serves_it(workspace: Path) -> None:
+def test_a_foreign_component_is_told_to_whoever_serves_it(workspace_folder: Path) -> None:
     """Recorded by somebody's own training and in no release: copies of it may be served elsewhere."""
-    recorded(workspace, "mine", 1)
-    recorded(workspace, REFERENCE, 2)
+    recorded(workspace_folder, "mine", 1)
+    recorded(workspace_folder, REFERENCE, 2)
     fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
          "--shard", "shard-2", "--id", "R-1", "--verified", "--fact", "all_theirs=true")  # fmt: skip
     fine("request", "decide", "R-1")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, fine, planned, refused
 from tests.toys import served
 
@@ -10,8 +10,8 @@ EVERY_SHARD = [argument for number in range(1, 5) for argument in ("--shard", f"
 LOST = f"nothing that was trained on removable data is left in {RELEASE}"
 
 
-def test_a_plan_that_leaves_nothing_trained_warns_and_waits_for_a_persons_word(workspace: Path) -> None:
-    before = served(Ledger.open(), RELEASE)
+def test_a_plan_that_leaves_nothing_trained_warns_and_waits_for_a_persons_word(workspace_folder: Path) -> None:
+    before = served(Workspace.open(), RELEASE)
     digest = planned("R-1", *EVERY_SHARD)
     for printed in (fine("request", "plan", "R-1"), fine("request", "show", "R-1")):
         assert f"warning: {LOST}" in printed.out
@@ -25,14 +25,14 @@ def test_a_plan_that_leaves_nothing_trained_warns_and_waits_for_a_persons_word(w
     assert said.startswith(LOST)
     assert f"`disgorge request approve R-1 {digest[:12]} --by NAME --accept-utility-loss`" in said
     assert f"--withdraw {RELEASE}`" in said
-    assert served(Ledger.open(), RELEASE) == before
-    assert not [fact for fact in Ledger.open().facts() if fact.kind in ("step", "release-contained")]
+    assert served(Workspace.open(), RELEASE) == before
+    assert not [fact for fact in Workspace.open().ledger.facts() if fact.kind in ("step", "release-contained")]
 
     fine("request", "approve", "R-1", digest, "--by", "ann", "--accept-utility-loss")
     executed = fine("request", "execute", "R-1", "--references", "0").out
     went = f"utility of {RELEASE}: accuracy on held-out data went from "
     assert went in executed
-    assert served(Ledger.open(), RELEASE) != before
+    assert served(Workspace.open(), RELEASE) != before
     assert went in fine("verify", "reports/R-1", "--key", ".disgorge/public.pem").out
     (measure,) = fine("verify", "reports/R-1", "--json").json["utility"]
     assert measure["before"] > measure["after"]
@@ -42,7 +42,7 @@ def test_a_plan_that_leaves_nothing_trained_warns_and_waits_for_a_persons_word(w
     assert ">loss accepted</span>" in page
 
 
-def test_an_ordinary_removal_is_asked_for_no_word(workspace: Path) -> None:
+def test_an_ordinary_removal_is_asked_for_no_word(workspace_folder: Path) -> None:
     digest = planned("R-1")
     plan = fine("request", "plan", "R-1")
     assert "warning:" not in plan.out + plan.err

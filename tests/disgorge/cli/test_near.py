@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.locations.exports import pages_with
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests import lookalikes
 from tests.disgorge.cli.conftest import filed, fine, refused, run, untouched
 from tests.toys import write_rows
@@ -31,11 +31,11 @@ def test_a_person_sees_it_and_judges_it(asked: Path) -> None:
     warned = run("request", "impact", "R-1")
     assert "1 item of shard-2 looks like what it removes; see them with `disgorge request near R-1`" in warned.err
     assert "--distinct" in refused("request", "plan", "R-1", code=2)
-    digest = lookalikes.digest_at(Ledger.open(), "shard-2", lookalikes.ROW)
+    digest = lookalikes.digest_at(Workspace.open(), "shard-2", lookalikes.ROW)
     shown = fine("request", "near", "R-1", "--pictures", "near.html").out
     assert f"shard-2  {digest[:12]}" in shown
     assert Path("near.html").read_text().count("data:image/png") == 2
-    assert "still there" in pages_with(Ledger.open(), [digest])[0], "a removal of what it shows will name the page"
+    assert "still there" in pages_with(Workspace.open(), [digest])[0], "a removal of what it shows will name the page"
     said = fine(
         "request", "near", "R-1", "--same", "--item", digest[:12], "--by", "Ann", "--reason", "the same picture"
     )

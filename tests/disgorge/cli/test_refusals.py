@@ -4,7 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 from disgorge.audit import audit
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import fine, refused, untouched
 
 PERSON = "shard-2-person-1"
@@ -20,7 +20,7 @@ def asked(request: str, *facts: str, regime: str = "gdpr") -> None:
     fine("request", "decide", request)
 
 
-def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace: Path) -> None:
+def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b", "gdpr_exception=a")
     listed = fine("request", "list", "--json").json[0]
     assert (listed["state"], listed["claims"]) == ("denied", {"gdpr": "denied"})
@@ -35,25 +35,25 @@ def test_a_refusal_is_listed_shown_and_answered_by_its_day(workspace: Path) -> N
         assert "gdpr (General Data Protection Regulation" in shown
     told = fine("request", "show", "R-1", "--json").json
     assert told["decision"]["claims"][0]["answer_by"] == str(due)
-    ledger = Ledger.open()
-    assert not [finding for finding in audit(ledger, today=due) if finding.where == "R-1"]
-    late = [finding for finding in audit(ledger, today=due + dt.timedelta(days=1)) if finding.where == "R-1"]
+    workspace = Workspace.open()
+    assert not [finding for finding in audit(workspace, today=due) if finding.where == "R-1"]
+    late = [finding for finding in audit(workspace, today=due + dt.timedelta(days=1)) if finding.where == "R-1"]
     assert [(finding.id, finding.level.value) for finding in late] == [("DSG006", "error")]
     assert f"was refused under gdpr, which had to be told with its reasons by {due}" in late[0].words
     assert f"by {due}: the person who asked" in fine("request", "deny", "R-1", "--reason", "claim-not-covered").out
-    assert not audit(Ledger.open(), today=due + dt.timedelta(days=1))
+    assert not audit(Workspace.open(), today=due + dt.timedelta(days=1))
 
 
-def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspace: Path) -> None:
+def test_a_refusal_that_was_told_is_answered_though_the_request_is_open(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b", "gdpr_exception=a")
     after = dt.date.fromisoformat(fine("request", "list", "--json").json[0]["due"]) + dt.timedelta(days=1)
-    assert [finding.id for finding in audit(Ledger.open(), today=after)] == ["DSG006"]
+    assert [finding.id for finding in audit(Workspace.open(), today=after)] == ["DSG006"]
     fine("request", "event", "R-1", "refusal-told", "--by", "Ann")
     assert "nothing changed" in fine("request", "decide", "R-1").out
-    assert not audit(Ledger.open(), today=after)
+    assert not audit(Workspace.open(), today=after)
 
 
-def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspace: Path) -> None:
+def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspace_folder: Path) -> None:
     """17 U.S.C. 512(g)(2)(C); GitHub community discussion 208201: a counter-notice, and two months of silence."""
     elements = ("work", "material", "contact", "signature", "good_faith", "accuracy")
     fine(
@@ -65,15 +65,15 @@ def test_a_counter_notice_that_nobody_acts_on_is_overdue_though_it_holds(workspa
     assert "ON HOLD" in fine("request", "decide", "R-1").out
     assert fine("request", "list", "--json").json[0]["due"] == "2026-07-07"
     due = dt.date(2026, 7, 7)
-    assert not [each for each in audit(Ledger.open(), today=due) if each.id == "DSG006"]
-    (late,) = [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+    assert not [each for each in audit(Workspace.open(), today=due) if each.id == "DSG006"]
+    (late,) = [each for each in audit(Workspace.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
     assert (late.where, late.level.value) == ("R-1", "error")
     assert "had to be put back by 2026-07-07" in late.words
     fine("request", "event", "R-1", "suit-filed", "--on", "2026-06-20", "--by", "Ann")
-    assert not [each for each in audit(Ledger.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
+    assert not [each for each in audit(Workspace.open(), today=due + dt.timedelta(days=1)) if each.id == "DSG006"]
 
 
-def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
+def test_one_pack_refuses_and_the_other_is_planned(workspace_folder: Path) -> None:
     asked("R-1", "gdpr_ground=b", "also_under=ccpa", "california_resident=false")
     shown = fine("policy", "explain", "R-1").out
     assert "GRANTED" in shown.splitlines()[0]
@@ -84,7 +84,7 @@ def test_one_pack_refuses_and_the_other_is_planned(workspace: Path) -> None:
     fine("request", "plan", "R-1")
 
 
-def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace: Path) -> None:
+def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace_folder: Path) -> None:
     asked(
         "R-1",
         "gdpr_ground=b",
@@ -96,12 +96,14 @@ def test_a_claim_left_to_a_person_is_overdue_though_another_is_granted(workspace
     claims = {each["pack"]: each for each in fine("request", "show", "R-1", "--json").json["decision"]["claims"]}
     assert (claims["gdpr"]["outcome"], claims["ccpa"]["outcome"]) == ("needs-review", "granted")
     day = dt.date.fromisoformat(claims["gdpr"]["answer_by"])
-    assert not [finding for finding in audit(Ledger.open(), today=day) if finding.where == "R-1"]
-    (late,) = [finding for finding in audit(Ledger.open(), today=day + dt.timedelta(days=1)) if finding.where == "R-1"]
+    assert not [finding for finding in audit(Workspace.open(), today=day) if finding.where == "R-1"]
+    (late,) = [
+        finding for finding in audit(Workspace.open(), today=day + dt.timedelta(days=1)) if finding.where == "R-1"
+    ]
     assert late.words == f"waits for a person under gdpr, which had to be answered by {day}"
 
 
-def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> None:
+def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace_folder: Path) -> None:
     asked("R-1", "california_resident=true", "collected_from_consumer=true", regime="ccpa")
     told = fine("request", "deny", "R-1", "--reason", "other", "--json").json
     assert any("a detailed explanation of the basis" in duty["words"] for duty in told["owed"])
@@ -109,13 +111,13 @@ def test_a_person_who_refuses_is_told_what_is_owed_with_it(workspace: Path) -> N
     assert "owed with the refusal:" in fine("request", "show", "R-1").out
 
 
-def test_what_was_never_decided_is_refused_without_a_day(workspace: Path) -> None:
+def test_what_was_never_decided_is_refused_without_a_day(workspace_folder: Path) -> None:
     fine("request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject",
          PERSON, "--id", "R-1")  # fmt: skip
     assert "no pack was asked what is owed" in fine("request", "deny", "R-1", "--reason", "other").out
 
 
-def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace: Path) -> None:
+def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace_folder: Path) -> None:
     fine("request", "file", "--ground", "own-decision", "--shard", "shard-2", "--id", "R-1")
     told = fine("request", "decide", "R-1").out
     assert "No claim was decided" in told
@@ -128,14 +130,14 @@ def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace:
     fine("verify", "reports/R-1", "--key", ".disgorge/public.pem")
 
 
-def test_an_own_decision_waits_for_every_hold(workspace: Path) -> None:
+def test_an_own_decision_waits_for_every_hold(workspace_folder: Path) -> None:
     fine("request", "file", "--ground", "own-decision", "--shard", "shard-2", "--id", "R-1", "--hold")
     assert "ON HOLD" in fine("request", "decide", "R-1").out
-    with untouched(workspace):
+    with untouched(workspace_folder):
         refused("request", "plan", "R-1", code=2)
 
 
-def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
+def test_a_person_decides_claims_one_by_one(workspace_folder: Path) -> None:
     fine(
         "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--id", "R-1",
         "--subject", PERSON, "--fact", "gdpr_ground=b", "--fact", "also_under=ccpa", "--fact",
@@ -144,7 +146,7 @@ def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
     decided = " ".join(fine("request", "decide", "R-1").out.split())
     assert "next: disgorge request grant R-1 --claim PACK --by NAME --reason TEXT" in decided
     by = ("--by", "Ann", "--reason")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("request", "grant", "R-1", *by, "seen", code=2)
         assert said.startswith("request R-1: claims under ccpa and gdpr wait for a person; say which with --claim ccpa")
         assert "who refuses the claim" in refused(
@@ -166,7 +168,7 @@ def test_a_person_decides_claims_one_by_one(workspace: Path) -> None:
     assert fine("request", "plan", "R-1", "--json").json["digest"] != first
 
 
-def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
+def test_what_was_done_late_is_said_with_its_days(workspace_folder: Path) -> None:
     """Told after its day, a refusal was told, and late: it is no error that is left to mend."""
     received = str(TODAY - dt.timedelta(days=50))
     fine(
@@ -176,11 +178,11 @@ def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
     )  # fmt: skip
     fine("request", "decide", "R-1")
     due = dt.date.fromisoformat(fine("request", "list", "--json").json[0]["due"])
-    assert [(each.id, each.level.value) for each in audit(Ledger.open())] == [("DSG006", "error")]
+    assert [(each.id, each.level.value) for each in audit(Workspace.open())] == [("DSG006", "error")]
     told = due + dt.timedelta(days=3)
     fine("request", "event", "R-1", "refusal-told", "--on", str(told), "--by", "Ann")
     fine("request", "decide", "R-1")
-    (late,) = audit(Ledger.open())
+    (late,) = audit(Workspace.open())
     assert (late.id, late.level.value) == ("DSG006", "note")
     assert late.words == f"was told of the refusal under gdpr on {told}, 3 days after the last day, {due}"
     shown = " ".join(fine("request", "show", "R-1").out.split())
@@ -192,7 +194,7 @@ def test_what_was_done_late_is_said_with_its_days(workspace: Path) -> None:
     )
 
 
-def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace: Path) -> None:
+def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(workspace_folder: Path) -> None:
     asked(
         "R-1",
         "gdpr_ground=b",
@@ -207,17 +209,17 @@ def test_an_answer_counts_for_the_claim_that_waits_and_a_late_one_is_said(worksp
     fine("request", "event", "R-1", "acknowledged", "--by", "Ann")
     fine("request", "event", "R-1", "told-on", "--by", "Ann")
     fine("request", "decide", "R-1")
-    assert not audit(Ledger.open(), today=day + dt.timedelta(days=1)), "before, it was said to be unanswered"
+    assert not audit(Workspace.open(), today=day + dt.timedelta(days=1)), "before, it was said to be unanswered"
     assert f"answered on {TODAY}" in " ".join(fine("request", "list").out.split())
     shown_now = " ".join(fine("request", "show", "R-1").out.split())
     assert f"- receipt: confirmed on {TODAY}" in shown_now
     assert f"- recipients of the data, or of models built on it: told on {TODAY}" in shown_now
     done = shown["due"]
-    (late,) = audit(Ledger.open(), today=dt.date.fromisoformat(done) + dt.timedelta(days=1))
+    (late,) = audit(Workspace.open(), today=dt.date.fromisoformat(done) + dt.timedelta(days=1))
     assert late.words == f"had to be done by {done} and is granted, though it was answered on {TODAY}"
 
 
-def test_an_answer_after_the_last_day_is_late(workspace: Path) -> None:
+def test_an_answer_after_the_last_day_is_late(workspace_folder: Path) -> None:
     received = str(TODAY - dt.timedelta(days=40))
     fine(
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
@@ -227,7 +229,7 @@ def test_an_answer_after_the_last_day_is_late(workspace: Path) -> None:
     fine("request", "event", "R-1", "answered", "--by", "Ann", "--on", str(TODAY - dt.timedelta(days=1)))
     fine("request", "decide", "R-1")
     due = TODAY - dt.timedelta(days=10)
-    found = {each.level.value: each.words for each in audit(Ledger.open())}
+    found = {each.level.value: each.words for each in audit(Workspace.open())}
     answered = TODAY - dt.timedelta(days=1)
     assert found["note"] == f"was answered on {answered}, 9 days after the last day, {due}"
     assert f"answered on {answered} (9 days late)" in " ".join(fine("request", "list").out.split())

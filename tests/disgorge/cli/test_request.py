@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 
 PERSON = "shard-2-person-1"
@@ -22,21 +22,21 @@ particulars: {{name: Ada Example, contact: ada@example.org}}
 """
 
 
-def everything_public(workspace: Path) -> str:
+def everything_public(workspace_folder: Path) -> str:
     """The text of every file of a workspace outside its private folder."""
-    files = [path for path in workspace.rglob("*") if path.is_file() and "private" not in path.parts]
+    files = [path for path in workspace_folder.rglob("*") if path.is_file() and "private" not in path.parts]
     return "".join(path.read_bytes().decode("latin-1") for path in files if "sources" not in path.parts)
 
 
-def test_who_asks_stays_private(workspace: Path) -> None:
+def test_who_asks_stays_private(workspace_folder: Path) -> None:
     fine(
         "request", "file", "--standing", "data-subject", "--ground", "privacy", "--regime", "gdpr", "--subject", PERSON,
         "--name", "Ada Example", "--contact", "ada@example.org", "--note", "by letter", "--id", "R-1",
     )  # fmt: skip
-    assert "Ada" not in (text := everything_public(workspace))
+    assert "Ada" not in (text := everything_public(workspace_folder))
     assert "ada@example.org" not in text
     assert PERSON not in text
-    kept = "".join(path.read_text() for path in (workspace / ".disgorge" / "private" / "requests").iterdir())
+    kept = "".join(path.read_text() for path in (workspace_folder / ".disgorge" / "private" / "requests").iterdir())
     assert "ada@example.org" in kept
     for arguments in (("request", "show", "R-1"), ("request", "show", "R-1", "--json"), ("ledger", "export")):
         shown = fine(*arguments).out
@@ -44,28 +44,28 @@ def test_who_asks_stays_private(workspace: Path) -> None:
         assert PERSON not in shown
 
 
-def test_what_identifies_an_item_stays_private(workspace: Path) -> None:
-    before = everything_public(workspace).count("shard-2-0")
+def test_what_identifies_an_item_stays_private(workspace_folder: Path) -> None:
+    before = everything_public(workspace_folder).count("shard-2-0")
     filed("R-1", "--key", "shard-2-0")
-    assert everything_public(workspace).count("shard-2-0") == before
+    assert everything_public(workspace_folder).count("shard-2-0") == before
     shown = fine("request", "show", "R-1").out
     assert "selects   key (mark " in shown
     assert "shard-2-0" not in shown
     assert fine("request", "impact", "R-1", "--json").json["items"] == 1
 
 
-def test_a_request_is_read_from_a_file(workspace: Path) -> None:
+def test_a_request_is_read_from_a_file(workspace_folder: Path) -> None:
     Path("request.yaml").write_text(WRITTEN)
     told = fine("request", "file", "--from", "request.yaml", "--json").json
     assert told["warnings"] == []
     assert told["request"]["id"] == "R-7"
     assert told["request"]["received"] == "2026-11-02"
     assert told["request"]["facts"] == {"made_public": True, "gdpr_ground": "b"}
-    assert told["request"]["selectors"] == [{"field": "subject", "value": Ledger.open().pseudonym(PERSON)}]
+    assert told["request"]["selectors"] == [{"field": "subject", "value": Workspace.open().pseudonym(PERSON)}]
     assert fine("request", "impact", "R-7", "--json").json["items"] == 3
 
 
-def test_an_id_is_taken_once(workspace: Path) -> None:
+def test_an_id_is_taken_once(workspace_folder: Path) -> None:
     filed("R-1")
     line = refused(
         "request", "file", "--standing", "internal", "--ground", "bias", "--regime", "quality", "--shard", "shard-1",
@@ -74,12 +74,12 @@ def test_an_id_is_taken_once(workspace: Path) -> None:
     assert "request R-1 exists" in line
 
 
-def test_repeated_selectors_are_alternatives(workspace: Path) -> None:
+def test_repeated_selectors_are_alternatives(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-1", "--shard", "shard-2")
     assert fine("request", "impact", "R-1", "--json").json["items"] == 24
 
 
-def test_the_impact_names_shards_components_ways_and_releases(workspace: Path) -> None:
+def test_the_impact_names_shards_components_ways_and_releases(workspace_folder: Path) -> None:
     filed("R-1", "--key", "shard-2-0")
     shown = fine("request", "impact", "R-1").out
     assert "1 item of 1 person" in shown
@@ -92,7 +92,7 @@ def test_the_impact_names_shards_components_ways_and_releases(workspace: Path) -
     assert Path("impact.svg").read_text().startswith("<svg")
 
 
-def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace: Path) -> None:
+def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace_folder: Path) -> None:
     filed("R-1", "--key", "shard-2-0")
     fine("request", "decide", "R-1")
     shown = fine("request", "plan", "R-1").out
@@ -102,7 +102,7 @@ def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace: Path) -> N
     assert re.search(r"^component +rejected +guarantee +would take", shown, re.MULTILINE)
 
 
-def test_every_state_is_listed(workspace: Path) -> None:
+def test_every_state_is_listed(workspace_folder: Path) -> None:
     filed("R-1")
     assert fine("request", "list", "--json").json[0]["state"] == "filed"
     fine("request", "decide", "R-1")
@@ -121,7 +121,7 @@ def test_every_state_is_listed(workspace: Path) -> None:
     assert "is closed" in refused("request", "plan", "R-1", code=2)
 
 
-def test_everything_about_a_request_is_shown(workspace: Path) -> None:
+def test_everything_about_a_request_is_shown(workspace_folder: Path) -> None:
     planned()
     shown = fine("request", "show", "R-1").out
     for words in ("R-1: planned", "contributor, recorded as identified", "GRANTED", "contract/withdrawal", "subtract",
@@ -131,7 +131,7 @@ def test_everything_about_a_request_is_shown(workspace: Path) -> None:
     assert told["plan"]["request"] == told["decision"]["request"] == told["id"] == "R-1"
 
 
-def test_the_policy_is_explained_in_words(workspace: Path) -> None:
+def test_the_policy_is_explained_in_words(workspace_folder: Path) -> None:
     filed("R-1")
     assert "is not decided" in refused("policy", "explain", "R-1", code=2)
     fine("request", "decide", "R-1")
@@ -139,21 +139,21 @@ def test_the_policy_is_explained_in_words(workspace: Path) -> None:
     assert "contract/withdrawal" in fine("policy", "explain", "R-1", "--json").json["words"]
 
 
-def test_a_deadline_is_extended_as_far_as_the_rules_allow(workspace: Path) -> None:
+def test_a_deadline_is_extended_as_far_as_the_rules_allow(workspace_folder: Path) -> None:
     Path("request.yaml").write_text(WRITTEN)
     fine("request", "file", "--from", "request.yaml")
     due = fine("request", "decide", "R-7", "--json").json["owed"]["deadline"]
     until = fine("request", "extend", "R-7", "--reason", "many requests", "--json").json["due"]
     assert until > due
     assert fine("request", "list", "--json").json[0]["due"] == until
-    with untouched(workspace):
+    with untouched(workspace_folder):
         again = refused("request", "extend", "R-7", "--reason", "more requests", code=2)
     assert f"R-7 is extended already, until {until}" in again
     assert "one line of words" in refused("request", "extend", "R-7", "--reason", " ", code=2)
 
 
 @pytest.mark.parametrize("packs", [(), ("--packs", "packs")])
-def test_cases_are_run_against_packs(workspace: Path, packs: tuple[str, ...]) -> None:
+def test_cases_are_run_against_packs(workspace_folder: Path, packs: tuple[str, ...]) -> None:
     if packs:
         Path("packs").mkdir()
         Path("packs/mine.yaml").write_text(
@@ -188,9 +188,9 @@ def in_review(request: str = "R-1", *selectors: str) -> None:
     fine("request", "decide", request)
 
 
-def test_a_person_grants_what_needs_review(workspace: Path) -> None:
+def test_a_person_grants_what_needs_review(workspace_folder: Path) -> None:
     in_review()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "`disgorge request grant R-1 --by NAME --reason TEXT`" in refused("request", "plan", "R-1", code=2)
         assert "say who grants it" in refused("request", "grant", "R-1", "--by", " ", "--reason", "x", code=2)
         assert "one line of words" in refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "a\nb", code=2)
@@ -206,7 +206,7 @@ def test_a_person_grants_what_needs_review(workspace: Path) -> None:
     fine("request", "plan", "R-1")
 
 
-def test_what_a_person_granted_is_in_the_report(workspace: Path) -> None:
+def test_what_a_person_granted_is_in_the_report(workspace_folder: Path) -> None:
     in_review()
     fine("request", "grant", "R-1", "--by", "Evelyn", "--reason", "seen in person, passport")
     digest = fine("request", "plan", "R-1", "--json").json["digest"]
@@ -236,7 +236,7 @@ def own_pack() -> tuple[str, str]:
     return "--packs", "packs"
 
 
-def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace: Path) -> None:
+def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace_folder: Path) -> None:
     fine(
         "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "mine-2026", "--id", "R-1",
         "--shard", "shard-2", "--verified", *own_pack(),
@@ -244,12 +244,12 @@ def test_what_the_packs_that_judge_do_not_cover_cannot_be_granted(workspace: Pat
     Path("packs/mine.yaml").write_text(MINE.replace('when: "true"', 'when: "false"'))  # a rule that says nothing of it
     decided = fine("request", "decide", "R-1", "--packs", "packs").out
     assert decided.endswith("next: disgorge request amend R-1, or disgorge request deny R-1 --reason REASON\n")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("request", "grant", "R-1", "--by", "Evelyn", "--reason", "fine", code=2)
     assert "no rule says what would be owed" in said
 
 
-def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(workspace: Path) -> None:
+def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-2", "--hold")
     told = fine("request", "decide", "R-1").out
     assert "ON HOLD" in told
@@ -257,7 +257,7 @@ def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(wor
         "next: when the hold ends, disgorge request hold R-1 --lift --reason TEXT; were it a mistake, disgorge request "
         "amend R-1\n"
     )
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "is on-hold; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
     lifted = fine("request", "hold", "R-1", "--lift", "--reason", "settled").out
     assert lifted == "the hold on R-1 is lifted\nnext: disgorge request decide R-1\n"
@@ -265,7 +265,7 @@ def test_a_legal_hold_from_the_start_is_lifted_and_the_request_decided_again(wor
     fine("request", "plan", "R-1")
 
 
-def test_every_step_says_the_next(workspace: Path) -> None:
+def test_every_step_says_the_next(workspace_folder: Path) -> None:
     filed("R-1")
     assert fine("request", "show", "R-1").out.endswith("next: disgorge request decide R-1\n")
     assert fine("request", "decide", "R-1").out.endswith("next: disgorge request plan R-1\n")
@@ -277,7 +277,7 @@ def test_every_step_says_the_next(workspace: Path) -> None:
     assert "next:" not in fine("request", "show", "R-1").out
 
 
-def test_a_denied_request_is_closed_with_its_reason(workspace: Path) -> None:
+def test_a_denied_request_is_closed_with_its_reason(workspace_folder: Path) -> None:
     run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
         "--id", "R-1", "--key", "nobody's", "--unmatched")  # fmt: skip
     told = fine("request", "decide", "R-1").out
@@ -285,11 +285,11 @@ def test_a_denied_request_is_closed_with_its_reason(workspace: Path) -> None:
     assert "R-1 is denied; only a granted one is planned" in refused("request", "plan", "R-1", code=2)
 
 
-def test_particulars_are_erased_and_the_chain_still_holds(workspace: Path) -> None:
+def test_particulars_are_erased_and_the_chain_still_holds(workspace_folder: Path) -> None:
     filed("R-1", "--shard", "shard-2", "--name", "Ada Example", "--contact", "ada@example.org")
     private = Path(".disgorge/private/requests")
     assert "Ada Example" in next(private.iterdir()).read_text()
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert fine("request", "erase-particulars", "R-1").out == "R-1: the particulars are erased\n"
         assert not list(private.iterdir())
         assert fine("request", "erase-particulars", "R-1", "--json").json == {"request": "R-1", "erased": False}
@@ -298,7 +298,7 @@ def test_particulars_are_erased_and_the_chain_still_holds(workspace: Path) -> No
     assert "no request 'R-9'" in refused("request", "erase-particulars", "R-9", code=2)
 
 
-def test_what_a_running_request_needs_is_not_erased(workspace: Path) -> None:
+def test_what_a_running_request_needs_is_not_erased(workspace_folder: Path) -> None:
     key = fine("shard", "show", "shard-2", "--json").json["shard"]["name"]
     run("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--id", "R-1",
         "--key", key, "--unmatched")  # fmt: skip

@@ -51,8 +51,8 @@ def test_pairs_leave_out_what_is_not_there(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "long  0\nb     x y\n"
 
 
-def test_tables_are_drawn_on_a_terminal(workspace: Path) -> None:
-    drawn = on_a_terminal("shard", "list", cwd=workspace)
+def test_tables_are_drawn_on_a_terminal(workspace_folder: Path) -> None:
+    drawn = on_a_terminal("shard", "list", cwd=workspace_folder)
     assert "━" in drawn or "─" in drawn
     assert "shard-1" in drawn
 
@@ -75,9 +75,9 @@ def test_no_name_is_cut_short_on_a_narrow_terminal(empty: Path) -> None:
         assert drawn.count("a-name-that") >= 1
 
 
-def test_words_are_not_broken_on_a_terminal(workspace: Path) -> None:
+def test_words_are_not_broken_on_a_terminal(workspace_folder: Path) -> None:
     filed("R-1")
     fine("request", "decide", "R-1")
-    drawn = on_a_terminal("policy", "explain", "R-1", cwd=workspace)
+    drawn = on_a_terminal("policy", "explain", "R-1", cwd=workspace_folder)
     assert max(len(line.rstrip("\r")) for line in drawn.split("\n")) <= 120
     assert "\n    " in drawn

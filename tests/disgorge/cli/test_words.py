@@ -7,7 +7,7 @@ import pytest
 from disgorge.request.plan_request import file_request
 from lineage.records import Selector
 from lineage.shards.add import add_shard
-from lineage.workspace import Ledger
+from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.packs.load import load_packs
 from policies.request import Standing
@@ -34,12 +34,12 @@ ADD = ("shard", "add", "a.csv", "--key", "key", "--subject", "who", "--fields", 
         ("qqqq=1", "no fact 'qqqq': `disgorge policy facts` lists them all"),
     ],
 )
-def test_a_fact_that_no_rule_asks_for_is_refused_with_the_nearest(workspace: Path, fact: str, said: str) -> None:
-    with untouched(workspace):
+def test_a_fact_that_no_rule_asks_for_is_refused_with_the_nearest(workspace_folder: Path, fact: str, said: str) -> None:
+    with untouched(workspace_folder):
         assert said in refused(*CONTRACT, "--fact", fact, code=2)
 
 
-def test_every_regime_that_is_given_is_claimed_under(workspace: Path) -> None:
+def test_every_regime_that_is_given_is_claimed_under(workspace_folder: Path) -> None:
     """Case of public origin: The Stack, opt-out 7084 (2026-08-01), "Pursuant to Art. 17 GDPR and copyright law"."""
     asked = ("request", "file", "--standing", "data-subject", "--ground", "privacy", "--subject", "shard-2-person-1")
     two = fine(*asked, "--regime", "GDPR", "--regime", "Copyright", "--id", "R-2", "--json").json["request"]
@@ -56,17 +56,17 @@ def test_every_regime_that_is_given_is_claimed_under(workspace: Path) -> None:
     assert three["facts"] == {"also_under": "contract, ccpa"}
     amended = fine("request", "amend", "R-2", "--regime", "ccpa", "--regime", "gdpr", "--json").json["request"]
     assert (amended["regime"], amended["facts"]) == ("ccpa", {"also_under": "gdpr"})
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no pack covers the regime 'gdrp'" in refused(*asked, "--regime", "ccpa", "--regime", "gdrp", code=2)
 
 
-def test_every_mistaken_fact_is_named_at_once(workspace: Path) -> None:
+def test_every_mistaken_fact_is_named_at_once(workspace_folder: Path) -> None:
     said = refused(*CONTRACT, "--fact", "irrevocable=yes", "--fact", "contract_days=soon", code=2)
     assert "no fact 'irrevocable'" in said
     assert "the fact contract_days must be" in said
 
 
-def test_facts_are_recorded_as_what_they_are_declared(workspace: Path) -> None:
+def test_facts_are_recorded_as_what_they_are_declared(workspace_folder: Path) -> None:
     typed = ("license_irrevocable=Yes", "contract_days=30", "order_reference=0123", "order_deadline=2026-12-01",
              "gdpr_exception=B", "made_public=no")  # fmt: skip
     told = fine(*CONTRACT, *(word for fact in typed for word in ("--fact", fact)), "--json").json
@@ -76,7 +76,7 @@ def test_facts_are_recorded_as_what_they_are_declared(workspace: Path) -> None:
     }  # fmt: skip
 
 
-def test_an_irrevocable_license_said_with_yes_is_denied(workspace: Path) -> None:
+def test_an_irrevocable_license_said_with_yes_is_denied(workspace_folder: Path) -> None:
     """Case of public origin: CC BY 4.0 (2013-11-25), Section 2(a)(1): the license is irrevocable."""
     fine(*CONTRACT, "--fact", "license_irrevocable=yes")
     assert fine("request", "decide", "R-1", "--json").json["outcome"] == "denied"
@@ -95,32 +95,32 @@ def test_an_irrevocable_license_said_with_yes_is_denied(workspace: Path) -> None
         ("order_deadline=90 days", "the fact order_deadline must be a date (YYYY-MM-DD), not '90 days'"),
     ],
 )
-def test_what_the_laws_ask_for_is_asked_by_its_name(workspace: Path, given: str, said: str) -> None:
-    with untouched(workspace):
+def test_what_the_laws_ask_for_is_asked_by_its_name(workspace_folder: Path, given: str, said: str) -> None:
+    with untouched(workspace_folder):
         assert said in refused(*CONTRACT, "--fact", given, code=2)
 
 
-def test_a_request_file_is_held_to_the_same_facts(workspace: Path) -> None:
+def test_a_request_file_is_held_to_the_same_facts(workspace_folder: Path) -> None:
     text = "standing: internal\nground: bias\nregime: quality\nselectors: {shard: shard-1}\n"
     Path("r.yaml").write_text(text + "facts: {poisond: true}\n")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no fact 'poisond'; nearest: poisoned" in refused("request", "file", "--from", "r.yaml", code=2)
     Path("r.yaml").write_text(text + "facts: {order_reference: 123}\n")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "order_reference must be text, not 123" in refused("request", "file", "--from", "r.yaml", code=2)
     Path("r.yaml").write_text(text + "facts: {poisoned: yes, quality_days: 3, order_deadline: 2026-12-01}\n")
     told = fine("request", "file", "--from", "r.yaml", "--json").json
     assert told["request"]["facts"] == {"poisoned": True, "quality_days": 3, "order_deadline": "2026-12-01"}
 
 
-def test_the_python_api_is_held_to_the_same_facts(workspace: Path) -> None:
-    ledger = Ledger.open()
+def test_the_python_api_is_held_to_the_same_facts(workspace_folder: Path) -> None:
+    workspace = Workspace.open()
 
     def filed(**more: object) -> None:
         asked = {"regime": "contract", "selectors": [Selector("shard", "shard-2")]} | more
-        file_request(ledger, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, **asked)
+        file_request(workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, **asked)
 
-    with untouched(workspace):
+    with untouched(workspace_folder):
         with pytest.raises(BadRequest, match="no fact 'irrevocable'; nearest: license_irrevocable"):
             filed(facts={"irrevocable": True})
         with pytest.raises(BadRequest, match="must be true or false"):
@@ -133,43 +133,45 @@ def test_the_python_api_is_held_to_the_same_facts(workspace: Path) -> None:
     ("regime", "nearest"),
     [("GDPR-EU", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order")],
 )
-def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(workspace: Path, regime: str, nearest: str) -> None:
-    with untouched(workspace):
+def test_a_regime_that_no_pack_covers_is_refused_with_the_nearest(
+    workspace_folder: Path, regime: str, nearest: str
+) -> None:
+    with untouched(workspace_folder):
         said = refused(*ASKED, "--regime", regime, code=2)
     assert f"no pack covers the regime {regime!r}; nearest: {nearest}" in said
 
 
-def test_a_pack_of_ones_own_extends_what_is_known(workspace: Path) -> None:
+def test_a_pack_of_ones_own_extends_what_is_known(workspace_folder: Path) -> None:
     packs = own_pack()
     mine = (*ASKED, "--key", "shard-2-0", "--regime", "mine-2026", "--fact", "notice_served=yes", "--fact", "plan=Gold")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         assert "no pack covers" in refused(*mine, code=2)
     told = fine(*mine, "--json", "--id", "R-1", *packs).json
     assert told["request"]["facts"] == {"notice_served": True, "plan": "gold"}
     assert fine("request", "decide", "R-1", *packs, "--json").json["outcome"] == "granted"
-    with untouched(workspace):  # without its pack it would be decided as if no rule existed for it
+    with untouched(workspace_folder):  # without its pack it would be decided as if no rule existed for it
         event = ("event", "--by", "ann", "--fact", "plan=gold")
         for verb, *more in (("decide",), ("extend", "--reason", "many requests"), event):
             assert "no pack covers the regime 'mine-2026'" in refused("request", verb, "R-1", *more, code=2)
     fine("request", "event", "R-1", "noted", "--by", "ann", "--fact", "plan=gold", *packs)
 
 
-def test_a_request_under_two_laws_is_decided_by_both_or_not_at_all(workspace: Path) -> None:
+def test_a_request_under_two_laws_is_decided_by_both_or_not_at_all(workspace_folder: Path) -> None:
     _, folder = own_pack()
     fine("policy", "new", "second-law", "--into", folder)
     mine = (*ASKED, "--key", "shard-2-0", "--regime", "mine-2026", "--regime", "second-law", "--packs", folder)
     fine(*mine, "--id", "R-1")
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("request", "decide", "R-1", "--packs", f"{folder}/second-law.yaml", code=2)
     assert "no pack covers the regime 'mine-2026'" in said
-    with untouched(workspace):
+    with untouched(workspace_folder):
         said = refused("request", "decide", "R-1", "--packs", f"{folder}/mine.yaml", code=2)
     assert "no pack covers the regime 'second-law'" in said
     claims = fine("request", "decide", "R-1", "--packs", folder, "--json").json["claims"]
     assert {claim["pack"]: claim["outcome"] for claim in claims} == {"mine": "granted", "second-law": "needs-review"}
 
 
-def test_the_facts_are_listed_with_type_meaning_and_pack(workspace: Path) -> None:
+def test_the_facts_are_listed_with_type_meaning_and_pack(workspace_folder: Path) -> None:
     listed = {fact["name"]: fact for fact in fine("policy", "facts", "--json").json}
     assert listed["license_irrevocable"]["type"] == "bool"
     assert listed["license_irrevocable"]["packs"] == ["contract"]
@@ -209,8 +211,17 @@ def test_a_legal_basis_of_no_list_is_refused(empty: Path, spelled: str) -> None:
 
 def test_a_shard_recorded_with_other_words_is_added_again_with_them(empty: Path) -> None:
     Path("a.csv").write_text(CSV)
-    add_shard(Ledger.open(), "a.csv", name="a", key="key", subject="who", fields=["x"], legal_basis="published openly",
-              check=False, dvc=False)  # fmt: skip
+    add_shard(
+        Workspace.open(),
+        "a.csv",
+        name="a",
+        key="key",
+        subject="who",
+        fields=["x"],
+        legal_basis="published openly",
+        check=False,
+        dvc=False,
+    )
     assert "already recorded" in fine(*ADD, "--basis", "published openly").out
     assert "no legal basis" in refused(*ADD, "--name", "b", "--basis", "published openly", code=2)
 

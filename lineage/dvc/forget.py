@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from disgorge.locations.dvc_forgetting import Forgetting
+from lineage.dvc.forgetting import Forgetting
 from lineage.dvc.repo import opened, root_of
 from lineage.dvc.storage import Stores, experiments, files_of, md5_of, relative
 from lineage.errors import LineageError

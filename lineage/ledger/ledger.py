@@ -1,0 +1,100 @@
+"""The ledger: an append-only file of hash-chained facts.
+
+``.disgorge/ledger.jsonl`` is the truth about lineage. Writers take a file lock, check the end of the file, append and
+fsync; readers take no lock and check the whole chain. ``head.json`` repeats the last fact's place and digest, written
+after the append, so that a ledger cut at a line's end is noticed as well.
+
+What this costs, and does not give: reading verifies every byte, a second for some hundred thousand facts; and a chain
+shows tampering to a reader who remembers a head, it does not prevent a new chain from being written from the start.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lineage.ledger import losses
+from lineage.ledger.chain import Fact, Link, next_fact, parse
+from lineage.ledger.fact_kinds import LINEAGE_KINDS
+from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
+
+
+class Ledger:
+    """The facts of one workspace, in the file of its folder ``home``; ``clock`` dates what is appended."""
+
+    def __init__(self, home: Path, *, clock: Callable[[], dt.datetime], lock_seconds: float = LOCK_SECONDS):
+        self.journal = Journal(home, lock_seconds=lock_seconds)
+        self._now = clock
+
+    def append(self, kind: str, body: dict[str, Any]) -> Fact:
+        """Append one fact and return it. On any failure the ledger is as it was."""
+        return self.append_all([(kind, body)])[0]
+
+    def append_all(self, facts: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Fact, ...]:
+        """Append several facts under one lock and one fsync: all of them, or none.
+
+        Raises :class:`~lineage.errors.WorkspaceBusy`, :class:`~lineage.errors.LedgerBroken` (nothing is appended to a
+        broken ledger) and :class:`~lineage.errors.LineageError` when the disk is full.
+        """
+        wanted = list(facts)
+        if not wanted:
+            return ()
+
+        def following(last: Link) -> list[Fact]:
+            at, made = stamp(self._now()), []
+            after: Fact | Link = last
+            for kind, body in wanted:
+                after = next_fact(after, kind=kind, body=body, at=at)
+                made.append(after)
+            return made
+
+        return self.journal.append(following)
+
+    def facts(self, *kinds: str) -> Iterator[Fact]:
+        """Yield the facts of these kinds (all of them by default), oldest first.
+
+        The whole chain is checked before the first is yielded; :class:`~lineage.errors.WorkspaceBroken` names the line.
+        """
+        for number, (line, link) in enumerate(self.journal.lines(), start=1):
+            if not kinds or link.kind in kinds:
+                yield parse(line, number=number, where=str(self.journal.file))
+
+    def verify(self) -> int:
+        """Check the whole chain and return how many facts it holds; :class:`~lineage.errors.WorkspaceBroken`."""
+        return sum(1 for _ in self.facts())
+
+    def head(self) -> str:
+        """Return the digest of the last fact. Reads the end of the file only."""
+        return self.journal.tail().digest
+
+    def lineage_head(self) -> str:
+        """Return the digest of the last fact that changed lineage, "" if there is none. Checks the whole chain."""
+        return next((link.digest for _, link in reversed(self.journal.lines()) if link.kind in LINEAGE_KINDS), "")
+
+    def set_aside_torn_line(self) -> Path | None:
+        """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""
+        return self.journal.set_aside_torn_line()
+
+    def accept_loss(self, keep: Callable[[Sequence[Fact]], int]) -> tuple[losses.Loss, Path | None]:
+        """Go on though the last facts are gone, record that as a fact, and return what was lost.
+
+        ``keep`` returns how many of the facts that are there stay facts, at least one; the others are moved to a file
+        beside the ledger, whose path is returned too, None if there are none. Raises
+        :class:`~lineage.errors.WorkspaceBroken` for any damage but a lost end.
+        """
+
+        def kept(lines: Sequence[bytes]) -> int:
+            where = str(self.journal.file)
+            return max(1, keep([parse(line, number=n, where=where) for n, line in enumerate(lines, start=1)]))
+
+        def following(last: Link, head: Head) -> Fact:
+            body = losses.body_of(last.seq + 1, head.seq, head.digest)
+            return next_fact(last, kind=losses.KIND, body=body, at=stamp(self._now()))
+
+        fact, aside = self.journal.accept_loss(kept, following)
+        return next(losses.losses_of([fact])), aside
+
+
+def stamp(now: dt.datetime) -> str:
+    """Return a time as facts say it: ISO 8601 in UTC, to the microsecond."""
+    return now.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
