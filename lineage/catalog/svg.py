@@ -1,8 +1,11 @@
-"""A trace or an impact as one self-contained SVG: from left to right shards, components, releases; roles on the edges.
+"""A trace or an impact as one self-contained SVG: fixed columns for items, shards, components and releases.
+
+An edge between two components runs in an arc at the right of their column, so a long chain is drawn less well than a
+layered layout would draw it; in return the columns always mean the same thing.
 
 Nothing is fetched and nothing runs: no script, no link, no font but the reader's. Every text is escaped, and what does
-not print is replaced, because names come from whoever recorded them. What is highlighted differs by a heavy line, not
-by color alone, so it survives a printer.
+not print is replaced, because names come from the person who recorded them. What is highlighted differs by a heavy
+line, not by color alone, so it survives a printer.
 
 >>> from lineage.catalog.trace import Edge, Node
 >>> nodes = (Node("a1", "shard", "<alice>", "live", "9 items"), Node("c1", "component", "head", "live", "adapter"))
@@ -10,25 +13,29 @@ by color alone, so it survives a printer.
 True
 """
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 from unicodedata import east_asian_width
 from xml.sax.saxutils import escape
 
-from lineage.catalog.layers import Layout, layered
+from lineage.catalog.influence import in_order
 from lineage.catalog.trace import Edge, Node, Trace
-from lineage.records import Impact
+from lineage.records import Impact, Role
+
+ROWS = 40
+"""Boxes in one column; the rest is counted in a last box."""
 
 # Lengths in pixels of the SVG's own coordinates. Text is sized so that a box holds what _fit lets through.
-_BOX_WIDTH, _BOX_HEIGHT, _POINT_HEIGHT = 212, 46, 2
+_BOX_WIDTH, _BOX_HEIGHT = 212, 46
 _COLUMN_GAP, _ROW_GAP, _MARGIN, _HEADING = 150, 14, 16, 30
 _LETTERS = 27  # of the name, at 13 pixels: about 7.2 pixels each
 _SMALL_LETTERS = 33  # of the line below, at 11 pixels
 _LABELED_EDGES = 16  # more than that, and the commonest role is named once, below the drawing
 _LABEL_HEIGHT, _LABEL_LETTER = 13, 6.2  # of the text on an edge
-_ALONG = (0.55, 0.65, 0.45, 0.75, 0.35, 0.82, 0.28, 0.2)  # where on its last stretch a label may stand, best first
+_ALONG = (0.55, 0.65, 0.45, 0.75, 0.35, 0.82, 0.28, 0.2)  # where on its edge a label may stand, best first
+_KINDS = {"item": 0, "subject": 0, "shard": 1, "component": 2, "release": 3}  # the column of each
+_HEADINGS = {"item": "items", "subject": "people", "shard": "data", "component": "components", "release": "releases"}
 _IMPLIED = {"member", "in"}  # said by the columns an edge runs between
 
 _STYLE = """
@@ -49,7 +56,14 @@ def draw(trace: Trace, *, highlighted: Collection[str] = ()) -> str:
 
     A column longer than 40 boxes ends in one that counts the rest; highlighted nodes are folded last.
     """
-    return _Sheet(layered(trace, keep=highlighted), frozenset(highlighted)).svg()
+    nodes = {node.id: node for node in trace.nodes}
+    columns, stands_for = _columns(trace, nodes, set(highlighted))
+    roles: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for edge in trace.edges:
+        ends = stands_for.get(edge.source, edge.source), stands_for.get(edge.target, edge.target)
+        if ends[0] != ends[1]:
+            roles[ends][edge.role] = None
+    return _Sheet(nodes, columns, {ends: tuple(named) for ends, named in roles.items()}, frozenset(highlighted)).svg()
 
 
 def draw_impact(impact: Impact) -> str:
@@ -91,96 +105,98 @@ def draw_impact(impact: Impact) -> str:
     return draw(Trace("", tuple(nodes.values()), tuple(edges)), highlighted=hit)
 
 
+def _columns(trace: Trace, nodes: dict[str, Node], keep: set[str]) -> tuple[list[list[str]], dict[str, str]]:
+    """Return ids by column, inputs above what uses them, and which id now stands for which; adds a box per rest."""
+    order = in_order([node.id for node in trace.nodes], [(e.source, e.target, Role.TRAIN) for e in trace.edges])
+    by_kind: dict[int, list[str]] = defaultdict(list)
+    for id_ in order:
+        by_kind[_KINDS[nodes[id_].kind]].append(id_)
+    stands_for: dict[str, str] = {}
+    for number, column in by_kind.items():
+        if len(column) > ROWS:
+            shown = set(sorted(column, key=lambda id_: id_ not in keep)[: ROWS - 1])
+            rest = [id_ for id_ in column if id_ not in shown]
+            more = f"more in column {number}"
+            nodes[more] = Node(more, nodes[rest[0]].kind, f"and {len(rest):,} more", "live", "")
+            stands_for.update(dict.fromkeys(rest, more))
+            by_kind[number] = [*(id_ for id_ in column if id_ in shown), more]
+    return [by_kind[number] for number in sorted(by_kind)], stands_for
+
+
+_Point = tuple[float, float]
+_Curve = tuple[_Point, _Point, _Point, _Point]  # a cubic: start, two handles, end
+
+
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A layout drawn to scale."""
+    """The boxes by column and the roles of each edge, drawn to scale."""
 
-    layout: Layout
+    nodes: dict[str, Node]
+    columns: list[list[str]]
+    roles: dict[tuple[str, str], tuple[str, ...]]
     highlighted: frozenset[str]
 
-    def _tall(self, id_: str) -> int:
-        return (_BOX_HEIGHT if id_ in self.layout.nodes else _POINT_HEIGHT) + _ROW_GAP
-
-    def _places(self) -> tuple[dict[str, tuple[int, int]], int, int]:
-        """Return the top left corner of every box and waypoint, the width and the height; columns are centered."""
-        columns = self.layout.columns
-        tallest = max((sum(map(self._tall, column)) for column in columns), default=0)
-        places = {}
-        for number, column in enumerate(columns):
-            y = _HEADING + (tallest - sum(map(self._tall, column))) // 2
-            for id_ in column:
-                places[id_] = (_MARGIN + number * (_BOX_WIDTH + _COLUMN_GAP), y)
-                y += self._tall(id_)
-        width = 2 * _MARGIN + len(columns) * (_BOX_WIDTH + _COLUMN_GAP) - (_COLUMN_GAP if columns else 0)
-        return places, width, _HEADING + tallest + _MARGIN
-
     def svg(self) -> str:
-        places, width, height = self._places()
-        layout, count = self.layout, len(self.layout.nodes)
-        said = Counter(role for roles in layout.roles.values() for role in roles if role not in _IMPLIED)
+        rows = max(map(len, self.columns), default=0)
+        places = {  # the top left corner of every box; columns are centered
+            id_: (self._left(number), _HEADING + (2 * row + rows - len(column)) * (_BOX_HEIGHT + _ROW_GAP) // 2)
+            for number, column in enumerate(self.columns)
+            for row, id_ in enumerate(column)
+        }
+        curves = {ends: _curve(places[ends[0]], places[ends[1]]) for ends in self.roles}
+        width = self._left(len(self.columns))  # the last gap is for arcs of the last column
+        height = _HEADING + rows * (_BOX_HEIGHT + _ROW_GAP) + _MARGIN
+        used = Counter(role for roles in self.roles.values() for role in roles if role not in _IMPLIED)
         silent = set(_IMPLIED)
         note = ""
-        if sum(said.values()) > _LABELED_EDGES:
-            commonest = said.most_common(1)[0][0]
+        if used.total() > _LABELED_EDGES:
+            commonest = used.most_common(1)[0][0]
             silent.add(commonest)
             note = f'<text class="small" x="{_MARGIN}" y="{height}">Lines without a word: {_clean(commonest)}.</text>'
             height += 12
         headings = [
-            f'<text class="heading" x="{_MARGIN + n * (_BOX_WIDTH + _COLUMN_GAP)}" y="18">'
-            f"{_heading(layout.nodes, column)}</text>"
-            for n, column in enumerate(layout.columns)
+            f'<text class="heading" x="{self._left(n)}" y="18">'
+            f"{', '.join(dict.fromkeys(_HEADINGS[self.nodes[id_].kind] for id_ in column))}</text>"
+            for n, column in enumerate(self.columns)
         ]
-        boxes = [self._box(places[id_], node) for id_, node in layout.nodes.items() if id_ in places]
         return "\n".join(
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-                f'viewBox="0 0 {width} {height}" role="img" aria-label="Lineage of {count} records">',
+                f'viewBox="0 0 {width} {height}" role="img" aria-label="Lineage of {len(self.nodes)} records">',
                 f"<style>{_STYLE}</style>",
                 f'<rect width="{width}" height="{height}" fill="#fff"/>',
                 *headings,
-                *self._lines(places),
-                *boxes,
-                *self._labels(places, silent),
+                *(self._line(ends, curves[ends]) for ends in sorted(curves, key=self.highlighted.issuperset)),
+                *(self._box(place, self.nodes[id_]) for id_, place in places.items()),
+                *self._labels(curves, silent),
                 note,
                 "</svg>",
                 "",
             ]
         )
 
-    def _lines(self, places: dict[str, tuple[int, int]]) -> list[str]:
-        """Return every stretch once, highlighted ones on top."""
-        stretches: dict[tuple[str, str], bool] = {}
-        for ends, route in self.layout.routes.items():
-            hit = self.highlighted.issuperset(ends)
-            for stretch in pairwise(route):
-                stretches[stretch] = stretches.get(stretch, False) or hit
-        drawn = []
-        for (source, target), hit in sorted(stretches.items(), key=lambda stretch: stretch[1]):
-            (x1, y1), (x2, y2) = self._stretch(places, source, target)
-            arrow = target in self.layout.nodes
-            stop, end = (x2 - 7, "") if arrow else (x2, f" H{x2 + _BOX_WIDTH}")
-            bend = (x2 - x1) // 2 if x2 > x1 else _COLUMN_GAP  # an edge that leads back loops out
-            look = "edge hit-edge" if hit else "edge"
-            drawn.append(
-                f'<path class="{look}" d="M{x1} {y1} C{x1 + bend} {y1} {stop - bend} {y2} {stop} {y2}{end}"/>'
-                + (f'<path class="{look} head" d="M{x2} {y2} l-8 -4 v8 z"/>' if arrow else "")
-            )
-        return drawn
+    def _left(self, column: int) -> int:
+        return _MARGIN + column * (_BOX_WIDTH + _COLUMN_GAP)
 
-    def _labels(self, places: dict[str, tuple[int, int]], silent: set[str]) -> list[str]:
-        """Return the roles, each on the last stretch of its edge, where no earlier one stands if that can be."""
+    def _line(self, ends: tuple[str, str], curve: _Curve) -> str:
+        look = "edge hit-edge" if self.highlighted.issuperset(ends) else "edge"
+        (x1, y1), (x2, y2), (x3, y3), (x4, y4) = curve
+        tip = 8 if x4 > x3 else -8  # an arc meets its target from the right
+        return (
+            f'<path class="{look}" d="M{x1} {y1} C{x2} {y2} {x3} {y3} {x4} {y4}"/>'
+            f'<path class="{look} head" d="M{x4 + tip} {y4} l{-tip} -4 v8 z"/>'
+        )
+
+    def _labels(self, curves: dict[tuple[str, str], _Curve], silent: set[str]) -> list[str]:
+        """Return the roles, each on its edge, where no earlier one stands if that can be."""
         taken: list[tuple[float, float, float]] = []
         drawn = []
-        for ends, route in self.layout.routes.items():
-            roles = self.layout.roles[ends]
+        for ends, roles in self.roles.items():
             if silent.issuperset(roles):
                 continue
             words = _fit(", ".join(roles), 20)
-            (x1, y1), (x2, y2) = self._stretch(places, route[-2], route[-1])
             half = len(words) * _LABEL_LETTER / 2
-            spots = [  # on the curve that _lines draws
-                (x1 + (x2 - x1) * (1.5 * t * (1 - t) + t**3), y1 + (y2 - y1) * t * t * (3 - 2 * t)) for t in _ALONG
-            ]
+            spots = [_point(curves[ends], t) for t in _ALONG]
             free = (
                 (x, y)
                 for x, y in spots
@@ -190,13 +206,6 @@ class _Sheet:
             taken.append((x, y, half))
             drawn.append(f'<text class="role" x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{_clean(words)}</text>')
         return drawn
-
-    def _stretch(
-        self, places: dict[str, tuple[int, int]], source: str, target: str
-    ) -> tuple[tuple[int, int], tuple[int, int]]:
-        (x1, y1), (x2, y2) = places[source], places[target]
-        middle = [(self._tall(id_) - _ROW_GAP) // 2 for id_ in (source, target)]
-        return (x1 + _BOX_WIDTH, y1 + middle[0]), (x2, y2 + middle[1])
 
     def _box(self, place: tuple[int, int], node: Node) -> str:
         x, y = place
@@ -215,9 +224,23 @@ class _Sheet:
         )
 
 
-def _heading(named: dict[str, Node], column: Sequence[str]) -> str:
-    words = {"item": "items", "subject": "people", "shard": "data", "component": "components", "release": "releases"}
-    return ", ".join(dict.fromkeys(words[named[id_].kind] for id_ in column if id_ in named))
+def _curve(source: tuple[int, int], target: tuple[int, int]) -> _Curve:
+    """Return the cubic curve from one box's right side to the other, 8 pixels short of it for the arrow's head."""
+    (x1, y1), (x2, y2) = (
+        (source[0] + _BOX_WIDTH, source[1] + _BOX_HEIGHT // 2),
+        (target[0], target[1] + _BOX_HEIGHT // 2),
+    )
+    if source[0] == target[0]:
+        reach = min(40 + abs(y2 - y1) // 4, _COLUMN_GAP)
+        return (x1, y1), (x1 + reach, y1), (x1 + reach, y2), (x1 + 8, y2)
+    bend = (x2 - x1) // 2 if x2 > x1 else _COLUMN_GAP  # an edge that leads back loops out
+    return (x1, y1), (x1 + bend, y1), (x2 - 8 - bend, y2), (x2 - 8, y2)
+
+
+def _point(curve: _Curve, t: float) -> _Point:
+    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+    x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
+    return x, y
 
 
 def _clean(text: str) -> str:

@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.catalog.layers import ROWS, layered
-from lineage.catalog.svg import draw, draw_impact
+from lineage.catalog.svg import ROWS, draw, draw_impact
 from lineage.catalog.trace import Edge, Node, Trace
 from lineage.records import (
     Affected,
@@ -106,14 +105,18 @@ def test_a_long_name_keeps_both_ends_inside_its_box() -> None:
     assert "…" in name
 
 
-def test_columns_run_from_data_to_releases_and_inputs_stand_left_of_what_uses_them() -> None:
+def test_columns_run_from_data_to_releases_and_inputs_stand_above_what_uses_them() -> None:
     trace = chain("alice", "trunk", "head")
     release = Node("model@live", "release", "model@live", "live", "")
-    trace = Trace("", (*trace.nodes, release), (*trace.edges, Edge(trace.nodes[1].id, release.id, "member")))
-    layout = layered(trace)
-    boxes = [[layout.nodes[id_].name for id_ in column if id_ in layout.nodes] for column in layout.columns]
-    assert boxes == [["alice"], ["trunk"], ["head"], ["model@live"]]
-    assert len(layout.routes[trace.nodes[1].id, "model@live"]) == 3  # passes the column of the head
+    trace = Trace("", (release, *reversed(trace.nodes)), (*trace.edges, Edge(trace.nodes[1].id, release.id, "member")))
+    boxes = {}
+    for group in ElementTree.fromstring(draw(trace)).iter(f"{SVG}g"):
+        box, name = group.find(f"{SVG}rect"), group.find(f"{SVG}text")
+        assert box is not None
+        assert name is not None
+        boxes[name.text] = int(box.attrib["x"]), int(box.attrib["y"])
+    assert boxes["alice"][0] < boxes["trunk"][0] == boxes["head"][0] < boxes["model@live"][0]
+    assert boxes["trunk"][1] < boxes["head"][1]
 
 
 def test_a_crowd_is_counted_and_the_highlighted_stay() -> None:
