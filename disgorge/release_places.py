@@ -14,7 +14,6 @@ from disgorge.tracking.client import without_secrets
 from disgorge.tracking.registered import listed
 from lineage.errors import BadInput, UnknownRecord
 from lineage.ledger.chain import Fact
-from lineage.ledger.state import state_of
 from lineage.records import is_unicode
 from lineage.workspace import Workspace
 
@@ -83,7 +82,7 @@ def served_besides(workspace: Workspace, name: str, alias: str) -> list[str]:
 def unexplained_besides(workspace: Workspace) -> list[str]:
     """Return in words which models of MLflow's registry may be affected as well; their names are not for the ledger."""
     try:
-        found = unexplained_in(workspace.root, state_of(workspace.ledger.facts()).compositions)
+        found = unexplained_in(workspace.root, workspace.ledger.state().compositions)
     except DisgorgeError as problem:
         return [f"models in MLflow that no recorded composition explains could not be looked for: {problem}"]
     return (

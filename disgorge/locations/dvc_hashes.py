@@ -15,7 +15,6 @@ from pathlib import Path
 from disgorge.locations.references import needs_of
 from lineage.dvc.repo import root_of
 from lineage.dvc.storage import md5_of
-from lineage.ledger.state import state_of
 from lineage.private_files import DvcKept, read_private
 from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
@@ -68,7 +67,7 @@ def dvc_hashes(workspace: Workspace, *, shards: Collection[str], objects: Collec
     if root_of(workspace.root) is None:
         return DvcHashes(workspace, asked)
     wanted = frozenset(shards)
-    entries = state_of(workspace.ledger.facts()).shards.values()
+    entries = workspace.ledger.state().shards.values()
     recorded = [entry.record.dvc for entry in entries if entry.record.digest in wanted and entry.record.dvc]
     paths = [*map(workspace.content_path, shards), *map(workspace.objects.path, objects)]
     known = [told for digest, told in _read(_file(workspace)).items() if digest in asked]
@@ -81,7 +80,7 @@ def dvc_hashes(workspace: Workspace, *, shards: Collection[str], objects: Collec
 
 
 def _live_shards(workspace: Workspace) -> frozenset[str]:
-    entries = state_of(workspace.ledger.facts()).shards.values()
+    entries = workspace.ledger.state().shards.values()
     return frozenset(entry.record.dvc for entry in entries if entry.live and entry.record.dvc)
 
 

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lineage.ledger.state import cut_from, state_of
+from lineage.ledger.state import cut_from
 from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
@@ -28,7 +28,7 @@ def note_bundle(workspace: Workspace, request: str, name: str, shards: Collectio
 def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
     """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
     facts = list(workspace.ledger.facts())
-    held = frozenset(cut_from((entry.record for entry in state_of(facts).shards.values()), shards))
+    held = frozenset(cut_from((entry.record for entry in workspace.ledger.state().shards.values()), shards))
     told = [
         f"exported bundle {fact.body['name']} of request {fact.body['request']} on {fact.at[:10]} held them; ask "
         f"whoever has it to delete it"

@@ -7,7 +7,6 @@ kept apart, in :attr:`Needs.served`, so that a purge spares it and the search fo
 from dataclasses import dataclass, field, replace
 
 from disgorge.locations.report_images import drawings, outlived
-from lineage.ledger.state import state_of
 from lineage.workspace import Workspace
 
 
@@ -26,7 +25,7 @@ class Needs:
 def needs_of(workspace: Workspace) -> Needs:
     """Return what the ledger says is needed now."""
     facts = list(workspace.ledger.facts())
-    state = state_of(facts)
+    state = workspace.ledger.state()
     needs = Needs()
     for shard in state.shards.values():
         if shard.live:

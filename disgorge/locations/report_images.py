@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from disgorge.examination.lineage_closure import by_digest, influences
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
-from lineage.ledger.state import State, cut_from, state_of
+from lineage.ledger.state import State, cut_from
 from lineage.records import Component
 from lineage.workspace import Workspace
 
@@ -36,7 +36,7 @@ def drawings(workspace: Workspace) -> tuple[Drawing, ...]:
     kept = [(fact, samples) for fact in shown if (samples := _samples_of(workspace, fact.body["examination"]))]
     if not kept:
         return ()
-    state = state_of(facts)
+    state = workspace.ledger.state()
     known = by_digest(entry.record for entry in state.components.values())
     asked = {
         fact.body["plan"]: (fact.body["request"], *fact.body.get("with", ())) for fact in facts if fact.kind == "plan"

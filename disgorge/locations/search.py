@@ -24,7 +24,6 @@ from disgorge.tracking.registered import touched
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.activity import activity
 from lineage.dvc import forget as forget_dvc
-from lineage.ledger.state import state_of
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
@@ -108,7 +107,7 @@ def wanted_of(
     Also what a registered model may name of it; ``shards`` are those that go.
     """
     gone, facts = frozenset(weights), list(workspace.ledger.facts())
-    state = state_of(facts)
+    state = workspace.ledger.state()
     composed = {
         each.digest for each in state.compositions.values() if any(member.component in gone for member in each.members)
     }

@@ -34,7 +34,6 @@ from disgorge.training.items import join, pick
 from disgorge.training.make import make, remake, spec_of
 from disgorge.training.recipe import OnProgress, Runner, read_items
 from lineage.catalog.catalog import Catalog
-from lineage.ledger.state import state_of
 from lineage.records import Component, Composition, Json, canonical, plain
 from lineage.shards.cut import cut_shard
 from lineage.workspace import Workspace
@@ -75,7 +74,7 @@ def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Ac
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     name, alias = step.detail["name"], step.detail["alias"]
-    entry = state_of(workshop.workspace.ledger.facts()).releases[name, alias]
+    entry = workshop.workspace.ledger.state().releases[name, alias]
     workshop.registrar.contain(name, alias)
     stopped = _stopped(workshop, entry.record.composition)
     served = served_besides(workshop.workspace, name, alias)

@@ -18,7 +18,6 @@ from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
 from lineage.dvc.forget import holds, made
-from lineage.ledger.state import state_of
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
@@ -126,6 +125,6 @@ def _made(workspace: Workspace, shards: Collection[str], objects: Collection[str
 
 def _select_any(workspace: Workspace, selectors: Sequence[Selector], shards: Collection[str]) -> bool:
     """Whether an old shard still has items that these select, though they may be live nowhere any more."""
-    records = {entry.record.digest: entry.record for entry in state_of(workspace.ledger.facts()).shards.values()}
+    records = {entry.record.digest: entry.record for entry in workspace.ledger.state().shards.values()}
     there = [shard for shard in shards if workspace.manifest_path(shard).is_file()]
     return any(selected_items([(records[shard], shard_rows(workspace, shard))], selectors) for shard in there)

@@ -6,7 +6,7 @@ Negative consequence: should one of those come out equal to old weights, byte fo
 run listed.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,13 @@ class _ForecastLedger(Ledger):
         super().__init__(workspace.home, clock=workspace.now)
         self._coming = tuple(coming)
 
-    def facts(self, *kinds: str) -> Iterator[Fact]:
-        """Yield the facts there are and then those to come."""
-        yield from super().facts(*kinds)
-        yield from (fact for fact in self._coming if not kinds or fact.kind in kinds)
+    def all_facts(self) -> Sequence[Fact]:
+        """Return the facts there are and then those to come."""
+        return (*super().all_facts(), *self._coming)
+
+    def state(self) -> State:
+        """Return what will hold."""
+        return state_of(self._coming, after=super().state())
 
     def append_all(self, facts: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Fact, ...]:
         """Refuse: what was never done must not be recorded."""
@@ -44,7 +47,7 @@ def foreseen(workspace: Workspace, plan: Plan, done: Container[str]) -> Workspac
     """Return the workspace as it will be before a plan's purge; ``done`` holds the ids of the steps done by now."""
     steps = [step for step in plan.steps if step.id not in done]
     forecast = Workspace(workspace.root, clock=workspace.now)
-    forecast.ledger = _ForecastLedger(workspace, _coming(plan, steps, state_of(workspace.ledger.facts())))
+    forecast.ledger = _ForecastLedger(workspace, _coming(plan, steps, workspace.ledger.state()))
     return forecast
 
 

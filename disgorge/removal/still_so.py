@@ -19,7 +19,6 @@ from disgorge.request.particulars import is_erased
 from disgorge.tracking.registry import Registrar
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
-from lineage.ledger.state import state_of
 from lineage.workspace import Workspace
 
 
@@ -58,7 +57,7 @@ def _require_nothing_came(workspace: Workspace, case: Case) -> None:
 
 
 def _aliases(workspace: Workspace, plan: Plan, case: Case, registrar: Registrar) -> list[str]:
-    releases = state_of(workspace.ledger.facts()).releases
+    releases = workspace.ledger.state().releases
     done, against = case.steps.get(plan.digest, {}), []
     for step in plan.steps:
         if step.action is not Action.ADOPT or step.id not in done:
@@ -79,7 +78,7 @@ def _aliases(workspace: Workspace, plan: Plan, case: Case, registrar: Registrar)
 def _changed(workspace: Workspace, release: str, composition: str) -> list[str]:
     """Return what is the matter with the bytes that a release serves."""
     try:
-        for member in state_of(workspace.ledger.facts()).compositions[composition].members:
+        for member in workspace.ledger.state().compositions[composition].members:
             workspace.objects.get(member.component)
     except LineageError as error:
         return [f"release {release} lost what was adopted: {error}"]

@@ -110,7 +110,7 @@ def report_case(
         recipes=made.recipes,
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
-        proved=prove([link.digest for _, link in workspace.ledger.journal.lines()], [fact.seq for fact in case.facts]),
+        proved=prove([fact.digest for fact in workspace.ledger.facts()], [fact.seq for fact in case.facts]),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,

@@ -4,8 +4,10 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 """
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from disgorge.errors import AlreadyExecuted
 from disgorge.plan.plan import Plan
@@ -14,6 +16,7 @@ from disgorge.request.stored_records import kept_record
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import losses
 from lineage.ledger.chain import Fact
+from lineage.ledger.ledger import Ledger
 from lineage.records import Json, Selector, restore
 from lineage.workspace import Workspace
 from policies.decision import Decision, Duty
@@ -139,6 +142,13 @@ class Case:
     """Whether something was added since the decision, which has to be made again."""
     superseded: Decision | None = None
     """The decision that an amendment of the request put out of force, until it is made anew."""
+
+    def as_of(self, day: dt.date) -> "Case":
+        """Return a copy, without the holds that are over by that day."""
+        case = replace(self, **{each.name: _copied(getattr(self, each.name)) for each in fields(self)})
+        case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
+        case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
+        return case
 
     def amend(self, request: RemovalRequest, changed: list[str]) -> None:
         """Let a request say something else from now on: it is decided and planned anew."""
@@ -285,30 +295,60 @@ class Case:
         return self.decision.outcome.value if self.decision else "filed"
 
 
+@dataclass(slots=True)
+class _Docket:
+    """The cases that the first ``count`` facts come to; ``digest`` is the last one's."""
+
+    cases: dict[str, Case] = field(default_factory=dict)
+    by_plan: dict[str, list[Case]] = field(default_factory=dict)
+    count: int = 0
+    digest: str = ""
+
+    def follow(self, facts: Sequence[Fact]) -> None:
+        """Take the facts that came since; :class:`~lineage.errors.LedgerBroken` for one of another form."""
+        for fact in facts[self.count :]:
+            try:
+                require_form(fact)
+                if fact.kind == losses.KIND:
+                    _approve_anew(self.cases)
+                _take(fact, self.cases, self.by_plan)
+            except (KeyError, TypeError, ValueError, AttributeError) as problem:
+                raise LedgerBroken(
+                    f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one "
+                    f"({type(problem).__name__}); it was appended by a program that does not know this format: "
+                    "restore the file as it was before"
+                ) from problem
+        self.count, self.digest = len(facts), facts[-1].digest
+
+
+_DOCKETS: "WeakKeyDictionary[Ledger, _Docket]" = WeakKeyDictionary()
+"""The docket of each ledger that is open, so that every fact is folded once."""
+
+
+def _docket(workspace: Workspace) -> _Docket:
+    facts = workspace.ledger.all_facts()
+    kept = _DOCKETS.pop(workspace.ledger, _Docket())  # put back only once it is whole
+    if kept.count and (len(facts) < kept.count or facts[kept.count - 1].digest != kept.digest):
+        kept = _Docket()
+    kept.follow(facts)
+    _DOCKETS[workspace.ledger] = kept
+    return kept
+
+
 def docket(workspace: Workspace, *, today: dt.date | None = None) -> dict[str, Case]:
     """Return every case by request id, in the order in which requests were filed.
 
-    Holds with a day that has come by ``today`` (by default that of the ledger's clock) are over. Raises
+    Holds with a day that has come by ``today`` (by default that of the workspace's clock) are over. Raises
     :class:`~lineage.errors.LedgerBroken` for a fact that another program wrote in a form of its own.
     """
-    cases: dict[str, Case] = {}
-    by_plan: dict[str, list[Case]] = {}
-    for fact in workspace.ledger.facts():
-        try:
-            require_form(fact)
-            if fact.kind == losses.KIND:
-                _approve_anew(cases)
-            _take(fact, cases, by_plan)
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise LedgerBroken(
-                f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({type(problem).__name__}); "
-                "it was appended by a program that does not know this format: restore the file as it was before"
-            ) from problem
     day = today or workspace.today()
-    for case in cases.values():
-        case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
-        case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
-    return cases
+    return {request: case.as_of(day) for request, case in _docket(workspace).cases.items()}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return type(value)(value) if isinstance(value, list | set) else value
 
 
 def _approve_anew(cases: dict[str, Case]) -> None:
@@ -434,10 +474,10 @@ def case_before(case: Case, seq: int) -> Case | None:
 
 def case_of(workspace: Workspace, request: str) -> Case:
     """Return one case; :class:`UnknownRecord` names the command that lists them."""
-    cases = docket(workspace)
+    cases = _docket(workspace).cases
     if request not in cases:
         raise UnknownRecord(f"no request {request!r}; `disgorge request list` shows those there are")
-    return cases[request]
+    return cases[request].as_of(workspace.today())
 
 
 def open_case(workspace: Workspace, request: str) -> Case:

@@ -15,7 +15,6 @@ from disgorge.request.near.review import included_items
 from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.selectors import selected_items
 from lineage.catalog.catalog import Catalog
-from lineage.ledger.state import state_of
 from lineage.plural import counted
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
@@ -48,7 +47,7 @@ class Coverage:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.cases = docket(workspace)
-        self._shards = list(state_of(workspace.ledger.facts()).shards.values())
+        self._shards = list(workspace.ledger.state().shards.values())
         self._catalog: Catalog | None = None
 
     def __enter__(self) -> "Coverage":
@@ -229,7 +228,7 @@ def lost_with(workspace: Workspace, shards: Collection[str], withdrawn: frozense
 
     With those goes every old shard that holds one of the items, whichever request it was withdrawn for.
     """
-    entries = state_of(workspace.ledger.facts()).shards.values()
+    entries = workspace.ledger.state().shards.values()
     live = {entry.record.digest for entry in entries if entry.live}
     known = {entry.record.digest for entry in entries}
     going, staying = set[str](), set[str]()

@@ -19,7 +19,7 @@ from disgorge.tracking.out_of_service import KeptOut, Key, kept_out, learned_fro
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn
 from lineage.errors import LineageError, WorkspaceBusy
-from lineage.ledger.state import State, state_of
+from lineage.ledger.state import State
 from lineage.records import Composition, Json, Release
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
@@ -37,7 +37,7 @@ class Wanted:
         self.cases = docket(workspace)
         facts = list(workspace.ledger.facts())
         self.recorded = kept_out(facts)
-        self.state = state_of(facts)
+        self.state = workspace.ledger.state()
         self._shards: dict[str, frozenset[str]] = {}
         self._unknown: set[str] = set()
         if holds := stopping_holds(self.cases):
@@ -109,7 +109,7 @@ def _stop(workspace: Workspace, registrar: Registrar, release: Release, by: Sequ
 def _serve_again(workspace: Workspace, registrar: Registrar, key: Key, by: tuple[str, ...], settled: Settled) -> None:
     """Serve a release as it is recorded, unless something else keeps it out of service: then say what."""
     facts = list(workspace.ledger.facts())
-    state, kept = state_of(facts), kept_out(facts).get(key, KeptOut())
+    state, kept = workspace.ledger.state(), kept_out(facts).get(key, KeptOut())
     entry, label = state.releases[key], "@".join(key)
     if not entry.live or not kept.holds:
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from disgorge.request.case import Case, docket
 from disgorge.request.holds import is_held
 from lineage.errors import LedgerBroken, LineageError
-from lineage.ledger.state import Entry, State, influences_of, state_of
+from lineage.ledger.state import Entry, State, influences_of
 from lineage.records import Component, Item, Shard
 from lineage.workspace import Workspace
 from policies.errors import PolicyError
@@ -44,7 +44,7 @@ class Look:
     def at(cls, workspace: Workspace, today: dt.date) -> "Look":
         """Read and check the whole ledger; :class:`LedgerBroken` if it does not hold or cannot be read."""
         facts = list(workspace.ledger.facts())
-        state = state_of(facts)
+        state = workspace.ledger.state()
         try:
             cases = docket(workspace, today=today)
             withdrawals = {

@@ -99,7 +99,7 @@ class Predicate:
     not_shown: tuple[str, ...]
     methods: tuple[MethodUsed, ...]
     environment: dict[str, Json]
-    workspace: TreeHead
+    ledger: TreeHead
     fulfilled_by: Named | None
     pdf: bool
     files: dict[str, str]

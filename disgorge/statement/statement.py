@@ -227,7 +227,7 @@ def _predicate(case: ReportCase, files: Mapping[str, str]) -> Predicate:
         not_shown=case.not_shown,
         methods=tuple(MethodUsed(note.name, note.version, note.citation, note.tolerance) for note in case.methods),
         environment=case.evidence.environment,
-        workspace=case.proved.head,
+        ledger=case.proved.head,
         fulfilled_by=report_named_by(case.plan),
         pdf=case.pdf,
         files=dict(files),

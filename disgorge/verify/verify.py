@@ -168,7 +168,7 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
 
 def _check_ledger(found: Found, members: Mapping[str, bytes], workspace_folder: Path | None) -> list[str]:
     """Check the proofs of inclusion, and the live ledger where there is one; return what was checked."""
-    head = found.predicate.workspace
+    head = found.predicate.ledger
     places = {fact["seq"]: fact["digest"] for fact in found.facts}
     inclusion.check(members["ledger-proofs.json"], places, head)
     told = [
@@ -186,8 +186,8 @@ def _check_live(found: Found, workspace_folder: Path) -> str:
 
     workspace = Workspace.open(workspace_folder)
     cases = docket(workspace)
-    chain = inclusion.Chain.of(link.digest for _, link in workspace.ledger.journal.lines())
-    check_continued(found.predicate.workspace, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
+    chain = inclusion.Chain.of(fact.digest for fact in workspace.ledger.facts())
+    check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
     if found.predicate.fulfilled_by is not None:
         _check_pointed_to(found.predicate.fulfilled_by, workspace_folder, cases)
     return (

@@ -58,7 +58,7 @@ class Link:
     digest: str
 
 
-def next_fact(after: "Fact | Link | None", *, kind: str, body: dict[str, Json], at: str) -> Fact:
+def next_fact(after: "Fact | None", *, kind: str, body: dict[str, Json], at: str) -> Fact:
     """Return the fact that follows ``after``; :class:`~lineage.errors.BadInput` if ``body`` is no exact JSON."""
     if not _KIND.fullmatch(kind) or len(kind) > 64:
         raise BadInput(f"{kind!r} is no kind of fact: use lower-case words joined by hyphens")
@@ -102,7 +102,7 @@ def is_whole(line: bytes, link: Link) -> bool:
     return body.hexdigest() == link.digest
 
 
-def check_line(line: bytes, *, number: int, after: Link | None, where: str) -> Link:
+def check_line(line: bytes, *, number: int, after: Fact | Link | None, where: str) -> Link:
     """Return the link of line ``number`` (from 1) if it follows ``after``; :class:`~lineage.errors.LedgerBroken`."""
     link = read_link(line)
     if link is None:

@@ -1,4 +1,4 @@
-"""The file that holds the chain: reading it whole or from its end, appending to it, and what can have happened to it.
+"""The file that holds the chain: reading it, appending to it, and telling apart what can have damaged it.
 
 An append is acknowledged when ``head.json`` names its last fact. So what a crash leaves behind can be told from what
 somebody did: a damaged line after the acknowledged head is *torn*, and can be set aside; any other damage is an edit, a
@@ -15,12 +15,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
-from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, Link, check_line, encode, is_whole, read_link
+from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_line, encode, parse, read_link
 from lineage.records import canonical
 from lineage.storage.objects import sync_folder, write_atomically, written_aside
 
@@ -31,7 +31,6 @@ LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longe
 _FIRST_TRY, _LAST_TRY = 0.008, 0.0005  # seconds between tries for a lock: at first, and of whoever waited long
 _HALVED_IN = 0.1  # seconds of waiting after which tries come twice as often: a few appends
 _STUCK = 5.0  # seconds after which somebody is stuck rather than busy, and trying hard only wastes a core
-_BLOCK = 1 << 16  # bytes read at a time from the end: some hundred facts
 
 
 def acquire_in_turn(lock: "FileLock", seconds: float) -> None:
@@ -62,17 +61,22 @@ class Head:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """Lines that were checked before, and the SHA-256 of all their bytes: an edit in their middle changes it."""
+_Stamps = tuple[tuple[int, ...], ...]
+"""Inode, size and times of the ledger and of ``head.json``."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Facts that were checked, the bytes they stand in, hashed, and the two files as they were then."""
+
+    facts: tuple[Fact, ...] = ()
     size: int = 0
-    digest: bytes = b""
-    lines: tuple[tuple[bytes, Link], ...] = ()
+    hashed: Any = None
+    stamps: _Stamps | None = None
 
     def begins(self, data: bytes) -> bool:
-        """Whether ``data`` still begins with these very bytes."""
-        return bool(self.lines) and hashlib.sha256(memoryview(data)[: self.size]).digest() == self.digest
+        """Whether ``data`` begins with the bytes of these facts: an edit in their middle changes the hash."""
+        return bool(self.facts) and hashlib.sha256(memoryview(data)[: self.size]).digest() == self.hashed.digest()
 
 
 class Journal:
@@ -83,7 +87,7 @@ class Journal:
         self.head_file = home / "head.json"
         self._lock_seconds = lock_seconds
         self._lock: FileLock | None = None
-        self._known = _Prefix()
+        self._known = _Known()
 
     def create(self, first: Fact) -> None:
         """Write the first fact."""
@@ -110,26 +114,21 @@ class Journal:
         finally:
             lock.release()
 
-    def lines(self) -> list[tuple[bytes, Link]]:
-        """Return every line with its link, the whole chain checked against itself and the acknowledged head."""
-        head, data = self._read_all()
-        return self._checked(head, data)
+    def facts(self) -> tuple[Fact, ...]:
+        """Return every fact, the whole chain checked against itself and the acknowledged head.
 
-    def tail(self) -> Link:
-        """Return the link of the last line, checked by itself and against the acknowledged head."""
-        head, line = self._read_last()
-        link = read_link(line)
-        if link is None or not is_whole(line, link):
-            return self.lines()[-1][1]  # which says what is wrong, and where
-        if link.seq > head.seq:  # a crash came between append and rename: look at all of it
-            return self.lines()[-1][1]
-        self._compare(head, link)
-        return link
+        While neither file's inode, size or times changed, facts that this object checked before are returned unread.
+        """
+        stamps = self._stamps()
+        if stamps is None or stamps != self._known.stamps:
+            head, data = self._read_all()
+            self._known = replace(self._checked(head, data), stamps=stamps)
+        return self._known.facts
 
-    def append(self, make: Callable[[Link], Sequence[Fact]]) -> tuple[Fact, ...]:
-        """Append what ``make`` returns for the last link; on any failure the file is as it was."""
+    def append(self, make: Callable[[Fact], Sequence[Fact]]) -> tuple[Fact, ...]:
+        """Append what ``make`` returns for the last fact; on any failure the file is as it was."""
         with self.writing():
-            last = self.tail()
+            last = self.facts()[-1]
             if last.seq > self._head().seq:
                 write_atomically(self.head_file, _head_bytes(last))
             facts = tuple(make(last))
@@ -141,7 +140,21 @@ class Journal:
                 raise LineageError(
                     f"{self.file}: nothing was recorded ({problem.strerror}); make room on the disk and repeat"
                 ) from problem
+            self._known = self._known_with(facts, lines)
         return facts
+
+    def _known_with(self, facts: tuple[Fact, ...], lines: bytes) -> _Known:
+        """Return what is known after these facts were appended."""
+        hashed, size = self._known.hashed.copy(), self._known.size + len(lines)
+        hashed.update(lines)
+        return _Known((*self._known.facts, *facts), size, hashed, self._stamps())
+
+    def _stamps(self) -> _Stamps | None:
+        try:
+            found = [os.stat(path) for path in (self.file, self.head_file)]
+        except OSError:
+            return None  # reading says what is wrong
+        return tuple((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
 
     def set_aside_torn_line(self) -> Path | None:
         """Move what a crash left after the acknowledged head into ``ledger.torn-<n>`` and return that path.
@@ -160,14 +173,14 @@ class Journal:
             return self._set_aside("torn", data[cut:], cut=cut)
 
     def accept_loss(
-        self, keep: Callable[[Sequence[bytes]], int], make: Callable[[Link, Head], Fact]
+        self, keep: Callable[[Sequence[Fact]], int], make: Callable[[Fact, Head], Fact]
     ) -> tuple[Fact, Path | None]:
         """Go on without acknowledged lines that are gone from the end; return the fact that says so.
 
-        ``keep`` returns how many of the lines that are there stay; what follows them is moved into ``ledger.lost-<n>``,
-        whose path is returned too, None if nothing does. ``make`` returns the fact for the last link that stays and the
-        head that was acknowledged. Raises :class:`~lineage.errors.LedgerBroken` for any other damage, and
-        :class:`~lineage.errors.LineageError` if nothing is lost.
+        ``keep`` returns how many of the facts that are there stay, one at least; what follows them is moved into
+        ``ledger.lost-<n>``, whose path is returned too, None if nothing does. ``make`` returns the fact for the last
+        one that stays and the head that was acknowledged. Raises :class:`~lineage.errors.LedgerBroken` for any other
+        damage, and :class:`~lineage.errors.LineageError` if nothing is lost.
         """
         with self.writing():
             head, data = self._read_all()
@@ -179,10 +192,10 @@ class Journal:
                 raise LedgerBroken(f"{self.file}: holds no whole fact, so there is nothing to go on from; {RESTORE}")
             last = read_link(lines[-1])
             there = Head(len(lines), last.digest if last else "")
-            checked = self._checked(there, b"".join(line + b"\n" for line in lines))
-            kept = keep(lines)
+            facts = self._checked(there, b"".join(line + b"\n" for line in lines)).facts
+            kept = max(1, keep(facts))
             size = sum(len(line) + 1 for line in lines[:kept])
-            fact = make(checked[kept - 1][1], head)
+            fact = make(facts[kept - 1], head)
             aside = self._set_aside("lost", data[size:], cut=size) if data[size:] else None
             with written_aside(self.head_file, _head_bytes(fact)) as acknowledged:
                 self._extend(encode(fact) + b"\n", acknowledge=acknowledged, head=fact)
@@ -233,39 +246,9 @@ class Journal:
             head, data = self._head(), self._bytes()
         return head, data
 
-    def _read_last(self) -> tuple[Head, bytes]:
-        """Return the head and the last line, without its newline; an empty line if the file does not end in one."""
-        head, line = self._head(), next(self._lines_from_end(), b"")
-        if not line:
-            self._wait_for_writer()
-            head, line = self._head(), next(self._lines_from_end(), b"")
-        return head, line
-
     def _bytes(self) -> bytes:
         try:
             return self.file.read_bytes()
-        except OSError as problem:
-            raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
-
-    def _lines_from_end(self) -> Iterator[bytes]:
-        """Yield lines from the last on; what follows the last newline comes first, unless there is nothing."""
-        try:
-            with self.file.open("rb") as file:
-                start, rest = file.seek(0, os.SEEK_END), b""
-                ended = False
-                while start > 0:
-                    block = min(_BLOCK, start)
-                    start = file.seek(start - block)
-                    rest = file.read(block) + rest
-                    if not ended:
-                        if not rest.endswith(b"\n"):
-                            return
-                        rest, ended = rest[:-1], True
-                    *lines, _ = reversed(rest.split(b"\n"))
-                    rest = rest[: len(rest) - sum(len(line) + 1 for line in lines)]
-                    yield from lines
-                if ended:
-                    yield rest
         except OSError as problem:
             raise LedgerBroken(f"{self.file}: cannot be read ({problem.strerror}); {RESTORE}") from problem
 
@@ -279,41 +262,36 @@ class Journal:
         except LineageError:
             time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
 
-    def _checked(self, head: Head, data: bytes) -> list[tuple[bytes, Link]]:
+    def _checked(self, head: Head, data: bytes) -> _Known:
         """Check the lines of ``data``; those that this object checked before are only hashed, as one piece."""
-        checked = list(self._known.lines) if self._known.begins(data) else []
-        after: Link | None = checked[-1][1] if checked else None
-        lines = data[self._known.size if checked else 0 :].split(b"\n")
+        known = self._known if self._known.begins(data) else _Known()
+        facts = list(known.facts)
+        lines = data[known.size :].split(b"\n")
         torn = lines.pop() != b""
-        if 0 < head.seq <= len(checked):
-            self._compare(head, checked[head.seq - 1][1])
-        for number, line in enumerate(lines, start=len(checked) + 1):
+        if 0 < head.seq <= len(facts):
+            self._compare(head, facts[head.seq - 1])
+        for number, line in enumerate(lines, start=len(facts) + 1):
+            where = str(self.file)
             try:
-                after = check_line(line, number=number, after=after, where=str(self.file))
+                check_line(line, number=number, after=facts[-1] if facts else None, where=where)
+                facts.append(parse(line, number=number, where=where))
             except LedgerBroken:
                 if number > head.seq:
                     raise self._torn(number) from None
                 raise
             if number == head.seq:
-                self._compare(head, after)
-            checked.append((line, after))
-        if len(checked) < head.seq:
+                self._compare(head, facts[-1])
+        if len(facts) < head.seq:
             raise LedgerBroken(
-                f"{self.file}: ends after line {len(checked)}, but {head.seq} facts were recorded: it was cut; "
+                f"{self.file}: ends after line {len(facts)}, but {head.seq} facts were recorded: it was cut; "
                 f"{RESTORE}{GO_ON}"
             )
         if torn:
-            raise self._torn(len(checked) + 1)
-        self._known = _Prefix(len(data), hashlib.sha256(data).digest(), tuple(checked))
-        return checked
+            raise self._torn(len(facts) + 1)
+        return _Known(tuple(facts), len(data), hashlib.sha256(data))
 
-    def _compare(self, head: Head, link: Link) -> None:
-        if link.seq < head.seq:
-            raise LedgerBroken(
-                f"{self.file}: ends after line {link.seq}, but {head.seq} facts were recorded: it was cut; "
-                f"{RESTORE}{GO_ON}"
-            )
-        if link.digest != head.digest:
+    def _compare(self, head: Head, fact: Fact) -> None:
+        if fact.digest != head.digest:
             raise LedgerBroken(
                 f"{self.file}: line {head.seq} is not the fact that {self.head_file.name} remembers: it was rewritten; "
                 f"{RESTORE}"
@@ -323,5 +301,5 @@ class Journal:
         return LedgerBroken(f"{self.file}: line {number} is torn, an append was interrupted; {REPAIR}")
 
 
-def _head_bytes(fact: Fact | Link) -> bytes:
+def _head_bytes(fact: Fact) -> bytes:
     return canonical({"digest": fact.digest, "seq": fact.seq}) + b"\n"

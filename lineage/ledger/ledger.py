@@ -10,13 +10,24 @@ shows tampering to a reader who remembers a head, it does not prevent a new chai
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lineage.ledger import losses
-from lineage.ledger.chain import Fact, Link, next_fact, parse
+from lineage.ledger.chain import Fact, next_fact
 from lineage.ledger.fact_kinds import LINEAGE_KINDS
 from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
+from lineage.ledger.state import State, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """The state that the first ``count`` facts come to; ``digest`` is the last one's."""
+
+    count: int = 0
+    digest: str = ""
+    state: State = field(default_factory=State)
 
 
 class Ledger:
@@ -25,6 +36,7 @@ class Ledger:
     def __init__(self, home: Path, *, clock: Callable[[], dt.datetime], lock_seconds: float = LOCK_SECONDS):
         self.journal = Journal(home, lock_seconds=lock_seconds)
         self._now = clock
+        self._folded = _Folded()
 
     def append(self, kind: str, body: dict[str, Any]) -> Fact:
         """Append one fact and return it. On any failure the ledger is as it was."""
@@ -40,36 +52,49 @@ class Ledger:
         if not wanted:
             return ()
 
-        def following(last: Link) -> list[Fact]:
-            at, made = stamp(self._now()), []
-            after: Fact | Link = last
+        def following(last: Fact) -> list[Fact]:
+            at, made = stamp(self._now()), [last]
             for kind, body in wanted:
-                after = next_fact(after, kind=kind, body=body, at=at)
-                made.append(after)
-            return made
+                made.append(next_fact(made[-1], kind=kind, body=body, at=at))
+            return made[1:]
 
         return self.journal.append(following)
 
     def facts(self, *kinds: str) -> Iterator[Fact]:
         """Yield the facts of these kinds (all of them by default), oldest first.
 
-        The whole chain is checked before the first is yielded; :class:`~lineage.errors.WorkspaceBroken` names the line.
+        The whole chain is checked before the first is yielded, what was checked before only if the file changed;
+        :class:`~lineage.errors.LedgerBroken` names the line.
         """
-        for number, (line, link) in enumerate(self.journal.lines(), start=1):
-            if not kinds or link.kind in kinds:
-                yield parse(line, number=number, where=str(self.journal.file))
+        return (fact for fact in self.all_facts() if not kinds or fact.kind in kinds)
+
+    def all_facts(self) -> Sequence[Fact]:
+        """Return all facts, checked as :meth:`facts` says."""
+        return self.journal.facts()
 
     def verify(self) -> int:
-        """Check the whole chain and return how many facts it holds; :class:`~lineage.errors.WorkspaceBroken`."""
-        return sum(1 for _ in self.facts())
+        """Check the whole chain and return how many facts it holds; :class:`~lineage.errors.LedgerBroken`."""
+        return len(self.journal.facts())
 
     def head(self) -> str:
-        """Return the digest of the last fact. Reads the end of the file only."""
-        return self.journal.tail().digest
+        """Return the digest of the last fact."""
+        return self.journal.facts()[-1].digest
 
     def lineage_head(self) -> str:
-        """Return the digest of the last fact that changed lineage, "" if there is none. Checks the whole chain."""
-        return next((link.digest for _, link in reversed(self.journal.lines()) if link.kind in LINEAGE_KINDS), "")
+        """Return the digest of the last fact that changed lineage, "" if there is none."""
+        return next((fact.digest for fact in reversed(self.journal.facts()) if fact.kind in LINEAGE_KINDS), "")
+
+    def state(self) -> State:
+        """Return what holds now: the facts of lineage folded, those that were folded before not again."""
+        facts = self.journal.facts()
+        count, last = self._folded.count, self._folded.digest
+        if not count or len(facts) < count or facts[count - 1].digest != last:
+            count, state = 0, State()
+        else:
+            state = self._folded.state
+        if count < len(facts):
+            self._folded = _Folded(len(facts), facts[-1].digest, state_of(facts[count:], after=state))
+        return self._folded.state
 
     def set_aside_torn_line(self) -> Path | None:
         """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""
@@ -80,18 +105,14 @@ class Ledger:
 
         ``keep`` returns how many of the facts that are there stay facts, at least one; the others are moved to a file
         beside the ledger, whose path is returned too, None if there are none. Raises
-        :class:`~lineage.errors.WorkspaceBroken` for any damage but a lost end.
+        :class:`~lineage.errors.LedgerBroken` for any damage but a lost end.
         """
 
-        def kept(lines: Sequence[bytes]) -> int:
-            where = str(self.journal.file)
-            return max(1, keep([parse(line, number=n, where=where) for n, line in enumerate(lines, start=1)]))
-
-        def following(last: Link, head: Head) -> Fact:
+        def following(last: Fact, head: Head) -> Fact:
             body = losses.body_of(last.seq + 1, head.seq, head.digest)
             return next_fact(last, kind=losses.KIND, body=body, at=stamp(self._now()))
 
-        fact, aside = self.journal.accept_loss(kept, following)
+        fact, aside = self.journal.accept_loss(keep, following)
         return next(losses.losses_of([fact])), aside
 
 

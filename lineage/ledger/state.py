@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,7 +17,7 @@ from lineage.ledger.chain import Fact
 from lineage.records import Component, Composition, Cost, Json, Member, Record, Release, Role, Shard, Use
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry(Generic[Record]):
     """A record, the place of the fact that recorded it last, and whether it is live."""
 
@@ -35,7 +35,7 @@ class State:
 
     shards: dict[tuple[str, str], Entry[Shard]] = field(default_factory=dict)
     components: dict[tuple[str, str], Entry[Component]] = field(default_factory=dict)
-    influences: dict[str, set[Use]] = field(default_factory=dict)
+    influences: dict[str, frozenset[Use]] = field(default_factory=dict)
     compositions: dict[str, Composition] = field(default_factory=dict)
     releases: dict[tuple[str, str], Entry[Release]] = field(default_factory=dict)
 
@@ -47,20 +47,20 @@ class State:
                 shard = shard_of(body["shard"])
                 self._enter(self.shards, (shard.name, shard.digest), Entry(seq, shard))
             case "shard-withdrawn":
-                for (_, digest), shard_entry in self.shards.items():
-                    if digest == body["shard"]:
-                        shard_entry.live = False
+                self.shards |= {
+                    key: replace(entry, live=False) for key, entry in self.shards.items() if key[1] == body["shard"]
+                }
             case "component":
                 component = component_of(body["component"])
                 key = (component.name, component.digest)
-                self.influences.setdefault(component.digest, set()).update(influences_of(component))
+                known = self.influences.get(component.digest, frozenset())
+                self.influences[component.digest] = known | set(influences_of(component))
                 if key in self.components:
                     uses = dict.fromkeys((*component.uses, *self.components[key].record.uses))
                     component = replace(component, uses=tuple(uses))
                 self._enter(self.components, key, Entry(seq, component))
             case "component-retired":
-                if (component_entry := self.components.get((body["name"], body["component"]))) is not None:
-                    component_entry.live = False
+                self._change(self.components, (body["name"], body["component"]), live=False)
             case "composition":
                 composition = composition_of(body["composition"])
                 self.compositions[composition.digest] = composition
@@ -68,11 +68,20 @@ class State:
                 release = release_of(body)
                 self._enter(self.releases, (release.name, release.alias), Entry(seq, release))
             case "release-contained":
-                if (held := self.releases.get((body["name"], body["alias"]))) is not None:
-                    held.record = replace(held.record, contained=True)
+                place = (body["name"], body["alias"])
+                if (held := self.releases.get(place)) is not None:
+                    self._change(self.releases, place, record=replace(held.record, contained=True))
             case "release-withdrawn":
-                if (down := self.releases.get((body["name"], body["alias"]))) is not None:
-                    down.live = False
+                self._change(self.releases, (body["name"], body["alias"]), live=False)
+
+    def copy(self) -> "State":
+        """Return a state that can take facts while this one stays as it is."""
+        return State(*(dict(getattr(self, each.name)) for each in fields(self)))
+
+    @staticmethod
+    def _change(table: "dict[tuple[str, str], Entry[Record]]", key: tuple[str, str], **changes: Any) -> None:
+        if key in table:
+            table[key] = replace(table[key], **changes)
 
     @staticmethod
     def _enter(table: "dict[tuple[str, str], Entry[Record]]", key: tuple[str, str], entry: "Entry[Record]") -> None:
@@ -80,9 +89,12 @@ class State:
         table[key] = entry
 
 
-def state_of(facts: Iterable[Fact]) -> State:
-    """Return what holds after these facts; :class:`~lineage.errors.LedgerBroken` names one that cannot be read."""
-    state = State()
+def state_of(facts: Iterable[Fact], *, after: State | None = None) -> State:
+    """Return what holds after these facts; :class:`~lineage.errors.LedgerBroken` names one that cannot be read.
+
+    ``after`` is what held before them, by default nothing; it is left as it is.
+    """
+    state = after.copy() if after is not None else State()
     for fact in facts:
         try:
             state.take(fact)

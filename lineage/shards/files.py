@@ -11,7 +11,6 @@ from lineage.activity import activity
 from lineage.dvc import forget as forget_dvc
 from lineage.dvc import repo as from_dvc
 from lineage.errors import DigestMismatch, LineageError
-from lineage.ledger.state import state_of
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
@@ -21,7 +20,7 @@ from lineage.workspace import Workspace
 
 def live_shards(workspace: Workspace) -> tuple[Shard, ...]:
     """Return the shards that are recorded and not withdrawn, oldest first."""
-    state = state_of(workspace.ledger.facts("shard", "shard-withdrawn"))
+    state = workspace.ledger.state()
     return tuple(entry.record for entry in state.shards.values() if entry.live)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
-from lineage.ledger.state import cut_from, state_of
+from lineage.ledger.state import cut_from
 from lineage.storage.objects import sha256_of, write_atomically
 from lineage.workspace import Workspace
 
@@ -83,7 +83,7 @@ def remembered(workspace: Workspace, shard: str, source: Source | None) -> Itera
 
 def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
     """Yield name and source of these shards, and of those they were cut from; each source once."""
-    entries = state_of(workspace.ledger.facts("shard", "shard-withdrawn")).shards.values()
+    entries = workspace.ledger.state().shards.values()
     names = {entry.record.digest: entry.record.name for entry in entries}
     for digest in cut_from((entry.record for entry in entries), shards):
         if digest in names:

@@ -95,7 +95,7 @@ def test_the_fact_commits_to_the_seed_and_names_no_item(tmp_path: Path) -> None:
     again = Workspace.init(tmp_path / "again")
     repeated = plant(again, tmp_path / "mine.npz", name="bait", to=tmp_path / "again.npz", seed="a secret")
     assert repeated.commitment == planted.commitment
-    assert next(iter(again.facts("canaries"))).body == fact.body
+    assert next(iter(again.ledger.facts("canaries"))).body == fact.body
 
 
 @pytest.mark.parametrize(

@@ -143,5 +143,5 @@ def test_what_is_foreseen_is_not_recorded(stored: Path) -> None:
     seen = foreseen(workspace, plan, ())
     assert len(list(seen.ledger.facts("shard-withdrawn"))) == 1
     with pytest.raises(LineageError, match="takes no facts"):
-        seen.append("opened", {})
+        seen.ledger.append("opened", {})
     assert not list(workspace.ledger.facts("shard-withdrawn"))

@@ -19,6 +19,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.dvc.forget import forget
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
 from lineage.formats.read import Intake, from_arrays
+from lineage.ledger.ledger import Ledger
 from lineage.records import Selector, Shard, ShardChange, plain, shard_digest
 from lineage.shards.add import (
     Added,
@@ -246,14 +247,25 @@ def test_a_folder_in_the_way_or_a_broken_ledger_leaves_no_file(workspace: Worksp
     assert files(workspace) == before
 
 
-def test_a_fact_that_cannot_be_appended_takes_its_files_with_it(workspace: Workspace) -> None:
-    class Full(Workspace):
-        def append(self, kind: str, body: dict[str, Any]) -> Any:
-            raise LineageError("no room")
+class Full(Ledger):
+    """A ledger for which the disk has no room."""
 
+    def append(self, kind: str, body: dict[str, Any]) -> Any:
+        """Fail as a full disk does."""
+        raise LineageError("no room")
+
+
+def without_room(workspace: Workspace) -> Workspace:
+    """The same workspace, where no fact can be appended."""
+    again = Workspace(workspace.root)
+    again.ledger = Full(workspace.home, clock=workspace.now)
+    return again
+
+
+def test_a_fact_that_cannot_be_appended_takes_its_files_with_it(workspace: Workspace) -> None:
     before = files(workspace)
     with pytest.raises(LineageError, match="no room"):
-        add(Full(workspace.root), [1])
+        add(without_room(workspace), [1])
     assert files(workspace) == before
 
 
@@ -428,7 +440,7 @@ def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
     assert after.dvc not in (None, shard.dvc)
     cached = tracked.root / ".dvc" / "cache" / "files" / "md5" / shard.dvc[:2] / shard.dvc[2:]
     assert cached.is_file()
-    tracked.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": after.digest, "removed": 1})
+    tracked.ledger.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": after.digest, "removed": 1})
     assert forget(tracked.root, [shard.dvc]).left == []
     assert not cached.exists()
     assert len(list((tracked.root / "shards").glob("*.dvc"))) == 1
@@ -436,12 +448,8 @@ def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
 
 
 def test_a_failure_after_tracking_is_undone_in_dvc_too(tracked: Workspace) -> None:
-    class Full(Workspace):
-        def append(self, kind: str, body: dict[str, Any]) -> Any:
-            raise LineageError("no room")
-
     with pytest.raises(LineageError, match="no room"):
-        add(Full(tracked.root), [1])
+        add(without_room(tracked), [1])
     assert not [path for path in (tracked.root / ".dvc" / "cache").rglob("*") if path.is_file()]
     assert not list((tracked.root / "shards").glob("*.parquet*"))
 
