@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from disgorge.audit import audit
-from disgorge.errors import CertificateRefused, DisgorgeError
+from disgorge.errors import CertificateRefused
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import Executed, execute
 from disgorge.request.case import case_of
@@ -19,6 +19,7 @@ from disgorge.tracking.registry import Registry, Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
+from lineage.errors import LineageError
 from lineage.records import Composition, Selector
 from lineage.shards.add import add_shard, shard_rows
 from lineage.workspace import Workspace
