@@ -23,8 +23,8 @@ from disgorge.request.case import Case
 from disgorge.request.plan_request import impact_as_planned
 from disgorge.request.stored_records import kept_record
 from disgorge.statement.certificate import Certificate, issue
-from disgorge.statement.inclusion import prove
 from disgorge.statement.limitations import not_reached
+from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.signing import key_id, public_pem, read_or_make_key
 from disgorge.statement.tolerance import tolerance_of
 from disgorge.training.environment import environment
@@ -110,11 +110,16 @@ def report_case(
         recipes=made.recipes,
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
-        proved=prove([fact.digest for fact in workspace.ledger.facts()], [fact.seq for fact in case.facts]),
+        ledger=_ledger_head(workspace),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,
     )
+
+
+def _ledger_head(workspace: Workspace) -> LedgerHead:
+    *_, (_, last) = workspace.ledger.journal.lines()
+    return LedgerHead(last.seq, last.digest)
 
 
 def report_fact(workspace: Workspace, written: Written) -> dict[str, Json]:

@@ -38,7 +38,7 @@ KNOWN: tuple[Callable[[bytes], bytes], ...] = (
 )
 """Each once, given the bytes of a sound report."""
 RECORDS = ("request.json", "decision.json", "plan.json", "evidence.json", "impact.json", "compositions.json",
-           "recipes.json", "inputs.json", "ledger-proofs.json")  # fmt: skip
+           "recipes.json", "inputs.json")  # fmt: skip
 
 
 def case(place: Place, number: int) -> str:
