@@ -24,7 +24,8 @@ class Level(StrEnum):
 
 
 _NOT_CHECKED = {
-    Level.DIGESTS: "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself (--level reexecute)",
+    Level.DIGESTS: "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
+    "(--level reexecute)",
     Level.LEDGER: "the training itself (--level reexecute)",
 }
 """What a level leaves out."""

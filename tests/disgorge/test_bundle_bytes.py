@@ -296,6 +296,16 @@ def test_a_report_of_an_earlier_format_is_refused_by_name(whole: Path, tmp_path:
         verify_bundle(_written(tmp_path / "R-7.zip", old), public_key=PUBLIC)
 
 
+@pytest.mark.parametrize("wrong", [{"size": 1}, {"digest": "0" * 64}])
+def test_facts_fit_the_head_that_the_statement_names(whole: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """No fact lies after it, and the one in its place has its digest."""
+    members = read_members(whole)
+    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    statement["predicate"]["ledger"] |= wrong
+    path = _written(tmp_path / "R-7.zip", without_pdf(members, statement))
+    assert "does not fit the ledger's head" in complaint(path)
+
+
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "not_promised": lambda predicate: predicate["not_promised"].pop(),
     "not_shown": lambda predicate: predicate["not_shown"].pop(0),
