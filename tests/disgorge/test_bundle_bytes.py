@@ -193,7 +193,7 @@ def test_signed_nonsense_is_refused_in_one_line(whole: Path, tmp_path: Path, nam
             continue
         for level in ("digests", "ledger"):
             with pytest.raises(BundleBroken) as told:
-                verify_bundle(path, public_key=PUBLIC, level=level)  # type: ignore[arg-type]
+                verify_bundle(path, public_key=PUBLIC, level=level)
             assert "\n" not in str(told.value)
 
 
