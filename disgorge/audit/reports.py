@@ -61,7 +61,7 @@ class _Compared:
         self.workspace = look.workspace
         self.cases = look.cases
         self.public = public_key(look)
-        self.chain = [link.digest for _, link in look.workspace.ledger.journal.lines()]
+        self.chain = [fact.digest for fact in look.workspace.ledger.all_facts()]
         self.losses = tuple(losses_of(look.workspace.ledger.facts()))
 
     def closed(self, case: Case, folder: Path) -> Iterator[Finding]:

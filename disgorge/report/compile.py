@@ -88,6 +88,7 @@ def report_case(
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
     impact, made = impact_as_planned(workspace, plan), made_by(workspace, evidence)
     done, samples = case.done(plan.digest), _samples(workspace, plan)
+    recorded = workspace.ledger.all_facts()
     certificate: Certificate | None = None
     if refusal is None:
         try:
@@ -110,16 +111,11 @@ def report_case(
         recipes=made.recipes,
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
-        ledger=_ledger_head(workspace),
+        ledger=LedgerHead(len(recorded), recorded[-1].digest),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,
     )
-
-
-def _ledger_head(workspace: Workspace) -> LedgerHead:
-    *_, (_, last) = workspace.ledger.journal.lines()
-    return LedgerHead(last.seq, last.digest)
 
 
 def report_fact(workspace: Workspace, written: Written) -> dict[str, Json]:

@@ -172,7 +172,7 @@ def _check_live(found: Found, workspace_folder: Path) -> str:
 
     workspace = Workspace.open(workspace_folder)
     cases = docket(workspace)
-    chain = [link.digest for _, link in workspace.ledger.journal.lines()]
+    chain = [fact.digest for fact in workspace.ledger.all_facts()]
     check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
     if found.predicate.fulfilled_by is not None:
         _check_pointed_to(found.predicate.fulfilled_by, workspace_folder, cases)
