@@ -23,7 +23,7 @@ from disgorge.request.case import Case
 from disgorge.request.snapshot import Look
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.canonical_json import AGAIN
-from disgorge.statement.inclusion import Chain, TreeHead
+from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.signing import Opened, key_id, open_envelope
 from disgorge.verify.bundle import STATEMENT, check_signed_files, is_earlier, signed_files
 from disgorge.verify.facts import SLICE, facts_of_slice
@@ -61,7 +61,7 @@ class _Compared:
         self.workspace = look.workspace
         self.cases = look.cases
         self.public = public_key(look)
-        self.chain = Chain.of(fact.digest for fact in look.workspace.ledger.facts())
+        self.chain = [fact.digest for fact in look.workspace.ledger.all_facts()]
         self.losses = tuple(losses_of(look.workspace.ledger.facts()))
 
     def closed(self, case: Case, folder: Path) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ class _Compared:
         yield Finding(REPORT_CHANGED, self._name(path), words, "move it to where it belongs", Level.WARNING)
 
     def _continued(
-        self, path: Path, head: TreeHead, members: Members, case: Case | None, place: int | None
+        self, path: Path, head: LedgerHead, members: Members, case: Case | None, place: int | None
     ) -> Iterator[Finding]:
         """Yield a finding unless the ledger goes on from the head that a report names."""
         try:
@@ -201,9 +201,10 @@ def _about(opened: Opened) -> dict[str, Json]:
         raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}") from error
 
 
-def _head(opened: Opened) -> TreeHead:
+def _head(opened: Opened) -> LedgerHead:
     """Return the head of the ledger that a statement names."""
     try:
-        return restore(TreeHead, opened.statement["predicate"]["ledger"])
+        head = opened.statement["predicate"]["ledger"]  # earlier versions also name a Merkle root
+        return restore(LedgerHead, {name: head[name] for name in ("size", "digest")})
     except (KeyError, TypeError, ValueError) as error:
         raise BundleBroken(f"{STATEMENT} does not name the head of a ledger; {AGAIN}") from error

@@ -24,7 +24,8 @@ class Level(StrEnum):
 
 
 _NOT_CHECKED = {
-    Level.DIGESTS: "that the facts are in the ledger (--level ledger), and the training itself (--level reexecute)",
+    Level.DIGESTS: "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
+    "(--level reexecute)",
     Level.LEDGER: "the training itself (--level reexecute)",
 }
 """What a level leaves out."""
@@ -85,7 +86,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="Zip of a report, or its folder.", metavar="BUNDLE")],
     level: Annotated[
         Level,
-        typer.Option("--level", help="How far: signatures and files; proofs of the ledger too; training again too."),
+        typer.Option("--level", help="How far: signatures and files; the workspace's ledger too; training again too."),
     ] = Level.DIGESTS,
     key: Annotated[Path | None, typer.Option("--key", help="Public key (PEM) to trust, not the bundle's own.")] = None,
     workspace_folder: Annotated[
@@ -94,7 +95,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a report by its bytes, its ledger's proofs, or by training again, which alone trusts its maker in nothing.
+    """Check a report by its bytes, its ledger, or by training again, which alone trusts its maker in nothing.
 
     Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
     holds only within the declared tolerance, because the environment here is not the recorded one.
@@ -102,6 +103,8 @@ def verify(
     from disgorge.cli.output.progress import shown
     from disgorge.verify.verify import verify_bundle
 
+    if workspace_folder is None and level is Level.LEDGER:
+        raise WrongUse("--level ledger compares a workspace's ledger; give --workspace with its folder")
     if workspace_folder is not None and level is Level.DIGESTS:
         raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")
     asked = (

@@ -7,7 +7,6 @@
     request.json  decision.json  plan.json  evidence.json  impact.json     the records, as canonical JSON
     compositions.json  recipes.json  inputs.json     what was made, how, and from which retained shards
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
-    ledger-proofs.json    that these are in the ledger: ways to the Merkle root that the statement names
     public.pem            the key, for convenience; who it belongs to has to be known from elsewhere
     inputs/  weights/     on demand: the retained shards and the components' weights, by digest
 
@@ -96,7 +95,7 @@ def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
         files[PDF] = render_pdf(case, files[STATEMENT])
         files[PDF_SIGNATURE] = sign_bytes(files[PDF], key=key)
     members = dict(sorted(files.items()))
-    verify_members(members, Path(f"report on {case.request.id}"), public_key=public, level="ledger")
+    verify_members(members, Path(f"report on {case.request.id}"), public_key=public)
     return members
 
 
@@ -114,7 +113,7 @@ def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
         "recipes": case.recipes,
         "inputs": case.shards,
     }
-    files = {"public.pem": public, "ledger-proofs.json": case.proved.proofs}
+    files = {"public.pem": public}
     try:
         for name, record in records.items():
             files[f"{name}.json"] = canonical(record)

@@ -23,8 +23,8 @@ from disgorge.request.case import Case
 from disgorge.request.plan_request import impact_as_planned
 from disgorge.request.stored_records import kept_record
 from disgorge.statement.certificate import Certificate, issue
-from disgorge.statement.inclusion import prove
 from disgorge.statement.limitations import not_reached
+from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.signing import key_id, public_pem, read_or_make_key
 from disgorge.statement.tolerance import tolerance_of
 from disgorge.training.environment import environment
@@ -88,6 +88,7 @@ def report_case(
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
     impact, made = impact_as_planned(workspace, plan), made_by(workspace, evidence)
     done, samples = case.done(plan.digest), _samples(workspace, plan)
+    recorded = workspace.ledger.all_facts()
     certificate: Certificate | None = None
     if refusal is None:
         try:
@@ -110,7 +111,7 @@ def report_case(
         recipes=made.recipes,
         shards=made.shards,
         facts=tuple(plain(fact) for fact in case.facts),
-        proved=prove([fact.digest for fact in workspace.ledger.facts()], [fact.seq for fact in case.facts]),
+        ledger=LedgerHead(len(recorded), recorded[-1].digest),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,

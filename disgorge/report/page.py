@@ -176,8 +176,7 @@ def _digests(case: ReportCase) -> list[tuple[str, str]]:
         *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),
         *((f"{name}, after", digest) for name, digest in sorted(case.evidence.after.items())),
         *((f"New artefact {name}", digest) for name, digest in sorted(case.subjects.items())),
-        (f"Ledger head, fact {case.proved.head.size}", case.proved.head.digest),
-        ("Merkle root over the ledger up to it", case.proved.head.root),
+        (f"Ledger head, fact {case.ledger.size}", case.ledger.digest),
     ]
 
 

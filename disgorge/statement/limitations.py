@@ -28,8 +28,8 @@ NO_REGISTRY = "Models registered in MLflow were not looked at: there was no stor
 ALWAYS_NOT_SHOWN = (
     HONEST_OPERATOR,
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
-    "The proofs of inclusion show that the facts told here are in the ledger, not that no other facts concern the "
-    "request.",
+    "That the facts told here are in the ledger, and that no other facts concern the request, is seen only with the "
+    "ledger at hand.",
     "A number in a model file that somebody computed from the data, removed data included, is taken for a choice.",
     "That a published model is the release named here is not shown: compare the SHA-256 of what you were given.",
 )

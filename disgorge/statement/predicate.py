@@ -1,8 +1,9 @@
-"""The predicate of a removal statement, version 3: what it says, as frozen values that can be read back.
+"""The predicate of a removal statement, version 4: what it says, as frozen values that can be read back.
 
-``schemas/removal-v3.json`` says the same without this code. Version 1 had no ledger head, environment, tolerance or
+``schemas/removal-v4.json`` says the same without this code. Version 1 had no ledger head, environment, tolerance or
 sentences on what is not shown; version 2 had a second, self-issued statement (``svr.json``) in place of the PDF's own
-signature. Neither is read any more: a report is verified with the version that wrote it.
+signature; version 3 had a Merkle root over the ledger. None is read any more: a report is verified with the
+version that wrote it.
 """
 
 from collections.abc import Mapping
@@ -11,16 +12,15 @@ from typing import Literal
 
 from disgorge.plan.plan import Plan, Step
 from disgorge.statement.certificate import Certificate
-from disgorge.statement.inclusion import TreeHead
 from disgorge.statement.tolerance import Tolerance
 from lineage.records import Composition, Cost, Json
 from policies.taxonomy import Remedy
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:x-disgorge:removal:v3"
+PREDICATE_TYPE = "urn:x-disgorge:removal:v4"
 """A name and no address: this project owns no domain, and so claims none."""
-EARLIER_TYPES = "https://disgorge.dev/removal/"
-"""How the types of versions 1 and 2 began."""
+EARLIER_TYPES = ("https://disgorge.dev/removal/", "urn:x-disgorge:removal:v3")
+"""How the types of versions 1 to 3 began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class Named:
     """A record by its id and digest."""
 
     id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHead:
+    """A ledger at one moment: how many facts it has, and the last one's digest, which covers all before it."""
+
+    size: int
     digest: str
 
 
@@ -99,7 +107,7 @@ class Predicate:
     not_shown: tuple[str, ...]
     methods: tuple[MethodUsed, ...]
     environment: dict[str, Json]
-    ledger: TreeHead
+    ledger: LedgerHead
     fulfilled_by: Named | None
     pdf: bool
     files: dict[str, str]

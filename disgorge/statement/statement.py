@@ -1,7 +1,7 @@
 """The in-toto statement a report signs: its subjects are the new artefacts, its predicate what was done and shown.
 
 Source: in-toto Attestation Framework, Statement v1. The predicate's shape is :mod:`disgorge.statement.predicate`,
-published as ``schemas/removal-v3.json``; it names every other file of the bundle by SHA-256, except
+published as ``schemas/removal-v4.json``; it names every other file of the bundle by SHA-256, except
 ``certificate.pdf``, which carries this statement and has a signature of its own. Where nothing new was made, because a
 release was destroyed, the execution refused or another request's removal was found to cover this one, the subject is
 the plan.
@@ -17,12 +17,12 @@ from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
 from disgorge.plan.plan import Plan, Share
 from disgorge.statement.certificate import Certificate
-from disgorge.statement.inclusion import Proved
 from disgorge.statement.limitations import not_shown
 from disgorge.statement.predicate import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
     By,
+    LedgerHead,
     MethodUsed,
     Named,
     Predicate,
@@ -107,7 +107,7 @@ class ReportCase:
     Exactly one of ``certificate`` and ``refusal`` is there. ``costs`` maps a step's id to what it took. ``samples``
     maps a release to samples before and after, shape (n, h, w), in [0, 1]. ``compositions`` are the new ones by
     release, ``recipes`` those of all their components, ``shards`` what these read. ``facts`` are the ledger's facts
-    about this request, each with seq, at, kind, body, previous, digest; ``proved`` shows that they are in it.
+    about this request, each with seq, at, kind, body, previous, digest; ``ledger`` is its head.
     ``issued`` is in the controller's time zone: deadlines are compared with the day there. ``until`` is the deadline
     after an extension. ``attached`` holds inputs and weights, by their names in the bundle.
     ``signed_by`` is the id of the key that signs the statement, ``pdf`` whether a PDF goes with it.
@@ -128,7 +128,7 @@ class ReportCase:
     recipes: tuple[RecipeNote, ...]
     shards: tuple[RetainedShard, ...]
     facts: tuple[Mapping[str, Json], ...]
-    proved: Proved
+    ledger: LedgerHead
     issued: dt.datetime
     samples: Mapping[str, tuple["Array", "Array"]] | None = None
     until: dt.date | None = None
@@ -227,7 +227,7 @@ def _predicate(case: ReportCase, files: Mapping[str, str]) -> Predicate:
         not_shown=case.not_shown,
         methods=tuple(MethodUsed(note.name, note.version, note.citation, note.tolerance) for note in case.methods),
         environment=case.evidence.environment,
-        ledger=case.proved.head,
+        ledger=case.ledger,
         fulfilled_by=report_named_by(case.plan),
         pdf=case.pdf,
         files=dict(files),

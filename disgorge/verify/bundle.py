@@ -21,6 +21,7 @@ from disgorge.statement.predicate import (
     EARLIER_TYPES,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
+    LedgerHead,
     Named,
     Predicate,
     RemedyDone,
@@ -30,7 +31,7 @@ from disgorge.statement.predicate import (
 from disgorge.statement.signing import Opened, is_signed, key_id
 from disgorge.statement.statement import always_not_promised
 from disgorge.verify.artifacts import Artefacts, check_artefacts
-from disgorge.verify.facts import check_facts, facts_of_slice, steps_recorded
+from disgorge.verify.facts import SLICE, check_facts, facts_of_slice, steps_recorded
 from lineage.plural import counted
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
 from policies.decision import Decision
@@ -45,7 +46,6 @@ FILES = frozenset(
         "evidence.json",
         "impact.json",
         "inputs.json",
-        "ledger-proofs.json",
         "ledger-slice.jsonl",
         "plan.json",
         "public.pem",
@@ -90,7 +90,8 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
     evidence = record(Evidence, "evidence.json", members)
     impact = record(Impact, "impact.json", members)
     _check_links(predicate, request, decision, plan, evidence)
-    facts = facts_of_slice(members["ledger-slice.jsonl"])
+    facts = facts_of_slice(members[SLICE])
+    _check_head(facts, predicate.ledger)
     check_facts(facts, request, decision, plan, impact, certified=predicate.certificate is not None)
     artefacts = check_artefacts(members, plan=plan, evidence=evidence)
     subjects = _check_subjects(opened.statement, artefacts, plan, certified=predicate.certificate is not None)
@@ -109,7 +110,7 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
             f"{len(members)} files, every byte covered by a signature",
             "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
-            f"{len(facts)} facts by their digests",
+            f"{len(facts)} facts by their digests, none after the ledger's head {predicate.ledger.digest[:16]}",
             f"{counted(len(artefacts.recipes), 'component')} of "
             f"{counted(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
             f"shard that was withdrawn",
@@ -234,6 +235,13 @@ def _check_links(
     for name, found, expected, complaint in links:
         if found != expected:
             raise BundleBroken(f"{name} {complaint}; {AGAIN}")
+
+
+def _check_head(facts: Sequence[Mapping[str, Json]], head: LedgerHead) -> None:
+    """Check that no fact lies after the ledger's head that the statement names, or differs from it in its place."""
+    after = [fact for fact in facts if fact["seq"] > head.size]
+    if after or any(fact["seq"] == head.size and fact["digest"] != head.digest for fact in facts):
+        raise BundleBroken(f"{SLICE} does not fit the ledger's head that the statement names; {AGAIN}")
 
 
 def _check_subjects(

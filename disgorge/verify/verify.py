@@ -1,7 +1,7 @@
 """Verifying a report's bundle, at three levels, each of which includes the one before.
 
     digests     signatures, every file, canonical records, the certificate issued again
-    ledger      the facts' proofs of inclusion; with a workspace, that they are in its ledger and that no other is
+    ledger      with a workspace: its ledger goes on from the head that the statement names, and has just these facts
     reexecute   the recorded recipes run again in fresh processes, and reach the same digests
 
 The first two trust nothing that can be derived again and need neither torch nor the ledger. What they cannot see:
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 from disgorge.errors import BundleBroken
 from disgorge.evidence.checks import Utility
 from disgorge.examination.utility import headlines
-from disgorge.statement import inclusion
 from disgorge.statement.bundle_zip import read_members
 from disgorge.statement.canonical_json import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
@@ -28,7 +27,7 @@ from lineage.records import Json
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
-    from disgorge.statement.predicate import Named
+    from disgorge.statement.predicate import LedgerHead, Named
     from disgorge.training.recipe import OnProgress
     from disgorge.verify.reexecute import Reexecution
 
@@ -112,8 +111,8 @@ def verify_members(
     opened = open_members(members, bundle, public=public)
     found = _checked(opened, members)
     checked = [*found.checked]
-    if level != "digests":
-        checked += _check_ledger(found, members, workspace_folder)
+    if level != "digests" and workspace_folder is not None:
+        checked.append(_check_live(found, workspace_folder))
     again = None
     if level == "reexecute":
         from disgorge.training.recipe import unseen
@@ -166,19 +165,6 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
         raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
 
 
-def _check_ledger(found: Found, members: Mapping[str, bytes], workspace_folder: Path | None) -> list[str]:
-    """Check the proofs of inclusion, and the live ledger where there is one; return what was checked."""
-    head = found.predicate.ledger
-    places = {fact["seq"]: fact["digest"] for fact in found.facts}
-    inclusion.check(members["ledger-proofs.json"], places, head)
-    told = [
-        f"{len(places)} proofs that these facts are in the ledger of {head.size} facts with head {head.digest[:16]}"
-    ]
-    if workspace_folder is not None:
-        told.append(_check_live(found, workspace_folder))
-    return told
-
-
 def _check_live(found: Found, workspace_folder: Path) -> str:
     """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
     from disgorge.request.case import docket
@@ -186,7 +172,7 @@ def _check_live(found: Found, workspace_folder: Path) -> str:
 
     workspace = Workspace.open(workspace_folder)
     cases = docket(workspace)
-    chain = inclusion.Chain.of(fact.digest for fact in workspace.ledger.facts())
+    chain = [fact.digest for fact in workspace.ledger.all_facts()]
     check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
     if found.predicate.fulfilled_by is not None:
         _check_pointed_to(found.predicate.fulfilled_by, workspace_folder, cases)
@@ -196,20 +182,19 @@ def _check_live(found: Found, workspace_folder: Path) -> str:
 
 
 def check_continued(
-    head: inclusion.TreeHead,
+    head: "LedgerHead",
     facts: Sequence[Mapping[str, Json]],
-    chain: inclusion.Chain,
+    chain: Sequence[str],
     case: "Case | None",
     where: str,
 ) -> None:
-    """Check that a ledger, ``chain``, goes on from a report's, and had just ``facts`` about the request by then.
+    """Check that a ledger goes on from a report's head, and had just ``facts`` about the request by then.
 
-    ``case`` is the request as that ledger knows it. :class:`BundleBroken` says which of the two does not hold.
+    ``chain`` holds the digests of all its facts; ``case`` is the request as that ledger knows it.
+    :class:`BundleBroken` says which of the two does not hold.
     """
-    if not 0 < head.size <= len(chain.digests) or chain.digests[head.size - 1] != head.digest:
+    if not 0 < head.size <= len(chain) or chain[head.size - 1] != head.digest:
         raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
-    if chain.root(head.size) != head.root:
-        raise BundleBroken(f"the ledger in {where} has another Merkle root than the statement names; {AGAIN}")
     known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
     if known != [fact["digest"] for fact in facts]:
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")

@@ -23,7 +23,7 @@ PRELOADED = (
     "securesystemslib.signer", "jinja2", "safetensors.numpy", "duckdb", "pyarrow.compute", "pyarrow.parquet",
     "averages", "pydantic.type_adapter", "pydantic.dataclasses",
     "pydantic.json_schema", "dateutil.relativedelta", "dateutil.parser", "numpy.random", "numpy.ma", "torch",
-    "weasyprint", "weasyprint.layout", "weasyprint.pdf", "pandas", "cel", "holidays", "pymerkle",
+    "weasyprint", "weasyprint.layout", "weasyprint.pdf", "pandas", "cel", "holidays",
 )  # fmt: skip
 
 STORES = (

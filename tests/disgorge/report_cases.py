@@ -11,7 +11,7 @@ from disgorge.evidence.checks import CONTROLS as NEEDED
 from disgorge.evidence.checks import STATISTICAL, Check, Control, Evidence, Utility, Verdict
 from disgorge.plan.plan import Action, Alternative, Plan, Step
 from disgorge.statement.certificate import issue
-from disgorge.statement.inclusion import prove
+from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
 from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
@@ -332,7 +332,7 @@ def case(**changes: Any) -> ReportCase:
         "recipes": RECIPES if found.after else (),
         "shards": (KEPT,) if found.after else (),
         "facts": tuple(plain(fact) for fact in facts),
-        "proved": prove([fact["digest"] for fact in facts], [fact["seq"] for fact in facts]),
+        "ledger": LedgerHead(facts[-1]["seq"], facts[-1]["digest"]),
         "issued": dt.datetime(2026, 11, 20, 14, 30, tzinfo=dt.UTC),
         "samples": {"digits-maker": (pictures, pictures[::-1])},
     }

@@ -85,7 +85,7 @@ def within(data: bytes, members: dict[str, bytes]) -> set[int]:
 
 MEMBERS = (
     "certificate.pdf", "certificate.pdf.sig", "compositions.json", "decision.json", "evidence.json", "impact.json",
-    "inputs.json", "ledger-proofs.json", "ledger-slice.jsonl", "plan.json", "public.pem", "recipes.json",
+    "inputs.json", "ledger-slice.jsonl", "plan.json", "public.pem", "recipes.json",
     "report.html", "request.json", "statement.json",
 )  # fmt: skip
 
@@ -192,10 +192,8 @@ def test_signed_nonsense_is_refused_in_one_line(whole: Path, tmp_path: Path, nam
         if data == members[name]:
             continue
         for level in ("digests", "ledger"):
-            if level == "digests" and name == "ledger-proofs.json":
-                continue  # proofs are looked at from the next level on
             with pytest.raises(BundleBroken) as told:
-                verify_bundle(path, public_key=PUBLIC, level=level)  # type: ignore[arg-type]
+                verify_bundle(path, public_key=PUBLIC, level=level)
             assert "\n" not in str(told.value)
 
 
@@ -296,6 +294,16 @@ def test_a_report_of_an_earlier_format_is_refused_by_name(whole: Path, tmp_path:
     old = {**without_pdf(members, statement), "svr.json": sign({"_type": "x"}, key=KEY)}
     with pytest.raises(BundleBroken, match=r"of an earlier format \(https://disgorge.dev/removal/v2\) and is not read"):
         verify_bundle(_written(tmp_path / "R-7.zip", old), public_key=PUBLIC)
+
+
+@pytest.mark.parametrize("wrong", [{"size": 1}, {"digest": "0" * 64}])
+def test_facts_fit_the_head_that_the_statement_names(whole: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """No fact lies after it, and the one in its place has its digest."""
+    members = read_members(whole)
+    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    statement["predicate"]["ledger"] |= wrong
+    path = _written(tmp_path / "R-7.zip", without_pdf(members, statement))
+    assert "does not fit the ledger's head" in complaint(path)
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {

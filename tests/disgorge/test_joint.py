@@ -228,8 +228,7 @@ def swap_evidence(joint: Joint, files: dict[str, bytes]) -> None:
 
 def swap_facts(joint: Joint, files: dict[str, bytes]) -> None:
     """Its facts."""
-    for name in ("ledger-slice.jsonl", "ledger-proofs.json"):
-        files[name] = (joint.bundle("R-1") / name).read_bytes()
+    files["ledger-slice.jsonl"] = (joint.bundle("R-1") / "ledger-slice.jsonl").read_bytes()
 
 
 def more_items(joint: Joint, files: dict[str, bytes]) -> None:

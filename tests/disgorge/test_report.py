@@ -26,7 +26,7 @@ from tests.disgorge.report_cases import RELEASES, case, decision, evidence, fact
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
-SCHEMA = json.loads((Path(disgorge.__file__).parent / "statement" / "schemas" / "removal-v3.json").read_text())
+SCHEMA = json.loads((Path(disgorge.__file__).parent / "statement" / "schemas" / "removal-v4.json").read_text())
 
 
 @pytest.fixture(scope="module")
