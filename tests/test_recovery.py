@@ -1,4 +1,4 @@
-"""RECOVERY.md, followed row by row: the damage is done, what it says is seen is seen, what it says helps, helps.
+"""docs/RECOVERY.md, followed row by row: the damage is done, what it says is seen is seen, what it says helps, helps.
 
 Every row of its table has its damage in :data:`DAMAGES`, and the other way round. Commands in a row's last column are
 run as they stand there; what has to be put back comes from a copy made before the damage.
@@ -289,9 +289,9 @@ def retrain() -> Removal:
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """Return, by what happened, what RECOVERY.md says is seen and what to do."""
+    """Return, by what happened, what docs/RECOVERY.md says is seen and what to do."""
     found = {}
-    for line in (ROOT / "RECOVERY.md").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "docs" / "RECOVERY.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if line.startswith("| ") and len(cells) == 4 and cells[0] != "what happened":
             found[cells[0]] = (cells[1].strip("`"), cells[3])

@@ -10,7 +10,7 @@ from disgorge.statement.signing import key_id, public_pem, read_key
 from lineage.ledger.chain import Fact
 
 PUBLIC = "public.pem"
-_RESTORE = "restore it from a backup of the private folder; RECOVERY.md says what to do if it is lost for good"
+_RESTORE = "restore it from a backup of the private folder; docs/RECOVERY.md says what to do if it is lost for good"
 
 
 def public_key(look: Look) -> bytes | None:

@@ -144,7 +144,7 @@ def key_of(workspace: Workspace) -> "Key":
     if public.exists() and not private.exists():
         raise KeyMismatch(
             f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
-            f"resume, or move {public.name} away to have a new key made (RECOVERY.md says what that costs)"
+            f"resume, or move {public.name} away to have a new key made (docs/RECOVERY.md says what that costs)"
         )
     key = read_or_make_key(private)
     if public.exists() and public.read_bytes() != public_pem(key):

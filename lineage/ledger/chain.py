@@ -24,7 +24,7 @@ GENESIS = "0" * 64
 REPAIR = "run `disgorge ledger verify --repair-torn` to set it aside; the facts before it are whole"
 RESTORE = (
     "restore ledger.jsonl and head.json from version control or a backup (`disgorge ledger verify --against COPY` "
-    "says whether a copy fits, RECOVERY.md how)"
+    "says whether a copy fits, docs/RECOVERY.md how)"
 )
 GO_ON = " or, if there is no copy, run `disgorge ledger verify --accept-loss` to go on without what was lost"
 

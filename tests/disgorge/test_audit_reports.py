@@ -261,7 +261,7 @@ def test_only_a_closed_request_has_a_report_to_write_again(workspace: Workspace)
 
 
 def test_a_key_that_was_replaced_is_told_and_fails_no_gate(removed: Path, tmp_path: Path) -> None:
-    """As RECOVERY.md says for a key that is lost for good: reports from before stay what they were."""
+    """As docs/RECOVERY.md says for a key that is lost for good: reports from before stay what they were."""
     workspace = Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
     for half in ("public.pem", "private/signing.pem"):
         (workspace.home / half).unlink()
