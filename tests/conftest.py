@@ -25,8 +25,8 @@ settings.load_profile("patient")  # a busy machine draws slowly; that says nothi
 LONGEST = (
     "test_removal_laws.py",
     "test_readme.py",
-    "test_liars.py",
-    "test_faults.py",
+    "test_adversarial_methods.py",
+    "test_killed_removals.py",
     "test_fuzz.py",
     "test_offline.py",
 )

@@ -20,7 +20,7 @@ from disgorge.training.recipe import Here
 from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.children.removals import ordered_plan
+from tests.crash_harness.removals import ordered_plan
 from tests.stores import registry_of, with_stores
 from tests.tier import amount
 from tests.toys import carry, filed_and_decided, granted_plan, person, populate, toy_of, train

@@ -32,7 +32,7 @@ from lineage.errors import DigestMismatch
 from lineage.records import canonical
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
-from tests.disgorge.test_bundle_bytes import put
+from tests.campaigns.test_bundle_bytes import put
 from tests.tier import amount
 from tests.toys import person, populate, remove, toy_of, train
 

@@ -1,7 +1,7 @@
 """Law 10: whoever keeps the data and claims a removal gets no certificate, wherever the residue hides.
 
-Every case plants one lie of :mod:`liars` in one method and takes a removal through the whole pass. Lies are told in
-this process and its temporary folder; re-execution and answers come from processes set apart. The honest methods, the
+Every case plants one lie of :mod:`adversarial_methods` in one method and takes a removal through the whole pass. Lies
+are told in this process and its temporary folder; re-execution and answers come from processes set apart. The honest methods, the
 control of this file, get their certificates by the very same route. One lie is not caught, and is here to say so.
 
 The first tier tells every lie once, most of them about the method of averages; the second tells every lie about every
@@ -54,9 +54,9 @@ WHY = {
 @pytest.fixture(autouse=True)
 def known_liars(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register the liars here only: the laws run over every registered method, and liars break them by trade."""
-    from liars import METHOD, WEAKLY
+    from adversarial_methods import METHOD, WEAKLY
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "plugins" / "lying"), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "plugins" / "lying"), prepend=":")
     methods().update({METHOD.name: METHOD, WEAKLY.name: WEAKLY})
     yield
     del methods()[METHOD.name], methods()[WEAKLY.name]
@@ -64,7 +64,7 @@ def known_liars(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def cases() -> list[tuple[str, str]]:
     """Every lie and the methods it is told of, in this tier."""
-    from liars import LIES
+    from adversarial_methods import LIES
 
     possible = [
         (lie, method) for lie in LIES for method in METHODS if (lie, method) != ("second part", "tangent_composition")
@@ -74,7 +74,7 @@ def cases() -> list[tuple[str, str]]:
 
 def kind_of(lie: str) -> str:
     """Where a lie is told."""
-    from liars import LAYING_OUT, TRAINING
+    from adversarial_methods import LAYING_OUT, TRAINING
 
     return "training" if lie in TRAINING else "laying out" if lie in LAYING_OUT else "answering"
 
@@ -95,7 +95,7 @@ def removal_from(toy: Toy, folder: Path, *, as_shipped: bool = False) -> Execute
 
 @pytest.mark.parametrize(("lie", "method"), cases(), ids=[" - ".join(case) for case in cases()])
 def test_a_liar_gets_no_certificate(lie: str, method: str, tmp_path: Path) -> None:
-    from liars import lying, told
+    from adversarial_methods import lying, told
 
     salt = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
     toy = lying(toy_of(method, 5), lie, salt=salt)
@@ -118,7 +118,7 @@ def test_a_liar_gets_no_certificate(lie: str, method: str, tmp_path: Path) -> No
 
 def answering() -> list[str]:
     """The lies that are told by what answers."""
-    from liars import ANSWERING
+    from adversarial_methods import ANSWERING
 
     return list(ANSWERING)
 
@@ -128,7 +128,7 @@ def test_a_liar_that_answers_gets_none_where_models_are_asked_in_processes_of_th
     lie: str, tmp_path: Path
 ) -> None:
     """As the command line has it: the process that is asked about the new model was asked about the old one before."""
-    from liars import lying
+    from adversarial_methods import lying
 
     toy, verdict = (
         lying(toy_of("averages", 5), lie, salt=hashlib.sha256(str(tmp_path).encode()).hexdigest()),
@@ -151,7 +151,7 @@ def test_the_honest_method_gets_one_by_the_same_route(method: str, as_shipped: b
 @pytest.mark.parametrize("lie", ["hiding place", "environment"])
 def test_a_copy_at_a_place_of_its_own_is_not_found_again(lie: str, tmp_path: Path) -> None:
     """What re-executes can open its inputs and installed code, and inherits what this program was started with."""
-    from liars import lying, told
+    from adversarial_methods import lying, told
 
     place = tmp_path / "hiding-place"
     place.mkdir()
@@ -171,7 +171,7 @@ def test_a_copy_at_a_place_of_its_own_is_not_found_again(lie: str, tmp_path: Pat
 
 def test_a_layout_is_not_told_what_a_shard_was_cut_from(tmp_path: Path) -> None:
     """The lie cannot be told: nobody shows a layout the shard as it was."""
-    from liars import lying, told
+    from adversarial_methods import lying, told
 
     toy = lying(toy_of("averages", 5), "ancestor", salt=str(tmp_path))
     assert removal_from(toy, tmp_path).verdict == "certified"
@@ -190,7 +190,7 @@ def test_a_layout_is_not_told_what_a_shard_was_cut_from(tmp_path: Path) -> None:
 def test_a_liar_that_counts_the_names_of_the_gone_is_refused_before_anything_is_contained(
     method: str, tmp_path: Path
 ) -> None:
-    from liars import lying, told
+    from adversarial_methods import lying, told
 
     toy = lying(toy_of(method, 5), "gone names", salt=str(tmp_path))
     workspace = Workspace.init(tmp_path / "workspace")
@@ -224,7 +224,7 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
 
     Whoever executes the recipe without it, as an outsider does from a bundle, reaches other bytes. Reports say so.
     """
-    from liars import lying, told
+    from adversarial_methods import lying, told
 
     place = tmp_path / "importable" / "hiding_place"
     place.mkdir(parents=True)
@@ -246,7 +246,7 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
 
 def removal_of_little(lie: str, folder: Path) -> str:
     """Remove people from points that hardly differ, so that no answer moves by more than rounding; say how it ended."""
-    from liars import lying
+    from adversarial_methods import lying
 
     toy = toy_of("averages", 5)
     close = {
@@ -261,7 +261,7 @@ def removal_of_little(lie: str, folder: Path) -> str:
 
 def test_an_old_model_behind_a_small_removal_is_not_certified(tmp_path: Path) -> None:
     """Its answers lie within rounding of the new model's; two honest processes agree in every bit."""
-    from liars import HONEST, told
+    from adversarial_methods import HONEST, told
 
     for lie in (HONEST, "old model behind"):
         (tmp_path / lie).mkdir()
@@ -280,8 +280,8 @@ SMALL = ("warm start", "optimizer state", "early stopping", "recipe that remembe
 
 def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5) -> tuple[str, dict[str, str]]:
     """Remove sixty items with a claim of measured reduction; return how it ended, and every check's verdict."""
+    from adversarial_methods import lying
     from averages import wide
-    from liars import lying
 
     toy = lying(wide(seed), lie, salt=salt, weakly=True)
     workspace = Workspace.init(folder / "workspace")
@@ -302,7 +302,7 @@ def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5
 @pytest.mark.parametrize("seed", range(5, amount(6, 10)))
 def test_an_honest_method_that_claims_less_gets_its_certificate(seed: int, tmp_path: Path) -> None:
     """The control of the lies below: on the very setting where they are told, whoever tells none is certified."""
-    from liars import HONEST
+    from adversarial_methods import HONEST
 
     ended, verdicts = removal_that_claims_less(HONEST, tmp_path, salt=str(tmp_path), seed=seed)
     assert ended == "certified"
@@ -315,7 +315,7 @@ def test_a_liar_that_claims_less_gets_no_certificate_either(lie: str, tmp_path: 
 
     What is left in a few weights alone the attacks may not find; re-execution does.
     """
-    from liars import told
+    from adversarial_methods import told
 
     salt = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
     ended, verdicts = removal_that_claims_less(lie, tmp_path, salt=salt)

@@ -48,13 +48,13 @@ class Ended:
 
 
 class Nursery:
-    """A process that forks children on order; see :mod:`tests.children.serve` for what can be ordered."""
+    """A process that forks children on order; see :mod:`tests.crash_harness.serve` for what can be ordered."""
 
     def __init__(self, *also: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nursery-"))
         self._count = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.children.serve", *PRELOADED, *also],
+            [sys.executable, "-m", "tests.crash_harness.serve", *PRELOADED, *also],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
             env=os.environ | {"TMPDIR": str(self.folder)},  # who is killed leaves things there
         )  # fmt: skip

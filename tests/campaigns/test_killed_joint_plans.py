@@ -1,6 +1,6 @@
 """Two requests of one plan whose execution is killed: whichever of them is resumed, both end as if nothing had been.
 
-The kills are those of :mod:`tests.test_faults`.
+The kills are those of :mod:`tests.campaigns.test_killed_removals`.
 """
 
 import random
@@ -9,7 +9,7 @@ import pytest
 
 from disgorge.request.case import docket
 from lineage.workspace import Workspace
-from tests.children.removals import removal
+from tests.crash_harness.removals import removal
 from tests.tier import amount
 
 

@@ -16,9 +16,9 @@ from disgorge.request.case import docket
 from lineage.errors import LedgerBroken
 from lineage.records import shard_digest
 from lineage.workspace import Workspace
-from tests.children import aftermath
-from tests.children.nursery import the_nursery
-from tests.children.removals import KILLED, removal
+from tests.crash_harness import aftermath
+from tests.crash_harness.nursery import the_nursery
+from tests.crash_harness.removals import KILLED, removal
 from tests.tier import amount
 from tests.toys import toy_of, write_rows
 

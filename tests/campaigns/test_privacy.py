@@ -25,11 +25,11 @@ from disgorge.request.particulars import erase_particulars
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import close_kept
 from lineage.workspace import Workspace
-from tests.children import aftermath
-from tests.children.alone import whole_pass
-from tests.children.nursery import the_nursery
-from tests.children.removals import removal
-from tests.children.whole_pass import APPROVER, CONTACT, NAME, NOTE, OTHERS, REQUEST
+from tests.crash_harness import aftermath
+from tests.crash_harness.alone import whole_pass
+from tests.crash_harness.nursery import the_nursery
+from tests.crash_harness.removals import removal
+from tests.crash_harness.whole_pass import APPROVER, CONTACT, NAME, NOTE, OTHERS, REQUEST
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -20,8 +20,8 @@ from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
-from tests.children import aftermath
-from tests.children.nursery import Ended, the_nursery
+from tests.crash_harness import aftermath
+from tests.crash_harness.nursery import Ended, the_nursery
 from tests.tier import tally
 from tests.toys import filed_and_decided, granted_plan, person, populate, toy_of, train
 

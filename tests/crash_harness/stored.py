@@ -17,8 +17,8 @@ from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
-from tests.children.nursery import Ended, nursery_with_stores
-from tests.children.removals import Removal, ordered_plan
+from tests.crash_harness.nursery import Ended, nursery_with_stores
+from tests.crash_harness.removals import Removal, ordered_plan
 from tests.toys import granted_plan, person, served
 
 RELEASE = "toy-averages"

@@ -25,8 +25,8 @@ from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import Fact, encode, next_fact
 from lineage.records import canonical
 from lineage.workspace import Workspace
-from tests.children.nursery import ROOT, Ended, the_nursery
-from tests.children.removals import Removal, removal
+from tests.crash_harness.nursery import ROOT, Ended, the_nursery
+from tests.crash_harness.removals import Removal, removal
 from tests.tier import FULL, tally
 from tests.toys import live_shards
 

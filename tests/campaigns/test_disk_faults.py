@@ -12,9 +12,9 @@ from disgorge.audit import audit
 from disgorge.report.bundle import verify_bundle
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
-from tests.children import aftermath
-from tests.children.nursery import the_nursery
-from tests.children.removals import removal
+from tests.crash_harness import aftermath
+from tests.crash_harness.nursery import the_nursery
+from tests.crash_harness.removals import removal
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
 
 RELEASE = "toy-averages"

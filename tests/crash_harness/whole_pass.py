@@ -1,4 +1,4 @@
-"""The whole pass as it is typed, with everything installed: ``python -m tests.children.whole_pass FOLDER``.
+"""The whole pass as it is typed, with everything installed: ``python -m tests.crash_harness.whole_pass FOLDER``.
 
 Data with invented persons in it comes in through Great Expectations and DVC, a model is trained and released in MLflow
 by worker processes, one person asks for removal and gets it. What was to be forgotten is written to ``forgotten.json``

@@ -1,7 +1,7 @@
 """Removals that are killed while MLflow and DVC take part: an alias moved and no fact says so, half of a store purged.
 
-As in :mod:`tests.test_faults`, with the real registry and tracking, a real DVC repository with a remote and a pipeline,
-and never-trained references. The moments that matter are named; which of their changes dies, a seed decides.
+As in :mod:`tests.campaigns.test_killed_removals`, with the real registry and tracking, a real DVC repository with a
+remote and a pipeline, and never-trained references. The moments that matter are named; which of their changes dies, a seed decides.
 """
 
 import random
@@ -11,8 +11,8 @@ import pytest
 
 from disgorge.request.case import docket
 from lineage.workspace import Workspace
-from tests.children.removals import Change
-from tests.children.stored import SERVED, Stored, stored
+from tests.crash_harness.removals import Change
+from tests.crash_harness.stored import SERVED, Stored, stored
 from tests.tier import amount
 
 Moment = Callable[[Change], bool]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.children.nursery import ROOT
+from tests.crash_harness.nursery import ROOT
 
 GUARD = Path(__file__).parent / "offline"
 
@@ -70,7 +70,7 @@ def no_routes(counts: str) -> int:
 
 
 def whole_pass(temporary: Path) -> tuple[Path, Ran]:
-    """Go through :mod:`tests.children.whole_pass` once a session and return where, and what was heard of it.
+    """Go through :mod:`tests.crash_harness.whole_pass` once a session and return where, and what was heard of it.
 
     ``temporary`` is where pytest keeps this process's temporary folders; whoever comes second waits for the first.
     """
@@ -79,5 +79,5 @@ def whole_pass(temporary: Path) -> tuple[Path, Ran]:
     with FileLock(shared / "whole-pass.lock"):
         if not told.exists():
             folder.mkdir()
-            told.write_text(json.dumps(asdict(run_alone("-m", "tests.children.whole_pass", str(folder)))))
+            told.write_text(json.dumps(asdict(run_alone("-m", "tests.crash_harness.whole_pass", str(folder)))))
     return folder, Ran(**json.loads(told.read_text()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.children.alone import Ran, namespaces, run_alone, whole_pass
+from tests.crash_harness.alone import Ran, namespaces, run_alone, whole_pass
 from tests.tier import FULL, tally
 
 ONLY_WITH_NAMESPACES = pytest.mark.skipif(not namespaces(), reason="no network namespaces for this user")

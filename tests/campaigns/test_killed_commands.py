@@ -12,9 +12,9 @@ from tempfile import mkdtemp
 
 from disgorge.request.case import docket
 from lineage.workspace import Workspace
-from tests.children import aftermath
-from tests.children.nursery import Ended, the_nursery
-from tests.children.removals import KILLED, survived
+from tests.crash_harness import aftermath
+from tests.crash_harness.nursery import Ended, the_nursery
+from tests.crash_harness.removals import KILLED, survived
 from tests.tier import amount
 from tests.toys import populate, toy_of, train
 

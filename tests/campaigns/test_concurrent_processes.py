@@ -19,9 +19,9 @@ from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
-from tests.children import aftermath
-from tests.children.nursery import ROOT, the_nursery
-from tests.children.removals import removal
+from tests.crash_harness import aftermath
+from tests.crash_harness.nursery import ROOT, the_nursery
+from tests.crash_harness.removals import removal
 from tests.tier import amount, tally
 from tests.toys import toy_of, write_rows
 

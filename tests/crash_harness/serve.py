@@ -1,8 +1,8 @@
-"""The process that forks children: ``python -m tests.children.serve MODULE...``; orders come as JSON lines.
+"""The process that forks children: ``python -m tests.crash_harness.serve MODULE...``; orders come as JSON lines.
 
 Imports once what removals need and forks for every order, so that a test can afford to kill a hundred processes. Each
 child is a process of its own that shares nothing with the one before but what was imported. See
-:mod:`tests.children.nursery` for the other side.
+:mod:`tests.crash_harness.nursery` for the other side.
 """
 
 import gc

@@ -1,0 +1,1 @@
+"""Whole-system campaigns: adversarial methods, kills, damage, laws of removal, privacy, offline runs."""
