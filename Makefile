@@ -1,6 +1,6 @@
 # make demo   sets everything up in .venv, then runs the main job
 # make test   sets everything up, then passes all tests
-# make test-full  the whole counts, up to an hour; writes tests/full.json and the README's table of them
+# make test-full  the whole counts, up to an hour; writes docs/evidence.md and the README's lines of it
 # make check  linters and types
 
 PYTHON ?= python3
@@ -28,7 +28,7 @@ test: $(READY)
 
 test-full: $(READY)
 	rm -f full-tally.jsonl
-	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(PYTEST)
+	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(PYTEST) --durations=25
 	$(BIN)/python -m tests.summary full-tally.jsonl
 
 check: $(READY)

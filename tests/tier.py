@@ -1,9 +1,4 @@
-"""Two tiers: ``make test`` does a seeded share of what counts, ``make test-full`` all of it, and says what it counted.
-
-``amount(12, 200)`` is 12 in the first tier and 200 in the second. ``tally`` writes one line of figures, in the second
-tier only, to the file that ``DISGORGE_TALLY`` names; :mod:`tests.summary` adds the lines up into the table of the
-README. A figure that is not counted while a test runs is not in the table.
-"""
+"""Two tiers: ``make test`` does a seeded share of what counts, ``make test-full`` all of it and counts it."""
 
 import json
 import os
@@ -19,7 +14,7 @@ def amount(share: int, full: int) -> int:
 
 
 def tally(kind: str, name: str, **figures: int | float | str | bool) -> None:
-    """Note what one test counted: ``kind`` is a row of the summary, ``name`` the case; processes may note at once."""
+    """Append one test's figures to the file that ``DISGORGE_TALLY`` names, in the second tier, for `tests.summary`."""
     where = os.environ.get("DISGORGE_TALLY")
     if FULL and where:
         line = json.dumps({"kind": kind, "name": name, **figures}, sort_keys=True) + "\n"

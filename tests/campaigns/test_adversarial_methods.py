@@ -1,8 +1,9 @@
 """Law 10: whoever keeps the data and claims a removal gets no certificate, wherever the residue hides.
 
 Every case plants one lie of :mod:`adversarial_methods` in one method and takes a removal through the whole pass. Lies
-are told in this process and its temporary folder; re-execution and answers come from processes set apart. The honest methods, the
-control of this file, get their certificates by the very same route. One lie is not caught, and is here to say so.
+are told in this process and its temporary folder; re-execution and answers come from processes set apart. The honest
+methods, the control of this file, get their certificates by the very same route. One lie is not caught, and is
+here to say so.
 
 The first tier tells every lie once, most of them about the method of averages; the second tells every lie about every
 method it can be told of.

@@ -1,7 +1,8 @@
 """Removals that are killed while MLflow and DVC take part: an alias moved and no fact says so, half of a store purged.
 
 As in :mod:`tests.campaigns.test_killed_removals`, with the real registry and tracking, a real DVC repository with a
-remote and a pipeline, and never-trained references. The moments that matter are named; which of their changes dies, a seed decides.
+remote and a pipeline, and never-trained references. The moments that matter are named; which of their changes dies, a
+seed decides.
 """
 
 import random
