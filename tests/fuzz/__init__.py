@@ -5,5 +5,5 @@ hostile ones, then cases drawn from a seed. Cases run in a child process (:mod:`
 native abort, an endless loop or a claim for all memory is one failed case, named by kind and number, and not the end of
 the tests. One case alone::
 
-    python -m tests.fuzz.child /tmp/fuzz csv:17:18
+    python -m tests.fuzz.child FOLDER csv:17:18
 """

@@ -1,29 +1,27 @@
-"""The process in which cases run, and the batches of them as its parent sees them.
+"""The crash and limit harness: a process with little memory, in which cases that may hang or crash it run.
 
-``python -m tests.fuzz.child FOLDER KIND:FIRST:COUNT ...`` runs cases one after the other and writes a line to
-``FOLDER/log.jsonl`` before and after each, so that the parent knows which case a dead or silent process was in, and
-goes on with the next one in a new process. All kinds share a process, because starting one takes seconds.
+``python -m tests.fuzz.child FOLDER KIND:FIRST:LAST ...`` runs cases of several kinds one after the other and writes a
+line to ``FOLDER/log.jsonl`` before each case and after each kind. A process that dies or says nothing for too long
+fails the kind it was in, by the number of its case; the kinds after it run in a new process.
 """
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 SECONDS = 5.0
 """Processor time that a case may take: what is refused is refused at once."""
 SILENCE = 60.0
 """Seconds without a word after which the process is stuck, however busy the machine is."""
 LOOK = 0.05
-MOST_PROCESSES = 40
 MEMORY = 9 * 2**29
 """Bytes of address space: 4.5 GiB, of which the libraries reserve 2.1 before anything is read."""
 
@@ -33,79 +31,61 @@ class Batch:
     """What became of the cases of one kind."""
 
     cases: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
-    seconds: float = 0.0
 
-
-Job = tuple[str, int, int]
-"""A kind, the number of its first case, and the number after its last."""
+    def run(self, case: Callable[[], str]) -> str:
+        """Run and count one case; return what is wrong with it, or an empty string."""
+        failure, started = "", time.process_time()
+        try:
+            if (outcome := case()) not in self.outcomes:
+                self.outcomes.append(outcome)
+        except BaseException as problem:  # SystemExit and KeyboardInterrupt too: a case must not end the run
+            where = traceback.extract_tb(problem.__traceback__)[-1]
+            failure = f"{type(problem).__name__}: {problem} ({where.filename}:{where.lineno})"[:1500]
+        seconds = time.process_time() - started
+        self.cases, self.slowest = self.cases + 1, max(self.slowest, round(seconds, 3))
+        return failure or (f"took {seconds:.1f} s" if seconds > SECONDS else "")
 
 
 def run_batches(counts: Mapping[str, int], folder: Path) -> dict[str, Batch]:
-    """Run cases from 0 of each kind, as many as ``counts`` says, in child processes; return what became of them."""
-    batches = {kind: Batch() for kind in counts}
-    jobs: list[Job] = [(kind, 0, count) for kind, count in counts.items()]
-    for turn in range(MOST_PROCESSES):
-        if not jobs:
-            return batches
-        place = folder / f"process-{turn}"
+    """Run as many cases of each kind as ``counts`` says, in child processes; return what became of them."""
+    batches: dict[str, Batch] = {}
+    while left := [kind for kind in counts if kind not in batches]:
+        place = folder / f"from-{left[0]}"
         place.mkdir(parents=True)
-        jobs = _one_process(batches, jobs, place)
-    for kind, first, last in jobs:
-        batches[kind].failures.append(f"{kind}: {last - first} cases not run, {MOST_PROCESSES} processes died before")
+        code, stuck = _wait([f"{kind}:0:{counts[kind]}" for kind in left], place)
+        last = (left[0], -1)
+        for line in map(json.loads, (place / "log.jsonl").read_text().splitlines()):
+            last = (line["kind"], line.get("number", last[1]))
+            if "batch" in line:
+                batches[line["kind"]] = Batch(**line["batch"])
+        dead = next((kind for kind in left if kind not in batches), None)
+        if dead is not None:
+            how = f"said nothing for {SILENCE:g} s" if stuck else f"killed the process ({_signal(code)})"
+            words = (place / "said.txt").read_text(errors="replace").strip()[-500:]
+            batches[dead] = Batch(failures=[f"{dead} {last[1] if last[0] == dead else 0}: {how} {words}"])
     return batches
 
 
-def _one_process(batches: dict[str, Batch], jobs: list[Job], place: Path) -> list[Job]:
-    """Run jobs in one process until they are done or it dies; return those that are left."""
+def _wait(jobs: list[str], place: Path) -> tuple[int, bool]:
+    """Run jobs in one process; return its exit code, and whether it was killed because it was stuck."""
     log = place / "log.jsonl"
     log.touch()
     with (place / "said.txt").open("wb") as said:
-        command = [sys.executable, "-m", "tests.fuzz.child", str(place), *(f"{k}:{a}:{b}" for k, a, b in jobs)]
+        command = [sys.executable, "-m", "tests.fuzz.child", str(place), *jobs]
         process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
-        heard, silent, stuck = 0, 0.0, False
+        heard, silent = 0, 0.0
         while process.poll() is None:
             time.sleep(LOOK)
             silent += LOOK  # counted, not read off a clock: a machine that slept is not a case that hangs
             if log.stat().st_size != heard:
                 heard, silent = log.stat().st_size, 0.0
             elif silent > SILENCE:
-                stuck = True
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    return _account(batches, jobs, log, process.returncode, stuck=stuck)
-
-
-def _account(batches: dict[str, Batch], jobs: list[Job], log: Path, code: int, *, stuck: bool) -> list[Job]:
-    """Take what a process wrote into the batches; a case that began and never ended is one that killed it."""
-    begun: tuple[str, int] | None = None
-    following = {kind: first for kind, first, _ in jobs}
-    for line in log.read_text().splitlines():
-        said = json.loads(line)
-        kind, number = said["kind"], said["number"]
-        following[kind] = number + 1
-        if "outcome" not in said:
-            begun = (kind, number)
-            continue
-        begun, batch = None, batches[kind]
-        batch.cases += 1
-        batch.outcomes[said["outcome"]] += 1
-        batch.slowest = max(batch.slowest, said["seconds"])
-        batch.seconds += said["seconds"]
-        if said["failure"]:
-            batch.failures.append(f"{kind} {number}: {said['failure']}")
-    left = [(kind, following[kind], last) for kind, _, last in jobs if following[kind] < last]
-    if begun is not None:
-        kind, number = begun
-        how = f"said nothing for {SILENCE:g} s" if stuck else f"killed the process ({_signal(code)})"
-        batches[kind].cases += 1
-        batches[kind].failures.append(f"{kind} {number}: {how}")
-    elif left:
-        words = log.with_name("said.txt").read_text(errors="replace").strip()[-500:]
-        batches[left[0][0]].failures.append(f"the process ended between cases ({_signal(code)}): {words}")
-    return left
+                return process.wait(), True
+    return process.returncode, False
 
 
 def _signal(code: int) -> str:
@@ -114,35 +94,23 @@ def _signal(code: int) -> str:
 
 def main(folder: Path, *jobs: str) -> None:
     """Run cases in this process."""
-    import resource
-
-    from tests.fuzz import misbehaved
+    from tests.fuzz import harness_selftest
     from tests.fuzz.kinds import KINDS
     from tests.fuzz.place import Place
 
+    cases = {name: kind.case for name, kind in KINDS.items()}
+    cases |= {harness_selftest.CRASH: harness_selftest.crash, harness_selftest.BREACHES: harness_selftest.breach}
     place = Place(folder)
-    log = os.open(folder / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-    def say(**line: Any) -> None:
-        os.write(log, json.dumps(line).encode() + b"\n")
-
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for job in jobs:
-        kind, first, last = job.split(":")
-        run = misbehaved.case if kind == misbehaved.NAME else KINDS[kind].case
-        for number in range(int(first), int(last)):
-            say(kind=kind, number=number)
-            started, failure, outcome = time.process_time(), "", ""
-            try:
-                outcome = run(place, number)
-                place.check_outside()
-            except BaseException as problem:  # SystemExit and KeyboardInterrupt too: a case must not end the run
-                where = traceback.extract_tb(problem.__traceback__)[-1]
-                failure = f"{type(problem).__name__}: {problem} ({where.filename}:{where.lineno})"[:1500]
-            seconds = time.process_time() - started
-            if seconds > SECONDS:
-                failure = failure or f"took {seconds:.1f} s"
-            say(kind=kind, number=number, outcome=outcome, failure=failure, seconds=round(seconds, 3))
+    with (folder / "log.jsonl").open("a", buffering=1, encoding="utf-8") as log:
+        for job in jobs:
+            kind, first, last = job.split(":")
+            batch = Batch()
+            for number in range(int(first), int(last)):
+                log.write(json.dumps({"kind": kind, "number": number}) + "\n")
+                if failure := batch.run(lambda kind=kind, number=number: place.watched(cases[kind], number)):
+                    batch.failures.append(f"{kind} {number}: {failure}")
+            log.write(json.dumps({"kind": kind, "batch": asdict(batch)}) + "\n")
 
 
 if __name__ == "__main__":

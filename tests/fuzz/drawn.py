@@ -19,16 +19,16 @@ FIXED = {"field", "verdict", "proved", "action"}
 def page(place: Place, number: int) -> str:
     """Render a report whose every text may be hostile; nothing in it runs, loads or breaks out."""
     from disgorge.report.page import render
+    from policies.errors import PolicyError
     from tests.disgorge.report_cases import case
     from tests.disgorge.test_page import Page
 
-    rng = random.Random(f"page-{number}")
-    place.fresh("empty", kind="page", number=number)
+    rng = place.fresh("empty", kind="page", number=number).rng
     plain_page = Page(render(case()))
     try:
         made = spoiled(case(), rng, share=rng.choice((0.05, 0.3, 1.0)))
         source = render(made)
-    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+    except (ValueError, TypeError, KeyError, AttributeError, PolicyError) as problem:
         return f"refused: {type(problem).__name__}"  # a record that its own class does not take
     seen = Page(source)
     known = set(plain_page.tags) | {"img", "wbr"}

@@ -55,12 +55,13 @@ class Place:
     """A watched tree with a workspace deep inside; ``templates`` are copied for every case."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.watched_tree = root / "watched"
         self.outer = root.joinpath("watched", *(f"above-{level}" for level in range(DEPTH)))
         self.root = self.outer / "workspace"
         self.canary = self.outer / "CANARY"
         self._templates = root / "templates"
         self.rng = random.Random(0)
+        self.drawn: random.Random | None = None
         for name in ("home", "tmp", "outside"):
             (self.outer / name).mkdir(parents=True)
         (self.outer / "outside" / "secret.txt").write_text("not to be taken")
@@ -71,12 +72,12 @@ class Place:
         self._before = self.snapshot()
 
     def fresh(self, template: str, *, kind: str, number: int) -> "Place":
-        """Begin a case in a copy of a template; its generator is seeded by kind and number. Returns itself."""
+        """Begin a case in a copy of a template; its generator is ``drawn``, or seeded by kind and number."""
         os.chdir(self.outer)
         _remove(self.root)
         shutil.copytree(self._templates / template, self.root, symlinks=True)
         os.chdir(self.root)
-        self.rng = random.Random(f"{kind}-{number}")
+        self.rng = self.drawn or random.Random(f"{kind}-{number}")
         return self
 
     def template(self, name: str, make: Callable[[Path], None]) -> str:
@@ -97,7 +98,7 @@ class Place:
     def snapshot(self) -> dict[str, tuple[int, int, int]]:
         """Return every path that is watched, with its kind, size and time of change."""
         found = {}
-        for folder, folders, files in os.walk(self.root / "watched"):
+        for folder, folders, files in os.walk(self.watched_tree):
             if Path(folder) == self.outer:
                 folders.remove("workspace") if "workspace" in folders else None
             for name in (*folders, *files):
@@ -106,6 +107,12 @@ class Place:
                 size = 0 if name in folders else status.st_size
                 found[path] = (status.st_mode, size, 0 if name in folders else status.st_mtime_ns)
         return found
+
+    def watched(self, case: Callable[["Place", int], str], number: int) -> str:
+        """Run one case and look at what it left outside."""
+        outcome = case(self, number)
+        self.check_outside()
+        return outcome
 
     def check_outside(self) -> None:
         """Hold that nothing came, went or changed outside of the workspace, and that no planted code ran."""
