@@ -83,7 +83,7 @@ ROOMS = {
         lineage/storage lineage/workspace
     """,
     "disgorge/evidence/probes": """
-        disgorge/evidence disgorge/evidence/probes/attack disgorge/method lineage/records
+        disgorge/evidence disgorge/method lineage/records
     """,
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method

@@ -139,7 +139,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
         for outcome in (Outcome.DENIED, Outcome.ON_HOLD, Outcome.NEEDS_REVIEW)
     },
     "nothing owed": (decided_so(owed=None), "not granted"),
-    "policy wants another check": (owed(evidence=("memorization",)), "check memorization is missing for digits-maker"),
+    "policy wants another check": (owed(evidence=("relearning",)), "check relearning is missing for digits-maker"),
     "evidence wants another check": (
         lambda case: in_evidence(required=("controllability",))(case),
         "check controllability is missing",
