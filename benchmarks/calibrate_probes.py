@@ -7,7 +7,7 @@ other seeds, and writes ``calibrate_probes.json`` beside itself.
 What is simulated are scores. An item has an ease and a sensitivity; a model's score on it is the ease plus, in units of
 the sensitivity, a noise of its own, a *shift* that the model's seed gives all removed items at once, and what the model
 remembers of them. Removed items are harder than held-out ones. References and an honest ``after`` are drawn alike,
-which is what honest means. Settings cross 1, 3 and 8 references with shifts of 0 to 1 and four kinds of case. Seeds: a
+which is what honest means. Settings cross 3 and 8 references with shifts of 0 to 1 and four kinds of case. Seeds: a
 generator per case, from (seed, setting, number); 1 for the settings, 2 for the worst of them again.
 
 Of false removals, "trained again with the items" is the one whose scores are close to those before, not the same.
@@ -24,8 +24,8 @@ import numpy as np
 
 from disgorge.evidence.checks import Check
 from disgorge.evidence.probes import forget_quality, membership
-from disgorge.evidence.probes.attack.curve import Pair
-from disgorge.evidence.probes.attack.standing import Scores
+from disgorge.evidence.probes.membership import Scores
+from disgorge.evidence.probes.rmia import Pair
 
 HONEST, LIARS, AGAIN = 200, 40, 10
 HELD_OUT = 200
@@ -54,7 +54,7 @@ KINDS: tuple[tuple[int, float, Literal["normal", "heavy"], Literal["classify", "
 )
 SETTINGS = [
     Setting(references, shift, *kind)
-    for references, shift, kind in itertools.product((1, 3, 8), (0.0, 0.25, 0.5, 1.0), KINDS)
+    for references, shift, kind in itertools.product((3, 8), (0.0, 0.25, 0.5, 1.0), KINDS)
 ]
 FALSE = {"nothing done": None, "trained again with the items": 1.0, "half": 0.5, "over-forgotten": -2.0}
 """The share of what was remembered that is left; None is the model before removal itself."""
@@ -98,7 +98,7 @@ def check_of(probe: str, scores: Scores, seed: int) -> Check:
 def tally(
     setting: Setting, left: float | None, count: int, *seed: int, probes: tuple[str, ...] = PROBES
 ) -> dict[str, dict[str, Any]]:
-    """Count verdicts of the probes, and how often any attack's two controls held."""
+    """Count verdicts of the probes, and how often both controls held."""
     found: dict[str, dict[str, Any]] = {}
     for number in range(count):
         scores = simulate(setting, left, *seed, number)
@@ -108,20 +108,12 @@ def tally(
             counts["cases"] += 1
             counts[check.verdict.value] += 1
             counts["controls held"] += able(check)
-            for attack, plain in check.detail.get("attacks", {}).items():
-                held = all(control["held"] for control in plain["controls"])
-                each = counts.setdefault(attack, {"controls held": 0, "failed": 0})
-                each["controls held"] += held
-                each["failed"] += held and plain["side"] != 0
     return found
 
 
 def able(check: Check) -> bool:
-    """Whether the check could have failed: of several attacks, one that could is enough."""
-    attacks = check.detail.get("attacks")
-    if attacks is None:
-        return bool(check.controls) and all(control.held for control in check.controls)
-    return any(all(control["held"] for control in each["controls"]) for each in attacks.values())
+    """Whether the check could have failed."""
+    return bool(check.controls) and all(control.held for control in check.controls)
 
 
 def main(honest: int, liars: int) -> None:
@@ -152,14 +144,13 @@ def summary(rows: list[dict[str, Any]], again: list[dict[str, Any]]) -> dict[str
     found: dict[str, Any] = {}
     for name in PROBES:
         honest = [row["honest"][name] for row in rows if name in row["honest"]]
-        several = [row["honest"][name] for row in rows if row["setting"]["references"] > 1]
         worst = [each["honest"]["fail"] / each["honest"]["cases"] for each in again if each["probe"] == name]
         found[name] = {
             "honest": {
                 "cases": sum(each["cases"] for each in honest),
                 "failed": share(honest, "fail", "cases"),
                 "failed in the worst setting, simulated again": max(worst),
-                "passed of those whose controls held, with 3 or 8 references": share(several, "pass", "controls held"),
+                "passed of those whose controls held": share(honest, "pass", "controls held"),
             },
             **{
                 kind: {
@@ -174,7 +165,7 @@ def summary(rows: list[dict[str, Any]], again: list[dict[str, Any]]) -> dict[str
                 str(count): share(
                     [r["honest"][name] for r in rows if r["setting"]["references"] == count], "controls held", "cases"
                 )
-                for count in (1, 3, 8)
+                for count in (3, 8)
             },
         }
     return found

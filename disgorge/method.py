@@ -159,20 +159,6 @@ class Model(Protocol):
         """Return ``count`` samples, shape (count, ...), in [0, 1]. Classifiers raise ``NotImplementedError``."""
 
 
-@runtime_checkable
-class Relearnable(Protocol):
-    """What a model can do besides, if a removal from it is to be audited by relearning."""
-
-    def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
-        """Mean score on ``items`` before and after each of ``steps`` steps of training on them: (steps + 1,).
-
-        Higher is better, as in :meth:`Model.scores`, though a cheaper score may stand in for it. It is a copy that
-        trains: the model itself stays as it was, bit for bit. Equal arguments give equal bits; ``seed`` decides
-        whatever is drawn. What may move is all that removable data can move. On 200 small images and 10 steps it
-        takes less than 3 seconds on one core.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Toy:
     """An instance that trains in seconds on one core: a model and the items of every shard it names."""

@@ -83,9 +83,8 @@ ROOMS = {
         lineage/storage lineage/workspace
     """,
     "disgorge/evidence/probes": """
-        disgorge/evidence disgorge/evidence/probes/attack disgorge/method lineage/records
+        disgorge/evidence disgorge/method lineage/records
     """,
-    "disgorge/evidence/probes/attack": "disgorge/evidence disgorge/evidence/probes",
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method
         disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards

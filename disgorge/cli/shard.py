@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lineage.shards.add import Added
     from lineage.workspace import Workspace
 
-app = typer.Typer(help="Data, as named sets of items: add | list | show | check | canaries.", no_args_is_help=True)
+app = typer.Typer(help="Data, as named sets of items: add | list | show | check.", no_args_is_help=True)
 
 
 @app.command()
@@ -187,31 +187,6 @@ def check(
         show.table(("name", "items", "found"), rows, empty="no shard is recorded")
     if any(wrong for _, wrong in found):
         raise typer.Exit(1)
-
-
-@app.command()
-def canaries(
-    source: Annotated[Path, typer.Argument(help="A file with data that is yours and in no shard.", metavar="PATH")],
-    name: Annotated[str, typer.Option("--name", help="What the planting is called; NAME-withheld becomes a shard.")],
-    to: Annotated[Path, typer.Option("--to", help="Where to write the planted ones: a new .npz file to add.")],
-    count: Annotated[int | None, typer.Option("--count", help="How many candidates; all rows by default.")] = None,
-    label: Annotated[str, typer.Option("--label", help="Column to be wrong about: whole numbers.")] = "label",
-    encoding: Annotated[str, typer.Option("--encoding", help="How a CSV file is encoded.")] = "utf-8",
-    as_json: AsJson = False,
-) -> None:
-    """Give items a wrong label and plant about half, by coin flips: when they are removed, memory can be counted."""
-    from disgorge.evidence.canaries import plant
-    from lineage.records import plain
-    from lineage.workspace import Workspace
-
-    planted = plant(Workspace.open(), source, name=name, to=to, count=count, label=label, encoding=encoding)
-    if as_json:
-        show.write_json(plain(planted))
-        return
-    show.line(f"planted: {counted(planted.planted, 'item')} with a wrong label in {planted.file}, to be trained on")
-    show.line(f"withheld: {planted.withheld} in shard {planted.withheld_shard}, which no model may name")
-    show.pairs([("commitment", planted.commitment)])
-    show.line(f"next: disgorge shard add {planted.file} --name {name}, and name it under shards in a model")
 
 
 def _named(paths: list[Path], name: str | None) -> dict[str, Path]:

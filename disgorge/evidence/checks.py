@@ -128,24 +128,10 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Canaries:
-    """Items with a wrong label, drawn alike, of which a coin each decided which were ever trained on.
-
-    ``planted`` are those among the removed items, ``withheld`` those the coin kept out; no model was trained on these.
-    ``commitment`` is the digest of the seed of the coins, recorded when they fell.
-    """
-
-    planted: Items
-    withheld: Items
-    commitment: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeCase:
     """What a statistical probe looks at. It looks, and changes nothing.
 
-    ``references`` never saw the removed items and differ from ``after`` in their seeds alone. ``canaries`` is None
-    unless planted ones are among the removed items.
+    ``references`` never saw the removed items and differ from ``after`` in their seeds alone.
     """
 
     release: str
@@ -156,7 +142,6 @@ class ProbeCase:
     retained: Items
     held_out: Items
     seed: int
-    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +243,7 @@ class ResidueCase:
 
 @runtime_checkable
 class Probe(Protocol):
-    """A statistical audit of a model, registered through the entry-point group ``disgorge.evidence.probes``."""
+    """A statistical audit of a model, registered through the entry-point group ``disgorge.probes``."""
 
     name: str
     version: str

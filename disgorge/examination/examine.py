@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from disgorge.evidence.canaries import canaries_among
 from disgorge.evidence.checks import (
     ASKED_IN,
     REFERENCES,
@@ -230,10 +229,9 @@ class Examiner:
         spec = spec_of(after)
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        planted = canaries_among(self.workspace, withdrawn, removed)
         sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
         models = assemble(self.workspace, before), assemble(self.workspace, after)
-        case = ProbeCase(title, *models, (), *sets, seed, planted)
+        case = ProbeCase(title, *models, (), *sets, seed)
         start = time.perf_counter()
         references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
         trained = 0

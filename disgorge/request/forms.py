@@ -15,7 +15,6 @@ _FORMS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "examination": {"plan": str, "release": str, "examination": str},
     "reexecuted": {"recipe": str, "component": str},
     "purged": {"request": str, "shards": list, "objects": list},
-    "canaries": {"commitment": str},
     "report": {"bundle": str, "verdict": str},
     "loss-accepted": {"first": int, "last": int, "digest": str},
     "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},

@@ -766,7 +766,7 @@ def decided(name: str, **owed: object) -> Decision:
 
 def test_together_the_strongest_is_owed() -> None:
     strict: Mapping[str, object] = {
-        "guarantee": Guarantee.EXACT, "families": (Family.RETRAINING,), "approvals": 2, "evidence": ("canaries",),
+        "guarantee": Guarantee.EXACT, "families": (Family.RETRAINING,), "approvals": 2, "evidence": ("memorization",),
         "utility_floor": 0.9,
     }  # fmt: skip
     for decisions in ([decided("R-1", **strict), decided("R-2")], [decided("R-2"), decided("R-1", **strict)]):
@@ -775,6 +775,6 @@ def test_together_the_strongest_is_owed() -> None:
         assert (owed.guarantee, owed.families, owed.approvals, owed.utility_floor) == (
             Guarantee.EXACT, (Family.RETRAINING,), 2, 0.9,
         )  # fmt: skip
-        assert set(owed.evidence) == {"membership", "canaries"}
+        assert set(owed.evidence) == {"membership", "memorization"}
     with pytest.raises(DisgorgeError, match=r"no kind of removal is admitted for both.*plan R-2 apart"):
         owed_together([decided("R-1", **strict), decided("R-2", families=(Family.DATASET_EMULATION,))])

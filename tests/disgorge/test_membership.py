@@ -1,7 +1,7 @@
 """The probe on models whose leakage is known: it flags memory, passes honest retraining, and fails both kinds of liar.
 
 Rates are measured over simulated removals, a share of them in the first tier. Bounds follow from the probe's own
-levels, give or take sampling: an honest model is accused at most one time in a hundred by all attacks together, and
+levels, give or take sampling: an honest model is accused at most one time in a hundred, and
 lies outside a 95 % band at most one time in twenty. How often honest ones pass depends on how often the controls hold,
 which few references make rare; there the bound is a floor under what was measured.
 """
@@ -15,12 +15,10 @@ import numpy as np
 import pytest
 
 from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
-from disgorge.evidence.probes.attack import interpolation, likelihood, rmia
-from disgorge.evidence.probes.attack.curve import measure, share_below
-from disgorge.evidence.probes.attack.standing import Scores
-from disgorge.evidence.probes.attack.three import attacks
+from disgorge.evidence.probes import rmia
 from disgorge.evidence.probes.band import MIN_REFERENCES
-from disgorge.evidence.probes.membership import PROBE, _verdict
+from disgorge.evidence.probes.membership import PROBE
+from disgorge.evidence.probes.rmia import measure, share_below
 from disgorge.method import Items
 from tests.tier import amount, tally
 
@@ -100,13 +98,6 @@ def verdicts(count: int, **settings: Any) -> Counter[str]:
     return Counter(PROBE.run(case(seed, **settings)).verdict.value for seed in range(count))
 
 
-def scores_of(given: ProbeCase) -> Scores:
-    """The scores of a case, as the probe takes them."""
-    models = (given.before, given.after, *given.references)
-    pairs = [(model.scores(given.removed), model.scores(given.held_out)) for model in models]
-    return Scores(given.after.task, pairs[0], pairs[1], tuple(pairs[2:]))
-
-
 def test_it_is_registered_as_a_probe() -> None:
     assert isinstance(PROBE, Probe)
     assert probes()["membership"] is PROBE
@@ -117,8 +108,7 @@ def test_a_model_that_remembers_is_flagged_and_an_honest_one_passes(task: Litera
     check = PROBE.run(case(1, task=task, references=8))
     assert check.verdict is Verdict.PASS, check.answer
     assert [(control.name, control.held) for control in check.controls] == [("positive", True), ("negative", True)]
-    assert check.detail["attacks"].keys() == {"RMIA", "U-LiRA", "IAM"}
-    assert all(found["before"]["auc"] > 0.9 for found in check.detail["attacks"].values())
+    assert check.detail["before"]["auc"] > 0.9
     assert check.n == 120
     low, high = check.threshold
     assert low <= check.value <= high
@@ -152,10 +142,10 @@ def test_a_liar_who_did_nothing_is_failed() -> None:
     check = PROBE.run(replace(honest, after=honest.before))
     assert check.verdict is Verdict.FAIL
     assert "still behaves as if trained" in check.answer
-    assert check.detail["attacks"]["IAM"]["degree"] == pytest.approx(1)
+    assert check.value == check.detail["before"]["auc"]
 
 
-@pytest.mark.parametrize("references", [1, 3, 8])
+@pytest.mark.parametrize("references", [3, 8])
 def test_who_did_nothing_fails_wherever_a_control_holds(references: int) -> None:
     """Whether the model before removal is adopted as it is, or trained again with the items still there."""
     count, able, failed = amount(8, 50), 0, 0
@@ -163,13 +153,12 @@ def test_who_did_nothing_fails_wherever_a_control_holds(references: int) -> None
         done = case(seed, references=references, after=6.0, shift=0.1)
         for after in (done.before, done.after):
             check = PROBE.run(replace(done, after=after))
-            trusted = [all(c["held"] for c in found["controls"]) for found in check.detail["attacks"].values()]
-            able += any(trusted)
+            able += all(control.held for control in check.controls)
             failed += check.verdict is Verdict.FAIL
             assert check.verdict is not Verdict.PASS
     name = f"membership, {references} references"
     tally("probes, nothing done", name, cases=2 * count, controls_held=able, seen=failed)
-    assert able >= {1: 0, 3: 0.3, 8: 0.9}[references] * 2 * count
+    assert able >= {3: 0.3, 8: 0.9}[references] * 2 * count
     assert failed >= 0.97 * able
 
 
@@ -189,42 +178,15 @@ def test_liars_never_pass(removed: int, least: float, after: float) -> None:
     assert found["fail"] >= least * count, found
 
 
-def test_half_forgotten_does_not_pass_and_the_degree_says_how_much() -> None:
+def test_half_forgotten_does_not_pass() -> None:
     checks = [PROBE.run(case(seed, references=8, after=3.0)) for seed in range(amount(10, 50))]
-    degrees = [check.detail["attacks"]["IAM"]["degree"] for check in checks]
-    assert 0.35 < np.median(degrees) < 0.75
     assert not [check.answer for check in checks if check.verdict is Verdict.PASS]
-
-
-def test_one_reference_suffices_for_iam_to_accuse_and_never_to_pass() -> None:
-    """Memory that stands clear of every single item's noise, with one reference and two."""
-    for references in (1, 2):
-        honest = case(3, references=references, memory=40.0, task="generate")
-        passed = PROBE.run(honest)
-        assert passed.verdict is Verdict.INCONCLUSIVE
-        assert "takes at least 3 references" in passed.answer
-        assert passed.detail["attacks"].keys() == {"IAM"}
-        nothing = PROBE.run(replace(honest, after=honest.before))
-        assert nothing.verdict is Verdict.FAIL
-        assert nothing.detail["decided_by"] == "IAM"
-
-
-def test_an_accusation_without_controls_forbids_a_pass() -> None:
-    """Made from one that passes: the attack that would accuse lost its negative control."""
-    honest = case(1, references=8)
-    found = attacks(scores_of(honest), seed=1, resamples=100)
-    assert _verdict(found)[0] is Verdict.PASS
-    iam = found[2]
-    lost = (iam.controls[0], replace(iam.controls[1], held=False))
-    shady = replace(iam, after=iam.before, controls=lost)
-    assert _verdict((*found[:2], shady))[0] is Verdict.INCONCLUSIVE
-    assert _verdict((*found[:2], replace(iam, after=iam.before)))[0] is Verdict.FAIL
 
 
 def test_without_a_positive_control_nothing_is_said() -> None:
     check = PROBE.run(case(4, memory=0.0))
     assert check.verdict is Verdict.INCONCLUSIVE
-    assert "did not recognize even the model before removal" in check.answer
+    assert "not even the model before removal stood out" in check.answer
 
 
 def test_without_a_negative_control_nothing_is_said() -> None:
@@ -241,7 +203,7 @@ def test_without_a_negative_control_nothing_is_said() -> None:
     ("settings", "complaint"),
     [
         ({"references": 0}, "there are 0 never-trained references"),
-        ({"references": MIN_REFERENCES - 1}, f"takes at least {MIN_REFERENCES} references"),
+        ({"references": MIN_REFERENCES - 1}, f"at least {MIN_REFERENCES} are needed"),
         ({"removed": 4}, "4 removed and 120 held-out items are too few"),
     ],
 )
@@ -282,13 +244,12 @@ def test_where_the_seed_changes_nothing_an_exact_removal_passes(task: Literal["c
     honest = case(9, references=3, task=task)
     twin = Recalling(5, task=task)
     check = PROBE.run(replace(honest, after=twin, references=(twin, twin, twin)))
-    assert check.detail["attacks"]["RMIA"]["references"] == [check.value] * 3
+    assert check.detail["reference_aucs"] == [check.value] * 3
     assert check.verdict is Verdict.PASS
-    assert check.detail["attacks"]["U-LiRA"]["after"]["auc"] == 0.5  # each item is compared with itself: all tie
 
 
 def test_what_few_held_out_items_cannot_resolve_is_said() -> None:
-    rates = PROBE.run(case(10)).detail["attacks"]["U-LiRA"]["after"]["tpr_at_fpr"]
+    rates = PROBE.run(case(10)).detail["after"]["tpr_at_fpr"]
     assert rates["0.001"] == {"value": None, "why": "needs 1000 held-out items, there are 120"}
     assert 0 <= rates["0.01"]["value"] <= 1
 
@@ -308,28 +269,8 @@ def test_the_fast_auc_is_the_pairwise_definition() -> None:
     assert measure((removed, held), seed=0, resamples=0).auc == pytest.approx(slow)
 
 
-def test_u_lira_shrinks_variances_toward_that_of_all_items() -> None:
-    """Equation (2) of the module by hand: two references, one item that moves by 2 and one by 0."""
-    references = ((np.array([1.0, 5.0]), np.zeros(2)), (np.array([3.0, 5.0]), np.zeros(2)))
-    target = (np.array([4.0, 7.0]), np.zeros(2))
-    removed, held = likelihood.scores(target, references, task="classify")
-    pooled = (2.0 + 0 + 0 + 0) / 4
-    np.testing.assert_allclose(removed, [2 / np.sqrt((4 * pooled + 2) / 5), 2 / np.sqrt(4 * pooled / 5)])
-    assert not held.any()
-
-
-def test_iam_counts_stations_and_its_degree_is_linear() -> None:
-    out, original = (np.zeros(4), np.zeros(4)), (np.ones(4), np.array([0.0, 0.01, -0.01, 0.0]))
-    placed = [interpolation.scores((np.full(4, at), np.zeros(4)), original, out)[0][0] for at in (-1.0, 0.0, 0.5, 2.0)]
-    assert placed[0] == pytest.approx(0, abs=1e-6)
-    assert placed[-1] == pytest.approx(1, abs=1e-6)
-    assert sorted(placed) == placed
-    assert interpolation.place((np.full(4, 0.25), np.zeros(4))) == 0.25
-
-
 def test_extreme_scores_overflow_nowhere() -> None:
     extreme = np.array([-1e308, -800.0, 0.0, 800.0, 1e308])
     with np.errstate(all="raise", under="ignore"):
         for task in ("classify", "generate"):
             assert np.isfinite(rmia.signal(extreme, task=task)).all()
-            assert np.isfinite(interpolation.signal(extreme, task=task)).all()

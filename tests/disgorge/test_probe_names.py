@@ -35,7 +35,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         about = tmp_path / f"{module}-1.0.dist-info"
         about.mkdir()
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (about / "entry_points.txt").write_text(f"[disgorge.evidence.probes]\nmine = {module}:PROBE\n")
+        (about / "entry_points.txt").write_text(f"[disgorge.probes]\nmine = {module}:PROBE\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         probes.cache_clear()
 

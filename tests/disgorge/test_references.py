@@ -1,17 +1,11 @@
 """References are components: trained once, used again while nothing reached them, purged when their data goes."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from disgorge.evidence.canaries import plant
-from disgorge.evidence.checks import Check, Verdict
+from disgorge.evidence.checks import Check
 from disgorge.removal.actions import examination_of
 from disgorge.training.make import of_reference
 from lineage.catalog.catalog import Catalog
-from lineage.records import Selector
-from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person, populate, toy_of, train
 
@@ -41,14 +35,14 @@ def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(tm
     workspace = workspace_folder(tmp_path)
     granted_plan(workspace, [person(workspace, "shard-3", 0)], every_probe=True)
     assert carry(workspace, references=3).verdict == "certified"
-    first, about = references(workspace), checks(workspace)["relearning"].detail
+    first, about = references(workspace), checks(workspace)["membership"].detail
     assert about["reference_components_trained"] == 12  # a mean for each of four shards, three times; the scale is core
     assert len(set(about["reference_seeds"])) == 3
 
     granted_plan(workspace, [person(workspace, "shard-1", 1)], request_id="R-2", every_probe=True)
     assert carry(workspace, "R-2", references=3).verdict == "certified"
     second = references(workspace)
-    assert checks(workspace)["relearning"].detail["reference_components_trained"] == 3
+    assert checks(workspace)["membership"].detail["reference_components_trained"] == 3
     reached = {name for name in first if name.endswith("mean/shard-1")}
     assert len(reached) == 3
     for name, digest in first.items():
@@ -60,30 +54,9 @@ def test_every_probe_says_its_seconds_its_references_and_its_version(tmp_path: P
     workspace = workspace_folder(tmp_path)
     granted_plan(workspace, [person(workspace, "shard-3", 0)], every_probe=True)
     carry(workspace, references=3)
-    for name in ("membership", "relearning"):
+    for name in ("membership", "forget-quality"):
         detail = checks(workspace)[name].detail
         assert detail["probe_seconds"] >= 0
         assert len(detail["reference_seeds"]) == 3
         assert detail["probe_version"]
-    assert not {"canaries", "memorization"} & checks(workspace).keys()
-
-
-def test_planted_canaries_are_found_before_and_gone_after_through_the_whole_pass(tmp_path: Path) -> None:
-    workspace = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("tangent_composition", 0)
-    populate(workspace, toy, tmp_path / "sources")
-    chance = np.random.default_rng(8)
-    mine = tmp_path / "mine.npz"
-    np.savez(mine, image=chance.integers(0, 16, (80, 6, 6)).astype(np.uint8), label=np.arange(80) % 3)
-    plant(workspace, mine, name="bait", to=tmp_path / "bait.npz", seed="a secret")
-    add_shard(workspace, tmp_path / "bait.npz", name="bait", check=False, dvc=False)
-    hungry = toy.spec.parameters | {"epochs": 200, "filters": 48}  # enough to believe wrong labels
-    spec = replace(toy.spec, shards=("shard-1", "bait"), parameters=hungry)
-    train(workspace, replace(toy, spec=spec))
-    granted_plan(workspace, [Selector("shard", "bait")], every_probe=True)
-    assert carry(workspace, references=3).verdict == "certified"
-    check = checks(workspace)["canaries"]
-    assert check.verdict is Verdict.PASS, check.answer
-    assert check.n == 80
-    assert [control.held for control in check.controls] == [True, True]
-    assert check.detail["before"]["least_epsilon"] > 0.3
+    assert "memorization" not in checks(workspace)

@@ -131,18 +131,6 @@ class Nearest:
         p = np.clip(self.predict(items)[np.arange(len(items)), items.arrays["label"]], 1e-9, 1 - 1e-9)
         return np.log(p) - np.log(1 - p)
 
-    def relearn(self, items: Items, *, steps: int, seed: int) -> Any:
-        """Class means, in a copy, go a tenth of the way to those of the items at each step."""
-        label, x = items.arrays["label"], items.arrays["x"] / self.scale
-        there = np.bincount(label, minlength=CLASSES) > 0
-        target = np.where(
-            there[:, None],
-            np.stack([x[label == c].sum(axis=0) / max((label == c).sum(), 1) for c in range(CLASSES)]),
-            self.means,
-        )
-        copies = [Nearest(target + 0.9**step * (self.means - target), self.scale) for step in range(steps + 1)]
-        return np.array([copy.scores(items).mean() for copy in copies])
-
     def utility(self, items: Items) -> dict[str, float]:
         """Accuracy."""
         return {"accuracy": float((self.predict(items).argmax(axis=1) == items.arrays["label"]).mean())}

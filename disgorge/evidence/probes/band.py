@@ -37,6 +37,11 @@ LEAST = 9.0
 """Standard deviations that flag at the least: see (2)."""
 MATTERS = 0.5
 """The share of what there is to forget below which a difference is not called a failure."""
+LOST = {
+    "positive": "not even the model before removal stood out, so silence proves nothing",
+    "negative": "models that never saw the items differ among themselves too much to compare with",
+}
+"""What it means that a control of a probe that compares with references did not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +163,7 @@ def _verdict(
     )
     failed = [control.name for control in controls if not control.held]
     if failed:
-        meaning = {
-            "positive": "not even the model before removal stood out, so silence proves nothing",
-            "negative": "models that never saw the items differ among themselves too much to compare with",
-        }
-        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(meaning[name] for name in failed)}. {where}"
+        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(LOST[name] for name in failed)}. {where}"
     side = band.side(numbers.after)
     if side:
         return Verdict.FAIL, f"{words.above if side > 0 else words.below} {where}"

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from disgorge.evidence.checks import Check, Control, ProbeCase, Verdict
-from disgorge.evidence.probes.band import MATTERS, MIN_REFERENCES, student
+from disgorge.evidence.probes.band import LOST, MATTERS, MIN_REFERENCES, student
 from disgorge.method import Progress, no_progress
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -187,11 +187,7 @@ def _controls(start: float, limits: Limits, others: Limits) -> tuple[Control, Co
 def _verdict(signed: float, limits: Limits, controls: tuple[Control, Control]) -> tuple[Verdict, str]:
     lost = [control.name for control in controls if not control.held]
     if lost:
-        meaning = {
-            "positive": "not even the model before removal could be told apart, so silence proves nothing",
-            "negative": "models that never saw the items differ too much among themselves to compare with",
-        }
-        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(meaning[name] for name in lost)}."
+        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(LOST[name] for name in lost)}."
     if signed > limits.flags:
         return Verdict.FAIL, "No, they are higher: the model fits them better than one that never saw them."
     if signed < -limits.flags:

@@ -1,46 +1,46 @@
-"""Whether an attacker can tell that the removed items were trained on: three attacks against never-trained references.
+"""Whether an attacker can tell that the removed items were trained on: RMIA against never-trained references.
 
-- **RMIA**, offline (:mod:`disgorge.evidence.probes.attack.rmia`), and per-example **U-LiRA**, offline
-  (:mod:`disgorge.evidence.probes.attack.likelihood`), each by its AUC, removed items against held-out ones;
-- **IAM** (:mod:`disgorge.evidence.probes.attack.interpolation`), which places ``after`` between never trained (degree
-  0) and nothing done (1), and works with one reference.
+The attack (:mod:`disgorge.evidence.probes.rmia`) gives each model one AUC, removed items against held-out ones. An AUC
+is not 0.5 for an honest model: removed items may be harder, or of a kind no longer seen at all. So the band comes from
+references against references: each in turn is the target, the others are what it is compared with. With m the
+references' mean, s their spread as it holds for one more such model (R - 1 degrees), u the variance from sampling items
+alone and g the distance from m to the model before removal, what there is to forget,
 
-An AUC is not 0.5 for an honest model: removed items may be harder, or of a kind no longer seen at all. So each attack
-has a band of its own, from references against references, and a positive and a negative control of its own
-(:mod:`disgorge.evidence.probes.attack.standing`). True-positive rates at 1 % and 0.1 % false positives, with intervals,
-are in the detail of each.
+(1)  passes = max( t(R - 1, 0.95) s,  z(0.95) sqrt(u) )
+(2)  flags  = max( t(R - 1, 0.99) s,  z(0.99) sqrt(u),  g / 2,  passes )
 
-How the verdict is reached. Both sides count, for a model that shuns what it was told to forget tells an attacker as
-much as one that remembers.
+- *inside* is an AUC within ``passes`` of m. *Flagged* is one further than ``flags`` from m whose interval, too, lies
+  wholly beyond ``passes``: too far for seeds, too far for the draw of items, and enough to matter;
+- positive control: the model before removal is flagged, above. Negative: the first reference, judged by (1) as the
+  others make it, has an interval that touches the band; and each reference, judged so, lies within g / 2 of the middle;
+- without both controls the check is inconclusive. ``after`` flagged fails, above or below, for a model that shuns what
+  it was told to forget tells an attacker as much as one that remembers. A pass needs ``after`` inside the band and room
+  below the band to have seen over-forgetting. All else is inconclusive.
 
-1. An attack whose two controls held and that flags ``after`` fails it. One attack is enough: an attacker picks his own.
-2. An attack that flags without both its controls proves nothing, but it forbids a pass.
-3. A pass needs RMIA or U-LiRA, with both controls held, ``after`` inside its band, and room below the band to have seen
-   over-forgetting. IAM alone passes nothing: its mean can hide a few items that are remembered well.
-4. All else is inconclusive.
+As a failure refuses a certificate even for a bit-exact removal, (2) keeps false accusations at 1 % or less. The price
+is paid in power: a model that kept less than half is not failed, only not passed; and where seeds shift all removed
+items at once, three references recognize little. The level of (2) is less strict than that of
+:mod:`disgorge.evidence.probes.band`, because here the draw of items guards too.
 
-As a failure refuses a certificate even for a bit-exact removal, (1) keeps false accusations by all three attacks
-together at 1 % or less. The price is paid in power, not in passes: few references or a shift that all removed items
-share widen the bands until the controls do not hold, and then the answer is "inconclusive".
-
-Calibrated by ``python -m benchmarks.calibrate_probes``, which writes its figures beside it: see there for what was
-simulated, how often, and with which seeds. What this does not show: that no stronger attack exists. The least AUC that
-could have been flagged is in the detail.
+Calibrated by ``python -m benchmarks.calibrate_probes``, which writes its figures beside it. What this does not show:
+that no stronger attack exists. The AUCs that would have been flagged are in the detail.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from disgorge.evidence.checks import Check, ProbeCase, Verdict
-from disgorge.evidence.probes.attack import likelihood, rmia
-from disgorge.evidence.probes.attack.curve import LEVEL, RESAMPLES, Pair, Vector
-from disgorge.evidence.probes.attack.standing import FLAG_LEVEL, Scores, Standing
-from disgorge.evidence.probes.attack.three import attacks
-from disgorge.evidence.probes.band import MATTERS, MIN_REFERENCES
+from disgorge.evidence.checks import Check, Control, ProbeCase, Verdict
+from disgorge.evidence.probes import rmia
+from disgorge.evidence.probes.band import LOST, MATTERS, MIN_REFERENCES, student
+from disgorge.evidence.probes.rmia import LEVEL, RESAMPLES, Curve, Pair, Vector, normal_quantile
 from disgorge.method import Items, Model, Progress, no_progress
 
+FLAG_LEVEL = 0.99
+"""The level of (2)."""
 MIN_REMOVED = 5
 """With fewer, even perfect separation lies inside the band of sampling noise."""
 MIN_HELD_OUT = 20
@@ -48,46 +48,119 @@ MIN_HELD_OUT = 20
 
 QUESTION = "Can somebody who attacks the model still tell that the removed items were used to train it?"
 CALIBRATED = (
-    f"references against references, each attack on its own: a pass within Student's {LEVEL:g} interval, a failure "
-    f"beyond its {FLAG_LEVEL:g} and {MATTERS:g} of what there is to forget; false accusations by all attacks together "
-    f"simulated by benchmarks/calibrate_probes.py"
+    f"references against references: a pass within Student's {LEVEL:g} interval, a failure beyond its {FLAG_LEVEL:g} "
+    f"and {MATTERS:g} of what there is to forget; false accusations simulated by benchmarks/calibrate_probes.py"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of every model of a case on the removed and the held-out items."""
+
+    task: Literal["classify", "generate"]
+    before: Pair
+    after: Pair
+    references: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where never-trained models lie: their own AUCs, and the distances from the middle that pass and that flag."""
+
+    aucs: tuple[float, ...]
+    middle: float
+    passes: float
+    flags: float
+
+    def side(self, curve: Curve) -> int:
+        """Return 1 if a curve is flagged above, -1 below, 0 if it is not."""
+        low, high = curve.auc_interval
+        if curve.auc > self.middle + self.flags and low > self.middle + self.passes:
+            return 1
+        return -1 if curve.auc < self.middle - self.flags and high < self.middle - self.passes else 0
+
+    def inside(self, curve: Curve) -> bool:
+        """Whether a curve passes."""
+        return abs(curve.auc - self.middle) <= self.passes * (1 + 1e-9) + 1e-9  # models that answer alike
+
+    def touches(self, curve: Curve) -> bool:
+        """Whether a curve's interval reaches into what passes."""
+        low, high = curve.auc_interval
+        return low <= self.middle + self.passes + 1e-9 and high >= self.middle - self.passes - 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """RMIA with one case's settings."""
+
+    task: str
+    seed: int
+    resamples: int
+
+    def read(self, target: Pair, references: tuple[Pair, ...], *, resample: bool = True) -> Curve:
+        """Return the target's curve against models that never saw the items."""
+        scores = rmia.scores(target, references, task=self.task)
+        return rmia.measure(scores, seed=self.seed, resamples=self.resamples if resample else 0)
+
+    def band(self, references: tuple[Pair, ...], before: float) -> Band:
+        """Return equations (1) and (2) for at least two references, given the AUC before removal.
+
+        The deviations of AUCs that compare with the other models sum to nearly zero and each is larger by R / (R - 1)
+        than that of one more model, so their mean square, divided by R, is already the variance of one more model's.
+        """
+        found = [
+            self.read(reference, _others(references, place), resample=False)
+            for place, reference in enumerate(references)
+        ]
+        aucs = [each.auc for each in found]
+        middle, freedom = math.fsum(aucs) / len(aucs), len(aucs) - 1
+        spread = float(np.std(aucs))
+        noise = math.sqrt(math.fsum(each.auc_variance for each in found) / len(found))
+        passes = max(student(freedom, LEVEL) * spread, normal_quantile(LEVEL) * noise)
+        far = max(student(freedom, FLAG_LEVEL) * spread, normal_quantile(FLAG_LEVEL) * noise)
+        return Band(tuple(aucs), middle, passes, max(far, MATTERS * max(before - middle, 0.0), passes))
+
+
+def _others(references: tuple[Pair, ...], place: int) -> tuple[Pair, ...]:
+    return references[:place] + references[place + 1 :]
 
 
 def judge(scores: Scores, *, release: str, seed: int, resamples: int = RESAMPLES) -> Check:
     """Return the check for the scores of one case; pure."""
     removed, held_out = (len(part) for part in scores.after)
+    detail: dict[str, Any] = {
+        "seed": seed, "removed": removed, "held_out": held_out, "references": len(scores.references),
+    }  # fmt: skip
     why = _why_not(scores)
     if why:
-        detail = {"seed": seed, "removed": removed, "held_out": held_out, "references": len(scores.references)}
-        return Check(
-            "membership", release, QUESTION, f"Not measured: {why}.", None, None, removed, Verdict.INCONCLUSIVE,
-            detail=dict(detail),
-        )  # fmt: skip
-    found = attacks(scores, seed=seed, resamples=resamples)
-    verdict, words, chosen = _verdict(found)
-    band = chosen.band
+        answer = f"Not measured: {why}."
+        return Check("membership", release, QUESTION, answer, None, None, removed, Verdict.INCONCLUSIVE, detail=detail)
+    attack = Attack(scores.task, seed, resamples)
+    before, after = (attack.read(target, scores.references) for target in (scores.before, scores.after))
+    band = attack.band(scores.references, before.auc)
+    controls = _controls(attack, scores.references, before, band)
+    verdict, words = _verdict(after, band, controls)
     return Check(
         name="membership",
         subject=release,
         question=QUESTION,
-        answer=f"{words} {_where(chosen, removed)}",
-        value=chosen.after.value,
+        answer=f"{words} The AUC of RMIA is {after.auc:.2f} on {removed} removed items; models never trained on them "
+        f"lie between {max(0.0, band.middle - band.passes):.2f} and {min(1.0, band.middle + band.passes):.2f}, the "
+        f"model before removal at {before.auc:.2f}.",
+        value=after.auc,
         threshold=[band.middle - band.passes, band.middle + band.passes],
         n=removed,
         verdict=verdict,
-        controls=chosen.controls,
-        detail={
-            "seed": seed,
-            "removed": removed,
-            "held_out": held_out,
-            "references": len(scores.references),
-            "decided_by": chosen.attack,
-            "attacks": {each.attack: each.plain for each in found},
+        controls=controls,
+        detail=detail
+        | {
+            "before": before.plain,
+            "after": after.plain,
+            "reference_aucs": list(band.aucs),
+            "flags": [band.middle - band.flags, band.middle + band.flags],
             "calibrated": CALIBRATED,
             "a": rmia.A[scores.task],
             "gamma": 1,
-            "prior": likelihood.PRIOR,
             "level": LEVEL,
             "resamples": resamples,
         },
@@ -98,8 +171,8 @@ def _why_not(scores: Scores) -> str:
     """Return why nothing can be measured, "" if it can."""
     removed, held_out = (len(part) for part in scores.after)
     every = (scores.before, scores.after, *scores.references)
-    if not scores.references:
-        return f"there are 0 never-trained references; one is the least, and {MIN_REFERENCES} the least that can pass"
+    if len(scores.references) < MIN_REFERENCES:
+        return f"there are {len(scores.references)} never-trained references and at least {MIN_REFERENCES} are needed"
     if removed < MIN_REMOVED or held_out < MIN_HELD_OUT:
         return (
             f"{removed} removed and {held_out} held-out items are too few: "
@@ -110,76 +183,51 @@ def _why_not(scores: Scores) -> str:
     return ""
 
 
-def _verdict(found: tuple[Standing, ...]) -> tuple[Verdict, str, Standing]:
-    """Return the verdict, why in words, and the attack whose value and controls the check shows."""
-    accusers = [each for each in found if each.trusted and each.side]
-    if accusers:
-        first = accusers[0]
-        by = f" (so say {_listed(accusers)})" if len(accusers) > 1 else ""
+def _controls(attack: Attack, references: tuple[Pair, ...], before: Curve, band: Band) -> tuple[Control, Control]:
+    """Return the positive and the negative control; at least three references."""
+    first, others = attack.read(references[0], references[1:]), attack.band(references[1:], before.auc)
+    farthest = abs(first.auc - others.middle)
+    for place, auc in enumerate(band.aucs[1:], start=1):
+        farthest = max(farthest, abs(auc - attack.band(_others(references, place), before.auc).middle))
+    gap = before.auc - band.middle
+    return (
+        Control(
+            "positive",
+            f"The model before removal must be recognized as having been trained on the removed items: AUC "
+            f"{before.auc:.2f}, interval {before.auc_interval[0]:.2f} to {before.auc_interval[1]:.2f}, must lie above "
+            f"{band.middle + band.flags:.2f}.",
+            before.auc,
+            band.side(before) > 0,
+        ),
+        Control(
+            "negative",
+            f"A model that never saw them must not be: AUC {first.auc:.2f}, interval {first.auc_interval[0]:.2f} to "
+            f"{first.auc_interval[1]:.2f}, must touch {others.middle - others.passes:.2f} to "
+            f"{others.middle + others.passes:.2f}, and every reference lie within {gap / 2:.2f} of the others.",
+            first.auc,
+            others.touches(first) and farthest < MATTERS * gap,
+        ),
+    )
+
+
+def _verdict(after: Curve, band: Band, controls: tuple[Control, Control]) -> tuple[Verdict, str]:
+    """Return the verdict, and why in words."""
+    lost = [control.name for control in controls if not control.held]
+    if lost:
+        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(LOST[name] for name in lost)}."
+    side = band.side(after)
+    if side > 0:
+        return Verdict.FAIL, "Yes, the model still behaves as if trained on the removed items."
+    if side < 0:
         return Verdict.FAIL, (
-            f"Yes, the model still behaves as if trained on the removed items{by}."
-            if first.side > 0
-            else f"Yes, the model treats the removed items worse than a model that never saw them{by}, which gives "
-            "them away as well."
-        ), first  # fmt: skip
-    able = [each for each in found if each.certifies and each.trusted]
-    if not able:
-        return Verdict.INCONCLUSIVE, _unable(found), found[0]
-    shady = [each for each in found if each.side]
-    if shady:
-        return (
-            Verdict.INCONCLUSIVE,
-            f"Not shown: {_listed(shady)} would accuse the model, but cannot be relied on here, as a control of it did "
-            "not hold.",
-            able[0],
+            "Yes, the model treats the removed items worse than a model that never saw them, which gives them away as "
+            "well."
         )
-    inside = [each for each in able if each.band.inside(each.after)]
-    for each in inside:
-        if each.band.middle - each.band.passes > 0:
-            return Verdict.PASS, "No, it cannot be told from a model that never saw them.", each
-    if inside:
-        words = "Not shown: over-forgetting could not have been seen; use more references."
-        return Verdict.INCONCLUSIVE, words, inside[0]
-    return (
-        Verdict.INCONCLUSIVE,
-        "Not shown: neither clearly inside nor clearly outside; use more references.",
-        able[0],
-    )
-
-
-def _unable(found: tuple[Standing, ...]) -> str:
-    """Say why no attack that could pass the model is able to speak."""
-    certifying = [each for each in found if each.certifies]
-    if not certifying:
-        return (
-            f"Not shown: a band of never-trained models takes at least {MIN_REFERENCES} references, and IAM, which "
-            "does with fewer, only accuses; it did not."
-        )
-    lost = {control.name for each in certifying for control in each.controls if not control.held}
-    meaning = {
-        "positive": "an attack did not recognize even the model before removal, so its silence proves nothing",
-        "negative": "an attack accused a model that never saw the items, so its accusations prove nothing",
-    }
-    return f"Not shown: {' and '.join(words for name, words in meaning.items() if name in lost)}."
-
-
-def _where(chosen: Standing, removed: int) -> str:
-    band = chosen.band
-    if chosen.measure == "AUC":
-        return (
-            f"The AUC of {chosen.attack} is {chosen.after.value:.2f} on {removed} removed items; models never trained "
-            f"on them lie between {max(0.0, band.middle - band.passes):.2f} and "
-            f"{min(1.0, band.middle + band.passes):.2f}, the model before removal at {chosen.before.value:.2f}."
-        )
-    degree = "not to be told" if chosen.degree is None else f"{chosen.degree:.2f}"
-    return (
-        f"By {chosen.attack} the degree to which {removed} removed items are still remembered is {degree}, where 0 is "
-        "never trained on them and 1 is nothing done."
-    )
-
-
-def _listed(standings: list[Standing]) -> str:
-    return " and ".join(each.attack for each in standings)
+    if not band.inside(after):
+        return Verdict.INCONCLUSIVE, "Not shown: neither clearly inside nor clearly outside; use more references."
+    if band.middle - band.passes <= 0:
+        return Verdict.INCONCLUSIVE, "Not shown: over-forgetting could not have been seen; use more references."
+    return Verdict.PASS, "No, it cannot be told from a model that never saw them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +235,7 @@ class Membership:
     """The probe as registered: takes a case's scores and judges them."""
 
     name: str = "membership"
-    version: str = "2"
+    version: str = "3"
 
     def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check:
         """Return the check; every model answers once on the removed and once on the held-out items."""
@@ -205,7 +253,7 @@ class Membership:
 
 def _scores(model: Model, items: Items) -> Vector:
     """Return the scores as float64, shape (items,)."""
-    if not len(items):  # nobody held anything out: there are no fields to score either
+    if not len(items):  # nothing was held out: there are no fields to score either
         return np.empty(0)
     return np.asarray(model.scores(items), dtype=np.float64).reshape(len(items))  # (items,)
 

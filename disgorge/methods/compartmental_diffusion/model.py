@@ -12,7 +12,6 @@ from disgorge.methods.compartmental_diffusion import network
 from disgorge.methods.compartmental_diffusion.compartments import Compartments, gather
 from disgorge.methods.compartmental_diffusion.images import from_network, to_network
 from disgorge.methods.compartmental_diffusion.parameters import RULES, Parameters, read
-from disgorge.methods.compartmental_diffusion.relearning import relearned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,17 +82,6 @@ class CompartmentModel:
                 total -= self._loss(compartments, clean, noise, level, rule)
         scores: Array = (total / len(SCORE_LEVELS)).numpy()
         return scores
-
-    def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
-        """Return the mean negative denoising loss before and after each step of training on ``items``, (steps + 1,)."""
-        return relearned(
-            self._compartments,
-            to_network(items, self._settings.peak),
-            rank=self._settings.rank,
-            rate=self._settings.compartment_rate,
-            steps=steps,
-            seed=seed,
-        )
 
     def utility(self, items: Items) -> dict[str, float]:
         """Return the mean score on ``items``."""

@@ -166,9 +166,7 @@ class ShardGraph:
             kind: [part.tensors for part in parts if part.kind == kind] for kind in (ENCODER, ADAPTER, PROTOTYPES)
         }
         settings = _settings(spec)
-        return classifier(
-            settings.answer, of_kind[ENCODER], of_kind[ADAPTER], of_kind[PROTOTYPES], learning=settings.adapter
-        )
+        return classifier(settings.answer, of_kind[ENCODER], of_kind[ADAPTER], of_kind[PROTOTYPES])
 
     def toy(self, seed: int) -> Toy:
         """Return a model of three classes of 6x6 images: a core and a ring of five shards of 12 to 20 items."""

@@ -10,7 +10,7 @@ from disgorge.errors import BadModel
 from disgorge.method import Items
 from disgorge.methods.shard_graph import encoding
 from disgorge.methods.shard_graph.attention import adapt
-from disgorge.methods.shard_graph.settings import AdapterSettings, AnswerSettings
+from disgorge.methods.shard_graph.settings import AnswerSettings
 from disgorge.methods.shared.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
 
 if TYPE_CHECKING:
@@ -53,10 +53,8 @@ class ShardGraphClassifier:
         encoder: "Tensors",
         adapters: "list[Tensors]",
         prototypes: "list[Tensors]",
-        learning: AdapterSettings | None = None,
     ) -> None:
         self._settings = settings
-        self._learning = learning or AdapterSettings(seed=0)
         self._encoder = as_tensors(encoder)
         self._adapters = [as_tensors(one) for one in sorted(adapters, key=tensors_digest)] or [
             encoding.start(self._encoder)
@@ -88,29 +86,6 @@ class ShardGraphClassifier:
         sharpened = mixed**self._settings.sharpness
         return sharpened / sharpened.sum(1, keepdim=True)
 
-    def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
-        """Return the mean score before and after each step of training every adapter on ``items``, (steps + 1,).
-
-        By the cross-entropy of what they answer together, at the adapters' own rate, on all items at once, so there is
-        nothing for ``seed`` to draw. Prototypes are sums, which no gradient moves.
-        """
-        copies = [{name: tensor.clone().requires_grad_() for name, tensor in one.items()} for one in self._adapters]
-        tensors = [tensor for one in copies for tensor in one.values()]
-        optimizer = torch.optim.AdamW(tensors, lr=self._learning.learning_rate, weight_decay=0.0)
-        images = images_of(items, self._settings.scale, self._encoder)  # (items, channels, height, width)
-        labels = labels_of(items, self._prototypes.shape[0])  # (items,)
-        means = []
-        with deterministic():
-            tokens = encoding.encode(self._encoder, images)  # (items, tokens, dims)
-            for step in range(steps + 1):
-                p = self._mixed(copies, tokens)[torch.arange(len(labels)), labels].clamp(_LEAST, 1 - _LEAST)  # (items,)
-                means.append(float((torch.log(p) - torch.log1p(-p)).mean().detach()))
-                if step < steps:
-                    optimizer.zero_grad()
-                    (-torch.log(p).mean()).backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-        return np.array(means)
-
     def scores(self, items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) per item, float64, p kept within 1e-12 of 0 and 1."""
         p = np.clip(self._of_label(self.predict(items), items), _LEAST, 1 - _LEAST)  # (items,)
@@ -138,9 +113,8 @@ def classifier(
     encoders: "list[Tensors]",
     adapters: "list[Tensors]",
     prototypes: "list[Tensors]",
-    learning: AdapterSettings | None = None,
 ) -> ShardGraphClassifier:
     """Return the model of these parts; ``BadModel`` unless there is exactly one encoder."""
     if len(encoders) != 1:
         raise BadModel(f"a shard graph needs one encoder, there are {len(encoders)}; train the model again")
-    return ShardGraphClassifier(settings, encoders[0], adapters, prototypes, learning)
+    return ShardGraphClassifier(settings, encoders[0], adapters, prototypes)

@@ -144,7 +144,6 @@ class TangentComposition:
             settings.answer,
             [part.tensors for part in parts if part.kind == BACKBONE],
             [part.tensors for part in parts if part.kind == TANGENT],
-            settings.tangent,
         )
 
     def toy(self, seed: int) -> Toy:

@@ -17,8 +17,7 @@ from disgorge.methods.shared.tensors import (
     tensors_digest,
 )
 from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.relearning import relearned
-from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
+from disgorge.methods.tangent_composition.settings import AnswerSettings
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
@@ -56,10 +55,8 @@ class TangentClassifier:
         settings: AnswerSettings,
         backbone: "Tensors",
         tangents: "Iterable[Tensors]",
-        learning: TangentSettings | None = None,
     ) -> None:
         self._settings = settings
-        self._learning = learning or TangentSettings(seed=0)
         self._weights = as_tensors(backbone)
         self._tangent = as_tensors(compose(tangents))
 
@@ -83,21 +80,6 @@ class TangentClassifier:
     def scores(self, items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) per item, float64, within +-50."""
         return self._confidence(self._log_probabilities(items), items)
-
-    def relearn(self, items: Items, *, steps: int, seed: int) -> "Array":
-        """Return the mean score before and after each step of training the composed tangent on ``items``, (steps + 1,).
-
-        By the tangents' own loss and optimizer, on all items at once, so there is nothing for ``seed`` to draw.
-        """
-        images = images_of(items, self._settings.scale, self._weights)  # (items, channels, height, width)
-        outputs = relearned(
-            self._weights, self._tangent, images, torch.tensor(self._labels(items)), self._learning, steps=steps
-        )
-        means = []
-        for one in outputs:  # (items, classes)
-            z = self._settings.sharpness * one
-            means.append(self._confidence(z - np.logaddexp.reduce(z, axis=1, keepdims=True), items).mean())
-        return np.array(means)
 
     def _confidence(self, logs: "Array", items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) from log-probabilities (items, classes)."""
@@ -131,9 +113,8 @@ def classifier(
     settings: AnswerSettings,
     backbones: "list[Tensors]",
     tangents: "list[Tensors]",
-    learning: TangentSettings | None = None,
 ) -> TangentClassifier:
     """Return the model of these parts; ``BadModel`` unless there is exactly one backbone."""
     if len(backbones) != 1:
         raise BadModel(f"a tangent composition needs one backbone, there are {len(backbones)}; train the model again")
-    return TangentClassifier(settings, backbones[0], tangents, learning)
+    return TangentClassifier(settings, backbones[0], tangents)

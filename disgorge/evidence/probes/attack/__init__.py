@@ -1,1 +1,0 @@
-"""Membership inference attacks and how they are scored."""
