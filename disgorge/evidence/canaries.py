@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from disgorge.evidence.checks import Canaries
 from disgorge.method import Items
-from disgorge.training.recipe import read_items
+from disgorge.training.items import read_items
 from lineage.errors import BadInput
 from lineage.formats.read import from_arrays, read_file
 from lineage.records import Json, shard_digest

@@ -10,7 +10,7 @@ from disgorge.cli.app import app
 from disgorge.evidence.canaries import Planted, canaries_among, plant
 from disgorge.evidence.checks import Check, Verdict, probes
 from disgorge.evidence.probes.canaries import PROBE, clopper_pearson, judge
-from disgorge.training.recipe import read_items
+from disgorge.training.items import read_items
 from lineage.errors import BadInput
 from lineage.formats.read import from_arrays
 from lineage.shards.add import add_items, add_shard

@@ -7,8 +7,8 @@ import numpy as np
 
 from disgorge.evidence.canaries import plant
 from disgorge.evidence.checks import Check, Verdict
+from disgorge.layout import of_reference
 from disgorge.removal.actions import examination_of
-from disgorge.training.make import of_reference
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import add_shard

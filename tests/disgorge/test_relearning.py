@@ -10,7 +10,7 @@ import pytest
 from disgorge.evidence.checks import ProbeCase, Verdict, probes
 from disgorge.evidence.probes.relearning import PROBE, STEPS
 from disgorge.method import Items, Relearnable
-from disgorge.training.make import assemble
+from disgorge.training.assemble import assemble
 from lineage.workspace import Workspace
 from tests.disgorge.probe_cases import case_of, few
 from tests.tier import amount, tally
