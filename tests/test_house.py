@@ -96,7 +96,9 @@ ROOMS = {
         lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",
-    "disgorge/methods/compartmental_diffusion": "disgorge/errors disgorge/method lineage/records policies/taxonomy",
+    "disgorge/methods/compartmental_diffusion": """
+        disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
+    """,
     "disgorge/methods/shard_graph": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,

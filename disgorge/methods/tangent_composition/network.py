@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from disgorge.methods.tangent_composition import rules
+from disgorge.methods.tangent_composition import layer_rules as rules
 
 Weights = Mapping[str, Tensor]
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from disgorge.methods.shared.tensors import deterministic
 from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.settings import TangentSettings
+from disgorge.methods.tangent_composition.settings import Settings
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -23,7 +23,7 @@ def relearned(
     tangent: Mapping[str, Tensor],
     images: Tensor,
     labels: Tensor,
-    settings: TangentSettings,
+    settings: Settings,
     *,
     steps: int,
 ) -> "Iterator[Array]":

@@ -1,7 +1,7 @@
 """The assembled generator: samples, says how well it fits items, and whose data a picture looks like."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ from disgorge.method import Items, ModelSpec, Part
 from disgorge.methods.compartmental_diffusion import network
 from disgorge.methods.compartmental_diffusion.compartments import Compartments, gather
 from disgorge.methods.compartmental_diffusion.images import from_network, to_network
-from disgorge.methods.compartmental_diffusion.parameters import RULES, Parameters, read
 from disgorge.methods.compartmental_diffusion.relearning import relearned
+from disgorge.methods.compartmental_diffusion.sample import sample
+from disgorge.methods.compartmental_diffusion.settings import RULES, Settings
+from disgorge.methods.shared.settings import read_settings
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from disgorge.method import Array
 
 SCORE_LEVELS = (50, 100, 150, 200, 300, 400)
 """Noise levels, of a thousand, at which fit is measured. Above, the error says which kinds of images a model knows and
@@ -32,7 +32,7 @@ class CompartmentModel:
 
     task: Literal["classify", "generate"] = "generate"
 
-    def __init__(self, compartments: Compartments, settings: Parameters, axes: int) -> None:
+    def __init__(self, compartments: Compartments, settings: Settings, axes: int) -> None:
         self._compartments = compartments
         self._settings = settings
         self._axes = axes
@@ -47,24 +47,15 @@ class CompartmentModel:
         """Return ``count`` images in [0, 1], shape (count, height, width[, channels]).
 
         ``only`` names the shards a caller may use; the core is always there, and nothing outside is touched.
-        ``rule`` is one of :data:`~.parameters.RULES`, the model's own by default.
+        ``rule`` is one of :data:`~.settings.RULES`, the model's own by default.
         """
-        from disgorge.methods.compartmental_diffusion.pipeline import CompartmentPipeline
-
         chosen = self._settings.rule if rule is None else rule
         if chosen not in RULES:
             raise BadModel(f"there is no sampling rule {chosen!r}; there are: {', '.join(RULES)}")
         compartments = self._compartments if only is None else self._compartments.only(only)
         with network.reproducible(seed) as generator:
-            pipeline = CompartmentPipeline(compartments.unet, self._scheduler, compartments)
-            answer = pipeline(
-                count,
-                generator=generator,
-                num_inference_steps=self._settings.sampler_steps,
-                rule=chosen,
-                draw_steps=self._settings.draw_steps,
-            )
-        return from_network(answer.images, self._axes)
+            planes = sample(compartments, self._scheduler, self._settings, count, rule=chosen, generator=generator)
+        return from_network(planes, self._axes)
 
     def scores(self, items: Items, *, only: Collection[str] | None = None, rule: str = "weighted") -> "Array":
         """Return the negative denoising loss of each item (items,): squared error of the velocity, averaged.
@@ -139,6 +130,6 @@ def _error(predicted: Tensor, wanted: Tensor) -> Tensor:
 
 def assemble(spec: ModelSpec, parts: tuple[Part, ...]) -> CompartmentModel:
     """Return the model these parts make together."""
-    settings = read(spec.parameters)
+    settings = read_settings(Settings, spec.parameters, seed=spec.seed)
     axes = next((int(part.tensors["axes"][0]) for part in parts if part.kind == "backbone"), 2)
     return CompartmentModel(gather(settings, spec, parts), settings, axes)
