@@ -57,21 +57,18 @@ class CompartmentModel:
             planes = sample(compartments, self._scheduler, self._settings, count, rule=chosen, generator=generator)
         return from_network(planes, self._axes)
 
-    def scores(self, items: Items, *, only: Collection[str] | None = None, rule: str = "weighted") -> "Array":
+    def scores(self, items: Items, *, only: Collection[str] | None = None) -> "Array":
         """Return the negative denoising loss of each item (items,): squared error of the velocity, averaged.
 
-        Averaged over pixels and :data:`SCORE_LEVELS`, with the mixture's weighted prediction; ``rule`` may also be
-        ``naive`` or ``stratified`` (the expectation over a compartment picked by its prior), the baselines.
+        Averaged over pixels and :data:`SCORE_LEVELS`, with the mixture's weighted prediction.
         """
-        if rule not in ("weighted", "naive", "stratified"):
-            raise BadModel(f"a denoising loss has no rule {rule!r}; there are: weighted, naive, stratified")
         compartments = self._compartments if only is None else self._compartments.only(only)
         clean = to_network(items, self._settings.peak)  # (items, channels, height, width)
         total = torch.zeros(len(clean), dtype=torch.float64)
         with torch.no_grad(), network.reproducible(SCORE_SEED) as generator:
             for level in SCORE_LEVELS:
                 noise = torch.randn(clean.shape[1:], generator=generator).expand_as(clean)
-                total -= self._loss(compartments, clean, noise, level, rule)
+                total -= self._loss(compartments, clean, noise, level)
         scores: Array = (total / len(SCORE_LEVELS)).numpy()
         return scores
 
@@ -104,28 +101,14 @@ class CompartmentModel:
         """Raise: a generator gives no class probabilities."""
         raise NotImplementedError("compartmental_diffusion generates images; it does not classify them")
 
-    def _loss(self, compartments: Compartments, clean: Tensor, noise: Tensor, level: int, rule: str) -> Tensor:
-        """Return each item's squared error of the velocity at one noise level (items,)."""
+    def _loss(self, compartments: Compartments, clean: Tensor, noise: Tensor, level: int) -> Tensor:
+        """Return each item's squared error of the velocity at one noise level (items,), float64."""
         kept = float(self._scheduler.alphas_cumprod[level])  # alpha squared
         alpha, sigma = kept**0.5, (1 - kept) ** 0.5
         noised = alpha * clean + sigma * noise
-        wanted = alpha * noise - sigma * clean
-        members = len(compartments.members)
-        if rule == "stratified":
-            priors = (compartments.priors / compartments.priors.sum()).tolist()
-            picks = [torch.full((len(clean),), index) for index in range(members)]
-            each = [_error(compartments.predict_chosen(noised, level, pick), wanted) for pick in picks]
-            return sum((prior * error for prior, error in zip(priors, each, strict=True)), torch.zeros(len(clean)))
-        if rule == "naive":
-            weights = torch.full((len(clean), members), 1 / members, dtype=torch.float64)
-        else:
-            weights = compartments.weights(noised, alpha=alpha, sigma=sigma)
-        return _error(compartments.predict_mixed(noised, level, weights), wanted)
-
-
-def _error(predicted: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean squared error of each row (rows,)."""
-    return (predicted - wanted).square().flatten(1).mean(dim=1).double()
+        target: Tensor = alpha * noise - sigma * clean
+        predicted = compartments.predict_mixed(noised, level, compartments.weights(noised, alpha=alpha, sigma=sigma))
+        return (predicted - target).square().flatten(1).mean(dim=1).double()
 
 
 def assemble(spec: ModelSpec, parts: tuple[Part, ...]) -> CompartmentModel:

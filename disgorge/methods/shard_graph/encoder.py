@@ -7,7 +7,6 @@
 Everything here is fitted on the core, so no removable item is in it.
 """
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional
 
 from disgorge.methods.shard_graph.adapter import initial_adapter
 from disgorge.methods.shard_graph.settings import Settings
+from disgorge.methods.shared.tensors import he_kernel
 
 START = "start."
 """Prefix of the tensors of the adapter that all nodes start from."""
@@ -30,8 +30,7 @@ def initial_encoder(shape: torch.Size, settings: Settings, generator: torch.Gene
     sizes = (channels, settings.filters, dims, dims, dims)
     weights: dict[str, Tensor] = {}
     for name, into, out in zip(_STRIDES, sizes, sizes[1:], strict=False):
-        noise = torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32)
-        weights[f"{name}.weight"] = noise * math.sqrt(2 / (9 * into))  # (out, in, 3, 3); keeps activations' size
+        weights[f"{name}.weight"] = he_kernel(out, into, generator)
         weights[f"{name}.bias"] = torch.zeros(out, dtype=torch.float32)
     first = initial_adapter(
         settings.adapter,

@@ -5,6 +5,7 @@ from a file can have. Imports torch, so methods import it where they train.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 SHAPE = "image.shape"
 """Name of the tensor that keeps (channels, height, width) of the images that frozen weights were trained on."""
+
+
+def he_kernel(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """Return a 3x3 kernel (out, into, 3, 3) drawn so that activations keep their size through a rectifier."""
+    return torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32) * math.sqrt(2 / (9 * into))
 
 
 @contextmanager

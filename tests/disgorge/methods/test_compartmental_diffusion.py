@@ -284,9 +284,8 @@ def test_what_is_outside_a_callers_set_cannot_be_seen(toy: Toy, parts: dict[str,
     whole, alone = assembled(toy, parts), assembled(toy, without(parts, "north", "west"))
     allowed = ("east", "south")
     assert np.array_equal(whole.sample(5, seed=2, only=allowed, rule=rule), alone.sample(5, seed=2, rule=rule))
-    if rule not in ("draw", "likeliest"):
-        held_out = toy.items["held-out"]
-        assert np.array_equal(whole.scores(held_out, only=allowed, rule=rule), alone.scores(held_out, rule=rule))
+    held_out = toy.items["held-out"]
+    assert np.array_equal(whole.scores(held_out, only=allowed), alone.scores(held_out))
 
 
 def test_nothing_left_leaves_the_backbone(toy: Toy, parts: dict[str, Part]) -> None:
@@ -471,8 +470,6 @@ def test_other_misuse(toy: Toy, parts: dict[str, Part]) -> None:
         model.sample(1, seed=0, rule="best")
     with pytest.raises(BadModel, match="no compartment 'up'"):
         model.sample(1, seed=0, only=("up",))
-    with pytest.raises(BadModel, match="has no rule 'draw'"):
-        model.scores(toy.items["core"], rule="draw")
     for missing, said in (("posterior/north", "but not both"), ("router", "needs one router, there are 0")):
         with pytest.raises(BadModel, match=said):
             METHOD.assemble(toy.spec, tuple(part for name, part in parts.items() if name != missing))
