@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from disgorge.examination.compare_outputs import CLEAR, TOLERANCE, difference
-from disgorge.examination.same_model import SAMPLES
 from disgorge.method import Items, Model, Toy, method_named
-from disgorge.training.make import assemble, make
-from disgorge.training.recipe import Here, threads
+from disgorge.training.answer import SAMPLES
+from disgorge.training.assemble import assemble
+from disgorge.training.items import threads
+from disgorge.training.make import make
+from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace

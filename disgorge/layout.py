@@ -9,6 +9,7 @@ Which of the *retained* shards a part reads may follow from the names in the fil
 that is the negative consequence, and what :mod:`disgorge.methods.shard_graph` says of its graph.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,30 @@ def layout_of(method: Method, spec: ModelSpec, shards: Mapping[str, Shard]) -> t
     if gone:
         _require_the_same(method, spec, blueprints, method.layout(without_names(spec, gone), shown))
     return blueprints
+
+
+def component_name(release: str, blueprint: str) -> str:
+    """Return the name under which a release's component is recorded."""
+    return f"{release}/{blueprint}"
+
+
+def blueprint_name(release: str, component: str) -> str:
+    """Return the layout's name of a recorded component: the inverse of :func:`component_name`."""
+    return component.removeprefix(f"{release}/")
+
+
+def reference_release(release: str, number: int | str) -> str:
+    """Return the name under which the components of a never-trained reference are recorded."""
+    return f"{release}~reference-{number}"
+
+
+def of_reference(component: str) -> bool:
+    """Whether a component is called as one of a never-trained reference is.
+
+    >>> of_reference(component_name(reference_release("digits", 2), "head")), of_reference("digits/head")
+    (True, False)
+    """
+    return re.search(r"~reference-[0-9]+/", component) is not None
 
 
 def as_shown(shard: Shard) -> Shard:

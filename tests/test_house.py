@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,10 @@ ROOMS = {
         lineage/workspace policies/cases policies/explain policies/facts policies/packs
     """,
     "disgorge/cli/output": """
-        disgorge/audit disgorge/errors disgorge/examination disgorge/plan disgorge/request disgorge/training
-        lineage/activity lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/errors policies/events policies/judging policies/review policies/taxonomy
-        policies/vocabulary
+        disgorge/audit disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request
+        disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
+        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/review
+        policies/taxonomy policies/vocabulary
     """,
     "disgorge/cli/request": """
         disgorge/cli disgorge/cli/output disgorge/errors disgorge/evidence disgorge/locations disgorge/method
@@ -97,7 +98,7 @@ ROOMS = {
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
-        disgorge/errors disgorge/method lineage/records policies/taxonomy
+        disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
     "disgorge/methods/shard_graph": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
@@ -128,8 +129,8 @@ ROOMS = {
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
-        disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/release_places disgorge/removal
-        disgorge/request/near disgorge/tracking disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors
+        disgorge/errors disgorge/evidence disgorge/layout disgorge/method disgorge/plan disgorge/release_places
+        disgorge/removal disgorge/request/near disgorge/tracking disgorge/workspace_lock lineage/catalog lineage/errors
         lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
         lineage/workspace policies/deadlines policies/decision policies/errors policies/events policies/facts
         policies/judging policies/packs policies/request policies/review policies/taxonomy
@@ -148,8 +149,8 @@ ROOMS = {
         policies/request
     """,
     "disgorge/training": """
-        disgorge/errors disgorge/examination disgorge/layout disgorge/method lineage/activity lineage/catalog
-        lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog lineage/ledger lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/records lineage/workspace
@@ -161,9 +162,7 @@ ROOMS = {
         lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/request
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
-    "lineage/catalog": """
-        lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace
-    """,
+    "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",
     "lineage/ledger": "lineage/errors lineage/plural lineage/records lineage/storage",
@@ -221,6 +220,16 @@ def test_imports_stay_within_the_rows() -> None:
             named = {room(target), module.replace(".", "/"), *map(str, Path(room(target)).parents)}
             wrong += [f"{path.relative_to(ROOT)} imports {module}"] * (not named & allowed)
     assert wrong == []
+
+
+def test_no_import_circles_in_training_and_methods() -> None:
+    known = modules()
+    graph = {
+        name: {module for module, _ in imports(path, typing=True) if module in known and known[module] != path}
+        for name, path in known.items()
+        if name.startswith(("disgorge.method", "disgorge.layout", "disgorge.training")) and path.name != "__init__.py"
+    }
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def importers(paths: list[Path], *forbidden: str) -> list[str]:

@@ -225,7 +225,7 @@ def _find(workspace: "Workspace", named: str) -> "tuple[Release, Composition]":
 def _model(workspace: "Workspace", named: str, *, task: str) -> "Model":
     """Return the model of a release that may be served and does ``task``."""
     from disgorge.release import contained
-    from disgorge.training.make import assemble
+    from disgorge.training.assemble import assemble
 
     release, composition = _find(workspace, named)
     if release.contained:
@@ -240,7 +240,7 @@ def _model(workspace: "Workspace", named: str, *, task: str) -> "Model":
 def _items(workspace: "Workspace", data: str) -> "Items":
     """Return items of a shard, or of a file, which is read as a shard would be and not recorded."""
     from disgorge.method import Items
-    from disgorge.training.recipe import read_items
+    from disgorge.training.items import read_items
     from lineage.catalog.catalog import Catalog
     from lineage.formats.read import read_file
     from lineage.storage.content import item_digests

@@ -24,16 +24,18 @@ from disgorge.evidence.checks import (
 )
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
-from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, reexecuted
-from disgorge.examination.same_model import Question, ask, check_answers, measures_in
+from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, recording_for_here, reexecuted
+from disgorge.examination.same_model import ask, check_answers, measures_in
 from disgorge.examination.utility import compared, headline_of, utility_check
-from disgorge.layout import is_emptied, layout_of
+from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
+from disgorge.training.answer import Question
+from disgorge.training.assemble import assemble, spec_of
 from disgorge.training.environment import differences, recorded_environment
-from disgorge.training.items import join
+from disgorge.training.items import join, read_items
 from disgorge.training.kernels import setting_of
-from disgorge.training.make import assemble, make, recording_for_here, recordings, reference_release, spec_of
-from disgorge.training.recipe import Job, OnProgress, Runner, read_items, unseen
+from disgorge.training.make import make, recordings
+from disgorge.training.recipe import Job, OnProgress, Runner, unseen
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Composition, Shard, in_member_order

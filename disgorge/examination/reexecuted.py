@@ -7,6 +7,8 @@ Such a fact saves a later removal a training, so it has to be worth believing: i
 import hmac
 from collections.abc import Iterator, Mapping
 
+from disgorge.method import methods
+from disgorge.training.environment import can_be_reused
 from lineage.ledger.chain import Fact
 from lineage.records import Component, Json, canonical
 from lineage.workspace import Workspace
@@ -37,6 +39,21 @@ def earlier_reexecutions(workspace: Workspace) -> dict[tuple[str, str], bool]:
 def is_proved(component: Component, earlier: Mapping[tuple[str, str], bool]) -> bool:
     """Whether an earlier re-execution made these very bytes by the recipe recorded."""
     return bool(component.recipe) and (component.recipe_digest, component.digest) in earlier
+
+
+def recording_for_here(
+    component: Component, recorded: Mapping[tuple[str, str], list[Component]], earlier: Mapping[tuple[str, str], bool]
+) -> Component:
+    """Return the recording of a component to make again here: one that was re-executed, else of this environment.
+
+    Where there is neither it is the last one.
+    """
+    found = recorded.get((component.name, component.digest), [component])
+    method = methods().get(found[-1].recipe.get("method", ""))
+    libraries = method.libraries if method else ()
+    last_first = found[::-1]
+    proved = [each for each in last_first if is_proved(each, earlier)]
+    return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
 
 
 def unsealed(workspace: Workspace) -> Iterator[Fact]:

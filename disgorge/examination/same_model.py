@@ -19,30 +19,26 @@ whose honesty that rests.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from disgorge.evidence.checks import Check, Verdict
 from disgorge.examination.compare_outputs import CALIBRATED, TOLERANCE, compare, judge
-from disgorge.examination.utility import Measures, measures_of
-from disgorge.layout import layout_of
-from disgorge.method import Blueprint, Items, Model, determining, method_named, recipe_for
-from disgorge.training.items import join
-from disgorge.training.make import assemble, component_name, recordings, spec_of
-from disgorge.training.recipe import Job, Runner, read_items, threads
+from disgorge.layout import component_name
+from disgorge.method import Blueprint, determining, method_named, recipe_for
+from disgorge.training.answer import Measures, Question
+from disgorge.training.assemble import spec_of
+from disgorge.training.make import recordings
+from disgorge.training.recipe import Job, Runner
 from lineage.activity import activity
 from lineage.records import (
     Component,
-    Composition,
     Json,
     Member,
-    Shard,
-    canonical,
     in_member_order,
     plain,
     restore,
 )
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,70 +51,7 @@ QUESTION = (
     "Does a process that knows only the retained data and the recorded parts lay out the same model, and does that "
     "model give the same answers as the one to be released?"
 )
-SHOWN = 32
-"""Samples of a generator that a report shows, before and after."""
 _NOT_COMPARED = ("layout", "measures", "shown")
-MOST_ROWS = 256
-"""Items asked about per shard, removed ones aside: all of the removed items are asked about."""
-SAMPLES = 8
-"""Samples drawn from a generator, each process from the same seed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a process is asked: about which composition, over which shards, on which rows of which of them.
-
-    Rows are places in digest order, so that no item's digest is written anywhere. ``kinds`` has the kind of each
-    member by digest. ``measure`` names sets of shards to measure utility on, and has a generator draw what is shown.
-    """
-
-    composition: Composition
-    kinds: dict[str, str]
-    shards: tuple[Shard, ...]
-    rows: dict[str, tuple[int, ...]]
-    measure: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def about(
-        cls,
-        workspace: Workspace,
-        composition: Composition,
-        components: Sequence[Component],
-        shards: Mapping[str, Shard],
-        old: Sequence[str],
-        removed: frozenset[str],
-    ) -> "Question":
-        """Return the question about a composition of these members; ``old`` are the shards that held what is removed.
-
-        ``removed`` are the digests of the removed items.
-        """
-        spec, gone = spec_of(composition), removed
-        rows: dict[str, tuple[int, ...]] = {}
-        for digest in old:
-            if gone and workspace.content_path(digest).exists():
-                held = read_items(workspace, digest).digests
-                rows[digest] = tuple(row for row, item in enumerate(held) if item in gone)
-        for name in (*spec.shards, *spec.evaluate):
-            if name in shards:
-                rows[shards[name].digest] = tuple(range(min(shards[name].count, MOST_ROWS)))
-        asked = {digest: found for digest, found in rows.items() if found}
-        return cls(composition, kinds_of(components), tuple(shards.values()), asked)
-
-    def of(self, composition: Composition, components: Sequence[Component]) -> "Question":
-        """Return the same question about another composition."""
-        return replace(self, composition=composition, kinds=kinds_of(components))
-
-    def measures(self) -> "Question":
-        """Return the question how good the model is on held-out and on retained items, and nothing else."""
-        spec, named = spec_of(self.composition), {shard.name: shard.digest for shard in self.shards}
-        sets = {"held-out": spec.evaluate, "retained": spec.shards}
-        measure = {each: tuple(named[name] for name in names if name in named) for each, names in sets.items()}
-        return replace(self, rows={}, measure=measure)
-
-
-def kinds_of(components: Sequence[Component]) -> dict[str, str]:
-    """Return the kind of each component by its digest."""
-    return {component.digest: component.kind for component in components}
 
 
 @activity("asking models in processes of their own")
@@ -132,43 +65,6 @@ def ask(workspace: Workspace, runner: Runner, *questions: Question) -> "tuple[An
         place, _, what = name.partition(" ")
         answers[int(place)][what] = array
     return tuple(answers)
-
-
-def answer(workspace: Workspace, questions: Sequence[Mapping[str, Json]]) -> bytes:
-    """Return what this process answers to questions in plain form, in their order, as safetensors."""
-    found: dict[str, Array] = {}
-    for place, question in enumerate(questions):
-        asked = restore(Question, question)
-        answers = answers_of(workspace, asked, assemble(workspace, asked.composition, kinds=asked.kinds))
-        found |= {f"{place} {name}": array for name, array in answers.items()}
-    return save_tensors(found)
-
-
-def answers_of(workspace: Workspace, question: Question, model: Model) -> "dict[str, Array]":
-    """Return the layout as bytes, and the model's scores, predictions or samples, by name."""
-    import numpy as np
-
-    spec = spec_of(question.composition)
-    laid_out = layout_of(method_named(spec.method), spec, {shard.name: shard for shard in question.shards})
-    found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
-    with threads(spec.threads):
-        for digest, rows in question.rows.items():
-            items = _rows(read_items(workspace, digest), rows).unnamed()
-            found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
-            if model.task == "classify":
-                found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)
-        if question.measure:
-            sets = {
-                name: join([read_items(workspace, each) for each in shards])
-                for name, shards in question.measure.items()
-            }
-            measured = {name: measures_of(model, items.unnamed()) for name, items in sets.items() if len(items)}
-            found["measures"] = np.frombuffer(json.dumps(measured).encode(), np.uint8)
-        if model.task == "generate" and question.rows:
-            found["samples"] = np.asarray(model.sample(SAMPLES, seed=0), np.float64)
-        if model.task == "generate" and question.measure:
-            found["shown"] = np.asarray(model.sample(SHOWN, seed=0), np.float32)
-    return found
 
 
 def measures_in(answers: "Answers") -> dict[str, Measures]:
@@ -267,8 +163,3 @@ def _read(layout: "Array | None") -> tuple[Blueprint, ...]:
         return tuple(restore(Blueprint, each) for each in json.loads(b"[]" if layout is None else layout.tobytes()))
     except ValueError:
         return ()
-
-
-def _rows(items: Items, rows: Sequence[int]) -> Items:
-    index = list(rows)
-    return Items(tuple(items.digests[row] for row in index), {name: a[index] for name, a in items.arrays.items()})

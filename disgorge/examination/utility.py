@@ -9,39 +9,16 @@ Generators have no level of chance. Of their measure only the demanded share, an
 a person's word.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import isfinite
 
 from disgorge.evidence.checks import Check, Utility, Verdict
-from disgorge.method import Items, Model
-from lineage.activity import activity
+from disgorge.training.answer import Measures
 from lineage.plural import counted
-from lineage.records import Json
 
 NO_FLOOR = "no floor demanded"
 """The threshold of a check that only reports what was measured, because no pack demands a share."""
 _QUESTION = "How good is the release on data it never saw, before and after?"
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What a model came to on a set of ``n`` items: values by name, the headline first, and what chance reaches of it.
-
-    ``chance`` is None where that is no question.
-    """
-
-    n: int
-    values: dict[str, float]
-    chance: float | None = None
-
-
-@activity("measuring utility")
-def measures_of(model: Model, items: Items) -> dict[str, Json]:
-    """Return the measures of a model on items, in plain form."""
-    values = {name: float(value) for name, value in model.utility(items).items()}
-    return {"n": len(items), "values": values, "chance": chance_level(model, next(iter(values), ""), items)}
 
 
 def compared(release: str, before: Mapping[str, Measures], after: Mapping[str, Measures]) -> list[Utility]:
@@ -75,21 +52,6 @@ def change_words(measure: Utility) -> str:
     """
     before, after = ("no model" if value is None else f"{value:.4f}" for value in (measure.before, measure.after))
     return f"{measure.metric} on {measure.shard} data went from {before} to {after} ({counted(measure.n, 'item')})"
-
-
-def chance_level(model: Model, metric: str, items: Items | None) -> float | None:
-    """Return the accuracy of always answering the most frequent label, None where that is no question.
-
-    >>> from types import SimpleNamespace as Of
-    >>> items = Items(("a", "b", "c"), {"label": Of(ndim=1, tolist=lambda: [1, 1, 2])})
-    >>> round(chance_level(Of(task="classify"), "accuracy", items), 3), chance_level(Of(task="generate"), "loss", items)
-    (0.667, None)
-    """
-    labels = items.arrays.get("label") if items is not None else None
-    if model.task != "classify" or metric != "accuracy" or labels is None or labels.ndim != 1 or not items:
-        return None
-    ((_, most),) = Counter(labels.tolist()).most_common(1)
-    return float(most / len(items))
 
 
 def utility_check(

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 
 from disgorge.evidence.checks import ASKED_IN, Examination
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
-from disgorge.layout import layout_of
+from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, method_named
 from disgorge.plan.plan import Action, Expected, Plan, shards_after
 from disgorge.plan.repeatable import current_members
 from disgorge.request.case import Case
 from disgorge.request.stored_records import kept_record
-from disgorge.training.make import component_name, spec_of
+from disgorge.training.assemble import spec_of
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Component, Shard

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
-from disgorge.layout import layout_of
+from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
 from disgorge.plan.plan import Action, Plan, shards_after
 from disgorge.request.case import Case
+from disgorge.training.assemble import spec_of
 from disgorge.training.environment import cannot_repeat, recorded_environment, unlike_here
-from disgorge.training.make import component_name, recordings, spec_of
+from disgorge.training.make import recordings
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Cost, Shard

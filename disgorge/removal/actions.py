@@ -30,9 +30,10 @@ from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
-from disgorge.training.items import join, pick
-from disgorge.training.make import make, remake, spec_of
-from disgorge.training.recipe import OnProgress, Runner, read_items
+from disgorge.training.assemble import spec_of
+from disgorge.training.items import join, pick, read_items
+from disgorge.training.make import make, remake
+from disgorge.training.recipe import OnProgress, Runner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Composition, Json, canonical, plain
 from lineage.shards.cut import cut_shard

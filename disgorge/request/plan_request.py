@@ -12,6 +12,7 @@ from typing import Any
 
 from disgorge.errors import DataHeld, DisgorgeError, NotApproved, StalePlan
 from disgorge.evidence.checks import REFERENCES, probes
+from disgorge.layout import reference_release
 from disgorge.method import methods
 from disgorge.plan.estimate import expected
 from disgorge.plan.plan import LeftOut, Plan, Share
@@ -30,7 +31,6 @@ from disgorge.request.particulars import filing, kept_private, selectors_of
 from disgorge.request.private_lists import delete_private_lists
 from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one, cases_of, owed_together, require_begun_together, require_together
-from disgorge.training.make import reference_release
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Impact, Selector, canonical, plain

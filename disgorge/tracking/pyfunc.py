@@ -58,7 +58,7 @@ def release_model() -> Any:
 
             def load_context(self, context: Any) -> None:
                 """Assemble the composition described beside this code."""
-                from disgorge.training.make import assemble
+                from disgorge.training.assemble import assemble
                 from lineage.records import Composition, restore
                 from lineage.workspace import Workspace
 

@@ -1,6 +1,20 @@
-"""Several sets of items as one, and some items of one."""
+"""The items that a job trains on: reads them by digest, joins and picks them, and holds torch to a thread count."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 
 from disgorge.method import Items
+from lineage.shards.files import shard_items
+from lineage.workspace import Workspace
+
+
+def read_items(workspace: Workspace, shard: str) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked against its digest."""
+    digests, arrays = shard_items(workspace, shard, verify=True)
+    return Items(tuple(digests), arrays)
 
 
 def join(parts: list[Items]) -> Items:
@@ -21,3 +35,25 @@ def pick(items: Items, digests: frozenset[str]) -> Items:
     rows = [row for row, digest in enumerate(items.digests) if digest in digests]
     index = np.array(rows, dtype=np.int64)
     return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
+
+    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where nobody
+    loaded it yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
+    and a method that needs no torch need not wait for it.
+    """
+    told = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
+    if told or find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

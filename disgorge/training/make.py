@@ -1,4 +1,4 @@
-"""Makes models: lays one out, makes the components that are missing, and assembles what answers.
+"""Makes models: lays one out and makes the components that are missing.
 
 A component whose recipe was carried out before in an environment like this one is taken from the store, not trained
 again: the negative consequence is that a store that lies is believed until the never-trained check re-executes the
@@ -6,18 +6,14 @@ recipe in another process. What a removal leaves alone is taken from the composi
 recipe or environment.
 """
 
-import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from disgorge.errors import ExecutionFailed
-from disgorge.examination.reexecuted import is_proved
-from disgorge.layout import layout_of, touched_by_removable
-from disgorge.method import Blueprint, Model, ModelSpec, Part, method_named, methods, recipe_for
+from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
+from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
 from disgorge.training.environment import can_be_reused
-from disgorge.training.kernels import steer_this_process
 from disgorge.training.recipe import Job, OnProgress, Runner, unseen
-from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.state import component_of
 from lineage.records import (
@@ -32,9 +28,8 @@ from lineage.records import (
     digest_of,
     in_member_order,
     plain,
-    restore,
 )
-from lineage.storage.objects import load_tensors, sha256_of
+from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
 NONE: Mapping[str, Component] = {}
@@ -47,30 +42,6 @@ class Made:
     composition: Composition
     components: tuple[Component, ...]
     trained: tuple[str, ...]
-
-
-def component_name(release: str, blueprint: str) -> str:
-    """Return the name under which a release's component is recorded."""
-    return f"{release}/{blueprint}"
-
-
-def blueprint_name(release: str, component: str) -> str:
-    """Return the layout's name of a recorded component: the inverse of :func:`component_name`."""
-    return component.removeprefix(f"{release}/")
-
-
-def reference_release(release: str, number: int | str) -> str:
-    """Return the name under which the components of a never-trained reference are recorded."""
-    return f"{release}~reference-{number}"
-
-
-def of_reference(component: str) -> bool:
-    """Whether a component is called as one of a never-trained reference is.
-
-    >>> of_reference(component_name(reference_release("digits", 2), "head")), of_reference("digits/head")
-    (True, False)
-    """
-    return re.search(r"~reference-[0-9]+/", component) is not None
 
 
 def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:
@@ -196,21 +167,6 @@ def recordings(workspace: Workspace) -> dict[tuple[str, str], list[Component]]:
     return found
 
 
-def recording_for_here(
-    component: Component, recorded: Mapping[tuple[str, str], list[Component]], earlier: Mapping[tuple[str, str], bool]
-) -> Component:
-    """Return the recording of a component to make again here: one that was re-executed, else of this environment.
-
-    Where there is neither it is the last one.
-    """
-    found = recorded.get((component.name, component.digest), [component])
-    method = methods().get(found[-1].recipe.get("method", ""))
-    libraries = method.libraries if method else ()
-    last_first = found[::-1]
-    proved = [each for each in last_first if is_proved(each, earlier)]
-    return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
-
-
 def is_whole(workspace: Workspace, component: str) -> bool:
     """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
     return sha256_of(workspace.objects.path(component)) == component
@@ -269,33 +225,3 @@ def waves(blueprints: Iterable[Blueprint]) -> list[list[Blueprint]]:
             grouped.append([])
         grouped[depth[blueprint.name]].append(blueprint)
     return grouped
-
-
-def spec_of(composition: Composition) -> ModelSpec:
-    """Return the model description a composition was made from."""
-    return restore(ModelSpec, composition.spec)
-
-
-@activity("loading the weights and libraries of a model")
-def assemble(
-    workspace: Workspace, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
-) -> Model:
-    """Return the model a composition describes, its components read from the object store and verified.
-
-    ``kinds`` has the kind of each member by digest; the catalog is asked where it is not given.
-    """
-    spec = spec_of(composition)
-    if kinds is None:
-        with Catalog.of(workspace) as catalog:
-            kinds = {component.digest: component.kind for component in catalog.components(live=False)}
-    steer_this_process()
-    parts = tuple(
-        Part(
-            blueprint_name(title or spec.release, member.name),
-            kinds[member.component],
-            member.weight,
-            load_tensors(workspace.objects.get(member.component)),
-        )
-        for member in composition.members
-    )
-    return method_named(composition.method).assemble(spec, parts)

@@ -5,41 +5,30 @@ retraining, probes' references and never-trained re-execution all go through it,
 tested by every run. A :class:`Runner` carries many out: in this process, or in fresh ones.
 """
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from typing import Protocol
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Items, Progress, method_named, no_progress
+from disgorge.method import Progress, method_named, no_progress
+from disgorge.training.answer import answer
 from disgorge.training.environment import environment_in_use
+from disgorge.training.items import read_items, threads
 from lineage.records import Json
-from lineage.shards.add import shard_items
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
-
-
-def read_items(workspace: Workspace, shard: str) -> Items:
-    """Return a shard's items by its digest, every item's bytes checked against its digest."""
-    digests, arrays = shard_items(workspace, shard, verify=True)
-    return Items(tuple(digests), arrays)
 
 
 def carry_out(workspace: Workspace, recipe: Mapping[str, Json], *, progress: Progress = no_progress) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
     Raises what reading raises (``DigestMismatch``, ``UnknownRecord``) and :class:`ExecutionFailed` where another
-    version of the method is installed. Questions (:mod:`disgorge.examination.same_model`) are carried out alike: the
+    version of the method is installed. Questions (:mod:`disgorge.training.answer`) are carried out alike: the
     result is the answers.
     """
     if "questions" in recipe:
-        from disgorge.examination.same_model import answer  # which asks runners, and so imports this module
-
         return answer(workspace, recipe["questions"])
     method = method_named(recipe["method"])
     if method.version != recipe["version"]:
@@ -59,28 +48,6 @@ def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
     """Return the modules of libraries that the method of a recipe, or of the model that questions are about, uses."""
     asked = recipe.get("questions")
     return method_named(asked[0]["composition"]["method"] if asked else recipe["method"]).libraries
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
-
-    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where nobody
-    loaded it yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
-    and a method that needs no torch need not wait for it.
-    """
-    told = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
-    if told or find_spec("torch") is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from disgorge.evidence.checks import ProbeCase
 from disgorge.method import Items, Model
-from disgorge.training.items import join, pick
-from disgorge.training.make import assemble, make
-from disgorge.training.recipe import Here, read_items
+from disgorge.training.assemble import assemble
+from disgorge.training.items import join, pick, read_items
+from disgorge.training.make import make
+from disgorge.training.recipe import Here
 from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, toy_of, train
 

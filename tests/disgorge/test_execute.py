@@ -188,11 +188,13 @@ def test_forged_retraining_is_refused_and_the_release_stays_down(workspace: Work
 def forge_after(workspace: Workspace, plan: object, name: str, old: str) -> None:
     """Do the first steps honestly, then record weights of our own making where retraining should happen."""
     import disgorge.removal.execute as shell
+    from disgorge.layout import blueprint_name
     from disgorge.method import method_named, recipe_for
     from disgorge.tracking.registry import Unregistered
     from disgorge.tracking.runs import Untracked
+    from disgorge.training.assemble import spec_of
     from disgorge.training.environment import environment_in_use
-    from disgorge.training.make import blueprint_name, spec_of, uses_of
+    from disgorge.training.make import uses_of
     from disgorge.training.recipe import Here
     from lineage.records import Component, plain
     from lineage.storage.objects import load_tensors, save_tensors

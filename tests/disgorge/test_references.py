@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from disgorge.evidence.checks import Check
+from disgorge.layout import of_reference
 from disgorge.removal.actions import examination_of
-from disgorge.training.make import of_reference
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person, populate, toy_of, train

@@ -28,7 +28,7 @@ from disgorge.tracking.client import Store, quiet, tracking_uri
 from disgorge.tracking.pyfunc import items_from, workspace_of
 from disgorge.tracking.registry import Registry, Unregistered, registry_or_none
 from disgorge.tracking.runs import Tracking, Untracked, tracking_or_none
-from disgorge.training.make import assemble
+from disgorge.training.assemble import assemble
 from disgorge.training.recipe import Here
 from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, LineageError

@@ -272,7 +272,7 @@ def print_course(case: "Case", holds: "Now", happened: "Sequence[Happened]") -> 
 def print_impact(found: "Impact", *, every: bool) -> None:
     """Print what a request touches; references of probes are counted, or listed with ``every``."""
     from disgorge.cli.output.lineage import say_left_out
-    from disgorge.training.make import of_reference
+    from disgorge.layout import of_reference
 
     show.line(
         counted(found.items, "item")
@@ -311,7 +311,7 @@ def _way(path: Any, names: dict[str, str]) -> str:
 
 def print_destroyed(step: "Step") -> None:
     """Print which components that are in no release a step destroys: whoever serves them elsewhere must stop."""
-    from disgorge.training.make import of_reference
+    from disgorge.layout import of_reference
 
     names = [name for name in step.detail["names"] if not of_reference(name)]
     if names:

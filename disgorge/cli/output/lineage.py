@@ -19,7 +19,7 @@ def apart(trace: "Trace") -> "tuple[Trace, int]":
 
     What was asked for stays, and so does whatever a release in the trace is made of, whatever it is called.
     """
-    from disgorge.training.make import of_reference
+    from disgorge.layout import of_reference
     from lineage.catalog.trace import reaching
 
     starts = {node.id for node in trace.nodes if trace.start in (node.id, node.name, *node.also)}
@@ -36,7 +36,7 @@ def apart(trace: "Trace") -> "tuple[Trace, int]":
 
 def print_trace(trace: "Trace", *, left_out: int, empty: str) -> None:
     """Print a trace, one row an edge; ``empty`` says what it means that there is none."""
-    from disgorge.training.make import of_reference
+    from disgorge.layout import of_reference
 
     nodes = {node.id: node for node in trace.nodes}
     rows = [

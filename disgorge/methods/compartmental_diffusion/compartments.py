@@ -1,9 +1,8 @@
 """The compartments there are, as one function of a noised image: each one's weight, and what they predict together."""
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,13 +10,10 @@ from torch import Tensor
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec, Part
 from disgorge.methods.compartmental_diffusion import density, mixture, network
-from disgorge.methods.compartmental_diffusion.parameters import Parameters
-from disgorge.methods.compartmental_diffusion.training import as_tensors, load_backbone
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Tensors = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
+from disgorge.methods.compartmental_diffusion.settings import Settings
+from disgorge.methods.compartmental_diffusion.train import load_backbone
+from disgorge.methods.shared.parts import parts_by_kind
+from disgorge.methods.shared.tensors import as_tensors, tensors_digest
 
 CORE = "core"
 """The name under which the backbone itself takes part: it is the compartment of the public core."""
@@ -87,40 +83,24 @@ class Compartments:
         return velocity
 
 
-def gather(settings: Parameters, spec: ModelSpec, parts: tuple[Part, ...]) -> Compartments:
+def gather(settings: Settings, spec: ModelSpec, parts: tuple[Part, ...]) -> Compartments:
     """Return the mixture that these parts make; :class:`~disgorge.errors.BadModel` if one lacks its other half."""
-    by_kind: dict[str, dict[str, Part]] = {"backbone": {}, "router": {}, "compartment": {}, "posterior": {}}
-    for part in parts:
-        if part.kind not in by_kind:
-            raise BadModel(
-                f"component {part.name} is of kind {part.kind!r}, which compartmental_diffusion has no use for"
-            )
-        by_kind[part.kind][part.name.removeprefix(f"{part.kind}/")] = part
-    for kind in ("backbone", "router"):
-        if len(by_kind[kind]) != 1:
-            raise BadModel(f"release {spec.release} has {len(by_kind[kind])} components of kind {kind}; it needs one")
-    alone = sorted(set(by_kind["compartment"]) ^ set(by_kind["posterior"]))
+    found = parts_by_kind(spec, parts, one=("backbone", "router"), any_number=("compartment", "posterior"))
+    halves = [
+        {part.name.removeprefix(f"{kind}/"): part for part in found[kind]} for kind in ("compartment", "posterior")
+    ]
+    alone = sorted(halves[0].keys() ^ halves[1].keys())
     if alone:
         raise BadModel(
             f"release {spec.release}: {alone[0]} has a compartment or a posterior but not both; train it again"
         )
-    backbone = next(iter(by_kind["backbone"].values()))
-    router = as_tensors(next(iter(by_kind["router"].values())).tensors)
-    unet, frozen = load_backbone(settings, backbone.tensors)
+    router = as_tensors(found["router"][0].tensors)
+    unet, frozen = load_backbone(settings, found["backbone"][0].tensors)
     members = [Compartment(CORE, frozen, router, float(router["count"]))]
-    for name in sorted(by_kind["compartment"], key=lambda name: _fingerprint(by_kind, name)):
-        compartment, posterior = by_kind["compartment"][name], as_tensors(by_kind["posterior"][name].tensors)
+    # in an order that may depend on what was learned, and not on a name
+    for name in sorted(halves[0], key=lambda name: [tensors_digest(half[name].tensors) for half in halves]):
+        compartment, posterior = halves[0][name], as_tensors(halves[1][name].tensors)
         if compartment.weight > 0:
             whole = network.merged(frozen, as_tensors(compartment.tensors))
             members.append(Compartment(name, whole, posterior, compartment.weight * float(posterior["count"])))
     return Compartments(unet, router, settings.breadth, tuple(members))
-
-
-def _fingerprint(by_kind: Mapping[str, Mapping[str, Part]], name: str) -> str:
-    """Return a digest of a compartment's bytes: the order of members may depend on it, on a name it may not."""
-    body = hashlib.sha256()
-    for kind in ("compartment", "posterior"):
-        for tensor, array in sorted(by_kind[kind][name].tensors.items()):
-            body.update(f"{tensor}{array.dtype}{array.shape}".encode())
-            body.update(array.tobytes())
-    return body.hexdigest()

@@ -1,17 +1,16 @@
 """From a shard's items to what a network takes, and back."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from disgorge.errors import BadModel
 from disgorge.method import Items
+from disgorge.methods.shared.tensors import images_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from disgorge.method import Array
 
 
 def to_network(items: Items, peak: float) -> Tensor:
@@ -19,18 +18,10 @@ def to_network(items: Items, peak: float) -> Tensor:
 
     Takes the field ``image`` of shape (items, height, width) or (items, height, width, channels).
     """
-    if "image" not in items.arrays:
-        raise BadModel(
-            "compartmental_diffusion trains on a field 'image'; this shard has "
-            + (", ".join(sorted(items.arrays)) or "none")
-        )
-    pixels = torch.from_numpy(items.arrays["image"].astype("float32"))  # (items, height, width[, channels])
-    if pixels.ndim not in (3, 4):
-        raise BadModel(f"field 'image' has {pixels.ndim - 1} axes an item; it must be height x width [x channels]")
-    if not bool(((pixels >= 0) & (pixels <= peak)).all()):
+    planes = images_of(items)  # (items, channels, height, width)
+    if not bool(((planes >= 0) & (planes <= peak)).all()):
         raise BadModel(f"field 'image' has values outside 0 to {peak:g}; set parameter peak to the value that is white")
-    planes = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)  # (items, channels, height, width)
-    return (planes * (2 / peak) - 1).contiguous()
+    return planes * (2 / peak) - 1
 
 
 def from_network(planes: Tensor, axes: int) -> "Array":
@@ -42,8 +33,6 @@ def from_network(planes: Tensor, axes: int) -> "Array":
 
 def together(shards: tuple[Items, ...]) -> Items:
     """Return several shards as one, in digest order, so that neither their names nor their order matter."""
-    import numpy as np
-
     if len(shards) == 1:
         return shards[0]
     digests = [digest for shard in shards for digest in shard.digests]

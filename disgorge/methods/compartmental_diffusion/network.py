@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from disgorge.errors import BadModel
-from disgorge.methods.compartmental_diffusion.parameters import NORM_GROUPS
+from disgorge.methods.compartmental_diffusion.settings import NORM_GROUPS
+from disgorge.methods.shared.tensors import deterministic
 
 UP, DOWN = ".up", ".down"
 """Suffixes of an adapter's two tensors for a weight: (out, rank) and (rank, inputs)."""
@@ -25,14 +26,9 @@ TRAIN_LEVELS = 1000
 @contextmanager
 def reproducible(seed: int) -> Iterator[torch.Generator]:
     """Give a seeded generator, with deterministic algorithms; leave torch's own random state as it was."""
-    before = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), deterministic():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
-        try:
-            yield torch.Generator().manual_seed(seed)
-        finally:
-            torch.use_deterministic_algorithms(before)
+        yield torch.Generator().manual_seed(seed)
 
 
 def build_unet(channels: tuple[int, ...], shape: tuple[int, int, int]) -> Any:

@@ -1,10 +1,9 @@
 """An instance that trains in about a second on one core, for the removal laws."""
 
-import hashlib
-
 import numpy as np
 
-from disgorge.method import Items, ModelSpec, Toy, seed_of
+from disgorge.method import ModelSpec, Toy, seed_of
+from disgorge.methods.shared.toy import in_digest_order
 
 SIDE = 8
 IMAGES = 24
@@ -35,11 +34,11 @@ def toy(seed: int) -> Toy:
         },
     )
     corners = {"north": (1, 1), "east": (1, 5), "south": (5, 5), "west": (5, 1)}
-    items = {"core": _items([_bars(_generator(seed, "core", n)) for n in range(2 * IMAGES)])}
+    items = {"core": in_digest_order(np.stack([_bars(_generator(seed, "core", n)) for n in range(2 * IMAGES)]))}
     for name, corner in corners.items():
-        items[name] = _items([_blob(_generator(seed, name, n), corner) for n in range(IMAGES)])
-    items["held-out"] = _items(
-        [_blob(_generator(seed, "held-out", n), list(corners.values())[n % 4]) for n in range(IMAGES)]
+        items[name] = in_digest_order(np.stack([_blob(_generator(seed, name, n), corner) for n in range(IMAGES)]))
+    items["held-out"] = in_digest_order(
+        np.stack([_blob(_generator(seed, "held-out", n), list(corners.values())[n % 4]) for n in range(IMAGES)])
     )
     return Toy(spec=spec, items=items)
 
@@ -63,12 +62,3 @@ def _blob(generator: np.random.Generator, corner: tuple[int, int]) -> np.ndarray
     top, left = corner
     image[top : top + 3, left : left + 3] = generator.integers(6, 17, (3, 3))
     return image.astype(np.uint8)
-
-
-def _items(images: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> Items:
-    """Return images as items in digest order."""
-    by_digest = sorted((hashlib.sha256(image.tobytes()).hexdigest(), index) for index, image in enumerate(images))
-    return Items(
-        digests=tuple(digest for digest, _ in by_digest),
-        arrays={"image": np.stack([images[index] for _, index in by_digest])},
-    )

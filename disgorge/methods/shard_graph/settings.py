@@ -1,94 +1,55 @@
-"""A shard graph's parameters: names, defaults, ranges. An unknown or unfit one is refused by name."""
+"""A shard graph's settings, which of them determine which part, and the graph that a model file describes."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from disgorge.errors import BadModel
 from disgorge.methods.shard_graph.graph import BadGraph, build
-from disgorge.methods.shared.parameters import Ranges, check_number, picked, types_of
+from disgorge.methods.shared.settings import choice, number
 from lineage.records import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderSettings:
-    """What determines the encoder."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a model file may say under ``parameters``, its ``graph`` aside."""
 
-    seed: int
-    classes: int = 10
-    scale: float = 16.0
+    seed: int = 0
+    classes: int = number(10, 2, 10_000)
+    scale: float = number(16.0, 1e-6, 1e6)
     """What pixel values are divided by."""
-    filters: int = 16
-    """Channels of the first layer; tokens have twice as many dimensions."""
-    batch: int = 32
-    core_epochs: int = 30
-    core_learning_rate: float = 3e-3
-    core_weight_decay: float = 1e-2
-    adapter: str = "attention"
+    filters: int = number(16, 1, 1024)
+    """Channels of the encoder's first layer; tokens have twice as many dimensions."""
+    batch: int = number(32, 1, 1e6)
+    core_epochs: int = number(30, 1, 1e6)
+    core_learning_rate: float = number(3e-3, 1e-9, 1)
+    core_weight_decay: float = number(1e-2, 0, 1)
+    adapter: str = choice("attention", "linear")
     """``attention``: learned queries over the encoder's tokens; ``linear``: a linear map of all tokens."""
-    queries: int = 8
+    queries: int = number(8, 1, 1024)
     """Learned queries of an attention adapter; the paper's formula has one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdapterSettings:
-    """What determines an adapter, besides its shards and the encoder."""
-
-    seed: int
-    classes: int = 10
-    scale: float = 16.0
-    batch: int = 32
-    epochs: int = 60
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    neighbor_weight: float = 1.0
+    epochs: int = number(60, 1, 1e6)
+    learning_rate: float = number(1e-3, 1e-9, 1)
+    weight_decay: float = number(1e-2, 0, 1)
+    neighbor_weight: float = number(1.0, 0, 1)
     """Weight in the loss of an item of a neighbor's shard, against 1 for the node's own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrototypeSettings:
-    """What determines a shard's prototypes. They draw nothing at random; the seed is there to name references apart."""
-
-    seed: int
-    classes: int = 10
-    scale: float = 16.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerSettings:
-    """What determines how adapters and prototypes answer together. Chosen, not calibrated on any shard."""
-
-    scale: float = 16.0
-    temperature: float = 2.0
+    temperature: float = number(2.0, 1e-3, 1e3)
     """An adapter votes with softmax(logits / temperature), so that its margins still tell when it is sure."""
-    sharpness: float = 3.0
+    sharpness: float = number(3.0, 1e-3, 1e3)
     """The mixture is raised to this power and normalized; a mean of soft votes is less sure than it is right."""
-    prototype_weight: float = 0.1
+    prototype_weight: float = number(0.1, 0, 1)
     """Share of the prototypes in the probabilities; the adapters' mean has the rest."""
-    prototype_sharpness: float = 10.0
+    prototype_sharpness: float = number(10.0, 1e-3, 1e3)
     """Prototype probabilities are softmax(sharpness * cosine)."""
 
 
-_PARTS = (EncoderSettings, AdapterSettings, PrototypeSettings, AnswerSettings)
-_MOST = 1e6
-_RANGES: Ranges = {
-    "classes": (2, 10_000),
-    "scale": (1e-6, _MOST),
-    "filters": (1, 1024),
-    "batch": (1, _MOST),
-    "core_epochs": (1, _MOST),
-    "core_learning_rate": (1e-9, 1),
-    "core_weight_decay": (0, 1),
-    "queries": (1, 1024),
-    "epochs": (1, _MOST),
-    "learning_rate": (1e-9, 1),
-    "weight_decay": (0, 1),
-    "neighbor_weight": (0, 1),
-    "temperature": (1e-3, 1e3),
-    "sharpness": (1e-3, 1e3),
-    "prototype_weight": (0, 1),
-    "prototype_sharpness": (1e-3, 1e3),
-}
-_ADAPTERS = ("attention", "linear")
+PROTOTYPES = ("classes", "scale")
+"""What determines a shard's prototypes. They draw nothing at random; the seed is there to name references apart."""
+ADAPTER = (*PROTOTYPES, "batch", "epochs", "learning_rate", "weight_decay", "neighbor_weight")
+"""What determines an adapter, besides its shards and the encoder."""
+ENCODER = (
+    *PROTOTYPES, "filters", "batch", "core_epochs", "core_learning_rate", "core_weight_decay", "adapter", "queries",
+)  # fmt: skip
+"""What determines the encoder."""
 _GRAPH_KEYS: Mapping[str, frozenset[str]] = {
     "isolated": frozenset(),
     "ring": frozenset(),
@@ -97,42 +58,6 @@ _GRAPH_KEYS: Mapping[str, frozenset[str]] = {
     "bilevel": frozenset({"degree"}),
     "explicit": frozenset({"edges"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All parameters of a model, by what they determine, and the graph over every shard the model names."""
-
-    encoder: EncoderSettings
-    adapter: AdapterSettings
-    prototypes: PrototypeSettings
-    answer: AnswerSettings
-    graph: Mapping[str, tuple[str, ...]]
-
-
-def read_settings(
-    parameters: Mapping[str, Json], *, seed: int = 0, nodes: Collection[str] = (), safe: Collection[str] = ()
-) -> Settings:
-    """Return the settings a model file gives, defaults filled in; ``BadModel`` names the parameter that is wrong."""
-    numbers = {name: value for name, value in parameters.items() if name != "graph"}
-    for name, value in numbers.items():
-        check(name, value)
-    return Settings(
-        EncoderSettings(seed=seed, **picked(EncoderSettings, numbers)),
-        AdapterSettings(seed=seed, **picked(AdapterSettings, numbers)),
-        PrototypeSettings(seed=seed, **picked(PrototypeSettings, numbers)),
-        AnswerSettings(**picked(AnswerSettings, numbers)),
-        read_graph(parameters.get("graph", {"kind": "ring"}), nodes, safe),
-    )
-
-
-def check(name: str, value: Json) -> None:
-    """Refuse a parameter nobody knows or a value out of its range."""
-    if name == "adapter":
-        if value not in _ADAPTERS:
-            raise BadModel(f"parameters.adapter: {value!r} is not one of {', '.join(_ADAPTERS)}")
-        return
-    check_number(name, value, ranges=_RANGES, types=types_of(*_PARTS), others=("adapter", "graph"))
 
 
 def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -161,8 +86,3 @@ def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> di
         return build(kind, nodes, degree=degree, center=center, edges=edges, safe=safe)
     except BadGraph as error:
         raise BadModel(f"parameters.graph.{error}") from None
-
-
-def as_parameters(settings: EncoderSettings | AdapterSettings | PrototypeSettings) -> dict[str, Json]:
-    """Return the settings as a recipe holds them."""
-    return asdict(settings)

@@ -1,1 +1,1 @@
-"""What several methods use: parameter checks and tensors."""
+"""What methods share: settings, the shards and parts there are, tensors, the training loop, a classifier's answers."""

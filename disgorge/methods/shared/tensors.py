@@ -5,6 +5,7 @@ from a file can have. Imports torch, so methods import it where they train.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 SHAPE = "image.shape"
 """Name of the tensor that keeps (channels, height, width) of the images that frozen weights were trained on."""
+
+
+def he_kernel(out: int, into: int, generator: torch.Generator) -> Tensor:
+    """Return a 3x3 kernel (out, into, 3, 3) drawn so that activations keep their size through a rectifier."""
+    return torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32) * math.sqrt(2 / (9 * into))
 
 
 @contextmanager
@@ -44,7 +50,7 @@ def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
     return {name: tensors[name].detach().numpy().copy() for name in sorted(tensors)}
 
 
-def images_of(items: Items, scale: float, like: Mapping[str, Tensor] | None = None) -> Tensor:
+def images_of(items: Items, scale: float = 1.0, like: Mapping[str, Tensor] | None = None) -> Tensor:
     """Return images as (items, channels, height, width), float32, divided by ``scale``.
 
     ``like`` are frozen weights; images of another size than they were trained on are refused.
@@ -72,6 +78,14 @@ def labels_of(items: Items, classes: int) -> Tensor:
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise BadModel(f"labels go from {labels.min()} to {labels.max()}, but parameters.classes is {classes}")
     return torch.tensor(labels, dtype=torch.int64)
+
+
+def labeled_images(
+    shards: tuple[Items, ...], scale: float, classes: int, like: Mapping[str, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the images and the labels of shards, one after the other; see :func:`images_of`, :func:`labels_of`."""
+    images = torch.cat([images_of(items, scale, like) for items in shards])  # (items, channels, height, width)
+    return images, torch.cat([labels_of(items, classes) for items in shards])  # (items,)
 
 
 def _column(items: Items, name: str) -> "Array":

@@ -9,14 +9,14 @@
 :func:`plain` and :func:`linearized` are written apart, so that a test can hold the second to autodiff of the first.
 """
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from disgorge.methods.tangent_composition import rules
+from disgorge.methods.shared.tensors import he_kernel
+from disgorge.methods.tangent_composition import layer_rules as rules
 
 Weights = Mapping[str, Tensor]
 
@@ -45,9 +45,9 @@ def initial_weights(
     """Return random weights and fresh statistics, float32. ``filters`` is stage 1's; later stages have twice that."""
     wide = 2 * filters
     weights = {
-        "conv1.weight": _he(filters, channels, generator),
-        "conv2.weight": _he(wide, filters, generator),
-        "conv3.weight": _he(wide, wide, generator),
+        "conv1.weight": he_kernel(filters, channels, generator),
+        "conv2.weight": he_kernel(wide, filters, generator),
+        "conv3.weight": he_kernel(wide, wide, generator),
     }
     for name, size in (("norm1", filters), ("norm2", wide), ("norm3", wide)):
         weights |= {
@@ -60,12 +60,6 @@ def initial_weights(
     weights["head.weight"] = torch.zeros(classes, features, dtype=torch.float32)
     weights["head.bias"] = torch.zeros(classes, dtype=torch.float32)
     return weights
-
-
-def _he(out: int, into: int, generator: torch.Generator) -> Tensor:
-    """Return a 3x3 kernel drawn so that activations keep their size through a rectifier."""
-    noise = torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32)
-    return noise * math.sqrt(2 / (9 * into))  # (out, in, 3, 3)
 
 
 def stage_one(weights: Weights, images: Tensor, *, training: bool = False) -> Tensor:

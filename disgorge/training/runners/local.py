@@ -29,10 +29,11 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Any
 
+import disgorge
 from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.training.kernels import chosen, steered
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, unseen
-from disgorge.training.runners.worker import ENDED
+from disgorge.training.runners.worker import ENDED, IMPORTED_LAST
 from disgorge.training.sandbox.inputs import Stage
 from lineage.records import Json
 from lineage.workspace import Workspace
@@ -284,10 +285,16 @@ def close_spawners() -> None:
 
 
 def _importable() -> dict[str, str]:
-    """Return the variable by which what can be imported from here can be imported from there."""
+    """Return the variables by which what can be imported from here can be imported from there.
+
+    Our own packages come first, unless they are installed, and what lies in the working folder last: a file of the
+    user's that is called as one of ours, or of Python's, hides nothing.
+    """
+    ours = str(Path(disgorge.__file__).absolute().parents[1])
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     there = [path for path in paths if os.path.exists(path)]  # nothing but folders is told by this variable
-    return {"PYTHONPATH": os.pathsep.join([*there, os.getcwd()])}
+    first = [ours] if "site-packages" not in Path(ours).parts else []
+    return {"PYTHONPATH": os.pathsep.join([*first, *there]), IMPORTED_LAST: os.getcwd()}
 
 
 def _at_the_start() -> dict[str, str]:

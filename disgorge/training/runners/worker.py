@@ -41,6 +41,8 @@ _EVERY_JOB = ("numpy", "pyarrow.parquet", "pyarrow.dataset", "safetensors.numpy"
 _WITH_TORCH = ("torch._inductor",)
 """What torch loads, in more than a second, when it is told to use deterministic algorithms."""
 _ALLOWED = "what is re-executed may read its inputs and installed code, and nothing else"
+IMPORTED_LAST = "DISGORGE_IMPORTED_LAST"
+"""Variable with the folder of the user's code, which comes last on the path."""
 ENDED = "the worker process ended; run the command again to go on"
 
 
@@ -49,6 +51,7 @@ def main(parent: str) -> None:
 
     ``parent`` is not read: in a list of processes it names the program that started this one.
     """
+    sys.path += filter(None, [os.environ.get(IMPORTED_LAST)])
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not be read as an answer
 
     def say(order: Json, message: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from disgorge.training.make import component_name, reference_release
+from disgorge.layout import component_name, reference_release
 from lineage.recording import recording
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched

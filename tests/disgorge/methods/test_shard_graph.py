@@ -18,9 +18,10 @@ import yaml
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Items, Model, ModelSpec, Part, Toy, methods, offers_for
-from disgorge.methods.shard_graph import METHOD, encoding, graph
-from disgorge.methods.shard_graph.answering import pooled
-from disgorge.methods.shard_graph.attention import adapt, attend, initial_adapter
+from disgorge.methods.shard_graph import METHOD, graph
+from disgorge.methods.shard_graph import encoder as encoding
+from disgorge.methods.shard_graph.adapter import adapt, attend, initial_adapter
+from disgorge.methods.shard_graph.answer import pooled
 from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
 from examples.digits.data import digits
 from lineage.records import Role, Shard

@@ -18,10 +18,11 @@ from torch import Tensor
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Items, Model, ModelSpec, Part, Toy, methods, offers_for
 from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
-from disgorge.methods.tangent_composition import METHOD, network, rules
-from disgorge.methods.tangent_composition.answering import TangentClassifier, compose
-from disgorge.methods.tangent_composition.fitting import fit_tangent, ridge_head
-from disgorge.methods.tangent_composition.settings import AnswerSettings, TangentSettings
+from disgorge.methods.tangent_composition import METHOD, network
+from disgorge.methods.tangent_composition import layer_rules as rules
+from disgorge.methods.tangent_composition.answer import TangentClassifier, compose
+from disgorge.methods.tangent_composition.settings import Settings
+from disgorge.methods.tangent_composition.train import fit_tangent, ridge_head
 from examples.digits.data import digits
 from lineage.records import Role, Shard
 from policies.taxonomy import Guarantee, Remedy
@@ -168,8 +169,8 @@ def test_weight_average_is_logit_ensemble(toy: Toy, made: dict[str, tuple[Bluepr
     (backbone,) = [tensors for blueprint, tensors in made.values() if blueprint.kind == "backbone"]
     tangents = [tensors for blueprint, tensors in made.values() if blueprint.kind == "tangent"]
     held_out = toy.items["held-out"]
-    together = TangentClassifier(AnswerSettings(), backbone, tangents).outputs(held_out)
-    apart = [TangentClassifier(AnswerSettings(), backbone, [tangent]).outputs(held_out) for tangent in tangents]
+    together = TangentClassifier(Settings(), backbone, tangents).outputs(held_out)
+    apart = [TangentClassifier(Settings(), backbone, [tangent]).outputs(held_out) for tangent in tangents]
     assert np.abs(together - np.mean(apart, axis=0)).max() < 1e-4  # float32
 
 
@@ -273,9 +274,7 @@ def test_training_reports_the_steps_it_announced(toy: Toy) -> None:
 def test_training_leaves_torch_as_it_was(toy: Toy, made: dict[str, tuple[Blueprint, Tensors]]) -> None:
     state = torch.get_rng_state()
     assert not torch.are_deterministic_algorithms_enabled()
-    fit_tangent(
-        TangentSettings(seed=1, classes=3, epochs=1), toy.items["shard-1"], made["backbone"][1], lambda *_: None
-    )
+    fit_tangent(Settings(seed=1, classes=3, epochs=1), toy.items["shard-1"], made["backbone"][1], lambda *_: None)
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(state, torch.get_rng_state())
 

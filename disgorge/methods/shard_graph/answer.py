@@ -1,16 +1,16 @@
 """The assembled model: the encoder runs once, every adapter reads its tokens, prototypes have their say."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from disgorge.errors import BadModel
 from disgorge.method import Items
-from disgorge.methods.shard_graph import encoding
-from disgorge.methods.shard_graph.attention import adapt
-from disgorge.methods.shard_graph.settings import AnswerSettings
+from disgorge.methods.shard_graph import encoder as encoding
+from disgorge.methods.shard_graph.adapter import adapt
+from disgorge.methods.shard_graph.settings import Settings
+from disgorge.methods.shared.classifier import Classifier
 from disgorge.methods.shared.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
 
 if TYPE_CHECKING:
@@ -39,20 +39,14 @@ def seen_classes(encoder: "Tensors", prototypes: "Iterable[Tensors]") -> "Array"
     return np.array(encoder["core.counts"]) + sum(np.asarray(one["counts"]) for one in prototypes)
 
 
-class ShardGraphClassifier:
+class ShardGraphClassifier(Classifier):
     """Answers with the mean of the adapters' probabilities, mixed with the prototypes': equation (3) of the method.
 
     Without an adapter, the one trained on the core takes their place.
     """
 
-    task: Literal["classify", "generate"] = "classify"
-
     def __init__(
-        self,
-        settings: AnswerSettings,
-        encoder: "Tensors",
-        adapters: "list[Tensors]",
-        prototypes: "list[Tensors]",
+        self, settings: Settings, encoder: "Tensors", adapters: "list[Tensors]", prototypes: "list[Tensors]"
     ) -> None:
         self._settings = settings
         self._encoder = as_tensors(encoder)
@@ -86,35 +80,11 @@ class ShardGraphClassifier:
         sharpened = mixed**self._settings.sharpness
         return sharpened / sharpened.sum(1, keepdim=True)
 
-    def scores(self, items: Items) -> "Array":
-        """Return log p_y - log(1 - p_y) per item, float64, p kept within 1e-12 of 0 and 1."""
-        p = np.clip(self._of_label(self.predict(items), items), _LEAST, 1 - _LEAST)  # (items,)
-        phi: Array = np.log(p) - np.log1p(-p)
-        return phi
+    def log_probabilities(self, items: Items) -> "Array":
+        """Return log-probabilities, (items, classes), float64, no lower than log 1e-12."""
+        logs: Array = np.log(np.maximum(self.predict(items), _LEAST))
+        return logs
 
-    def utility(self, items: Items) -> dict[str, float]:
-        """Return accuracy, and the mean log-probability of the true class."""
-        probabilities = self.predict(items)
-        right = np.log(np.maximum(self._of_label(probabilities, items), _LEAST))  # (items,)
-        labels = np.asarray(items.arrays["label"])
-        return {"accuracy": float((probabilities.argmax(1) == labels).mean()), "neg_log_loss": float(right.mean())}
-
-    def sample(self, count: int, *, seed: int) -> "Array":
-        """Raise: a classifier has nothing to sample."""
-        raise NotImplementedError("a classifier cannot be sampled")
-
-    def _of_label(self, probabilities: "Array", items: Items) -> "Array":
-        labels = labels_of(items, probabilities.shape[1]).numpy()
-        return np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-
-
-def classifier(
-    settings: AnswerSettings,
-    encoders: "list[Tensors]",
-    adapters: "list[Tensors]",
-    prototypes: "list[Tensors]",
-) -> ShardGraphClassifier:
-    """Return the model of these parts; ``BadModel`` unless there is exactly one encoder."""
-    if len(encoders) != 1:
-        raise BadModel(f"a shard graph needs one encoder, there are {len(encoders)}; train the model again")
-    return ShardGraphClassifier(settings, encoders[0], adapters, prototypes)
+    def labels(self, items: Items) -> "Array":
+        """Return the items' labels, (items,) int64, checked."""
+        return labels_of(items, self._prototypes.shape[0]).numpy()

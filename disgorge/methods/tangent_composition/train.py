@@ -10,32 +10,26 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.lr_scheduler import MultiStepLR
 
 from disgorge.method import Items, Progress, seed_of
-from disgorge.methods.shared.tensors import (
-    SHAPE,
-    as_arrays,
-    as_tensors,
-    deterministic,
-    images_of,
-    labels_of,
-)
+from disgorge.methods.shared.descent import Epochs, descend
+from disgorge.methods.shared.tensors import SHAPE, as_arrays, as_tensors, deterministic, labeled_images
 from disgorge.methods.tangent_composition import network
-from disgorge.methods.tangent_composition.settings import BackboneSettings, TangentSettings
+from disgorge.methods.tangent_composition.settings import Settings
 from lineage.records import shard_digest
 
 if TYPE_CHECKING:
     from disgorge.method import Array
 
 
-def fit_backbone(settings: BackboneSettings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
+def fit_backbone(settings: Settings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
     """Return w0: the trunk by cross-entropy on the core, then the head by ridge regression on its features.
 
     The ridge head is the one start that all tangents share; it answers in the units of the tangents' loss, k e_y.
     """
     with deterministic():
-        images = torch.cat([images_of(items, settings.scale) for items in shards])  # (items, channels, height, width)
-        labels = torch.cat([labels_of(items, settings.classes) for items in shards])  # (items,)
+        images, labels = labeled_images(shards, settings.scale, settings.classes)
         core = shard_digest(digest for items in shards for digest in items.digests)
         generator = torch.Generator().manual_seed(seed_of(settings.seed, "backbone", core))
         weights = network.initial_weights(
@@ -47,20 +41,14 @@ def fit_backbone(settings: BackboneSettings, shards: tuple[Items, ...], progress
             generator=generator,
         )
         learned = [tensor.requires_grad_() for name, tensor in weights.items() if name not in network.STATISTICS]
-        optimizer = torch.optim.AdamW(learned, lr=settings.core_learning_rate, weight_decay=settings.core_weight_decay)
-        steps = settings.core_epochs * -(-len(labels) // settings.batch)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        done = 0
-        for _ in range(settings.core_epochs):
-            for batch in torch.split(torch.randperm(len(labels), generator=generator), settings.batch):
-                hidden = network.stage_one(weights, images[batch], training=True)
-                loss = functional.cross_entropy(network.plain(weights, hidden, training=True), labels[batch])
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                done += 1
-                progress(done, steps)
+
+        def loss(rows: Tensor) -> Tensor:
+            hidden = network.stage_one(weights, images[rows], training=True)
+            return functional.cross_entropy(network.plain(weights, hidden, training=True), labels[rows])
+
+        batches = Epochs(len(labels), settings.core_epochs, settings.batch, generator)
+        rate, decay = settings.core_learning_rate, settings.core_weight_decay
+        descend(learned, loss, batches, rate=rate, decay=decay, progress=progress)
         weights = {name: tensor.detach() for name, tensor in weights.items()}
         seen = network.features(weights, network.stage_one(weights, images))  # (items, features)
         weights |= ridge_head(seen, labels, classes=settings.classes, target=settings.target, ridge=settings.ridge)
@@ -84,7 +72,7 @@ def ridge_head(seen: Tensor, labels: Tensor, *, classes: int, target: float, rid
 
 
 def fit_tangent(
-    settings: TangentSettings, items: Items, backbone: "Mapping[str, Array]", progress: Progress
+    settings: Settings, items: Items, backbone: "Mapping[str, Array]", progress: Progress
 ) -> "dict[str, Array]":
     """Return d_t, by name of weight: from zero, on one shard alone, by the rescaled squares loss.
 
@@ -94,32 +82,26 @@ def fit_tangent(
     """
     with deterministic():
         weights = as_tensors(backbone)
-        hidden = network.stage_one(
-            weights, images_of(items, settings.scale, weights)
-        )  # (items, filters, height, width)
-        labels = labels_of(items, settings.classes)
+        images, labels = labeled_images((items,), settings.scale, settings.classes, like=weights)
+        hidden = network.stage_one(weights, images)  # (items, filters, height, width)
         targets = settings.target * functional.one_hot(labels, settings.classes).float()  # (items, classes)
         generator = torch.Generator().manual_seed(seed_of(settings.seed, "tangent", items.shard))
         shapes = {name: weights[name].shape for name in network.TANGENT}
         flat = torch.zeros(sum(shape.numel() for shape in shapes.values()), dtype=torch.float32)  # (params,)
         flat.requires_grad_()
-        optimizer = torch.optim.AdamW([flat], lr=settings.learning_rate, weight_decay=0.0)
-        schedule = torch.optim.lr_scheduler.MultiStepLR(
-            optimizer, [settings.epochs // 2, settings.epochs * 4 // 5], gamma=0.1
-        )
-        steps = settings.epochs * -(-len(items) // settings.batch)
-        done = 0
-        for _ in range(settings.epochs):
-            for batch in torch.split(torch.randperm(len(items), generator=generator), settings.batch):
-                base, moved = network.linearized(weights, named(flat, shapes), hidden[batch])  # (batch, classes)
-                loss = functional.mse_loss(base + moved, targets[batch])
-                loss = loss + settings.regularizer * torch.linalg.vector_norm(flat)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                done += 1
-                progress(done, steps)
-            schedule.step()
+        batches = Epochs(len(items), settings.epochs, settings.batch, generator)
+
+        def loss(rows: Tensor) -> Tensor:
+            base, moved = network.linearized(weights, named(flat, shapes), hidden[rows])  # (batch, classes)
+            missed: Tensor = functional.mse_loss(base + moved, targets[rows])
+            missed = missed + settings.regularizer * torch.linalg.vector_norm(flat)
+            return missed
+
+        def schedule(optimizer: torch.optim.Optimizer) -> MultiStepLR:
+            falls = [settings.epochs // 2, settings.epochs * 4 // 5]
+            return MultiStepLR(optimizer, [epoch * batches.steps_each for epoch in falls], gamma=0.1)
+
+        descend([flat], loss, batches, rate=settings.learning_rate, schedule=schedule, progress=progress)
         return as_arrays(named(flat, shapes))
 
 

@@ -9,28 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from disgorge.method import Items, Progress, seed_of
 from disgorge.methods.compartmental_diffusion import density, network
 from disgorge.methods.compartmental_diffusion.images import to_network
-from disgorge.methods.compartmental_diffusion.parameters import Parameters
+from disgorge.methods.compartmental_diffusion.settings import Settings
+from disgorge.methods.shared.descent import descend
+from disgorge.methods.shared.tensors import as_arrays, as_tensors
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Tensors = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
+    from disgorge.method import Tensors
 
 WARM_UP = 0.05
 """Part of the steps in which the learning rate rises, before it falls linearly to zero."""
 
-REPORT_EVERY = 10
-"""Steps between calls of progress."""
 
-
-def train_backbone(settings: Parameters, seed: int, core: Items, progress: Progress) -> "Tensors":
+def train_backbone(settings: Settings, core: Items, progress: Progress) -> "Tensors":
     """Return the UNet trained on the core, and ``axes``: how many axes an image of this model has."""
     images = to_network(core, settings.peak)  # (items, channels, height, width)
-    with network.reproducible(seed_of(seed, "backbone", core.shard)) as generator:
+    with network.reproducible(seed_of(settings.seed, "backbone", core.shard)) as generator:
         unet = network.build_unet(settings.channels, (images.shape[1], images.shape[2], images.shape[3]))
         weights = dict(unet.named_parameters())
         _fit(
@@ -44,17 +42,17 @@ def train_backbone(settings: Parameters, seed: int, core: Items, progress: Progr
         )
         axes = torch.tensor([core.arrays["image"].ndim - 1], dtype=torch.int64)
         size = torch.tensor(images.shape[1:], dtype=torch.int64)  # channels, height, width
-        return _as_arrays({**unet.state_dict(), "axes": axes, "size": size})
+        return as_arrays({**unet.state_dict(), "axes": axes, "size": size})
 
 
 def train_compartment(
-    settings: Parameters, seed: int, shard: Items, core: Items | None, backbone: "Tensors", progress: Progress
+    settings: Settings, shard: Items, core: Items | None, backbone: "Tensors", progress: Progress
 ) -> "Tensors":
     """Return an adapter on the frozen backbone, trained on one shard and, for ``rehearsal`` of each batch, the core."""
     images = to_network(shard, settings.peak)  # (items, channels, height, width)
     rehearsed = to_network(core, settings.peak) if core is not None else images[:0]
     again = round(settings.batch * settings.rehearsal) if len(rehearsed) else 0
-    with network.reproducible(seed_of(seed, "compartment", shard.shard)) as generator:
+    with network.reproducible(seed_of(settings.seed, "compartment", shard.shard)) as generator:
         unet, frozen = load_backbone(settings, backbone)
         adapter = network.new_adapter(frozen, settings.rank, generator)
         for tensor in adapter.values():
@@ -73,28 +71,28 @@ def train_compartment(
             generator,
             progress,
         )
-        return _as_arrays(adapter)
+        return as_arrays(adapter)
 
 
-def train_router(settings: Parameters, seed: int, core: Items) -> "Tensors":
+def train_router(settings: Settings, core: Items) -> "Tensors":
     """Return the trunk of the mixing weights and the core's own density, from the core alone."""
     images = to_network(core, settings.peak).flatten(1)  # (items, pixels)
-    with network.reproducible(seed_of(seed, "router", core.shard)) as generator:
-        return _as_arrays(
+    with network.reproducible(seed_of(settings.seed, "router", core.shard)) as generator:
+        return as_arrays(
             density.fit_router(images, features=settings.features, clusters=settings.clusters, generator=generator)
         )
 
 
-def train_posterior(settings: Parameters, seed: int, shard: Items, router: "Tensors") -> "Tensors":
+def train_posterior(settings: Settings, shard: Items, router: "Tensors") -> "Tensors":
     """Return one shard's density in the trunk's directions, and its count."""
     images = to_network(shard, settings.peak).flatten(1)  # (items, pixels)
-    with network.reproducible(seed_of(seed, "posterior", shard.shard)) as generator:
-        return _as_arrays(
+    with network.reproducible(seed_of(settings.seed, "posterior", shard.shard)) as generator:
+        return as_arrays(
             density.fit_density(images, as_tensors(router), clusters=settings.clusters, generator=generator)
         )
 
 
-def load_backbone(settings: Parameters, backbone: "Tensors") -> tuple[Any, dict[str, Tensor]]:
+def load_backbone(settings: Settings, backbone: "Tensors") -> tuple[Any, dict[str, Tensor]]:
     """Return the UNet with a backbone's weights, frozen, and those weights by name."""
     tensors = as_tensors(backbone)
     channels, height, width = tensors.pop("size").tolist()
@@ -105,11 +103,6 @@ def load_backbone(settings: Parameters, backbone: "Tensors") -> tuple[Any, dict[
     unet.requires_grad_(False)
     unet.eval()
     return unet, {name: weight.detach() for name, weight in unet.named_parameters()}
-
-
-def as_tensors(arrays: "Tensors") -> dict[str, Tensor]:
-    """Return copies as torch tensors: stored arrays may be read-only."""
-    return {name: torch.tensor(array) for name, array in arrays.items()}
 
 
 def _fit(
@@ -123,31 +116,22 @@ def _fit(
 ) -> None:
     """Minimize the mean squared error of the predicted velocity over uniform noise levels, in place."""
     scheduler = network.build_scheduler()
-    optimizer = torch.optim.AdamW([weights[name] for name in sorted(weights)], lr=rate, weight_decay=0.0)
     rise = max(1, round(steps * WARM_UP))
-    falling = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1, steps - rise))
-    )
-    for step in range(steps):
+
+    def loss(_: int) -> Tensor:
         clean = batch()  # (batch, channels, height, width)
         noise = torch.randn(clean.shape, generator=generator)
         levels = torch.randint(network.TRAIN_LEVELS, (len(clean),), generator=generator)  # (batch,)
-        noised = scheduler.add_noise(clean, noise, levels)
-        wanted = scheduler.get_velocity(clean, noise, levels)
-        loss = (predict(noised, levels) - wanted).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        falling.step()
-        if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
-            progress(step + 1, steps)
+        target: Tensor = scheduler.get_velocity(clean, noise, levels)
+        return (predict(scheduler.add_noise(clean, noise, levels), levels) - target).square().mean()
+
+    def schedule(optimizer: torch.optim.Optimizer) -> LambdaLR:
+        return LambdaLR(optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1, steps - rise)))
+
+    learned = [weights[name] for name in sorted(weights)]
+    descend(learned, loss, range(steps), rate=rate, schedule=schedule, progress=progress)
 
 
 def _some(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return ``count`` images drawn with replacement."""
     return images[torch.randint(len(images), (count,), generator=generator)]
-
-
-def _as_arrays(tensors: Mapping[str, Tensor]) -> "Tensors":
-    """Return copies as numpy arrays that no live tensor shares memory with."""
-    return {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}

@@ -1,7 +1,7 @@
 """The assembled generator: samples, says how well it fits items, and whose data a picture looks like."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -11,12 +11,12 @@ from disgorge.method import Items, ModelSpec, Part
 from disgorge.methods.compartmental_diffusion import network
 from disgorge.methods.compartmental_diffusion.compartments import Compartments, gather
 from disgorge.methods.compartmental_diffusion.images import from_network, to_network
-from disgorge.methods.compartmental_diffusion.parameters import RULES, Parameters, read
+from disgorge.methods.compartmental_diffusion.sample import sample
+from disgorge.methods.compartmental_diffusion.settings import RULES, Settings
+from disgorge.methods.shared.settings import read_settings
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from disgorge.method import Array
 
 SCORE_LEVELS = (50, 100, 150, 200, 300, 400)
 """Noise levels, of a thousand, at which fit is measured. Above, the error says which kinds of images a model knows and
@@ -31,7 +31,7 @@ class CompartmentModel:
 
     task: Literal["classify", "generate"] = "generate"
 
-    def __init__(self, compartments: Compartments, settings: Parameters, axes: int) -> None:
+    def __init__(self, compartments: Compartments, settings: Settings, axes: int) -> None:
         self._compartments = compartments
         self._settings = settings
         self._axes = axes
@@ -46,40 +46,28 @@ class CompartmentModel:
         """Return ``count`` images in [0, 1], shape (count, height, width[, channels]).
 
         ``only`` names the shards a caller may use; the core is always there, and nothing outside is touched.
-        ``rule`` is one of :data:`~.parameters.RULES`, the model's own by default.
+        ``rule`` is one of :data:`~.settings.RULES`, the model's own by default.
         """
-        from disgorge.methods.compartmental_diffusion.pipeline import CompartmentPipeline
-
         chosen = self._settings.rule if rule is None else rule
         if chosen not in RULES:
             raise BadModel(f"there is no sampling rule {chosen!r}; there are: {', '.join(RULES)}")
         compartments = self._compartments if only is None else self._compartments.only(only)
         with network.reproducible(seed) as generator:
-            pipeline = CompartmentPipeline(compartments.unet, self._scheduler, compartments)
-            answer = pipeline(
-                count,
-                generator=generator,
-                num_inference_steps=self._settings.sampler_steps,
-                rule=chosen,
-                draw_steps=self._settings.draw_steps,
-            )
-        return from_network(answer.images, self._axes)
+            planes = sample(compartments, self._scheduler, self._settings, count, rule=chosen, generator=generator)
+        return from_network(planes, self._axes)
 
-    def scores(self, items: Items, *, only: Collection[str] | None = None, rule: str = "weighted") -> "Array":
+    def scores(self, items: Items, *, only: Collection[str] | None = None) -> "Array":
         """Return the negative denoising loss of each item (items,): squared error of the velocity, averaged.
 
-        Averaged over pixels and :data:`SCORE_LEVELS`, with the mixture's weighted prediction; ``rule`` may also be
-        ``naive`` or ``stratified`` (the expectation over a compartment picked by its prior), the baselines.
+        Averaged over pixels and :data:`SCORE_LEVELS`, with the mixture's weighted prediction.
         """
-        if rule not in ("weighted", "naive", "stratified"):
-            raise BadModel(f"a denoising loss has no rule {rule!r}; there are: weighted, naive, stratified")
         compartments = self._compartments if only is None else self._compartments.only(only)
         clean = to_network(items, self._settings.peak)  # (items, channels, height, width)
         total = torch.zeros(len(clean), dtype=torch.float64)
         with torch.no_grad(), network.reproducible(SCORE_SEED) as generator:
             for level in SCORE_LEVELS:
                 noise = torch.randn(clean.shape[1:], generator=generator).expand_as(clean)
-                total -= self._loss(compartments, clean, noise, level, rule)
+                total -= self._loss(compartments, clean, noise, level)
         scores: Array = (total / len(SCORE_LEVELS)).numpy()
         return scores
 
@@ -101,32 +89,18 @@ class CompartmentModel:
         """Raise: a generator gives no class probabilities."""
         raise NotImplementedError("compartmental_diffusion generates images; it does not classify them")
 
-    def _loss(self, compartments: Compartments, clean: Tensor, noise: Tensor, level: int, rule: str) -> Tensor:
-        """Return each item's squared error of the velocity at one noise level (items,)."""
+    def _loss(self, compartments: Compartments, clean: Tensor, noise: Tensor, level: int) -> Tensor:
+        """Return each item's squared error of the velocity at one noise level (items,), float64."""
         kept = float(self._scheduler.alphas_cumprod[level])  # alpha squared
         alpha, sigma = kept**0.5, (1 - kept) ** 0.5
         noised = alpha * clean + sigma * noise
-        wanted = alpha * noise - sigma * clean
-        members = len(compartments.members)
-        if rule == "stratified":
-            priors = (compartments.priors / compartments.priors.sum()).tolist()
-            picks = [torch.full((len(clean),), index) for index in range(members)]
-            each = [_error(compartments.predict_chosen(noised, level, pick), wanted) for pick in picks]
-            return sum((prior * error for prior, error in zip(priors, each, strict=True)), torch.zeros(len(clean)))
-        if rule == "naive":
-            weights = torch.full((len(clean), members), 1 / members, dtype=torch.float64)
-        else:
-            weights = compartments.weights(noised, alpha=alpha, sigma=sigma)
-        return _error(compartments.predict_mixed(noised, level, weights), wanted)
-
-
-def _error(predicted: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean squared error of each row (rows,)."""
-    return (predicted - wanted).square().flatten(1).mean(dim=1).double()
+        target: Tensor = alpha * noise - sigma * clean
+        predicted = compartments.predict_mixed(noised, level, compartments.weights(noised, alpha=alpha, sigma=sigma))
+        return (predicted - target).square().flatten(1).mean(dim=1).double()
 
 
 def assemble(spec: ModelSpec, parts: tuple[Part, ...]) -> CompartmentModel:
     """Return the model these parts make together."""
-    settings = read(spec.parameters)
+    settings = read_settings(Settings, spec.parameters, seed=spec.seed)
     axes = next((int(part.tensors["axes"][0]) for part in parts if part.kind == "backbone"), 2)
     return CompartmentModel(gather(settings, spec, parts), settings, axes)

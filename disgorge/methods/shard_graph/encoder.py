@@ -7,22 +7,15 @@
 Everything here is fitted on the core, so no removable item is in it.
 """
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from disgorge.method import Items, Progress, seed_of
-from disgorge.methods.shard_graph.attention import adapt, initial_adapter
-from disgorge.methods.shard_graph.settings import EncoderSettings
-from disgorge.methods.shared.tensors import SHAPE, as_arrays, deterministic, images_of, labels_of
-from lineage.records import shard_digest
-
-if TYPE_CHECKING:
-    from disgorge.method import Array
+from disgorge.methods.shard_graph.adapter import initial_adapter
+from disgorge.methods.shard_graph.settings import Settings
+from disgorge.methods.shared.tensors import he_kernel
 
 START = "start."
 """Prefix of the tensors of the adapter that all nodes start from."""
@@ -30,48 +23,14 @@ START = "start."
 _STRIDES = {"conv1": 1, "conv2": 2, "conv3": 1, "conv4": 1}
 
 
-def fit_encoder(settings: EncoderSettings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
-    """Return the encoder's tensors: convolutions, the adapter all nodes start from, the core's own prototypes."""
-    with deterministic():
-        images = torch.cat([images_of(items, settings.scale) for items in shards])  # (items, channels, height, width)
-        labels = torch.cat([labels_of(items, settings.classes) for items in shards])  # (items,)
-        core = shard_digest(digest for items in shards for digest in items.digests)
-        generator = torch.Generator().manual_seed(seed_of(settings.seed, "encoder", core))
-        weights = _initial(images.shape, settings, generator)
-        optimizer = torch.optim.AdamW(
-            [tensor.requires_grad_() for tensor in weights.values()],
-            lr=settings.core_learning_rate,
-            weight_decay=settings.core_weight_decay,
-        )
-        steps = settings.core_epochs * -(-len(labels) // settings.batch)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        done = 0
-        for _ in range(settings.core_epochs):
-            for batch in torch.split(torch.randperm(len(labels), generator=generator), settings.batch):
-                logits = adapt(start(weights), _tokens(weights, images[batch]))
-                loss = functional.cross_entropy(logits, labels[batch])
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                done += 1
-                progress(done, steps)
-        weights = {name: tensor.detach() for name, tensor in weights.items()}
-        vectors = embeddings(encode(weights, images))  # (items, features)
-        weights[SHAPE] = torch.tensor(images.shape[1:], dtype=torch.int64)
-        weights["core.sums"], weights["core.counts"] = class_sums(vectors, labels, settings.classes)
-        return as_arrays(weights)
-
-
-def _initial(shape: torch.Size, settings: EncoderSettings, generator: torch.Generator) -> dict[str, Tensor]:
+def initial_encoder(shape: torch.Size, settings: Settings, generator: torch.Generator) -> dict[str, Tensor]:
     """Return random convolutions and an untrained adapter for images of ``shape`` (items, channels, height, width)."""
     _, channels, height, width = shape
     dims = 2 * settings.filters
     sizes = (channels, settings.filters, dims, dims, dims)
     weights: dict[str, Tensor] = {}
     for name, into, out in zip(_STRIDES, sizes, sizes[1:], strict=False):
-        noise = torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32)
-        weights[f"{name}.weight"] = noise * math.sqrt(2 / (9 * into))  # (out, in, 3, 3); keeps activations' size
+        weights[f"{name}.weight"] = he_kernel(out, into, generator)
         weights[f"{name}.bias"] = torch.zeros(out, dtype=torch.float32)
     first = initial_adapter(
         settings.adapter,
@@ -89,7 +48,8 @@ def start(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(START): tensor for name, tensor in weights.items() if name.startswith(START)}
 
 
-def _tokens(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+def read_tokens(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """Return tokens (items, tokens, dims) of images, with gradients."""
     h = images  # (items, channels, height, width)
     for name, stride in _STRIDES.items():
         h = functional.relu(
@@ -102,7 +62,7 @@ def _tokens(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
 def encode(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
     """Return tokens (items, tokens, dims): computed once per batch, shared by all adapters and prototypes."""
     with torch.no_grad():
-        return _tokens(weights, images)
+        return read_tokens(weights, images)
 
 
 def embeddings(tokens: Tensor) -> Tensor:
