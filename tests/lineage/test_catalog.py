@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import PATHS_IN_ALL, PATHS_KEPT, in_order, paths_from
-from lineage.catalog.projection import in_memory
+from lineage.catalog.projection import Projection
 from lineage.errors import BadInput, DigestMismatch, LedgerBroken, LineageError, UnknownRecord
 from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
@@ -116,7 +116,9 @@ class World:
         facts: list[Fact] = []
         for kind, body in self.facts:
             facts.append(next_fact(facts[-1] if facts else None, kind=kind, body=body, at="2026-11-02T12:00:00Z"))
-        return Catalog(in_memory(facts, self.manifests))
+        projection = Projection(self.manifests)
+        projection.extend(facts)
+        return Catalog(projection.snapshot())
 
 
 def item(content: int, key: str = "", subject: str | None = None, source: str | None = None) -> Item:
