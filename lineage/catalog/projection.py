@@ -141,8 +141,8 @@ _kept: OrderedDict[Path, Projection] = OrderedDict()
 def open_projection(workspace: Workspace, *, anew: bool = False) -> duckdb.DuckDBPyConnection:
     """Return a snapshot as of the ledger's last lineage fact; errors as :meth:`Projection.extend`.
 
-    Every fact is checked: a ledger edited in its middle would give a wrong answer. With ``anew`` the manifests that were
-    loaded before are hashed once more, and loaded again if one changed.
+    Every fact is checked: a ledger edited in its middle would give a wrong answer. With ``anew`` the manifests that
+    were loaded before are hashed once more, and loaded again if one changed.
     """
     facts = tuple(workspace.ledger.facts(*LINEAGE_KINDS))
     kept = _kept.pop(workspace.home, None)
