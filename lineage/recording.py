@@ -16,15 +16,13 @@ but not trained again by this package.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
 from lineage.records import Component, Cost, Json, Role, Use, plain
 from lineage.storage.objects import save_tensors
-
-if TYPE_CHECKING:
-    from lineage.catalog.catalog import Catalog
-    from lineage.workspace import Workspace
+from lineage.workspace import Workspace
 
 
 class Recording:
@@ -67,7 +65,7 @@ class Recording:
 
 @contextmanager
 def recording(
-    workspace: "Workspace",
+    workspace: Workspace,
     *,
     kind: str,
     name: str,
@@ -82,8 +80,6 @@ def recording(
     :class:`~lineage.errors.UnknownRecord` for a use nobody recorded and :class:`~lineage.errors.BadInput` for an empty
     name, no use at all, an unknown role, or a block that saved nothing.
     """
-    from lineage.catalog.catalog import Catalog
-
     if not name or not kind:
         raise BadInput("a component needs a name and a kind, and one of them is empty")
     if not uses:
@@ -101,7 +97,7 @@ def recording(
     making.component = component
 
 
-def _use(catalog: "Catalog", use: Use | tuple[str, str]) -> Use:
+def _use(catalog: Catalog, use: Use | tuple[str, str]) -> Use:
     named, role_name = (use.digest, use.role) if isinstance(use, Use) else use
     try:
         role = Role(role_name)

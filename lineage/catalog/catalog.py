@@ -15,14 +15,14 @@ import json
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from lineage.catalog.digest_prefix import whole
 from lineage.catalog.forget_set import ForgetSet
 from lineage.catalog.influence import in_order, paths_from
-from lineage.catalog.projection import open_built_here, open_projection
+from lineage.catalog.projection import open_projection
 from lineage.catalog.trace import Trace
 from lineage.catalog.trace_queries import REACHED, trace_of
 from lineage.errors import LineageError, UnknownRecord
@@ -41,9 +41,7 @@ from lineage.records import (
     digest_of,
     is_unicode,
 )
-
-if TYPE_CHECKING:
-    from lineage.workspace import Workspace
+from lineage.workspace import Workspace
 
 _NO_RECIPE = digest_of({})
 
@@ -57,21 +55,20 @@ class Catalog:
         """The digest of the last fact that changed lineage, "" if there is none."""
 
     @classmethod
-    def of(cls, workspace: "Workspace") -> "Catalog":
+    def of(cls, workspace: Workspace) -> "Catalog":
         """Return the catalog of a ledger as it is now; errors as of :func:`.open_projection`."""
         return cls(open_projection(workspace))
 
     @classmethod
-    def anew(cls, workspace: "Workspace") -> "Catalog":
-        """Return the catalog of a ledger, projected by this process: for questions that must not be answered wrongly.
+    def anew(cls, workspace: Workspace) -> "Catalog":
+        """Return the catalog of a ledger with every live manifest hashed again: for what must not be answered wrongly.
 
-        A projection on disk is believed for its name, so whoever edits one decides what is found; this reads no file
-        but the ledger and the manifests. It costs a build, in proportion to the items there are, once a lineage head.
+        A manifest that changed since this process loaded it stops the question.
         """
-        return cls(open_built_here(workspace))
+        return cls(open_projection(workspace, anew=True))
 
     def close(self) -> None:
-        """Let go of the projection."""
+        """Let go of the snapshot."""
         self._connection.close()
 
     def __enter__(self) -> "Catalog":

@@ -1,118 +1,160 @@
-"""The DuckDB file that the catalog asks: built aside from the facts and the manifests, renamed into place, read-only.
+"""The tables that the catalog asks: facts and manifests in DuckDB, in memory, extended as facts are appended.
 
-DuckDB locks a file that one process has open for writing even against readers, so nothing is ever opened for writing
-under its final name: readers wait for nobody. The name carries the lineage head, so a projection never goes stale; it
-is replaced. Where the workspace cannot be written, the projection is held in memory.
-
-A process keeps the last few projections it opened: opening or building one takes longer than most questions.
+A process keeps the projections of the last few workspaces it asked. Items are loaded once per manifest, by its digest;
+a new fact changes only the rows it is about. Each extension is one transaction, and each reader has a snapshot of its
+own: no reader waits, and none sees half of an extension. No file holds any of it, so nothing but the ledger and the
+manifests decides an answer; the price is that each process loads the items once.
 """
 
 import atexit
 import glob
 import json
-import os
-import secrets
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from lineage.errors import DigestMismatch, LineageError
+from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import LINEAGE_KINDS
 from lineage.ledger.state import State, state_of
 from lineage.records import plain, shard_digest
 from lineage.storage.objects import sha256_of
-
-if TYPE_CHECKING:
-    from lineage.ledger.chain import Fact
-    from lineage.workspace import Workspace
+from lineage.workspace import Workspace
 
 ManifestPath = Callable[[str], Path]
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",  # an extension is a download, and this works offline
     "autoload_known_extensions": "false",
 }
-_ABANDONED_SECONDS = 3600.0  # a build takes seconds; one that old was killed
 _COLUMNS = "digest, key, subject, source, license, n_bytes"
-_MOST_KEPT = 4
-"""Projections a process keeps open: of a workspace or two, as files and in memory."""
-_kept: OrderedDict[tuple[Path, str, bool], duckdb.DuckDBPyConnection] = OrderedDict()
-"""By the ledger's folder, the lineage head, and whether it was built here from the ledger itself; last used last."""
+_MOST_KEPT = 2
 
 
-def open_projection(workspace: "Workspace") -> duckdb.DuckDBPyConnection:
-    """Return a connection to the projection as of the ledger's lineage head, building it if there is none yet.
+class Projection:
+    """One workspace's tables, as of the last facts it was extended by; ``manifests`` says where a shard's is."""
 
-    Raises :class:`~lineage.errors.LedgerBroken`, and :class:`~lineage.errors.DigestMismatch` or
-    :class:`~lineage.errors.LineageError` for a live shard's manifest that is damaged or missing.
+    def __init__(self, manifests: ManifestPath):
+        self._manifests = manifests
+        self._connection = duckdb.connect(":memory:", config=_SETTINGS)
+        self._connection.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
+        self._count, self._head = 0, ""
+        self._state = State()
+        self._loaded: set[tuple[str, str | None]] = set()
+
+    def snapshot(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection that goes on seeing what holds now, whatever is appended later."""
+        cursor = self._connection.cursor()
+        cursor.execute("begin")
+        cursor.execute("select lineage_head from made").fetchall()
+        return cursor
+
+    def close(self) -> None:
+        """Close the connection; snapshots stay open."""
+        self._connection.close()
+
+    def precedes(self, facts: Sequence[Fact]) -> bool:
+        """Return whether this is the projection of the first of these facts."""
+        return self._count == 0 or (len(facts) >= self._count and facts[self._count - 1].digest == self._head)
+
+    def manifests_unchanged(self) -> bool:
+        """Return whether every live shard's manifest still has the digest that was recorded."""
+        return all(
+            manifest is not None
+            and self._manifests(digest).is_file()
+            and sha256_of(self._manifests(digest)) == manifest
+            for digest, manifest in self._loaded
+        )
+
+    def extend(self, facts: Sequence[Fact]) -> None:
+        """Take the facts that came after those known: all of them, or none if one of them raises.
+
+        Raises :class:`~lineage.errors.LedgerBroken` for a fact of another form, and
+        :class:`~lineage.errors.DigestMismatch` or :class:`~lineage.errors.LineageError` for a live shard's manifest
+        that is damaged or missing.
+        """
+        added = facts[self._count :]
+        if not added:
+            return
+        state = state_of(added, after=self._state)
+        live = {(e.record.digest, e.record.manifest): e.record.name for e in state.shards.values() if e.live}
+        self._connection.execute("begin")
+        try:
+            _insert(self._connection, "fact", (_fact_row(fact) for fact in added))
+            _replace_state(self._connection, self._state, state)
+            self._update_items(live)
+            self._connection.execute("update made set lineage_head = ?", [added[-1].digest])
+            self._connection.execute("commit")
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self._count, self._head, self._state, self._loaded = len(facts), added[-1].digest, state, set(live)
+
+    def _update_items(self, live: Mapping[tuple[str, str | None], str]) -> None:
+        """Delete the items of what is live no longer and load the manifests that are new.
+
+        Each must be what was recorded, and hold the items of its shard's digest.
+        """
+        new = {pair: name for pair, name in live.items() if pair not in self._loaded}
+        gone = sorted({digest for digest, _ in (self._loaded - live.keys()) | new.keys()})
+        self._connection.execute("delete from item where shard in (select unnest(?::varchar[]))", [gone])
+        paths = {digest: self._manifests(digest) for digest, _ in live if digest in gone}
+        names = {digest: name for (digest, _), name in sorted(live.items(), key=lambda each: each[1], reverse=True)}
+        for digest in sorted(paths, key=names.__getitem__):
+            if not paths[digest].is_file():
+                raise LineageError(
+                    f"{paths[digest]}: the manifest of shard {names[digest]!r} is missing; restore it, or add the "
+                    "shard from its data again"
+                )
+        for digest, path in paths.items():
+            self._load(path, digest, names[digest])
+        for (digest, manifest), name in live.items():
+            if digest in paths and manifest is not None and sha256_of(paths[digest]) != manifest:
+                raise _damaged(paths[digest], name)  # the same items, and other keys or people
+
+    def _load(self, path: Path, digest: str, name: str) -> None:
+        try:
+            self._connection.execute(
+                f"insert into item select ?, {_COLUMNS} from read_parquet(?)", [digest, glob.escape(str(path))]
+            )
+        except duckdb.Error as problem:
+            raise _damaged(path, name) from problem
+        # The digest of a shard over its sorted item digests: lineage.records.shard_digest, where the rows are.
+        ((right,),) = self._connection.execute(
+            """
+            select bool_and(coalesce(regexp_full_match(digest, '[0-9a-f]{64}'), false))
+                and sha256(unhex(string_agg(digest, '' order by digest))) = any_value(shard)
+            from item where shard = ?
+            """,
+            [digest],
+        ).fetchall()
+        if not right and (right is not None or digest != shard_digest([])):
+            raise _damaged(path, name)
+
+
+_kept: OrderedDict[Path, Projection] = OrderedDict()
+"""By the workspace's folder; last used last."""
+
+
+def open_projection(workspace: Workspace, *, anew: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a snapshot as of the ledger's last lineage fact; errors as :meth:`Projection.extend`.
+
+    Every fact is checked: a ledger edited in its middle would give a wrong answer. With ``anew`` the manifests that
+    were loaded before are hashed once more, and loaded again if one changed.
     """
-    workspace.ledger.verify()  # every byte: a ledger edited in its middle would give a wrong answer
-    head = workspace.ledger.lineage_head()
-    for built_here in (True, False):
-        if (kept := _kept.get((workspace.home, head, built_here))) is not None:
-            return kept.cursor()
-    if (found := _existing(_path(workspace.home, head), head)) is not None:
-        return _keep(workspace, head, found, built_here=False)
-    from lineage.ledger.fact_kinds import LINEAGE_KINDS  # the ledger reads this module when it records
-
-    facts, manifests = tuple(workspace.ledger.facts(*LINEAGE_KINDS)), workspace.manifest_path
-    head = facts[-1].digest if facts else ""
-    path = _path(workspace.home, head)
-    aside = workspace.home / f"catalog-aside-{secrets.token_hex(8)}.duckdb"
-    try:
-        with duckdb.connect(str(aside), config=_SETTINGS) as connection:
-            _build(connection, facts, manifests)
-        os.replace(aside, path)
-    except (OSError, duckdb.Error):  # a full disk, a read-only folder: the answers do not depend on it
-        return in_memory(facts, manifests)
-    finally:
-        for left in workspace.home.glob(f"{aside.name}*"):
-            left.unlink(missing_ok=True)
-    _remove_others(workspace.home, path)
-    if (found := _existing(path, head)) is not None:
-        return _keep(workspace, head, found, built_here=False)
-    return in_memory(facts, manifests)
-
-
-def open_built_here(workspace: "Workspace") -> duckdb.DuckDBPyConnection:
-    """Return a connection to a projection that this process built from the ledger and the manifests as they are now.
-
-    One it built before is taken again while every live shard's manifest still has the digest that was recorded.
-    Errors as :func:`open_projection`.
-    """
-    workspace.ledger.verify()
-    from lineage.ledger.fact_kinds import LINEAGE_KINDS  # the ledger reads this module when it records
-
     facts = tuple(workspace.ledger.facts(*LINEAGE_KINDS))
-    head = facts[-1].digest if facts else ""
-    kept = _kept.get((workspace.home, head, True))
-    if kept is not None and _manifests_as_recorded(facts, workspace.manifest_path):
-        return kept.cursor()
-    return _keep(workspace, head, in_memory(facts, workspace.manifest_path), built_here=True)
-
-
-def _manifests_as_recorded(facts: "Sequence[Fact]", manifests: ManifestPath) -> bool:
-    live = [entry.record for entry in state_of(facts).shards.values() if entry.live]
-    return all(
-        shard.manifest is not None
-        and manifests(shard.digest).is_file()
-        and sha256_of(manifests(shard.digest)) == shard.manifest
-        for shard in live
-    )
-
-
-def _keep(
-    workspace: "Workspace", head: str, connection: duckdb.DuckDBPyConnection, *, built_here: bool
-) -> duckdb.DuckDBPyConnection:
-    """Keep a connection for later, let the oldest go, and return one of the caller's own to the same projection."""
-    _kept[workspace.home, head, built_here] = connection
+    kept = _kept.pop(workspace.home, None)
+    if kept is not None and (not kept.precedes(facts) or (anew and not kept.manifests_unchanged())):
+        kept.close()
+        kept = None
+    kept = kept or Projection(workspace.manifest_path)
+    kept.extend(facts)
+    _kept[workspace.home] = kept
     while len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)[1].close()
-    return connection.cursor()
+    return kept.snapshot()
 
 
 @atexit.register  # DuckDB complains of what is left open when a program ends
@@ -122,134 +164,6 @@ def close_kept() -> None:
         _kept.popitem()[1].close()
 
 
-def in_memory(facts: "Sequence[Fact]", manifests: ManifestPath) -> duckdb.DuckDBPyConnection:
-    """Return a connection to a projection of lineage facts that no file holds.
-
-    ``manifests`` says where the manifest of a shard is, by digest. Errors as :func:`open_projection`.
-    """
-    connection = duckdb.connect(":memory:", config=_SETTINGS)
-    try:
-        _build(connection, facts, manifests)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _path(home: Path, head: str) -> Path:
-    return home / f"catalog-{head[:16] or 'empty'}.duckdb"
-
-
-def _existing(path: Path, head: str) -> duckdb.DuckDBPyConnection | None:
-    if not path.exists():
-        return None
-    with suppress(duckdb.Error):  # damaged, or removed a moment ago: it is built again
-        connection = duckdb.connect(str(path), read_only=True, config=_SETTINGS)
-        with suppress(duckdb.Error):
-            if connection.execute("select lineage_head, schema from made").fetchall() == [(head, _schema())]:
-                return connection
-        connection.close()
-    return None
-
-
-def _remove_others(home: Path, current: Path) -> None:
-    for path in home.glob("catalog-*"):
-        with suppress(OSError):
-            aside = path.name.startswith("catalog-aside-")
-            if path != current and not (aside and time.time() - path.stat().st_mtime < _ABANDONED_SECONDS):
-                path.unlink()
-
-
-@cache
-def _schema() -> str:
-    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-
-
-def _build(connection: duckdb.DuckDBPyConnection, facts: "Sequence[Fact]", manifests: ManifestPath) -> None:
-    connection.execute("begin")
-    connection.execute(_schema())
-    state = state_of(facts)
-    _insert(connection, "fact", (_fact_row(fact) for fact in facts))
-    _insert_state(connection, state)
-    _load_items(connection, state, manifests)
-    _insert(connection, "made", [(facts[-1].digest if facts else "", _schema())])
-    connection.execute("commit")
-
-
-def _insert_state(connection: duckdb.DuckDBPyConnection, state: State) -> None:
-    shards = ((entry.seq, entry.live, entry.record) for entry in state.shards.values())
-    _insert(
-        connection,
-        "shard",
-        (
-            (seq, s.digest, s.name, s.source, s.license, s.core, s.count, s.derived_from, live, _json(s))
-            for seq, live, s in shards
-        ),
-    )
-    components = [(entry.seq, entry.live, entry.record) for entry in state.components.values()]
-    _insert(
-        connection,
-        "component",
-        ((seq, c.digest, c.name, c.kind, c.recipe_digest, live, _json(c)) for seq, live, c in components),
-    )
-    uses = {(use.digest, target, use.role.value) for target, found in state.influences.items() for use in found}
-    _insert(connection, "use", sorted(uses))
-    _insert(connection, "composition", ((digest, _json(c)) for digest, c in state.compositions.items()))
-    members = {(digest, m.component) for digest, c in state.compositions.items() for m in c.members}
-    _insert(connection, "member", sorted(members))
-    releases = ((entry.seq, entry.live, entry.record) for entry in state.releases.values())
-    _insert(
-        connection,
-        "release",
-        ((seq, f"{r.name}@{r.alias}", r.name, r.alias, r.composition, r.contained, live) for seq, live, r in releases),
-    )
-
-
-def _load_items(connection: duckdb.DuckDBPyConnection, state: State, manifests: ManifestPath) -> None:
-    """Read the manifests of live shards; each must be what was recorded, and hold the items of its shard's digest."""
-    live = connection.execute("select distinct digest, name from shard where live order by name").fetchall()
-    paths = {}
-    for digest, name in live:
-        paths[digest] = manifests(digest)
-        if not paths[digest].is_file():
-            raise LineageError(
-                f"{paths[digest]}: the manifest of shard {name!r} is missing; restore it, or add the shard from its "
-                "data again"
-            )
-    if not paths:
-        return
-    read = f"insert into item select parse_filename(filename, true), {_COLUMNS} from read_parquet(?, filename = true)"
-    try:
-        connection.execute(read, [[glob.escape(str(path)) for path in paths.values()]])
-    except duckdb.Error as problem:
-        raise _first_unreadable(paths, live) from problem
-    # The digest of a shard over its sorted item digests: lineage.records.shard_digest, where the rows are.
-    right = connection.execute(
-        """
-        select shard from item group by shard
-        having bool_and(coalesce(regexp_full_match(digest, '[0-9a-f]{64}'), false))
-            and shard = sha256(unhex(string_agg(digest, '' order by digest)))
-        """
-    ).fetchall()
-    for digest, name in live:
-        if (digest,) not in right and digest != shard_digest([]):
-            raise _damaged(paths[digest], name)
-    for entry in state.shards.values():
-        shard = entry.record
-        if entry.live and shard.manifest is not None and sha256_of(paths[shard.digest]) != shard.manifest:
-            raise _damaged(paths[shard.digest], shard.name)  # the same items, and other keys or people
-
-
-def _first_unreadable(paths: dict[str, Path], live: list[tuple[str, str]]) -> LineageError:
-    for digest, name in live:
-        try:
-            with duckdb.connect(":memory:", config=_SETTINGS) as alone:
-                alone.execute(f"select {_COLUMNS} from read_parquet(?)", [glob.escape(str(paths[digest]))]).fetchall()
-        except duckdb.Error:
-            return _damaged(paths[digest], name)
-    return LineageError("the manifests cannot be read together: they were written by different programs")
-
-
 def _damaged(path: Path, name: str) -> DigestMismatch:
     return DigestMismatch(
         f"{path}: the manifest of shard {name!r} changed since it was recorded; restore it, or add the shard from its "
@@ -257,11 +171,67 @@ def _damaged(path: Path, name: str) -> DigestMismatch:
     )
 
 
-def _fact_row(fact: "Fact") -> tuple[Any, ...]:
+def _replace_state(connection: duckdb.DuckDBPyConnection, old: State, new: State) -> None:
+    """Replace the rows of what differs between two states."""
+    shards = _changed(old.shards, new.shards)
+    _delete(connection, "shard", ("name", "digest"), shards)
+    _insert(
+        connection,
+        "shard",
+        (
+            (e.seq, s.digest, s.name, s.source, s.license, s.core, s.count, s.derived_from, e.live, _json(s))
+            for e in shards.values()
+            for s in [e.record]
+        ),
+    )
+    components = _changed(old.components, new.components)
+    _delete(connection, "component", ("name", "digest"), components)
+    _insert(
+        connection,
+        "component",
+        (
+            (e.seq, c.digest, c.name, c.kind, c.recipe_digest, e.live, _json(c))
+            for e in components.values()
+            for c in [e.record]
+        ),
+    )
+    influences = _changed(old.influences, new.influences)
+    _delete(connection, "use", ("target",), [(target,) for target in influences])
+    _insert(
+        connection,
+        "use",
+        sorted({(use.digest, target, use.role.value) for target, uses in influences.items() for use in uses}),
+    )
+    compositions = _changed(old.compositions, new.compositions)
+    _delete(connection, "composition", ("digest",), [(digest,) for digest in compositions])
+    _delete(connection, "member", ("composition",), [(digest,) for digest in compositions])
+    _insert(connection, "composition", ((digest, _json(c)) for digest, c in compositions.items()))
+    _insert(
+        connection, "member", sorted({(digest, m.component) for digest, c in compositions.items() for m in c.members})
+    )
+    releases = _changed(old.releases, new.releases)
+    _delete(connection, "release", ("name", "alias"), releases)
+    _insert(
+        connection,
+        "release",
+        (
+            (e.seq, f"{r.name}@{r.alias}", r.name, r.alias, r.composition, r.contained, e.live)
+            for e in releases.values()
+            for r in [e.record]
+        ),
+    )
+
+
+def _changed(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return what is in ``new`` and not the same object in ``old``; a state only adds and replaces."""
+    return {key: entry for key, entry in new.items() if old.get(key) is not entry}
+
+
+def _fact_row(fact: Fact) -> tuple[Any, ...]:
     return (fact.seq, fact.at, fact.kind, json.dumps(fact.body), fact.previous, fact.digest, _subject(fact))
 
 
-def _subject(fact: "Fact") -> str | None:
+def _subject(fact: Fact) -> str | None:
     inner = fact.body.get(fact.kind)
     named = inner if isinstance(inner, dict) else fact.body
     name = named.get("name")
@@ -270,6 +240,17 @@ def _subject(fact: "Fact") -> str | None:
 
 def _json(record: Any) -> str:
     return json.dumps(plain(record))
+
+
+def _delete(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], keys: Iterable[tuple[str, ...]]
+) -> None:
+    """Delete the rows whose ``columns`` have one of these values."""
+    values = [list(column) for column in zip(*keys, strict=True)]
+    if values:
+        gone = ", ".join(f"unnest(?::varchar[]) as {column}" for column in columns)
+        same = " and ".join(f"{table}.{column} = gone.{column}" for column in columns)
+        connection.execute(f"delete from {table} using (select {gone}) gone where {same}", values)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:

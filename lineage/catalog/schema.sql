@@ -1,6 +1,5 @@
 -- The projection that the catalog asks: the ledger's lineage facts folded into what holds now, and the manifests of the
--- live shards. Not truth: delete the file any time, the next command builds it again. Nothing here changes after the
--- build, so there are no constraints to check and no indexes to keep: DuckDB scans columns.
+-- live shards. Not truth: each process makes it from these. No constraints and no indexes: DuckDB scans columns.
 
 -- One lineage fact as it stands in the ledger; subject is the name of the shard, component or release it is about.
 create table fact (
@@ -41,5 +40,6 @@ create view edge as
     select member.component as source, release.id as target, 'member' as role
     from release join member on member.composition = release.composition;
 
--- What this projection was made from and by; anything else in it and it is built again.
-create table made (lineage_head varchar, schema varchar);
+-- The digest of the last fact taken, "" before the first.
+create table made (lineage_head varchar);
+insert into made values ('');

@@ -31,8 +31,9 @@ from disgorge.request.plan_request import approve_plan, decide_request, plan_req
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Here
+from lineage.catalog import projection
 from lineage.catalog.catalog import Catalog
-from lineage.catalog.projection import close_kept
+from lineage.catalog.projection import open_projection
 from lineage.errors import LineageError
 from lineage.records import canonical, in_member_order, plain
 from lineage.shards.add import add_shard
@@ -120,11 +121,14 @@ def uses_deleted_from_the_catalog(workspace: Workspace) -> None:
 
 
 def edit_catalog(workspace: Workspace, statement: str) -> None:
-    """Change the projection as somebody does who takes it for the truth."""
-    Catalog.of(workspace).close()
-    close_kept()
-    (path,) = workspace.home.glob("catalog-*.duckdb")
-    with duckdb.connect(str(path)) as connection:
+    """Lay a catalog's file with other rows where one used to be: the whole of one, but for what the statement hides."""
+    with Catalog.of(workspace) as catalog:
+        path = workspace.home / f"catalog-{catalog.lineage_head[:16]}.duckdb"
+    with duckdb.connect(str(path)) as connection, contextlib.closing(open_projection(workspace)) as snapshot:
+        connection.execute(Path(projection.__file__).with_name("schema.sql").read_text())
+        for table in ("item", "use"):
+            rows = snapshot.execute(f"select * from {table}").fetchall()
+            connection.executemany(f"insert into {table} values ({', '.join('?' for _ in rows[0])})", rows)
         connection.execute(statement)
 
 

@@ -83,13 +83,6 @@ def gone(name: str) -> Break:
     return lambda workspace_folder: (workspace_folder / ".disgorge" / name).unlink()
 
 
-def catalogs(workspace_folder: Path, *, junk: bool) -> None:
-    """Delete or overwrite every projection; there is one, or this would prove nothing."""
-    Catalog.of(Workspace.open(workspace_folder)).close()
-    for path in list((workspace_folder / ".disgorge").glob("catalog-*")):
-        path.write_bytes(b"junk" * 4096) if junk else path.unlink()
-
-
 def weights_swapped(workspace_folder: Path) -> None:
     """Give a retained component the bytes of another valid one."""
     workspace = Workspace.open(workspace_folder)
@@ -230,8 +223,6 @@ DAMAGES = {
     "fact removed": Damage(lines(lambda found: found[:3] + found[4:]), VERIFY, 1, TRUTH),
     "fact duplicated": Damage(lines(lambda found: found[:4] + found[3:]), VERIFY, 1, TRUTH),
     "head missing": Damage(gone("head.json"), VERIFY, 1, TRUTH),
-    "catalog deleted": Damage(lambda workspace_folder: catalogs(workspace_folder, junk=False), VERIFY, 0),
-    "catalog damaged": Damage(lambda workspace_folder: catalogs(workspace_folder, junk=True), VERIFY, 0),
     "clock went back": Damage(clock_back, VERIFY, 0),
     "lock left over": Damage(locks_left, VERIFY, 0),
     "settings unreadable": Damage(written("config.toml", b"lock_seconds = = \xff"), VERIFY, 2,
