@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
-from disgorge.locations.references import needs_of
+from disgorge.locations.location import Target
+from disgorge.locations.objects import Objects
+from disgorge.locations.references import spare_of
 from disgorge.request.snapshot import Look
 
 
@@ -30,15 +32,12 @@ def purged_back(look: Look) -> Iterator[Finding]:
 
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """
-    workspace, needs = look.workspace, needs_of(look.workspace)
-    needed = needs.objects.keys() | needs.served.keys()
+    workspace, spare = look.workspace, spare_of(look.workspace)
     for fact in workspace.ledger.facts("purged"):
         request = fact.body["request"]
-        objects = [digest for digest in fact.body["objects"] if digest not in needed]
-        shards = [digest for digest in fact.body["shards"] if digest not in needs.shards]
-        paths = [workspace.objects.path(digest) for digest in objects]
-        paths += [place(digest) for digest in shards for place in (workspace.content_path, workspace.manifest_path)]
-        for path in dict.fromkeys(paths):
+        purged = Target(tuple(fact.body["shards"]), tuple(fact.body["objects"]))
+        gone = purged.without(spare.shards, spare.objects | spare.served)
+        for path in Objects(workspace).named(gone):
             if path.exists():
                 yield Finding(
                     PURGED_BACK,

@@ -6,15 +6,16 @@ Negative consequence: without that file a report written later says how many fil
 """
 
 import json
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from disgorge.errors import ExecutionFailed
-from disgorge.evidence.checks import Check
-from disgorge.locations.filesystem import shown
+from disgorge.evidence.checks import Check, Near, ResidueCase
+from disgorge.locations.every import search
+from disgorge.locations.location import Target, shown
 from lineage.catalog.catalog import Catalog
 from lineage.records import Json
-from lineage.shards.source_files import sources_of
 from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
@@ -23,17 +24,35 @@ _NAMED = 10
 """Shards told by name in one sentence."""
 
 
-def sources_still_there(workspace: Workspace, shards: Collection[str]) -> Iterator[str]:
-    """Yield in words which files that these shards were read from hold what they held, or are kept by DVC."""
-    for name, source in sources_of(workspace, shards):
-        where, still, tracked = shown(source.path, workspace), source.still(), source.is_tracked()
-        again = "DVC tracks it, and keeps it in its cache" if tracked else ""
-        if still and len(source.files) == 1:
-            yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if tracked else ''}"
-        elif still:
-            yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
-        elif tracked:
-            yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+def residue_case(
+    workspace: Workspace,
+    target: Target,
+    *,
+    found_before: int,
+    near: Callable[[], Near] = lambda: Near(0),
+    recognized: int = 0,
+) -> ResidueCase:
+    """Search again after a purge; ``found_before`` is how much the same search found before it.
+
+    ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before.
+    """
+    start = time.perf_counter()
+    traces = search(workspace, target)
+    alike = near()
+    return ResidueCase(
+        request=target.request,
+        before=found_before,
+        left=traces.left,
+        places=traces.places,
+        blind=traces.unreachable,
+        seconds=time.perf_counter() - start,
+        items=len(target.items),
+        near=alike,
+        recognized=recognized,
+        unread=tuple(shown(path, workspace) for path in traces.unreadable),
+        sources=traces.unsupported,
+        registered=traces.unexplained,
+    )
 
 
 def nobody_named(workspace: Workspace, request: RemovalRequest) -> Iterator[str]:

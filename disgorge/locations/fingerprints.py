@@ -13,27 +13,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from disgorge.locations.references import needs_of
-from lineage.workspace import Workspace
-
 LEAST_BYTES = 64
 """Bytes a tensor must have to be looked for: smaller ones are equal by chance."""
 _LENGTH_BYTES = 8  # of a safetensors header's length, little-endian, with which the file begins
 
 
-def tensors_that_go(workspace: Workspace, objects: Collection[str]) -> frozenset[str]:
-    """Return the digests of the tensors that only these objects, of those still needed, hold."""
-    needs = needs_of(workspace)
-    kept = needs.objects.keys() | needs.served.keys()
-    going = _tensors_of(workspace.objects.path(digest) for digest in objects if digest not in kept)
-    return going - _tensors_of(map(workspace.objects.path, kept)) if going else going
-
-
-def still_gone(workspace: Workspace, tensors: Collection[str]) -> frozenset[str]:
-    """Return those of the tensors that nothing live holds by now: a public part may have been recorded since."""
-    needs = needs_of(workspace)
-    kept = needs.objects.keys() | needs.served.keys()
-    return frozenset(tensors) - _tensors_of(map(workspace.objects.path, kept)) if tensors else frozenset()
+def tensors_of(paths: Iterable[Path]) -> frozenset[str]:
+    """Return the digests of the tensors in all of these files."""
+    return frozenset[str]().union(*(tensor_digests(path) for path in paths))
 
 
 def holds_any(path: Path, tensors: Collection[str]) -> bool:
@@ -56,10 +43,6 @@ def tensor_digests(path: Path) -> frozenset[str]:
     except (safetensors.SafetensorError, ValueError):
         return frozenset()
     return frozenset(hashlib.sha256(data).hexdigest() for data in held if len(data) >= LEAST_BYTES and not _plain(data))
-
-
-def _tensors_of(paths: Iterable[Path]) -> frozenset[str]:
-    return frozenset[str]().union(*(tensor_digests(path) for path in paths))
 
 
 def _plain(data: bytes) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlparse
 
 from disgorge.errors import DisgorgeError
 from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.location import Traces
 from disgorge.tracking.client import (
     COMPOSITION,
     KIND,
@@ -32,9 +33,8 @@ from disgorge.tracking.client import (
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_client, unexplained
-from lineage.dvc.forget import Looked, holds
 from lineage.dvc.storage import files
-from lineage.storage.file_types import Reading
+from lineage.storage.file_types import Reading, holds
 from lineage.storage.objects import sha256_of
 
 OURS = ("mlartifacts", "mlruns")
@@ -60,7 +60,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Traces:
+class Found:
     """What a look found, and where nobody could look. ``models`` are logged models by id, ``versions`` (name, number).
 
     ``runs`` hold the description of a release and nothing else, ``unread`` are files that cannot be read as data.
@@ -121,22 +121,12 @@ class Traces:
         ]
 
 
-@dataclass(slots=True)
-class Searched(Looked):
-    """What a search found in words, and the registered versions that no recorded composition explains.
-
-    ``registered`` is None where there was no registry to look into.
-    """
-
-    registered: list[Registered] | None = None
-
-
 def has_store(workspace: Path) -> bool:
     """Whether there is anything of MLflow to look into; imports nothing."""
     return has_records(workspace) or any((workspace / name).is_dir() for name in OURS)
 
 
-def traces(workspace: Path, wanted: Wanted) -> list[tuple[Store | None, Traces]]:
+def traces(workspace: Path, wanted: Wanted) -> list[tuple[Store | None, Found]]:
     """Look for all of it and change nothing; return each store, None for folders without one, with what it holds.
 
     Raises :class:`DisgorgeError` if a store cannot be read.
@@ -145,16 +135,16 @@ def traces(workspace: Path, wanted: Wanted) -> list[tuple[Store | None, Traces]]
         return []
     if has_records(workspace) and installed() and (stores := Store.every(workspace)):
         return [(store, traces_in(store, workspace, wanted)) for store in stores]
-    found = Traces()
+    found = Found()
     if has_records(workspace):
         found.blind.append("MLflow is not installed, so its models and versions were not looked at")
     _look_into(found, _folders(workspace, ()), wanted)
     return [(None, found)]
 
 
-def traces_in(store: Store, workspace: Path, wanted: Wanted) -> Traces:
+def traces_in(store: Store, workspace: Path, wanted: Wanted) -> Found:
     """Look for all of it in one store, and in the folders of the workspace."""
-    found = Traces()
+    found = Found()
     with store.client() as client:
         places = [_local(uri, found) for uri in _locations(client)]
         versions = list(versions_of(client))
@@ -168,19 +158,21 @@ def traces_in(store: Store, workspace: Path, wanted: Wanted) -> Traces:
     return found
 
 
-def search(workspace: Path, wanted: Wanted) -> Searched:
-    """Return what is left of it, in words. A store that cannot be read is one nobody could look into."""
-    looked = Searched()
+def search(workspace: Path, wanted: Wanted) -> Traces:
+    """Return what is left of it, in words. A store that cannot be read is unreachable."""
+    looked = Traces()
     try:
         for store, found in traces(workspace, wanted):
-            looked.found += [*found.unjudged(), *found.words()]
-            looked.blind += [words for words in found.blind if words not in looked.blind]
-            looked.places += found.places
-            looked.unread += found.unread
-            if store is not None:
-                looked.registered = [*(looked.registered or ()), *found.unexplained]
+            looked += Traces(
+                tuple(found.words()),
+                tuple(found.unjudged()),
+                tuple(found.unread),
+                tuple(found.blind),
+                unexplained=None if store is None else tuple(map(str, found.unexplained)),
+                places=found.places,
+            )
     except DisgorgeError as error:
-        looked.blind.append(str(error))
+        looked += Traces(unreachable=(str(error),))
     return looked
 
 
@@ -201,7 +193,7 @@ def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
     return sorted(path for path in every if not any(other in path.parents for other in every))
 
 
-def _is_ours(root: Path, workspace: Path, found: Traces) -> bool:
+def _is_ours(root: Path, workspace: Path, found: Found) -> bool:
     """Whether a folder may be searched and cleared: in this workspace in truth, or in none."""
     real = root.resolve()
     inside = workspace.resolve()
@@ -216,7 +208,7 @@ def _is_ours(root: Path, workspace: Path, found: Traces) -> bool:
     return False
 
 
-def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
+def _look_into(found: Found, roots: Collection[Path], wanted: Wanted) -> None:
     for path in (path for root in roots for path in root.rglob("*") if path.is_symlink() and path.is_dir()):
         if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
             found.blind.append(f"MLflow artifacts in {path} are a link to {path.resolve()} and were not searched")
@@ -238,7 +230,7 @@ def _look_into(found: Traces, roots: Collection[Path], wanted: Wanted) -> None:
             found.unread.append(path)
 
 
-def _models(client: Any, found: Traces) -> None:
+def _models(client: Any, found: Found) -> None:
     """Find the logged models that hold the files found."""
     from mlflow.exceptions import MlflowException
 
@@ -250,7 +242,7 @@ def _models(client: Any, found: Traces) -> None:
                     found.models[folder.name] = folder
 
 
-def _releases(client: Any, versions: Collection[Any], found: Traces, wanted: Wanted) -> None:
+def _releases(client: Any, versions: Collection[Any], found: Found, wanted: Wanted) -> None:
     """Find versions that describe what is purged, or point at a file found."""
     for version in versions:
         found.places += 1
@@ -263,7 +255,7 @@ def _releases(client: Any, versions: Collection[Any], found: Traces, wanted: Wan
             found.versions[key] = why
 
 
-def _unexplained(client: Any, versions: Collection[Any], found: Traces, wanted: Wanted) -> None:
+def _unexplained(client: Any, versions: Collection[Any], found: Found, wanted: Wanted) -> None:
     """Find versions that no recorded composition explains, and those among them that name what goes."""
     for model in unexplained(from_client(client, versions), wanted.recorded):
         if (model.name, model.version) in found.versions:
@@ -274,7 +266,7 @@ def _unexplained(client: Any, versions: Collection[Any], found: Traces, wanted: 
             found.unexplained.append(model)
 
 
-def _points(client: Any, version: Any, found: Traces) -> str | None:
+def _points(client: Any, version: Any, found: Found) -> str | None:
     """Return in words that a version points at a logged model or folder with a file found, or None."""
     if any(version.source == f"models:/{model}" or version.model_id == model for model in found.models):
         return "is a logged model that holds it"
@@ -320,7 +312,7 @@ def _locations(client: Any) -> Iterator[str]:
             return
 
 
-def _sources(versions: Collection[Any], workspace: Path, found: Traces) -> Iterator[Path]:
+def _sources(versions: Collection[Any], workspace: Path, found: Found) -> Iterator[Path]:
     """Yield the folder or file that each version points at by its path, wherever it is; none around the workspace."""
     for version in versions:
         place = _path_of(str(version.source or ""))
@@ -333,7 +325,7 @@ def _sources(versions: Collection[Any], workspace: Path, found: Traces) -> Itera
             yield place
 
 
-def _local(uri: str, found: Traces) -> Path | None:
+def _local(uri: str, found: Found) -> Path | None:
     path = _path_of(uri)
     if path is None:
         place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"

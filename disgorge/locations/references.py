@@ -1,32 +1,43 @@
 """What must not be deleted, and who needs it: an object is named by its bytes, so two components may rest on one.
 
 A component that was retired and is served all the same is not deleted either, and yet no release may serve it: it is
-kept apart, in :attr:`Needs.served`, so that a purge spares it and the search for residue reports it.
+kept apart, in :attr:`Spare.served`, so that a purge spares it and the search for residue reports it.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
+from disgorge.locations import fingerprints
+from disgorge.locations.location import Spare
 from disgorge.locations.report_images import drawings, outlived
 from lineage.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What must not be deleted: digest to who needs it."""
-
-    shards: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, str] = field(default_factory=dict)
-    served: dict[str, str] = field(default_factory=dict)
-    """Retired components that a live release serves all the same: not deleted, yet a residue."""
-    outlived: frozenset[str] = frozenset()
-    """Pictures that no report may show any more (:mod:`disgorge.locations.report_images`): needed by nobody."""
+def tensors_that_go(workspace: Workspace, objects: Collection[str]) -> frozenset[str]:
+    """Return the digests of the tensors that only these objects, of those still needed, hold."""
+    going = frozenset(objects) - _live_objects(workspace)
+    return fingerprints.tensors_of(map(workspace.objects.path, going)) - _live_tensors(workspace) if going else going
 
 
-def needs_of(workspace: Workspace) -> Needs:
+def still_gone(workspace: Workspace, tensors: Collection[str]) -> frozenset[str]:
+    """Return those of the tensors that nothing live holds by now: a public part may have been recorded since."""
+    return frozenset(tensors) - _live_tensors(workspace) if tensors else frozenset()
+
+
+def _live_objects(workspace: Workspace) -> frozenset[str]:
+    spare = spare_of(workspace)
+    return frozenset(spare.objects.keys() | spare.served.keys())
+
+
+def _live_tensors(workspace: Workspace) -> frozenset[str]:
+    return fingerprints.tensors_of(map(workspace.objects.path, _live_objects(workspace)))
+
+
+def spare_of(workspace: Workspace) -> Spare:
     """Return what the ledger says is needed now."""
     facts = list(workspace.ledger.facts())
     state = workspace.ledger.state()
-    needs = Needs()
+    needs = Spare()
     for shard in state.shards.values():
         if shard.live:
             needs.shards[shard.record.digest] = f"it is live as {shard.record.name}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from disgorge.examination.lineage_closure import by_digest, influences
+from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State, cut_from
@@ -27,6 +28,29 @@ class Drawing:
     samples: str
     request: str
     outlived: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportImages:
+    """The location of the images of reports; deletes those that no report may show any more."""
+
+    workspace: Workspace
+    name: str = "report images"
+
+    def search(self, target: Target, spare: Spare) -> Traces:
+        """Find nothing more: the images are objects, and are found there."""
+        return Traces()
+
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        """List the images that go, and name the earlier reports that show them."""
+        going = sorted(spare.outlived - spare.served.keys() - spare.objects.keys())
+        paths = tuple(path for path in map(self.workspace.objects.path, going) if path.is_file())
+        left = reports_showing(self.workspace, target.request) if target.request else ()
+        return Deletion(target, spare, paths, left=tuple(left))
+
+    def delete(self, planned: Deletion) -> Deletion:
+        """Delete the images."""
+        return delete_files(self.workspace, planned)
 
 
 def drawings(workspace: Workspace) -> tuple[Drawing, ...]:

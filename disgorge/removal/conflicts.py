@@ -9,7 +9,9 @@ from math import inf
 
 from disgorge.errors import PurgeHeld
 from disgorge.examination.lineage_closure import by_digest, influences
-from disgorge.locations.dvc_hashes import dvc_hashes
+from disgorge.locations.dvc import Dvc
+from disgorge.locations.location import Target
+from disgorge.locations.references import spare_of
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan, docket
 from disgorge.request.particulars import is_erased, selectors_of
@@ -17,9 +19,9 @@ from disgorge.request.purge_hold import is_kept, is_unpurged
 from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
-from lineage.dvc.forget import holds, made
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
+from lineage.storage.file_types import holds
 from lineage.workspace import Workspace
 
 
@@ -83,18 +85,16 @@ def keepers(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[str, .
     return tuple(found)
 
 
-def require_nothing_made_kept(
-    workspace: Workspace, case: Case, *, shards: Collection[str], objects: Collection[str]
-) -> None:
+def require_nothing_made_kept(workspace: Workspace, case: Case, target: Target) -> None:
     """Raise :class:`PurgeHeld` while another request's hold keeps what a stage of DVC made of these and of its own."""
     held = [
         other
         for other in docket(workspace).values()
         if other.request.id not in case.requests and is_kept(workspace, other)
     ]
-    mine = _made(workspace, shards, objects) if held else frozenset()
+    mine = _made(workspace, target) if held else frozenset()
     for other in held if mine else ():
-        if mine & _made(workspace, *purge_targets(workspace, other)):
+        if mine & _made(workspace, _target(workspace, other)):
             raise PurgeHeld(
                 f"request {case.request.id}: everything is done but the purge; {other.request.id} keeps what DVC made "
                 f"of the items of both{_until(other)}; nothing is certified before, go on with `disgorge purge run "
@@ -118,9 +118,13 @@ def _until(case: Case) -> str:
     return f" until {case.purge_held} ({case.purge_reason})" if case.purge_held else ""
 
 
-def _made(workspace: Workspace, shards: Collection[str], objects: Collection[str]) -> frozenset[str]:
-    hashes = dvc_hashes(workspace, shards=shards, objects=objects)
-    return made(workspace.root, hashes.erased, made=hashes.made, live=hashes.live)
+def _target(workspace: Workspace, case: Case) -> Target:
+    shards, objects = purge_targets(workspace, case)
+    return Target(tuple(shards), tuple(objects))
+
+
+def _made(workspace: Workspace, target: Target) -> frozenset[str]:
+    return Dvc(workspace).made(target, spare_of(workspace))
 
 
 def _select_any(workspace: Workspace, selectors: Sequence[Selector], shards: Collection[str]) -> bool:

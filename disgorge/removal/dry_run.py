@@ -9,10 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.locations import mlflow_search as mlflow_traces
-from disgorge.locations.delete import purge_plan
-from disgorge.locations.fingerprints import tensors_that_go
-from disgorge.locations.search import wanted_of
+from disgorge.locations.every import plan as plan_purge
+from disgorge.locations.location import Target
+from disgorge.locations.references import tensors_that_go
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.foreseen import foreseen
 from disgorge.request.case import Case, case_of, plan_of
@@ -21,7 +20,6 @@ from disgorge.request.held_items import items_of_all, overlaps
 from disgorge.request.plan_request import require_fresh
 from disgorge.request.together import as_one, cases_of
 from disgorge.training.sandbox.inputs import stages_of
-from lineage.dvc import forget as forget_dvc
 from lineage.workspace import Workspace
 
 
@@ -63,25 +61,12 @@ def preview(workspace: Workspace, request: str) -> Preview:
     held = [f"nothing of it goes while a hold lasts: {words}" for words in found]
     ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
     workspace = foreseen(workspace, plan, done)
-    tensors = _tensors(workspace, case, objects)
-    listed = purge_plan(workspace, shards=shards, objects=objects, item_digests=items, tensors=tensors)
-    tracked = forget_dvc.listing(workspace.root, listed.hashes.erased, made=listed.hashes.made, live=listed.hashes.live)
-    wanted = wanted_of(workspace, listed.objects, items, tensors)
-    logged = [found for _, found in mlflow_traces.traces(workspace.root, wanted)]
-    copies = (
-        path for stage in stages_of(workspace) for path in stage.rglob("*") if path.is_file()
-    )  # cleared on the way
-    paths = [
-        *listed.files,
-        *copies,
-        *(Path(each) for each in tracked if each.startswith("/")),
-        *(path for found in logged for path in found.going()),
-    ]
-    records = [
-        *(each for each in tracked if not each.startswith("/")),
-        *(words for found in logged for words in found.records()),
-    ]
-    return Preview(tuple(dict.fromkeys(paths)), tuple(records), (*listed.kept, *held), ahead)
+    target = Target(shards, objects, items, _tensors(workspace, case, objects), request=request)
+    planned = plan_purge(workspace, target)
+    stages = stages_of(workspace)  # cleared on the way
+    copies = (path for stage in stages for path in stage.rglob("*") if path.is_file())
+    paths = dict.fromkeys((*planned.paths, *copies))
+    return Preview(tuple(paths), (*planned.records, *planned.rewritten), (*planned.kept, *held), ahead)
 
 
 def _tensors(workspace: Workspace, case: Case, objects: Collection[str]) -> frozenset[str]:

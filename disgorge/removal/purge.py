@@ -3,19 +3,18 @@
 Nothing is deleted while anything live still learned from what was withdrawn: that is planned again first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Check, Verdict
 from disgorge.evidence.probes.residue import residue as judge
-from disgorge.examination.coverage import nameless, nobody_named, sources_still_there
+from disgorge.examination.coverage import nameless, nobody_named, residue_case
 from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
-from disgorge.locations.delete import purge
-from disgorge.locations.exports import bundles_with, pages_with
-from disgorge.locations.fingerprints import LEAST_BYTES, still_gone, tensors_that_go
-from disgorge.locations.report_images import reports_showing
-from disgorge.locations.search import case_after, search
+from disgorge.locations.every import purge, search
+from disgorge.locations.fingerprints import LEAST_BYTES
+from disgorge.locations.location import Target
+from disgorge.locations.references import still_gone, tensors_that_go
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
 from disgorge.request.case import Case
@@ -54,31 +53,29 @@ def purge_and_look(
     require_nothing_kept(workspace, cases, forget)
     for each in cases:
         require_purge_unheld(workspace, each, step.detail["shards"], forget, before=f"step {step.id}")
-    targets = {"shards": tuple(step.detail["shards"]), "objects": tuple(step.detail["objects"])}
-    require_nothing_made_kept(workspace, case, **targets)
+    target = Target(
+        tuple(step.detail["shards"]), tuple(step.detail["objects"]), frozenset(forget), request=plan.request
+    )
+    require_nothing_made_kept(workspace, case, target)
     closures = closures_of(workspace, plan, case)
     listed = ForgetList(workspace, plan.digest)
     found_before = listed.found_before
     if found_before is None:
-        listed.note_tensors(tensors_that_go(workspace, targets["objects"]))
-        found_before = len(search(workspace, item_digests=forget, tensors=listed.tensors, **targets).found)
+        listed.note_tensors(tensors_that_go(workspace, target.weights))
+        found_before = len(search(workspace, replace(target, tensors=listed.tensors)).left)
         listed.note_found(found_before, recognized(workspace, case.withdrawn, likenesses))
-    _note_controls(workspace, case, listed, targets)
+    _note_controls(workspace, case, listed, target)
     for each in cases:
-        require_purge_unheld(workspace, each, targets["shards"], forget, before=f"step {step.id}")
-    tensors = still_gone(workspace, listed.tensors)
-    purged = purge(workspace, item_digests=forget, tensors=tensors, **targets)
+        require_purge_unheld(workspace, each, target.shards, forget, before=f"step {step.id}")
+    target = replace(target, tensors=still_gone(workspace, listed.tensors))
+    purged = purge(workspace, target)
     residue = judge(
-        case_after(
+        residue_case(
             workspace,
-            plan.request,
+            target,
             found_before=found_before,
-            item_digests=forget,
-            tensors=tensors,
             near=lambda: look_for_all(workspace, cases),
             recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
-            sources=tuple(sources_still_there(workspace, targets["shards"])),
-            **targets,
         )
     )
     residue = replace(residue, detail=residue.detail | {"calibrated": CALIBRATED})
@@ -87,16 +84,16 @@ def purge_and_look(
             f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue, plan)}); "
             f"put that right and resume"
         )
-    fact = {**{key: list(value) for key, value in targets.items()}, "request": plan.request, "plan": plan.digest}
+    fact = {
+        "shards": list(target.shards),
+        "objects": list(target.weights),
+        "request": plan.request,
+        "plan": plan.digest,
+    }
     result: dict[str, Json] = {
-        "deleted": len(purged.deleted),
+        "deleted": len(purged.entries),
         "kept": list(purged.kept),
-        "residuals": [
-            *purged.residuals,
-            *bundles_with(workspace, targets["shards"]),
-            *pages_with(workspace, forget),
-            *reports_showing(workspace, plan.request),
-        ],
+        "residuals": list(purged.left),
         "residue": plain(nameless(workspace, plan.digest, residue)),
         "closures": plain(closures),
     }
@@ -110,9 +107,7 @@ def _nobody_named(workspace: Workspace, plan: Plan, cases: Sequence[Case], said:
     return {"residuals_of": {case.request.id: list(nobody_named(workspace, case.request)) for case in cases}}
 
 
-def _note_controls(
-    workspace: Workspace, case: Case, listed: ForgetList, targets: Mapping[str, tuple[str, ...]]
-) -> None:
+def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target: Target) -> None:
     """Note, before the purge, what the search finds of the items that other open requests select as well.
 
     Those may be closed because of this removal (:mod:`disgorge.report.fulfilled_by`), when nothing is left to control a
@@ -122,7 +117,7 @@ def _note_controls(
         try:
             if other.found_before is None:
                 other.note_tensors(listed.tensors)
-                found = search(workspace, item_digests=other.items, tensors=other.tensors, **targets).found
+                found = search(workspace, replace(target, items=other.items, tensors=other.tensors)).left
                 other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))
         except ExecutionFailed:
             continue  # a list that is damaged stops its own request from being closed so, not this removal

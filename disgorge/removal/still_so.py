@@ -9,7 +9,8 @@ before the removal. Negative consequence: the evidence in the report is still th
 """
 
 from disgorge.errors import CertificateRefused
-from disgorge.locations.search import search
+from disgorge.locations.every import search
+from disgorge.locations.location import Target
 from disgorge.plan.plan import Action, Plan
 from disgorge.request.case import Case
 from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses
@@ -100,7 +101,7 @@ def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
         return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
     for step in plan.steps:
         if step.action is Action.PURGE:
-            shards, objects = tuple(step.detail["shards"]), tuple(step.detail["objects"])
-            looked = search(workspace, shards=shards, objects=objects, item_digests=items, tensors=tensors)
-            return [f"what was purged is back: {looked.found[0]}"] if looked.found else looked.blind[:1]
+            gone = Target(tuple(step.detail["shards"]), tuple(step.detail["objects"]), items, tensors)
+            traces = search(workspace, gone)
+            return [f"what was purged is back: {traces.left[0]}"] if traces.left else [*traces.unreachable[:1]]
     return []

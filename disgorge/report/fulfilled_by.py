@@ -15,10 +15,11 @@ from dataclasses import replace
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence.checks import Check, Evidence, Verdict
 from disgorge.evidence.probes.residue import residue as judge
-from disgorge.examination.coverage import nameless, nobody_named, sources_still_there
+from disgorge.examination.coverage import nameless, nobody_named, residue_case
+from disgorge.locations.every import search
 from disgorge.locations.exports import bundles_with, pages_with
-from disgorge.locations.fingerprints import still_gone
-from disgorge.locations.search import case_after, search
+from disgorge.locations.location import Target
+from disgorge.locations.references import still_gone
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.conflicts import keepers, purge_targets
 from disgorge.removal.containment import serve_again
@@ -261,17 +262,13 @@ _CLOSED = "no recorded path leads from what the other removal withdrew to anythi
 def _residue(workspace: Workspace, case: Case, other: Case, listed: ForgetList) -> Check:
     """Search for the items, and for the old shards and weights that the other removal deleted, as a purge does."""
     shards, objects = purge_targets(workspace, other)
-    found = case_after(
+    tensors = still_gone(workspace, listed.tensors)
+    found = residue_case(
         workspace,
-        case.request.id,
+        Target(tuple(shards), tuple(objects), listed.items, tensors, request=case.request.id),
         found_before=listed.found_before or 0,
-        shards=shards,
-        objects=objects,
-        item_digests=listed.items,
-        tensors=still_gone(workspace, listed.tensors),
         near=lambda: look(workspace, case, listed.likenesses),
         recognized=len(listed.recognized),
-        sources=tuple(sources_still_there(workspace, shards)),
     )
     check = judge(replace(found, live=_found_live(workspace)))
     return replace(check, detail=check.detail | {"calibrated": CALIBRATED})
@@ -282,4 +279,4 @@ def _found_live(workspace: Workspace) -> int | None:
     with Catalog.of(workspace) as catalog:
         shards = catalog.shards()
     item = next((row.digest for shard in shards for row in shard_rows(workspace, shard.digest)[:1]), None)
-    return None if item is None else len(search(workspace, shards=(), objects=(), item_digests=(item,)).found)
+    return None if item is None else len(search(workspace, Target(items=frozenset({item}))).left)

@@ -1,4 +1,4 @@
-"""What DVC knows of a shard's content: under which hash it is kept. Forgetting is :mod:`lineage.dvc.forget`.
+"""What DVC knows of a shard's content: under which hash it is kept. Deletion is :mod:`disgorge.locations.dvc`.
 
 DVC is used in the process, not by its command line, which takes seconds a call. Its usage report is turned off before
 it is imported, and its hints and progress bars are kept from the output, which belongs to the caller.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lineage.dvc.repo import reason
+from lineage.dvc.repo import opened, reason, root_of, tracked_hash
 
 Entries = list[dict[str, Any]]
 """What a folder object lists: ``md5`` and ``relpath`` of each file."""
@@ -185,3 +185,18 @@ def _entries(text: bytes) -> Entries:
     except ValueError:
         return []  # damaged: DVC cannot use it either
     return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+def untrack(path: Path) -> None:
+    """Undo the tracking of a file just added: its ``.dvc`` file and its bytes in the cache, unless others name them.
+
+    Raises ``LineageError`` where DVC cannot be opened.
+    """
+    root, md5 = root_of(path), tracked_hash(path)
+    if root is None or md5 is None:
+        return
+    with opened(root) as repo:
+        others = [out for out in repo.index.outs if hash_of(out) == md5 and Path(out.fs_path) != path.absolute()]
+        if not others and repo.cache.local.exists(md5):
+            repo.cache.local.delete(md5)
+    path.with_name(path.name + ".dvc").unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from lineage.activity import activity
-from lineage.dvc import forget as forget_dvc
 from lineage.dvc import repo as from_dvc
+from lineage.dvc.storage import untrack
 from lineage.errors import DigestMismatch, LineageError
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
@@ -99,9 +99,9 @@ def undone_on_failure(workspace: Workspace, digest: str) -> Iterator[None]:
     except BaseException:  # Ctrl-C too: content may be personal data, and is not to lie about unrecorded
         with suppress(LineageError, OSError):  # of the cleaning; what went wrong first is what the caller must hear
             if not any(shard.digest == digest for shard in live_shards(workspace)):
-                if content in fresh and (md5 := from_dvc.tracked_hash(content)):
+                if content in fresh:
                     with suppress(LineageError):  # the files go all the same
-                        forget_dvc.forget(workspace.root, [md5])
+                        untrack(content)
                 for path in fresh:
                     path.unlink(missing_ok=True)
         raise

@@ -15,6 +15,7 @@ description, or lies where only data is kept. Negative consequence: data in othe
 ['UNREAD', 'UNREAD', 'WORDS']
 """
 
+from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 
@@ -49,6 +50,28 @@ class Reading(Enum):
         is_table = path.suffix.lower() in _TABLES and path.name != "requirements.txt"
         is_table |= path.suffix.lower() == ".json" and size > _DESCRIPTION
         return cls.UNREAD if stored or is_table or not _is_text(head) else cls.WORDS
+
+
+def holds(path: Path, items: Collection[str]) -> bool:
+    """Whether a file is Parquet with a ``digest`` column in which one of these item digests stands."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return False
+    try:
+        with pq.ParquetFile(path) as table:
+            if "digest" not in table.schema_arrow.names:
+                return False
+            wanted = pa.array(sorted(items), pa.string())
+            for batch in table.iter_batches(columns=["digest"]):
+                if pc.any(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted)).as_py():
+                    return True
+    except (pa.ArrowException, OSError):
+        return False  # damaged: whoever checks digests reports it
+    return False
 
 
 def _lists_digests(path: Path) -> bool:

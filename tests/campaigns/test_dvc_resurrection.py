@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.delete import purge, purge_plan
-from disgorge.locations.dvc_hashes import dvc_hashes
-from lineage.dvc import forget as forget_dvc
+from disgorge.locations.dvc_deletion import Forgetting
+from disgorge.locations.every import plan, purge
+from disgorge.locations.location import Target
 from lineage.dvc.storage import md5_of
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal, dvc_template, quiet_dvc, traces
@@ -165,13 +165,13 @@ def test_no_verb_brings_the_old_component_back(pipeline: Pipeline) -> None:
     """Its hash is nowhere, so checkout and pull cannot; nor is its run, so repro trains, and something else."""
     removal = pipeline.removal
     before = removal.before()
-    purged = purge(removal.workspace, **removal.targets)
+    purged = purge(removal.workspace, Target(**removal.targets))
     assert pipeline.old_places() == []
     assert pipeline.back() == set()
     check = removal.check(before)
     assert check.verdict is Verdict.PASS, check.detail
     assert {name: (pipeline.root / name).read_bytes() for name in SIBLINGS} == pipeline.siblings
-    assert not any("could not" in words for words in purged.residuals)
+    assert not any("could not" in words for words in purged.left)
     lock = (pipeline.root / "dvc.lock").read_text()
     assert "  train:" not in lock
     assert "  score:" not in lock
@@ -211,7 +211,7 @@ def test_a_folder_whose_files_are_listed_beside_it_is_forgotten_too(pipeline: Pi
         for listing in (store / "files").rglob("*.dir"):
             listing.unlink()
     before = removal.before()
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     for md5 in (old, str(removal.alice.dvc)):
         assert [place for place in traces(pipeline.root, md5) if ".disgorge" not in place] == []
     assert removal.check(before).verdict is Verdict.PASS
@@ -239,7 +239,7 @@ def list_files(path: Path, out: str, folder: Path) -> None:
 
 def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:
     """Nothing retained is lost: with cache and workspace gone, the remote still has every sibling."""
-    purge(pipeline.removal.workspace, **pipeline.removal.targets)
+    purge(pipeline.removal.workspace, Target(**pipeline.removal.targets))
     shutil.rmtree(pipeline.root / ".dvc" / "cache")
     targets = ["bob.model", "bob.score", "labels.txt", "parts"]
     for name in SIBLINGS - {"constant.txt"}:
@@ -253,25 +253,22 @@ def test_siblings_come_back_from_the_remote(pipeline: Pipeline) -> None:
 def test_what_is_said_before_is_what_disappears(pipeline: Pipeline) -> None:
     """Every path a purge deletes stands in its dry run, with DVC too, and the reverse."""
     removal = pipeline.removal
-    listed = purge_plan(removal.workspace, **removal.targets)
-    hashes = listed.hashes
     before = pipeline.files()
-    said = forget_dvc.listing(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live)
+    listed = plan(removal.workspace, Target(**removal.targets))
     assert pipeline.files() == before, "it only reads"
-    purge(removal.workspace, **removal.targets)
-    said_paths = {Path(os.path.realpath(each)) for each in said if each.startswith("/")} | set(listed.files)
+    purge(removal.workspace, Target(**removal.targets))
+    said_paths = {Path(os.path.realpath(each)) for each in listed.paths}
     assert before - pipeline.files() == {path for path in said_paths if path in before}
     assert said_paths <= before
-    records = [each for each in said if not each.startswith("/")]
-    assert {"dvc.lock: stage train is forgotten", "dvc.lock: stage score is forgotten"} <= set(records)
+    assert {"dvc.lock: stage train is forgotten", "dvc.lock: stage score is forgotten"} <= set(listed.rewritten)
 
 
 def test_two_remotes_of_one_folder_are_cleared_once(pipeline: Pipeline) -> None:
     """What went by the name of the one is no failure by that of the other."""
     config = pipeline.root / ".dvc" / "config"
     config.write_text(config.read_text() + "['remote \"twin\"']\n    url = ../store\n")
-    purged = purge(pipeline.removal.workspace, **pipeline.removal.targets)
-    assert [words for words in purged.residuals if "could not" in words] == []
+    purged = purge(pipeline.removal.workspace, Target(**pipeline.removal.targets))
+    assert [words for words in purged.left if "could not" in words] == []
     assert pipeline.old_places() == []
 
 
@@ -284,38 +281,39 @@ def test_a_cache_elsewhere_is_said_to_be_shared_and_its_links_are_not_said_to_be
     pipeline.do("checkout", relink=True, force=True)
     assert (pipeline.root / "model.bin").is_symlink()
     removal = pipeline.removal
-    hashes = purge_plan(removal.workspace, **removal.targets).hashes
-    said = forget_dvc.listing(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live)
+    said = plan(removal.workspace, Target(**removal.targets)).records
     shared = "DVC cache lies outside the repository: other projects may rest on what goes there"
     assert shared in said
-    purged = purge(removal.workspace, **removal.targets)
-    assert shared in purged.residuals
-    assert [words for words in purged.residuals if "was a link out" in words] == []
+    purged = purge(removal.workspace, Target(**removal.targets))
+    assert shared in purged.left
+    assert [words for words in purged.left if "was a link out" in words] == []
     assert pipeline.back() == set()
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_killed_half_way_it_ends_all_the_same(pipeline: Pipeline, *, kept: bool) -> None:
+def test_killed_half_way_it_ends_all_the_same(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
     """What stages made is remembered before it is deleted: without lock and runs the rest still goes."""
     removal = pipeline.removal
     before = removal.before()
-    hashes = dvc_hashes(removal.workspace, shards=removal.targets["shards"], objects=removal.targets["objects"])
     if kept:
 
         class Killed(BaseException):
             """Stands for a kill right after it was remembered."""
 
-        def remember(made: Any) -> None:
-            hashes.remember(made)
+        def kill(*_: Any) -> None:
             raise Killed
 
-        with pytest.raises(Killed):
-            forget_dvc.forget(pipeline.root, hashes.erased, made=hashes.made, live=hashes.live, remember=remember)
+        with monkeypatch.context() as patched:
+            patched.setattr(Forgetting, "carry_out", kill)
+            with pytest.raises(Killed):
+                purge(removal.workspace, Target(**removal.targets))
         (pipeline.root / "dvc.lock").unlink()
         for runs in (pipeline.root / ".dvc" / "cache" / "runs", pipeline.root / "store" / "runs"):
             shutil.rmtree(runs)
-    purge(removal.workspace, **removal.targets)
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
+    purge(removal.workspace, Target(**removal.targets))
     assert pipeline.old_places() == []
     assert removal.check(before).verdict is Verdict.PASS
 
@@ -325,7 +323,7 @@ def test_an_old_output_put_back_in_a_store_is_found(pipeline: Pipeline) -> None:
     removal = pipeline.removal
     before = removal.before()
     old = (pipeline.root / "model.bin").read_bytes()
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     assert removal.check(before).verdict is Verdict.PASS
     md5 = pipeline.old["model.bin"]
     place = pipeline.root / "store" / "files" / "md5" / md5[:2] / md5[2:]
@@ -342,7 +340,7 @@ def test_what_a_live_component_equals_stays(pipeline: Pipeline) -> None:
     from lineage.records import Component, plain
 
     workspace.ledger.append("component", {"component": plain(Component(live, "equal", "toy", ()))})
-    purge(workspace, **removal.targets)
+    purge(workspace, Target(**removal.targets))
     md5 = pipeline.old["model.bin"]
     assert (pipeline.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]).is_file()
     assert (pipeline.root / "model.bin").is_file()

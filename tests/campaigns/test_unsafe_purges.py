@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from disgorge.locations.delete import Purged, purge
-from disgorge.locations.references import needs_of
+from disgorge.locations.every import purge
+from disgorge.locations.location import Deletion, Target
+from disgorge.locations.references import spare_of
 from lineage.records import Composition, Member, Shard, canonical, plain
 from tests.disgorge.test_purge import Removal, component, dvc_template, removal, tracked
 
@@ -37,7 +38,7 @@ def shard_again(made: Removal) -> Kept:
 def retained_asked_for(made: Removal) -> Kept:
     """Name a live shard and a live component among what is to go."""
     made.targets["shards"] += (made.bob.digest, made.after.digest)
-    made.targets["objects"] += (made.other.digest,)
+    made.targets["weights"] += (made.other.digest,)
     return [*content(made, made.bob), *content(made, made.after), made.workspace.objects.path(made.other.digest)]
 
 
@@ -61,7 +62,7 @@ def two_releases(made: Removal) -> Kept:
             made.workspace.ledger.append(
                 "component-retired", {"name": "shared", "component": shared.digest, "after": None}
             )
-    made.targets["objects"] += (shared.digest,)
+    made.targets["weights"] += (shared.digest,)
     return [made.workspace.objects.path(shared.digest)]
 
 
@@ -73,7 +74,7 @@ def requests_objects(made: Removal) -> Kept:
     examination = put(canonical({"checks": [], "samples": samples}))
     made.workspace.ledger.append("plan", {"request": "R-9", "plan": plan, "impact": impact})
     made.workspace.ledger.append("examination", {"plan": plan, "release": "x", "examination": examination})
-    made.targets["objects"] += (samples, plan, impact, examination)
+    made.targets["weights"] += (samples, plan, impact, examination)
     return [made.workspace.objects.path(digest) for digest in (samples, plan, impact, examination)]
 
 
@@ -118,13 +119,13 @@ TRICKS: list[tuple[Trick, set[str], str]] = [
 ]
 
 
-def try_it(made: Removal, trick: Trick) -> Purged:
+def try_it(made: Removal, trick: Trick) -> Deletion:
     """Try a trick, purge, and see that everything that was to be kept is there with its bytes."""
     kept = {path: path.read_bytes() for path in trick(made)}
     kept |= {path: path.read_bytes() for path in (*content(made, made.bob), *content(made, made.after))}
     kept[made.workspace.objects.path(made.other.digest)] = made.workspace.objects.get(made.other.digest)
     assert kept
-    purged = purge(made.workspace, item_digests=made.items if trick is not shard_again else (), **made.targets)
+    purged = purge(made.workspace, Target(items=made.items if trick is not shard_again else (), **made.targets))
     for path, data in kept.items():
         assert path.read_bytes() == data, path
     return purged
@@ -137,7 +138,7 @@ def test_nothing_retained_or_outside_is_lost(removal: Removal, trick: Trick, sta
     there = [path.exists() for path in content(removal, removal.alice)]
     assert there == ["shard" in stays] * 2
     assert removal.workspace.objects.exists(removal.head.digest) == ("weights" in stays)
-    assert said in " ".join(purged.residuals)
+    assert said in " ".join(purged.left)
 
 
 def add_output(made: Removal, make: Callable[[Path, Path], Any]) -> Path:
@@ -173,12 +174,12 @@ def test_a_link_in_an_output_of_dvc_leads_nowhere(tracked: Removal, make: Callab
     """DVC's outputs are cleared of the old bytes, and what a link in them points at is not touched."""
     outside = add_output(tracked, make)
     before = {path: path.read_bytes() for path in outside.iterdir()}
-    purged = purge(tracked.workspace, **tracked.targets)
+    purged = purge(tracked.workspace, Target(**tracked.targets))
     assert {path: path.read_bytes() for path in outside.iterdir()} == before
     assert tracked.workspace.content_path(tracked.after.digest).is_file()
     assert not tracked.workspace.content_path(tracked.alice.digest).exists()
     if make is not folder_in_output:
-        assert "by way of a link" in " ".join(purged.residuals) or "was a link" in " ".join(purged.residuals)
+        assert "by way of a link" in " ".join(purged.left) or "was a link" in " ".join(purged.left)
 
 
 def test_an_output_that_was_changed_since_is_not_deleted(tracked: Removal) -> None:
@@ -188,14 +189,14 @@ def test_an_output_that_was_changed_since_is_not_deleted(tracked: Removal) -> No
     export = tracked.workspace.root / "export" / "alice.parquet"
     export.unlink()
     export.write_text("my own notes")
-    purge(tracked.workspace, **tracked.targets)
+    purge(tracked.workspace, Target(**tracked.targets))
     assert export.read_text() == "my own notes"
 
 
 def test_who_needs_what_is_said_in_words(removal: Removal) -> None:
     """Every reason to keep something can be told to a person."""
     list(requests_objects(removal))
-    needs = needs_of(removal.workspace)
+    needs = spare_of(removal.workspace)
     assert all(words for words in (*needs.objects.values(), *needs.shards.values()))
     assert "an examination shows it" in needs.objects.values()
     assert "a fact names it as impact" in needs.objects.values()

@@ -12,9 +12,9 @@ from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import docket
 from disgorge.statement.certificate import refuse_adoption
 from lineage.catalog.catalog import Catalog
-from lineage.dvc.forget import holds
 from lineage.ledger.chain import Fact
 from lineage.records import Component, restore
+from lineage.storage.file_types import holds
 from lineage.workspace import Workspace
 
 ENDS = (Action.ADOPT, Action.WITHDRAW)

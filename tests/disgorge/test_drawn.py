@@ -9,8 +9,9 @@ import pytest
 
 from disgorge.audit import audit
 from disgorge.audit.findings import Level
+from disgorge.locations.every import search
+from disgorge.locations.location import Target
 from disgorge.locations.report_images import drawings, outlived
-from disgorge.locations.search import search
 from disgorge.method import methods
 from disgorge.removal.dry_run import preview
 from disgorge.report.compile import evidence_of, report_case
@@ -82,7 +83,7 @@ def test_what_was_put_back_is_a_residue(workspace: Workspace) -> None:
     kept = workspace.objects.get(drawing.samples)
     remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
     assert workspace.objects.put(kept) == drawing.samples
-    found = search(workspace, shards=(), objects=(), item_digests=()).found
+    found = search(workspace, Target()).left
     assert found == [f"object {drawing.samples} holds pictures by a model that learned from withdrawn items"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.mlflow_delete import forget
+from disgorge.locations.mlflow import forget
 from disgorge.locations.mlflow_search import Wanted, has_store, search
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry
@@ -91,7 +91,7 @@ def logged(tmp_path: Path, database: Path) -> Logged:
 def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -> None:
     """Files, logged model and versions go; the run keeps its metrics, and whatever holds the new weights stays."""
     found = search(logged.root, logged.wanted)
-    assert len(found.found) == 6, found.found  # two files, a logged model, two versions of ada, one of digits
+    assert len(found.left) == 6, found.left  # two files, a logged model, two versions of ada, one of digits
     done = forget(logged.root, logged.wanted)
     assert done.left == []
     assert logged.bytes() == [NEW, NEW]
@@ -102,7 +102,7 @@ def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -
     assert sorted(living) == [("ada", 3), ("ada", 4), ("digits", 2)]
     assert Registry(logged.store).served("digits") == {"live": logged.composition("2").digest}
     again = search(logged.root, logged.wanted)
-    assert (again.found, again.blind) == ([], [])
+    assert (again.left, again.unreachable) == ((), ())
     assert forget(logged.root, logged.wanted).deleted == []
 
 
@@ -116,7 +116,7 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
             client.log_artifact(logged.run, str(tmp_path / f"{name}.safetensors"), name)
     (tmp_path / "removed").write_bytes(save_tensors({"w": gone}))
     wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
-    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.root, wanted).found
+    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.root, wanted).left
     forget(logged.root, wanted)
     left = {path.name for path in logged.root.rglob("*.safetensors")}
     assert "kept.safetensors" in left
@@ -133,7 +133,7 @@ def test_a_version_that_points_at_a_path_of_its_own_is_followed(logged: Logged, 
     with logged.store.client() as client:
         client.create_registered_model("prod")
         client.create_model_version("prod", (logged.root / source).as_uri())
-    assert len(search(logged.root, logged.wanted).found) == 8
+    assert len(search(logged.root, logged.wanted).left) == 8
     assert forget(logged.root, logged.wanted).left == []
     assert logged.bytes() == [NEW, NEW, NEW]
     assert logged.rows("select current_stage from model_versions where name = 'prod'") == [("Deleted_Internal",)]
@@ -153,7 +153,7 @@ def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp
     assert list((tmp_path / "bob").rglob("theirs.safetensors"))
     assert (model,) in logged.rows("select model_id from logged_models")
     assert [words for words in done.left if "theirs.safetensors holds removed weights beside others" in words]
-    assert len(search(logged.root, wanted).found) == 1
+    assert len(search(logged.root, wanted).left) == 1
 
 
 def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, t
     folder = logged.root / "models of ada"
     (folder / "link.safetensors").symlink_to(tmp_path / "data" / "old.safetensors")
     (folder / "linked").symlink_to(tmp_path / "data")
-    assert len([words for words in search(logged.root, logged.wanted).blind if "link to" in words]) == 2
+    assert len([words for words in search(logged.root, logged.wanted).unreachable if "link to" in words]) == 2
     forget(logged.root, logged.wanted)
     assert (tmp_path / "data" / "old.safetensors").read_bytes() == OLD
 
@@ -179,7 +179,7 @@ def test_withdrawing_a_release_leaves_a_run_that_somebody_else_registered_there(
 def test_a_version_whose_files_are_not_mounted_passes_nothing(logged: Logged) -> None:
     folder = logged.root / "models of ada"
     folder.rename(folder.with_name("unplugged"))
-    blind = search(logged.root, logged.wanted).blind
+    blind = search(logged.root, logged.wanted).unreachable
     assert [words for words in blind if "ada/2 points at" in words and "which is not there; mount it" in words]
 
 
@@ -216,7 +216,7 @@ def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
     """What cannot be searched is a residual, without the password in its address."""
     with logged.store.client() as client:
         client.create_experiment("far", artifact_location="s3://me:secret@bucket/models")
-    assert search(logged.root, logged.wanted).blind, "as a remote of DVC out of reach"
+    assert search(logged.root, logged.wanted).unreachable, "as a remote of DVC out of reach"
     left = forget(logged.root, logged.wanted).left
     assert left == ["MLflow artifacts at s3://bucket are out of reach and were not searched"]
 

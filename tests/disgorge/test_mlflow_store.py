@@ -51,7 +51,7 @@ def test_a_database_of_somebody_in_the_folder_is_read_and_not_written(
     assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
     assert beside.read_bytes() == before
     assert list(map(str, unexplained_in(workspace.root, [MADE.digest]) or ())) == ["churn/1"]
-    assert list(map(str, search(workspace.root, Wanted(recorded=frozenset({MADE.digest}))).registered or ())) == [
+    assert list(map(str, search(workspace.root, Wanted(recorded=frozenset({MADE.digest}))).unexplained or ())) == [
         "churn/1"
     ]
     assert sorted(finding.where for finding in audit(workspace)) == ["churn", "digits"]  # nothing records digits here

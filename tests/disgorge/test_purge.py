@@ -20,12 +20,13 @@ import pytest
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.evidence.probes.residue import residue
-from disgorge.locations.delete import purge, purge_plan
+from disgorge.examination.coverage import residue_case
+from disgorge.locations.dvc import Dvc
+from disgorge.locations.every import plan, purge, search
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.search import case_after, search
+from disgorge.locations.location import Spare, Target
 from disgorge.training.sandbox.inputs import Stage, clear_stages
 from lineage.catalog.catalog import Catalog
-from lineage.dvc import forget as forget_dvc
 from lineage.dvc.repo import root_of
 from lineage.dvc.storage import md5_of
 from lineage.formats.read import Intake
@@ -78,7 +79,7 @@ class Removal:
         self.other = component(workspace, "other", self.bob, value=2.0)
         rows = shard_rows(workspace, self.alice.digest)
         self.items = frozenset({rows[0].digest})
-        self.targets: dict[str, Any] = {"shards": (self.alice.digest,), "objects": (self.head.digest,)}
+        self.targets: dict[str, Any] = {"shards": (self.alice.digest,), "weights": (self.head.digest,)}
 
     def withdraw(self) -> None:
         """Append what an execution has appended when it comes to its purge."""
@@ -99,12 +100,16 @@ class Removal:
 
     def before(self) -> int:
         """How many traces are found before the purge."""
-        return len(search(self.workspace, item_digests=self.items, **self.targets).found)
+        return len(search(self.workspace, Target(items=self.items, **self.targets)).left)
 
     def check(self, found_before: int) -> Any:
         """Return the residue check."""
         return residue(
-            case_after(self.workspace, "R-1", found_before=found_before, item_digests=self.items, **self.targets)
+            residue_case(
+                self.workspace,
+                Target(items=self.items, request="R-1", **self.targets),
+                found_before=found_before,
+            )
         )
 
 
@@ -125,9 +130,9 @@ def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal
     assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700
     removal.withdraw()
     left = f"{copy.relative_to(removal.workspace.root).as_posix()} holds withdrawn items"
-    assert left in search(removal.workspace, item_digests=removal.items, **removal.targets).found
+    assert left in search(removal.workspace, Target(items=removal.items, **removal.targets)).left
     clear_stages(removal.workspace)
-    assert left not in search(removal.workspace, item_digests=removal.items, **removal.targets).found
+    assert left not in search(removal.workspace, Target(items=removal.items, **removal.targets)).left
     assert not copy.exists()
     stage.close()
 
@@ -145,7 +150,7 @@ def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
     ]
     found = removal.before()
     assert found >= 3  # manifest, content, weights
-    purged = purge(workspace, **removal.targets)
+    purged = purge(workspace, Target(**removal.targets))
     assert not workspace.manifest_path(removal.alice.digest).exists()
     assert not workspace.content_path(removal.alice.digest).exists()
     assert not workspace.objects.exists(removal.head.digest)
@@ -160,24 +165,24 @@ def test_what_was_removed_is_gone_and_the_rest_is_not(removal: Removal) -> None:
 def test_purging_twice_is_purging_once(removal: Removal) -> None:
     """An execution killed in its purge may run it again."""
     found = removal.before()
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     files = sorted(removal.workspace.root.rglob("*"))
-    assert purge(removal.workspace, **removal.targets).deleted == ()
+    assert purge(removal.workspace, Target(**removal.targets)).entries == ()
     assert sorted(removal.workspace.root.rglob("*")) == files
     assert removal.check(found).verdict is Verdict.PASS
 
 
 def test_every_path_is_said_before_it_goes(removal: Removal) -> None:
     """The plan lists what the purge deletes and reading it deletes nothing."""
-    listed = purge_plan(removal.workspace, **removal.targets)
-    assert all(path.is_file() for path in listed.files)
-    deleted = purge(removal.workspace, **removal.targets).deleted
-    assert set(deleted) == {path.relative_to(removal.workspace.root).as_posix() for path in listed.files}
+    listed = plan(removal.workspace, Target(**removal.targets))
+    assert all(path.is_file() for path in listed.paths)
+    deleted = purge(removal.workspace, Target(**removal.targets)).entries
+    assert set(deleted) == set(listed.entries)
 
 
 def test_a_search_that_found_nothing_before_shows_nothing(removal: Removal) -> None:
     """Without its positive control the check is inconclusive."""
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     check = removal.check(0)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert [control.held for control in check.controls] == [False]
@@ -187,7 +192,7 @@ def test_bytes_that_something_live_needs_are_kept(removal: Removal) -> None:
     """Equal bytes under another, live name are one object, and no residue."""
     found = removal.before()
     component(removal.workspace, "twin", removal.bob, value=1.0)
-    purged = purge(removal.workspace, **removal.targets)
+    purged = purge(removal.workspace, Target(**removal.targets))
     assert removal.workspace.objects.exists(removal.head.digest)
     assert purged.kept == (f"object {removal.head.digest} is kept: it is live as twin",)
     assert removal.check(found).verdict is Verdict.PASS
@@ -199,14 +204,14 @@ def test_weights_that_are_served_though_retired_are_a_residue(removal: Removal) 
     composition = Composition("toy", {}, (Member("head", removal.head.digest),))
     removal.workspace.ledger.append("composition", {"composition": plain(composition)})
     removal.workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": composition.digest})
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     assert removal.workspace.objects.exists(removal.head.digest)
     assert removal.check(found).verdict is Verdict.FAIL
 
 
 def test_a_live_shard_is_never_deleted(removal: Removal) -> None:
     """Whoever asks for a live shard gets a reason."""
-    purged = purge(removal.workspace, shards=(removal.bob.digest,), objects=(removal.other.digest,))
+    purged = purge(removal.workspace, Target(shards=(removal.bob.digest,), weights=(removal.other.digest,)))
     assert len(purged.kept) == 2
     assert removal.workspace.content_path(removal.bob.digest).is_file()
     assert removal.workspace.objects.exists(removal.other.digest)
@@ -220,7 +225,7 @@ def test_each_place_is_searched(removal: Removal, place: str) -> None:
     manifest, content = workspace.manifest_path(removal.alice.digest), workspace.content_path(removal.alice.digest)
     weights = workspace.objects.path(removal.head.digest)
     saved = {path: path.read_bytes() for path in (manifest, content, weights)}
-    purge(workspace, **removal.targets)
+    purge(workspace, Target(**removal.targets))
     assert removal.check(found).verdict is Verdict.PASS
     if place == "text":
         workspace.objects.put(canonical({"failing": sorted(removal.items)}))
@@ -245,7 +250,7 @@ def test_projections_and_what_killed_writers_left_go_too(removal: Removal) -> No
     for name, age in ((".aside-old", 3600), (".aside-new", 0)):
         (old / name).write_bytes(b"half a file")
         os.utime(old / name, (time.time() - age,) * 2)
-    purge(removal.workspace, **removal.targets)
+    purge(removal.workspace, Target(**removal.targets))
     assert not list(removal.workspace.home.glob("catalog-*"))
     assert [path.name for path in old.glob(".aside-*")] == [".aside-new"]
 
@@ -258,13 +263,13 @@ def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> No
     os.utime(path, (time.time() - 3600,) * 2)
     workspace.objects.put(weights)
     before = removal.before()
-    purge(workspace, item_digests=removal.items, **removal.targets)
+    purge(workspace, Target(items=removal.items, **removal.targets))
     assert path.is_file()
     young = removal.check(before)
     assert young.verdict is Verdict.INCONCLUSIVE, "they may hold anything"
     assert path.name in young.detail["not searched"][0]
     os.utime(path, (time.time() - 3600,) * 2)
-    purge(workspace, item_digests=removal.items, **removal.targets)
+    purge(workspace, Target(items=removal.items, **removal.targets))
     assert not path.exists()
     assert removal.check(before).verdict is Verdict.PASS
 
@@ -342,7 +347,7 @@ def test_dvc_forgets_cache_remote_folders_and_runs(tracked: Removal) -> None:
         assert any(part in place for place in old), part
     found = tracked.before()
     assert found >= 8  # manifest, content, weights; cache and remote twice each; a run
-    purged = purge(tracked.workspace, **tracked.targets)
+    purged = purge(tracked.workspace, Target(**tracked.targets))
     left = traces(workspace_folder, md5)
     assert [place for place in left if "/files/" in place or "/runs/" in place] == []
     assert not tracked.workspace.content_path(tracked.alice.digest).exists()
@@ -351,10 +356,10 @@ def test_dvc_forgets_cache_remote_folders_and_runs(tracked: Removal) -> None:
     assert check.verdict is Verdict.PASS, check.detail
     assert not (workspace_folder / "export" / "alice.parquet").exists()
     assert (workspace_folder / "export" / "note.txt").read_text() == "kept"
-    residuals = " ".join(purged.residuals)
+    residuals = " ".join(purged.left)
     assert "stage train: what it made is forgotten" in residuals
     assert not (workspace_folder / "model.bin").exists()
-    assert "export.dvc names its folder without it" in purged.deleted
+    assert "export.dvc names its folder without it" in purged.entries
     after = tracked.after.dvc
     assert after is not None
     assert any("cache/files" in place for place in traces(workspace_folder, after)), "the retained shard stays"
@@ -365,7 +370,7 @@ def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None
     found = tracked.before()
     content = tracked.workspace.content_path(tracked.alice.digest)
     data = content.read_bytes()
-    purge(tracked.workspace, **tracked.targets)
+    purge(tracked.workspace, Target(**tracked.targets))
     odd = tracked.workspace.root / ".dvc" / "cache" / "files" / "md5" / "ab" / ("c" * 30)
     odd.parent.mkdir(parents=True, exist_ok=True)
     odd.write_bytes(data)
@@ -382,15 +387,15 @@ def test_weights_under_a_hash_nobody_recorded_are_found(tracked: Removal, place:
     (workspace.root / "old").write_bytes(save_tensors(old))
     tensors = tensor_digests(workspace.root / "old")
     (workspace.root / "old").unlink()
-    purge(workspace, **tracked.targets)
+    purge(workspace, Target(**tracked.targets))
     folder = workspace.root / place / "files" / "md5" / "ab"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ("c" * 30)).write_bytes(save_tensors({"other": old["w"] * 1, "more": np.ones(3)}))
     (folder / ("d" * 30)).write_bytes(b"PK")
-    looked = search(workspace, item_digests=tracked.items, tensors=tensors, **tracked.targets)
-    assert looked.found == [f"{place}/files/md5/ab/{'c' * 30} holds some of the weights"]
-    assert folder / ("d" * 30) in looked.unread
-    assert not any(path.suffix == ".dir" or "runs" in path.parts for path in looked.unread)
+    looked = search(workspace, Target(items=tracked.items, tensors=tensors, **tracked.targets))
+    assert looked.left == (f"{place}/files/md5/ab/{'c' * 30} holds some of the weights",)
+    assert folder / ("d" * 30) in looked.unreadable
+    assert not any(path.suffix == ".dir" or "runs" in path.parts for path in looked.unreadable)
 
 
 @pytest.mark.parametrize("why", ["locked", "dvc.yaml", ".dvc/config"])
@@ -416,12 +421,12 @@ def test_while_dvc_cannot_be_used_no_weights_or_items_go(tracked: Removal, why: 
         else:
             broken.write_text("stages: [")
         with pytest.raises(DisgorgeError, match="no old weights or items were deleted"):
-            purge(workspace, **tracked.targets)
+            purge(workspace, Target(**tracked.targets))
     assert workspace.objects.exists(tracked.head.digest)
     assert workspace.content_path(tracked.alice.digest).exists()
     if good:
         broken.write_text(good)
-    purge(workspace, **tracked.targets)
+    purge(workspace, Target(**tracked.targets))
     assert [place for place in traces(workspace.root, md5) if "private" not in place] == []
     assert not export.exists()
     assert tracked.check(found).verdict is Verdict.PASS
@@ -434,8 +439,8 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     config.write_text(
         config.read_text() + "['remote \"far\"']\n    url = s3://bucket\n"
     )  # which needs a package of its own
-    purged = purge(tracked.workspace, **tracked.targets)
-    assert any("far" in word for word in purged.residuals)
+    purged = purge(tracked.workspace, Target(**tracked.targets))
+    assert any("far" in word for word in purged.left)
     check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert any("far" in word for word in check.detail["not searched"])
@@ -446,11 +451,11 @@ def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
     found = tracked.before()
     store = tracked.workspace.root / "store"
     unplugged = Path(shutil.move(store, tracked.workspace.root.parent / "unplugged"))
-    assert any("store is not there" in words for words in purge(tracked.workspace, **tracked.targets).residuals)
+    assert any("store is not there" in words for words in purge(tracked.workspace, Target(**tracked.targets)).left)
     assert tracked.check(found).verdict is Verdict.INCONCLUSIVE
     shutil.move(unplugged, store)
     assert tracked.check(found).verdict is Verdict.FAIL
-    purge(tracked.workspace, **tracked.targets)
+    purge(tracked.workspace, Target(**tracked.targets))
     assert tracked.check(found).verdict is Verdict.PASS
 
 
@@ -461,7 +466,7 @@ def test_what_a_killed_experiment_of_dvc_left_goes_too(tracked: Removal) -> None
     shutil.copy(tracked.workspace.content_path(tracked.alice.digest), folder / "alice.parquet")
     (folder / "params.yaml").write_text("kept: 1")
     found = tracked.before()
-    purge(tracked.workspace, **tracked.targets)
+    purge(tracked.workspace, Target(**tracked.targets))
     assert [path.name for path in folder.iterdir()] == ["params.yaml"]
     assert tracked.check(found).verdict is Verdict.PASS
 
@@ -469,8 +474,8 @@ def test_what_a_killed_experiment_of_dvc_left_goes_too(tracked: Removal) -> None
 def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
     assert root_of(removal.workspace.root) is None
-    assert forget_dvc.forget(removal.workspace.root, ["0" * 32]).deleted == []
-    assert forget_dvc.search(removal.workspace.root, ["0" * 32], removal.items).places == 0
+    assert Dvc(removal.workspace).plan(Target(**removal.targets), Spare()).entries == ()
+    assert Dvc(removal.workspace).search(Target(items=removal.items, **removal.targets), Spare()).places == 0
 
 
 @pytest.mark.parametrize("folder", ["shards", ".disgorge/objects", ".disgorge/manifests"])
@@ -481,9 +486,9 @@ def test_a_link_out_of_the_workspace_deletes_nothing_there(removal: Removal, tmp
     shutil.move(inside, outside)
     inside.symlink_to(outside)
     before = sorted(path for path in outside.rglob("*") if path.is_file())
-    purged = purge(removal.workspace, **removal.targets)
+    purged = purge(removal.workspace, Target(**removal.targets))
     assert sorted(path for path in outside.rglob("*") if path.is_file()) == before
-    assert any("outside the workspace" in words for words in purged.residuals)
+    assert any("outside the workspace" in words for words in purged.left)
     assert removal.check(found).verdict is Verdict.FAIL
 
 
@@ -499,7 +504,7 @@ def test_a_fact_that_names_a_wrong_hash_deletes_nothing_else(tracked: Removal, n
     )
     kept = [place for place in traces(tracked.workspace.root, bob) if "/files/" in place]
     assert kept
-    purge(tracked.workspace, **tracked.targets)
+    purge(tracked.workspace, Target(**tracked.targets))
     assert [place for place in traces(tracked.workspace.root, bob) if "/files/" in place] == kept
 
 
@@ -507,5 +512,5 @@ def test_an_exported_bundle_is_named(removal: Removal) -> None:
     """Whoever has it has what is in it."""
     (removal.workspace.root / "reports").mkdir()
     (removal.workspace.root / "reports" / "R-0-with-inputs.zip").write_bytes(b"PK")
-    residuals = purge(removal.workspace, **removal.targets).residuals
+    residuals = purge(removal.workspace, Target(**removal.targets)).left
     assert "reports/R-0-with-inputs.zip was exported with its inputs" in residuals

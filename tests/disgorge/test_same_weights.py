@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from disgorge.locations.fingerprints import holds_any, tensor_digests, tensors_that_go
+from disgorge.locations.fingerprints import holds_any, tensor_digests
+from disgorge.locations.references import tensors_that_go
 from lineage.records import Component, plain
 from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace

@@ -9,11 +9,10 @@ import pytest
 from safetensors.numpy import save
 
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.delete import purge, purge_plan
-from disgorge.locations.filesystem import shown, strays_of, sweep
+from disgorge.locations.every import plan, purge, search
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.search import search
-from disgorge.locations.target import Sought
+from disgorge.locations.folder import Folder
+from disgorge.locations.location import Spare, Target, shown
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
 
@@ -71,9 +70,9 @@ def test_a_copy_among_our_own_files_goes_and_is_said_before(removal: Removal, wh
     kept = put(workspace, f"{place}-kept", workspace.content_path(removal.bob.digest).read_bytes())
     path, data = copied(removal, what, place), copied(removal, what, place).read_bytes()
     found = removal.before()
-    listed = purge_plan(workspace, item_digests=removal.items, **removal.targets).files
+    listed = plan(workspace, Target(items=removal.items, **removal.targets)).paths
     assert path in listed
-    deleted = purge(workspace, item_digests=removal.items, **removal.targets).deleted
+    deleted = purge(workspace, Target(items=removal.items, **removal.targets)).entries
     assert set(deleted) == {each.relative_to(workspace.root).as_posix() for each in listed}
     assert (path.exists(), kept.exists()) == (False, True)
     assert removal.check(found).verdict is Verdict.PASS
@@ -87,7 +86,7 @@ def test_a_copy_among_our_own_files_goes_and_is_said_before(removal: Removal, wh
 def test_a_copy_among_the_users_files_is_named_and_left(removal: Removal, what: str, place: str) -> None:
     workspace, found = removal.workspace, removal.before()
     path, data = copied(removal, what, place), copied(removal, what, place).read_bytes()
-    purge(workspace, item_digests=removal.items, **removal.targets)
+    purge(workspace, Target(items=removal.items, **removal.targets))
     if "catalog-" in place:  # every catalog goes with a purge
         put(workspace, place, data)
     assert path.exists()
@@ -100,12 +99,12 @@ def test_a_copy_among_the_users_files_is_named_and_left(removal: Removal, what: 
 
 def test_single_tensors_are_known_whatever_the_file_is_called(removal: Removal) -> None:
     workspace = removal.workspace
-    sought = Sought(tensors=tensor_digests(put(workspace, "old.bin", save({"w": OLD}))))
+    sought = Target(tensors=tensor_digests(put(workspace, "old.bin", save({"w": OLD}))))
     stray = put(workspace, "shards/new.tmp", save({"other": OLD.reshape(4, 8), "more": OLD + 1}))
     put(workspace, "shards/unlike", save({"w": OLD + 1}))
-    assert strays_of(workspace, sought) == [stray]
+    assert list(Folder(workspace).plan(sought, Spare()).paths) == [stray]
     holds = "holds some of the weights"
-    assert sweep(workspace, sought).found == {workspace.root / "old.bin": holds, stray: holds}
+    assert Folder(workspace).look(workspace.root, sought)[0] == {workspace.root / "old.bin": holds, stray: holds}
 
 
 @pytest.mark.parametrize("place", [".git/objects/x", "reports/R-1/x", "mlartifacts/x", "env/lib/x"])
@@ -114,10 +113,11 @@ def test_what_others_look_into_is_left_to_them(removal: Removal, place: str) -> 
     path = copied(removal, "weights", place)
     (removal.workspace.root / "env").mkdir(exist_ok=True)
     (removal.workspace.root / "env" / "pyvenv.cfg").write_text("")
-    swept = sweep(removal.workspace, Sought(frozenset({removal.head.digest}), removal.items))
-    assert swept.found == {}
-    assert path not in swept.unread
-    assert swept.unread == [removal.workspace.root / "env"]
+    target = Target(weights=(removal.head.digest,), items=removal.items)
+    found, unread, _ = Folder(removal.workspace).look(removal.workspace.root, target)
+    assert found == {}
+    assert path not in unread
+    assert unread == [removal.workspace.root / "env"]
 
 
 @pytest.mark.parametrize("linked", ["file", "folder", "circle", "nowhere"])
@@ -132,11 +132,12 @@ def test_links_are_not_followed_and_those_that_lead_out_are_named(
     targets: dict[str, Path | str] = {"file": outside, "folder": outside.parent, "circle": "link", "nowhere": "/nil"}
     (workspace_folder / "link").symlink_to(targets[linked])
     (workspace_folder / "within").symlink_to(inside.parent)
-    swept = sweep(removal.workspace, Sought(frozenset({removal.head.digest})))
-    assert list(swept.found) == [inside]
-    assert swept.unread == [workspace_folder / "link"]
+    target = Target(weights=(removal.head.digest,))
+    found, unread, _ = Folder(removal.workspace).look(workspace_folder, target)
+    assert list(found) == [inside]
+    assert unread == [workspace_folder / "link"]
     removal.withdraw()
-    purge(removal.workspace, item_digests=removal.items, **removal.targets)
+    purge(removal.workspace, Target(items=removal.items, **removal.targets))
     assert outside.exists()
 
 
@@ -147,7 +148,7 @@ def test_files_nobody_can_read_are_named_in_order_and_decide_nothing(removal: Re
         put(workspace, name, b"PK\3\4\0")
     for name in ("README.md", "train.py", ".disgorge/config.toml"):
         put(workspace, name, b"words")
-    purge(workspace, item_digests=removal.items, **removal.targets)
+    purge(workspace, Target(items=removal.items, **removal.targets))
     check = removal.check(found)
     assert check.verdict is Verdict.PASS
     assert check.detail["not looked into"] == {"files": 27, "named": ["table.csv", *names[:19]]}
@@ -160,7 +161,7 @@ def test_files_nobody_can_read_are_named_in_order_and_decide_nothing(removal: Re
 def test_a_report_that_was_logged_is_no_data(removal: Removal) -> None:
     for name in ("statement.json", "certificate.pdf", "ledger-slice.jsonl", "data.npz"):
         put(removal.workspace, f"mlartifacts/run/report/{name}", b"\0")
-    unread = search(removal.workspace, item_digests=removal.items, **removal.targets).unread
+    unread = search(removal.workspace, Target(items=removal.items, **removal.targets)).unreadable
     assert [path.name for path in unread] == ["data.npz"]
 
 
@@ -168,7 +169,7 @@ def test_hostile_names_are_written_harmlessly(removal: Removal) -> None:
     workspace = removal.workspace
     name = os.fsdecode(b"ada\xff\n\x1b[31m.npz")
     path = put(workspace, name, b"PK\3\4\0")
-    assert sweep(workspace, Sought()).unread == [path]
+    assert Folder(workspace).search(Target(), Spare()).unreadable == (path,)
     assert shown(path, workspace) == "ada\ufffd\ufffd\ufffd[31m.npz"
     assert shown(Path("/elsewhere/x"), workspace) == "/elsewhere/x"
 
@@ -178,6 +179,6 @@ def test_hostile_names_are_written_harmlessly(removal: Removal) -> None:
 def test_what_is_closed_to_us_is_named(removal: Removal, close: Callable[[Path], None]) -> None:
     path = put(removal.workspace, "closed/x", b"words")
     close(path)
-    unread = sweep(removal.workspace, Sought()).unread
+    unread = list(Folder(removal.workspace).search(Target(), Spare()).unreadable)
     path.parent.chmod(0o700)
     assert unread in ([path], [path.parent])

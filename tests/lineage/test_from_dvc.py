@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lineage.dvc.forget import forget
-from lineage.dvc.repo import is_repo, track, tracked_hash
+from disgorge.locations.dvc_deletion import Forgetting
+from lineage.dvc.repo import is_repo, opened, track, tracked_hash
+from lineage.dvc.storage import Stores
 from lineage.errors import LineageError
 
 
@@ -29,6 +30,14 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def stored(folder: Path, name: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and name in path.as_posix().replace("/", "")]
+
+
+def delete(folder: Path, md5: str) -> list[str]:
+    """Delete what DVC keeps under a hash, and return what could not be deleted."""
+    left: list[str] = []
+    with opened(folder) as dvc:
+        Forgetting.of(dvc, Stores(dvc, left), [md5], before=(), live=tuple).carry_out([], left)
+    return left
 
 
 def test_only_the_root_of_a_repository_is_one(repo: Path, tmp_path: Path) -> None:
@@ -70,15 +79,15 @@ def test_what_is_forgotten_is_in_no_cache_remote_or_remembered_run(repo: Path, t
     path.write_bytes(b"hello")
     other.write_bytes(b"kept")
     md5, kept = track(path), track(other)
-    with Repo(str(repo)) as opened:
-        opened.push(remote="store")
+    with Repo(str(repo)) as dvc:
+        dvc.push(remote="store")
     run = repo / ".dvc" / "cache" / "runs" / "ab" / "abcd" / "ef"
     run.parent.mkdir(parents=True)
     run.write_text(f"cmd: train\ndeps:\n- md5: {md5}\n")
     (run.parent / "other").write_text(f"cmd: train\ndeps:\n- md5: {kept}\n")
     assert stored(tmp_path / "store", md5)
     assert stored(repo / ".dvc", md5)
-    assert forget(repo, [md5]).left == []
+    assert delete(repo, md5) == []
     assert not path.exists()
     assert not path.with_name("a.parquet.dvc").exists()
     assert not stored(tmp_path / "store", md5)
@@ -88,7 +97,7 @@ def test_what_is_forgotten_is_in_no_cache_remote_or_remembered_run(repo: Path, t
     assert other.read_bytes() == b"kept"
     assert stored(tmp_path / "store", kept)
     assert tracked_hash(other) == kept
-    assert forget(repo, [md5]).left == []
+    assert delete(repo, md5) == []
 
 
 def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.catalog.catalog import Catalog
-from lineage.dvc.forget import forget
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed, LedgerBroken, LineageError, UnknownRecord
 from lineage.formats.read import Intake, from_arrays
 from lineage.ledger.ledger import Ledger
@@ -35,6 +34,7 @@ from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
 from lineage.workspace import Workspace
+from tests.lineage.test_from_dvc import delete
 from tests.tier import amount
 
 
@@ -441,7 +441,7 @@ def test_a_shard_remembers_its_dvc_hash_until_dvc_forgets_it(
     cached = tracked.root / ".dvc" / "cache" / "files" / "md5" / shard.dvc[:2] / shard.dvc[2:]
     assert cached.is_file()
     tracked.ledger.append("shard-withdrawn", {"shard": shard.digest, "name": "a", "after": after.digest, "removed": 1})
-    assert forget(tracked.root, [shard.dvc]).left == []
+    assert delete(tracked.root, shard.dvc) == []
     assert not cached.exists()
     assert len(list((tracked.root / "shards").glob("*.dvc"))) == 1
     assert capfd.readouterr() == ("", "")

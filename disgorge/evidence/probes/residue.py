@@ -8,7 +8,7 @@ items where they were.
 Files that the searches cannot read as data, and those that shards were read from, are no residue that was found. The
 check names them, so that a person can look, and does not judge by them.
 
-What it rests on: the searches, :mod:`disgorge.locations.search` and :mod:`disgorge.request.near.find`, which say
+What it rests on: the searches, :mod:`disgorge.locations.every` and :mod:`disgorge.request.near.find`, which say
 themselves what they do not reach. Where a removed item, or a live shard, has no likeness, the check says so and judges
 by the rest.
 """

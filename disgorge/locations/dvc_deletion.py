@@ -101,13 +101,18 @@ class Forgetting:
             runs=tuple(file for file, run in past if not (run.read | run.made).isdisjoint(lost) or file.names(lost)),
         )
 
-    def listing(self) -> list[str]:
-        """Return every path that goes and, of what is elsewhere or only written again, words."""
+    def paths(self) -> list[Path]:
+        """Return every file on this machine that goes."""
         root = Path(self.repo.root_dir)
-        listed = [str(path) for path in (*self.files, *self.named) if lies_within(path, root)]
-        listed += [place.path(oid) for place, oid in self.objects]
-        listed += [run.path if run.place.is_local else f"{run.place.name}: run {run.name}" for run in self.runs]
-        return [*dict.fromkeys(listed), *self._rewritten(), *self._shared()]
+        listed = [path for path in (*self.files, *self.named) if lies_within(path, root)]
+        listed += [Path(place.path(oid)) for place, oid in self.objects if place.is_local]
+        return [*dict.fromkeys([*listed, *(Path(run.path) for run in self.runs if run.place.is_local)])]
+
+    def records(self) -> list[str]:
+        """Return in words what goes in stores elsewhere, and that other projects may use the cache."""
+        listed = [place.path(oid) for place, oid in self.objects if not place.is_local]
+        listed += [f"{run.place.name}: run {run.name}" for run in self.runs if not run.place.is_local]
+        return [*dict.fromkeys(listed), *self._shared()]
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""
@@ -143,7 +148,7 @@ class Forgetting:
                 deleted.append(f"remembered run {run.name}")
             except Exception as problem:  # each kind of remote has errors of its own
                 left.append(f"{run.place.name}: run {run.name} could not be deleted ({reason(problem)})")
-        deleted += self._rewritten()
+        deleted += self.rewritten()
         left += [f"{name}: what it made is forgotten; run `dvc repro` to make it again" for name in self._stages()]
 
     def _unlink(self, path: Path, deleted: list[str], left: list[str]) -> None:
@@ -191,7 +196,8 @@ class Forgetting:
         )
         return ["DVC cache lies outside the repository: other projects may rest on what goes there"] if shared else []
 
-    def _rewritten(self) -> list[str]:
+    def rewritten(self) -> list[str]:
+        """Return in words what names less afterwards."""
         words = [f"{relative(path, self.repo)} names its folder without it" for path in self.renamed]
         return [*words, *(f"{name} is forgotten" for name in self._stages())]
 

@@ -14,72 +14,68 @@ those that hold what it deletes. Files anywhere else are the user's and are only
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files, shown
 from disgorge.locations.mlflow_search import OURS as MLFLOW
-from disgorge.locations.target import Sought
 from lineage.dvc.repo import is_repo
 from lineage.storage.file_types import Reading
 from lineage.storage.objects import is_digest
 from lineage.workspace import Workspace
 
 
-@dataclass(slots=True)
-class Swept:
-    """What a walk came to: what each file that holds something holds, how many were looked at, which cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The location of every other file; deletes copies among the workspace's own files, and old projections."""
 
-    found: dict[Path, str] = field(default_factory=dict)
-    places: int = 0
-    unread: list[Path] = field(default_factory=list)
+    workspace: Workspace
+    name: str = "workspace folder"
 
+    def search(self, target: Target, spare: Spare) -> Traces:
+        """Look at every file of the workspace's folder."""
+        found, unread, places = self.look(self.workspace.root, target)
+        words = tuple(f"{shown(path, self.workspace)} {words}" for path, words in found.items())
+        return Traces(words, unreadable=tuple(unread), places=places)
 
-def sweep(workspace: Workspace, sought: Sought) -> Swept:
-    """Look at every file of the workspace's folder."""
-    return _look(workspace, workspace.root, sought)
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        """List the strays among objects, manifests and contents that hold some of the target."""
+        folders = (folder for folder in own_folders(self.workspace) if not folder.is_symlink())
+        files = [path for folder in folders for path in self.look(folder, target)[0]]
+        files += self.workspace.home.glob("catalog-*")
+        left = ["backups and copies outside the workspace, of what shards were read from too, were not searched"]
+        if any((folder / ".git").exists() for folder in (self.workspace.root, *self.workspace.root.parents)):
+            left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
+        return Deletion(target, spare, tuple(path for path in files if path.is_file()), left=tuple(left))
 
+    def delete(self, planned: Deletion) -> Deletion:
+        """Delete the files."""
+        return delete_files(self.workspace, planned)
 
-def strays_of(workspace: Workspace, sought: Sought) -> list[Path]:
-    """Return the files among objects, manifests and contents that are none of them and hold what is sought."""
-    folders = (folder for folder in own_folders(workspace) if not folder.is_symlink())
-    return [path for folder in folders for path in _look(workspace, folder, sought).found]
+    def look(self, root: Path, target: Target) -> tuple[dict[Path, str], list[Path], int]:
+        """Return what each file below holds of the target, which files cannot be read, and how many there are."""
+        found, unread, places = dict[Path, str](), list[Path](), 0
+        left_out = _LeftOut(self.workspace)
+        for path in _walk(root, left_out, unread):
+            places += 1
+            try:
+                reading = Reading.of(path)
+                words = target.trace_in(path, reading)
+            except FileNotFoundError:
+                continue  # another program's file, deleted meanwhile
+            except OSError:
+                unread.append(path)
+                continue
+            if words is not None:
+                found[path] = words
+            elif reading is Reading.UNREAD and not left_out.name(path):
+                unread.append(path)
+        return found, unread, places
 
 
 def own_folders(workspace: Workspace) -> tuple[Path, ...]:
     """Return the folders in which nothing but objects, manifests and contents has to lie."""
     return (workspace.home / "objects", workspace.home / "manifests", workspace.root / "shards")
-
-
-def shown(path: Path, workspace: Workspace) -> str:
-    """Return a path as seen from the workspace, fit to be written anywhere."""
-    root = workspace.root.absolute()
-    named = path.absolute()
-    text = os.fsencode(named.relative_to(root) if named.is_relative_to(root) else named).decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def is_of_a_report(path: Path) -> bool:
-    """Whether a file is one of a report that was logged or copied somewhere."""
-    return path.suffix in (".json", ".jsonl", ".pdf", ".sig") and (path.parent / "statement.json").is_file()
-
-
-def _look(workspace: Workspace, root: Path, sought: Sought) -> Swept:
-    swept, left_out = Swept(), _LeftOut(workspace)
-    for path in _walk(root, left_out, swept.unread):
-        swept.places += 1
-        try:
-            reading = Reading.of(path)
-            words = sought.trace_in(path, reading)
-        except FileNotFoundError:
-            continue  # somebody else's, deleted meanwhile
-        except OSError:
-            swept.unread.append(path)
-            continue
-        if words is not None:
-            swept.found[path] = words
-        elif reading is Reading.UNREAD and not left_out.name(path):
-            swept.unread.append(path)
-    return swept
 
 
 def _walk(root: Path, left_out: "_LeftOut", unread: list[Path]) -> Iterator[Path]:

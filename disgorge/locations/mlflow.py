@@ -13,13 +13,54 @@ Negative consequence: MLflow keeps of a deleted version that there was one, and 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from disgorge.errors import DisgorgeError
-from disgorge.locations.mlflow_search import DESCRIBES, Traces, Wanted, traces
+from disgorge.locations.location import Deletion, Spare, Target, Traces
+from disgorge.locations.mlflow_search import DESCRIBES, Found, Wanted, search, traces
 from disgorge.tracking.client import COMPOSITION, Store
-from lineage.dvc.forget import Forgotten
+from disgorge.tracking.registered import touched
+from lineage.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """What was deleted, and what was not and why, in words."""
+
+    deleted: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Mlflow:
+    """The location of MLflow's artifacts, logged models and registered versions."""
+
+    workspace: Workspace
+    name: str = "MLflow"
+
+    def search(self, target: Target, spare: Spare) -> Traces:
+        """Look into every store, and into the folders of the workspace where MLflow keeps artifacts."""
+        return search(self.workspace.root, self._wanted(target))
+
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        """List the files and records that go."""
+        found = [found for _, found in traces(self.workspace.root, self._wanted(target))]
+        paths = tuple(path for each in found for path in each.going())
+        return Deletion(target, spare, paths, tuple(words for each in found for words in each.records()))
+
+    def delete(self, planned: Deletion) -> Deletion:
+        """Delete what the target finds now, look again, and say what is left."""
+        done = forget(self.workspace.root, self._wanted(planned.target))
+        return Deletion(records=tuple(done.deleted), left=tuple(done.left))
+
+    def _wanted(self, target: Target) -> Wanted:
+        """Add to a target what a registered model may name of it, and which compositions are recorded."""
+        state, weights = self.workspace.ledger.state(), frozenset(target.weights)
+        named = touched(state, self.workspace.ledger.facts(), components=weights, shards=target.shards)
+        recorded = frozenset(state.compositions)
+        return Wanted(weights, target.items, target.compositions, target.tensors, recorded, named)
 
 
 def forget(workspace: Path, wanted: Wanted) -> Forgotten:
@@ -37,7 +78,7 @@ def forget(workspace: Path, wanted: Wanted) -> Forgotten:
     return done
 
 
-def _forget_found(store: Store | None, found: Traces, workspace: Path, done: Forgotten) -> None:
+def _forget_found(store: Store | None, found: Found, workspace: Path, done: Forgotten) -> None:
     described = [key for key, why in found.versions.items() if why == DESCRIBES]
     if store is not None and (found.versions or found.models or found.runs):
         with store.client() as client:

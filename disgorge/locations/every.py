@@ -1,0 +1,145 @@
+"""Every location of a workspace, in the order of deletion, and the loops over them: search, dry run, purge.
+
+The search is run before a purge too: a search that finds nothing then could not have found anything. What a live
+component or shard still needs is not looked for and not deleted: an object is named by its bytes, so a retained
+component elsewhere may rest on the very same one. But it has to be what its name says.
+
+Not reached, and said each time: git history, backups, clones and third parties. The ledger keeps digests of shards,
+which are over many items, and never of items; but a request that *selects* by an item's digest has written that down.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from disgorge.errors import DisgorgeError
+from disgorge.locations.dvc import Dvc
+from disgorge.locations.exports import Exports
+from disgorge.locations.folder import Folder
+from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
+from disgorge.locations.mlflow import Mlflow
+from disgorge.locations.objects import Objects
+from disgorge.locations.references import spare_of
+from disgorge.locations.report_images import ReportImages
+from disgorge.locations.source_files import SourceFiles
+from lineage.activity import activity
+from lineage.shards.add import adding_alone
+from lineage.workspace import Workspace
+
+GROUP = "disgorge.locations"
+"""Entry points of third parties' locations: callables that take the workspace."""
+_STORED = re.compile(r"[0-9a-f]{30}")
+"""The last of an MD5, of which DVC makes a folder and a file."""
+
+
+OURS: tuple[Callable[[Workspace], Location], ...] = (
+    Dvc,
+    Mlflow,
+    Objects,
+    Folder,
+    SourceFiles,
+    Exports,
+    ReportImages,
+)
+"""Built-in locations, in the order of deletion."""
+
+
+def locations(workspace: Workspace) -> tuple[Location, ...]:
+    """Return every location, in the order of deletion; raises :class:`DisgorgeError` if a plugin cannot be loaded."""
+    plugins = (_plugin(point, workspace) for point in entry_points(group=GROUP))
+    return (*(each(workspace) for each in OURS), *plugins)
+
+
+@activity("searching for what is left of the removed data")
+def search(workspace: Workspace, target: Target) -> Traces:
+    """Search every location; reads only. A retired component that a release still serves is a trace."""
+    spare = spare_of(workspace)
+    target = _composed(workspace, target.without(spare.shards, spare.objects))
+    traces = sum((location.search(target, spare) for location in locations(workspace)), Traces())
+    unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
+    return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
+
+
+def plan(workspace: Workspace, target: Target) -> Deletion:
+    """Return what :func:`purge` would delete in every location; reads only."""
+    return sum((planned for _, planned in _planned(workspace, target)), _kept(workspace, target))
+
+
+@activity("deleting old weights and withdrawn items")
+def purge(workspace: Workspace, target: Target) -> Deletion:
+    """Delete the target in every location and return what went and what is left; twice does no harm.
+
+    No shard is added meanwhile, so what lies written aside was left by a writer that was killed. Raises
+    :class:`DisgorgeError`, and deletes nothing, while DVC cannot be opened or is locked.
+    """
+    with adding_alone(workspace):
+        kept = _kept(workspace, target)
+        return sum((location.delete(planned) for location, planned in _planned(workspace, target)), kept)
+
+
+def _planned(workspace: Workspace, target: Target) -> list[tuple[Location, Deletion]]:
+    spare = spare_of(workspace)
+    target = _composed(workspace, target.without(spare.shards, spare.served | spare.objects))
+    return [(location, location.plan(target, spare)) for location in locations(workspace)]
+
+
+def _kept(workspace: Workspace, target: Target) -> Deletion:
+    spare = spare_of(workspace)
+    needed = spare.served | spare.objects
+    kept = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
+    kept += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
+    return Deletion(target, spare, kept=tuple(dict.fromkeys(kept)))
+
+
+def _composed(workspace: Workspace, target: Target) -> Target:
+    """Add each composition that had one of the weights."""
+    compositions = workspace.ledger.state().compositions.values()
+    composed = (each for each in compositions if any(member.component in target.weights for member in each.members))
+    return replace(target, compositions=target.compositions | {each.digest for each in composed})
+
+
+def _is_of_a_report(path: Path) -> bool:
+    """Whether a file is one of a report that was logged or copied somewhere."""
+    return path.suffix in (".json", ".jsonl", ".pdf", ".sig") and (path.parent / "statement.json").is_file()
+
+
+def _is_hash(path: Path) -> bool:
+    """Whether a file is called as DVC calls what it stores, which tells a reader less than a name somebody gave."""
+    return _STORED.fullmatch(path.name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plugin:
+    """A third party's location: what it raises is coverage that is missing, or a copy that is left."""
+
+    location: Location
+    name: str
+
+    def search(self, target: Target, spare: Spare) -> Traces:
+        try:
+            return self.location.search(target, spare)
+        except Exception as problem:  # each kind of store has errors of its own
+            return Traces(unreachable=(f"{self.name} could not be searched ({problem})",))
+
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        try:
+            return replace(self.location.plan(target, spare), target=target, spare=spare)
+        except Exception as problem:  # as above
+            return Deletion(target, spare, left=(f"{self.name} could not be listed ({problem})",))
+
+    def delete(self, planned: Deletion) -> Deletion:
+        try:
+            return self.location.delete(planned)
+        except Exception as problem:  # as above
+            return Deletion(left=(*planned.left, f"{self.name} could not be purged ({problem})"))
+
+
+def _plugin(point: EntryPoint, workspace: Workspace) -> Location:
+    try:
+        return _Plugin(point.load()(workspace), point.name)
+    except Exception as problem:  # whatever a plugin raises; a location that is left out would be a false certificate
+        raise DisgorgeError(
+            f"location '{point.name}' ({point.value}) cannot be loaded: {problem}; fix or uninstall its package"
+        ) from problem

@@ -1,0 +1,124 @@
+"""Manifests, contents and objects of the workspace, by their names and by what they hold.
+
+Objects that no fact names are of a training that was killed before it was recorded. They are deleted once they are old
+enough; until then nobody can say what is in them, which is missing coverage.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from disgorge.locations.fingerprints import holds_any
+from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files
+from disgorge.training.sandbox.inputs import stages_of
+from lineage.storage.file_types import holds
+from lineage.storage.objects import sha256_of
+from lineage.workspace import Workspace
+
+SETTLED_SECONDS = 60.0
+"""Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+"""A SHA-256 as texts spell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The location of the workspace's own files; deletes what is named by the target, holds it, or was left aside."""
+
+    workspace: Workspace
+    name: str = "objects"
+
+    def search(self, target: Target, spare: Spare) -> Traces:
+        """Look at every object, manifest and content, and at the copies that a killed re-execution left."""
+        workspace, found, gone = self.workspace, [], self._shard_files(target)
+        found += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
+        tables = self._tables()
+        holding = (path for path in tables if path not in gone and holds(path, target.items))
+        found += [f"{self._relative(path)} holds withdrawn items" for path in holding]
+        digests = list(workspace.objects.digests())
+        found += [f"object {digest} {words}" for digest in digests if (words := self._trace(digest, target, spare))]
+        places = len(gone) + len(tables) + len(digests)
+        return Traces(tuple(found), unreachable=tuple(self._unsettled()), places=places)
+
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
+        files = [*self.named(target)]
+        tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
+        files += [path for path in tables if holds(path, target.items)]
+        oldest = time.time() - SETTLED_SECONDS
+        files += [*self._left_aside(), *(path for path in self._unnamed() if path.stat().st_mtime < oldest)]
+        return Deletion(target, spare, tuple(path for path in dict.fromkeys(files) if path.is_file()))
+
+    def delete(self, planned: Deletion) -> Deletion:
+        """Delete the files."""
+        return delete_files(self.workspace, planned)
+
+    def named(self, target: Target) -> list[Path]:
+        """Return the paths of the target's shards and weights, whether or not something is there."""
+        return [*self._shard_files(target), *map(self.workspace.objects.path, target.weights)]
+
+    def _shard_files(self, target: Target) -> list[Path]:
+        places = (self.workspace.manifest_path, self.workspace.content_path)
+        return [place(digest) for digest in target.shards for place in places]
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.workspace.root).as_posix()
+
+    def _trace(self, digest: str, target: Target, spare: Spare) -> str | None:
+        """Return in words what is the matter with an object; images are those of a model that learned too much."""
+        path = self.workspace.objects.path(digest)
+        if digest in spare.outlived:
+            return "holds pictures by a model that learned from withdrawn items"
+        if digest in target.weights:
+            return "is there"
+        if _is_text(path) and not target.items.isdisjoint(each.decode() for each in _DIGEST.findall(path.read_bytes())):
+            return "names withdrawn items"
+        if sha256_of(path) != digest:
+            return "is not what its name says"
+        is_copy = digest not in spare.objects and holds_any(path, target.tensors)
+        return "holds removed weights under another name" if is_copy else None
+
+    def _tables(self) -> list[Path]:
+        """Return every manifest and content, live or not, and the copies that a killed re-execution left."""
+        folders = (self.workspace.home / "manifests", self.workspace.root / "shards")
+        copies = (path for stage in stages_of(self.workspace) for path in stage.rglob("*.parquet"))
+        return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
+
+    def _unnamed(self) -> list[Path]:
+        """Return the objects that are no text and that no fact names, nor a text that a fact names."""
+        workspace = self.workspace
+        named = {digest.decode() for digest in _DIGEST.findall((workspace.home / "ledger.jsonl").read_bytes())}
+        paths = {digest: workspace.objects.path(digest) for digest in workspace.objects.digests()}
+        texts = {digest for digest, path in paths.items() if _is_text(path)}
+        named |= {found.decode() for digest in texts & named for found in _DIGEST.findall(paths[digest].read_bytes())}
+        return [path for digest, path in paths.items() if digest not in texts | named]
+
+    def _unsettled(self) -> Iterator[str]:
+        """Yield which unrecorded objects a purge spares, because a training may be about to record them."""
+        youngest = time.time() - SETTLED_SECONDS
+        for path in self._unnamed():
+            if path.stat().st_mtime >= youngest:
+                yield (
+                    f"object {path.name} was written less than a minute ago and nobody recorded it yet, so nobody "
+                    f"knows what is in it; let the training that wrote it end, or wait a minute"
+                )
+
+    def _left_aside(self) -> Iterator[Path]:
+        """Yield what killed writers left beside manifests, contents and objects.
+
+        Objects may be put at any time, by training that holds no lock: there only old ones belong to no writer.
+        """
+        for folder in (self.workspace.home / "manifests", self.workspace.root / "shards"):
+            yield from folder.rglob(".aside-*")
+        now = time.time()
+        for path in (self.workspace.home / "objects").rglob(".aside-*"):
+            if now - path.stat().st_mtime > SETTLED_SECONDS:
+                yield path
+
+
+def _is_text(path: Path) -> bool:
+    """Whether an object is JSON: weights are none."""
+    with path.open("rb") as file:
+        return file.read(1) in (b"{", b"[")

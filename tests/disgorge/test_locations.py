@@ -1,0 +1,99 @@
+"""A location that a third party registers is searched, listed in the dry run and purged like the built-in ones."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from disgorge.errors import DisgorgeError
+from disgorge.evidence.checks import Verdict
+from disgorge.locations.every import GROUP, locations, plan, purge, search
+from disgorge.locations.location import Deletion, Spare, Target, Traces
+from lineage.storage.objects import sha256_of
+from lineage.workspace import Workspace
+from tests.disgorge.test_purge import Removal
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder outside the workspace, which stands for a store of a third party."""
+
+    folder: Path
+    name: str = "bucket"
+
+    def search(self, target: Target, spare: Spare) -> Traces:
+        """Look at every file; fails where the store cannot be reached."""
+        files = list(self.folder.iterdir())
+        return Traces(tuple(f"bucket: {path.name}" for path in self.copies(target)), places=len(files))
+
+    def plan(self, target: Target, spare: Spare) -> Deletion:
+        """List the copies."""
+        return Deletion(records=tuple(f"bucket: {path.name}" for path in self.copies(target)))
+
+    def delete(self, planned: Deletion) -> Deletion:
+        """Delete the copies."""
+        for path in self.copies(planned.target):
+            path.unlink()
+        return planned
+
+    def copies(self, target: Target) -> list[Path]:
+        """Return the files that are weights of the target."""
+        return [path for path in sorted(self.folder.iterdir()) if sha256_of(path) in target.weights]
+
+
+def bucket(workspace: Workspace) -> Bucket:
+    """Return the bucket beside a workspace, as its entry point does."""
+    return Bucket(workspace.root.parent / "bucket")
+
+
+@pytest.fixture
+def removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Removal:
+    """Return a removal in a workspace where a distribution registers a location, which holds a copy of old weights."""
+    metadata = tmp_path / "site" / "bucket-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: bucket\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nbucket = {__name__}:bucket\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    made = Removal(Workspace.init(tmp_path / "workspace"))
+    made.withdraw()
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "copy").write_bytes(made.workspace.objects.get(made.head.digest))
+    return made
+
+
+def test_a_copy_in_it_is_found_listed_and_deleted(removal: Removal) -> None:
+    target = Target(items=removal.items, **removal.targets)
+    before = removal.before()
+    assert locations(removal.workspace)[-1].name == "bucket"
+    assert "bucket: copy" in search(removal.workspace, target).found
+    assert "bucket: copy" in plan(removal.workspace, target).records
+    assert removal.check(before).verdict is Verdict.FAIL
+    assert "bucket: copy" in purge(removal.workspace, target).records
+    assert removal.check(before).verdict is Verdict.PASS
+    assert "bucket: copy" not in purge(removal.workspace, target).records
+
+
+def test_one_that_is_out_of_reach_stops_the_certificate(removal: Removal) -> None:
+    target, before = Target(items=removal.items, **removal.targets), removal.before()
+    folder = removal.workspace.root.parent / "bucket"
+    folder.rename(folder.with_name("unplugged"))
+    assert "bucket could not be searched" in " ".join(search(removal.workspace, target).unreachable)
+    assert "bucket could not be listed" in " ".join(purge(removal.workspace, target).left)
+    assert removal.check(before).verdict is Verdict.INCONCLUSIVE
+    folder.with_name("unplugged").rename(folder)
+    assert removal.check(before).verdict is Verdict.FAIL
+
+
+def test_what_is_live_is_never_in_its_target(removal: Removal) -> None:
+    target = replace(Target(**removal.targets), weights=(removal.other.digest,))
+    copy = removal.workspace.root.parent / "bucket" / "live"
+    copy.write_bytes(removal.workspace.objects.get(removal.other.digest))
+    purge(removal.workspace, target)
+    assert copy.is_file()
+
+
+def test_one_that_cannot_be_loaded_is_refused(removal: Removal) -> None:
+    entry = removal.workspace.root.parent / "site" / "bucket-1.0.dist-info" / "entry_points.txt"
+    entry.write_text(f"[{GROUP}]\nbucket = {__name__}:missing\n")
+    with pytest.raises(DisgorgeError, match="location 'bucket' .* cannot be loaded"):
+        search(removal.workspace, Target())
