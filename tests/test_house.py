@@ -92,8 +92,8 @@ ROOMS = {
         lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/tracking disgorge/training/sandbox
-        lineage/activity lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards
+        disgorge/errors disgorge/examination disgorge/tracking disgorge/training/sandbox lineage/activity lineage/dvc
+        lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards
         lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",

@@ -84,7 +84,7 @@ def test_what_was_put_back_is_a_residue(workspace: Workspace) -> None:
     remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
     assert workspace.objects.put(kept) == drawing.samples
     found = search(workspace, Target()).left
-    assert found == [f"object {drawing.samples} holds pictures by a model that learned from withdrawn items"]
+    assert found == (f"object {drawing.samples} holds pictures by a model that learned from withdrawn items",)
 
 
 def test_an_earlier_report_is_written_again_without_them(workspace: Workspace) -> None:

@@ -95,5 +95,5 @@ def test_what_is_live_is_never_in_its_target(removal: Removal) -> None:
 def test_one_that_cannot_be_loaded_is_refused(removal: Removal) -> None:
     entry = removal.workspace.root.parent / "site" / "bucket-1.0.dist-info" / "entry_points.txt"
     entry.write_text(f"[{GROUP}]\nbucket = {__name__}:missing\n")
-    with pytest.raises(DisgorgeError, match="location 'bucket' .* cannot be loaded"):
+    with pytest.raises(DisgorgeError, match=r"location 'bucket' .* cannot be loaded"):
         search(removal.workspace, Target())
