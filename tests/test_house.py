@@ -116,7 +116,7 @@ ROOMS = {
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/locations disgorge/plan
         disgorge/release_places disgorge/report disgorge/request disgorge/request/near disgorge/statement
         disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/workspace_lock lineage/catalog
-        lineage/dvc lineage/errors lineage/ledger lineage/perceptual_hash lineage/records lineage/shards
+        lineage/errors lineage/ledger lineage/perceptual_hash lineage/records lineage/shards lineage/storage
         lineage/workspace policies/taxonomy
     """,
     "disgorge/report": """

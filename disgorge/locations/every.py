@@ -59,7 +59,10 @@ def search(workspace: Workspace, target: Target) -> Traces:
     target = _composed(workspace, target.without(spare.shards, spare.objects))
     traces = sum((location.search(target, spare) for location in locations(workspace)), Traces())
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
-    return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
+    found = tuple(dict.fromkeys(traces.found))
+    return replace(
+        traces, found=found, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path)))
+    )
 
 
 def plan(workspace: Workspace, target: Target) -> Deletion:
