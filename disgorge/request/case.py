@@ -5,7 +5,7 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -145,7 +145,8 @@ class Case:
 
     def as_of(self, day: dt.date) -> "Case":
         """Return a copy, without the holds that are over by that day."""
-        case = replace(self, **{each.name: _copied(getattr(self, each.name)) for each in fields(self)})
+        grows = [each.name for each in fields(self) if each.default_factory is not MISSING]
+        case = replace(self, **{name: _copied(getattr(self, name)) for name in grows})
         case.item_holds = [each for each in case.item_holds if not each.is_over(day)]
         case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
         return case

@@ -63,7 +63,7 @@ def test_a_lost_end_is_accepted_once_and_said(workspace_folder: Path) -> None:
 
 
 def test_a_report_that_was_lost_is_written_again(workspace_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("tracking", "registry"):
+    for module in ("tracking.runs", "tracking.registry"):
         monkeypatch.setattr(f"disgorge.{module}.installed", lambda: False)  # a new store takes many seconds
     filed("R-1")
     assert "no report yet" in refused("request", "report", "R-1", "--again", code=2)
