@@ -27,12 +27,6 @@ class Standing(StrEnum):
     INTERNAL = "internal"
 
 
-REGIMES = (
-    "gdpr", "uk-gdpr", "ccpa", "us-state", "regulator-order", "court-order", "copyright", "contract", "quality",
-    "eu-authority-order", "delete-act", "eu-copyright", "quebec", "brazil",
-)  # fmt: skip
-"""Regimes that a shipped pack covers; a request may name another that a user's pack covers."""
-
 OWN_DECISION = "own-decision"
 """The regime of a request on the ground of the same name: the operator's own will, which needs no pack."""
 

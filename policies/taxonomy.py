@@ -26,14 +26,6 @@ class Defect(StrEnum):
     """The operator removes data of its own will; nobody's claim is decided, and no pack has to grant it."""
 
 
-class Timing(StrEnum):
-    """When a technique acts."""
-
-    REACTIVE = "reactive"
-    PROACTIVE = "proactive"
-    PREEMPTIVE = "preemptive"
-
-
 class Family(StrEnum):
     """The families of disgorgement methods."""
 
@@ -42,20 +34,6 @@ class Family(StrEnum):
     COMPARTMENTALIZATION = "compartmentalization"
     DIFFERENTIAL_PRIVACY = "differential-privacy"
     DATASET_EMULATION = "dataset-emulation"
-
-    @property
-    def timing(self) -> Timing:
-        """When techniques of this family act; emulation is also used preemptively."""
-        return _TIMING[self]
-
-
-_TIMING = {
-    Family.RETRAINING: Timing.REACTIVE,
-    Family.SELECTIVE_FORGETTING: Timing.REACTIVE,
-    Family.COMPARTMENTALIZATION: Timing.PROACTIVE,
-    Family.DIFFERENTIAL_PRIVACY: Timing.PREEMPTIVE,
-    Family.DATASET_EMULATION: Timing.PROACTIVE,
-}
 
 
 class Guarantee(IntEnum):
@@ -97,18 +75,6 @@ class Remedy(StrEnum):
     SUBTRACT = "subtract"
     RETRAIN = "retrain"
     WITHDRAW = "withdraw"
-
-
-class Granularity(StrEnum):
-    """What a removal is about."""
-
-    ITEM = "item"
-    SUBJECT = "subject"
-    SOURCE = "source"
-    SHARD = "shard"
-    CLASS = "class"
-    CONCEPT = "concept"
-    MODEL = "model"
 
 
 class Scope(StrEnum):

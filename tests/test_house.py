@@ -64,20 +64,19 @@ ROOMS = {
         disgorge/release disgorge/release_places disgorge/report disgorge/request disgorge/tracking disgorge/training
         disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc lineage/errors lineage/formats
         lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/cases policies/explain policies/facts policies/packs
+        lineage/workspace policies/cases policies/judging policies/packs
     """,
     "disgorge/cli/output": """
         disgorge/audit disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request
         disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/review
-        policies/taxonomy policies/vocabulary
+        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/taxonomy policies/vocabulary
     """,
     "disgorge/cli/request": """
         disgorge/cli disgorge/cli/output disgorge/errors disgorge/evidence disgorge/locations disgorge/method
         disgorge/plan disgorge/removal disgorge/report disgorge/request disgorge/request/near disgorge/tracking
         disgorge/training disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/plural
-        lineage/records lineage/workspace policies/errors policies/events policies/explain policies/facts
-        policies/judging policies/packs policies/request policies/review policies/taxonomy policies/vocabulary
+        lineage/records lineage/workspace policies/errors policies/events policies/judging policies/packs
+        policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/evidence": """
         disgorge/errors disgorge/method disgorge/training lineage/errors lineage/formats lineage/records lineage/shards
@@ -124,16 +123,15 @@ ROOMS = {
         disgorge/method disgorge/plan disgorge/removal disgorge/request disgorge/request/near disgorge/statement
         disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
         lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/decision policies/facts policies/judging policies/request policies/review
-        policies/taxonomy
+        lineage/workspace policies/decision policies/judging policies/packs policies/request policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
         disgorge/errors disgorge/evidence disgorge/layout disgorge/method disgorge/plan disgorge/release_places
         disgorge/removal disgorge/request/near disgorge/tracking disgorge/workspace_lock lineage/catalog lineage/errors
         lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/deadlines policies/decision policies/errors policies/events policies/facts
-        policies/judging policies/packs policies/request policies/review policies/taxonomy
+        lineage/workspace policies/decision policies/errors policies/events policies/judging policies/packs
+        policies/request policies/taxonomy
     """,
     "disgorge/request/near": """
         disgorge/errors disgorge/evidence disgorge/request lineage/activity lineage/catalog lineage/perceptual_hash
@@ -171,20 +169,19 @@ ROOMS = {
         lineage/perceptual_hash lineage/records lineage/storage lineage/workspace
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
-    "policies": "lineage/records policies/judging policies/packs policies/vocabulary",
+    "policies": "lineage/records",
     "policies/cases": """
-        lineage/records policies/deadlines policies/decision policies/errors policies/events policies/packs
+        lineage/records policies/judging policies/decision policies/errors policies/events policies/packs
         policies/request policies/taxonomy
     """,
     "policies/judging": """
-        lineage/records policies/deadlines policies/decision policies/errors policies/events policies/facts
-        policies/packs policies/request policies/taxonomy policies/vocabulary
+        lineage/records policies/decision policies/errors policies/events policies/packs policies/request
+        policies/taxonomy policies/vocabulary
     """,
     "policies/packs": """
-        lineage/records policies/cases policies/deadlines policies/errors policies/events policies/judging
-        policies/request policies/taxonomy policies/vocabulary
+        lineage/records policies/errors policies/events policies/request policies/taxonomy policies/vocabulary
     """,
-    "policies/vocabulary": "lineage/records policies/errors policies/packs",
+    "policies/vocabulary": "lineage/records policies/errors",
 }
 """Whom each folder may import: folders, which include what lies in them, and modules of a package's top level."""
 MOST_FILES = 12

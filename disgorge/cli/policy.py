@@ -13,7 +13,7 @@ from lineage.plural import counted
 
 if TYPE_CHECKING:
     from policies.cases.run_cases import CaseResult
-    from policies.packs.load import Pack
+    from policies.packs.rules import Pack
 
 app = typer.Typer(help="Rules, as data: list | facts | new | explain | test.", no_args_is_help=True)
 
@@ -44,7 +44,7 @@ def list_(packs: Packs = None, as_json: AsJson = False) -> None:
 @app.command()
 def facts(packs: Packs = None, as_json: AsJson = False) -> None:
     """List the facts that rules may ask for: the name, the type, what it means, and the packs that ask."""
-    from policies.facts import known_facts
+    from policies.packs.facts import known_facts
     from policies.packs.load import load_packs
 
     loaded = load_packs(packs)
@@ -78,7 +78,7 @@ def explain(
     from disgorge.request.earlier import earlier_requests
     from disgorge.request.timeline import course, now
     from lineage.workspace import Workspace
-    from policies.explain import explain as in_words
+    from policies.judging.explain import explain as in_words
 
     workspace = Workspace.open()
     case = case_of(workspace, request)

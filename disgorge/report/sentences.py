@@ -13,10 +13,10 @@ from disgorge.statement.statement import ReportCase
 from lineage.plural import counted, listed
 from lineage.records import Cost, Impact, Json, Selector
 from policies.decision import Claim, Decision
-from policies.facts import regimes_of
 from policies.judging.fired import HOUSE
+from policies.judging.review import beyond_owed
+from policies.packs.facts import regimes_of
 from policies.request import RemovalRequest
-from policies.review import beyond_owed
 from policies.taxonomy import CARRIED_OUT, Defect, Outcome, Scope
 
 DOES = {"drop": "dropped", "subtract": "subtracted", "retrain": "trained again", "withdraw": "withdrawn, destroyed"}

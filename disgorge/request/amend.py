@@ -23,7 +23,7 @@ from lineage.records import Json, Selector, plain, restore
 from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import fact_given_by
-from policies.packs.load import Pack
+from policies.packs.rules import Pack
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
 
@@ -133,7 +133,7 @@ def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
 
 def _require_asked_for(amended: RemovalRequest, now: RemovalRequest, packs: Sequence[Pack] | None) -> None:
     """Raise :class:`~policies.errors.BadRequest` for facts of before that no pack asks for, and say how they go."""
-    from policies.facts import known_facts
+    from policies.packs.facts import known_facts
     from policies.packs.load import load_packs
 
     known = known_facts(load_packs() if packs is None else packs)

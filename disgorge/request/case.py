@@ -21,8 +21,8 @@ from lineage.records import Json, Selector, restore
 from lineage.workspace import Workspace
 from policies.decision import Decision, Duty
 from policies.events import Event, EventKind, first_day
+from policies.judging.review import is_decided_on_review
 from policies.request import RemovalRequest
-from policies.review import is_decided_on_review
 from policies.taxonomy import Outcome
 
 
@@ -272,11 +272,6 @@ class Case:
     def answered(self) -> dt.date | None:
         """The first day on which the requester was told what was done."""
         return first_day(self.events, EventKind.ANSWERED)
-
-    @property
-    def acknowledged(self) -> dt.date | None:
-        """The first day on which receipt was confirmed."""
-        return first_day(self.events, EventKind.ACKNOWLEDGED)
 
     @property
     def state(self) -> str:

@@ -19,7 +19,7 @@ from lineage.records import Json
 from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import Event, EventKind, first_day
-from policies.facts import plain_facts, regimes_of, require_regimes, typed_facts
+from policies.packs.facts import plain_facts, regimes_of, require_regimes, typed_facts
 from policies.packs.rules import Pack
 
 

@@ -41,9 +41,9 @@ from policies.decision import Decision
 from policies.errors import BadRequest
 from policies.judging.held import PACK as HOUSE
 from policies.judging.held import holding_reasons, put_on_hold
-from policies.packs.load import Pack
+from policies.judging.review import is_decided_on_review
+from policies.packs.rules import Pack
 from policies.request import RemovalRequest, Standing
-from policies.review import is_decided_on_review
 from policies.taxonomy import Defect, Outcome
 
 
@@ -105,7 +105,7 @@ def require_arrived(workspace: Workspace, received: dt.date) -> None:
 
 def understood(request: RemovalRequest, packs: Sequence[Pack] | None) -> RemovalRequest:
     """Return a request with its facts as the packs declare them; :class:`~policies.errors.BadRequest` for others."""
-    from policies.facts import regime_named, regimes_of, require_regimes, typed_facts
+    from policies.packs.facts import regime_named, regimes_of, require_regimes, typed_facts
     from policies.packs.load import load_packs
 
     packs = load_packs() if packs is None else packs
@@ -157,7 +157,7 @@ def decide_request(workspace: Workspace, request_id: str, packs: Sequence[Pack])
     confirmed, not repeated: what a person granted, planned and approved by it stands. An extension that was told in
     time stays with a deadline that moved.
     """
-    from policies.packs.load import decide
+    from policies.judging.judge import decide
 
     case = open_case(workspace, request_id)
     if case.withdrawn and not case.new_events:
@@ -238,7 +238,7 @@ def record_decision(workspace: Workspace, case: Case, decision: Decision) -> Dec
 
 def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the fact that a deadline which moved stays extended, if the extension was told in time for it too."""
-    from policies.deadlines import extend
+    from policies.judging.deadlines import extend
 
     moved = case.deadline is not None and case.until is not None and decision.owed is not None
     if not moved or not (case.extension or {}).get("told"):
@@ -614,7 +614,7 @@ def extend_deadline(workspace: Workspace, request_id: str, packs: Sequence[Pack]
 
     Whether the requester was told in time goes by the event ``extension-told``; without one they are told today.
     """
-    from policies.deadlines import extend
+    from policies.judging.deadlines import extend
 
     case = open_case(workspace, request_id)
     if case.decision is None:

@@ -10,7 +10,7 @@ from lineage.records import plain
 from lineage.workspace import Workspace
 from policies.decision import Decision
 from policies.judging.house import models_learned
-from policies.review import grant, refuse
+from policies.judging.review import grant, refuse
 from policies.taxonomy import Outcome, Refusal, Scope
 
 

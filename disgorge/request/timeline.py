@@ -16,7 +16,7 @@ from lineage.records import restore
 from policies.decision import Decision, Duty
 from policies.events import EventKind, first_day
 from policies.judging.held import waits_for_others
-from policies.review import is_decided_on_review, waiting
+from policies.judging.review import is_decided_on_review, waiting
 from policies.taxonomy import Outcome
 
 DayOf = Callable[[Fact], dt.date]

@@ -41,6 +41,7 @@ from lineage.records import (
 )
 from policies.errors import PolicyError
 from policies.events import Event
+from policies.packs.load import CASE_KEYS
 from policies.packs.strict_yaml import read_yaml
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
@@ -208,10 +209,6 @@ class Case:
     extend: ExtendFacts | None = None
 
 
-CARRIED = ("defaults", "cases")
-"""The keys of a file of cases, which the file of a pack may have beside its own."""
-
-
 def load_cases(path: Path) -> tuple[Case, ...]:
     """Return the cases of a file. Errors as of :func:`read_cases`."""
     return read_cases(path).cases
@@ -237,10 +234,10 @@ def read_cases(path: Path) -> CaseFile:
     own: dict[str, Any] = {}
     if isinstance(value, Mapping) and "pack" in value:
         own = {"packs": [value["pack"]]}
-        value = {name: value[name] for name in CARRIED if name in value}
+        value = {name: value[name] for name in CASE_KEYS if name in value}
         if not value:
             return CaseFile((), of_pack=True)
-    if not isinstance(value, Mapping) or set(value) - set(CARRIED) or not isinstance(value.get("cases"), list):
+    if not isinstance(value, Mapping) or set(value) - set(CASE_KEYS) or not isinstance(value.get("cases"), list):
         raise PolicyError(f"{path}: a file of cases has a list `cases` and, if wanted, `defaults`")
     defaults = value.get("defaults") or {}
     if not isinstance(defaults, dict):

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from policies.cases.case_files import Case, Expected, read_cases
-from policies.deadlines import extend
 from policies.decision import Decision, Owed
 from policies.errors import PolicyError
-from policies.packs.load import Pack, agree, decide, load_pack, load_packs, pack_of
+from policies.judging.deadlines import extend
+from policies.judging.judge import decide
+from policies.packs.load import agree, load_pack, load_packs, pack_of
+from policies.packs.rules import Pack
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""One decision: each pack's rules applied to a request, claims combined, holds respected."""
+"""Decisions: rules applied, deadlines counted, claims combined, holds respected, reviews and explanations."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.decision import Claim, Duty, Owed
 from policies.events import EventKind
-from policies.judging.fired import Fired, Looked, day_of, outcomes
+from policies.judging.fired import Fired, PackResult, day_of, outcomes
 from policies.packs.rules import DutySpec
 from policies.request import RemovalRequest
 from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
@@ -22,7 +22,7 @@ _REFUSALS = {refusal: rank for rank, refusal in enumerate(Refusal)}
 
 
 def claim_of(
-    looked: Looked,
+    result: PackResult,
     *,
     guards: Sequence[Fired],
     additions: Sequence[Fired],
@@ -30,14 +30,14 @@ def claim_of(
     facts: Mapping[str, Any],
 ) -> Claim:
     """Return what one pack says by itself, under the guards of its claim and with what other packs add to every one."""
-    fired = [*looked.fired, *guards]
+    fired = [*result.fired, *guards]
     outcome = max(outcomes(fired), key=SEVERITY.__getitem__)
-    answer = min((item.deadline for item in looked.fired if item.deadline), default=None)
-    duties = [*duties_of(looked.fired, "duties", request=request, answer=answer, facts=facts)]
-    refusing = [*duties_of(looked.fired, "on_refusal", request=request, answer=answer, facts=facts)]
-    if not refusing and looked.pack.claims:
+    answer = min((item.deadline for item in result.fired if item.deadline), default=None)
+    duties = [*duties_of(result.fired, "duties", request=request, answer=answer, facts=facts)]
+    refusing = [*duties_of(result.fired, "on_refusal", request=request, answer=answer, facts=facts)]
+    if not refusing and result.pack.claims:
         words = "the requester: that nothing is removed under this claim, and why"
-        refusing = [Duty(words, answer, f"{looked.pack.pack}/answer", done_by=EventKind.REFUSAL_TOLD)]
+        refusing = [Duty(words, answer, f"{result.pack.pack}/answer", done_by=EventKind.REFUSAL_TOLD)]
     if outcome is Outcome.DENIED:
         duties += [
             Duty(
@@ -46,38 +46,38 @@ def claim_of(
                 item.name,
                 done_by=EventKind.ACKNOWLEDGED,
             )
-            for item in looked.fired
+            for item in result.fired
             if item.acknowledge
         ]
     return Claim(
-        pack=looked.pack.pack,
-        title=looked.pack.title,
+        pack=result.pack.pack,
+        title=result.pack.title,
         outcome=outcome,
         category=category_of(fired, outcome),
         refusal=refusal_of(fired, outcome),
         owed=None if outcome is Outcome.DENIED else owed_of([*fired, *additions]),
         answer_by=answer,
-        no_answer_day="" if answer else _no_day(looked),
+        no_answer_day="" if answer else _no_day(result),
         duties=tuple(duties),
         on_refusal=tuple(refusing),
     )
 
 
-def _no_day(looked: Looked) -> str:
+def _no_day(result: PackResult) -> str:
     """Return why no period for the answer runs."""
     unclear = [
         item.reason.words
-        for item in looked.fired
+        for item in result.fired
         if not item.reason.fired and item.reason.rule.startswith(("deadline-", "applies-"))
     ]
     if unclear:
         return f"no day can be told: {'; '.join(unclear)}"
-    waiting = [due.counted for item in looked.fired for due in item.deadlines if due.by is None]
+    waiting = [due.counted for item in result.fired for due in item.deadlines if due.by is None]
     if waiting:
         return f"no day can be told now: {'; '.join(waiting)}"
-    if any(rule.then.due for rule in looked.pack.rules):
-        return f"no rule of {looked.pack.pack} that fired sets a day for the answer"
-    return f"{looked.pack.pack} sets no day for an answer"
+    if any(rule.then.due for rule in result.pack.rules):
+        return f"no rule of {result.pack.pack} that fired sets a day for the answer"
+    return f"{result.pack.pack} sets no day for an answer"
 
 
 def duties_of(

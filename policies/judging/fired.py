@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policies.deadlines import due_by
 from policies.decision import DueBy, Reason
 from policies.errors import BadRequest
 from policies.events import Event
+from policies.judging.deadlines import due_by
+from policies.judging.unknown_words import Suppositions
 from policies.packs.conditions import CannotEvaluate, holds
 from policies.packs.rules import Deadline, Effect, Pack
 from policies.request import RemovalRequest
 from policies.taxonomy import Outcome, Part
-from policies.vocabulary.unknown_words import Suppositions
 
 HOUSE = "house"
 HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
@@ -60,7 +60,7 @@ def doubt(rule: str, words: str) -> Fired:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class PackResult:
     """A pack that applies, or may apply, and what of it fired."""
 
     pack: Pack
@@ -72,9 +72,9 @@ class Looked:
         return any(item.outcome for item in self.fired)
 
 
-def look(
+def evaluate(
     pack: Pack, context: Any, request: RemovalRequest, facts: Mapping[str, Any], unsure: Suppositions
-) -> Looked | None:
+) -> PackResult | None:
     """Return which rules of a pack fire and which could not be evaluated; None for a pack that does not apply."""
     try:
         applies = holds(pack.applies, context)
@@ -84,8 +84,8 @@ def look(
             return None
     except CannotEvaluate as problem:
         unclear = doubt(f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}")
-        return Looked(pack, (unclear,))
-    return Looked(pack, tuple(_rules(pack, context, request, facts, unsure)))
+        return PackResult(pack, (unclear,))
+    return PackResult(pack, tuple(_rules(pack, context, request, facts, unsure)))
 
 
 def _rules(

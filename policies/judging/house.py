@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lineage.records import Impact
 from policies.judging.claims import scope_of
-from policies.judging.fired import Fired, Looked, doubt, of_the_house, outcomes
+from policies.judging.fired import Fired, PackResult, doubt, of_the_house, outcomes
 from policies.request import OWN_DECISION, RemovalRequest, Standing
 from policies.taxonomy import CARRIED_OUT, Defect, Family, Outcome, Refusal, Scope
 from policies.vocabulary.legal_basis import LegalBasis, basis_of
@@ -108,24 +108,24 @@ def models_learned(impact: Impact) -> bool:
     return bool(impact.affected or impact.releases)
 
 
-def guards_of_claim(request: RemovalRequest, impact: Impact, looked: Looked) -> Iterator[Fired]:
+def guards_of_claim(request: RemovalRequest, impact: Impact, result: PackResult) -> Iterator[Fired]:
     """Yield the guards of one pack's claim, which would be granted without them."""
-    grants = [item for item in looked.fired if item.outcome is Outcome.GRANTED]
-    pack = looked.pack.pack
-    if not grants or max(outcomes(looked.fired), key=list(Outcome).index) is not Outcome.GRANTED:
+    grants = [item for item in result.fired if item.outcome is Outcome.GRANTED]
+    pack = result.pack.pack
+    if not grants or max(outcomes(result.fired), key=list(Outcome).index) is not Outcome.GRANTED:
         return
     if not request.identity_verified and not any(item.effect.without_identity for item in grants):
         words = (
             f"the requester was not identified, and {pack} grants to the one who is entitled; removal cannot be undone"
         )
         yield of_the_house("identity", words, _REVIEW, category="identity")
-    if impact.subjects > 1 and not any(item.effect.reaches_everyone for item in looked.fired):
+    if impact.subjects > 1 and not any(item.effect.reaches_everyone for item in result.fired):
         words = (
             f"the selectors reach data of {impact.subjects} people, and no rule of {pack} that fired holds for all of "
             "them; whether the claim does is for a person to say, for removal cannot be undone"
         )
         yield of_the_house("several-people", words, _REVIEW, category="several subjects")
-    if impact.hits_core and not any(item.effect.reaches_core for item in looked.fired):
+    if impact.hits_core and not any(item.effect.reaches_core for item in result.fired):
         yield _core()
 
 

@@ -21,23 +21,23 @@ from typing import Any
 from lineage.records import Impact, digest_of
 from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
-from policies.facts import misfits, plain_facts, regimes_of
 from policies.judging import house
 from policies.judging.claims import SEVERITY, category_of, claim_of, duties_of, families_of, owed_of, refusal_of
-from policies.judging.fired import Fired, Looked, look, of_the_house, outcomes
+from policies.judging.fired import Fired, PackResult, evaluate, of_the_house, outcomes
+from policies.judging.unknown_words import Suppositions
 from policies.packs.conditions import context_of
+from policies.packs.facts import misfits, plain_facts, regimes_of
 from policies.packs.rules import Pack
 from policies.request import RemovalRequest
 from policies.taxonomy import Defect, Outcome, Scope
 from policies.vocabulary.impact_words import words_of
-from policies.vocabulary.unknown_words import Suppositions
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """Everything that fired, sorted by what it may do, before it is put together."""
 
-    looked: tuple[Looked, ...]
+    results: tuple[PackResult, ...]
     claims: tuple[Claim, ...]
     claim_guards: tuple[Fired, ...]
     additions: tuple[Fired, ...]
@@ -50,14 +50,14 @@ class _Judged:
     @property
     def house(self) -> tuple[Fired, ...]:
         """The rules of the house that fired, each once."""
-        of_packs = {item for looked in self.looked for item in looked.fired}
+        of_packs = {item for result in self.results for item in result.fired}
         listed = (*self.own, *self.holds, *self.unmatched, *self.claim_guards, *self.guards)
         return tuple(item for item in dict.fromkeys(listed) if item not in of_packs)
 
     @property
     def everything(self) -> tuple[Fired, ...]:
         """Everything that fired, packs first."""
-        return (*(item for looked in self.looked for item in looked.fired), *self.house)
+        return (*(item for result in self.results for item in result.fired), *self.house)
 
     def outcome(self) -> Outcome:
         """What all of it comes to."""
@@ -74,7 +74,7 @@ class _Judged:
         """The rules that say what is owed: of granted claims, or of those that a person could still grant."""
         wanted = {Outcome.GRANTED} if outcome is Outcome.GRANTED else {*Outcome} - {Outcome.DENIED}
         packs = {claim.pack for claim in self.claims if claim.outcome in wanted}
-        rules = [item for looked in self.looked if looked.pack.pack in packs for item in looked.fired]
+        rules = [item for result in self.results if result.pack.pack in packs for item in result.fired]
         return (*rules, *self.own, *self.additions)
 
 
@@ -103,27 +103,32 @@ def decide(
     seen = partial(context_of, request, impact, facts=facts, regimes=regimes, today=today.isoformat())
     unsure = Suppositions.of(impact, words_of(impact), lambda words: seen(words=words))
     context = seen()
-    found = (look(pack, context, request, facts, unsure) for pack in sorted(packs, key=lambda pack: pack.pack))
-    looked = tuple(each for each in found if each is not None)
-    judged = _judged(request, impact, looked, facts, doubts=tuple(misfits(facts, regimes, packs)))
+    found = (evaluate(pack, context, request, facts, unsure) for pack in sorted(packs, key=lambda pack: pack.pack))
+    results = tuple(each for each in found if each is not None)
+    judged = _judged(request, impact, results, facts, doubts=tuple(misfits(facts, regimes, packs)))
     return _together(request, impact, judged, facts, packs=digest_of(sorted(p.digest for p in packs)), today=today)
 
 
 def _judged(
-    request: RemovalRequest, impact: Impact, looked: tuple[Looked, ...], facts: dict[str, Any], *, doubts: Iterable[str]
+    request: RemovalRequest,
+    impact: Impact,
+    results: tuple[PackResult, ...],
+    facts: dict[str, Any],
+    *,
+    doubts: Iterable[str],
 ) -> _Judged:
     """Sort what fired, and decide each pack's claim by itself."""
     unmatched = tuple(house.unmatched(impact))
-    adding = [each for each in looked if not each.pack.claims and not _refuses(each)]
+    adding = [each for each in results if not each.pack.claims and not _refuses(each)]
     additions = tuple(item for each in adding for item in each.fired)
     claims, claim_guards = [], list[Fired]()
-    for each in looked:
+    for each in results:
         if not each.decides or each in adding:
             continue
         of_claim = [*house.guards_of_claim(request, impact, each), *unmatched]
         claim_guards += of_claim
         claims.append(claim_of(each, guards=of_claim, additions=additions, request=request, facts=facts))
-    fired = [item for each in looked for item in each.fired]
+    fired = [item for each in results for item in each.fired]
     own = tuple(house.own_decision(request, impact))
     holds = (*(item for item in fired if item.outcome is Outcome.ON_HOLD), *house.held(request))
     refused = {claim.pack for claim in claims if claim.outcome is Outcome.DENIED}
@@ -136,7 +141,7 @@ def _judged(
     )
     decided = claims or own or holds or unmatched or any(item.reason.fired and item.outcome for item in guards)
     return _Judged(
-        looked=looked,
+        results=results,
         claims=tuple(claims),
         claim_guards=tuple(claim_guards),
         additions=additions,
@@ -147,9 +152,9 @@ def _judged(
     )
 
 
-def _refuses(looked: Looked) -> bool:
+def _refuses(result: PackResult) -> bool:
     """Whether a pack by itself refuses."""
-    return {*_strongest(looked.fired)} == {Outcome.DENIED}
+    return {*_strongest(result.fired)} == {Outcome.DENIED}
 
 
 def _strongest(fired: Iterable[Fired]) -> Iterator[Outcome]:
@@ -242,8 +247,8 @@ def _overrides(
     yield from _prevailing(deciding, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
     if outcome is not Outcome.ON_HOLD:
         apart = {claim.pack for claim in judged.claims if claim.outcome is not outcome}
-        for looked in (each for each in judged.looked if each.pack.pack in apart):
-            yield from _prevailing(looked.fired, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
+        for result in (each for each in judged.results if each.pack.pack in apart):
+            yield from _prevailing(result.fired, "outcome", lambda f: f.outcome, SEVERITY.__getitem__, str)
     if outcome is not Outcome.DENIED and not judged.holds:
         others = [claim.pack for claim in judged.claims if claim.outcome is not Outcome.DENIED]
         for claim in judged.claims:

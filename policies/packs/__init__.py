@@ -1,1 +1,1 @@
-"""Policy packs: YAML files of rules, tables and deadlines, read and checked."""
+"""Policy packs: YAML files of rules, tables and facts, read and checked; conditions and calendars that rules use."""

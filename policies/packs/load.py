@@ -16,8 +16,6 @@ that takes longer than all the rest, and a condition that did not parse would st
 >>> print(*(pack.pack for pack in load_packs()))  # doctest: +NORMALIZE_WHITESPACE
 brazil ccpa contract copyright court-order delete-act eu-authority-order eu-copyright gdpr quality quebec
 regulator-order uk-gdpr us-states
-
-:func:`decide` is found here too, beside the packs it judges by.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.records import digest_of
-from policies.cases.case_files import CARRIED
-from policies.deadlines import require_calendar
 from policies.errors import BadPack
-from policies.judging.judge import decide
+from policies.packs.calendars import require_calendar
 from policies.packs.conditions import parse
 from policies.packs.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
 from policies.packs.strict_yaml import read_yaml
@@ -39,10 +35,10 @@ from policies.packs.words import require_words
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Pack", "decide", "load_pack", "load_packs", "pack_files", "pack_of", "packs_digest"]
-
 SHIPPED = Path(__file__).parent
 """Folder of the packs that come with the software."""
+CASE_KEYS = ("defaults", "cases")
+"""The keys of a file of cases, which the file of a pack may have beside its own."""
 
 
 def load_pack(path: Path) -> Pack:
@@ -81,7 +77,7 @@ def _shipped() -> tuple[Pack, ...]:
 def _read(path: Path) -> Any:
     """Return what a file says beside the cases it carries."""
     value = read_yaml(path, BadPack)
-    return {key: each for key, each in value.items() if key not in CARRIED} if isinstance(value, Mapping) else value
+    return {key: each for key, each in value.items() if key not in CASE_KEYS} if isinstance(value, Mapping) else value
 
 
 def agree(named: Iterable[tuple[Pack, str]]) -> tuple[Pack, ...]:

@@ -1,1 +1,1 @@
-"""The words that facts and rules may use: licenses, legal bases, impact, and suggestions for misspelled ones."""
+"""The controlled words that rules compare: licenses, legal bases, sources, and suggestions for misspelled ones."""

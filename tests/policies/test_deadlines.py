@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.cases.run_cases import run_cases
-from policies.deadlines import add_business_days, add_months, due, extend, extended, next_working_day
 from policies.errors import BadRequest
+from policies.judging.deadlines import due, extend, extended
+from policies.packs.calendars import add_business_days, add_months, next_working_day
 from policies.packs.load import load_packs
 from policies.packs.rules import Deadline, Extension
 

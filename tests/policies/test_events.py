@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from lineage.records import Selector, digest_of, plain, restore
 from policies.cases.case_files import ImpactFacts, ShardFacts
-from policies.deadlines import due, due_by, extended
 from policies.decision import Owed
 from policies.errors import BadPack, BadRequest
 from policies.events import ENDS, Event, EventKind, in_order, pending
-from policies.explain import explain
+from policies.judging.deadlines import due, due_by, extended
+from policies.judging.explain import explain
+from policies.judging.judge import decide
 from policies.packs.conditions import parse
-from policies.packs.load import decide, load_packs, pack_of
+from policies.packs.load import load_packs, pack_of
 from policies.packs.rules import Deadline, Extension, Stop
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part

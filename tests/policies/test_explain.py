@@ -11,7 +11,7 @@ from policies.cases.case_files import load_cases
 from policies.cases.run_cases import run_cases
 from policies.decision import Decision
 from policies.events import Event, EventKind
-from policies.explain import explain
+from policies.judging.explain import explain
 from policies.packs.load import load_packs
 from policies.taxonomy import Defect, Outcome
 

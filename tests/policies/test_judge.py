@@ -7,7 +7,8 @@ import pytest
 from lineage.records import Selector
 from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.errors import BadPack, BadRequest
-from policies.packs.load import decide, load_packs
+from policies.judging.judge import decide
+from policies.packs.load import load_packs
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
 

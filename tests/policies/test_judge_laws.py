@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from lineage.records import Selector, plain, restore
 from policies.cases.case_files import ImpactFacts, ShardFacts
-from policies.deadlines import extend
 from policies.decision import Decision
 from policies.errors import BadRequest, PolicyError
-from policies.explain import explain
-from policies.packs.load import decide, load_packs, pack_of
+from policies.judging.deadlines import extend
+from policies.judging.explain import explain
+from policies.judging.judge import decide
+from policies.packs.facts import known_regimes
+from policies.packs.load import load_packs, pack_of
 from policies.packs.rules import RESERVED_FACTS
-from policies.request import REGIMES, RemovalRequest, Standing
+from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
 from tests.tier import amount
 
@@ -25,6 +27,7 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SHIPPED = load_packs()
 FACTS = {**RESERVED_FACTS, **{name: spec for pack in SHIPPED for name, spec in pack.facts.items()}}
+REGIMES = known_regimes(SHIPPED)
 SEVERITY = list(Outcome)
 DATES = st.dates(dt.date(2015, 1, 1), dt.date(2040, 12, 31))
 

@@ -8,8 +8,8 @@ import pytest
 from lineage.records import plain, restore
 from policies.decision import Decision
 from policies.errors import BadRequest
-from policies.explain import explain
-from policies.review import ALL, grant, refuse, waiting
+from policies.judging.explain import explain
+from policies.judging.review import ALL, grant, refuse, waiting
 from policies.taxonomy import CARRIED_OUT, Outcome, Refusal, Scope
 from tests.policies import test_judge
 from tests.policies.test_explain import decided

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from lineage.records import Selector
 from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.errors import BadRequest
-from policies.facts import known_facts, typed_facts
-from policies.packs.load import decide, load_packs
+from policies.judging.judge import decide
+from policies.packs.facts import known_facts, typed_facts
+from policies.packs.load import load_packs
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome
 from policies.vocabulary.impact_words import words_of

@@ -141,7 +141,7 @@ def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     from disgorge.request.holds import is_held
     from policies.judging.fired import HOUSE
     from policies.judging.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
-    from policies.review import waiting
+    from policies.judging.review import waiting
     from policies.taxonomy import Outcome
 
     name, decision = case.request.id, case.decision
@@ -217,7 +217,7 @@ def print_next(case: "Case", plan: "Plan | None" = None) -> None:
 
 def still_waiting(case: "Case") -> list[str]:
     """Return in words which claims wait for a person though the request is granted under others."""
-    from policies.review import waiting
+    from policies.judging.review import waiting
     from policies.taxonomy import Outcome
 
     if case.closed or case.decision is None or case.decision.outcome is not Outcome.GRANTED:

@@ -47,14 +47,14 @@ def print_owed_on_refusal(case: "Case") -> None:
 
 def print_done(case: "Case") -> None:
     """Print what is done of what is owed, by the events recorded: duties, the answer, receipt, recipients."""
-    from policies.events import EventKind, first_day
+    from policies.events import EventKind, first_day, receipt_confirmed
 
     words = [
         f"{duty.words} [{duty.rule}]: done on {done}{_late_words(done, duty.by)}" for duty, done in case.duties_done
     ]
     if answer := answer_words(case):
         words.append(f"the requester: {answer}")
-    if confirmed := case.acknowledged:
+    if confirmed := receipt_confirmed(case.events):
         by = case.decision.owed.acknowledge_by if case.decision and case.decision.owed else None
         words.append(f"receipt: confirmed on {confirmed}{_late_words(confirmed, by)}")
     if told := first_day(case.events, EventKind.TOLD_ON):

@@ -23,7 +23,7 @@ from policies.taxonomy import Outcome, Refusal, Scope
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
-    from policies.packs.load import Pack
+    from policies.packs.rules import Pack
 
 
 def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
@@ -38,7 +38,7 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     from disgorge.request.plan_request import decide_request
     from lineage.records import plain
     from lineage.workspace import Workspace
-    from policies.explain import explain
+    from policies.judging.explain import explain
 
     workspace = Workspace.open()
     case = case_of(workspace, request)
@@ -82,7 +82,7 @@ def grant(
     from disgorge.request.case import case_of
     from disgorge.request.reviewing import grant_request
     from lineage.workspace import Workspace
-    from policies.review import ALL
+    from policies.judging.review import ALL
 
     require_name(by, "grants it")
     require_reason(reason)
@@ -276,7 +276,7 @@ def packs_judging(case: "Case", source: Path | None) -> "tuple[Pack, ...]":
     Without that, a request filed under a pack of one's own would be decided as if no rule existed for it, or denied by
     one law while the other is not asked.
     """
-    from policies.facts import regimes_of, require_regimes
+    from policies.packs.facts import regimes_of, require_regimes
     from policies.packs.load import load_packs
 
     packs = load_packs(source)

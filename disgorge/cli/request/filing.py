@@ -29,7 +29,7 @@ from policies.taxonomy import Defect
 if TYPE_CHECKING:
     from lineage.records import Selector
     from lineage.workspace import Workspace
-    from policies.packs.load import Pack
+    from policies.packs.rules import Pack
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _FACT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -85,7 +85,7 @@ def file_draft(
     say which facts and regimes there are.
     """
     from disgorge.request.plan_request import file_request
-    from policies.facts import regime_named, require_regimes, typed_facts
+    from policies.packs.facts import regime_named, require_regimes, typed_facts
     from policies.packs.load import load_packs
 
     packs = load_packs() if packs is None else packs

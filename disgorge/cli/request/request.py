@@ -143,7 +143,7 @@ def list_(
     """List requests, where each stands and by when it is due."""
     from disgorge.request.case import docket
     from lineage.workspace import Workspace
-    from policies.facts import regimes_of
+    from policies.packs.facts import regimes_of
 
     cases = [case for case in docket(Workspace.open()).values() if every or not case.closed]
     if as_json:
@@ -198,7 +198,7 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> None:
     """Print what was asked, and where it stands."""
     from disgorge.cli.request.amend import change_words
-    from policies.facts import regimes_of
+    from policies.packs.facts import regimes_of
 
     asked = case.request
     show.line(f"{asked.id}: {state_words(case)}")
@@ -238,7 +238,7 @@ def _print_decided(case: "Case") -> None:
         show.line("decided before:")
         print_decisions(case)
     if case.decision is not None:
-        from policies.explain import explain
+        from policies.judging.explain import explain
 
         typer.echo()
         if case.closed == "denied":

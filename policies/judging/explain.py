@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 from policies.decision import Claim, Decision, DueBy, Duty, Owed, Reason
 from policies.events import receipt_confirmed
-from policies.facts import regimes_of
+from policies.packs.facts import regimes_of
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part, Scope
 
