@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.records import Impact
-from policies.packs.compared import compared, places_read
+from policies.packs.condition_text import read_condition
 from policies.packs.conditions import CannotEvaluate, holds
 from policies.packs.words import example_of
 from policies.vocabulary.impact_words import CONTROLLED, ImpactWords
@@ -40,7 +40,7 @@ class Suppositions:
     def doubt(self, condition: str, answer: bool) -> str | None:
         """Return in words why a condition's answer is unsure, None if no unknown word can change it."""
         for place, unknown in CONTROLLED.items():
-            read = places_read(condition)
+            read = read_condition(condition).places
             if place not in read or unknown in read or not self.words.unknown(place):
                 continue
             if any(self._answer(condition, words) is not answer for words in self._supposed(condition, place)):
@@ -54,7 +54,7 @@ class Suppositions:
             return None
 
     def _supposed(self, condition: str, place: str) -> Iterator[ImpactWords]:
-        examples = (example_of(each) for each in compared(condition) if each.place == place)
+        examples = (example_of(each) for each in read_condition(condition).compared if each.place == place)
         named = sorted({word for word in examples if word is not None})
         field = place.removeprefix("impact.")
         known: tuple[str, ...] = getattr(self.words, field)

@@ -33,6 +33,7 @@ from typing import Any
 from lineage.records import Impact
 from policies.errors import BadPack, BadRequest, PolicyError
 from policies.events import ENDS, EventKind, pending
+from policies.packs.condition_text import read_condition
 from policies.request import RemovalRequest
 from policies.vocabulary.impact_words import ImpactWords, words_of
 
@@ -47,28 +48,14 @@ IMPACT_NAMES = (
     "items", "subjects", "duplicates", "hits_core", "shards", "components", "releases", "licenses", "sources",
     "legal_bases", "unknown_licenses", "unknown_legal_bases", "without_basis",
 )  # fmt: skip
-_ROOTS = {"request", "impact", "today"}
+_NAMES: dict[str, tuple[str, ...]] = {"request": REQUEST_NAMES, "impact": IMPACT_NAMES, "today": ()}
+_OF_FACTS = ("request.facts", "request.known")
 _FUNCTIONS = {
     "size", "contains", "startsWith", "endsWith", "matches", "int", "double", "string", "timestamp", "duration",
     "min", "max",
 }  # fmt: skip
 MOST_NESTED = 2
 """Lists gone through within one another: of hundreds of entries each, two take a second."""
-# Text and comments, whichever begins first. A backslash means nothing in raw text, which must not hide what follows.
-_SAID = re.compile(
-    r"""//[^\n]*|[bB]?[rR](?:\"{3}.*?\"{3}|\'{3}.*?\'{3}|"[^"]*"|'[^']*')"""
-    r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|\'{3}(?:[^\\]|\\.)*?\'{3}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""",
-    re.DOTALL,
-)
-_MACRO_OR_BRACKET = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(|\(|\)")
-_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
-_MEMBER = re.compile(r"(?<![\w.])(request|impact)\s*\.\s*(\w+)")
-_FACT = re.compile(r"(?<![\w.])request\s*\.\s*(?:facts|known)\s*\.\s*(\w+)")
-_KIND = re.compile(r"""\.\s*kind\s*[!=]=\s*["']([^"']*)["']|["']([^"']*)["']\s*[!=]=\s*\w+\s*\.\s*kind\b""")
-_KINDS = re.compile(r"""\.\s*kind\s+in\s*\[([^\]]*)\]""")
-_PENDING = re.compile(r"""["']([^"']*)["']\s+in\s+request\s*\.\s*pending\b""")
-_QUOTED = re.compile(r"""["']([^"']*)["']""")
-_INDEXED = re.compile(r"(?<![\w.])(?:request|impact)(?:\s*\.\s*(?:facts|known))?\s*\[")
 
 
 class CannotEvaluate(PolicyError):  # noqa: N818 (the name says what is the matter)
@@ -85,7 +72,7 @@ def _program(text: str) -> Any:
 def parse(text: str, *, facts: Collection[str]) -> None:
     """Check that a condition parses and names nothing that will not be there; :class:`BadPack` if it does.
 
-    ``facts`` are the facts its pack declares; a condition may read no other, so a misspelt one is found here.
+    ``facts`` are the facts its pack declares; a condition may read no other, so a misspelled one is found here.
     """
     if len(text) > MAX_LENGTH:
         raise BadPack(f"a condition of {len(text)} characters; at most {MAX_LENGTH}, make it several rules")
@@ -93,49 +80,34 @@ def parse(text: str, *, facts: Collection[str]) -> None:
         program = _program(text)
     except Exception as problem:
         raise BadPack(f"condition does not parse: {_short(problem)}") from None
-    bare = _SAID.sub(lambda found: " " if found[0].startswith("//") else "''", text)
-    if (deep := _nested(bare)) > MOST_NESTED:
-        raise BadPack(f"condition goes through lists {deep} deep, at most {MOST_NESTED}; make it several rules")
-    unknown = set(program.variables()) - _ROOTS - set(_BOUND.findall(bare))
+    read = read_condition(text)
+    if read.depth > MOST_NESTED:
+        raise BadPack(f"condition goes through lists {read.depth} deep, at most {MOST_NESTED}; make it several rules")
+    unknown = set(program.variables()) - _NAMES.keys() - read.bound
     if unknown:
-        raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_ROOTS)}")
+        raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_NAMES)}")
     functions = {name for name in program.functions() if name.isidentifier()} - _FUNCTIONS
     if functions:
         raise BadPack(f"condition calls {_listed(functions)}, which is none of {_listed(_FUNCTIONS)}")
-    for root, name in _MEMBER.findall(bare):
-        names = REQUEST_NAMES if root == "request" else IMPACT_NAMES
-        if name not in names:
-            raise BadPack(f"condition names {root}.{name}; {root} has {_listed(names)}")
-    if _INDEXED.search(bare):
+    if read.indexed & {"request", "impact", *_OF_FACTS}:
         raise BadPack("condition reads with [...]; write request.facts.name, so that the name can be checked")
-    _require_kinds(text)
-    undeclared = set(_FACT.findall(bare)) - set(facts)
+    for root, name, *_ in (place.split(".") for place in sorted(read.places) if "." in place):
+        if name not in (_NAMES.get(root) or (name,)):
+            raise BadPack(f"condition names {root}.{name}; {root} has {_listed(_NAMES[root])}")
+    named = (place.split(".") for place in read.places)
+    undeclared = {parts[2] for parts in named if len(parts) > 2 and ".".join(parts[:2]) in _OF_FACTS} - set(facts)
     if undeclared:
         raise BadPack(f"condition reads the fact {_listed(undeclared)}; declare it under `facts`")
+    kinds = {each.word for each in read.compared if _is_kind(each.place)}
+    if strange := kinds - set(EventKind):
+        raise BadPack(f"condition names the event {_listed(strange)}, which is none of {_listed(list(EventKind))}")
+    if strange := {each.word for each in read.compared if each.place == "request.pending"} - set(ENDS):
+        raise BadPack(f"condition names {_listed(strange)} as pending; what can be is {_listed(list(ENDS))}")
 
 
-def _require_kinds(text: str) -> None:
-    """Raise :class:`BadPack` where a condition compares with a kind of event that there is not, or that never ends."""
-    named = {one or other for one, other in _KIND.findall(text)}
-    named.update(kind for inside in _KINDS.findall(text) for kind in _QUOTED.findall(inside))
-    if unknown := named - {kind.value for kind in EventKind}:
-        raise BadPack(f"condition names the event {_listed(unknown)}, which is none of {_listed(list(EventKind))}")
-    if unknown := set(_PENDING.findall(text)) - {kind.value for kind in ENDS}:
-        raise BadPack(f"condition names {_listed(unknown)} as pending; what can be is {_listed(list(ENDS))}")
-
-
-def _nested(bare: str) -> int:
-    """Return how many lists are gone through within one another, at the most."""
-    open_: list[bool] = []
-    deepest = 0
-    for found in _MACRO_OR_BRACKET.findall(bare):
-        if found == ")":
-            if open_:
-                open_.pop()
-        else:
-            open_.append(found != "(")
-            deepest = max(deepest, sum(open_))
-    return deepest
+def _is_kind(place: str) -> bool:
+    """Whether a place is the kind of an event; the kind of a value that cannot be followed counts as one."""
+    return place == "request.events.kind" or (place.endswith(".kind") and place.split(".")[0] not in _NAMES)
 
 
 def holds(text: str, context: Any) -> bool:

@@ -192,6 +192,8 @@ def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mappin
         text = "unknown field; take it out or correct its name"
     elif error["type"] in {"missing", "missing_argument"}:
         text = "is missing"
+    elif error["type"] in {"bool_parsing", "bool_type"}:
+        text = f"invalid value {error['input']!r}: write true or false"
     elif error["type"] in {"enum", "literal_error"}:
         text = f"{error['input']!r} is unknown; {text[0].lower()}{text[1:]}"
     dotted = ".".join(str(part) for part in path)

@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from policies.errors import BadPack
-from policies.packs.compared import Compared, compared, places_read
+from policies.packs.condition_text import Compared, read_condition
 from policies.request import Standing
 from policies.taxonomy import Defect
-from policies.vocabulary.impact_words import folded_source, known_bases
-from policies.vocabulary.legal_basis import basis_of
+from policies.vocabulary.impact_words import folded_source
+from policies.vocabulary.legal_basis import LegalBasis, basis_of
 from policies.vocabulary.licenses import known_licenses, normalized
 from policies.vocabulary.nearest import or_nearest
 
 _CLOSED: dict[str, tuple[str, Callable[[], Collection[str]]]] = {
     "impact.licenses": ("license", known_licenses),
-    "impact.legal_bases": ("legal basis", known_bases),
+    "impact.legal_bases": ("legal basis", lambda: [each.value for each in LegalBasis]),
     "request.standing": ("standing", lambda: [each.value for each in Standing]),
     "request.ground": ("ground", lambda: [each.value for each in Defect]),
 }
@@ -27,8 +27,8 @@ _REGIMES = ("request.regime", "request.regimes")
 
 def require_words(condition: str) -> None:
     """Raise :class:`BadPack` for a condition that compares a controlled value with a word it never has."""
-    words = compared(condition)
-    for each in sorted(words):
+    read = read_condition(condition)
+    for each in sorted(read.compared):
         if each.place in _CLOSED:
             _require_known(each)
         elif each.place == "impact.sources" and each.how in ("==", "in") and folded_source(each.word) != each.word:
@@ -36,8 +36,8 @@ def require_words(condition: str) -> None:
                 f"compares a source with {each.word!r}; sources are seen in lower case with single spaces, write "
                 f"{folded_source(each.word)!r}"
             )
-    loose = sorted(each.word for each in words if not each.place)
-    if loose and not places_read(condition).isdisjoint({"impact.licenses", "impact.legal_bases"}):
+    loose = sorted(each.word for each in read.compared if not each.place)
+    if loose and not read.places.isdisjoint({"impact.licenses", "impact.legal_bases"}):
         raise BadPack(
             f"{loose[0]!r} is compared in a way that cannot be checked; compare the value itself, as in "
             "impact.licenses.exists(license, license in ['MIT'])"
@@ -46,7 +46,7 @@ def require_words(condition: str) -> None:
 
 def regimes_named(conditions: Iterable[str]) -> tuple[str, ...]:
     """Return the regimes that conditions ask for, sorted."""
-    words = {each for condition in conditions for each in compared(condition)}
+    words = {each for condition in conditions for each in read_condition(condition).compared}
     return tuple(sorted({each.word for each in words if each.place in _REGIMES and each.how in ("==", "in")}))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lineage.records import Impact
-from policies.vocabulary.legal_basis import LegalBasis, basis_of
+from policies.vocabulary.legal_basis import basis_of
 from policies.vocabulary.licenses import licenses_of
 
 CONTROLLED = {
@@ -55,11 +55,6 @@ def folded_source(text: str) -> str:
     'contributor 3'
     """
     return " ".join(text.casefold().split())
-
-
-def known_bases() -> tuple[str, ...]:
-    """Return the controlled words for legal bases."""
-    return tuple(basis.value for basis in LegalBasis)
 
 
 def _sorted(words: Iterable[str]) -> tuple[str, ...]:

@@ -234,6 +234,8 @@ def test_facts_of_the_latest_day_hold():
         'request.events.exists(e, e.kind in ["stayed", "counter-notise"])',
         '"counter-notise" in request.pending',
         '"put-back" in request.pending',
+        'request.events.map(e, e).exists(e, e.kind == "counter-notise")',
+        'request.events.filter(e, true)[0].kind == "counter-notise"',
         "request.happened.exists(e, true)",
     ],
 )

@@ -158,6 +158,7 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
         ("applies", "1 +", "applies: condition does not parse"),
         ("facts.legal_hold", {"type": "bool", "words": "x"}, "not a reserved one"),
         ("facts.risk.type", "number", "'number' is unknown"),
+        ("rules.0.read", "maybe", "rule first: read: invalid value 'maybe': write true or false"),
         ("pack", "house", "no name for a pack"),
     ],
 )
