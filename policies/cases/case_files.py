@@ -25,7 +25,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from lineage.records import (
     Affected,
@@ -42,18 +42,15 @@ from lineage.records import (
 from policies.errors import PolicyError
 from policies.events import Event
 from policies.packs.load import CASE_KEYS
+from policies.packs.rules import Strict
 from policies.packs.strict_yaml import read_yaml
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect
 
-_STRICT: dict[str, Any] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True)
-class ShardFacts:
+class ShardFacts(Strict):
     """A shard the impact reaches."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: str
     license: str | None = None
@@ -63,10 +60,8 @@ class ShardFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ImpactFacts:
+class ImpactFacts(Strict):
     """An impact in short: counts, and names of what is reached. Releases are ``name@alias``."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     items: int = 1
     subjects: int = 0
@@ -100,10 +95,8 @@ class ImpactFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(Strict):
     """A request in short; ``selectors`` map a field to a value or to a list of values."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     standing: Standing
     ground: Defect
@@ -142,24 +135,20 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtendFacts:
+class ExtendFacts(Strict):
     """An extension asked for after the decision."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     today: dt.date
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Strict):
     """What a case wants; None checks nothing. Lists want each entry, those of text a part of one.
 
     ``claims`` are the outcomes of packs' own claims; a duty reads ``by 2026-04-02: ...``; ``no_due`` is a part of the
     sentence why no day runs.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     outcome: str | None = None
     refusal: str | None = None
@@ -194,10 +183,8 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Case(Strict):
     """One case as written, defaults filled in."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: str
     request: RequestFacts

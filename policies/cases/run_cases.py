@@ -115,13 +115,13 @@ def _compare_dates(expected: Expected, owed: Owed | None) -> list[str]:
     if expected.not_before is not None and expected.not_before not in opens:
         problems.append(f"not_before: wanted {expected.not_before}, came {opens}")
     said = [due.counted for due in dues]
-    problems += [
-        f"no deadline is counted {part!r}: {said}" for part in expected.counted if not any(part in w for w in said)
-    ]
-    spared = owed.spared if owed else ()
-    return problems + [
-        f"nothing spared says {part!r}" for part in expected.spared if not any(part in w for w in spared)
-    ]
+    problems += [f"{problem}: {said}" for problem in _unsaid("deadline is counted", expected.counted, said)]
+    return [*problems, *_unsaid("spared data is", expected.spared, owed.spared if owed else ())]
+
+
+def _unsaid(what: str, wanted: Sequence[str], said: Sequence[str]) -> Iterator[str]:
+    """Yield a problem for each wanted text that is part of nothing that was said."""
+    yield from (f"no {what} {part!r}" for part in wanted if not any(part in words for words in said))
 
 
 def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> list[str]:
@@ -157,14 +157,10 @@ def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> l
         f"rule {rule} is not among the unclear: {sorted(unclear)}" for rule in expected.unclear if rule not in unclear
     ]
     problems += [f"evidence lacks {name}" for name in expected.evidence if owed is None or name not in owed.evidence]
-    notices = owed.notices if owed else ()
-    problems += [f"no notice says {part!r}" for part in expected.notices if not any(part in said for said in notices)]
+    problems += _unsaid("notice says", expected.notices, owed.notices if owed else ())
     problems += _compare_claims(expected, decision)
     problems += _compare_dates(expected, owed)
-    overrides = decision.overrides
-    return problems + [
-        f"no override says {part!r}" for part in expected.overrides if not any(part in said for said in overrides)
-    ]
+    return [*problems, *_unsaid("override says", expected.overrides, decision.overrides)]
 
 
 def _compare_claims(expected: Expected, decision: Decision) -> list[str]:
@@ -176,7 +172,7 @@ def _compare_claims(expected: Expected, decision: Decision) -> list[str]:
         for pack, wanted in expected.claims.items()
         if wanted != came.get(pack)
     ]
-    problems += [f"no duty says {part!r}" for part in expected.duties if not any(part in said for said in duties)]
+    problems += _unsaid("duty says", expected.duties, duties)
     problems += [f"a duty says {part!r}" for part in expected.no_duties if any(part in said for said in duties)]
     if expected.no_due is not None and expected.no_due not in decision.no_due:
         problems.append(f"no_due: wanted {expected.no_due!r}, came {decision.no_due!r}")

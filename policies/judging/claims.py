@@ -123,22 +123,26 @@ def families_of(fired: Iterable[Fired]) -> tuple[Family, ...]:
 
 def owed_of(fired: Sequence[Fired]) -> Owed | None:
     """Return what rules ask for together; None if none of them asks for a guarantee."""
-    guarantees = [item.effect.promised for item in fired if item.effect.promised is not None]
-    if not guarantees:
+    if all(item.effect.promised is None for item in fired):
         return None
-    effects = [item.effect for item in fired]
+    return strongest([_owed_by(item) for item in fired])
+
+
+def _owed_by(item: Fired) -> Owed:
+    """Return what one rule asks for, with the least of each kind where it asks for nothing."""
+    effect = item.effect
     return Owed(
-        guarantee=max(guarantees),
-        families=families_of(fired),
-        scope=scope_of(fired) or Scope.INFLUENCE,
-        deadline=min((item.deadline for item in fired if item.deadline), default=None),
-        acknowledge_by=min((item.acknowledge for item in fired if item.acknowledge), default=None),
-        approvals=max((e.approvals for e in effects if e.approvals), default=1),
-        evidence=tuple(sorted({name for e in effects for name in e.evidence})),
-        notices=tuple(dict.fromkeys(notice for e in effects for notice in e.notices)),
-        utility_floor=max((e.utility_floor for e in effects if e.utility_floor is not None), default=None),
-        deadlines=tuple(dict.fromkeys(due for item in fired for due in item.deadlines)),
-        spared=tuple(dict.fromkeys(words for item in fired for words in item.spared)),
+        guarantee=effect.promised or Guarantee.NONE,
+        families=tuple(Family) if effect.families is None else effect.families,
+        scope=scope_of([item]) or Scope.DATA_ONLY,
+        deadline=item.deadline,
+        acknowledge_by=item.acknowledge,
+        approvals=effect.approvals or 1,
+        evidence=effect.evidence,
+        notices=effect.notices,
+        utility_floor=effect.utility_floor,
+        deadlines=item.deadlines,
+        spared=item.spared,
     )
 
 

@@ -18,7 +18,6 @@ from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
 MAX_DAYS = 36_525
 """The longest period a rule or a fact may give: a hundred years of days, a typing error beyond."""
 
-_STRICT: dict[str, Any] = {"extra": "forbid"}
 _NEW: dict[str, Any] = {LEFT_OUT: True}
 """Metadata of fields that rules written before do not have: while unused they do not change a pack's digest."""
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -29,11 +28,16 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """That a deadline may be prolonged by months or days, if whoever asked is told within the first period."""
+class Strict:
+    """What people write in YAML: a field that is not known is refused."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Extension(Strict):
+    """That a deadline may be prolonged by months or days, if whoever asked is told within the first period."""
 
     months: int = 0
     days: int = 0
@@ -54,7 +58,10 @@ class Stop:
     The days between are added to the period; with ``anew`` the whole period runs from the day of ``until``.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {**_STRICT, "alias_generator": lambda name: name.rstrip("_")}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "alias_generator": lambda name: name.rstrip("_"),
+    }
 
     from_: EventKind
     until: EventKind | tuple[EventKind, ...]
@@ -71,7 +78,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Strict):
     """When something is due, counted from receipt or an event, or the date a fact gives.
 
     One of ``months`` (calendar months), ``days``, ``business_days`` or ``fact`` (the name of a fact with an ISO date).
@@ -83,8 +90,6 @@ class Deadline:
     when the clock stands still. ``not_before`` makes it a window: the first day, counted as the last one is. ``of``
     says which part is due.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     months: int = 0
     days: int = 0
@@ -130,10 +135,8 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class Sparing:
+class Sparing(Strict):
     """Data that an order spares under a condition, for example if its people consent by a day."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     words: str
     by: Deadline | None = None
@@ -144,7 +147,7 @@ class Sparing:
 
 
 @dataclass(frozen=True, slots=True)
-class DutySpec:
+class DutySpec(Strict):
     """What a rule obliges the operator to do or to keep, whatever is removed, and by when.
 
     ``by`` is the last day to do it, ``until`` the day until which it lasts (a record to be kept); neither, where the
@@ -152,8 +155,6 @@ class DutySpec:
     answer of the same pack (the latest that a period can begin, so that it never ends too early). ``done_by`` is the
     kind of event that fulfills it, as ``refusal-told`` does where the requester is to be told of a refusal.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     words: str
     by: Deadline | None = None
@@ -173,10 +174,8 @@ class DutySpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Strict):
     """What follows when a rule fires; whatever is left out, the rule does not touch."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     outcome: Outcome | None = None
     refusal: Refusal | None = None
@@ -247,14 +246,12 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Strict):
     """One rule. ``dated`` is when its source took effect or was issued.
 
     ``read`` is false where the text of the source was not read when the rule was written: what is known of it came from
     elsewhere. Such a rule, or one with such a period, only sends to a person; it neither grants nor denies.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     id: str
     when: str
@@ -291,10 +288,8 @@ FactType = Literal["bool", "int", "text", "date"]
 
 
 @dataclass(frozen=True, slots=True)
-class FactSpec:
+class FactSpec(Strict):
     """A fact a pack may ask for: its type and what it means. ``one_of`` lists the only texts it may be."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     type: FactType
     words: str
@@ -324,10 +319,8 @@ _WANTED: dict[FactType, str] = {
 
 
 @dataclass(frozen=True)
-class Pack:
+class Pack(Strict):
     """Rules of one regime. ``applies`` is the condition under which they are looked at at all."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     pack: str
     title: str
