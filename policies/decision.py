@@ -86,7 +86,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something owed beside the removal: to tell somebody something, or to keep a record.
+    """Something owed beside the removal: to tell a person or an authority something, or to keep a record.
 
     ``by`` is the last day; None where the source gives none. A duty that ``lasts`` is kept until that day, where others
     are done by it. ``rule`` names the rule it rests on, ``done_by`` the kind of event that fulfills it, None where none
@@ -100,7 +100,7 @@ class Duty:
     done_by: EventKind | None = field(default=None, metadata={LEFT_OUT: True})
 
     def done_on(self, events: Iterable[Event]) -> dt.date | None:
-        """Return the day on which it was done, by the events recorded; None if it was not, or nobody can tell."""
+        """Return the day on which it was done, by the events recorded; None if it was not, or no event tells."""
         return first_day(events, self.done_by) if self.done_by is not None else None
 
     @property

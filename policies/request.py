@@ -17,7 +17,7 @@ from policies.taxonomy import Defect
 
 
 class Standing(StrEnum):
-    """In what capacity somebody asks."""
+    """The capacity in which the requester asks."""
 
     DATA_SUBJECT = "data-subject"
     CONTRIBUTOR = "contributor"

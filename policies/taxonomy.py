@@ -23,7 +23,7 @@ class Defect(StrEnum):
     REGULATOR_ORDER = "regulator-order"
     CONTRACT = "contract"
     OWN_DECISION = "own-decision"
-    """The operator removes data of its own will; nobody's claim is decided, and no pack has to grant it."""
+    """The operator removes data of its own will; no claim is decided, and no pack has to grant it."""
 
 
 class Family(StrEnum):

@@ -69,7 +69,8 @@ ROOMS = {
     "disgorge/cli/output": """
         disgorge/audit disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request
         disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/taxonomy policies/vocabulary
+        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/taxonomy
+        policies/vocabulary
     """,
     "disgorge/cli/request": """
         disgorge/cli disgorge/cli/output disgorge/errors disgorge/evidence disgorge/locations disgorge/method

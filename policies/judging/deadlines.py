@@ -203,7 +203,7 @@ def extend(
 
     Every rule that set a deadline must allow it: the new date is the earliest of their extended ones, and a rule
     that allows none, or whose time to tell is over, keeps its own. Raises :class:`BadRequest` when that is no later
-    than before, when no ``reason`` is given (whoever asked must be told it), or when the packs are not those the
+    than before, when no ``reason`` is given (the requester must be told it), or when the packs are not those the
     decision was made by. Extending again gives the same date: the period is counted from receipt.
     """
     name = f"request {request.id}"
@@ -212,7 +212,7 @@ def extend(
     if digest_of(sorted(pack.digest for pack in packs)) != decision.packs:
         raise BadRequest(f"{name} was decided by other packs than these; decide it again, then extend")
     if not reason.strip():
-        raise BadRequest(f"{name}: an extension needs a reason, and whoever asked must be told it; give one")
+        raise BadRequest(f"{name}: an extension needs a reason, and the requester must be told it; give one")
     if decision.outcome is not Outcome.DENIED and decision.owed is not None and decision.owed.stands_still:
         waits = next(due.counted for due in decision.owed.deadlines if due.by is None)
         raise BadRequest(f"{name} has no deadline now ({waits}); extend it once the clock runs again")
@@ -257,7 +257,7 @@ def _latest(
         return own, f"{rule} allows no extension ({citation})"
     until, tell_by = prolonged
     if today > tell_by:
-        return own, f"{rule} wanted whoever asked to be told by {tell_by}, and it is {today} ({citation})"
+        return own, f"{rule} wanted the requester to be told by {tell_by}, and it is {today} ({citation})"
     return until, f"{rule} allows no more ({citation})"
 
 

@@ -6,7 +6,7 @@
   reservations) guards in the same way.
 - *Guards of a claim* send one pack's grant to a person: the requester was not identified; data of several people is
   reached; data declared not removable is reached. They follow what is reached and what is known, not the standing of
-  the requester, for a standing is only what somebody said: official requests are forged, agents ask for too much. The
+  the requester, for a standing is only what is said: official requests are forged, agents ask for too much. The
   rule that grants may say that it needs no identity, or reaches everyone, or the core; no other pack's rule can say it
   for it.
 

@@ -1,7 +1,7 @@
 """A person decides what the packs left to a person: grants claims, or refuses some of them.
 
 The packs decide alone wherever they can. Where they end in *needs review* (an identity not shown, data of more than
-one person, a rule that could not be evaluated), somebody looks, and grants; refusing the whole request needs no rule
+one person, a rule that could not be evaluated), a person looks, and grants; refusing the whole request needs no rule
 and closes it. What a person adds is one reason, in their words, beside those of the packs: nothing that fired is taken
 out, and what is owed stays what the rules say.
 

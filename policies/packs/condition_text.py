@@ -3,7 +3,7 @@
 A condition is text in CEL, whose library tells the variables and functions it uses and not what it does with them. This
 module finds each value that is read, such as ``impact.licenses``, and each word that a value is compared with. So a
 pack that reads a fact it does not declare, or compares a license with a word that no license has, is refused when it
-is loaded: such a comparison is never true, and a rule that is never true protects nobody.
+is loaded: such a comparison is never true, so its rule never fires.
 
 >>> found = read_condition('impact.licenses.exists(l, l in ["MIT", "ISC"]) && request.standing == "customer"')
 >>> sorted(found.places)

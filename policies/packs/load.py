@@ -1,4 +1,4 @@
-"""Loads and checks rule packs: YAML files of rules with conditions, citations and dates.
+"""Rule packs, loaded and checked: YAML files of rules with conditions, citations and dates.
 
 A pack that is not entirely understood is refused: an unknown field, a condition that does not parse, names nothing
 known or compares with a word that never occurs, a rule used twice, no rule at all. The error names the file, the rule

@@ -2,7 +2,7 @@
 
 A rule is a condition (see :mod:`policies.packs.conditions`), words, a citation with its date, and what follows when the
 condition holds. Every value here refuses a field it does not know, and a combination that promises less than it says:
-a grant without a guarantee, a denial without its reason, a hold nobody can name.
+a grant without a guarantee, a denial without its reason, a hold without a category.
 """
 
 import datetime as dt
@@ -37,7 +37,7 @@ class Strict:
 
 @dataclass(frozen=True, slots=True)
 class Extension(Strict):
-    """That a deadline may be prolonged by months or days, if whoever asked is told within the first period."""
+    """An extension of a deadline by months or days, if the requester is told within the first period."""
 
     months: int = 0
     days: int = 0
@@ -263,7 +263,7 @@ class Rule(Strict):
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.id):
-            raise ValueError(f"{self.id!r} is no rule id; use lower case, digits and hyphens")
+            raise ValueError(f"invalid rule id {self.id!r}: use lower case, digits and hyphens")
         if not self.words.strip() or not self.citation.strip():
             raise ValueError("`words` and `citation` must say something")
         if not self.all_read and self.then.outcome not in (None, Outcome.NEEDS_REVIEW):

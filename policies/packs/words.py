@@ -66,7 +66,7 @@ def _require_known(each: Compared) -> None:
             return
         meant = _meant(noun, each.word)
         say = f"; write {meant!r}" if meant else or_nearest(each.word, known)
-        raise BadPack(f"compares a {noun} with {each.word!r}, which none is called{say}")
+        raise BadPack(f"compares with the unknown {noun} {each.word!r}{say}")
     if not any(_fits(each, word) for word in known):
         raise BadPack(f"{each.how}({each.word!r}) fits no {noun}{or_nearest(each.word, known)}")
 

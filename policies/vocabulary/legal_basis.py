@@ -12,7 +12,7 @@ basis that is spelled in another way cannot slip past it.
 (None, None, None)
 
 A basis may be named twice, as records of processing do: by a word and by its article, which must agree. A text that names
-two bases, or adds a condition, is none of them: nobody here guesses which one holds.
+two bases, or adds a condition, is none of them: which one holds is not guessed.
 """  # noqa: E501 (a doctest's output is one line)
 
 import re
@@ -186,6 +186,6 @@ def require_basis(text: str) -> LegalBasis:
         return basis
     known = [basis.value for basis in LegalBasis]
     raise BadRequest(
-        f"no legal basis {text[:60]!r}{or_nearest(text, known)}; use one of {', '.join(known)}, or an article such as "
-        "'Art. 6(1)(c)'"
+        f"unknown legal basis {text[:60]!r}{or_nearest(text, known)}; use one of {', '.join(known)}, or an article "
+        "such as 'Art. 6(1)(c)'"
     )

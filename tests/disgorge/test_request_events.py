@@ -252,7 +252,7 @@ def test_an_extension_that_was_told_in_time_may_be_recorded_late_and_stays(works
     filed(workspace)
     late = at(workspace, "2026-12-20")
     decide_request(late, "R-1", load_packs())
-    with pytest.raises(BadRequest, match="wanted whoever asked to be told by 2026-12-02"):
+    with pytest.raises(BadRequest, match="wanted the requester to be told by 2026-12-02"):
         extend_deadline(late, "R-1", load_packs(), reason="complex")
     record_event(late, "R-1", EventKind.EXTENSION_TOLD, on=dt.date(2026, 11, 30), by="Ann")
     decide_request(late, "R-1", load_packs())

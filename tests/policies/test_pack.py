@@ -106,7 +106,7 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
         ("rules.0.dated", ..., "rule first: dated: is missing"),
         ("rules.0.dated", "soon", "rule first: dated"),
         ("rules.0.id", ..., "rule number 1: id: is missing"),
-        ("rules.0.id", "Not An Id", "no rule id"),
+        ("rules.0.id", "Not An Id", "invalid rule id"),
         ("rules", [GOOD["rules"][0], GOOD["rules"][0]], "rule id first is used twice"),
         (
             "rules.0.then.outcome",

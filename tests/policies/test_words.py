@@ -109,7 +109,7 @@ def test_what_names_no_basis_or_two_is_none(spelled):
 
 
 def test_an_unknown_basis_is_told_the_nearest():
-    with pytest.raises(BadRequest, match="no legal basis 'legal obligtion'; nearest: legal-obligation"):
+    with pytest.raises(BadRequest, match="unknown legal basis 'legal obligtion'; nearest: legal-obligation"):
         require_basis("legal obligtion")
 
 

@@ -205,7 +205,7 @@ def test_a_legal_basis_of_no_list_is_refused(empty: Path, spelled: str) -> None:
     Path("a.csv").write_text(CSV)
     with untouched(empty):
         said = refused(*ADD, "--basis", spelled, code=2)
-    assert f"no legal basis {spelled!r}" in said
+    assert f"unknown legal basis {spelled!r}" in said
     assert "use one of consent, contract, legal-obligation, " in said
 
 
@@ -223,7 +223,7 @@ def test_a_shard_recorded_with_other_words_is_added_again_with_them(empty: Path)
         dvc=False,
     )
     assert "already recorded" in fine(*ADD, "--basis", "published openly").out
-    assert "no legal basis" in refused(*ADD, "--name", "b", "--basis", "published openly", code=2)
+    assert "unknown legal basis" in refused(*ADD, "--name", "b", "--basis", "published openly", code=2)
 
 
 def test_a_license_of_no_list_is_recorded_and_told_of(empty: Path) -> None:
