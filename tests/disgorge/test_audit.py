@@ -15,7 +15,7 @@ import pytest
 from disgorge.audit import audit
 from disgorge.audit.findings import Finding, Level, exit_code
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.request.forget_list import ForgetList
+from disgorge.request.withdrawn.forget_list import ForgetList
 from lineage.formats.read import Intake
 from lineage.records import (
     Component,

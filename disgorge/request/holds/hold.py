@@ -14,8 +14,8 @@ from typing import Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import DECIDED, Case, HoldTerms, case_of, open_case
-from disgorge.request.held_items import Coverage
-from disgorge.request.holds import Hold, forget_hidden, hold_file, open_holds
+from disgorge.request.holds.held_items import Coverage
+from disgorge.request.holds.open import Hold, forget_hidden, hold_file, open_holds
 from disgorge.request.particulars import HIDDEN, filing, marked
 from lineage.catalog.catalog import Catalog
 from lineage.private_files import HeldItems, read_private
@@ -25,7 +25,7 @@ from lineage.workspace import Workspace
 
 SERVING = ("keep", "stop")
 """What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
-:func:`~disgorge.request.hold_serving.settle` does."""
+:func:`~disgorge.request.holds.serving.settle` does."""
 
 
 def hold_request(

@@ -8,10 +8,10 @@ What a hold covers is found anew each time it is asked: the items that its selec
 withdrawn ones that are not purged yet, by digest, so that copies with the same bytes count. A selector that names a
 shard by its digest also means the shards cut from it since.
 
-Which items those are, and which removals that stops: :mod:`disgorge.request.held_items`. Where it cannot be found any
-more, because a private file is erased or damaged, the hold counts as covering all that its other selectors allow,
-everything if it has no others. Negative consequence: such a hold stops removals that it was never meant to stop, until
-the file is restored or the hold is lifted.
+Which items those are, and which removals that stops: :mod:`disgorge.request.holds.held_items`. Where it cannot be
+found any more, because a private file is erased or damaged, the hold counts as covering all that its other selectors
+allow, everything if it has no others. Negative consequence: such a hold stops removals that it was never meant to stop,
+until the file is restored or the hold is lifted.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from disgorge.errors import ExecutionFailed
-from disgorge.request.case import Case, docket
+from disgorge.request.case import Case
 from lineage.records import Json, canonical
 from lineage.storage.objects import remove_asides, write_atomically
 from lineage.workspace import Workspace
@@ -68,7 +68,7 @@ class ForgetList:
 
     @property
     def overlap(self) -> Json:
-        """The fact that names this list, where it holds another request's items (:mod:`disgorge.request.overlap`)."""
+        """The fact that names this list, where another request took its items (see ``withdrawn.overlap``)."""
         return self._read().get("overlap")
 
     def note_overlap(self, fact: Mapping[str, Json]) -> None:
@@ -113,13 +113,6 @@ class ForgetList:
             f"{self.path}: {how}, so what was withdrawn can no longer be searched for; restore the private folder and "
             f"resume"
         )
-
-
-def forget_lists(workspace: Workspace, case: Case) -> None:
-    """Delete the lists of the plans of a request that is over, but those that another open one shares."""
-    others = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
-    for digest in case.steps.keys() - {plan for each in others for plan in each.steps}:
-        ForgetList(workspace, digest).erase()
 
 
 def overlap_list(workspace: Workspace, request: str, by_request: str) -> ForgetList:
