@@ -87,8 +87,8 @@ ROOMS = {
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method
-        disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records lineage/storage
-        lineage/workspace policies/request
+        disgorge/training lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/private_files lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/examination disgorge/tracking disgorge/training/sandbox lineage/activity lineage/dvc
@@ -142,8 +142,8 @@ ROOMS = {
     "disgorge/request/holds": """
         disgorge/errors disgorge/plan disgorge/release_places disgorge/removal disgorge/request disgorge/request/near
         disgorge/request/withdrawn disgorge/tracking disgorge/workspace_lock lineage/catalog lineage/errors
-        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/judging policies/taxonomy
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/workspace
+        policies/judging policies/taxonomy
     """,
     "disgorge/request/near": """
         disgorge/errors disgorge/evidence disgorge/request disgorge/request/holds disgorge/request/withdrawn
@@ -152,7 +152,7 @@ ROOMS = {
     """,
     "disgorge/request/withdrawn": """
         disgorge/errors disgorge/request disgorge/request/holds disgorge/request/near lineage/catalog lineage/errors
-        lineage/records lineage/storage lineage/workspace
+        lineage/private_files lineage/records lineage/workspace
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/verify lineage/plural lineage/records
@@ -183,7 +183,7 @@ ROOMS = {
     "lineage/ledger": "lineage/errors lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger
-        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace
+        lineage/perceptual_hash lineage/private_files lineage/records lineage/storage lineage/workspace
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
     "policies": "lineage/records policies/judging policies/packs policies/vocabulary",
