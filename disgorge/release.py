@@ -13,7 +13,7 @@ from disgorge.errors import ReleaseContained
 from disgorge.layout import layout_of
 from disgorge.method import Blueprint, ModelSpec, method_named
 from disgorge.request.case import docket
-from disgorge.request.hold_serving import release_it
+from disgorge.request.holds.serving import release_it
 from disgorge.tracking.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none

@@ -50,51 +50,47 @@ def imports(path: Path, *, typing: bool = False) -> Iterator[tuple[str, bool]]:
 
 ROOMS = {
     "disgorge": """
-        disgorge/locations disgorge/request disgorge/tracking disgorge/training lineage/catalog lineage/errors
-        lineage/ledger lineage/records lineage/workspace policies/taxonomy
+        disgorge/locations disgorge/request disgorge/request/holds disgorge/tracking disgorge/training lineage/catalog
+        lineage/errors lineage/ledger lineage/records lineage/workspace policies/taxonomy
     """,
     "disgorge/audit": """
-        disgorge/errors disgorge/examination disgorge/locations disgorge/report disgorge/request disgorge/statement
-        disgorge/tracking disgorge/verify lineage/activity lineage/errors lineage/ledger lineage/plural
-        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
-        policies/events policies/judging policies/taxonomy
+        disgorge/errors disgorge/examination disgorge/locations disgorge/report disgorge/request
+        disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking disgorge/verify
+        lineage/activity lineage/errors lineage/ledger lineage/plural lineage/private_files lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/decision policies/events policies/judging
+        policies/taxonomy
     """,
     "disgorge/cli": """
-        disgorge/audit disgorge/cli/output disgorge/cli/request disgorge/errors disgorge/evidence disgorge/method
-        disgorge/release disgorge/release_places disgorge/report disgorge/request disgorge/tracking disgorge/training
-        disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc lineage/errors lineage/formats
-        lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/cases policies/judging policies/packs
+        disgorge/audit disgorge/cli/output disgorge/cli/request disgorge/errors disgorge/method disgorge/release
+        disgorge/release_places disgorge/report disgorge/request disgorge/request/history disgorge/request/holds
+        disgorge/tracking disgorge/training disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc
+        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/cases policies/judging policies/packs
     """,
     "disgorge/cli/output": """
         disgorge/audit disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request
-        disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/errors policies/events policies/judging policies/taxonomy
-        policies/vocabulary
+        disgorge/request/history disgorge/request/holds disgorge/training lineage/activity lineage/catalog
+        lineage/errors lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
+        policies/events policies/judging policies/taxonomy policies/vocabulary
     """,
     "disgorge/cli/request": """
         disgorge/cli disgorge/cli/output disgorge/errors disgorge/evidence disgorge/locations disgorge/method
-        disgorge/plan disgorge/removal disgorge/report disgorge/request disgorge/request/near disgorge/tracking
-        disgorge/training disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/plural
-        lineage/records lineage/workspace policies/errors policies/events policies/judging policies/packs
-        policies/request policies/taxonomy policies/vocabulary
+        disgorge/plan disgorge/removal disgorge/report disgorge/request disgorge/request/history
+        disgorge/request/holds disgorge/request/near disgorge/tracking disgorge/training disgorge/training/runners
+        disgorge/workspace_lock lineage/catalog lineage/plural lineage/records lineage/workspace policies/errors
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
-    "disgorge/evidence": """
-        disgorge/errors disgorge/method disgorge/training lineage/errors lineage/formats lineage/records lineage/shards
-        lineage/storage lineage/workspace
-    """,
-    "disgorge/evidence/probes": """
-        disgorge/evidence disgorge/method lineage/records
-    """,
+    "disgorge/evidence": "disgorge/errors disgorge/method lineage/records",
+    "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method
-        disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/request
+        disgorge/training lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/private_files lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/examination disgorge/tracking disgorge/training/sandbox lineage/activity lineage/dvc
-        lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards
-        lineage/storage lineage/workspace
+        lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards lineage/storage
+        lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -113,30 +109,47 @@ ROOMS = {
         lineage/workspace policies/decision policies/judging policies/taxonomy
     """,
     "disgorge/removal": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/locations disgorge/plan
-        disgorge/release_places disgorge/report disgorge/request disgorge/request/near disgorge/statement
-        disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/workspace_lock lineage/catalog
-        lineage/errors lineage/ledger lineage/perceptual_hash lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/locations
+        disgorge/plan disgorge/release_places disgorge/report disgorge/request disgorge/request/holds
+        disgorge/request/near disgorge/request/withdrawn disgorge/statement disgorge/tracking disgorge/training
+        disgorge/training/sandbox disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger
+        lineage/perceptual_hash lineage/records lineage/shards lineage/storage lineage/workspace policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/locations
-        disgorge/method disgorge/plan disgorge/removal disgorge/request disgorge/request/near disgorge/statement
-        disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
-        lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/decision policies/judging policies/packs policies/request policies/taxonomy
+        disgorge/method disgorge/plan disgorge/removal disgorge/request disgorge/request/near
+        disgorge/request/withdrawn disgorge/statement disgorge/tracking disgorge/training disgorge/training/sandbox
+        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
+        policies/packs policies/request policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
-        disgorge/errors disgorge/evidence disgorge/layout disgorge/method disgorge/plan disgorge/release_places
-        disgorge/removal disgorge/request/near disgorge/tracking disgorge/workspace_lock lineage/catalog lineage/errors
-        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/decision policies/errors policies/events policies/judging policies/packs
-        policies/request policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/layout disgorge/method disgorge/plan disgorge/request/holds
+        disgorge/request/near disgorge/request/withdrawn disgorge/workspace_lock lineage/catalog lineage/errors
+        lineage/ledger lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/decision policies/errors policies/events policies/judging policies/packs policies/request
+        policies/taxonomy
+    """,
+    "disgorge/request/history": """
+        disgorge/errors disgorge/request disgorge/request/holds disgorge/request/near lineage/catalog lineage/errors
+        lineage/ledger lineage/plural lineage/records lineage/workspace policies/decision policies/events
+        policies/judging policies/taxonomy
+    """,
+    "disgorge/request/holds": """
+        disgorge/errors disgorge/plan disgorge/release_places disgorge/removal disgorge/request disgorge/request/near
+        disgorge/request/withdrawn disgorge/tracking disgorge/workspace_lock lineage/catalog lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/workspace
+        policies/judging policies/taxonomy
     """,
     "disgorge/request/near": """
-        disgorge/errors disgorge/evidence disgorge/request lineage/activity lineage/catalog lineage/perceptual_hash
-        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace
+        disgorge/errors disgorge/evidence disgorge/request disgorge/request/holds disgorge/request/withdrawn
+        lineage/activity lineage/catalog lineage/perceptual_hash lineage/private_files lineage/records lineage/shards
+        lineage/storage lineage/workspace
+    """,
+    "disgorge/request/withdrawn": """
+        disgorge/errors disgorge/request disgorge/request/holds disgorge/request/near lineage/catalog lineage/errors
+        lineage/private_files lineage/records lineage/workspace
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/verify lineage/plural lineage/records
@@ -144,12 +157,12 @@ ROOMS = {
     """,
     "disgorge/tracking": """
         disgorge/errors disgorge/evidence disgorge/examination disgorge/method disgorge/plan disgorge/request
-        disgorge/training lineage/activity lineage/errors lineage/ledger lineage/records lineage/workspace
-        policies/request
+        disgorge/request/holds disgorge/training lineage/activity lineage/errors lineage/ledger lineage/records
+        lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog lineage/ledger lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog lineage/ledger
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/records lineage/workspace
@@ -161,18 +174,20 @@ ROOMS = {
         lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/request
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
-    "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
-    "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
+    "lineage/catalog": """
+        lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace
+    """,
+    "lineage/dvc": "lineage/activity lineage/errors",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",
     "lineage/ledger": "lineage/errors lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger
-        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace
+        lineage/perceptual_hash lineage/private_files lineage/records lineage/storage lineage/workspace
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
     "policies": "lineage/records",
     "policies/cases": """
-        lineage/records policies/judging policies/decision policies/errors policies/events policies/packs
+        lineage/records policies/decision policies/errors policies/events policies/judging policies/packs
         policies/request policies/taxonomy
     """,
     "policies/judging": """

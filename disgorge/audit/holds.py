@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from disgorge.audit.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, case_before
-from disgorge.request.holds import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
+from disgorge.request.holds.open import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
 from disgorge.request.particulars import selectors_of
 from disgorge.request.selectors import Table, selected_items
 from disgorge.request.snapshot import Look, is_late

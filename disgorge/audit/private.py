@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import PRIVATE_LOST, Finding
 from disgorge.errors import DisgorgeError
-from disgorge.request.forget_list import forgotten, whole_list
 from disgorge.request.snapshot import Look
+from disgorge.request.withdrawn.forget_list import forgotten, whole_list
 from lineage.errors import LineageError
 from lineage.private_files import damaged_files
 

@@ -12,7 +12,7 @@ from disgorge.cli.output.tables import AsJson
 from lineage.plural import counted
 
 if TYPE_CHECKING:
-    from disgorge.request.lost_facts import Accepted
+    from disgorge.request.history.lost_facts import Accepted
     from lineage.ledger.chain import Fact
     from lineage.workspace import Workspace
 
@@ -34,7 +34,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
-    from disgorge.request import lost_facts
+    from disgorge.request.history import lost_facts
     from lineage.records import plain
     from lineage.workspace import Workspace
 
@@ -67,7 +67,7 @@ def verify(
 
 def _say_lost(accepted: "Accepted") -> None:
     """Print what is not known any more, and how to go on."""
-    from disgorge.request.lost_facts import NOT_KNOWN
+    from disgorge.request.history.lost_facts import NOT_KNOWN
 
     show.line(accepted.loss.words)
     show.line(NOT_KNOWN)

@@ -75,8 +75,8 @@ def explain(
     """Say in words what holds about a request and how it was decided: which rules fired, and what overrode what."""
     from disgorge.cli.output.case import earlier_values, paragraphs, print_course, print_earlier, print_held_meanwhile
     from disgorge.request.case import case_of
-    from disgorge.request.earlier import earlier_requests
-    from disgorge.request.timeline import course, now
+    from disgorge.request.history.earlier import earlier_requests
+    from disgorge.request.history.timeline import course, now
     from lineage.workspace import Workspace
     from policies.judging.explain import explain as in_words
 

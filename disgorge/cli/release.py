@@ -134,7 +134,7 @@ def serve_at(
 def serve_again(as_json: AsJson = False) -> None:
     """Serve again what only holds that are over kept out of service, and stop what open holds want out of it."""
     from disgorge.cli.request.hold import print_settled
-    from disgorge.request.hold_serving import settle
+    from disgorge.request.holds.serving import settle
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 

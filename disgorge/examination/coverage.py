@@ -5,7 +5,6 @@ A path may name a person, and the ledger is for good. So the fact of a purge has
 Negative consequence: without that file a report written later says how many files there were, and not which.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,8 +14,8 @@ from disgorge.evidence.checks import Check, Near, ResidueCase
 from disgorge.locations.every import search
 from disgorge.locations.location import Target, shown
 from lineage.catalog.catalog import Catalog
-from lineage.records import Json
-from lineage.storage.objects import write_atomically
+from lineage.errors import LineageError
+from lineage.private_files import UNSEARCHED, UnsearchedNames
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -69,37 +68,30 @@ def nobody_named(workspace: Workspace, request: RemovalRequest) -> Iterator[str]
 
 def nameless(workspace: Workspace, plan: str, check: Check) -> Check:
     """Keep a check's names in private, and return it without them, for the ledger."""
-    named = {
-        "named": check.detail["not looked into"]["named"],
-        "still there": check.detail["still there"],
-        "registered": check.detail["registered models"]["named"],
-    }
-    path = workspace.home / "private" / "unsearched" / f"{plan}.json"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(path, json.dumps(named).encode(), mode=0o600)
-    return _told(check, {"named": [], "still there": [], "registered": []})
+    named = UnsearchedNames(
+        check.detail["not looked into"]["named"],
+        check.detail["still there"],
+        check.detail["registered models"]["named"],
+    )
+    UNSEARCHED.write(workspace, named, plan)
+    return _told(check, UnsearchedNames([], [], []))
 
 
 def with_names(workspace: Workspace, plan: str, check: Check) -> Check:
     """Return the check that :func:`nameless` returned with its names again, as far as they are there."""
-    path = workspace.home / "private" / "unsearched" / f"{plan}.json"
     try:
-        return _told(check, dict(json.loads(path.read_bytes())))
-    except FileNotFoundError:
-        return check
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise ExecutionFailed(
-            f"{path}: cannot be read, and the report names what it lists; restore the private folder, or delete the "
-            f"file to have it counted only, and resume"
-        ) from problem
+        names = UNSEARCHED.read(workspace, plan)
+    except LineageError as problem:
+        raise ExecutionFailed(str(problem)) from problem
+    return check if names is None else _told(check, names)
 
 
-def _told(check: Check, names: dict[str, Json]) -> Check:
+def _told(check: Check, names: UnsearchedNames) -> Check:
     detail = {
         **check.detail,
-        "not looked into": {**check.detail["not looked into"], "named": names["named"]},
-        "still there": names["still there"],
+        "not looked into": {**check.detail["not looked into"], "named": names.named},
+        "still there": names.still_there,
     }
     if "registered models" in detail:  # else it was measured by a version that did not look at them
-        detail["registered models"] = {**detail["registered models"], "named": names["registered"]}
+        detail["registered models"] = {**detail["registered models"], "named": names.registered}
     return replace(check, detail=detail)

@@ -20,7 +20,6 @@ before it deletes: MD5s of weights, of old shards and of stages' outputs, no ite
 file a later search finds old weights in DVC only if an entry of a stage still names them.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,9 +33,8 @@ from disgorge.locations.location import Deletion, Spare, Target, Traces
 from lineage.dvc.repo import opened, root_of
 from lineage.dvc.storage import Stores, experiments, files_of, md5_of, relative
 from lineage.errors import LineageError
-from lineage.private_files import DvcKept, read_private
+from lineage.private_files import DVC_KEPT
 from lineage.storage.file_types import Reading
-from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -109,7 +107,7 @@ class Dvc:
         entries = workspace.ledger.state().shards.values()
         recorded = [e.record.dvc for e in entries if e.record.digest in target.shards and e.record.dvc]
         paths = [*map(workspace.content_path, target.shards), *map(workspace.objects.path, target.weights)]
-        known = [told for digest, told in _read(_file(workspace)).items() if digest in asked]
+        known = [told for digest, told in (DVC_KEPT.read(workspace) or {}).items() if digest in asked]
         kept = [md5 for told in known for md5 in told.get("erased", [])]
         needed = _live_shards(workspace)  # equal bytes that something live rests on
         hashes = dict.fromkeys([*recorded, *(md5_of(path) for path in paths if path.is_file()), *kept])
@@ -161,13 +159,12 @@ class DvcHashes:
         """Keep these hashes until the same digests are asked for again: afterwards nobody can compute them."""
         if not self.erased and not made:
             return
-        path = _file(self.workspace)
-        known = _read(path)
+        known = DVC_KEPT.read(self.workspace) or {}
         for digest in self.of:
             told = known.setdefault(digest, {})
             told["made"] = sorted({*told.get("made", []), *made})
             told["erased"] = sorted({*told.get("erased", []), *self._own(digest)})
-        write_atomically(path, json.dumps(known, sort_keys=True).encode(), mode=0o600)
+        DVC_KEPT.write(self.workspace, known)
 
     def _own(self, digest: str) -> list[str]:
         paths = (self.workspace.objects.path(digest), self.workspace.content_path(digest))
@@ -203,11 +200,3 @@ def _files(repo: Any, stores: Stores, target: Target) -> tuple[list[str], list[P
 def _live_shards(workspace: Workspace) -> frozenset[str]:
     entries = workspace.ledger.state().shards.values()
     return frozenset(entry.record.dvc for entry in entries if entry.live and entry.record.dvc)
-
-
-def _file(workspace: Workspace) -> Path:
-    return workspace.home / "private" / "dvc.json"
-
-
-def _read(path: Path) -> DvcKept:
-    return read_private(path, DvcKept) if path.exists() else {}

@@ -10,14 +10,15 @@ Nothing that was handed out is deleted: it lies where somebody put it. Not known
 this was recorded hold, and pages whose private file was lost.
 """
 
-import json
 import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.locations.location import Deletion, Spare, Target, Traces
+from lineage.errors import LineageError
 from lineage.ledger.state import cut_from
+from lineage.private_files import PAGES, WrittenPage
 from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
@@ -65,33 +66,29 @@ def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
 
 def write_page(workspace: Workspace, request: str, path: Path, page: str, items: Collection[str]) -> None:
     """Write a page that shows these items, by digest, and remember where."""
-    note = workspace.home / "private" / "pages" / f"{secrets.token_hex(16)}.json"
-    note.parent.mkdir(mode=0o700, exist_ok=True)
     marks = sorted(map(workspace.withdrawn_mark, set(items)))
-    told = {"request": request, "path": str(path.absolute()), "on": f"{workspace.now():%Y-%m-%d}", "marks": marks}
-    write_atomically(note, json.dumps(told).encode(), mode=0o600)
+    told = WrittenPage(request, path.absolute(), f"{workspace.now():%Y-%m-%d}", marks)
+    PAGES.write(workspace, told, secrets.token_hex(16))
     write_atomically(path, page.encode())
 
 
 def pages_with(workspace: Workspace, items: Collection[str]) -> list[str]:
     """Return in words the pages that showed one of these items, by digest, and whether each is where it was written."""
     marks = {workspace.withdrawn_mark(item) for item in items}
-    notes = sorted((workspace.home / "private" / "pages").glob("*.json"))
-    return list(dict.fromkeys(words for note in notes for words in _words(workspace, note, marks)))
+    return list(dict.fromkeys(words for note in PAGES.paths(workspace) for words in _words(workspace, note, marks)))
 
 
 def _words(workspace: Workspace, note: Path, marks: set[str]) -> Iterator[str]:
     name = note.relative_to(workspace.root).as_posix()
     try:
-        told = json.loads(note.read_bytes())
-        what = f"a page with pictures of removed items was written for request {told['request']} on {told['on']}"
-        path, shown = Path(told["path"]), set(told["marks"])
-    except (OSError, ValueError, KeyError, TypeError):
+        told = PAGES.read_at(workspace, note)
+    except LineageError:
         yield f"{name} cannot be read, and a page with pictures that it tells of is not known; look for it"
         return
-    if marks.isdisjoint(shown):
+    what = f"a page with pictures of removed items was written for request {told.request} on {told.on}"
+    if marks.isdisjoint(told.marks):
         return
-    if path.is_file():
+    if told.path.is_file():
         yield f"{what} and is still there; delete it, {name} says where it is"
     else:
         yield f"{what} and is not there any more; ask whoever has a copy to delete it"

@@ -20,14 +20,14 @@ from disgorge.removal.purge import purge_and_look
 from disgorge.removal.still_so import require_still_so
 from disgorge.report.compile import report_fact, write_up
 from disgorge.request.case import Case
-from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
-from disgorge.request.held_items import removable, removable_by_all, require_all_unheld
-from disgorge.request.hold_serving import release_it
+from disgorge.request.holds.held_items import removable, removable_by_all, require_all_unheld
+from disgorge.request.holds.serving import release_it
 from disgorge.request.near.find import look, recorded_likenesses, require_judged
-from disgorge.request.overlap import note_overlaps
-from disgorge.request.private_lists import delete_private_lists
 from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one
+from disgorge.request.withdrawn.delete_lists import delete_private_lists
+from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
+from disgorge.request.withdrawn.overlap import note_overlaps
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of

@@ -14,8 +14,8 @@ from disgorge.locations.location import Target
 from disgorge.locations.references import spare_of
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan, docket
+from disgorge.request.holds.purge_hold import is_kept, is_unpurged
 from disgorge.request.particulars import is_erased, selectors_of
-from disgorge.request.purge_hold import is_kept, is_unpurged
 from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog

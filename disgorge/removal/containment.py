@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from disgorge.errors import DisgorgeError
 from disgorge.removal.preconditions import is_begun
 from disgorge.request.case import Case, docket, open_case
-from disgorge.request.forget_list import ForgetList
-from disgorge.request.hold_serving import Wanted, unfit
+from disgorge.request.decide import require_current
+from disgorge.request.holds.serving import Wanted, unfit
 from disgorge.request.particulars import is_erased
-from disgorge.request.plan_request import require_current
-from disgorge.request.private_lists import delete_private_lists
+from disgorge.request.withdrawn.delete_lists import delete_private_lists
+from disgorge.request.withdrawn.forget_list import ForgetList
 from disgorge.tracking.out_of_service import KeptOut, Key, stopped_words
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn

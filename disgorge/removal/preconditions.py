@@ -11,10 +11,10 @@ from typing import Any
 from disgorge.errors import ExecutionFailed, StalePlan
 from disgorge.plan.plan import Action, Plan
 from disgorge.request.case import Case, begun_plan, docket
-from disgorge.request.held_items import all_overlaps
-from disgorge.request.holds import open_holds
-from disgorge.request.plan_request import impact_as_planned, impact_of_all
-from disgorge.request.purge_hold import is_kept, is_unpurged
+from disgorge.request.holds.held_items import all_overlaps
+from disgorge.request.holds.open import open_holds
+from disgorge.request.holds.purge_hold import is_kept, is_unpurged
+from disgorge.request.impact import impact_as_planned, impact_of_all
 from lineage.records import Impact
 from lineage.workspace import Workspace
 from policies.taxonomy import Outcome

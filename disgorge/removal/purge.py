@@ -18,12 +18,12 @@ from disgorge.locations.references import still_gone, tensors_that_go
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
 from disgorge.request.case import Case
-from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
-from disgorge.request.held_items import require_purge_unheld
+from disgorge.request.holds.held_items import require_purge_unheld
+from disgorge.request.impact import impact_as_planned
 from disgorge.request.near.find import look_for_all, recognized
-from disgorge.request.overlap import lists_shared
-from disgorge.request.plan_request import impact_as_planned
 from disgorge.request.together import as_one
+from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
+from disgorge.request.withdrawn.overlap import lists_shared
 from lineage.catalog.catalog import Catalog
 from lineage.perceptual_hash import THRESHOLDS
 from lineage.records import Json, plain

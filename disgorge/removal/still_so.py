@@ -13,10 +13,10 @@ from disgorge.locations.every import search
 from disgorge.locations.location import Target
 from disgorge.plan.plan import Action, Plan
 from disgorge.request.case import Case
-from disgorge.request.forget_list import ForgetList, forgotten, forgotten_likenesses
-from disgorge.request.held_items import removable
+from disgorge.request.holds.held_items import removable
 from disgorge.request.near.find import look
 from disgorge.request.particulars import is_erased
+from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses
 from disgorge.tracking.registry import Registrar
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError

@@ -1,9 +1,9 @@
 """Closing a request whose items another request's removal took: a report of its own that points to that removal's.
 
 Nothing is removed here. What is shown: that the other request is done and certified; that its withdrawals, and no
-other's, took every item that this one selected (:mod:`disgorge.request.overlap`); that it gave at least what this one
-is owed; that nothing live fits this one's selectors, nothing live learned from the items, and nothing of them is found
-now by the search that a purge ends with. Where one of these cannot be shown it is refused and says which.
+other's, took every item that this one selected (:mod:`disgorge.request.withdrawn.overlap`); that it gave at least what
+this one is owed; that nothing live fits this one's selectors, nothing live learned from the items, and nothing of them
+is found now by the search that a purge ends with. Where one of these cannot be shown it is refused and says which.
 
 Controls of the search, after the fact: what it found of these very items before they were purged, noted then; and that
 it finds an item that is live now.
@@ -27,12 +27,13 @@ from disgorge.removal.preconditions import is_begun
 from disgorge.removal.purge import CALIBRATED, closures_of
 from disgorge.report.compile import Written, evidence_of, report_fact, residuals_of, write_up
 from disgorge.request.case import Case, begun_plan, case_of, open_case
-from disgorge.request.forget_list import ForgetList, whole_list
+from disgorge.request.decide import require_current
+from disgorge.request.impact import impact_of
 from disgorge.request.near.find import look
 from disgorge.request.near.review import included_items
 from disgorge.request.particulars import is_erased, selectors_of
-from disgorge.request.plan_request import impact_of, require_current
-from disgorge.request.private_lists import delete_private_lists
+from disgorge.request.withdrawn.delete_lists import delete_private_lists
+from disgorge.request.withdrawn.forget_list import ForgetList, whole_list
 from disgorge.tracking.registry import Registrar
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.verify.verify import Verified, verify_bundle

@@ -14,10 +14,10 @@ from typing import Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, open_case
-from disgorge.request.holds import terms_on_all
+from disgorge.request.filing import require_arrived, understood
+from disgorge.request.holds.open import terms_on_all
 from disgorge.request.near.review import forget_included
 from disgorge.request.particulars import filing, kept_private_anew
-from disgorge.request.plan_request import require_arrived, understood
 from disgorge.workspace_lock import turn
 from lineage.records import Json, Selector, plain, restore
 from lineage.workspace import Workspace

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 from disgorge.errors import AlreadyExecuted
 from disgorge.plan.plan import Plan
-from disgorge.request.forms import require_form
 from disgorge.request.stored_records import kept_record
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import losses
@@ -24,6 +23,26 @@ from policies.events import Event, EventKind, first_day
 from policies.judging.review import is_decided_on_review
 from policies.request import RemovalRequest
 from policies.taxonomy import Outcome
+
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "request-amended": {"request": str, "amended": dict, "changed": list, "because": str},
+    "plan": {"request": str, "plan": str, "impact": str},
+    "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
+    "request-event": {"request": str, "kind": str, "on": str, "by": str, "facts": dict},
+    "decision-confirmed": {"request": str, "decision": str, "decided": str},
+    "examination": {"plan": str, "release": str, "examination": str},
+    "reexecuted": {"recipe": str, "component": str},
+    "purged": {"request": str, "shards": list, "objects": list},
+    "report": {"bundle": str, "verdict": str},
+    "loss-accepted": {"first": int, "last": int, "digest": str},
+    "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
+    "overlap": {"request": str, "by_request": str, "removed": int, "of": int, "items": int},
+    "fulfilled": {"request": str, "by_request": str, "plan": str, "impact": str, "step": str, "result": dict},
+    "hold": {"request": str, "on": bool, "reason": str},
+    "bundle-exported": {"request": str, "name": str, "shards": list},
+}
+_OPTIONAL_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {"plan": {"with": list, "own": dict}}
+"""Fields that not every fact of a kind has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,7 @@ class HoldTerms:
 
 LEGAL_HOLD = "filed under a legal hold"
 DECIDED = "decided on hold"
-"""How the holds are called that nobody put on with a reason: see :mod:`disgorge.request.holds`."""
+"""How the holds are called that nobody put on with a reason: see :mod:`disgorge.request.holds.open`."""
 _SAID_OF_A_HOLD = ("reason", "by", "until", "serving", "selectors", "held_by", "items")
 
 
@@ -135,7 +154,7 @@ class Case:
     included: list[str] = field(default_factory=list)
     """Keyed marks of near-duplicates that a person added to what is removed."""
     overlaps: list[Json] = field(default_factory=list)
-    """What withdrawals for other requests took of this one's items; see :mod:`disgorge.request.overlap`."""
+    """What withdrawals for other requests took of this one's items; see :mod:`disgorge.request.withdrawn.overlap`."""
     confirmed: dict[str, dict[str, Json]] = field(default_factory=dict)
     """As ``steps``, for plans that remove nothing and confirm another request's removal."""
     rescoped: bool = False
@@ -304,7 +323,7 @@ class _Docket:
         """Take the facts that came since; :class:`~lineage.errors.LedgerBroken` for one of another form."""
         for fact in facts[self.count :]:
             try:
-                require_form(fact)
+                _require_form(fact)
                 if fact.kind == losses.KIND:
                     _approve_anew(self.cases)
                 _take(fact, self.cases, self.by_plan)
@@ -494,3 +513,12 @@ def plan_of(workspace: Workspace, case: Case) -> Plan:
 def begun_plan(workspace: Workspace, digest: str) -> Plan:
     """Return the plan with this digest, read from the object store."""
     return kept_record(workspace, Plan, digest)
+
+
+def _require_form(fact: Fact) -> None:
+    """Raise ``KeyError`` or ``TypeError`` unless a fact has what is read of its kind; other kinds are not looked at."""
+    given = {name: kind for name, kind in _OPTIONAL_FIELDS.get(fact.kind, {}).items() if name in fact.body}
+    for name, kind in (_FIELDS.get(fact.kind, {}) | given).items():
+        value = fact.body[name]
+        if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
+            raise TypeError(name)

@@ -5,23 +5,19 @@ keeps a salted digest of the file and keyed marks of the selectors. The cost: wh
 that selects by item or key erases what was asked for, and has to file it again.
 """
 
-import hashlib
-import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from disgorge.errors import DisgorgeError
 from lineage.errors import WorkspaceBusy
 from lineage.ledger.journal import acquire_in_turn
-from lineage.private_files import AskedFor, read_private
+from lineage.private_files import REQUESTS, RequestParticulars, name_of
 from lineage.records import Selector
-from lineage.storage.objects import remove_asides, write_atomically
+from lineage.storage.objects import remove_asides
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -59,7 +55,7 @@ def kept_private(workspace: Workspace, request: RemovalRequest, particulars: Map
     hidden = {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
-    kept = _keep_private(workspace, request.id, {**particulars, "selectors": hidden})
+    kept = _keep_private(workspace, request.id, hidden, particulars)
     return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
 
 
@@ -71,12 +67,11 @@ def kept_private_anew(workspace: Workspace, request: RemovalRequest) -> RemovalR
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request
-    path = _private_file(workspace, request.id)
-    before = read_private(path, AskedFor).selectors if path.exists() else {}
-    beside = json.loads(path.read_bytes()) if path.exists() else {}
-    hidden = before | {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
-    particulars = {name: value for name, value in beside.items() if name not in ("salt", "request", "selectors")}
-    kept = _keep_private(workspace, request.id, {**particulars, "selectors": hidden})
+    before = REQUESTS.read(workspace, name_of(request.id))
+    hidden = {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    if before is not None:
+        hidden = before.selectors | hidden
+    kept = _keep_private(workspace, request.id, hidden, before.particulars if before is not None else {})
     return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
 
 
@@ -88,17 +83,18 @@ def selectors_of(workspace: Workspace, request: RemovalRequest) -> tuple[Selecto
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request.selectors
-    path = _private_file(workspace, request.id)
-    if is_erased(workspace, request):
+    told = REQUESTS.read(workspace, name_of(request.id))
+    if told is None:
         raise DisgorgeError(
             f"the private file of request {request.id} was erased, and with it which items were meant; close it with "
             f"`disgorge request deny {request.id} --reason other`, and file it again"
         )
-    values = read_private(path, AskedFor).selectors
+    values = told.selectors
     hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]
     if any(mark not in values or workspace.keyed(values[mark]) != mark for mark in hidden):
         raise DisgorgeError(
-            f"{path}: is not the private file of request {request.id}; restore it from a backup of the private folder"
+            f"{REQUESTS.path(workspace, name_of(request.id))}: is not the private file of request {request.id}; "
+            f"restore it from a backup of the private folder"
         )
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in request.selectors)
 
@@ -106,34 +102,19 @@ def selectors_of(workspace: Workspace, request: RemovalRequest) -> tuple[Selecto
 def is_erased(workspace: Workspace, request: RemovalRequest) -> bool:
     """Whether a request's hidden selectors are gone with its private file."""
     hidden = any(selector.field in HIDDEN for selector in request.selectors)
-    return hidden and not _private_file(workspace, request.id).exists()
+    return hidden and not REQUESTS.path(workspace, name_of(request.id)).exists()
 
 
 def erase_particulars(workspace: Workspace, request_id: str) -> bool:
     """Delete the private file of a request; the chain of facts does not notice. Returns whether there was one."""
-    path = _private_file(workspace, request_id)
     with filing(workspace):
-        remove_asides(path.parent)
-        if not path.exists():
-            return False
-        path.unlink()
-    return True
+        return REQUESTS.erase(workspace, name_of(request_id))
 
 
-def private_file(workspace: Workspace, folder: str, request_id: str) -> Path:
-    """Return where something private about a request lies, in a folder of ``private``; the name says no id."""
-    return workspace.home / "private" / folder / f"{hashlib.sha256(request_id.encode()).hexdigest()[:32]}.json"
-
-
-def _private_file(workspace: Workspace, request_id: str) -> Path:
-    return private_file(workspace, "requests", request_id)
-
-
-def _keep_private(workspace: Workspace, request_id: str, particulars: Mapping[str, Any]) -> str:
-    salt = secrets.token_hex(16)
-    body = json.dumps({"salt": salt, "request": request_id, **particulars}, ensure_ascii=False).encode()
-    path = _private_file(workspace, request_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    remove_asides(path.parent)
-    write_atomically(path, body, mode=0o600)  # over what a filing that was killed before its fact may have left
-    return hashlib.sha256(body).hexdigest()
+def _keep_private(
+    workspace: Workspace, request_id: str, hidden: Mapping[str, str], particulars: Mapping[str, str]
+) -> str:
+    """Write a request's private file, over what a filing that was killed before its fact may have left."""
+    remove_asides(REQUESTS.path(workspace).parent)
+    told = RequestParticulars(request_id, secrets.token_hex(16), dict(hidden), dict(particulars))
+    return REQUESTS.write(workspace, told, name_of(request_id))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from disgorge.request.case import Case, docket
-from disgorge.request.holds import is_held
+from disgorge.request.holds.open import is_held
 from lineage.errors import LedgerBroken, LineageError
 from lineage.ledger.state import Entry, State, influences_of
 from lineage.records import Component, Item, Shard

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from disgorge.examination.lineage_closure import by_digest, influences
 from disgorge.request.case import Case
-from disgorge.request.holds import Hold, open_holds
+from disgorge.request.holds.open import Hold, open_holds
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
 from lineage.records import Composition

@@ -129,7 +129,7 @@ class Tracking:
                     "disgorge.guarantee": plan.guarantee.label,
                 }
                 if plan.together:
-                    tags |= {"disgorge.request.plan_request": ", ".join(plan.requests)}
+                    tags |= {"disgorge.requests": ", ".join(plan.requests)}
                 self._parent = self._run(client, f"removal {', '.join(plan.requests)}", tags)
             client.update_run(self._parent, status=RUNNING)  # a run that ended in a refusal goes on
             _put(client, self._parent, _cost("expected", plan.cost) | _cost("full-retraining", plan.full_cost), {})

@@ -9,7 +9,6 @@ path is not known, nor is a file from which some of it was taken out; what is re
 remembered stays until somebody clears the private folder.
 """
 
-import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,20 +18,14 @@ from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from
-from lineage.storage.objects import sha256_of, write_atomically
+from lineage.private_files import SOURCES, SourceFile, Sources
+from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
-
-    ``md5`` is the name DVC keeps a single file under.
-    """
-
-    path: Path
-    files: tuple[tuple[str, int, str], ...]
-    md5: str | None
+class Source(SourceFile):
+    """A file or folder as it was read."""
 
     @classmethod
     def of(cls, path: Path) -> "Source":
@@ -67,17 +60,14 @@ def remembered(workspace: Workspace, shard: str, source: Source | None) -> Itera
     if source is None:
         yield
         return
-    file = _file(workspace, shard)
-    fresh = not file.exists()
-    known = [each for each in _read(workspace, shard) if each.path != source.path]
-    told = [{"path": str(each.path), "files": each.files, "md5": each.md5} for each in (*known, source)]
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(file, json.dumps(told).encode(), mode=0o600)
+    before = SOURCES.read(workspace, shard)
+    known = [each for each in before.sources if each.path != source.path] if before else []
+    SOURCES.write(workspace, Sources([*known, source]), shard)
     try:
         yield
     except BaseException:
-        if fresh:
-            file.unlink(missing_ok=True)
+        if before is None:
+            SOURCES.erase(workspace, shard)
         raise
 
 
@@ -87,7 +77,8 @@ def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[
     names = {entry.record.digest: entry.record.name for entry in entries}
     for digest in cut_from((entry.record for entry in entries), shards):
         if digest in names:
-            yield from ((names[digest], source) for source in _read(workspace, digest))
+            told = SOURCES.read(workspace, digest)
+            yield from ((names[digest], Source(s.path, s.files, s.md5)) for s in (told.sources if told else []))
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -103,21 +94,3 @@ def _is_same(path: Path, size: int, digest: str) -> bool:
         return path.is_file() and path.stat().st_size == size and sha256_of(path) == digest
     except OSError:
         return False
-
-
-def _file(workspace: Workspace, shard: str) -> Path:
-    return workspace.home / "private" / "sources" / f"{shard}.json"
-
-
-def _read(workspace: Workspace, shard: str) -> list[Source]:
-    path = _file(workspace, shard)
-    try:
-        told = json.loads(path.read_bytes())
-        return [Source(Path(e["path"]), tuple((n, s, d) for n, s, d in e["files"]), e["md5"]) for e in told]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise LineageError(
-            f"{path}: cannot be read, so where a shard was read from is not known; restore the private folder, or "
-            "delete the file to go on without"
-        ) from problem

@@ -23,10 +23,13 @@ from disgorge.errors import DisgorgeError
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import execute
 from disgorge.request.amend import amend_request
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import LEGAL_HOLD, case_of, docket
+from disgorge.request.decide import decide_request
 from disgorge.request.events import record_event
-from disgorge.request.hold import hold_request
-from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.request.filing import deny_request, file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Here
@@ -246,7 +249,7 @@ def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.Mon
     for module in ("request.plan_request", "removal.execute", "removal.actions"):
         monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     monkeypatch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.request.plan_request.all_overlaps", lambda *_: ())
+    monkeypatch.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())
     world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)

@@ -22,8 +22,11 @@ from disgorge.examination.utility import utility_check
 from disgorge.method import ModelSpec
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.execute import execute
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
+from disgorge.request.decide import decide_request
+from disgorge.request.filing import deny_request, file_request
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import make
 from disgorge.training.recipe import Here, Job

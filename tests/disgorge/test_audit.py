@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ import pytest
 from disgorge.audit import audit
 from disgorge.audit.findings import Finding, Level, exit_code
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.request.forget_list import ForgetList
+from disgorge.request.withdrawn.forget_list import ForgetList
 from lineage.formats.read import Intake
+from lineage.private_files import KINDS, PrivateFile, SourceFile
 from lineage.records import (
     Component,
     Composition,
@@ -494,14 +497,41 @@ def test_a_lost_key_of_pseudonyms_is_found_once_anything_was_recorded_by_it(work
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"selectors": 1, "items": 1}', b"\xff", b"[" * 100_000])
-@pytest.mark.parametrize("name", ["requests/a.json", "near/b.json", "dvc.json"])
+@pytest.mark.parametrize("name", [kind.pattern.replace("*", "a") for kind in KINDS])
 def test_a_damaged_private_file_is_named_with_a_way_out(workspace: Workspace, name: str, data: bytes) -> None:
     path = workspace.home / "private" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     ((where, remedy),) = lost(workspace)
     assert where == f"private/{name}"
-    assert remedy.startswith("restore it from a backup of the private folder, or ")
+    assert re.match(r"restore (it from a backup of )?the private folder(, or| and resume)", remedy)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
+def test_every_kind_of_private_file_is_read_as_it_was_written_and_missed_when_cut_short(
+    workspace: Workspace, kind: PrivateFile[Any]
+) -> None:
+    value = build_kind(kind)
+    kind.write(workspace, value, "a")
+    assert kind.read(workspace, "a") == value
+    assert not lost(workspace)
+    path = kind.path(workspace, "a")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [where for where, _ in lost(workspace)] == [path.relative_to(workspace.home).as_posix()]
+    assert kind.erase(workspace, "a")
+    assert kind.read(workspace, "a") is None
+    assert not kind.erase(workspace, "a")
+
+
+def build_kind(kind: PrivateFile[Any]) -> Any:
+    values: dict[str, Any] = {
+        "request": "R-1", "salt": "ab", "selectors": {"ab": "1.png"}, "particulars": {"name": "Ada"}, "items": ["ab"],
+        "named": ["x"], "still_there": [], "registered": [{"name": "y"}], "path": Path("page.html"), "on": "2026-03-02",
+        "sources": [SourceFile(Path("a.csv"), (("", 1, "ab"),), None)], "marks": ["ab"],
+    }  # fmt: skip
+    if not is_dataclass(kind.form):
+        return {"ab": {"erased": ["cd"]}}
+    return kind.form(**{field.name: values[field.name] for field in fields(kind.form) if field.name in values})
 
 
 def test_without_the_private_folder_nothing_private_is_missed(workspace: Workspace) -> None:
@@ -517,7 +547,8 @@ def test_a_list_of_what_goes_is_missed_while_the_removal_is_under_way(workspace:
     assert not lost(workspace)
     (kept,) = (workspace.home / "private" / "executions").iterdir()
     kept.write_text("{}")
-    assert lost(workspace) == [("R-1", "restore the private folder and resume")]
+    remedy = "restore the private folder and resume"
+    assert set(lost(workspace)) == {(f"private/executions/{kept.name}", remedy), ("R-1", remedy)}
     kept.unlink()
     assert lost(workspace) == [("R-1", "restore the private folder and resume")]
 

@@ -9,8 +9,9 @@ import pytest
 from disgorge.audit import audit
 from disgorge.audit.findings import OVERDUE
 from disgorge.errors import DisgorgeError
-from disgorge.request.plan_request import decide_request, file_request
-from disgorge.request.purge_hold import hold_purge
+from disgorge.request.decide import decide_request
+from disgorge.request.filing import file_request
+from disgorge.request.holds.purge_hold import hold_purge
 from lineage.errors import BadInput
 from lineage.records import Selector
 from lineage.workspace import Workspace

@@ -9,10 +9,13 @@ from disgorge.plan.plan import Action
 from disgorge.removal.conflicts import keepers
 from disgorge.removal.containment import deny_begun
 from disgorge.report.fulfilled_by import close_fulfilled
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
+from disgorge.request.decide import decide_request
 from disgorge.request.events import record_event
-from disgorge.request.hold import hold_request
-from disgorge.request.plan_request import approve_plan, decide_request, file_request, plan_request
+from disgorge.request.filing import file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from lineage.records import Selector
 from lineage.shards.add import shard_rows

@@ -10,8 +10,12 @@ from filelock import FileLock
 
 from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed, NotApproved, StalePlan
 from disgorge.plan.plan import Action
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.plan_request import approve_plan, decide_request, file_request, hold_request, plan_request
+from disgorge.request.decide import decide_request
+from disgorge.request.filing import file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.plan_request import plan_request
 from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
 from lineage.catalog.catalog import Catalog
 from lineage.errors import WorkspaceBusy

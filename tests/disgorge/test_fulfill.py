@@ -19,12 +19,16 @@ from disgorge.removal.execute import execute
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import Written
 from disgorge.report.fulfilled_by import close_fulfilled
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.forget_list import overlap_list
+from disgorge.request.decide import decide_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.holds.purge_hold import hold_purge
+from disgorge.request.impact import impact_of
 from disgorge.request.near.find import near_now
 from disgorge.request.near.review import judge_distinct
-from disgorge.request.plan_request import approve_plan, decide_request, hold_request, impact_of, plan_request
-from disgorge.request.purge_hold import hold_purge
+from disgorge.request.plan_request import plan_request
+from disgorge.request.withdrawn.forget_list import overlap_list
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import read_key, sign
 from disgorge.tracking.registry import Registrar, Unregistered

@@ -10,10 +10,12 @@ from disgorge.errors import ReleaseContained
 from disgorge.plan.plan import Action
 from disgorge.release import train_release
 from disgorge.removal.containment import take_back
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, docket
-from disgorge.request.hold import hold_request
-from disgorge.request.hold_serving import Settled, settle
-from disgorge.request.plan_request import approve_plan, file_request, plan_request
+from disgorge.request.filing import file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.holds.serving import Settled, settle
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.out_of_service import stopped_releases
 from disgorge.tracking.registry import Unregistered
 from disgorge.training.recipe import Here

@@ -15,13 +15,15 @@ from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.fulfilled_by import close_fulfilled
 from disgorge.request.amend import amend_request
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.hold import hold_request
-from disgorge.request.holds import open_holds
+from disgorge.request.decide import decide_request, grant_request
+from disgorge.request.filing import deny_request, file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.holds.open import open_holds
+from disgorge.request.holds.purge_hold import hold_purge
 from disgorge.request.particulars import erase_particulars
-from disgorge.request.plan_request import approve_plan, decide_request, deny_request, file_request, plan_request
-from disgorge.request.purge_hold import hold_purge
-from disgorge.request.reviewing import grant_request
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
@@ -466,7 +468,7 @@ def forget_holds(older: pytest.MonkeyPatch) -> None:
     for module in ("request.plan_request", "removal.execute", "removal.actions"):
         older.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     older.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
-    older.setattr("disgorge.request.plan_request.all_overlaps", lambda *_: ())
+    older.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())
 
 
 def test_the_audit_says_that_held_items_were_destroyed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import pytest
 from disgorge.audit import audit
 from disgorge.errors import NotApproved
 from disgorge.plan.plan import Action
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.lost_facts import accept_loss
-from disgorge.request.plan_request import approve_plan
+from disgorge.request.history.lost_facts import accept_loss
 from lineage.errors import LedgerBroken
 from lineage.workspace import Workspace
 from tests.toys import (

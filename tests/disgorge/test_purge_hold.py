@@ -19,8 +19,8 @@ from disgorge.removal.conflicts import keepers
 from disgorge.removal.dry_run import preview
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import case_of, plan_of
+from disgorge.request.holds.purge_hold import due, hold_purge, release_purge, waiting
 from disgorge.request.particulars import erase_particulars
-from disgorge.request.purge_hold import due, hold_purge, release_purge, waiting
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import dvc_template, quiet_dvc

@@ -16,9 +16,9 @@ from disgorge.errors import CertificateRefused
 from disgorge.release_places import places_of, record_place
 from disgorge.removal.execute import Executed, execute
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.hold import hold_request
-from disgorge.request.hold_serving import settle
-from disgorge.request.plan_request import file_request
+from disgorge.request.filing import file_request
+from disgorge.request.holds.hold import hold_request
+from disgorge.request.holds.serving import settle
 from disgorge.tracking.client import Store, versions_of
 from disgorge.tracking.registered import Registered, Touched, from_client, from_databases, unexplained
 from disgorge.tracking.registry import Registry

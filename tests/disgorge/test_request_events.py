@@ -17,18 +17,13 @@ from disgorge.plan.planner import make_plan
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.sentences import decided
 from disgorge.request.amend import amend_request
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
+from disgorge.request.decide import decide_request, extend_deadline, grant_request, refuse_claims
 from disgorge.request.events import record_event
-from disgorge.request.plan_request import (
-    approve_plan,
-    decide_request,
-    deny_request,
-    extend_deadline,
-    file_request,
-    impact_of,
-    plan_request,
-)
-from disgorge.request.reviewing import grant_request, refuse_claims
+from disgorge.request.filing import deny_request, file_request
+from disgorge.request.impact import impact_of
+from disgorge.request.plan_request import plan_request
 from lineage.records import Selector, plain
 from lineage.shards.add import add_shard, shard_rows
 from lineage.workspace import Workspace

@@ -12,8 +12,9 @@ from disgorge.audit import audit
 from disgorge.errors import CertificateRefused
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import Executed, execute
+from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.plan_request import approve_plan, plan_request
+from disgorge.request.plan_request import plan_request
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry, Unregistered
 from disgorge.tracking.runs import Untracked

@@ -23,7 +23,7 @@ from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.execute import execute
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.purge_hold import hold_purge, release_purge
+from disgorge.request.holds.purge_hold import hold_purge, release_purge
 from disgorge.tracking.client import Store, quiet, tracking_uri
 from disgorge.tracking.pyfunc import items_from, workspace_of
 from disgorge.tracking.registry import Registry, Unregistered, registry_or_none

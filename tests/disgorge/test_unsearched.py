@@ -103,7 +103,7 @@ def test_without_the_private_file_files_are_counted_and_a_damaged_one_is_said(wo
     (file,) = (workspace.home / "private" / "unsearched").iterdir()
     assert gather(workspace, plan, case).checks == evidence_of(workspace, case.report["evidence"]).checks
     file.write_text("[")
-    with pytest.raises(DisgorgeError, match="restore the private folder"):
+    with pytest.raises(DisgorgeError, match="restore it from a backup of the private folder"):
         gather(workspace, plan, case)
     file.unlink()
     (words,) = not_reached(gather(workspace, plan, case))

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from disgorge.plan.plan import Plan, Step
     from disgorge.request.case import Case
-    from disgorge.request.earlier import Earlier
-    from disgorge.request.holds import Hold
-    from disgorge.request.timeline import Happened, Now
+    from disgorge.request.history.earlier import Earlier
+    from disgorge.request.history.timeline import Happened, Now
+    from disgorge.request.holds.open import Hold
     from lineage.records import Impact
 
 
 def summary(case: "Case") -> dict[str, Any]:
     """Return where a case stands, as plain values."""
-    from disgorge.request.holds import terms_on_all
+    from disgorge.request.holds.open import terms_on_all
 
     return {
         "id": case.request.id,
@@ -63,7 +63,7 @@ def state_words(case: "Case") -> str:
 
 def hold_values(case: "Case") -> list[dict[str, Any]]:
     """Return a case's open holds as plain values."""
-    from disgorge.request.holds import open_holds
+    from disgorge.request.holds.open import open_holds
 
     return [
         {
@@ -104,7 +104,7 @@ def selected_value(field: str, value: str) -> str:
 
 def print_held_meanwhile(case: "Case") -> None:
     """Say of a decision that keeps nothing that the data is on hold all the same."""
-    from disgorge.request.holds import open_holds
+    from disgorge.request.holds.open import open_holds
     from policies.taxonomy import Outcome
 
     if case.closed or case.decision is None or case.decision.outcome in (Outcome.ON_HOLD, Outcome.DENIED):
@@ -138,7 +138,7 @@ def paragraphs(text: str) -> None:
 
 def next_step(case: "Case", plan: "Plan | None" = None) -> str | None:
     """Return in words what is to be done next about a request, or None if nothing is."""
-    from disgorge.request.holds import is_held
+    from disgorge.request.holds.open import is_held
     from policies.judging.fired import HOUSE
     from policies.judging.held import LEGAL_HOLD, PACK, holding_reasons, waits_for_others
     from policies.judging.review import waiting
@@ -241,7 +241,7 @@ def earlier_values(found: "Sequence[Earlier]") -> list[dict[str, Any]]:
 
 def print_earlier(found: "Sequence[Earlier]", case: "Case") -> None:
     """Print the earlier requests for the same data as this one, and what follows from each."""
-    from disgorge.request.earlier import said
+    from disgorge.request.history.earlier import said
 
     for words in said(found, case):
         show.paragraph(f"note: {words}", indent=2)

@@ -33,9 +33,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """
     from disgorge.removal.conflicts import keepers
     from disgorge.request.case import case_of
-    from disgorge.request.earlier import earlier_requests
+    from disgorge.request.decide import decide_request
+    from disgorge.request.history.earlier import earlier_requests
     from disgorge.request.particulars import is_erased, selectors_of
-    from disgorge.request.plan_request import decide_request
     from lineage.records import plain
     from lineage.workspace import Workspace
     from policies.judging.explain import explain
@@ -80,7 +80,7 @@ def grant(
     Where the claims of several packs wait, --claim says which are granted; the others wait on.
     """
     from disgorge.request.case import case_of
-    from disgorge.request.reviewing import grant_request
+    from disgorge.request.decide import grant_request
     from lineage.workspace import Workspace
     from policies.judging.review import ALL
 
@@ -155,8 +155,8 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated."""
+    from disgorge.request.approval import approve_plan
     from disgorge.request.case import case_of
-    from disgorge.request.plan_request import approve_plan
     from lineage.workspace import Workspace
 
     require_name(by, "approves")
@@ -200,9 +200,9 @@ def deny(
         raise WrongUse("--by goes with --claim: who refuses that claim")
     from disgorge.removal.containment import deny_begun
     from disgorge.request.case import case_of
-    from disgorge.request.earlier import earlier_requests
-    from disgorge.request.holds import open_holds
-    from disgorge.request.plan_request import deny_request
+    from disgorge.request.filing import deny_request
+    from disgorge.request.history.earlier import earlier_requests
+    from disgorge.request.holds.open import open_holds
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 
@@ -238,7 +238,7 @@ def deny(
 def _deny_claims(request: str, claims: list[str], reason: Refusal, *, by: str | None, as_json: bool) -> None:
     """Refuse the claims of some packs, and say what is owed with that."""
     from disgorge.request.case import case_of
-    from disgorge.request.reviewing import refuse_claims
+    from disgorge.request.decide import refuse_claims
     from lineage.workspace import Workspace
 
     require_name(by or "", "refuses the claim")
@@ -261,7 +261,7 @@ def extend(
 ) -> None:
     """Extend the deadline as far as the rules allow."""
     from disgorge.request.case import case_of
-    from disgorge.request.plan_request import extend_deadline
+    from disgorge.request.decide import extend_deadline
     from lineage.workspace import Workspace
 
     require_reason(reason)

@@ -84,7 +84,7 @@ def file_draft(
     ``unmatched`` records the latter all the same: whoever asked for nothing we hold is owed an answer, too. ``packs``
     say which facts and regimes there are.
     """
-    from disgorge.request.plan_request import file_request
+    from disgorge.request.filing import file_request
     from policies.packs.facts import regime_named, require_regimes, typed_facts
     from policies.packs.load import load_packs
 
@@ -122,7 +122,7 @@ def file_draft(
 def require_match(workspace: "Workspace", selectors: "Sequence[Selector]") -> None:
     """Raise :class:`WrongUse` for selectors that select no item, and that no request asked for before."""
     from disgorge.removal.conflicts import keepers
-    from disgorge.request.earlier import asked_before
+    from disgorge.request.history.earlier import asked_before
     from lineage.catalog.catalog import Catalog
 
     if not selectors or not all(selector.value for selector in selectors):

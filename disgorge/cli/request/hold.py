@@ -12,8 +12,8 @@ from disgorge.cli.request.decide import require_name, require_reason
 from disgorge.cli.request.request import Id, Many
 
 if TYPE_CHECKING:
-    from disgorge.request.hold_serving import Settled
-    from disgorge.request.holds import Hold
+    from disgorge.request.holds.open import Hold
+    from disgorge.request.holds.serving import Settled
     from lineage.records import Selector
     from lineage.workspace import Workspace
 
@@ -52,9 +52,9 @@ def hold(
     from disgorge.cli.request.filing import parse_date
     from disgorge.errors import TrackingFailed
     from disgorge.request.case import case_of
-    from disgorge.request.hold import SERVING, hold_request
-    from disgorge.request.hold_serving import settle
-    from disgorge.request.holds import is_held
+    from disgorge.request.holds.hold import SERVING, hold_request
+    from disgorge.request.holds.open import is_held
+    from disgorge.request.holds.serving import settle
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 
@@ -147,7 +147,7 @@ def _say_put_on(workspace: "Workspace", request: str, reason: str, holds: "tuple
 def _say_held(workspace: "Workspace", request: str, reason: str, hold: "Hold") -> None:
     """Say what is held, what holding owes, and ask whether models that learned from it go on serving."""
     from disgorge.request.case import case_of
-    from disgorge.request.hold import count_held, releases_that_learned
+    from disgorge.request.holds.hold import count_held, releases_that_learned
     from policies.judging.held import duties
 
     count = count_held(workspace, hold)

@@ -37,9 +37,9 @@ def near(
 ) -> None:
     """List near-duplicates of what a request removes that nobody has judged; judge them with --same or --distinct."""
     from disgorge.request.case import case_of, open_case
+    from disgorge.request.impact import impact_of
     from disgorge.request.near.find import near_now
     from disgorge.request.near.review import judge_distinct, judge_same
-    from disgorge.request.plan_request import impact_of
     from disgorge.workspace_lock import turn
     from lineage.workspace import Workspace
 

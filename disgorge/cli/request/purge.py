@@ -41,7 +41,7 @@ def run(
     With --dry-run and a planned request, say before anything is done what its purge would delete.
     """
     from disgorge.errors import DataHeld
-    from disgorge.request.purge_hold import due, is_ahead, waiting
+    from disgorge.request.holds.purge_hold import due, is_ahead, waiting
     from lineage.workspace import Workspace
 
     workspace = Workspace.open()
@@ -74,7 +74,7 @@ def hold(
 ) -> None:
     """Keep old weights and withdrawn items until a day; the request is not certified before."""
     from disgorge.cli.request.filing import parse_date
-    from disgorge.request.purge_hold import hold_purge
+    from disgorge.request.holds.purge_hold import hold_purge
     from lineage.workspace import Workspace
 
     day = parse_date(until, option="--until")
@@ -90,7 +90,7 @@ def hold(
 @app.command()
 def release(request: Id, because: Because, by: By, as_json: AsJson = False) -> None:
     """End the hold on a purge at once."""
-    from disgorge.request.purge_hold import release_purge
+    from disgorge.request.holds.purge_hold import release_purge
     from lineage.workspace import Workspace
 
     _require_words(because, by, does="ends the hold")

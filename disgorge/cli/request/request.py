@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from disgorge.request.amend import Change
     from disgorge.request.case import Case
-    from disgorge.request.timeline import Now
+    from disgorge.request.history.timeline import Now
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
 
@@ -90,7 +90,7 @@ def file_(
     """
     from disgorge.cli.request.filing import Draft, doubts, file_draft, one_regime, parse_date, parse_facts, read_draft
     from disgorge.request.case import case_of
-    from disgorge.request.earlier import earlier_requests
+    from disgorge.request.history.earlier import earlier_requests
     from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 
@@ -169,8 +169,8 @@ def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
     from disgorge.request.amend import changes_of
     from disgorge.request.case import case_of, plan_of
-    from disgorge.request.earlier import earlier_requests
-    from disgorge.request.timeline import now
+    from disgorge.request.history.earlier import earlier_requests
+    from disgorge.request.history.timeline import now
     from lineage.workspace import Workspace
 
     workspace = Workspace.open()
@@ -251,7 +251,7 @@ def _print_decided(case: "Case") -> None:
 
 
 def _holds(case: "Case") -> list[str]:
-    from disgorge.request.holds import open_holds
+    from disgorge.request.holds.open import open_holds
 
     return ["; ".join((each.terms.reason, *hold_lines(each))) for each in open_holds(case)]
 
@@ -265,8 +265,8 @@ def impact(
 ) -> None:
     """Show what a request touches: items, shards, components with the paths that lead there, releases."""
     from disgorge.request.case import case_of
+    from disgorge.request.impact import impact_of
     from disgorge.request.near.find import near_now
-    from disgorge.request.plan_request import impact_of
     from lineage.workspace import Workspace
 
     workspace = Workspace.open()
@@ -289,7 +289,7 @@ def impact(
 def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     """Delete the name, contact and note of whoever asked. The chain of facts holds none of it and still verifies."""
     from disgorge.request.case import case_of
-    from disgorge.request.holds import forget_hidden, is_held
+    from disgorge.request.holds.open import forget_hidden, is_held
     from disgorge.request.particulars import HIDDEN
     from disgorge.request.particulars import erase_particulars as erase
     from lineage.workspace import Workspace

@@ -15,9 +15,9 @@ from collections.abc import Collection, Mapping, Sequence
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Near, NearItem
 from disgorge.request.case import Case
-from disgorge.request.forget_list import forgotten_likenesses, likenesses_taken
-from disgorge.request.held_items import removable
+from disgorge.request.holds.held_items import removable
 from disgorge.request.near.review import mark_of
+from disgorge.request.withdrawn.forget_list import forgotten_likenesses, likenesses_taken
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.perceptual_hash import distance, near_any

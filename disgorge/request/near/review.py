@@ -5,15 +5,11 @@ near: a later near-duplicate, or one of other items, is not covered by it. Which
 per request, like selectors that identify content; it is erased when the request is closed.
 """
 
-import json
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case
-from disgorge.request.particulars import private_file
-from lineage.private_files import Added, read_private
-from lineage.storage.objects import remove_asides, write_atomically
+from lineage.private_files import ADDED, AddedItems, name_of
 from lineage.workspace import Workspace
 
 
@@ -42,9 +38,7 @@ def judge_same(workspace: Workspace, case: Case, items: Collection[str], *, by: 
             f"for these, carry that out, and resume {case.request.id}"
         )
     added = sorted({*included_items(workspace, case), *items})
-    path = _private_file(workspace, case)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_atomically(path, json.dumps({"items": added}).encode(), mode=0o600)
+    ADDED.write(workspace, AddedItems(added), name_of(case.request.id))
     new = sorted({_included_mark(workspace, case, item) for item in added} - set(case.included))
     _record(workspace, case, new, same=True, by=by, because=because)
 
@@ -56,9 +50,8 @@ def included_items(workspace: Workspace, case: Case) -> tuple[str, ...]:
     """
     if not case.included:
         return ()
-    path = _private_file(workspace, case)
-    kept = read_private(path, Added).items if path.exists() else []
-    known = {_included_mark(workspace, case, item): item for item in kept}
+    kept = ADDED.read(workspace, name_of(case.request.id))
+    known = {_included_mark(workspace, case, item): item for item in (kept.items if kept else [])}
     if missing := set(case.included) - known.keys():
         raise DisgorgeError(
             f"{len(missing)} of the near-duplicates that were added to request {case.request.id} are missing from the "
@@ -69,18 +62,11 @@ def included_items(workspace: Workspace, case: Case) -> tuple[str, ...]:
 
 def forget_included(workspace: Workspace, case: Case) -> None:
     """Delete the private file of what was added: the request is over. The caller holds the turn."""
-    path = _private_file(workspace, case)
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir():
-        remove_asides(path.parent)
+    ADDED.erase(workspace, name_of(case.request.id))
 
 
 def _included_mark(workspace: Workspace, case: Case, item: str) -> str:
     return mark_of(workspace, case, item, ())
-
-
-def _private_file(workspace: Workspace, case: Case) -> Path:
-    return private_file(workspace, "near", case.request.id)
 
 
 def _record(workspace: Workspace, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:

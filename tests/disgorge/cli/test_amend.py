@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.request.plan_request import file_request
+from disgorge.request.filing import file_request
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from policies.request import Standing

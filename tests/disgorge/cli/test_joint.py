@@ -50,7 +50,7 @@ def test_two_requests_are_planned_approved_and_carried_out_together(workspace_fo
         (parent,) = [one for one in found if one.data.tags.get("disgorge.kind") == "execution"]
         artifacts = {entry.path for entry in client.list_artifacts(parent.info.run_id, "report")}
     assert (parent.info.status, parent.info.run_name) == ("FINISHED", "removal R-1, R-2")
-    assert parent.data.tags["disgorge.request.plan_request"] == "R-1, R-2"
+    assert parent.data.tags["disgorge.requests"] == "R-1, R-2"
     assert artifacts == {"report/R-1", "report/R-2"}
 
 

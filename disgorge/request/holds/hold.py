@@ -8,24 +8,22 @@ An execution that runs meanwhile stops before its next step that takes something
 """
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import DECIDED, Case, HoldTerms, case_of, open_case
-from disgorge.request.held_items import Coverage
-from disgorge.request.holds import Hold, forget_hidden, hold_file, open_holds
+from disgorge.request.holds.held_items import Coverage
+from disgorge.request.holds.open import Hold, forget_hidden, open_holds
 from disgorge.request.particulars import HIDDEN, filing, marked
 from lineage.catalog.catalog import Catalog
-from lineage.private_files import HeldItems, read_private
+from lineage.private_files import HOLDS, HeldItems, name_of
 from lineage.records import Selector, plain
-from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
 SERVING = ("keep", "stop")
 """What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
-:func:`~disgorge.request.hold_serving.settle` does."""
+:func:`~disgorge.request.holds.serving.settle` does."""
 
 
 def hold_request(
@@ -176,8 +174,5 @@ def _keep(workspace: Workspace, request_id: str, marked: Sequence[Selector], sel
     hidden = {m.value: s.value for m, s in zip(marked, selectors, strict=True) if s.field in HIDDEN}
     if not hidden:
         return
-    path = hold_file(workspace, request_id)
-    kept = read_private(path, HeldItems).selectors if path.exists() else {}
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    body = json.dumps({"selectors": kept | hidden}, ensure_ascii=False).encode()
-    write_atomically(path, body, mode=0o600)
+    kept = HOLDS.read(workspace, name_of(request_id))
+    HOLDS.write(workspace, HeldItems((kept.selectors if kept else {}) | hidden), name_of(request_id))

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, docket
-from disgorge.request.forget_list import ForgetList, overlap_list
 from disgorge.request.near.find import recorded_likenesses
 from disgorge.request.near.review import included_items
 from disgorge.request.particulars import selectors_of
+from disgorge.request.withdrawn.forget_list import ForgetList, overlap_list
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Json
@@ -77,9 +77,3 @@ def lists_shared(workspace: Workspace, case: Case) -> Iterator[ForgetList]:
     for other in docket(workspace).values():
         if not other.closed and any(each["by_request"] == case.request.id for each in other.overlaps):
             yield overlap_list(workspace, other.request.id, case.request.id)
-
-
-def forget_overlaps(workspace: Workspace, case: Case) -> None:
-    """Delete the lists of what others took of a request that is over. The caller holds the turn."""
-    for by_request in {str(each["by_request"]) for each in case.overlaps}:
-        overlap_list(workspace, case.request.id, by_request).erase()

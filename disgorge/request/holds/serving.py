@@ -14,7 +14,7 @@ from disgorge.errors import DisgorgeError
 from disgorge.release_places import served_besides, unexplained_besides
 from disgorge.removal.adoption import refuse_what_went_since
 from disgorge.request.case import docket
-from disgorge.request.held_items import Coverage
+from disgorge.request.holds.held_items import Coverage
 from disgorge.tracking.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn

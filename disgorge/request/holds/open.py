@@ -8,22 +8,21 @@ What a hold covers is found anew each time it is asked: the items that its selec
 withdrawn ones that are not purged yet, by digest, so that copies with the same bytes count. A selector that names a
 shard by its digest also means the shards cut from it since.
 
-Which items those are, and which removals that stops: :mod:`disgorge.request.held_items`. Where it cannot be found any
-more, because a private file is erased or damaged, the hold counts as covering all that its other selectors allow,
-everything if it has no others. Negative consequence: such a hold stops removals that it was never meant to stop, until
-the file is restored or the hold is lifted.
+Which items those are, and which removals that stops: :mod:`disgorge.request.holds.held_items`. Where it cannot be
+found any more, because a private file is erased or damaged, the hold counts as covering all that its other selectors
+allow, everything if it has no others. Negative consequence: such a hold stops removals that it was never meant to stop,
+until the file is restored or the hold is lifted.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import DECIDED, LEGAL_HOLD, Case, HoldTerms, is_legal_hold
 from disgorge.request.near.review import forget_included, included_items
-from disgorge.request.particulars import HIDDEN, is_erased, private_file, selectors_of
+from disgorge.request.particulars import HIDDEN, is_erased, selectors_of
 from lineage.errors import LineageError
-from lineage.private_files import HeldItems, read_private
+from lineage.private_files import HOLDS, name_of
 from lineage.records import Selector, Shard
 from lineage.workspace import Workspace
 from policies.judging import held
@@ -106,18 +105,13 @@ def _named_selectors(workspace: Workspace, hold: Hold) -> tuple[Selector, ...]:
     marked = hold.terms.selectors
     if not any(selector.field in HIDDEN for selector in marked):
         return marked
-    path = hold_file(workspace, hold.request)
-    values = read_private(path, HeldItems).selectors
+    path = HOLDS.path(workspace, name_of(hold.request))
+    values = HOLDS.read_at(workspace, path).selectors
     if any(
         s.field in HIDDEN and (s.value not in values or workspace.keyed(values[s.value]) != s.value) for s in marked
     ):
         raise DisgorgeError(f"{path}: does not hold what was held, restore it from a backup of the private folder")
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in marked)
-
-
-def hold_file(workspace: Workspace, request: str) -> Path:
-    """Return where the hidden selectors of a request's holds on items lie."""
-    return private_file(workspace, "holds", request)
 
 
 def forget_hidden(workspace: Workspace, case: Case, *, over: bool) -> None:
@@ -128,7 +122,7 @@ def forget_hidden(workspace: Workspace, case: Case, *, over: bool) -> None:
     """
     holds = open_holds(case)
     if not any(selector.field in HIDDEN for hold in holds for selector in hold.terms.selectors):
-        hold_file(workspace, case.request.id).unlink(missing_ok=True)
+        HOLDS.erase(workspace, name_of(case.request.id))
     if over and all(hold.terms.is_partial for hold in holds):
         forget_included(workspace, case)
 

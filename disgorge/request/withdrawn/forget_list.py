@@ -8,14 +8,15 @@ A list that was emptied would let every search find nothing. So it is sealed wit
 the fact of the step that withdrew the items counts them.
 """
 
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 from disgorge.errors import ExecutionFailed
-from disgorge.request.case import Case, docket
+from disgorge.request.case import Case
+from lineage.errors import LineageError
+from lineage.private_files import WITHDRAWN, WithdrawnItems
 from lineage.records import Json, canonical
-from lineage.storage.objects import remove_asides, write_atomically
 from lineage.workspace import Workspace
 
 
@@ -23,8 +24,9 @@ class ForgetList:
     """The file of one plan, by the plan's digest. Writing it again is writing it once."""
 
     def __init__(self, workspace: Workspace, plan: str) -> None:
-        self._private = workspace.private
-        self.path = workspace.home / "private" / "executions" / f"{plan}.json"
+        self._workspace = workspace
+        self._plan = plan
+        self.path = WITHDRAWN.path(workspace, plan)
 
     def remember(
         self, items: Iterable[str], likenesses: Mapping[str, str], own: Mapping[str, Iterable[str]] | None = None
@@ -33,93 +35,64 @@ class ForgetList:
 
         ``own`` are, of a joint plan, the items that each of its requests selects, by the request's id.
         """
-        body: dict[str, Json] = {"items": sorted(items), "likenesses": dict(likenesses)}
-        self._write(body | ({"own": {name: sorted(each) for name, each in own.items()}} if own else {}))
+        each = {name: sorted(of) for name, of in own.items()} if own else None
+        self._write(WithdrawnItems(sorted(items), dict(likenesses), each))
+
+    def read(self) -> WithdrawnItems:
+        """Return what the list holds, nothing if there is no file; :class:`ExecutionFailed` for a damaged one."""
+        try:
+            return WITHDRAWN.read(self._workspace, self._plan) or WithdrawnItems()
+        except LineageError as problem:
+            raise ExecutionFailed(str(problem)) from problem
 
     def own(self, request: str) -> frozenset[str]:
         """Return those of the items that a request selects: all, unless the list is that of a joint plan."""
-        body = self._read()
-        return frozenset(body["own"].get(request, []) if "own" in body else body.get("items", []))
+        told = self.read()
+        return frozenset(told.items if told.own is None else told.own.get(request, []))
 
     @property
     def items(self) -> frozenset[str]:
         """The item digests kept; none if there is no file."""
-        return frozenset(self._read().get("items", []))
+        return frozenset(self.read().items)
 
     @property
     def likenesses(self) -> dict[str, str]:
         """Likenesses by item digest."""
-        return dict(self._read().get("likenesses", {}))
+        return self.read().likenesses
 
     @property
     def found_before(self) -> int | None:
         """How many traces the search found before anything was purged, once that was noted."""
-        return self._read().get("found_before")
+        return self.read().found_before
 
     @property
     def recognized(self) -> frozenset[str]:
         """The items that the search by likeness found in their own shards, before the purge."""
-        return frozenset(self._read().get("recognized", []))
+        return frozenset(self.read().recognized)
 
     @property
     def tensors(self) -> frozenset[str]:
         """Digests of single tensors of the weights that go, noted before the purge."""
-        return frozenset(self._read().get("tensors", []))
-
-    @property
-    def overlap(self) -> Json:
-        """The fact that names this list, where it holds another request's items (:mod:`disgorge.request.overlap`)."""
-        return self._read().get("overlap")
+        return frozenset(self.read().tensors)
 
     def note_overlap(self, fact: Mapping[str, Json]) -> None:
         """Keep the fact that tells of this list: what a line forged into the ledger says is not in here."""
-        self._write(self._read() | {"overlap": dict(fact)})
+        self._write(replace(self.read(), overlap=dict(fact)))
 
     def note_tensors(self, tensors: Iterable[str]) -> None:
         """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
-        self._write(self._read() | {"tensors": sorted(tensors)})
+        self._write(replace(self.read(), tensors=sorted(tensors)))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""
-        self._write(self._read() | {"found_before": traces, "recognized": sorted(recognized)})
+        self._write(replace(self.read(), found_before=traces, recognized=sorted(recognized)))
 
     def erase(self) -> None:
         """Delete the file, and what a killed execution left half-written beside it; the caller holds the turn."""
-        self.path.unlink(missing_ok=True)
-        remove_asides(self.path.parent)
+        WITHDRAWN.erase(self._workspace, self._plan)
 
-    def _read(self) -> dict[str, Json]:
-        if not self.path.exists():
-            return {}
-        try:
-            told = json.loads(self.path.read_bytes())
-            text, seal = str(told["list"]), str(told["seal"])
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise self._damaged("cannot be read") from problem
-        if seal != self._seal(text):
-            raise self._damaged("was changed, or withdrawn.key was")
-        return dict(json.loads(text))
-
-    def _write(self, body: dict[str, Json]) -> None:
-        text = json.dumps(body)
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_atomically(self.path, json.dumps({"list": text, "seal": self._seal(text)}).encode(), mode=0o600)
-
-    def _seal(self, text: str) -> str:
-        return self._private.seal(f"{self.path.stem} {text}")
-
-    def _damaged(self, how: str) -> ExecutionFailed:
-        return ExecutionFailed(
-            f"{self.path}: {how}, so what was withdrawn can no longer be searched for; restore the private folder and "
-            f"resume"
-        )
-
-
-def forget_lists(workspace: Workspace, case: Case) -> None:
-    """Delete the lists of the plans of a request that is over, but those that another open one shares."""
-    others = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
-    for digest in case.steps.keys() - {plan for each in others for plan in each.steps}:
-        ForgetList(workspace, digest).erase()
+    def _write(self, told: WithdrawnItems) -> None:
+        WITHDRAWN.write(self._workspace, told, self._plan)
 
 
 def overlap_list(workspace: Workspace, request: str, by_request: str) -> ForgetList:
@@ -131,7 +104,7 @@ def whole_list(workspace: Workspace, case: Case, by_request: str) -> ForgetList:
     """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
     listed = overlap_list(workspace, case.request.id, by_request)
     told = [each for each in case.overlaps if each["by_request"] == by_request][-1]
-    if listed.overlap != told or len(listed.items) != told["items"]:
+    if listed.read().overlap != told or len(listed.items) != told["items"]:
         raise ExecutionFailed(
             f"{listed.path}: does not list the {told['items']:,} items of {case.request.id} that {by_request} removed, "
             f"so they cannot be searched for; restore the private folder"

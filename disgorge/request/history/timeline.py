@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from disgorge.request.case import Case
-from disgorge.request.holds import open_holds
+from disgorge.request.holds.open import open_holds
 from lineage.ledger.chain import Fact
 from lineage.records import restore
 from policies.decision import Decision, Duty
