@@ -15,9 +15,7 @@ import json
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from lineage.catalog.digest_prefix import whole
 from lineage.catalog.forget_set import ForgetSet
@@ -43,13 +41,17 @@ from lineage.records import (
 )
 from lineage.workspace import Workspace
 
+if TYPE_CHECKING:
+    import duckdb
+
+
 _NO_RECIPE = digest_of({})
 
 
 class Catalog:
     """Answers about one ledger, as of :attr:`lineage_head`. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection):
+    def __init__(self, connection: "duckdb.DuckDBPyConnection"):
         self._connection = connection
         self.lineage_head: str = self._ask("select lineage_head from made")[0][0]
         """The digest of the last fact that changed lineage, "" if there is none."""

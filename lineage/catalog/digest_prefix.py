@@ -5,10 +5,13 @@
 """
 
 import re
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from lineage.errors import UnknownRecord
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 _BEGINNING = re.compile(r"[0-9a-f]{8,63}")  # a digest has 64; eight of them name one of some ten thousand
 
@@ -18,7 +21,7 @@ def is_beginning(text: str) -> bool:
     return _BEGINNING.fullmatch(text) is not None
 
 
-def whole(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+def whole(connection: "duckdb.DuckDBPyConnection", text: str) -> str:
     """Return the recorded digest that begins with ``text``, or ``text`` itself if it is no beginning of one.
 
     A name is what it is, whatever it looks like. Raises :class:`~lineage.errors.UnknownRecord` for the beginning of

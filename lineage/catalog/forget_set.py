@@ -8,12 +8,15 @@ a person added by digest, near-duplicates, are in it beside what selectors pick;
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from lineage.errors import BadInput
 from lineage.ledger.state import shard_of
 from lineage.records import SELECTABLE, Selector, ShardChange
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 _MATCHES = {
     "item": "i.digest",
@@ -30,7 +33,7 @@ class ForgetSet:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connection: "duckdb.DuckDBPyConnection",
         selectors: Sequence[Selector],
         also: Collection[str] = (),
         spare: Collection[str] = (),

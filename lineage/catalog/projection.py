@@ -12,9 +12,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger.chain import Fact
@@ -23,6 +21,10 @@ from lineage.ledger.state import State, state_of
 from lineage.records import plain, shard_digest
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 ManifestPath = Callable[[str], Path]
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -37,6 +39,8 @@ class Projection:
     """One workspace's tables, as of the last facts it was extended by; ``manifests`` says where a shard's is."""
 
     def __init__(self, manifests: ManifestPath):
+        import duckdb
+
         self._manifests = manifests
         self._connection = duckdb.connect(":memory:", config=_SETTINGS)
         self._connection.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
@@ -44,7 +48,7 @@ class Projection:
         self._state = State()
         self._loaded: set[tuple[str, str | None]] = set()
 
-    def snapshot(self) -> duckdb.DuckDBPyConnection:
+    def snapshot(self) -> "duckdb.DuckDBPyConnection":
         """Return a connection that goes on seeing what holds now, whatever is appended later."""
         cursor = self._connection.cursor()
         cursor.execute("begin")
@@ -115,6 +119,8 @@ class Projection:
                 raise _damaged(paths[digest], name)  # the same items, and other keys or people
 
     def _load(self, path: Path, digest: str, name: str) -> None:
+        import duckdb
+
         try:
             self._connection.execute(
                 f"insert into item select ?, {_COLUMNS} from read_parquet(?)", [digest, glob.escape(str(path))]
@@ -138,7 +144,7 @@ _kept: OrderedDict[Path, Projection] = OrderedDict()
 """By the workspace's folder; last used last."""
 
 
-def open_projection(workspace: Workspace, *, anew: bool = False) -> duckdb.DuckDBPyConnection:
+def open_projection(workspace: Workspace, *, anew: bool = False) -> "duckdb.DuckDBPyConnection":
     """Return a snapshot as of the ledger's last lineage fact; errors as :meth:`Projection.extend`.
 
     Every fact is checked: a ledger edited in its middle would give a wrong answer. With ``anew`` the manifests that
@@ -171,7 +177,7 @@ def _damaged(path: Path, name: str) -> DigestMismatch:
     )
 
 
-def _replace_state(connection: duckdb.DuckDBPyConnection, old: State, new: State) -> None:
+def _replace_state(connection: "duckdb.DuckDBPyConnection", old: State, new: State) -> None:
     """Replace the rows of what differs between two states."""
     shards = _changed(old.shards, new.shards)
     _delete(connection, "shard", ("name", "digest"), shards)
@@ -243,7 +249,7 @@ def _json(record: Any) -> str:
 
 
 def _delete(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], keys: Iterable[tuple[str, ...]]
+    connection: "duckdb.DuckDBPyConnection", table: str, columns: tuple[str, ...], keys: Iterable[tuple[str, ...]]
 ) -> None:
     """Delete the rows whose ``columns`` have one of these values."""
     values = [list(column) for column in zip(*keys, strict=True)]
@@ -253,7 +259,7 @@ def _delete(
         connection.execute(f"delete from {table} using (select {gone}) gone where {same}", values)
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+def _insert(connection: "duckdb.DuckDBPyConnection", table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert rows as whole columns: one statement, where ``executemany`` would run one a row."""
     columns = list(zip(*rows, strict=True))
     if columns:

@@ -1,14 +1,16 @@
 """How influence is followed in the projection: the two recursive queries, and the nodes of what they find."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from lineage.catalog.influence import in_order
 from lineage.catalog.trace import Edge, Node, Trace
 from lineage.plural import counted
 from lineage.records import Role
+
+if TYPE_CHECKING:
+    import duckdb
+
 
 REACHED = """
 with recursive
@@ -38,7 +40,7 @@ select edge.source, edge.target, edge.role from edge join above on edge.target =
 """
 
 
-def trace_of(connection: duckdb.DuckDBPyConnection, start: str, *, up: bool, down: bool) -> Trace | None:
+def trace_of(connection: "duckdb.DuckDBPyConnection", start: str, *, up: bool, down: bool) -> Trace | None:
     """Return the trace from ``start``, or None if nothing recorded has that name; see ``Catalog.trace``."""
     nodes, edges = _starts(connection, start)
     if not nodes:
@@ -75,7 +77,7 @@ def _readable(known: dict[str, Node], edges: Sequence[Edge]) -> list[str]:
 _KINDS = ("item", "subject", "shard", "component", "release")
 
 
-def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+def _starts(connection: "duckdb.DuckDBPyConnection", start: str) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     """Return the nodes that ``start`` can mean, and the edges from items or a subject to the shards they are in."""
     named = """
         select digest from shard where digest = $1 or (name = $1 and (live or $2))
@@ -100,7 +102,7 @@ def _starts(connection: duckdb.DuckDBPyConnection, start: str) -> tuple[tuple[No
     return tuple(nodes), tuple(edges)
 
 
-def _nodes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, Node]:
+def _nodes(connection: "duckdb.DuckDBPyConnection", ids: set[str]) -> dict[str, Node]:
     """Return the node of each id. One digest under several names is one node: a live name, the shortest, goes first."""
     wanted = sorted(ids)
     found = {digest: Node(digest, "component", digest[:10], "unrecorded", "") for digest in wanted}
@@ -127,5 +129,5 @@ def _nodes(connection: duckdb.DuckDBPyConnection, ids: set[str]) -> dict[str, No
     return found
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> list[Any]:
+def _ask(connection: "duckdb.DuckDBPyConnection", sql: str, *values: Any) -> list[Any]:
     return connection.execute(sql, list(values)).fetchall()
