@@ -246,7 +246,7 @@ def test_no_execution_destroys_an_item_under_an_open_hold(trained: Path, story: 
 
 def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the question before each step, the same oracle finds the loss."""
-    for module in ("request.plan_request", "removal.execute", "removal.actions"):
+    for module in ("request.plan_request", "request.approval", "request.decide", "removal.execute", "removal.actions"):
         monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     monkeypatch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
     monkeypatch.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())

@@ -465,7 +465,7 @@ def test_what_is_partly_done_is_late_only_once_the_hold_ended(workspace: Workspa
 
 def forget_holds(older: pytest.MonkeyPatch) -> None:
     """Let nothing ask about holds any more, as in versions without this rule."""
-    for module in ("request.plan_request", "removal.execute", "removal.actions"):
+    for module in ("request.plan_request", "request.approval", "request.decide", "removal.execute", "removal.actions"):
         older.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     older.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
     older.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())

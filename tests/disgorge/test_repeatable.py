@@ -152,9 +152,9 @@ def rewritten(workspace: Workspace, folder: Path, change: Callable[[dict[str, An
     (workspace.home / "private").rename(other.home / "private")
     for fact in workspace.ledger.facts():
         if fact.kind == "component":
-            other.append(fact.kind, {"component": change(fact.body["component"])})
+            other.ledger.append(fact.kind, {"component": change(fact.body["component"])})
         elif fact.kind != "opened":
-            other.append(fact.kind, fact.body)
+            other.ledger.append(fact.kind, fact.body)
     return Workspace.open(other.root)
 
 

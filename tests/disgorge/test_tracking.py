@@ -239,7 +239,7 @@ def test_the_artifact_is_a_description_and_no_weights(trained: Workspace) -> Non
     """MLflow gets digests and code; there is no pickle, and no file with the bytes of a component."""
     registry_or_none(trained).adopt(RELEASE, "live", composition_of(trained))
     files = {path.name: path for path in (trained.root / "mlartifacts").rglob("*") if path.is_file()}
-    assert {"MLmodel", "composition.json", "mlflow_release.py"} <= files.keys()
+    assert {"MLmodel", "composition.json", "pyfunc.py"} <= files.keys()
     assert not [name for name in files if name.endswith((".pkl", ".pth", ".safetensors", ".bin"))]
     assert max(path.stat().st_size for path in files.values()) < 20_000
 
