@@ -35,8 +35,8 @@ COUNTED = {
     "lines checked": ("lineage.ledger.chain", "check_line"),
     "facts parsed": ("lineage.ledger.chain", "parse"),
     "catalogs opened": ("lineage.catalog.projection", "open_projection"),
-    "catalogs opened anew": ("lineage.catalog.projection", "open_built_here"),
-    "projections built": ("lineage.catalog.projection", "_build"),
+    "projections built": ("lineage.catalog.projection", "Projection.__init__"),
+    "manifests loaded": ("lineage.catalog.projection", "Projection._load"),
 }
 """What is counted, and the one function that does it: module and name."""
 HASHED = {
