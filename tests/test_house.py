@@ -56,9 +56,9 @@ ROOMS = {
     "disgorge/audit": """
         disgorge/errors disgorge/examination disgorge/locations disgorge/report disgorge/request
         disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking disgorge/verify
-        lineage/activity lineage/errors lineage/ledger lineage/plural lineage/private_files lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/events policies/judging
-        policies/taxonomy
+        lineage/activity lineage/errors lineage/ledger lineage/plural lineage/printable lineage/private_files
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/events
+        policies/judging policies/taxonomy
     """,
     "disgorge/cli": """
         disgorge/audit disgorge/cli/output disgorge/cli/request disgorge/errors disgorge/method disgorge/release
@@ -68,9 +68,9 @@ ROOMS = {
         lineage/shards lineage/storage lineage/workspace policies/cases policies/judging policies/packs
     """,
     "disgorge/cli/output": """
-        disgorge/audit disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request
-        disgorge/request/history disgorge/request/holds disgorge/training lineage/activity lineage/catalog
-        lineage/errors lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
+        disgorge/errors disgorge/examination disgorge/layout disgorge/plan disgorge/request disgorge/request/history
+        disgorge/request/holds disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural
+        lineage/printable lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
         policies/events policies/judging policies/taxonomy policies/vocabulary
     """,
     "disgorge/cli/request": """

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
-from unicodedata import category
 
+from lineage.printable import printable
 from lineage.records import Json, digest_of
 
 if TYPE_CHECKING:
@@ -192,19 +192,6 @@ RULES = (
     SERVICE_AGAINST_HOLD,
 )
 """Every rule, by identifier. New ones are added at the end."""
-
-_UNPRINTABLE = ("Cc", "Cf", "Cs", "Co", "Cn")
-"""Unicode categories that a terminal or XML may not get: controls, formats, surrogates, private, unassigned."""
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` on one line, with U+FFFD for every character that could move a cursor or break XML.
-
-    >>> printable("a\x1b[31mb\nc")
-    'a�[31mb c'
-    """
-    spaced = " ".join(text.split())
-    return "".join("�" if category(char) in _UNPRINTABLE else char for char in spaced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,7 @@ import typer
 from disgorge.cli import checks, demo, ledger, policy, release, shard, train, workspace
 from disgorge.cli.output.errors import INTERRUPTED, Verbs
 from disgorge.cli.output.heartbeat import heartbeat
-from disgorge.cli.request import amend as amending
-from disgorge.cli.request import close as closing
-from disgorge.cli.request import decide as deciding
-from disgorge.cli.request import events, purge, request
-from disgorge.cli.request import execute as execution
-from disgorge.cli.request import hold as holding
-from disgorge.cli.request import near_duplicates as near
+from disgorge.cli.request import amend, close, decide, events, execute, hold, near_duplicates, purge, request
 
 app = typer.Typer(
     cls=Verbs,
@@ -41,17 +35,17 @@ app.add_typer(release.app, name="release")
 app.add_typer(purge.app, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
-request.app.command("amend")(amending.amend)
-request.app.command("near")(near.near)
-for verb in (deciding.decide, deciding.grant, deciding.plan, deciding.approve, deciding.deny):
+request.app.command("amend")(amend.amend)
+request.app.command("near")(near_duplicates.near)
+for verb in (decide.decide, decide.grant, decide.plan, decide.approve, decide.deny):
     request.app.command(verb.__name__)(verb)
-request.app.command("hold")(holding.hold)
-request.app.command("extend")(deciding.extend)
+request.app.command("hold")(hold.hold)
+request.app.command("extend")(decide.extend)
 request.app.command("event")(events.event)
-request.app.command("close")(closing.close)
-request.app.command("execute")(execution.execute)
-request.app.command("resume")(execution.resume)
-request.app.command("report")(execution.report)
+request.app.command("close")(close.close)
+request.app.command("execute")(execute.execute)
+request.app.command("resume")(execute.resume)
+request.app.command("report")(execute.report)
 
 
 @app.callback(invoke_without_command=True)

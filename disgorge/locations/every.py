@@ -59,15 +59,13 @@ def search(workspace: Workspace, target: Target) -> Traces:
     target = _composed(workspace, target.without(spare.shards, spare.objects))
     traces = sum((location.search(target, spare) for location in locations(workspace)), Traces())
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
-    found = tuple(dict.fromkeys(traces.found))
-    return replace(
-        traces, found=found, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path)))
-    )
+    return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
 
 
 def plan(workspace: Workspace, target: Target) -> Deletion:
     """Return what :func:`purge` would delete in every location; reads only."""
-    return sum((planned for _, planned in _planned(workspace, target)), _kept(workspace, target))
+    kept, planned = _planned(workspace, target)
+    return sum((deletion for _, deletion in planned), kept)
 
 
 @activity("deleting old weights and withdrawn items")
@@ -78,22 +76,19 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
     :class:`DisgorgeError`, and deletes nothing, while DVC cannot be opened or is locked.
     """
     with adding_alone(workspace):
-        kept = _kept(workspace, target)
-        return sum((location.delete(planned) for location, planned in _planned(workspace, target)), kept)
+        kept, planned = _planned(workspace, target)
+        return sum((location.delete(deletion) for location, deletion in planned), kept)
 
 
-def _planned(workspace: Workspace, target: Target) -> list[tuple[Location, Deletion]]:
-    spare = spare_of(workspace)
-    target = _composed(workspace, target.without(spare.shards, spare.served | spare.objects))
-    return [(location, location.plan(target, spare)) for location in locations(workspace)]
-
-
-def _kept(workspace: Workspace, target: Target) -> Deletion:
+def _planned(workspace: Workspace, target: Target) -> tuple[Deletion, list[tuple[Location, Deletion]]]:
+    """Return what of the target is kept, and what every location would delete of the rest."""
     spare = spare_of(workspace)
     needed = spare.served | spare.objects
+    rest = _composed(workspace, target.without(spare.shards, needed))
+    planned = [(location, location.plan(rest, spare)) for location in locations(workspace)]
     kept = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
     kept += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
-    return Deletion(target, spare, kept=tuple(dict.fromkeys(kept)))
+    return Deletion(target, spare, kept=tuple(dict.fromkeys(kept))), planned
 
 
 def _composed(workspace: Workspace, target: Target) -> Target:

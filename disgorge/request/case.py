@@ -14,7 +14,7 @@ from disgorge.plan.plan import Plan
 from disgorge.request.stored_records import kept_record
 from lineage.errors import LedgerBroken, UnknownRecord
 from lineage.ledger import losses
-from lineage.ledger.chain import Fact
+from lineage.ledger.chain import Fact, begin_as
 from lineage.ledger.ledger import Ledger
 from lineage.records import Json, Selector, restore
 from lineage.workspace import Workspace
@@ -343,7 +343,7 @@ _DOCKETS: "WeakKeyDictionary[Ledger, _Docket]" = WeakKeyDictionary()
 def _docket(workspace: Workspace) -> _Docket:
     facts = workspace.ledger.all_facts()
     kept = _DOCKETS.pop(workspace.ledger, _Docket())  # put back only once it is whole
-    if kept.count and (len(facts) < kept.count or facts[kept.count - 1].digest != kept.digest):
+    if not begin_as(facts, kept.count, kept.digest):
         kept = _Docket()
     kept.follow(facts)
     _DOCKETS[workspace.ledger] = kept

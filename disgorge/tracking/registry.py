@@ -194,13 +194,13 @@ def _described(folder: Path, composition: Composition, workspace_folder: Path) -
     """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
     import mlflow.pyfunc
 
-    from disgorge.tracking import pyfunc as mlflow_release
+    from disgorge.tracking import pyfunc
 
     description = folder / "composition.json"
     description.write_bytes(canonical(composition))
     mlflow.pyfunc.save_model(
         folder / "model",
-        python_model=str(mlflow_release.__file__),
+        python_model=str(pyfunc.__file__),
         artifacts={"composition": str(description)},
         model_config={"workspace": str(workspace_folder.resolve())},
         pip_requirements=["disgorge"],

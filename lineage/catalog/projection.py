@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import DigestMismatch, LineageError
-from lineage.ledger.chain import Fact
+from lineage.ledger.chain import Fact, begin_as
 from lineage.ledger.fact_kinds import LINEAGE_KINDS
 from lineage.ledger.state import State, state_of
 from lineage.records import plain, shard_digest
@@ -61,7 +61,7 @@ class Projection:
 
     def precedes(self, facts: Sequence[Fact]) -> bool:
         """Return whether this is the projection of the first of these facts."""
-        return self._count == 0 or (len(facts) >= self._count and facts[self._count - 1].digest == self._head)
+        return begin_as(facts, self._count, self._head)
 
     def manifests_unchanged(self) -> bool:
         """Return whether every live shard's manifest still has the digest that was recorded."""

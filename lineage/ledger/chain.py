@@ -13,6 +13,7 @@ True
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.errors import BadInput, LedgerBroken
@@ -46,6 +47,11 @@ class Fact:
     body: dict[str, Json]
     previous: str
     digest: str
+
+
+def begin_as(facts: Sequence[Fact], count: int, digest: str) -> bool:
+    """Return whether the first ``count`` facts are those that were known when the last of them had this digest."""
+    return count == 0 or (len(facts) >= count and facts[count - 1].digest == digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,9 @@ class Journal:
             )
         if torn:
             raise self._torn(len(facts) + 1)
-        return _Known(tuple(facts), len(data), hashlib.sha256(data))
+        hashed = known.hashed.copy() if known.facts else hashlib.sha256()
+        hashed.update(data[known.size :])
+        return _Known(tuple(facts), len(data), hashed)
 
     def _compare(self, head: Head, fact: Fact) -> None:
         if fact.digest != head.digest:

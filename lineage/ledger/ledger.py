@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.ledger import losses
-from lineage.ledger.chain import Fact, next_fact
+from lineage.ledger.chain import Fact, begin_as, next_fact
 from lineage.ledger.fact_kinds import LINEAGE_KINDS
 from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
 from lineage.ledger.state import State, state_of
@@ -87,14 +87,11 @@ class Ledger:
     def state(self) -> State:
         """Return what holds now: the facts of lineage folded, those that were folded before not again."""
         facts = self.journal.facts()
-        count, last = self._folded.count, self._folded.digest
-        if not count or len(facts) < count or facts[count - 1].digest != last:
-            count, state = 0, State()
-        else:
-            state = self._folded.state
-        if count < len(facts):
-            self._folded = _Folded(len(facts), facts[-1].digest, state_of(facts[count:], after=state))
-        return self._folded.state
+        folded = self._folded if begin_as(facts, self._folded.count, self._folded.digest) else _Folded()
+        if folded.count < len(facts):
+            state = state_of(facts[folded.count :], after=folded.state)
+            folded = self._folded = _Folded(len(facts), facts[-1].digest, state)
+        return folded.state
 
     def set_aside_torn_line(self) -> Path | None:
         """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""

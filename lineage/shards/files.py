@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from lineage.activity import activity
-from lineage.dvc import repo as from_dvc
+from lineage.dvc import repo
 from lineage.dvc.storage import untrack
 from lineage.errors import DigestMismatch, LineageError
 from lineage.records import Item, Shard, shard_digest
@@ -84,8 +84,8 @@ def store_shard(
     write_content(content, digests, arrays)
     write_manifest(workspace.manifest_path(shard.digest), items)
     shard = replace(shard, manifest=sha256_of(workspace.manifest_path(shard.digest)))
-    if dvc or (dvc is None and from_dvc.is_repo(workspace.root)):
-        return replace(shard, dvc=from_dvc.track(content))
+    if dvc or (dvc is None and repo.is_repo(workspace.root)):
+        return replace(shard, dvc=repo.track(content))
     return shard
 
 

@@ -26,6 +26,7 @@ import typer
 from typer.core import TyperGroup
 
 from lineage.activity import activity
+from lineage.printable import printable
 
 INCONCLUSIVE = 4
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -139,8 +140,6 @@ def _given_twice(commands: Any, args: list[str]) -> str | None:
 
 def failed(words: str, code: int) -> typer.Exit:
     """Print the one line and return the exit to raise."""
-    from disgorge.audit.findings import printable
-
     sys.stdout.flush()
     typer.echo(f"error: {brief(printable(words))}", err=True)
     return typer.Exit(code)

@@ -1,7 +1,7 @@
 """How results look: JSON, or tables and lines for people.
 
 Names come from other people's files, so whatever reaches a terminal goes through
-:func:`~disgorge.audit.findings.printable` first: no name moves a cursor, colors a line or looks like markup.
+:func:`~lineage.printable.printable` first: no name moves a cursor, colors a line or looks like markup.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lineage.plural import counted
+from lineage.printable import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 """The option every verb but the demo has."""
@@ -41,8 +42,6 @@ def warn(text: str) -> None:
 
 def clean(value: Any) -> str:
     """Return a value as text on one line that a terminal can be given."""
-    from disgorge.audit.findings import printable
-
     return printable(_text(value))
 
 

@@ -403,6 +403,7 @@ def test_a_report_that_is_none(tmp_path: Path) -> None:
         "verify", str(tmp_path), "--key", str(tmp_path / "no.pem"), code=2
     )
     assert "statement.json is missing" in refused("verify", str(tmp_path), code=1)
+    assert "give --workspace with its folder" in refused("verify", str(tmp_path), "--level", "ledger", code=2)
 
 
 TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
