@@ -19,7 +19,7 @@ from disgorge.training.answer import SAMPLES
 from disgorge.training.assemble import assemble
 from disgorge.training.items import threads
 from disgorge.training.make import make
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
@@ -42,7 +42,7 @@ def model_of(toy: Toy, folder: Path, *, without: str | None = None) -> Model:
         )
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    return assemble(workspace, make(workspace, toy.spec, Here(workspace), shards=shards).composition)
+    return assemble(workspace, make(workspace, toy.spec, InProcessRunner(workspace), shards=shards).composition)
 
 
 def answers(model: Model, asked: Items, count: int) -> dict[str, Any]:

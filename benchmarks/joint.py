@@ -21,7 +21,8 @@ from disgorge.request.plan_request import plan_requests
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.kernels import steer_this_process
-from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Json, Selector
 from lineage.workspace import Workspace
@@ -30,7 +31,7 @@ REQUESTS = 10
 _ASKED = [f"R-{number}" for number in range(REQUESTS)]
 
 
-class Counting(Here):
+class Counting(InProcessRunner):
     """Carries jobs out in this process, and counts those that train."""
 
     def __init__(self, workspace: Workspace) -> None:

@@ -20,7 +20,8 @@ from disgorge.request.plan_request import plan_request, plan_requests
 from disgorge.tracking.registry import Registrar, Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import Made, make
-from disgorge.training.recipe import Here, Runner
+from disgorge.training.recipe import Runner
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, Shard, plain
 from lineage.shards.add import add_shard
@@ -80,7 +81,7 @@ def live_shards(workspace: Workspace) -> dict[str, Shard]:
 
 def train(workspace: Workspace, toy: Toy) -> Made:
     """Train a toy and release it under its alias."""
-    made = make(workspace, toy.spec, Here(workspace), shards=live_shards(workspace))
+    made = make(workspace, toy.spec, InProcessRunner(workspace), shards=live_shards(workspace))
     workspace.ledger.append("composition", {"composition": plain(made.composition)})
     body = {"name": toy.spec.release, "alias": toy.spec.alias, "composition": made.composition.digest}
     workspace.ledger.append("release", body)
@@ -125,9 +126,14 @@ def carry(
     References are trained only where the plan has probes.
     """
     return execute(
-        workspace, request_id, runner=runner or Here(workspace), independent=independent or (lambda: Here(workspace)),
-        references=references, registrar=registrar or Unregistered(), observer=Untracked(),
-    )  # fmt: skip
+        workspace,
+        request_id,
+        runner=runner or InProcessRunner(workspace),
+        independent=independent or (lambda: InProcessRunner(workspace)),
+        references=references,
+        registrar=registrar or Unregistered(),
+        observer=Untracked(),
+    )
 
 
 class StoppedError(BaseException):
@@ -143,9 +149,15 @@ def stopped(workspace: Workspace, before: Action, request_id: str = "R-1") -> No
 
     with pytest.raises(StoppedError):
         execute(
-            workspace, request_id, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=stop,
-        )  # fmt: skip
+            workspace,
+            request_id,
+            runner=InProcessRunner(workspace),
+            independent=lambda: InProcessRunner(workspace),
+            references=0,
+            registrar=Unregistered(),
+            observer=Untracked(),
+            on_step=stop,
+        )
 
 
 def is_contained(workspace: Workspace, release: str) -> bool:

@@ -91,7 +91,7 @@ class Traces:
     def __add__(self, other: "Traces") -> "Traces":
         registries = [each.unexplained for each in (self, other) if each.unexplained is not None]
         return Traces(
-            _once(self.found, other.found),
+            self.found + other.found,  # two copies may be called the same
             _once(self.needs_a_person, other.needs_a_person),
             _once(self.unreadable, other.unreadable),
             _once(self.unreachable, other.unreachable),

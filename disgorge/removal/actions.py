@@ -56,7 +56,7 @@ Facts = list[tuple[str, dict[str, Json]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class StepResult:
     """What a step came to: its result, the facts to append before its own, and those after it."""
 
     result: dict[str, Json] = field(default_factory=dict)
@@ -66,14 +66,14 @@ class Acted:
     """What to say to the person who runs it; it is not recorded."""
 
 
-def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
     """Do one step for the requests of a plan, a report for one of them, and return what it came to."""
     if step.action in _FOR_EACH:
         return _FOR_EACH[step.action](workshop, plan, step, cases)
     return _ACTIONS[step.action](workshop, plan, step, as_one(cases))
 
 
-def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     name, alias = step.detail["name"], step.detail["alias"]
     entry = workshop.workspace.ledger.state().releases[name, alias]
     workshop.registrar.contain(name, alias)
@@ -83,7 +83,7 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
         ("release-contained", {"name": name, "alias": alias, "request": request}) for request in plan.requests
     ]
     told = (*stopped, *served, *unexplained_besides(workshop.workspace))
-    return Acted({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
+    return StepResult({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
 
 
 def _stopped(workshop: Workshop, composition: str) -> list[str]:
@@ -95,7 +95,7 @@ def _stopped(workshop: Workshop, composition: str) -> list[str]:
     ]
 
 
-def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
     """Write the shards as they will be, remember what goes for the probes, and record all of it at once."""
     workspace = workshop.workspace
     changes = plan.shard_changes
@@ -134,17 +134,17 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
         )
     facts += note_overlaps(workspace, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
-    return Acted({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
+    return StepResult({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
 
 
-def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Retire components: ``recompose`` leaves them out and ``purge`` deletes their bytes."""
     retired = zip(step.detail["names"], step.detail["components"], strict=True)
     facts = [_retired(plan, name, digest, None, step.action.value) for name, digest in retired]
-    return Acted({"retired": len(facts)}, facts)
+    return StepResult({"retired": len(facts)}, facts)
 
 
-def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     workspace = workshop.workspace
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -157,13 +157,13 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     before = step.detail.get("untouched") or step.detail["components"][0]
     result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
     if step.detail.get("untouched") and (component.digest == before or not step.detail["components"]):
-        return Acted(result)  # the old one is what came out, or stays where another release has it
+        return StepResult(result)  # the old one is what came out, or stays where another release has it
     if component.digest == before:
         raise ExecutionFailed(
             f"training {step.subject} again without the items gave the very same weights; either they never trained "
             f"it, or the method does not train: the removal cannot be shown"
         )
-    return Acted(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
+    return StepResult(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
 
 
 def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
@@ -188,7 +188,7 @@ def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case
     }
 
 
-def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     workspace = workshop.workspace
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -196,10 +196,10 @@ def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     untouched = _untouched(workspace, plan, step.release, case)
     made = make(workspace, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
     result = {"before": step.detail["before"], "after": made.composition.digest}
-    return Acted(result, [("composition", {"composition": plain(made.composition)})])
+    return StepResult(result, [("composition", {"composition": plain(made.composition)})])
 
 
-def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     workspace = workshop.workspace
     spec = spec_of(_composition(workspace, step.detail["before"]))
@@ -231,10 +231,10 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     kept = workspace.objects.put(record)
     workspace.ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
     refuse_adoption(plan, step.subject, found.checks)
-    return Acted({"release": step.subject, "examination": kept, "after": result["after"]})
+    return StepResult({"release": step.subject, "examination": kept, "after": result["after"]})
 
 
-def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Move the alias; all it rests on is looked at again, because this is the step that must not be fooled."""
     workspace = workshop.workspace
     probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
@@ -250,10 +250,10 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     old = step.detail["before"]
     stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
     result = {"release": step.subject, "composition": composition.digest, "residuals": [*stopped, *unserved]}
-    return Acted(result, facts, told=tuple(unserved))
+    return StepResult(result, facts, told=tuple(unserved))
 
 
-def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
     """Take a release down for good and retire every member that no other live release uses."""
     workspace = workshop.workspace
     for each in cases:
@@ -281,15 +281,15 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case])
         if (member, digest) in live - others:
             facts.append(_retired(plan, member, digest, None, "withdraw"))
             retired += 1
-    return Acted({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
+    return StepResult({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
 
 
-def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> Acted:
+def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
     fact, result = purge_and_look(workshop.workspace, plan, step, cases)
-    return Acted(result, [("purged", fact)])
+    return StepResult(result, [("purged", fact)])
 
 
-def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
+def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     workspace, plan = workshop.workspace, plan.seen_by(case.request.id)
     require_still_so(workspace, plan, case, registrar=workshop.registrar)
     written = write_up(workspace, plan, case)
@@ -302,10 +302,10 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Acted:
     else:
         delete_private_lists(workspace, case)
         closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
-    return Acted({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
+    return StepResult({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
 
 
-_ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
+_ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], StepResult]] = {
     Action.CONTAIN: _contain,
     Action.DROP: _drop,
     Action.SUBTRACT: _drop,
@@ -315,7 +315,7 @@ _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], Acted]] = {
     Action.ADOPT: _adopt,
     Action.REPORT: _report,
 }
-_FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], Acted]] = {
+_FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], StepResult]] = {
     Action.WITHDRAW_ITEMS: _withdraw_items,
     Action.WITHDRAW: _withdraw,
     Action.PURGE: _purge,

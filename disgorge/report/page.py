@@ -175,7 +175,7 @@ def _digests(case: ReportCase) -> list[tuple[str, str]]:
         ("Ledger head the plan was made from", case.plan.lineage_head),
         *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),
         *((f"{name}, after", digest) for name, digest in sorted(case.evidence.after.items())),
-        *((f"New artefact {name}", digest) for name, digest in sorted(case.subjects.items())),
+        *((f"New artifact {name}", digest) for name, digest in sorted(case.subjects.items())),
         (f"Ledger head, fact {case.ledger.size}", case.ledger.digest),
     ]
 

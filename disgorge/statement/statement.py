@@ -1,4 +1,4 @@
-"""The in-toto statement a report signs: its subjects are the new artefacts, its predicate what was done and shown.
+"""The in-toto statement a report signs: its subjects are the new artifacts, its predicate what was done and shown.
 
 Source: in-toto Attestation Framework, Statement v1. The predicate's shape is :mod:`disgorge.statement.predicate`,
 published as ``schemas/removal-v4.json``; it names every other file of the bundle by SHA-256, except

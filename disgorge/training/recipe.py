@@ -5,16 +5,13 @@ retraining, probes' references and never-trained re-execution all go through it,
 tested by every run. A :class:`Runner` carries many out: in this process, or in fresh ones.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Progress, method_named, no_progress
 from disgorge.training.answer import answer
-from disgorge.training.environment import environment_in_use
 from disgorge.training.items import read_items, threads
 from lineage.records import Json
 from lineage.storage.objects import load_tensors, save_tensors
@@ -85,29 +82,10 @@ def unseen(name: str, done: int, total: int) -> None:
 
 
 class Runner(Protocol):
-    """Carries jobs out: :class:`Here` in this process, :class:`disgorge.training.runners.local.Workers` in others."""
+    """Carries jobs out: ``runners.in_process`` in this process, ``runners.local`` in fresh ones."""
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done, in any order. Its result is in the object store by then."""
 
     def close(self) -> None:
         """Let go of whatever carries the jobs out."""
-
-
-class Here:
-    """Carries jobs out in this process, one after the other. What tests of small models use."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
-        """Yield each job as it is done, in the order given."""
-        for job in jobs:
-            start = time.perf_counter()
-            tensors = carry_out(self.workspace, job.recipe, progress=partial(on_progress, job.name))
-            environment = environment_in_use(libraries_of(job.recipe))
-            digest = self.workspace.objects.put(tensors)
-            yield Done(job, digest, time.perf_counter() - start, environment=environment)
-
-    def close(self) -> None:
-        """There is nothing to let go of."""

@@ -1,4 +1,4 @@
-"""The new artefacts of a bundle: compositions by digest, the recipes of all their components, what these read. Pure.
+"""The new artifacts of a bundle: compositions by digest, the recipes of all their components, what these read. Pure.
 
 This ties the statement's subjects to the evidence: a composition's digest must be the one the evidence measured, its
 members must be the components whose recipes are here, and no recipe may name a shard that the plan withdrew.
@@ -23,7 +23,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Artefacts:
+class Artifacts:
     """What was made, and how: new compositions by release, recipes, the shards read, and what is attached by digest."""
 
     compositions: Mapping[str, Composition]
@@ -37,8 +37,8 @@ class Artefacts:
         return subjects_of(plan, self.compositions, certified=certified)
 
 
-def check_artefacts(members: Mapping[str, bytes], *, plan: Plan, evidence: Evidence) -> Artefacts:
-    """Return the artefacts, once they are those of the evidence; :class:`BundleBroken` otherwise."""
+def check_artifacts(members: Mapping[str, bytes], *, plan: Plan, evidence: Evidence) -> Artifacts:
+    """Return the artifacts, once they are those of the evidence; :class:`BundleBroken` otherwise."""
     compositions = records_by_name(Composition, "compositions.json", members)
     recipes = records(RecipeNote, "recipes.json", members)
     shards = records(RetainedShard, "inputs.json", members)
@@ -54,7 +54,7 @@ def check_artefacts(members: Mapping[str, bytes], *, plan: Plan, evidence: Evide
     if [shard.digest for shard in shards] != sorted(read["shard"]):
         raise BundleBroken(f"inputs.json lists other shards than the recipes read; {AGAIN}")
     _check_withdrawn(plan, read["shard"], recipes)
-    return Artefacts(
+    return Artifacts(
         compositions,
         recipes,
         shards,

@@ -2,7 +2,7 @@
 
 The order matters to whoever sends garbage and to the reader of an error: first that the files are the ones signed, and
 only then is anything read; that each record is what it says; that they belong together; that the ledger's facts bear
-them out; that the new artefacts are those of the evidence; last that the certificate follows from the evidence.
+them out; that the new artifacts are those of the evidence; last that the certificate follows from the evidence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from disgorge.statement.predicate import (
 )
 from disgorge.statement.signing import Opened, is_signed, key_id
 from disgorge.statement.statement import always_not_promised
-from disgorge.verify.artifacts import Artefacts, check_artefacts
+from disgorge.verify.artifacts import Artifacts, check_artifacts
 from disgorge.verify.facts import SLICE, check_facts, facts_of_slice, steps_recorded
 from lineage.plural import counted
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
@@ -67,7 +67,7 @@ class Found:
     evidence: Evidence
     certificate: Certificate | None
     subjects: dict[str, str]
-    artefacts: Artefacts
+    artifacts: Artifacts
     facts: tuple[Mapping[str, Json], ...]
     checked: tuple[str, ...]
 
@@ -93,8 +93,8 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
     facts = facts_of_slice(members[SLICE])
     _check_head(facts, predicate.ledger)
     check_facts(facts, request, decision, plan, impact, certified=predicate.certificate is not None)
-    artefacts = check_artefacts(members, plan=plan, evidence=evidence)
-    subjects = _check_subjects(opened.statement, artefacts, plan, certified=predicate.certificate is not None)
+    artifacts = check_artifacts(members, plan=plan, evidence=evidence)
+    subjects = _check_subjects(opened.statement, artifacts, plan, certified=predicate.certificate is not None)
     certificate = _check_certificate(predicate, decision, plan, evidence, facts)
     _check_words(predicate, plan, evidence)
     return Found(
@@ -104,15 +104,15 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Found:
         evidence,
         certificate,
         subjects,
-        artefacts,
+        artifacts,
         tuple(facts),
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
             f"{len(members)} files, every byte covered by a signature",
             "request, decision, plan, impact and evidence by their canonical digests, and that they belong together",
             f"{len(facts)} facts by their digests, none after the ledger's head {predicate.ledger.digest[:16]}",
-            f"{counted(len(artefacts.recipes), 'component')} of "
-            f"{counted(len(artefacts.compositions), 'new composition')} by their digests, and that no recipe names a "
+            f"{counted(len(artifacts.recipes), 'component')} of "
+            f"{counted(len(artifacts.compositions), 'new composition')} by their digests, and that no recipe names a "
             f"shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
             *(_pointed_to(predicate.fulfilled_by) if predicate.fulfilled_by else []),
@@ -245,13 +245,13 @@ def _check_head(facts: Sequence[Mapping[str, Json]], head: LedgerHead) -> None:
 
 
 def _check_subjects(
-    statement: Mapping[str, Json], artefacts: Artefacts, plan: Plan, *, certified: bool
+    statement: Mapping[str, Json], artifacts: Artifacts, plan: Plan, *, certified: bool
 ) -> dict[str, str]:
     """Return the subjects, which must be the evidence's new compositions and their members, and nothing else."""
-    subjects = artefacts.subjects(plan, certified=certified)
+    subjects = artifacts.subjects(plan, certified=certified)
     listed = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]
     if statement.get("subject") != listed or len(statement) != 4:
-        raise BundleBroken(f"{STATEMENT} is about other artefacts than the evidence; {AGAIN}")
+        raise BundleBroken(f"{STATEMENT} is about other artifacts than the evidence; {AGAIN}")
     return subjects
 
 

@@ -79,13 +79,13 @@ def reexecute(found: "Found", *, workspace_folder: Path | None = None, on_progre
     Raises :class:`InputsMissing` naming all that is lacking, and :class:`BundleBroken` where other bits come out that
     no difference between machines and no tolerance explains.
     """
-    artefacts = found.artefacts
-    if not artefacts.recipes:
+    artifacts = found.artifacts
+    if not artifacts.recipes:
         return Reexecution("nothing to re-execute", 0, 0, {}, ())
-    check_recipes(artefacts)
+    check_recipes(artifacts)
     with tempfile.TemporaryDirectory(prefix="disgorge-verify-") as folder:
         workspace = Workspace.init(Path(folder))
-        furnish(workspace, artefacts, workspace_folder)
+        furnish(workspace, artifacts, workspace_folder)
         return _Trial(found, workspace, on_progress).run()
 
 
@@ -94,7 +94,7 @@ class _Trial:
 
     def __init__(self, found: "Found", workspace: Workspace, on_progress: OnProgress) -> None:
         self.workspace = workspace
-        self.notes = {note.component: note for note in found.artefacts.recipes}
+        self.notes = {note.component: note for note in found.artifacts.recipes}
         self.tolerances = {method.name: method.tolerance for method in found.predicate.methods}
         self.elsewhere: dict[str, None] = {}
         self.within: dict[str, float] = {}

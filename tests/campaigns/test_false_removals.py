@@ -32,7 +32,7 @@ from disgorge.request.plan_request import plan_request
 from disgorge.request.withdrawn.forget_list import ForgetList
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog import projection
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import open_projection
@@ -94,9 +94,15 @@ def carry_doing(
             deed()
 
     return execute(
-        workspace, request_id, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-        registrar=registrar or Unregistered(), observer=Untracked(), on_step=on_step,
-    ).verdict  # fmt: skip
+        workspace,
+        request_id,
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
+        references=0,
+        registrar=registrar or Unregistered(),
+        observer=Untracked(),
+        on_step=on_step,
+    ).verdict
 
 
 def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:

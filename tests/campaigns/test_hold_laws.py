@@ -32,7 +32,7 @@ from disgorge.request.holds.hold import hold_request
 from disgorge.request.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
@@ -162,8 +162,8 @@ class World:
             execute(
                 self.workspace,
                 name,
-                runner=Here(self.workspace),
-                independent=lambda: Here(self.workspace),
+                runner=InProcessRunner(self.workspace),
+                independent=lambda: InProcessRunner(self.workspace),
                 references=0,
                 registrar=Unregistered(),
                 observer=Untracked(),

@@ -29,7 +29,8 @@ from disgorge.request.filing import deny_request, file_request
 from disgorge.request.plan_request import plan_request
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import make
-from disgorge.training.recipe import Here, Job
+from disgorge.training.recipe import Job
+from disgorge.training.runners.in_process import InProcessRunner
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
@@ -77,7 +78,7 @@ def workspace(trained: Path, tmp_path: Path) -> Workspace:
 
 def release(workspace: Workspace, spec: ModelSpec) -> None:
     """Train a model and release it, as ``disgorge train`` does."""
-    made = make(workspace, spec, Here(workspace), shards=live_shards(workspace))
+    made = make(workspace, spec, InProcessRunner(workspace), shards=live_shards(workspace))
     body = {"name": spec.release, "alias": spec.alias, "composition": made.composition.digest}
     workspace.ledger.append_all([("composition", {"composition": plain(made.composition)}), ("release", body)])
 
@@ -372,9 +373,14 @@ def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(wor
         registry.adopt(*name.split("@"), composition)
     ordered_plan(workspace, [Selector("shard", "shard-2")])
     executed = execute(
-        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0, registrar=registry,
+        workspace,
+        "R-1",
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
+        references=0,
+        registrar=registry,
         observer=Untracked(),
-    )  # fmt: skip
+    )
     assert executed.verdict == "certified"
     (left,) = compositions(workspace).values()
     assert registry.aliases == {(RELEASE, "small"): left.digest}

@@ -78,7 +78,7 @@ def _carry(order: Order) -> int:
     from disgorge.removal.execute import execute
     from disgorge.tracking.registry import Unregistered, registry_or_none
     from disgorge.tracking.runs import Untracked, tracking_or_none
-    from disgorge.training.recipe import Here
+    from disgorge.training.runners.in_process import InProcessRunner
     from disgorge.training.runners.local import Workers
     from lineage.workspace import Workspace
 
@@ -87,13 +87,17 @@ def _carry(order: Order) -> int:
     watch = Watch(workspace.root, order)
     with Workers(workspace, count=2) as workers:
         done = execute(
-            workspace, order["request"],
-            runner=workers if order.get("workers") else Here(workspace),
-            independent=lambda: Workers(workspace, count=2, apart=True) if order.get("workers") else Here(workspace),
+            workspace,
+            order["request"],
+            runner=workers if order.get("workers") else InProcessRunner(workspace),
+            independent=lambda: (
+                Workers(workspace, count=2, apart=True) if order.get("workers") else InProcessRunner(workspace)
+            ),
             references=order.get("references", 0),
             registrar=registry_or_none(workspace) if mlflow else Unregistered(),
-            observer=tracking_or_none(workspace) if mlflow else Untracked(), on_step=watch.step,
-        )  # fmt: skip
+            observer=tracking_or_none(workspace) if mlflow else Untracked(),
+            on_step=watch.step,
+        )
     watch.end()
     sys.stdout.write(done.verdict)
     return 0

@@ -7,7 +7,7 @@ from disgorge.method import Items, Model
 from disgorge.training.assemble import assemble
 from disgorge.training.items import join, pick, read_items
 from disgorge.training.make import make
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, toy_of, train
 
@@ -25,7 +25,7 @@ def case_of(
     shards = live_shards(rest)
 
     def without(shift: int) -> Model:
-        made = make(rest, toy.spec, Here(rest), shards=shards, shift=shift)
+        made = make(rest, toy.spec, InProcessRunner(rest), shards=shards, shift=shift)
         return assemble(rest, made.composition)
 
     all_of_it = read_items(whole, live_shards(whole)[gone].digest)

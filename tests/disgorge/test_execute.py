@@ -16,7 +16,8 @@ from disgorge.request.decide import decide_request
 from disgorge.request.filing import file_request
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.plan_request import plan_request
-from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import WorkspaceBusy
 from lineage.records import Selector
@@ -155,7 +156,7 @@ def test_killed_after_every_step_it_resumes_to_the_same_digests(workspace: Works
     import disgorge.removal.execute as shell
     from disgorge.tracking.registry import Unregistered
     from disgorge.tracking.runs import Untracked
-    from disgorge.training.recipe import Here
+    from disgorge.training.runners.in_process import InProcessRunner
 
     def die(step: object) -> None:
         if len(seen) < len(plan.steps) and step not in seen:
@@ -166,9 +167,15 @@ def test_killed_after_every_step_it_resumes_to_the_same_digests(workspace: Works
     for _ in plan.steps:
         with pytest.raises(KilledError):
             shell.execute(
-                workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-                registrar=Unregistered(), observer=Untracked(), on_step=die,
-            )  # fmt: skip
+                workspace,
+                "R-1",
+                runner=InProcessRunner(workspace),
+                independent=lambda: InProcessRunner(workspace),
+                references=0,
+                registrar=Unregistered(),
+                observer=Untracked(),
+                on_step=die,
+            )
     assert carry(workspace).verdict == "certified"
     assert served(workspace, RELEASE) == served(copy, RELEASE)
     assert len(seen) == len(plan.steps)
@@ -199,7 +206,7 @@ def forge_after(workspace: Workspace, plan: object, name: str, old: str) -> None
     from disgorge.training.assemble import spec_of
     from disgorge.training.environment import environment_in_use
     from disgorge.training.make import uses_of
-    from disgorge.training.recipe import Here
+    from disgorge.training.runners.in_process import InProcessRunner
     from lineage.records import Component, plain
     from lineage.storage.objects import load_tensors, save_tensors
 
@@ -212,9 +219,15 @@ def forge_after(workspace: Workspace, plan: object, name: str, old: str) -> None
 
     with pytest.raises(StopError):
         shell.execute(
-            workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=stop,
-        )  # fmt: skip
+            workspace,
+            "R-1",
+            runner=InProcessRunner(workspace),
+            independent=lambda: InProcessRunner(workspace),
+            references=0,
+            registrar=Unregistered(),
+            observer=Untracked(),
+            on_step=stop,
+        )
     with Catalog.of(workspace) as catalog:
         composition = catalog.composition(catalog.release(RELEASE).composition)
         shards = {shard.name: shard for shard in catalog.shards()}
@@ -272,7 +285,7 @@ def test_a_destroyed_release_takes_its_references_along(workspace: Workspace) ->
     assert not [digest for digest in weights if workspace.objects.exists(digest)]
 
 
-class Contrary(Here):
+class Contrary(InProcessRunner):
     """Reaches other bytes than everybody else, as a re-execution does where something was kept that should be gone."""
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:

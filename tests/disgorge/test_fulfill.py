@@ -33,7 +33,7 @@ from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import read_key, sign
 from disgorge.tracking.registry import Registrar, Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
@@ -283,9 +283,14 @@ def stopped_after(workspace: Workspace, request: str, action: Action, *, registr
 
     with pytest.raises(InterruptedError):
         execute(
-            workspace, request, runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-            registrar=registrar or Unregistered(), observer=Stopping(),
-        )  # fmt: skip
+            workspace,
+            request,
+            runner=InProcessRunner(workspace),
+            independent=lambda: InProcessRunner(workspace),
+            references=0,
+            registrar=registrar or Unregistered(),
+            observer=Stopping(),
+        )
 
 
 def contained(workspace: Workspace) -> bool:

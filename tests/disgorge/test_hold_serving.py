@@ -18,7 +18,7 @@ from disgorge.request.holds.serving import Settled, settle
 from disgorge.request.plan_request import plan_request
 from disgorge.tracking.out_of_service import stopped_releases
 from disgorge.tracking.registry import Unregistered
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.records import Composition, Selector
 from lineage.workspace import Workspace
 from policies.request import Standing
@@ -285,10 +285,10 @@ def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspa
     hold(workspace, registry)
     spec = toy_of("averages", 3).spec
     with pytest.raises(ReleaseContained, match="is stopped by the hold of H-1: it learned from held items"):
-        train_release(workspace, spec, Here(workspace), registrar=registry)
+        train_release(workspace, spec, InProcessRunner(workspace), registrar=registry)
     from dataclasses import replace
 
-    train_release(workspace, replace(spec, alias="candidate"), Here(workspace), registrar=registry)
+    train_release(workspace, replace(spec, alias="candidate"), InProcessRunner(workspace), registrar=registry)
     assert registry.serving == {}
     assert (RELEASE, "candidate") in stopped_releases(workspace.ledger.facts(), docket(workspace))
 

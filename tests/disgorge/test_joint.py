@@ -47,7 +47,8 @@ from disgorge.request.withdrawn.forget_list import ForgetList
 from disgorge.statement.signing import open_envelope, read_or_make_key, sign
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Done, Here, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import UnknownRecord
 from lineage.records import Selector, canonical
 from lineage.workspace import Workspace
@@ -271,7 +272,7 @@ def test_a_report_that_was_changed_is_refused(
 # As many trainings as for one
 
 
-class Counting(Here):
+class Counting(InProcessRunner):
     """Trains in this process, and counts what it trained."""
 
     def __init__(self, workspace: Workspace, trained: list[str]) -> None:
@@ -622,9 +623,15 @@ def stop_before_report(workspace: Workspace, request: str) -> None:
             raise StoppedError
 
     execute(
-        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-        registrar=Unregistered(), observer=Untracked(), on_step=stop,
-    )  # fmt: skip
+        workspace,
+        "R-1",
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
+        references=0,
+        registrar=Unregistered(),
+        observer=Untracked(),
+        on_step=stop,
+    )
 
 
 def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Workspace) -> None:

@@ -22,7 +22,7 @@ from disgorge.request.particulars import selectors_of
 from disgorge.request.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import DigestMismatch
 from lineage.records import Selector
@@ -93,8 +93,8 @@ def carry_with_copy_added(workspace: Workspace, folder: Path, before: Action) ->
     execute(
         workspace,
         "R-1",
-        runner=Here(workspace),
-        independent=lambda: Here(workspace),
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
         references=0,
         registrar=Unregistered(),
         observer=Untracked(),

@@ -16,7 +16,7 @@ from disgorge.removal.foreseen import foreseen
 from disgorge.request.case import case_of
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.workspace import Workspace
@@ -101,9 +101,15 @@ def test_it_is_the_same_whatever_was_done_by_then(tmp_path: Path, steps: int) ->
 
     with pytest.raises(Stop):
         execute(
-            workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-            registrar=Unregistered(), observer=Untracked(), on_step=on_step,
-        )  # fmt: skip
+            workspace,
+            "R-1",
+            runner=InProcessRunner(workspace),
+            independent=lambda: InProcessRunner(workspace),
+            references=0,
+            registrar=Unregistered(),
+            observer=Untracked(),
+            on_step=on_step,
+        )
     then = preview(workspace, "R-1")
     assert without_catalog(then.paths) == without_catalog(first.paths)
     assert (then.ahead, then.kept) == (6 - steps, first.kept)

@@ -23,7 +23,7 @@ from disgorge.tracking.client import Store, versions_of
 from disgorge.tracking.registered import Registered, Touched, from_client, from_databases, unexplained
 from disgorge.tracking.registry import Registry
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
 from policies.request import Standing
@@ -92,9 +92,15 @@ def found(workspace: Workspace) -> list[Finding]:
 def carried(workspace: Workspace, said: list[str]) -> Executed:
     """Carry R-1 out, and keep what is said to the person who runs it."""
     return execute(
-        workspace, "R-1", runner=Here(workspace), independent=lambda: Here(workspace), references=0,
-        registrar=Registry(Store(workspace.root)), observer=Untracked(), on_words=said.append,
-    )  # fmt: skip
+        workspace,
+        "R-1",
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
+        references=0,
+        registrar=Registry(Store(workspace.root)),
+        observer=Untracked(),
+        on_words=said.append,
+    )
 
 
 def predicate_of(done: Executed) -> dict[str, object]:

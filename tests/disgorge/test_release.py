@@ -12,7 +12,7 @@ from disgorge.release import lay_out, train_release
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import Made
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord, WorkspaceBusy
 from lineage.records import Composition, Shard
@@ -54,7 +54,7 @@ def spec() -> ModelSpec:
 
 def train(workspace: Workspace, spec: ModelSpec, kept: Kept) -> Made:
     """Train in this process."""
-    return train_release(workspace, spec, Here(workspace), registrar=kept, observer=kept)
+    return train_release(workspace, spec, InProcessRunner(workspace), registrar=kept, observer=kept)
 
 
 def test_components_composition_and_release_are_recorded_in_that_order(workspace: Workspace, spec: ModelSpec) -> None:

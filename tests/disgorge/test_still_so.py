@@ -18,7 +18,7 @@ from disgorge.request.plan_request import plan_request
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry, Unregistered
 from disgorge.tracking.runs import Untracked
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Composition, Selector
@@ -71,7 +71,7 @@ class Removed:
             if stop and step.action is Action.REPORT:
                 raise Interrupted
 
-        here = Here(self.workspace)
+        here = InProcessRunner(self.workspace)
         return execute(
             self.workspace, "R-1", runner=here, independent=lambda: here, references=0,
             registrar=self.registrar, observer=Untracked(), on_step=on_step,

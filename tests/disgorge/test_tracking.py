@@ -29,7 +29,7 @@ from disgorge.tracking.pyfunc import items_from, workspace_of
 from disgorge.tracking.registry import Registry, Unregistered, registry_or_none
 from disgorge.tracking.runs import Tracking, Untracked, tracking_or_none
 from disgorge.training.assemble import assemble
-from disgorge.training.recipe import Here
+from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, LineageError
 from lineage.records import Composition, Cost, Member, Selector, Shard
@@ -354,9 +354,14 @@ def test_a_whole_removal_is_tracked_and_its_alias_moves(trained: Workspace) -> N
     granted_plan(trained, [Selector("shard", "shard-2")])
     plan = plan_of(trained, case_of(trained, "R-1"))
     executed = execute(
-        trained, "R-1", runner=Here(trained), independent=lambda: Here(trained), references=0, registrar=registry,
+        trained,
+        "R-1",
+        runner=InProcessRunner(trained),
+        independent=lambda: InProcessRunner(trained),
+        references=0,
+        registrar=registry,
         observer=tracking_or_none(trained),
-    )  # fmt: skip
+    )
     assert executed.verdict == "certified"
     (parent,) = runs(trained, kind="execution")
     steps = runs(trained, kind="step")
@@ -431,8 +436,8 @@ def carried(workspace: Workspace, observer: Any) -> None:
     execute(
         workspace,
         "R-1",
-        runner=Here(workspace),
-        independent=lambda: Here(workspace),
+        runner=InProcessRunner(workspace),
+        independent=lambda: InProcessRunner(workspace),
         references=0,
         registrar=Unregistered(),
         observer=observer,
