@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from disgorge.removal.execute import execute
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import docket
-from disgorge.request.plan_request import plan_requests
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.plan_request import plan_requests
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.kernels import steer_this_process

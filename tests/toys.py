@@ -13,10 +13,10 @@ from disgorge.method import Items, Toy, method_named
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.execute import Executed, execute
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.approval import approve_plan
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import file_request
-from disgorge.request.plan_request import plan_request, plan_requests
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.tracking.registry import Registrar, Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import Made, make

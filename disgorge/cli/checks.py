@@ -47,8 +47,9 @@ def audit(
     """
     import sys
 
-    from disgorge.audit import audit as look
-    from disgorge.audit import findings, not_looked_at
+    from disgorge.audit import findings
+    from disgorge.audit.rules import audit as look
+    from disgorge.audit.rules import not_looked_at
     from disgorge.cli.request.filing import parse_date
     from lineage.workspace import Workspace
 

@@ -8,7 +8,7 @@ import typer
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.request import Id, Packs
+from disgorge.cli.request.options import Id, Packs
 from lineage.plural import counted
 
 if TYPE_CHECKING:

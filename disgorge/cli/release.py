@@ -8,6 +8,7 @@ import typer
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import Refused, WrongUse
 from disgorge.cli.output.tables import AsJson
+from disgorge.cli.request.options import require_name
 from lineage.plural import counted
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def list_(
     every: Annotated[bool, typer.Option("--all", help="Withdrawn ones too.")] = False, as_json: AsJson = False
 ) -> None:
     """List the releases there are, and which must not be served."""
-    from disgorge.release_places import places_of
+    from disgorge.release.places import places_of
     from disgorge.request.case import docket
-    from disgorge.tracking.out_of_service import stopped_releases
+    from disgorge.request.holds.out_of_service import stopped_releases
     from lineage.catalog.catalog import Catalog
     from lineage.records import plain
     from lineage.workspace import Workspace
@@ -63,9 +64,9 @@ def list_(
 @app.command("show")
 def show_(release: Named, as_json: AsJson = False) -> None:
     """Show one release: method, components, the data they learned from, and where else it is served."""
-    from disgorge.release_places import places_of
+    from disgorge.release.places import places_of
     from disgorge.request.case import docket
-    from disgorge.tracking.out_of_service import stopped_releases
+    from disgorge.request.holds.out_of_service import stopped_releases
     from lineage.catalog.catalog import Catalog
     from lineage.records import plain
     from lineage.workspace import Workspace
@@ -110,8 +111,7 @@ def serve_at(
     as_json: AsJson = False,
 ) -> None:
     """Record what else serves a release: a removal cannot stop it, and says so."""
-    from disgorge.cli.request.decide import require_name
-    from disgorge.release_places import record_place
+    from disgorge.release.places import record_place
     from lineage.workspace import Workspace
 
     require_name(by, "says so")
@@ -134,7 +134,7 @@ def serve_at(
 def serve_again(as_json: AsJson = False) -> None:
     """Serve again what only holds that are over kept out of service, and stop what open holds want out of it."""
     from disgorge.cli.request.hold import print_settled
-    from disgorge.request.holds.serving import settle
+    from disgorge.release.serving import settle
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 
@@ -224,7 +224,7 @@ def _find(workspace: "Workspace", named: str) -> "tuple[Release, Composition]":
 
 def _model(workspace: "Workspace", named: str, *, task: str) -> "Model":
     """Return the model of a release that may be served and does ``task``."""
-    from disgorge.release import contained
+    from disgorge.release.train import contained
     from disgorge.training.assemble import assemble
 
     release, composition = _find(workspace, named)
@@ -285,7 +285,7 @@ def _state(release: "Release", *, live: bool) -> str:
 
 def _words(state: str, holds: "tuple[str, ...]") -> str:
     """Return a release's state, with the holds that stopped it where they did."""
-    from disgorge.tracking.out_of_service import stopped_words
+    from disgorge.request.holds.out_of_service import stopped_words
 
     return stopped_words(holds) if holds and state == "contained" else state
 

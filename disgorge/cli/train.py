@@ -1,15 +1,15 @@
 """``disgorge train``: make the components of a model that are missing, and release it."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from disgorge.cli.output import tables as show
-from disgorge.cli.output.errors import Refused, WrongUse, going_on
+from disgorge.cli.output.errors import Refused, going_on
 from disgorge.cli.output.progress import Display, Pace, Watched, shown
 from disgorge.cli.output.tables import AsJson
+from disgorge.cli.request.options import worker_count
 
 if TYPE_CHECKING:
     from disgorge.method import Blueprint
@@ -25,9 +25,9 @@ def train(
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias."""
     from disgorge.errors import ReleaseContained
-    from disgorge.release import lay_out, train_release
+    from disgorge.release.train import lay_out, train_release
     from disgorge.request.case import docket
-    from disgorge.tracking.out_of_service import stopped_releases
+    from disgorge.request.holds.out_of_service import stopped_releases
     from disgorge.training.model_file import read_model_file
     from disgorge.training.runners.local import Workers
     from lineage.workspace import Workspace
@@ -47,14 +47,6 @@ def train(
         _write(made, spec.release, spec.alias, stopped)
     else:
         _print(made, spec.release, spec.alias, stopped)
-
-
-def worker_count() -> int:
-    """Return how many processes train at once: ``DISGORGE_WORKERS``, 2 by default."""
-    given = os.environ.get("DISGORGE_WORKERS", "2")
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 256:  # more is a typing error
-        raise WrongUse(f"DISGORGE_WORKERS is {given!r}; set it to a number of processes from 1 to 256, or unset it")
-    return int(given)
 
 
 class _Whole:
@@ -85,7 +77,7 @@ class _Whole:
 
 
 def _print(made: "Made", release: str, alias: str, stopped: tuple[str, ...]) -> None:
-    from disgorge.tracking.out_of_service import stopped_words
+    from disgorge.request.holds.out_of_service import stopped_words
 
     rows = [
         (

@@ -1,1 +1,1 @@
-"""Evidence as values: probes, the checks they lead to, and how each could have failed. Pure."""
+"""Evidence as values: probes, utility, the checks they lead to, and how each could have failed. Pure."""

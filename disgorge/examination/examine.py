@@ -23,10 +23,10 @@ from disgorge.evidence.checks import (
     probes,
 )
 from disgorge.evidence.probes.never_trained import never_trained
-from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
+from disgorge.evidence.utility import headline_of, utility_check
+from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, recording_for_here, reexecuted
-from disgorge.examination.same_model import ask, check_answers, measures_in
-from disgorge.examination.utility import compared, headline_of, utility_check
+from disgorge.examination.same_model import ask, check_answers, compared, measures_in
 from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
 from disgorge.training.answer import Question
@@ -38,12 +38,13 @@ from disgorge.training.make import make, recordings
 from disgorge.training.recipe import Job, OnProgress, Runner, unseen
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.records import Component, Composition, Shard, in_member_order
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from disgorge.examination.same_model import Answers
+    from disgorge.examination.same_model import Answers, compared
     from disgorge.method import Array, Tensors
 
 _SEED_STEP = 7919

@@ -5,54 +5,13 @@ of its recipe, and no withdrawn shard's digest may stand anywhere in one, as a s
 It cannot see a training input nobody recorded; the never-trained check is what catches that.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from disgorge.errors import ExecutionFailed
 from disgorge.evidence.checks import Check, Control, Verdict
+from lineage.catalog.influence import first_named, influences
 from lineage.ledger.state import influences_of
-from lineage.records import Component, Composition, Json, Use, canonical
-
-
-def influences(components: Iterable[Component], known: Mapping[str, Sequence[Component]]) -> frozenset[str]:
-    """Return the digests of every shard and component that shaped these, through any role and any number of steps.
-
-    ``known`` maps a digest to every component recorded under it: two names may share bytes, and then the uses of both
-    count.
-    """
-    seen: set[str] = set()
-    waiting = [use.digest for component in components for use in influences_of(component)]
-    while waiting:
-        digest = waiting.pop()
-        if digest in seen:
-            continue
-        seen.add(digest)
-        waiting.extend(use.digest for component in known.get(digest, ()) for use in influences_of(component))
-    return frozenset(seen)
-
-
-def by_digest(components: Iterable[Component]) -> dict[str, list[Component]]:
-    """Return components by digest; two names may share one."""
-    known: dict[str, list[Component]] = defaultdict(list)
-    for component in components:
-        known[component.digest].append(component)
-    return known
-
-
-def members_of(composition: Composition, known: Mapping[str, Sequence[Component]]) -> tuple[Component, ...]:
-    """Return a composition's members as they were recorded, in its order; :class:`ExecutionFailed` if one was not."""
-    found = []
-    for member in composition.members:
-        recorded = known.get(member.component)
-        if not recorded:
-            raise ExecutionFailed(
-                f"{member.name} ({member.component}) is part of a composition and nobody recorded it, so nobody knows "
-                f"what it learned from; record it with its uses, or withdraw the release"
-            )
-        own = (component for component in recorded if component.name == member.name)
-        found.append(next(own, replace(recorded[0], name=member.name)))
-    return tuple(found)
+from lineage.records import Component, Use
 
 
 def lineage_closure(
@@ -110,16 +69,6 @@ def lineage_closure(
 def naming_in_recipes(components: Iterable[Component], withdrawn: Collection[str]) -> list[str]:
     """Return the names of components in whose recipe one of these digests stands, anywhere."""
     return sorted({each.name for each in components if each.recipe and first_named(each.recipe, withdrawn)})
-
-
-def first_named(recipe: Json, withdrawn: Collection[str]) -> str | None:
-    """Return the first of these digests that stands anywhere in a recipe: among uses, in a parameter, in a key.
-
-    >>> first_named({"parameters": {"ancestor": "AB" * 32}}, ["ab" * 32]) == "ab" * 32
-    True
-    """
-    text = canonical(recipe).lower()
-    return next((digest for digest in sorted(withdrawn) if digest.encode() in text), None)
 
 
 def _recipe_uses(component: Component) -> set[Use]:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from disgorge.evidence.checks import Check, Verdict
+from disgorge.evidence.checks import Check, Utility, Verdict
 from disgorge.examination.compare_outputs import CALIBRATED, TOLERANCE, compare, judge
 from disgorge.layout import component_name
 from disgorge.method import Blueprint, determining, method_named, recipe_for
@@ -71,6 +71,15 @@ def measures_in(answers: "Answers") -> dict[str, Measures]:
     """Return the measures that a process answered, by set of items."""
     found = answers.get("measures")
     return {} if found is None else {name: Measures(**each) for name, each in json.loads(found.tobytes()).items()}
+
+
+def compared(release: str, before: Mapping[str, Measures], after: Mapping[str, Measures]) -> list[Utility]:
+    """Return every measure of two models on sets of items by name, the headline of each set first."""
+    return [
+        Utility(release, shard, metric, found.n, before[shard].values[metric], value)
+        for shard, found in after.items()
+        for metric, value in found.values.items()
+    ]
 
 
 @activity("comparing answers with those of processes set apart")

@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from disgorge.examination.lineage_closure import by_digest, influences
 from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files
+from lineage.catalog.influence import by_digest, influences
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State, cut_from

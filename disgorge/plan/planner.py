@@ -14,7 +14,7 @@ from disgorge.errors import DisgorgeError
 from disgorge.method import Method
 from disgorge.plan.plan import Action, Plan, Share, Step, shards_after
 from disgorge.plan.remedies import Again, Hit, loss_of_use, remedies_for, retiring
-from disgorge.statement.certificate import ALWAYS, required_checks
+from disgorge.plan.required_checks import ALWAYS, required_checks
 from lineage.records import Component, Cost, Impact, Json, Shard, plain
 from policies.decision import Decision, Owed
 from policies.judging.house import models_learned

@@ -10,24 +10,21 @@ from dataclasses import dataclass, field
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Examination
 from disgorge.examination.examine import Examiner
-from disgorge.examination.lineage_closure import by_digest, influences
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.plan.repeatable import CHANGED
-from disgorge.release_places import served_besides, unexplained_besides
-from disgorge.removal.adoption import refuse_borrowed, refuse_what_went_since
-from disgorge.removal.preconditions import require_unchanged
+from disgorge.release.places import served_besides, unexplained_besides
+from disgorge.release.serving import refuse_what_went_since, release_it
+from disgorge.removal.preconditions import refuse_borrowed, require_still_so, require_unchanged
 from disgorge.removal.purge import purge_and_look
-from disgorge.removal.still_so import require_still_so
 from disgorge.report.compile import report_fact, write_up
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import removable, removable_by_all, require_all_unheld
-from disgorge.request.holds.serving import release_it
-from disgorge.request.near.find import look, recorded_likenesses, require_judged
+from disgorge.request.holds.open import delete_private_lists
+from disgorge.request.near.find import look, require_judged
 from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one
-from disgorge.request.withdrawn.delete_lists import delete_private_lists
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
 from disgorge.request.withdrawn.overlap import note_overlaps
+from disgorge.request.workflow.repeatable import CHANGED
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
@@ -35,8 +32,10 @@ from disgorge.training.items import join, pick, read_items
 from disgorge.training.make import make, remake
 from disgorge.training.recipe import OnProgress, Runner
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, influences
 from lineage.records import Component, Composition, Json, canonical, plain
 from lineage.shards.cut import cut_shard
+from lineage.shards.files import recorded_likenesses
 from lineage.workspace import Workspace
 
 

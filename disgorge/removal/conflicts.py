@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from math import inf
 
 from disgorge.errors import PurgeHeld
-from disgorge.examination.lineage_closure import by_digest, influences
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.location import Target
 from disgorge.locations.references import spare_of
@@ -19,6 +18,7 @@ from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, influences
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.storage.file_types import holds

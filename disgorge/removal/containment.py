@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from disgorge.errors import DisgorgeError
+from disgorge.release.serving import Wanted, unfit
 from disgorge.removal.preconditions import is_begun
 from disgorge.request.case import Case, docket, open_case
-from disgorge.request.decide import require_current
-from disgorge.request.holds.serving import Wanted, unfit
+from disgorge.request.holds.open import delete_private_lists
+from disgorge.request.holds.out_of_service import KeptOut, Key, stopped_words
 from disgorge.request.particulars import is_erased
-from disgorge.request.withdrawn.delete_lists import delete_private_lists
 from disgorge.request.withdrawn.forget_list import ForgetList
-from disgorge.tracking.out_of_service import KeptOut, Key, stopped_words
+from disgorge.request.workflow.decide import require_current
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn
 from lineage.records import Composition, Json, Release

@@ -14,11 +14,11 @@ from disgorge.locations.location import Target
 from disgorge.locations.references import tensors_that_go
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.foreseen import foreseen
-from disgorge.request.approval import require_fresh
 from disgorge.request.case import Case, case_of, plan_of
 from disgorge.request.holds.held_items import items_of_all, overlaps
 from disgorge.request.together import as_one, cases_of
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten
+from disgorge.request.workflow.approval import require_fresh
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.workspace import Workspace
 

@@ -16,17 +16,17 @@ from pathlib import Path
 
 from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed
 from disgorge.evidence.checks import REFERENCES, Utility
-from disgorge.examination.utility import headlines
+from disgorge.evidence.utility import headlines
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.plan.repeatable import require_repeatable
 from disgorge.removal.actions import Workshop, act
 from disgorge.removal.preconditions import require_alone, require_decided
 from disgorge.report.compile import evidence_of, examinations_of, report_fact, write_up
-from disgorge.request.approval import require_approved, require_fresh
 from disgorge.request.case import Case, begun_plan, case_of, plan_of
 from disgorge.request.holds.held_items import require_all_unheld
 from disgorge.request.holds.purge_hold import require_purge_due
 from disgorge.request.together import as_one, cases_of, cases_to_do, require_together
+from disgorge.request.workflow.approval import require_approved, require_fresh
+from disgorge.request.workflow.repeatable import require_repeatable
 from disgorge.statement.certificate import left_out_words
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer

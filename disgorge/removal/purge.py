@@ -10,7 +10,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Check, Verdict
 from disgorge.evidence.probes.residue import residue as judge
 from disgorge.examination.coverage import nameless, nobody_named, residue_case
-from disgorge.examination.lineage_closure import by_digest, influences, lineage_closure, members_of
+from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
 from disgorge.locations.fingerprints import LEAST_BYTES
 from disgorge.locations.location import Target
@@ -19,12 +19,13 @@ from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import require_purge_unheld
-from disgorge.request.impact import impact_as_planned
 from disgorge.request.near.find import look_for_all, recognized
 from disgorge.request.together import as_one
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.request.withdrawn.overlap import lists_shared
+from disgorge.request.workflow.impact import impact_as_planned
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.perceptual_hash import THRESHOLDS
 from lineage.records import Json, plain
 from lineage.workspace import Workspace
@@ -110,8 +111,8 @@ def _nobody_named(workspace: Workspace, plan: Plan, cases: Sequence[Case], said:
 def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target: Target) -> None:
     """Note, before the purge, what the search finds of the items that other open requests select as well.
 
-    Those may be closed because of this removal (:mod:`disgorge.report.fulfilled_by`), when nothing is left to control a
-    search by.
+    Those may be closed because of this removal (:mod:`disgorge.removal.fulfilled_by`), when nothing is left to control
+    a search by.
     """
     for other in lists_shared(workspace, case):
         try:

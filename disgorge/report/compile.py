@@ -20,8 +20,8 @@ from disgorge.plan.plan import Action, Plan
 from disgorge.report.artifacts import Made, made_by, weights_and_inputs
 from disgorge.report.bundle import MethodNote, ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case
-from disgorge.request.impact import impact_as_planned
 from disgorge.request.stored_records import kept_record
+from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.limitations import not_reached
 from disgorge.statement.predicate import LedgerHead

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import disgorge
 from disgorge.evidence.checks import Check, Evidence, Verdict
-from disgorge.examination.utility import NO_FLOOR, reading_of
+from disgorge.evidence.utility import NO_FLOOR, reading_of
 from disgorge.plan.plan import Step
 from disgorge.report.images import bars, data_uri, sample_grid
 from disgorge.report.sentences import (

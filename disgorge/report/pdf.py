@@ -6,9 +6,7 @@ the same machine (its fonts) gives the same bytes: no clock and no random number
 
 import datetime as dt
 import os
-import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -63,20 +61,6 @@ def _drawn(case: ReportCase, statement: bytes) -> bytes:
             attachments=[attached],
         )
     return drawn
-
-
-def carries(pdf: bytes, statement: bytes) -> bool:
-    """Whether one of the PDF's streams is the statement, byte for byte, packed with zlib or not at all."""
-    for match in re.finditer(rb"\bstream\r?\n", pdf):
-        start = match.end()
-        if pdf.startswith(statement, start):
-            return True
-        try:
-            if zlib.decompressobj().decompress(pdf[start:], len(statement) + 1) == statement:
-                return True
-        except zlib.error:
-            continue
-    return False
 
 
 @contextmanager

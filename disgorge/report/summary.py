@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from disgorge.evidence.checks import Check, Verdict
 from disgorge.plan.plan import Action, Step
+from disgorge.plan.required_checks import ALWAYS
 from disgorge.report.sentences import asker, before, day, shared
-from disgorge.statement.certificate import ALWAYS
 from disgorge.statement.statement import ReportCase
 from lineage.plural import counted, listed
 from policies.taxonomy import Defect

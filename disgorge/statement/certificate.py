@@ -13,33 +13,20 @@ optional probe stops a certificate for a bit-exact removal until somebody looks.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from disgorge.errors import CertificateRefused, EnvironmentDiffers
 from disgorge.evidence.checks import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.required_checks import ALWAYS, required_checks
 from disgorge.statement.limitations import beside_the_record
 from lineage.records import digest_of
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
 
-if TYPE_CHECKING:  # plan.py reads required_checks from here
-    from disgorge.plan.plan import Plan, Step
-
-ALWAYS = ("lineage-closure", "residue")
-"""No live path from the data, and no copy of it left: asked of every release, a destroyed one too."""
-
-NEEDS_A_MODEL = {
-    Guarantee.APPROXIMATE: ("answers", "membership"),
-    Guarantee.CERTIFIED: ("answers", "bound", "membership"),
-    Guarantee.EXACT: ("answers", "never-trained"),
-}
-"""What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta)."""
-
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.plan.Action.PURGE` deletes, and so come after the alias moved."""
 
-_CHANGES = frozenset({"drop", "subtract", "retrain"})
-_ADOPT, _CONFIRM, _REPORT, _WITHDRAW, _WITHDRAW_ITEMS = "adopt", "confirm", "report", "withdraw", "withdraw-items"
+_CHANGES = frozenset({Action.DROP, Action.SUBTRACT, Action.RETRAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +44,10 @@ class Certificate:
     words: str
 
 
-def required_checks(guarantee: Guarantee, remedies: Iterable[Remedy]) -> tuple[str, ...]:
-    """Return the names of the checks a guarantee requires, given the remedies that are to reach it, sorted.
-
-    A plan that only withdraws leaves no model, so nothing that would look at one is required.
-
-    >>> required_checks(Guarantee.EXACT, [Remedy.DROP, Remedy.RETRAIN])
-    ('answers', 'lineage-closure', 'never-trained', 'residue')
-    >>> required_checks(Guarantee.EXACT, [Remedy.WITHDRAW])
-    ('lineage-closure', 'residue')
-    """
-    chosen = set(remedies)
-    if chosen == {Remedy.WITHDRAW}:
-        return ALWAYS
-    return tuple(sorted({*ALWAYS, *NEEDS_A_MODEL.get(guarantee, ())}))
-
-
 def issue(
     evidence: Evidence,
     *,
-    plan: "Plan",
+    plan: Plan,
     decision: Decision,
     steps_done: Collection[str],
     guarantee: Guarantee,
@@ -128,12 +99,12 @@ def issue(
     )
 
 
-def left_out_words(plan: "Plan") -> str:
+def left_out_words(plan: Plan) -> str:
     """Say what stays of the request's items, under which holds."""
     return "; ".join(each.words for each in plan.left_out)
 
 
-def _together(plan: "Plan") -> str:
+def _together(plan: Plan) -> str:
     """Say that a removal was carried out together with others, and how many items of it are this request's."""
     share = plan.share_of(plan.request)
     items = share.items if share else 0
@@ -141,7 +112,7 @@ def _together(plan: "Plan") -> str:
     return f"Carried out together with {', '.join(plan.others)}: {own}."
 
 
-def _without_release(plan: "Plan") -> str:
+def _without_release(plan: Plan) -> str:
     """Say what was done where no release was hit: only data, or components that nothing served."""
     names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
     destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
@@ -149,7 +120,7 @@ def _without_release(plan: "Plan") -> str:
     return f"No recorded model learned from the {items}; they are withdrawn and gone.{destroyed}"
 
 
-def _fulfilled(step: "Step") -> str:
+def _fulfilled(step: Step) -> str:
     """Say what it means that another request's removal covered this one."""
     return (
         f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of models, "
@@ -158,7 +129,7 @@ def _fulfilled(step: "Step") -> str:
     )
 
 
-def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None:
+def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:
     """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
     required = set(plan.required) - AFTER_ADOPTION
     found = tuple(checks)
@@ -182,28 +153,28 @@ def refuse_adoption(plan: "Plan", release: str, checks: Iterable[Check]) -> None
         )
 
 
-def _remedies(plan: "Plan") -> list["Step"]:
-    return [step for step in plan.steps if step.action.value in _CHANGES or step.action.value == _WITHDRAW]
+def _remedies(plan: Plan) -> list[Step]:
+    return [step for step in plan.steps if step.action in _CHANGES or step.action is Action.WITHDRAW]
 
 
-def _withdrawn(plan: "Plan") -> frozenset[str]:
+def _withdrawn(plan: Plan) -> frozenset[str]:
     return frozenset(
         name
         for step in plan.steps
-        if step.action.value == _WITHDRAW
+        if step.action is Action.WITHDRAW
         for name in (step.release, step.subject)
         if name is not None
     )
 
 
-def _required(evidence: Evidence, plan: "Plan", decision: Decision, guarantee: Guarantee) -> set[str]:
+def _required(evidence: Evidence, plan: Plan, decision: Decision, guarantee: Guarantee) -> set[str]:
     """Return what every subject must show: the table, and whatever plan, policy or evidence add to it."""
     table = required_checks(guarantee, [Remedy(step.action.value) for step in _remedies(plan)])
     owed = decision.owed.evidence if decision.owed else ()
     return {*table, *plan.required, *owed, *evidence.required}
 
 
-def _against_decision(decision: Decision, *, plan: "Plan", guarantee: Guarantee) -> Iterator[str]:
+def _against_decision(decision: Decision, *, plan: Plan, guarantee: Guarantee) -> Iterator[str]:
     if guarantee == Guarantee.NONE:
         yield "a guarantee of none (containment or suppression) never closes a request"
     if plan.decision != decision.digest:
@@ -217,30 +188,30 @@ def _against_decision(decision: Decision, *, plan: "Plan", guarantee: Guarantee)
 
 
 def _against_execution(
-    evidence: Evidence, *, plan: "Plan", steps_done: Collection[str], guarantee: Guarantee
+    evidence: Evidence, *, plan: Plan, steps_done: Collection[str], guarantee: Guarantee
 ) -> Iterator[str]:
     if evidence.plan != plan.digest:
         yield "the evidence is about another plan"
     if evidence.request != plan.request:
         yield f"the evidence is about request {evidence.request}"
-    undone = [step.id for step in plan.steps if step.action.value != _REPORT and step.id not in steps_done]
+    undone = [step.id for step in plan.steps if step.action is not Action.REPORT and step.id not in steps_done]
     if undone:
         yield f"steps not done: {', '.join(undone)}"
     remedies = _remedies(plan)
     if plan.confirmation is not None:
         yield from _against_confirmation(plan.confirmation, evidence)
-    elif any(step.action.value == _CONFIRM for step in plan.steps):
+    elif any(step.action is Action.CONFIRM for step in plan.steps):
         yield "a plan that confirms another request's removal does nothing else"
-    elif not remedies and not any(step.action.value in (_WITHDRAW_ITEMS, _ADOPT) for step in plan.steps):
+    elif not remedies and not any(step.action in (Action.WITHDRAW_ITEMS, Action.ADOPT) for step in plan.steps):
         yield "the plan removes nothing"
     if guarantee > plan.guarantee:
         yield f"guarantee {guarantee.label} is stronger than the plan's {plan.guarantee.label}"
-    weak = [step.id for step in remedies if step.action.value != _WITHDRAW and step.guarantee < guarantee]
+    weak = [step.id for step in remedies if step.action is not Action.WITHDRAW and step.guarantee < guarantee]
     if weak:
         yield f"steps with a guarantee below {guarantee.label}: {', '.join(weak)}"
 
 
-def _against_confirmation(step: "Step", evidence: Evidence) -> Iterator[str]:
+def _against_confirmation(step: Step, evidence: Evidence) -> Iterator[str]:
     """Another request's removal fulfills this one if it took every item, and that removal has a report to point to."""
     removed, of = step.detail.get("removed"), step.detail.get("of")
     if not isinstance(removed, int) or isinstance(removed, bool) or removed < 1 or removed != of:
@@ -251,8 +222,8 @@ def _against_confirmation(step: "Step", evidence: Evidence) -> Iterator[str]:
         yield "a plan that confirms another request's removal changes no release"
 
 
-def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[str]) -> Iterator[str]:
-    ends = [*_remedies(plan), *(step for step in plan.steps if step.action.value == _ADOPT)]
+def _against_subjects(evidence: Evidence, *, plan: Plan, withdrawn: frozenset[str]) -> Iterator[str]:
+    ends = [*_remedies(plan), *(step for step in plan.steps if step.action is Action.ADOPT)]
     touched = {step.release for step in ends if step.release is not None}
     for name in sorted(touched - set(evidence.subjects)):
         yield f"release {name} is in the plan and not in the evidence"
@@ -268,9 +239,7 @@ def _against_subjects(evidence: Evidence, *, plan: "Plan", withdrawn: frozenset[
             yield f"release {name} is the same composition as before"
 
 
-def _against_checks(
-    evidence: Evidence, *, plan: "Plan", required: set[str], withdrawn: frozenset[str]
-) -> Iterator[str]:
+def _against_checks(evidence: Evidence, *, plan: Plan, required: set[str], withdrawn: frozenset[str]) -> Iterator[str]:
     for subject in sorted(evidence.subjects):
         gone = subject in withdrawn and subject not in evidence.after
         yield from _against_required(evidence.checks, required & set(ALWAYS) if gone else required, subject=subject)

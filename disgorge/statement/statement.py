@@ -8,7 +8,7 @@ the plan.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ from disgorge.statement.predicate import (
     subjects_of,
 )
 from disgorge.statement.tolerance import DEFAULT, Tolerance
-from disgorge.verify.facts import steps_recorded
 from lineage.plural import counted
 from lineage.records import Composition, Cost, Impact, Json, digest_of, plain
 from policies.decision import Decision
@@ -232,3 +231,9 @@ def _predicate(case: ReportCase, files: Mapping[str, str]) -> Predicate:
         pdf=case.pdf,
         files=dict(files),
     )
+
+
+def steps_recorded(facts: Iterable[Mapping[str, Json]], plan: str) -> frozenset[str]:
+    """Return the ids of the plan's steps that facts say are done."""
+    bodies = [fact["body"] for fact in facts if fact["kind"] in ("step", "fulfilled")]
+    return frozenset(body["step"] for body in bodies if body.get("plan") == plan)

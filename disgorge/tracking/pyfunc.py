@@ -19,13 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from disgorge.method import NOBODY, Items
+from disgorge.training.assemble import assemble
+from lineage.errors import BadInput
+from lineage.records import Composition, restore
+from lineage.workspace import Workspace
+
 
 def items_from(model_input: Any) -> Any:
     """Return the items of a mapping, or a data frame, from field to an array or column of (items, ...)."""
     import numpy as np
-
-    from disgorge.method import NOBODY, Items
-    from lineage.errors import BadInput
 
     columns = dict(model_input.items()) if hasattr(model_input, "items") else None
     if not columns:
@@ -58,10 +61,6 @@ def release_model() -> Any:
 
             def load_context(self, context: Any) -> None:
                 """Assemble the composition described beside this code."""
-                from disgorge.training.assemble import assemble
-                from lineage.records import Composition, restore
-                from lineage.workspace import Workspace
-
                 text = Path(context.artifacts["composition"]).read_text(encoding="utf-8")
                 workspace = Workspace.open(workspace_of(context.model_config))
                 self.model = assemble(workspace, restore(Composition, json.loads(text)))

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from disgorge.tracking import pyfunc
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
 from lineage.records import Composition, canonical
 from lineage.workspace import Workspace
@@ -193,8 +194,6 @@ class Registry:
 def _described(folder: Path, composition: Composition, workspace_folder: Path) -> Path:
     """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
     import mlflow.pyfunc
-
-    from disgorge.tracking import pyfunc
 
     description = folder / "composition.json"
     description.write_bytes(canonical(composition))

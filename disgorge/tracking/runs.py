@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
-from disgorge.examination.utility import reading_of
+from disgorge.evidence.utility import reading_of
 from disgorge.method import ModelSpec
 from disgorge.plan.plan import Plan, Step
 from disgorge.tracking.client import Store, installed, metric_name

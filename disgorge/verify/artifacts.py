@@ -11,11 +11,11 @@ from hashlib import sha256
 
 from disgorge.errors import BundleBroken
 from disgorge.evidence.checks import Evidence
-from disgorge.examination.lineage_closure import first_named
 from disgorge.plan.plan import Plan
 from disgorge.statement.canonical_json import AGAIN, records, records_by_name
 from disgorge.statement.predicate import subjects_of
 from disgorge.statement.statement import RecipeNote, RetainedShard
+from lineage.catalog.influence import first_named
 from lineage.records import Composition, Json
 
 INPUTS, WEIGHTS = "inputs/", "weights/"

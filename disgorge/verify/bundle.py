@@ -5,6 +5,8 @@ only then is anything read; that each record is what it says; that they belong t
 them out; that the new artifacts are those of the evidence; last that the certificate follows from the evidence.
 """
 
+import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +14,6 @@ from hashlib import sha256
 from disgorge.errors import BundleBroken, CertificateRefused
 from disgorge.evidence.checks import Evidence
 from disgorge.plan.plan import Plan
-from disgorge.report.pdf import carries
 from disgorge.statement.bundle_zip import is_name
 from disgorge.statement.canonical_json import AGAIN, record
 from disgorge.statement.certificate import Certificate, issue
@@ -29,9 +30,9 @@ from disgorge.statement.predicate import (
     report_named_by,
 )
 from disgorge.statement.signing import Opened, is_signed, key_id
-from disgorge.statement.statement import always_not_promised
+from disgorge.statement.statement import always_not_promised, steps_recorded
 from disgorge.verify.artifacts import Artifacts, check_artifacts
-from disgorge.verify.facts import SLICE, check_facts, facts_of_slice, steps_recorded
+from disgorge.verify.facts import SLICE, check_facts, facts_of_slice
 from lineage.plural import counted
 from lineage.records import Impact, Json, canonical, digest_of, plain, restore
 from policies.decision import Decision
@@ -306,3 +307,17 @@ def _check_words(predicate: Predicate, plan: Plan, evidence: Evidence) -> None:
         raise BundleBroken(f"{STATEMENT} does not say what its evidence leaves open; {AGAIN}")
     if {*always_not_promised(plan), *unreached} - set(predicate.not_promised):
         raise BundleBroken(f"{STATEMENT} leaves out what every report must say is not promised; {AGAIN}")
+
+
+def carries(pdf: bytes, statement: bytes) -> bool:
+    """Whether one of the PDF's streams is the statement, byte for byte, packed with zlib or not at all."""
+    for match in re.finditer(rb"\bstream\r?\n", pdf):
+        start = match.end()
+        if pdf.startswith(statement, start):
+            return True
+        try:
+            if zlib.decompressobj().decompress(pdf[start:], len(statement) + 1) == statement:
+                return True
+        except zlib.error:
+            continue
+    return False

@@ -1,6 +1,6 @@
 """The ledger's facts in a bundle: each hashed again, and what they must have recorded. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from disgorge.errors import BundleBroken
@@ -71,12 +71,6 @@ def _asked(recorded: Mapping[str, Sequence[Json]]) -> Json:
     """Return the request as the ledger has it: as it was filed, or as the last amendment left it."""
     amended = recorded.get("request-amended", ())
     return {"request": amended[-1].get("amended")} if amended else next(iter(recorded.get("request", ())), {})
-
-
-def steps_recorded(facts: Iterable[Mapping[str, Json]], plan: str) -> frozenset[str]:
-    """Return the ids of the plan's steps that facts say are done."""
-    bodies = [fact["body"] for fact in facts if fact["kind"] in ("step", "fulfilled")]
-    return frozenset(body["step"] for body in bodies if body.get("plan") == plan)
 
 
 def _check_overlaps(overlaps: Sequence[Json], step: Step) -> None:

@@ -29,6 +29,7 @@ from disgorge.statement.tolerance import Tolerance, apart, tolerance_of
 from disgorge.training.environment import differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
+from disgorge.training.runners.local import Workers
 from disgorge.verify.artifacts import uses_of_kind
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
@@ -102,8 +103,6 @@ class _Trial:
 
     def run(self) -> Reexecution:
         """Carry the recipes out in waves, inputs first."""
-        from disgorge.training.runners.local import Workers
-
         with Workers(self.workspace, count=1, apart=True) as workers:
             for wave in waves_of(self.notes):
                 jobs = {note.component: self._job(note) for note in wave}

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Literal
 
 from disgorge.errors import BundleBroken
 from disgorge.evidence.checks import Utility
-from disgorge.examination.utility import headlines
+from disgorge.evidence.utility import headlines
+from disgorge.request.case import docket
 from disgorge.statement.bundle_zip import read_members
 from disgorge.statement.canonical_json import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
 from disgorge.verify.bundle import STATEMENT, Found, check_bundle
 from lineage.records import Json
+from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
@@ -167,9 +169,6 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
 
 def _check_live(found: Found, workspace_folder: Path) -> str:
     """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
-    from disgorge.request.case import docket
-    from lineage.workspace import Workspace
-
     workspace = Workspace.open(workspace_folder)
     cases = docket(workspace)
     chain = [fact.digest for fact in workspace.ledger.all_facts()]

@@ -24,7 +24,7 @@ import yaml
 from disgorge.cli.app import app
 from disgorge.errors import BadModel, DisgorgeError
 from disgorge.method import ModelSpec
-from disgorge.release import release_of, shards_for
+from disgorge.release.train import release_of, shards_for
 from disgorge.training.assemble import assemble
 from disgorge.training.items import read_items, threads
 from disgorge.training.model_file import model_spec

@@ -1,14 +1,17 @@
 """How influence spreads over a graph of digests: in which order, and along which paths. Pure.
 
 Honest lineage has no cycles, because a digest cannot name what came after it. But two names may share one digest, and
-anything may be recorded, so both functions end on cycles too.
+anything may be recorded, so all functions end on cycles too.
 """
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from lineage.records import Path, Role
+from lineage.errors import UnknownRecord
+from lineage.ledger.state import influences_of
+from lineage.records import Component, Composition, Json, Path, Role, canonical
 
 Edge = tuple[str, str, Role]
 """(source, target, role)."""
@@ -71,3 +74,53 @@ def paths_from(starts: Iterable[str], edges: Sequence[Edge], *, keep: int = PATH
                     longer.append(step)
         frontier = longer
     return {node: tuple(Path(*steps) for steps in paths) for node, paths in found.items() if paths}
+
+
+def influences(components: Iterable[Component], known: Mapping[str, Sequence[Component]]) -> frozenset[str]:
+    """Return the digests of every shard and component that shaped these, through any role and any number of steps.
+
+    ``known`` maps a digest to every component recorded under it: two names may share bytes, and then the uses of both
+    count.
+    """
+    seen: set[str] = set()
+    waiting = [use.digest for component in components for use in influences_of(component)]
+    while waiting:
+        digest = waiting.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        waiting.extend(use.digest for component in known.get(digest, ()) for use in influences_of(component))
+    return frozenset(seen)
+
+
+def by_digest(components: Iterable[Component]) -> dict[str, list[Component]]:
+    """Return components by digest; two names may share one."""
+    known: dict[str, list[Component]] = defaultdict(list)
+    for component in components:
+        known[component.digest].append(component)
+    return known
+
+
+def members_of(composition: Composition, known: Mapping[str, Sequence[Component]]) -> tuple[Component, ...]:
+    """Return a composition's members as they were recorded, in its order; :class:`UnknownRecord` if one was not."""
+    found = []
+    for member in composition.members:
+        recorded = known.get(member.component)
+        if not recorded:
+            raise UnknownRecord(
+                f"{member.name} ({member.component}) is part of a composition and was never recorded, so what it "
+                f"learned from is unknown; record it with its uses, or withdraw the release"
+            )
+        own = (component for component in recorded if component.name == member.name)
+        found.append(next(own, replace(recorded[0], name=member.name)))
+    return tuple(found)
+
+
+def first_named(recipe: Json, withdrawn: Collection[str]) -> str | None:
+    """Return the first of these digests that stands anywhere in a recipe: among uses, in a parameter, in a key.
+
+    >>> first_named({"parameters": {"ancestor": "AB" * 32}}, ["ab" * 32]) == "ab" * 32
+    True
+    """
+    text = canonical(recipe).lower()
+    return next((digest for digest in sorted(withdrawn) if digest.encode() in text), None)

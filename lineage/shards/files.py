@@ -3,7 +3,7 @@
 Reading checks what is read: a file that no longer holds the shard's items is an error here, never training data.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from lineage.dvc.storage import untrack
 from lineage.errors import DigestMismatch, LineageError
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
-from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.storage.manifest import read_likenesses, read_manifest, write_manifest
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
@@ -105,3 +105,21 @@ def undone_on_failure(workspace: Workspace, digest: str) -> Iterator[None]:
                 for path in fresh:
                     path.unlink(missing_ok=True)
         raise
+
+
+def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the likenesses, by item digest, of items of live shards, given by shard digest."""
+    found: dict[str, str] = {}
+    for shard, items in selected.items():
+        wanted = frozenset(items)
+        for digest, likeness in likenesses_of(workspace, shard) or ():
+            if likeness is not None and digest in wanted:
+                found[digest] = likeness
+    return found
+
+
+def likenesses_of(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
+    """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
+    path = workspace.manifest_path(shard)
+    columns = read_likenesses(path) if path.is_file() else None
+    return None if columns is None else list(zip(*columns, strict=True))

@@ -29,10 +29,10 @@ from disgorge.errors import BadModel, CertificateRefused, ExecutionFailed
 from disgorge.method import Items, Toy, methods
 from disgorge.plan.plan import Plan
 from disgorge.removal.execute import Executed
-from disgorge.request.approval import approve_plan
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import file_request
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog

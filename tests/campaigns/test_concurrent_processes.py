@@ -14,8 +14,8 @@ import pytest
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import docket
-from disgorge.request.filing import deny_request
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.filing import deny_request
+from disgorge.request.workflow.plan_request import plan_request
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import add_shard

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.report.bundle import verify_bundle
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace

@@ -19,17 +19,17 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import execute
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.decide import decide_request
 from disgorge.request.near.review import judge_same
-from disgorge.request.plan_request import plan_request
 from disgorge.request.withdrawn.forget_list import ForgetList
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.in_process import InProcessRunner

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from disgorge.errors import DisgorgeError
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import execute
-from disgorge.request.amend import amend_request
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import LEGAL_HOLD, case_of, docket
-from disgorge.request.decide import decide_request
-from disgorge.request.events import record_event
-from disgorge.request.filing import deny_request, file_request
 from disgorge.request.holds.hold import hold_request
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.amend import amend_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.events import record_event
+from disgorge.request.workflow.filing import deny_request, file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.in_process import InProcessRunner
@@ -246,10 +246,11 @@ def test_no_execution_destroys_an_item_under_an_open_hold(trained: Path, story: 
 
 def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the question before each step, the same oracle finds the loss."""
-    for module in ("request.plan_request", "request.approval", "request.decide", "removal.execute", "removal.actions"):
+    workflow = [f"request.workflow.{step}" for step in ("plan_request", "approval", "decide")]
+    for module in (*workflow, "removal.execute", "removal.actions"):
         monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     monkeypatch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())
+    monkeypatch.setattr("disgorge.request.workflow.decide.all_overlaps", lambda *_: ())
     world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)

@@ -14,25 +14,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import CertificateRefused, DisgorgeError, ExecutionFailed, StalePlan
 from disgorge.evidence.checks import Utility, Verdict
-from disgorge.examination.lineage_closure import by_digest, lineage_closure
-from disgorge.examination.utility import utility_check
+from disgorge.evidence.utility import utility_check
+from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.method import ModelSpec
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.execute import execute
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import deny_request, file_request
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import deny_request, file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import make
 from disgorge.training.recipe import Job
 from disgorge.training.runners.in_process import InProcessRunner
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest
 from lineage.errors import LineageError
 from lineage.recording import recording
 from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.actions import examination_of
 from disgorge.report.bundle import verify_bundle

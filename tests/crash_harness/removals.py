@@ -13,10 +13,10 @@ from tempfile import mkdtemp
 from typing import Any
 
 from disgorge.plan.plan import Plan
-from disgorge.request.approval import approve_plan
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import file_request
-from disgorge.request.plan_request import plan_request, plan_requests
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.workspace import Workspace

@@ -134,7 +134,7 @@ def _cli(order: Order) -> int:
 def _file(order: Order) -> int:
     """File requests, one after the other; a line for each, with what was said if it was refused."""
     from disgorge.errors import DisgorgeError
-    from disgorge.request.filing import file_request
+    from disgorge.request.workflow.filing import file_request
     from lineage.errors import LineageError
     from lineage.records import Selector
     from lineage.workspace import Workspace
@@ -163,7 +163,7 @@ def _file_and_read(order: Order) -> int:
     The packs are read once before, as a command does.
     """
     from disgorge.request.case import docket
-    from disgorge.request.filing import file_request
+    from disgorge.request.workflow.filing import file_request
     from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
     from lineage.workspace import Workspace

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.audit import audit
 from disgorge.audit.findings import Finding, Level, exit_code
+from disgorge.audit.rules import audit
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.withdrawn.forget_list import ForgetList
 from lineage.formats.read import Intake
@@ -469,7 +469,7 @@ def test_it_is_light_and_quick(workspace: Workspace) -> None:
     """A fresh process audits without torch, MLflow, DVC, Great Expectations or DuckDB, in a second or so."""
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        "from disgorge.audit.rules import audit; from lineage.workspace import Workspace\n"
         "found = audit(Workspace.open())\n"
         "heavy = {'torch', 'mlflow', 'dvc', 'great_expectations', 'duckdb', 'sklearn'} & set(sys.modules)\n"
         "import json; print(json.dumps([len(found), sorted(heavy), time.perf_counter() - start]))"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import DisgorgeError
 from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle, write_bundle
@@ -280,7 +280,7 @@ def test_a_report_written_again_under_another_key_is_a_warning(removed: Path, tm
 
 def test_it_stays_light_with_reports(removed: Path) -> None:
     code = (
-        "import sys; from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        "import sys; from disgorge.audit.rules import audit; from lineage.workspace import Workspace\n"
         f"print(len(audit(Workspace.open())), sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=removed, capture_output=True, text=True, check=True)

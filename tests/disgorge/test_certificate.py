@@ -9,7 +9,8 @@ import pytest
 from disgorge.errors import CertificateRefused
 from disgorge.evidence.checks import STAND_IN, Check, Control, Evidence, Verdict
 from disgorge.plan.plan import Action, Plan
-from disgorge.statement.certificate import issue, refuse_adoption, required_checks
+from disgorge.plan.required_checks import required_checks
+from disgorge.statement.certificate import issue, refuse_adoption
 from policies.decision import Decision
 from policies.taxonomy import Guarantee, Outcome, Remedy
 from tests.disgorge.report_cases import check, decision, evidence, plan, step

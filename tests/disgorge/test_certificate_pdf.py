@@ -12,9 +12,10 @@ import pytest
 
 from disgorge.report.bundle import verify_bundle, write_bundle
 from disgorge.report.page import render_certificate
-from disgorge.report.pdf import MISSING, carries, render_pdf
+from disgorge.report.pdf import MISSING, render_pdf
 from disgorge.statement.bundle_zip import read_members
 from disgorge.statement.signing import new_key, public_pem
+from disgorge.verify.bundle import carries
 from tests.disgorge.report_cases import case
 
 STATEMENT = b'{"payload":"e30="}\n'

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
 from disgorge.audit.findings import OVERDUE
+from disgorge.audit.rules import audit
 from disgorge.errors import DisgorgeError
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import file_request
 from disgorge.request.holds.purge_hold import hold_purge
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import file_request
 from lineage.errors import BadInput
 from lineage.records import Selector
 from lineage.workspace import Workspace

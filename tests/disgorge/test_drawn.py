@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from disgorge.audit import audit
 from disgorge.audit.findings import Level
+from disgorge.audit.rules import audit
 from disgorge.locations.every import search
 from disgorge.locations.location import Target
 from disgorge.locations.report_images import drawings, outlived

@@ -10,12 +10,12 @@ from filelock import FileLock
 
 from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed, NotApproved, StalePlan
 from disgorge.plan.plan import Action
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import file_request
 from disgorge.request.holds.hold import hold_request
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog

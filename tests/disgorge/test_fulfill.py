@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.containment import take_back
 from disgorge.removal.execute import execute
+from disgorge.removal.fulfilled_by import close_fulfilled
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import Written
-from disgorge.report.fulfilled_by import close_fulfilled
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import hold_purge
-from disgorge.request.impact import impact_of
 from disgorge.request.near.find import near_now
 from disgorge.request.near.review import judge_distinct
-from disgorge.request.plan_request import plan_request
 from disgorge.request.withdrawn.forget_list import overlap_list
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.impact import impact_of
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import read_key, sign
 from disgorge.tracking.registry import Registrar, Unregistered
@@ -374,10 +374,10 @@ def test_old_shards_that_another_request_keeps_are_purged_first(workspace: Works
 def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
     after: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import disgorge.report.fulfilled_by
+    import disgorge.removal.fulfilled_by
 
     with monkeypatch.context() as patched:
-        patched.setattr(disgorge.report.fulfilled_by, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(disgorge.removal.fulfilled_by, "write_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             close(after)
     assert case_of(after, "R-2").state == "granted"

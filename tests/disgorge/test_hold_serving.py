@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import ReleaseContained
 from disgorge.plan.plan import Action
-from disgorge.release import train_release
+from disgorge.release.serving import Settled, settle
+from disgorge.release.train import train_release
 from disgorge.removal.containment import take_back
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, docket
-from disgorge.request.filing import file_request
 from disgorge.request.holds.hold import hold_request
-from disgorge.request.holds.serving import Settled, settle
-from disgorge.request.plan_request import plan_request
-from disgorge.tracking.out_of_service import stopped_releases
+from disgorge.request.holds.out_of_service import stopped_releases
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.records import Composition, Selector

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld, StalePlan
 from disgorge.plan.plan import Action
 from disgorge.removal.dry_run import preview
+from disgorge.removal.fulfilled_by import close_fulfilled
 from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle
-from disgorge.report.fulfilled_by import close_fulfilled
-from disgorge.request.amend import amend_request
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request, grant_request
-from disgorge.request.filing import deny_request, file_request
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.open import open_holds
 from disgorge.request.holds.purge_hold import hold_purge
 from disgorge.request.particulars import erase_particulars
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.amend import amend_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request, grant_request
+from disgorge.request.workflow.filing import deny_request, file_request
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
@@ -465,10 +465,11 @@ def test_what_is_partly_done_is_late_only_once_the_hold_ended(workspace: Workspa
 
 def forget_holds(older: pytest.MonkeyPatch) -> None:
     """Let nothing ask about holds any more, as in versions without this rule."""
-    for module in ("request.plan_request", "request.approval", "request.decide", "removal.execute", "removal.actions"):
+    workflow = [f"request.workflow.{step}" for step in ("plan_request", "approval", "decide")]
+    for module in (*workflow, "removal.execute", "removal.actions"):
         older.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     older.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
-    older.setattr("disgorge.request.decide.all_overlaps", lambda *_: ())
+    older.setattr("disgorge.request.workflow.decide.all_overlaps", lambda *_: ())
 
 
 def test_the_audit_says_that_held_items_were_destroyed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,19 @@ import datetime as dt
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import DataHeld, DisgorgeError, PurgeHeld
 from disgorge.plan.plan import Action
 from disgorge.removal.containment import take_back
-from disgorge.request.amend import amend_request
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request
-from disgorge.request.events import record_event
-from disgorge.request.filing import deny_request, file_request
 from disgorge.request.holds.hold import count_held, hold_request
 from disgorge.request.holds.open import forget_hidden, open_holds
-from disgorge.request.near.review import included_items, judge_same
+from disgorge.request.included import included_items
+from disgorge.request.near.review import judge_same
+from disgorge.request.workflow.amend import amend_request
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.events import record_event
+from disgorge.request.workflow.filing import deny_request, file_request
 from disgorge.tracking.registry import Unregistered
 from lineage.records import Selector
 from lineage.shards.add import shard_rows

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
 from disgorge.audit.findings import OVERDUE
+from disgorge.audit.rules import audit
 from disgorge.errors import (
     AlreadyExecuted,
     BundleBroken,
@@ -29,21 +29,21 @@ from disgorge.removal.dry_run import preview
 from disgorge.removal.execute import execute
 from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.amend import amend_request
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, docket
-from disgorge.request.decide import decide_request
-from disgorge.request.events import record_event
-from disgorge.request.filing import deny_request, file_request
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import due, hold_purge
-from disgorge.request.impact import impact_as_planned, impact_of
 from disgorge.request.near.find import near_now
 from disgorge.request.near.review import judge_distinct
 from disgorge.request.particulars import erase_particulars
-from disgorge.request.plan_request import plan_request, plan_requests
 from disgorge.request.together import owed_together
 from disgorge.request.withdrawn.forget_list import ForgetList
+from disgorge.request.workflow.amend import amend_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.events import record_event
+from disgorge.request.workflow.filing import deny_request, file_request
+from disgorge.request.workflow.impact import impact_as_planned, impact_of
+from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.statement.signing import open_envelope, read_or_make_key, sign
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import NotApproved
 from disgorge.plan.plan import Action
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.history.lost_facts import accept_loss
+from disgorge.request.workflow.approval import approve_plan
 from lineage.errors import LedgerBroken
 from lineage.workspace import Workspace
 from tests.toys import (

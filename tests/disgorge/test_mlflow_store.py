@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.locations.mlflow_search import Wanted, search, unexplained_in
 from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
 from disgorge.tracking.registry import Registry

@@ -11,15 +11,16 @@ from disgorge.evidence.checks import Near, NearItem
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import execute
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request
-from disgorge.request.filing import deny_request
-from disgorge.request.impact import impact_of
+from disgorge.request.included import included_items
 from disgorge.request.near.find import look, near_now
-from disgorge.request.near.review import included_items, judge_distinct, judge_same
+from disgorge.request.near.review import judge_distinct, judge_same
 from disgorge.request.particulars import selectors_of
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request
+from disgorge.request.workflow.filing import deny_request
+from disgorge.request.workflow.impact import impact_of
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.in_process import InProcessRunner

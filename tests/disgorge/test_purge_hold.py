@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.cli.app import app
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
 from disgorge.plan.plan import Action

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import CertificateRefused
 from disgorge.evidence.checks import Check
 from disgorge.examination.reexecuted import earlier_reexecutions, unsealed

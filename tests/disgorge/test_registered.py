@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit, not_looked_at
 from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
+from disgorge.audit.rules import audit, not_looked_at
 from disgorge.errors import CertificateRefused
-from disgorge.release_places import places_of, record_place
+from disgorge.release.places import places_of, record_place
+from disgorge.release.serving import settle
 from disgorge.removal.execute import Executed, execute
 from disgorge.report.bundle import verify_bundle
-from disgorge.request.filing import file_request
 from disgorge.request.holds.hold import hold_request
-from disgorge.request.holds.serving import settle
+from disgorge.request.workflow.filing import file_request
 from disgorge.tracking.client import Store, versions_of
 from disgorge.tracking.registered import Registered, Touched, from_client, from_databases, unexplained
 from disgorge.tracking.registry import Registry
@@ -123,7 +123,7 @@ def test_a_model_registered_beside_is_a_warning_and_ours_is_none(workspace: Work
 def test_the_audit_reads_the_registry_without_mlflow(workspace: Workspace) -> None:
     register(workspace, "shop")
     code = (
-        "import sys, pathlib; from disgorge.audit import audit; from lineage.workspace import Workspace\n"
+        "import sys, pathlib; from disgorge.audit.rules import audit; from lineage.workspace import Workspace\n"
         "print([f.id for f in audit(Workspace.open(pathlib.Path(sys.argv[1])))])\n"
         "print(sorted({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & sys.modules.keys()))"
     )

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from disgorge.errors import ReleaseContained
 from disgorge.method import ModelSpec
-from disgorge.release import lay_out, train_release
+from disgorge.release.train import lay_out, train_release
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.make import Made

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.cli.output.errors import exit_code_of
 from disgorge.errors import EnvironmentDiffers
 from disgorge.plan.plan import Action, Plan
 from disgorge.removal.execute import execute
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
 from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.local import Workers

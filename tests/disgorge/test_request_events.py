@@ -9,21 +9,21 @@ from dataclasses import replace
 
 import pytest
 
-from disgorge.audit import audit
 from disgorge.audit.findings import ON_HOLD, OVERDUE
+from disgorge.audit.rules import audit
 from disgorge.errors import DisgorgeError, StalePlan
 from disgorge.plan.plan import Action
 from disgorge.plan.planner import make_plan
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.sentences import decided
-from disgorge.request.amend import amend_request
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.decide import decide_request, extend_deadline, grant_request, refuse_claims
-from disgorge.request.events import record_event
-from disgorge.request.filing import deny_request, file_request
-from disgorge.request.impact import impact_of
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.amend import amend_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.decide import decide_request, extend_deadline, grant_request, refuse_claims
+from disgorge.request.workflow.events import record_event
+from disgorge.request.workflow.filing import deny_request, file_request
+from disgorge.request.workflow.impact import impact_of
+from disgorge.request.workflow.plan_request import plan_request
 from lineage.records import Selector, plain
 from lineage.shards.add import add_shard, shard_rows
 from lineage.workspace import Workspace

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.plan.plan import Action, Step
 from disgorge.removal.execute import Executed, execute
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry, Unregistered
 from disgorge.tracking.runs import Untracked

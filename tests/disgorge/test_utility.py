@@ -10,10 +10,10 @@ import pytest
 
 from disgorge.errors import CertificateRefused
 from disgorge.evidence.checks import Utility, Verdict
-from disgorge.examination.utility import NO_FLOOR, headlines, reading_of, utility_check
+from disgorge.evidence.utility import NO_FLOOR, headlines, reading_of, utility_check
 from disgorge.layout import is_emptied
 from disgorge.method import Items, Toy, method_named
-from disgorge.request.approval import approve_plan
+from disgorge.request.workflow.approval import approve_plan
 from disgorge.training.answer import chance_level
 from lineage.records import Member, Selector, Shard
 from lineage.workspace import Workspace

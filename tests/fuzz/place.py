@@ -181,9 +181,9 @@ class Place:
     def _file_request(self, workspace: Workspace) -> None:
         import datetime as dt
 
-        from disgorge.request.decide import decide_request
-        from disgorge.request.filing import file_request
-        from disgorge.request.plan_request import plan_request
+        from disgorge.request.workflow.decide import decide_request
+        from disgorge.request.workflow.filing import file_request
+        from disgorge.request.workflow.plan_request import plan_request
         from lineage.records import Selector
         from policies.packs.load import load_packs
         from policies.request import Standing

@@ -281,7 +281,7 @@ def test_facts_of_the_declared_types_are_taken_as_they_are_and_once(drawn):
 def test_the_lists_are_read_when_a_word_is_asked_for_and_not_before():
     code = (
         "import sys, policies.packs.load, policies.request, policies.vocabulary.licenses; "
-        "import disgorge.request.decide; "
+        "import disgorge.request.workflow.decide; "
         "assert 'license_expression' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -79,7 +79,7 @@ def cost(value: Any) -> str:
 
 def utility(measures: Iterable[Any]) -> None:
     """Print each release's measure to speak of, before and after, one a line."""
-    from disgorge.examination.utility import change_words
+    from disgorge.evidence.utility import change_words
 
     for measure in measures:
         line(f"utility of {measure.release}: {change_words(measure)}")

@@ -8,8 +8,7 @@ from disgorge.cli.output import tables as show
 from disgorge.cli.output.case import print_next
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_reason
-from disgorge.cli.request.request import (
+from disgorge.cli.request.options import (
     AsksAs,
     Ground,
     Id,
@@ -22,6 +21,7 @@ from disgorge.cli.request.request import (
     Shard,
     Source,
     Subject,
+    require_reason,
 )
 
 
@@ -61,8 +61,8 @@ def amend(
         require_match,
         selectors_from,
     )
-    from disgorge.request.amend import amend_request, changes_of
     from disgorge.request.case import case_of
+    from disgorge.request.workflow.amend import amend_request, changes_of
     from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 

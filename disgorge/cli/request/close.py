@@ -7,8 +7,7 @@ import typer
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_name
-from disgorge.cli.request.request import Id, said
+from disgorge.cli.request.options import Id, require_name, said
 
 
 def close(
@@ -39,7 +38,7 @@ def close(
         return
     if by is not None:
         raise WrongUse("--by goes with --taken-back; what --fulfilled-by rests on is shown, and not said by a person")
-    from disgorge.report.fulfilled_by import close_fulfilled
+    from disgorge.removal.fulfilled_by import close_fulfilled
 
     written = close_fulfilled(workspace, request, by_request=fulfilled_by, registrar=registry_or_none(workspace))
     words = (

@@ -17,7 +17,7 @@ from disgorge.cli.output.case import (
 from disgorge.cli.output.duties import print_owed_on_refusal
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.request import Id, Many, Packs, said
+from disgorge.cli.request.options import Id, Many, Packs, require_name, require_reason, said
 from policies.judging.held import duties
 from policies.taxonomy import Outcome, Refusal, Scope
 
@@ -33,9 +33,9 @@ def decide(request: Id, packs: Packs = None, as_json: AsJson = False) -> None:
     """
     from disgorge.removal.conflicts import keepers
     from disgorge.request.case import case_of
-    from disgorge.request.decide import decide_request
     from disgorge.request.history.earlier import earlier_requests
     from disgorge.request.particulars import is_erased, selectors_of
+    from disgorge.request.workflow.decide import decide_request
     from lineage.records import plain
     from lineage.workspace import Workspace
     from policies.judging.explain import explain
@@ -80,7 +80,7 @@ def grant(
     Where the claims of several packs wait, --claim says which are granted; the others wait on.
     """
     from disgorge.request.case import case_of
-    from disgorge.request.decide import grant_request
+    from disgorge.request.workflow.decide import grant_request
     from lineage.workspace import Workspace
     from policies.judging.review import ALL
 
@@ -120,7 +120,7 @@ def plan(
     Several requests get one plan: their items are withdrawn together, each part is trained once, each has its report.
     Exit 4 where components that it leaves alone were made in another environment and cannot be compared here.
     """
-    from disgorge.request.plan_request import plan_requests
+    from disgorge.request.workflow.plan_request import plan_requests
     from lineage.records import plain
     from lineage.workspace import Workspace
 
@@ -155,8 +155,8 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated."""
-    from disgorge.request.approval import approve_plan
     from disgorge.request.case import case_of
+    from disgorge.request.workflow.approval import approve_plan
     from lineage.workspace import Workspace
 
     require_name(by, "approves")
@@ -200,9 +200,9 @@ def deny(
         raise WrongUse("--by goes with --claim: who refuses that claim")
     from disgorge.removal.containment import deny_begun
     from disgorge.request.case import case_of
-    from disgorge.request.filing import deny_request
     from disgorge.request.history.earlier import earlier_requests
     from disgorge.request.holds.open import open_holds
+    from disgorge.request.workflow.filing import deny_request
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 
@@ -238,7 +238,7 @@ def deny(
 def _deny_claims(request: str, claims: list[str], reason: Refusal, *, by: str | None, as_json: bool) -> None:
     """Refuse the claims of some packs, and say what is owed with that."""
     from disgorge.request.case import case_of
-    from disgorge.request.decide import refuse_claims
+    from disgorge.request.workflow.decide import refuse_claims
     from lineage.workspace import Workspace
 
     require_name(by or "", "refuses the claim")
@@ -261,7 +261,7 @@ def extend(
 ) -> None:
     """Extend the deadline as far as the rules allow."""
     from disgorge.request.case import case_of
-    from disgorge.request.decide import extend_deadline
+    from disgorge.request.workflow.decide import extend_deadline
     from lineage.workspace import Workspace
 
     require_reason(reason)
@@ -282,15 +282,3 @@ def packs_judging(case: "Case", source: Path | None) -> "tuple[Pack, ...]":
     packs = load_packs(source)
     require_regimes(regimes_of(case.judged, dict(case.judged.facts)), packs, ground=case.request.ground)
     return packs
-
-
-def require_name(by: str, does: str) -> None:
-    """Raise :class:`WrongUse` unless somebody is named on one line; ``does`` says what they do."""
-    if not by.strip() or not by.isprintable():
-        raise WrongUse(f"--by must be a name on one line; say who {does}")
-
-
-def require_reason(reason: str, *, option: str = "--reason") -> None:
-    """Raise :class:`WrongUse` unless a reason is given on one line."""
-    if not reason.strip() or not reason.isprintable():
-        raise WrongUse(f"{option} must be one line of words; say why")

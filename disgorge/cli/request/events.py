@@ -8,8 +8,7 @@ from disgorge.cli.output import tables as show
 from disgorge.cli.output.case import print_next
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_name
-from disgorge.cli.request.request import Packs
+from disgorge.cli.request.options import Packs, require_name
 from policies.events import EventKind
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def event(
 ) -> None:
     """Record what happened in a request, with its day. The request has to be decided again afterwards."""
     from disgorge.cli.request.filing import checked_lines, parse_date, parse_facts
-    from disgorge.request.events import record_event
+    from disgorge.request.workflow.events import record_event
     from lineage.workspace import Workspace
     from policies.packs.load import load_packs
 

@@ -10,8 +10,7 @@ from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import Refused, WrongUse, going_on
 from disgorge.cli.output.progress import Display, Watched, shown
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.request import Id
-from disgorge.cli.train import worker_count
+from disgorge.cli.request.options import Id, worker_count
 from lineage.plural import counted
 
 if TYPE_CHECKING:

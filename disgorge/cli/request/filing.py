@@ -84,7 +84,7 @@ def file_draft(
     ``unmatched`` records the latter all the same: whoever asked for nothing we hold is owed an answer, too. ``packs``
     say which facts and regimes there are.
     """
-    from disgorge.request.filing import file_request
+    from disgorge.request.workflow.filing import file_request
     from policies.packs.facts import regime_named, require_regimes, typed_facts
     from policies.packs.load import load_packs
 

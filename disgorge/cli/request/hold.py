@@ -8,12 +8,11 @@ from disgorge.cli.output import tables as show
 from disgorge.cli.output.case import hold_lines, hold_values, print_next
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_name, require_reason
-from disgorge.cli.request.request import Id, Many
+from disgorge.cli.request.options import Id, Many, require_name, require_reason
 
 if TYPE_CHECKING:
+    from disgorge.release.serving import Settled
     from disgorge.request.holds.open import Hold
-    from disgorge.request.holds.serving import Settled
     from lineage.records import Selector
     from lineage.workspace import Workspace
 
@@ -51,10 +50,10 @@ def hold(
     """
     from disgorge.cli.request.filing import parse_date
     from disgorge.errors import TrackingFailed
+    from disgorge.release.serving import settle
     from disgorge.request.case import case_of
     from disgorge.request.holds.hold import SERVING, hold_request
     from disgorge.request.holds.open import is_held
-    from disgorge.request.holds.serving import settle
     from disgorge.tracking.registry import registry_or_none
     from lineage.workspace import Workspace
 

@@ -9,8 +9,7 @@ from disgorge.cli.output import tables as show
 from disgorge.cli.output.case import print_next
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_name, require_reason
-from disgorge.cli.request.request import Id
+from disgorge.cli.request.options import Id, require_name, require_reason
 from lineage.plural import counted
 
 if TYPE_CHECKING:
@@ -37,9 +36,9 @@ def near(
 ) -> None:
     """List near-duplicates of what a request removes that nobody has judged; judge them with --same or --distinct."""
     from disgorge.request.case import case_of, open_case
-    from disgorge.request.impact import impact_of
     from disgorge.request.near.find import near_now
     from disgorge.request.near.review import judge_distinct, judge_same
+    from disgorge.request.workflow.impact import impact_of
     from disgorge.workspace_lock import turn
     from lineage.workspace import Workspace
 

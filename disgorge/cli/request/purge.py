@@ -8,9 +8,8 @@ from typer.core import TyperGroup
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import Refused, WrongUse
 from disgorge.cli.output.tables import AsJson
-from disgorge.cli.request.decide import require_name, require_reason
 from disgorge.cli.request.execute import References, carry_through
-from disgorge.cli.request.request import Id
+from disgorge.cli.request.options import Id, require_name, require_reason
 from lineage.plural import counted
 
 

@@ -23,37 +23,34 @@ from disgorge.cli.output.case import (
 from disgorge.cli.output.duties import answer_words, print_done, print_owed_on_refusal
 from disgorge.cli.output.errors import WrongUse
 from disgorge.cli.output.tables import AsJson
+from disgorge.cli.request.amend import change_words
+from disgorge.cli.request.events import print_decisions, print_events
+from disgorge.cli.request.options import (
+    AsksAs,
+    Ground,
+    Id,
+    Item,
+    Key,
+    License,
+    Many,
+    Packs,
+    Regime,
+    Shard,
+    Source,
+    Subject,
+    said,
+)
 from policies.request import OWN_DECISION, Standing
 from policies.taxonomy import Defect, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from disgorge.request.amend import Change
     from disgorge.request.case import Case
     from disgorge.request.history.timeline import Now
+    from disgorge.request.workflow.amend import Change
 
 app = typer.Typer(help="Removal requests, from filing to report.", no_args_is_help=True)
-
-Id = Annotated[str, typer.Argument(help="Id of the request.", metavar="REQUEST")]
-Packs = Annotated[
-    Path | None,
-    typer.Option("--packs", help="A policy pack, or a folder of them, to judge by instead of those shipped."),
-]
-Many = list[str] | None
-
-
-AsksAs = Annotated[Standing | None, typer.Option("--standing", help="In what capacity they ask.")]
-Ground = Annotated[Defect | None, typer.Option("--ground", help="What is wrong with the data.")]
-Regime = Annotated[
-    Many, typer.Option("--regime", help="Under which rules: gdpr, contract, ...; repeat it for several laws at once.")
-]
-Subject = Annotated[Many, typer.Option("--subject", help="Select a person's items; kept as a pseudonym.")]
-Source = Annotated[Many, typer.Option("--source", help="Select by source.")]
-Shard = Annotated[Many, typer.Option("--shard", help="Select by shard.")]
-Item = Annotated[Many, typer.Option("--item", help="Select by digest.")]
-Key = Annotated[Many, typer.Option("--key", help="Select by key.")]
-License = Annotated[Many, typer.Option("--license", help="Select by license.")]
 
 
 @app.command("file")
@@ -167,10 +164,10 @@ def list_(
 @app.command("show")
 def show_(request: Id, as_json: AsJson = False) -> None:
     """Show everything about one request: what was asked, decided, planned, approved and done."""
-    from disgorge.request.amend import changes_of
     from disgorge.request.case import case_of, plan_of
     from disgorge.request.history.earlier import earlier_requests
     from disgorge.request.history.timeline import now
+    from disgorge.request.workflow.amend import changes_of
     from lineage.workspace import Workspace
 
     workspace = Workspace.open()
@@ -197,7 +194,6 @@ def show_(request: Id, as_json: AsJson = False) -> None:
 
 def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> None:
     """Print what was asked, and where it stands."""
-    from disgorge.cli.request.amend import change_words
     from policies.packs.facts import regimes_of
 
     asked = case.request
@@ -227,8 +223,6 @@ def _print_asked(case: "Case", holds: "Now", changes: "Sequence[Change]") -> Non
 
 def _print_decided(case: "Case") -> None:
     """Print what happened, and what was decided before and last."""
-    from disgorge.cli.request.events import print_decisions, print_events
-
     if case.events:
         typer.echo()
         show.line("what happened since:")
@@ -265,8 +259,8 @@ def impact(
 ) -> None:
     """Show what a request touches: items, shards, components with the paths that lead there, releases."""
     from disgorge.request.case import case_of
-    from disgorge.request.impact import impact_of
     from disgorge.request.near.find import near_now
+    from disgorge.request.workflow.impact import impact_of
     from lineage.workspace import Workspace
 
     workspace = Workspace.open()
@@ -311,11 +305,3 @@ def erase_particulars(request: Id, as_json: AsJson = False) -> None:
     forget_hidden(workspace, case, over=bool(case.closed))
     words = "the particulars are erased" if erased else "there are no particulars to erase"
     said(as_json, f"{request}: {words}", request=request, erased=erased)
-
-
-def said(as_json: bool, words: str, **value: Any) -> None:
-    """Print a value as JSON, or else the words."""
-    if as_json:
-        show.write_json(value)
-    else:
-        show.line(words)

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, docket
-from disgorge.request.near.review import included_items
+from disgorge.request.included import included_items
 from disgorge.request.particulars import marked, selectors_of
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError

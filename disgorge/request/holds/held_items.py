@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from disgorge.errors import DataHeld
 from disgorge.request.case import Case, docket
 from disgorge.request.holds.open import Hold, Reach, open_holds, reach_of, with_cuts
-from disgorge.request.near.review import included_items
+from disgorge.request.included import included_items
 from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.selectors import selected_items
 from disgorge.request.withdrawn.forget_list import forgotten

@@ -23,7 +23,7 @@ from lineage.workspace import Workspace
 
 SERVING = ("keep", "stop")
 """What may be decided about models that learned from held items: they go on serving, or are taken out of service, which
-:func:`~disgorge.request.holds.serving.settle` does."""
+:func:`~disgorge.release.serving.settle` does."""
 
 
 def hold_request(

@@ -18,9 +18,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from disgorge.errors import DisgorgeError
-from disgorge.request.case import DECIDED, LEGAL_HOLD, Case, HoldTerms, is_legal_hold
-from disgorge.request.near.review import forget_included, included_items
+from disgorge.request.case import DECIDED, LEGAL_HOLD, Case, HoldTerms, docket, is_legal_hold
+from disgorge.request.included import forget_included, included_items
 from disgorge.request.particulars import HIDDEN, is_erased, selectors_of
+from disgorge.request.withdrawn.forget_list import ForgetList, overlap_list
 from lineage.errors import LineageError
 from lineage.private_files import HOLDS, name_of
 from lineage.records import Selector, Shard
@@ -125,6 +126,19 @@ def forget_hidden(workspace: Workspace, case: Case, *, over: bool) -> None:
         HOLDS.erase(workspace, name_of(case.request.id))
     if over and all(hold.terms.is_partial for hold in holds):
         forget_included(workspace, case)
+
+
+def delete_private_lists(workspace: Workspace, case: Case) -> None:
+    """Delete the lists of a request that is over, but those that an open hold or another open request needs.
+
+    The caller holds the workspace's lock.
+    """
+    open_cases = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
+    for plan in case.steps.keys() - {plan for each in open_cases for plan in each.steps}:
+        ForgetList(workspace, plan).erase()
+    for by_request in {str(each["by_request"]) for each in case.overlaps}:
+        overlap_list(workspace, case.request.id, by_request).erase()
+    forget_hidden(workspace, case, over=True)
 
 
 def with_cuts(selectors: Sequence[Selector], shards: Collection[Shard]) -> tuple[Selector, ...]:

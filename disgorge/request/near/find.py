@@ -16,14 +16,13 @@ from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Near, NearItem
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import removable
-from disgorge.request.near.review import mark_of
+from disgorge.request.included import mark_of
 from disgorge.request.withdrawn.forget_list import forgotten_likenesses, likenesses_taken
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.perceptual_hash import distance, near_any
 from lineage.records import Shard
-from lineage.shards.files import check_manifests
-from lineage.storage.manifest import read_likenesses
+from lineage.shards.files import check_manifests, likenesses_of, recorded_likenesses
 from lineage.workspace import Workspace
 
 
@@ -33,7 +32,7 @@ def near_now(workspace: Workspace, case: Case, shards: Collection[Shard], *, bes
     ``besides`` are items, by digest, that are removed together with these.
     """
     likenesses = forgotten_likenesses(workspace, case) | likenesses_taken(workspace, case)
-    if any(_likenesses(workspace, shard.digest) is not None for shard in shards):
+    if any(likenesses_of(workspace, shard.digest) is not None for shard in shards):
         likenesses |= recorded_likenesses(workspace, removable(workspace, case))
     return look(workspace, case, likenesses, besides=besides)
 
@@ -45,17 +44,6 @@ def require_judged(near: Near, case: Case) -> None:
             f"near-duplicates of request {case.request.id}: {near.words}; see them with `disgorge request near "
             f"{case.request.id}`, then remove them too with --same or say with --distinct that they are other items"
         )
-
-
-def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Return the likenesses, by item digest, of items of live shards, given by shard digest."""
-    found: dict[str, str] = {}
-    for shard, items in selected.items():
-        wanted = frozenset(items)
-        for digest, likeness in _likenesses(workspace, shard) or ():
-            if likeness is not None and digest in wanted:
-                found[digest] = likeness
-    return found
 
 
 @activity("looking for near-duplicates")
@@ -72,7 +60,7 @@ def look(workspace: Workspace, case: Case, likenesses: Mapping[str, str], *, bes
     found: list[NearItem] = []
     unseen: list[str] = []
     for shard in shards:
-        rows = _likenesses(workspace, shard.digest)
+        rows = likenesses_of(workspace, shard.digest)
         if rows is None or any(likeness is None for _, likeness in rows):
             unseen.append(shard.name)
         others = [
@@ -107,7 +95,7 @@ def look_for_all(workspace: Workspace, cases: Sequence[Case]) -> Near:
 
 def recognized(workspace: Workspace, shards: Collection[str], likenesses: Mapping[str, str]) -> frozenset[str]:
     """Return which removed items the same search finds in the shards they were in: it could have found them."""
-    there = [row for shard in shards for row in _likenesses(workspace, shard) or ()]
+    there = [row for shard in shards for row in likenesses_of(workspace, shard) or ()]
     found = near_any(list(likenesses.values()), [likeness for _, likeness in there])
     return frozenset(digest for (digest, _), hit in zip(there, found, strict=True) if hit and digest in likenesses)
 
@@ -118,10 +106,3 @@ def _near(shard: str, digest: str, likeness: str, wanted: Mapping[str, str]) -> 
     bits = {other: distance(likeness, wanted[other]) or 0 for other, hit in zip(removed, near, strict=True) if hit}
     to = tuple(sorted(bits, key=lambda other: (bits[other], other)))
     return NearItem(shard, digest, to, bits[to[0]])
-
-
-def _likenesses(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
-    """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
-    path = workspace.manifest_path(shard)
-    columns = read_likenesses(path) if path.is_file() else None
-    return None if columns is None else list(zip(*columns, strict=True))

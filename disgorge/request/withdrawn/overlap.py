@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 from disgorge.errors import DisgorgeError
 from disgorge.request.case import Case, docket
-from disgorge.request.near.find import recorded_likenesses
-from disgorge.request.near.review import included_items
+from disgorge.request.included import included_items
 from disgorge.request.particulars import selectors_of
 from disgorge.request.withdrawn.forget_list import ForgetList, overlap_list
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Json
+from lineage.shards.files import recorded_likenesses
 from lineage.workspace import Workspace
 
 

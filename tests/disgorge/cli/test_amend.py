@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.request.filing import file_request
+from disgorge.request.workflow.filing import file_request
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from policies.request import Standing
@@ -203,8 +203,8 @@ def test_filed_in_error_closes_a_request_and_says_that_its_id_stays_taken(worksp
 
 
 def test_the_python_api_files_and_amends(workspace_folder: Path) -> None:
-    from disgorge.request.amend import amend_request, changes_of
     from disgorge.request.case import case_of
+    from disgorge.request.workflow.amend import amend_request, changes_of
 
     workspace = Workspace.open()
     asked = file_request(

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from disgorge.request.approval import approve_plan
 from disgorge.request.case import case_of
 from disgorge.request.history.earlier import earlier_requests
 from disgorge.request.particulars import erase_particulars
-from disgorge.request.plan_request import plan_request
+from disgorge.request.workflow.approval import approve_plan
+from disgorge.request.workflow.plan_request import plan_request
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import filed, fine, refused
 from tests.toys import carry

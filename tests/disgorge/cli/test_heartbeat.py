@@ -33,14 +33,14 @@ with heartbeat(silence=0.3, redrawn=0.2), activity("training toy/\\x1b[31mmean")
 
 SLOW_AUDIT = """
 import sys, time
-import disgorge.audit, disgorge.cli.output.heartbeat
-look, seconds = disgorge.audit.audit, float(sys.argv.pop())
+import disgorge.audit.rules, disgorge.cli.output.heartbeat
+look, seconds = disgorge.audit.rules.audit, float(sys.argv.pop())
 if seconds:
     disgorge.cli.output.heartbeat.IN_A_LOG = disgorge.cli.output.heartbeat.ON_A_TERMINAL = 0.3
 def slow(*given, **named):
     time.sleep(seconds)
     return look(*given, **named)
-disgorge.audit.audit = slow
+disgorge.audit.rules.audit = slow
 from disgorge.cli import main
 main()
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, filed, fine, planned, refused, run, untouched
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
-from disgorge.audit import audit
+from disgorge.audit.rules import audit
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import fine, refused, untouched
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.request.filing import file_request
+from disgorge.request.workflow.filing import file_request
 from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace

@@ -1,0 +1,133 @@
+"""What live components and releases rest on: inputs nobody recorded, and inputs that were withdrawn or retired."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.findings import AFFECTED_RELEASE, TRAINED_ON_WITHDRAWN, UNREGISTERED_INPUT, Finding
+from disgorge.audit.snapshot import Look
+from lineage.ledger.state import influences_of
+from lineage.records import Composition, Release
+
+
+def unregistered(look: Look) -> Iterator[Finding]:
+    """Yield a finding per digest that something live rests on and no fact records, or that only a recipe names."""
+    recorded = {digest for _, digest in look.state.shards} | look.known.keys()
+    for entry in look.components():
+        component = entry.record
+        for digest, way in look.ways(component).items():
+            if digest not in recorded:
+                yield Finding(
+                    UNREGISTERED_INPUT,
+                    component.name,
+                    f"learned from {digest}, which nobody recorded, by way of {' <- '.join(way)}",
+                    "record that shard or component, or retire this one",
+                    fact=entry.seq,
+                )
+        declared = {use.digest for use in component.uses}
+        for use in influences_of(component):
+            if use.digest in recorded and use.digest not in declared:
+                yield Finding(
+                    UNREGISTERED_INPUT,
+                    component.name,
+                    f"its recipe names {use.digest} as input, its recorded uses do not",
+                    "record the component again with all of its uses, or retire it",
+                    fact=entry.seq,
+                )
+
+
+def trained_on_withdrawn(look: Look) -> Iterator[Finding]:
+    """Yield a finding per live component and withdrawn shard that shaped it, unless a removal is under way."""
+    for entry in look.components():
+        for digest, way in look.withdrawn_inputs(entry.record).items():
+            if look.in_progress(entry, digest):
+                continue
+            withdrawal = look.withdrawals[digest]
+            again = entry.seq > withdrawal.seq
+            request = f"for request {withdrawal.request}" if withdrawal.request else "before"
+            yield Finding(
+                TRAINED_ON_WITHDRAWN,
+                entry.record.name,
+                f"learned from shard {withdrawal.name} ({digest[:12]}), withdrawn {request}, by way of "
+                f"{' <- '.join(way)}" + ("; it was recorded after that" if again else ""),
+                "take down what uses it, then train it again on the shard as it is now",
+                fact=entry.seq,
+            )
+
+
+def affected_releases(look: Look) -> Iterator[Finding]:
+    """Yield a finding per release that is live, not contained, and has a member that must not be served.
+
+    A contained release is not served, so it is none; a removal that never ends shows as an overdue request.
+    """
+    for entry in look.state.releases.values():
+        release = entry.record
+        if not entry.live or release.contained:
+            continue
+        composition = look.state.compositions.get(release.composition)
+        if composition is None:
+            yield Finding(
+                UNREGISTERED_INPUT,
+                _name(release),
+                f"serves the composition {release.composition}, which nobody recorded",
+                "release a recorded composition under this name, or withdraw the release",
+                fact=entry.seq,
+            )
+        else:
+            yield from _members(look, release, composition, entry.seq)
+            yield from _served_again(look, release, entry.seq)
+
+
+def _members(look: Look, release: Release, composition: Composition, place: int) -> Iterator[Finding]:
+    for member in composition.members:
+        entry = look.state.components.get((member.name, member.component))
+        withdrawn = look.withdrawn_inputs(entry.record) if entry else {}
+        if entry is None:
+            yield Finding(
+                UNREGISTERED_INPUT,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which nobody recorded",
+                "record the component with its uses, or withdraw the release",
+                fact=place,
+            )
+        elif not entry.live:
+            yield Finding(
+                AFFECTED_RELEASE,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which was retired",
+                "stop serving it and release a composition without that component",
+                fact=place,
+            )
+        elif withdrawn:
+            names = ", ".join(sorted({look.withdrawals[digest].name for digest in withdrawn}))
+            yield Finding(
+                AFFECTED_RELEASE,
+                _name(release),
+                f"serves {member.name} ({member.component[:12]}), which learned from withdrawn data of {names}",
+                "stop serving it, and carry out or resume the removal",
+                fact=place,
+            )
+
+
+def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]:
+    """Find a release that a request contained and somebody put back as it was while the request is still open."""
+    contained: dict[tuple[str, str], tuple[str, str]] = {}
+    serving: dict[tuple[str, str], str] = {}
+    for fact in look.workspace.ledger.facts("release", "release-contained"):
+        key = (fact.body["name"], fact.body["alias"])
+        if fact.kind == "release":
+            serving[key] = fact.body["composition"]
+        elif not fact.body.get("hold"):
+            contained[key] = (fact.body.get("request", ""), serving.get(key, ""))
+    request, composition = contained.get((release.name, release.alias), ("", ""))
+    case = look.cases.get(request)
+    if case is not None and not case.closed and composition == release.composition:
+        yield Finding(
+            AFFECTED_RELEASE,
+            _name(release),
+            f"serves again what request {request} contained, and that request is open",
+            f"stop serving it, and resume the removal with `disgorge request resume {request}`",
+            fact=place,
+        )
+
+
+def _name(release: Release) -> str:
+    return f"{release.name}@{release.alias}"

@@ -1,0 +1,72 @@
+"""What live shards hold: items that were withdrawn before, and items nobody says the license of."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
+from disgorge.audit.snapshot import Look
+from lineage.errors import LineageError
+
+
+def reintroduced(look: Look) -> Iterator[Finding]:
+    """Yield a finding per live shard with withdrawn items, or one warning where the list of those is not here."""
+    if not look.withdrawals:
+        return
+    private = look.workspace.private
+    if private.folder.is_dir():
+        try:
+            look.workspace.require_marks()
+        except LineageError as error:
+            yield Finding(
+                DIGEST_MISMATCH,
+                "workspace",
+                f"whether a withdrawn item came back cannot be checked: {error}",
+                "restore private/withdrawn.txt and private/withdrawn.key as they were after the last withdrawal",
+            )
+            return
+    if not private.marks_file.is_file():
+        yield Finding(
+            REINTRODUCED,
+            "workspace",
+            "the list of withdrawn items is not here, so whether one came back was not checked",
+            "copy private/withdrawn.txt and private/withdrawn.key from where requests are carried out",
+            Level.WARNING,
+        )
+        return
+    for shard in look.shards():
+        items = look.items(shard.digest)
+        if isinstance(items, LineageError):
+            continue  # a finding of its own
+        back = sum(private.is_withdrawn(item.digest) for item in items)
+        if back:
+            yield Finding(
+                REINTRODUCED,
+                shard.name,
+                f"holds {back} of {len(items)} items that were withdrawn before",
+                "resume the request that withdraws them, or file one, so that they and what learned from them go",
+                fact=look.recorded(shard),
+            )
+
+
+def unlicensed(look: Look) -> Iterator[Finding]:
+    """Yield a warning per live shard without a license for each item, and per core shard without a legal basis."""
+    for shard in look.shards():
+        if shard.core and not shard.legal_basis:
+            yield Finding(
+                MISSING_LICENSE,
+                shard.name,
+                "is declared not removable without saying on which legal basis",
+                "add the shard again with its legal basis",
+                fact=look.recorded(shard),
+            )
+        items = look.items(shard.digest)
+        if shard.license or isinstance(items, LineageError):
+            continue
+        without = sum(not item.license for item in items)
+        if without:
+            yield Finding(
+                MISSING_LICENSE,
+                shard.name,
+                f"{without} of {len(items)} items have no license, and the shard has none",
+                "find out whether the items may be held; remove those that may not by a request",
+                fact=look.recorded(shard),
+            )

@@ -1,0 +1,98 @@
+"""Whether the workspace signs with the key that people know: its two halves fit, and they signed the last report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from disgorge.audit.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, Level
+from disgorge.audit.snapshot import Look
+from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.statement.signing import key_id, public_pem, read_key
+from lineage.ledger.chain import Fact
+
+PUBLIC = "public.pem"
+_RESTORE = "restore it from a backup of the private folder; docs/RECOVERY.md says what to do if it is lost for good"
+
+
+def public_key(look: Look) -> bytes | None:
+    """Return the workspace's public key; None where there is none, or what lies there is no key."""
+    path = look.workspace.home / PUBLIC
+    try:
+        public = path.read_bytes()
+        key_id(public)
+    except (OSError, BundleBroken):
+        return None
+    return public
+
+
+def signing_keys(look: Look) -> Iterator[Finding]:
+    """Yield what is the matter with the signing key, and a note for each time that it was replaced."""
+    reports = [fact for fact in look.workspace.ledger.facts("report") if isinstance(fact.body.get("key"), str)]
+    path, public = look.workspace.home / PUBLIC, public_key(look)
+    private = look.workspace.private.folder / "signing.pem"
+    if public is None and path.exists():
+        yield _of_key(
+            "cannot be read as a public key", f"restore {PUBLIC}, or delete it: the next report writes it again"
+        )
+    elif public is None and any(case.report for case in look.cases.values()):
+        yield _of_key(
+            "is missing, so reports were checked with the keys that they name themselves",
+            "restore it, so that readers have a key to verify reports with",
+            Level.WARNING,
+        )
+    lost = _private_half(private, public) if look.workspace.private.folder.is_dir() else None
+    if lost is not None:
+        yield lost
+    elif public is not None and reports and reports[-1].body["key"] != key_id(public):
+        yield _of_key(
+            f"is key {key_id(public)[:16]}, and the last report was signed with {_key(reports[-1])}: no report records "
+            "the change",
+            f"restore {PUBLIC} and private/signing.pem as they were",
+            fact=reports[-1].seq,
+        )
+    yield from _replaced(reports)
+
+
+def _private_half(private: Path, public: bytes | None) -> Finding | None:
+    """Return what is the matter with the private half beside a public key, where the private folder is here."""
+    if not private.exists():
+        if public is None:
+            return None
+        words = f"is missing, and {PUBLIC} says there was one: no report can be signed by the key people trust"
+        return Finding(PRIVATE_LOST, "private/signing.pem", words, _RESTORE)
+    try:
+        signs = public_pem(read_key(private))
+    except DisgorgeError:
+        words = "cannot be read, so no report can be signed by the key people trust"
+        return Finding(PRIVATE_LOST, "private/signing.pem", words, _RESTORE)
+    if public is None or public == signs:
+        return None
+    return _of_key(
+        "is not the public half of private/signing.pem",
+        f"restore the one of the two that was replaced; or delete {PUBLIC}, and the next report writes it again",
+    )
+
+
+def _replaced(reports: list[Fact]) -> Iterator[Finding]:
+    """Yield a note per report that was the first one under a new key, a warning where it replaced a signed report."""
+    signed: dict[str, str] = {}
+    before: Fact | None = None
+    for fact in reports:
+        request, key = str(fact.body.get("request")), fact.body["key"]
+        if before is not None and key != before.body["key"]:
+            again = signed.get(request, key) != key
+            yield _of_key(
+                f"the report of {request} was {'written again and ' if again else ''}signed with {_key(fact)}, the one "
+                f"before it with {_key(before)}",
+                "keep both public keys for those who verify; if you did not replace the key, find out who did",
+                Level.WARNING if again else Level.NOTE,
+                fact=fact.seq,
+            )
+        signed[request], before = key, fact
+
+
+def _key(report: Fact) -> str:
+    return f"key {report.body['key'][:16]}"
+
+
+def _of_key(words: str, remedy: str, level: Level | None = None, *, fact: int | None = None) -> Finding:
+    return Finding(SIGNING_KEY_CHANGED, PUBLIC, words, remedy, level, fact=fact)

@@ -1,0 +1,51 @@
+"""Whether what only the private folder knows is whole, where that folder is."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.findings import PRIVATE_LOST, Finding
+from disgorge.audit.snapshot import Look
+from disgorge.errors import DisgorgeError
+from disgorge.request.withdrawn.forget_list import forgotten, whole_list
+from lineage.errors import LineageError
+from lineage.private_files import damaged_files
+
+
+def private_lost(look: Look) -> Iterator[Finding]:
+    """Yield a finding for a lost key of pseudonyms, per damaged file, and per open removal whose list is not whole."""
+    if not look.workspace.private.folder.is_dir():
+        return
+    if _has_pseudonyms(look):
+        try:
+            look.workspace.pseudonym("anybody")
+        except LineageError:
+            yield Finding(
+                PRIVATE_LOST,
+                "private/pseudonym.key",
+                "is missing or damaged, so nobody who is recorded can be found by name",
+                "restore it from a backup of the private folder; a new key would find nobody",
+            )
+    for name, error in damaged_files(look.workspace):
+        yield _finding(f"private/{name}", error)
+    for case in look.cases.values():
+        if case.closed:
+            continue
+        try:
+            if case.withdrawn:
+                forgotten(look.workspace, case)
+            if by_request := case.covered_by:
+                whole_list(look.workspace, case, by_request)
+        except (DisgorgeError, LineageError) as error:
+            yield _finding(case.request.id, error, fact=case.facts[0].seq)
+
+
+def _has_pseudonyms(look: Look) -> bool:
+    """Whether anything was recorded by a keyed pseudonym: a request, an approval, the subject of an item."""
+    if look.cases:
+        return True
+    found = (look.items(shard.digest) for shard in look.shards())
+    return any(item.subject for items in found if not isinstance(items, LineageError) for item in items)
+
+
+def _finding(where: str, error: Exception, *, fact: int | None = None) -> Finding:
+    matter, _, remedy = str(error).rpartition("; ")
+    return Finding(PRIVATE_LOST, where, matter, remedy, fact=fact)

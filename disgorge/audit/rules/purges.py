@@ -1,0 +1,48 @@
+"""Whether what was to be kept for a while only is still kept, and whether what was deleted is there again."""
+
+from collections.abc import Iterator
+
+from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
+from disgorge.audit.snapshot import Look
+from disgorge.locations.location import Target
+from disgorge.locations.objects import Objects
+from disgorge.locations.references import spare_of
+
+
+def purges(look: Look) -> Iterator[Finding]:
+    """Yield an error per open request whose purge was on hold until a day that has come, a note where it is to come."""
+    for case in look.cases.values():
+        if case.closed or case.purge_held is None or not case.steps:
+            continue
+        name, come = case.request.id, case.purge_held <= look.today
+        yield Finding(
+            PURGE_OVERDUE,
+            name,
+            f"old weights and withdrawn items were to be kept until {case.purge_held}"
+            if come
+            else f"old weights and withdrawn items are kept until {case.purge_held}, and nothing is certified before",
+            f"carry it out with `disgorge purge {name}`" if come else f"on that day, `disgorge purge {name}`",
+            None if come else Level.NOTE,
+            fact=next(fact.seq for fact in reversed(case.facts) if fact.kind == "purge-held"),
+        )
+
+
+def purged_back(look: Look) -> Iterator[Finding]:
+    """Yield an error per object, content or manifest that a purge deleted and that lies here again, needed by nobody.
+
+    What was kept because something live needed it is told by its digest as well, once nothing does.
+    """
+    workspace, spare = look.workspace, spare_of(look.workspace)
+    for fact in workspace.ledger.facts("purged"):
+        request = fact.body["request"]
+        purged = Target(tuple(fact.body["shards"]), tuple(fact.body["objects"]))
+        gone = purged.without(spare.shards, spare.objects | spare.served)
+        for path in Objects(workspace).named(gone):
+            if path.exists():
+                yield Finding(
+                    PURGED_BACK,
+                    path.relative_to(workspace.root).as_posix(),
+                    f"was deleted for request {request} and is there again",
+                    "delete it, and find out who put it back and where else it is",
+                    fact=fact.seq,
+                )

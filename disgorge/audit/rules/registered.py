@@ -1,0 +1,109 @@
+"""Whether MLflow's registry holds a model that nothing in the ledger explains.
+
+Only a store in an SQLite file is read, with the standard library: an audit loads no MLflow and opens no connection.
+Where there is no such store it says that nobody looked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
+from disgorge.audit.snapshot import Look
+from disgorge.errors import TrackingFailed
+from disgorge.tracking.client import (
+    database_beside,
+    database_of,
+    has_records,
+    own_database,
+    registry_uri,
+    tracking_uri,
+    without_secrets,
+)
+from disgorge.tracking.registered import Registered, Touched, from_databases, touched, unexplained
+from lineage.workspace import Workspace
+
+_DELETE = "stop what serves it and delete the version, or register it again from a run and a path that do not name that"
+_EXPLAIN = "find out what it learned from; record and release it with Disgorge, or delete it"
+
+
+def unrecorded_models(look: Look) -> Iterator[Finding]:
+    """Yield an error per version that names what was removed, and a warning per model with others that nobody recorded.
+
+    A store that is named and cannot be read here is a finding as well, a milder one.
+    """
+    workspace_folder = look.workspace.root
+    if not has_records(workspace_folder):
+        return  # said by not_looked_at
+    names = _touched(look)
+    beside = database_beside(workspace_folder)
+    stores = [(registry_uri(workspace_folder), tracking_uri(workspace_folder))] if _in_use(look.workspace) else []
+    stores += [(f"sqlite:///{beside}",) * 2] if beside else []
+    for registry, tracking in stores:
+        database = database_of(registry)
+        if database is None:
+            yield Finding(
+                UNRECORDED_MODEL,
+                "MLflow",
+                f"the models registered at {without_secrets(registry)} were not looked at: an audit reads a store in a "
+                f"file only",
+                "every removal looks into that store when it is carried out; its report names what it finds",
+                Level.NOTE,
+            )
+            continue
+        try:
+            models = from_databases(database, database_of(tracking))
+        except TrackingFailed as problem:
+            matter, _, remedy = str(problem).rpartition("; ")
+            yield Finding(UNRECORDED_MODEL, "MLflow", f"{matter}, so they were not looked at", remedy)
+            continue
+        yield from _findings(unexplained(models, look.state.compositions), names)
+
+
+def not_looked_at(workspace: Workspace) -> tuple[str, ...]:
+    """Return in words what an audit of this workspace does not look at, because it is not there."""
+    if has_records(workspace.root):
+        return ()
+    return (
+        "models registered in MLflow: there is no store at hand; name the one you serve from by MLFLOW_TRACKING_URI",
+    )
+
+
+def _findings(models: list[Registered], names: Touched) -> Iterator[Finding]:
+    others: defaultdict[str, list[Registered]] = defaultdict(list)
+    for model in models:
+        if (what := names.named_by(model)) is None:
+            others[model.name].append(model)
+            continue
+        yield Finding(
+            UNRECORDED_MODEL,
+            str(model),
+            f"is registered in MLflow, no recorded composition explains it, and it names {what}, which a request "
+            f"removed or is removing",
+            _DELETE,
+            Level.ERROR,
+        )
+    for name, versions in others.items():
+        yield Finding(
+            UNRECORDED_MODEL,
+            name,
+            f"is registered in MLflow and no recorded composition explains {', '.join(map(str, versions))}",
+            _EXPLAIN,
+        )
+
+
+def _touched(look: Look) -> Touched:
+    """Return what requests removed, and what those under way are going to: components that are live again are none."""
+    facts = list(look.workspace.ledger.facts())
+    live = {entry.record.digest for entry in look.components()}
+    gone = {fact.body["component"] for fact in facts if fact.kind == "component-retired"} - live
+    for case in look.cases.values():
+        if not case.closed and case.plan and case.steps.get(case.plan):
+            gone |= look.planned(case.plan)
+    shards = look.withdrawals.keys() - {shard.digest for shard in look.shards()}
+    return touched(look.state, facts, components=gone, shards=shards)
+
+
+def _in_use(workspace: Workspace) -> bool:
+    """Whether the store in use is there: one that the user named is, the workspace's own may not be made yet."""
+    own = own_database(workspace.root)
+    return database_of(registry_uri(workspace.root)) != own or own.is_file()

@@ -1,0 +1,131 @@
+"""Whether the bytes that live things rest on are there, and are what their digests say."""
+
+from collections.abc import Collection, Iterator
+
+from disgorge.audit.findings import DIGEST_MISMATCH, Finding, Level
+from disgorge.audit.snapshot import Look
+from disgorge.request.case import Case
+from lineage.errors import DigestMismatch, LineageError, UnknownRecord
+from lineage.records import Shard, shard_digest
+from lineage.shards.files import check_manifests
+from lineage.storage.content import item_digests, read_content
+
+_RESTORE = "restore the file from a copy"
+
+
+def mismatched(look: Look) -> Iterator[Finding]:
+    """Yield a finding per damaged or missing object, manifest or content of something live."""
+    yield from _objects(look)
+    for shard in {shard.digest: shard for shard in look.shards()}.values():
+        yield from _manifest(look, shard)
+        yield from _content(look, shard)
+
+
+def _objects(look: Look) -> Iterator[Finding]:
+    """Hash every object there is, and miss those that live components and open plans need."""
+    objects = look.workspace.objects
+    needed = {entry.record.digest: entry.record.name for entry in look.components()}
+    plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
+    needed |= plans
+    places = {entry.record.digest: entry.seq for entry in look.components()}
+    places |= {case.plan: _planned(case) for case in look.cases.values() if case.plan and not case.closed}
+    for digest in objects.check():
+        yield Finding(
+            DIGEST_MISMATCH,
+            needed.get(digest, f"object {digest[:12]}"),
+            f"the bytes stored under {digest} changed on disk",
+            _restore(digest, plans),
+            fact=places.get(digest),
+        )
+    located = {entry.record.digest: entry.record.locations for entry in look.components()}
+    elsewhere = {digest for digest, places in located.items() if places and "objects" not in places}
+    for digest, name in needed.items():
+        if not objects.exists(digest):
+            yield Finding(
+                DIGEST_MISMATCH,
+                name,
+                f"the bytes of {digest} are kept elsewhere and were not checked"
+                if digest in elsewhere
+                else f"the bytes of {digest} are missing",
+                "check them where they are" if digest in elsewhere else _restore(digest, plans),
+                Level.NOTE if digest in elsewhere else None,
+                fact=places.get(digest),
+            )
+    yield from _records(look)
+
+
+def _planned(case: Case) -> int:
+    return max(int(fact.seq) for fact in case.facts if fact.kind == "plan" and fact.body["plan"] == case.plan)
+
+
+def _restore(digest: str, plans: Collection[str]) -> str:
+    return (
+        f"{_RESTORE}, or plan the request again if nothing was done yet"
+        if digest in plans
+        else f"{_RESTORE}, or train it again"
+    )
+
+
+def _records(look: Look) -> Iterator[Finding]:
+    """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
+    owners: dict[str, str] = {}
+    for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report"):
+        plan = str(fact.body.get("plan"))
+        if fact.kind in ("plan", "fulfilled"):
+            owners[plan] = fact.body["request"]
+        case = look.cases.get(owners.get(plan, ""))
+        if case is None or plan not in (case.plan, *case.steps, *case.confirmed):
+            continue
+        for kind in ("plan", "impact", "examination", "evidence"):
+            digest = fact.body.get(kind)
+            told = kind == "plan" and (
+                fact.kind not in ("plan", "fulfilled") or (plan == case.plan and not case.closed)
+            )
+            if told or not isinstance(digest, str) or look.workspace.objects.exists(digest):
+                continue
+            yield Finding(
+                DIGEST_MISMATCH,
+                case.request.id,
+                f"the {kind} {digest} is missing, so "
+                + ("its report cannot be written again" if case.closed else "it cannot be resumed"),
+                f"{_RESTORE}; no training makes it again",
+                Level.WARNING if case.closed else None,
+                fact=fact.seq,
+            )
+
+
+def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
+    items, place = look.items(shard.digest), look.recorded(shard)
+    if isinstance(items, LineageError):
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE, fact=place)
+    elif shard_digest(item.digest for item in items) != shard.digest:
+        words = "its manifest lists other items than its digest covers"
+        yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
+    else:
+        try:
+            check_manifests(look.workspace, (shard,))
+        except DigestMismatch:
+            words = "keys, subjects or sources in its manifest changed"
+            yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
+
+
+def _content(look: Look, shard: Shard) -> Iterator[Finding]:
+    place = look.recorded(shard)
+    try:
+        digests, arrays = read_content(look.workspace.content_path(shard.digest))
+        if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
+            yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE, fact=place)
+    except UnknownRecord:
+        tracked = shard.dvc is not None
+        yield Finding(
+            DIGEST_MISMATCH,
+            shard.name,
+            "its content is tracked by DVC and not on this machine, so it was not checked"
+            if tracked
+            else "its content is missing",
+            "fetch it with `dvc pull`" if tracked else _RESTORE,
+            Level.WARNING if tracked else None,
+            fact=place,
+        )
+    except LineageError as error:
+        yield Finding(DIGEST_MISMATCH, shard.name, f"its content cannot be read ({error})", _RESTORE, fact=place)

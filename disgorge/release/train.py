@@ -1,0 +1,118 @@
+"""Trains a model and makes it a release: what ``disgorge train`` does.
+
+The order is the order of safety: every component is recorded as soon as it is trained, the composition when all are
+there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
+finds, and a name is never said to be served before it is.
+
+A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
+"""
+
+from difflib import get_close_matches
+
+from disgorge.errors import ReleaseContained
+from disgorge.layout import layout_of
+from disgorge.method import Blueprint, ModelSpec, method_named
+from disgorge.release.serving import release_it
+from disgorge.request.case import docket
+from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
+from disgorge.tracking.registry import Registrar, registry_or_none
+from disgorge.tracking.runs import Observer, tracking_or_none
+from disgorge.training.make import Made, make
+from disgorge.training.recipe import OnProgress, Runner, unseen
+from disgorge.workspace_lock import turn
+from lineage.catalog.catalog import Catalog
+from lineage.errors import UnknownRecord
+from lineage.records import Composition, Json, Release, Shard, plain
+from lineage.workspace import Workspace
+
+
+def train_release(
+    workspace: Workspace,
+    spec: ModelSpec,
+    runner: Runner,
+    *,
+    registrar: Registrar | None = None,
+    observer: Observer | None = None,
+    on_progress: OnProgress = unseen,
+) -> Made:
+    """Make what is missing of a model, and release it under its name and alias.
+
+    ``registrar`` and ``observer`` are the workspace's own by default. Raises
+    :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
+    :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    """
+    with turn(workspace, then="train again"):
+        shards = shards_for(workspace, spec)
+        held = release_of(workspace, spec.release, spec.alias)
+        if held is not None and held.contained:
+            raise contained(workspace, held)
+        made = make(workspace, spec, runner, shards=shards, on_progress=on_progress)
+        composition = made.composition
+        facts: list[tuple[str, dict[str, Json]]] = []
+        if not _is_recorded(workspace, composition):
+            facts.append(("composition", {"composition": plain(composition)}))
+        released, words = release_it(
+            workspace, registrar or registry_or_none(workspace), (spec.release, spec.alias), composition
+        )
+        if held is None or held.composition != composition.digest or words:
+            facts += released
+        workspace.ledger.append_all(facts)
+    used = [shards[name] for name in (*spec.core, *spec.shards)]
+    (observer or tracking_or_none(workspace)).training(spec, made, used)
+    return made
+
+
+def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
+    """Return the components a model should have over the shards there are, with their expected steps."""
+    return layout_of(method_named(spec.method), spec, shards_for(workspace, spec))
+
+
+def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
+    """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those the model lacks."""
+    with Catalog.of(workspace) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+        once = {shard.name for shard in catalog.shards(live=False)}
+    missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
+    withdrawn = [name for name in missing if name in once]
+    if withdrawn:
+        raise UnknownRecord(
+            f"model {spec.release} names {', '.join(map(repr, withdrawn))}, which was withdrawn; take it out of the "
+            f"model file"
+        )
+    if missing:
+        close = get_close_matches(missing[0], shards, n=3)
+        perhaps = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+        raise UnknownRecord(
+            f"model {spec.release} names {', '.join(map(repr, missing))}, which no live shard is called{perhaps}; add "
+            f"it with `disgorge shard add`, or take it out of the model file"
+        )
+    return shards
+
+
+def release_of(workspace: Workspace, name: str, alias: str) -> Release | None:
+    """Return the live release under a name and alias, or None."""
+    with Catalog.of(workspace) as catalog:
+        found = [release for release in catalog.releases() if (release.name, release.alias) == (name, alias)]
+    return found[0] if found else None
+
+
+def contained(workspace: Workspace, release: Release) -> ReleaseContained:
+    """Return the error that says that a release is out of service, for what, and what to do."""
+    if by := stopped_releases(workspace.ledger.facts(), docket(workspace)).get((release.name, release.alias)):
+        return ReleaseContained(
+            f"release {release.name}@{release.alias} is {stopped_words(by)}: it learned from held items and must not "
+            f"be served; lift that hold first, or answer it with --serving keep (`disgorge request show {by[0]}`)"
+        )
+    return ReleaseContained(
+        f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; carry "
+        f"the request out first (`disgorge request list`)"
+    )
+
+
+def _is_recorded(workspace: Workspace, composition: Composition) -> bool:
+    with Catalog.of(workspace) as catalog:
+        try:
+            catalog.composition(composition.digest)
+        except UnknownRecord:
+            return False
+    return True

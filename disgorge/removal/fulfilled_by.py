@@ -1,0 +1,283 @@
+"""Closing a request whose items another request's removal took: a report of its own that points to that removal's.
+
+Nothing is removed here. What is shown: that the other request is done and certified; that its withdrawals, and no
+other's, took every item that this one selected (:mod:`disgorge.request.withdrawn.overlap`); that it gave at least what
+this one is owed; that nothing live fits this one's selectors, nothing live learned from the items, and nothing of them
+is found now by the search that a purge ends with. Where one of these cannot be shown it is refused and says which.
+
+Controls of the search, after the fact: what it found of these very items before they were purged, noted then; and that
+it finds an item that is live now.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from disgorge.errors import CertificateRefused, DisgorgeError
+from disgorge.evidence.checks import Check, Evidence, Verdict
+from disgorge.evidence.probes.residue import residue as judge
+from disgorge.examination.coverage import nameless, nobody_named, residue_case
+from disgorge.locations.every import search
+from disgorge.locations.exports import bundles_with, pages_with
+from disgorge.locations.location import Target
+from disgorge.locations.references import still_gone
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.removal.conflicts import keepers, purge_targets
+from disgorge.removal.containment import serve_again
+from disgorge.removal.preconditions import is_begun
+from disgorge.removal.purge import CALIBRATED, closures_of
+from disgorge.report.compile import Written, evidence_of, report_fact, residuals_of, write_up
+from disgorge.request.case import Case, begun_plan, case_of, open_case
+from disgorge.request.holds.open import delete_private_lists
+from disgorge.request.included import included_items
+from disgorge.request.near.find import look
+from disgorge.request.particulars import is_erased, selectors_of
+from disgorge.request.withdrawn.forget_list import ForgetList, whole_list
+from disgorge.request.workflow.decide import require_current
+from disgorge.request.workflow.impact import impact_of
+from disgorge.tracking.registry import Registrar
+from disgorge.training.sandbox.inputs import clear_stages
+from disgorge.verify.verify import Verified, verify_bundle
+from disgorge.workspace_lock import turn
+from lineage.catalog.catalog import Catalog
+from lineage.plural import counted
+from lineage.records import Cost, Json, canonical, plain
+from lineage.shards.add import shard_rows
+from lineage.workspace import Workspace
+from policies.decision import Decision, Owed
+from policies.taxonomy import Guarantee, Outcome, Scope
+
+
+def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, registrar: Registrar) -> Written:
+    """Close a granted request because another one's removal took all its items, and return the signed report.
+
+    Raises :class:`DisgorgeError` saying what stands against it; then nothing was recorded, unless the certificate
+    itself was refused. Killed in between, it is run again.
+    """
+    with turn(workspace, then=f"run `disgorge request close {request} --fulfilled-by {by_request}`"):
+        clear_stages(workspace)
+        case, other = open_case(workspace, request), case_of(workspace, by_request)
+        decision = _require_open_to_it(workspace, case)
+        theirs = _require_certified(workspace, other)
+        listed = _require_all_taken(workspace, case, other)
+        _require_nothing_live(workspace, case)
+        done = begun_plan(workspace, theirs.plan)
+        _require_owed(workspace, decision, other, done)
+        plan = _plan_for(workspace, decision, other, theirs, done, case.overlaps[-1])
+        workspace.ledger.append("fulfilled", _confirmed(workspace, plan, case, other, done, listed))
+        written = write_up(workspace, plan, case_of(workspace, request))
+        report = ("report", report_fact(workspace, written))
+        if written.refusal is not None:
+            workspace.ledger.append(*report)
+            raise CertificateRefused(
+                f"{written.refusal}; the request stays open, the signed refusal is {written.bundle}"
+            )
+        served = serve_again(workspace, case, registrar)
+        closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
+        workspace.ledger.append_all([report, *served.facts, ("request-closed", closed)])
+        delete_private_lists(workspace, case)
+        return written
+
+
+def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
+    """Return the decision that grants the request; refuse one that is on hold, not granted, or carried out itself."""
+    name = case.request.id
+    if case.hold is not None:
+        raise DisgorgeError(f"request {name} is on hold ({case.hold}); lift the hold first")
+    if is_begun(workspace, case) and not case.partly_done:
+        raise DisgorgeError(
+            f"request {name} is being carried out by a plan of its own; finish it with `disgorge request resume {name}`"
+        )
+    if case.decision is None:
+        raise DisgorgeError(f"request {name} is not decided; run `disgorge request decide {name}` first")
+    require_current(case)
+    if case.decision.outcome is not Outcome.GRANTED or case.decision.owed is None:
+        raise DisgorgeError(
+            f"request {name} is {case.decision.outcome.value}; only a granted one is closed as fulfilled (`disgorge "
+            f"policy explain {name}` says why, `disgorge request decide {name}` decides anew)"
+        )
+    if is_erased(workspace, case.request):
+        raise DisgorgeError(
+            f"the private file of request {name} was erased, and with it which items were meant; nobody can say that "
+            "they were removed: close it with `disgorge request deny`"
+        )
+    return case.decision
+
+
+def _require_certified(workspace: Workspace, other: Case) -> Verified:
+    """Return what the report on the other removal says, verified now with the workspace's key."""
+    name = other.request.id
+    if other.closed != "done" or not other.report or other.report["verdict"] != "certified":
+        state = "not finished" if not other.closed else f"closed as {other.closed}"
+        way_on = f"`disgorge request show {name}` says where it stands"
+        if other.closed == "denied":
+            way_on = "close the other one with `disgorge request deny`, and tell its requester what was withdrawn"
+        raise DisgorgeError(
+            f"request {name} is {state}, so it has no certificate that another request could rest on; {way_on}"
+        )
+    found = verify_bundle(workspace.root / other.report["bundle"], public_key=workspace.home / "public.pem")
+    if found.request != name or found.plan != other.report["plan"] or found.verdict != "certified":
+        raise DisgorgeError(
+            f"{found.bundle} is not the report on {name} that the ledger records; put that one back and repeat"
+        )
+    return found
+
+
+def _require_all_taken(workspace: Workspace, case: Case, other: Case) -> ForgetList:
+    """Return the list of the items, once ledger and list agree that the other request took every one of them."""
+    name, by = case.request.id, other.request.id
+    took = [each for each in case.overlaps if each["by_request"] == by]
+    if not took:
+        rest = f"; {found} took them: name that one" if (found := case.covered_by) else (
+            f": {by} withdrew none, or {name} was filed after that; if it matches nothing, close it with `disgorge "
+            f"request deny {name} --reason no-match`"
+        )  # fmt: skip
+        raise DisgorgeError(f"nothing recorded shows that {by} removed items that {name} selects{rest}")
+    if strangers := sorted({str(each["by_request"]) for each in case.overlaps} - {by}):
+        raise DisgorgeError(
+            f"{by} removed only a part of what {name} selects, {', '.join(strangers)} removed others; carry out {name} "
+            f"itself, or close it with `disgorge request deny {name} --reason no-match`"
+        )
+    if took[-1]["removed"] != took[-1]["of"]:
+        raise DisgorgeError(
+            f"{by} removed {took[-1]['removed']:,} of {counted(took[-1]['of'], 'item')} that {name} selected, and not "
+            f"the rest; plan {name} with `disgorge request plan {name}`"
+        )
+    return whole_list(workspace, case, by)
+
+
+def _require_nothing_live(workspace: Workspace, case: Case) -> None:
+    """Refuse while something live fits what the request selects, or another open request still keeps some of it."""
+    name, selectors = case.request.id, selectors_of(workspace, case.request)
+    with Catalog.anew(workspace) as catalog:
+        found = catalog.selected(selectors, also=included_items(workspace, case))
+        names = {shard.digest: shard.name for shard in catalog.shards()}
+    if items := {item for each in found.values() for item in each}:
+        raise DisgorgeError(
+            f"{counted(len(items), 'item')} of {', '.join(sorted(names[digest] for digest in found))} still "
+            f"{'fits' if len(items) == 1 else 'fit'} what {name} selects; plan it with `disgorge request plan {name}`"
+        )
+    if kept := keepers(workspace, selectors):
+        raise DisgorgeError(f"request {name} cannot be closed yet: {kept[0]}")
+
+
+def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: Plan) -> None:
+    """Refuse where the other removal gave less than this request is owed."""
+    name, by = decision.request, other.request.id
+    owed, given = decision.owed, other.decision.owed if other.decision else None
+    if owed is None or given is None:
+        raise DisgorgeError(f"what {name if owed is None else by} is owed is not recorded; decide it again")
+    if less := [*_less(owed, given, done, evidence_of(workspace, other.report["evidence"]))]:
+        raise DisgorgeError(
+            f"the removal for {by} gave less than {name} is owed: {'; '.join(less)}; the items are gone, so close it "
+            f"with `disgorge request deny {name} --reason no-match` and tell the requester what was done for {by}"
+        )
+
+
+def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[str]:
+    """Yield in words what is owed that the other plan and its evidence do not give."""
+    if done.guarantee < owed.guarantee:
+        yield f"its guarantee is {done.guarantee.label}, owed is {owed.guarantee.label}"
+    if owed.scope is Scope.WHOLE_LINEAGE and given.scope is not Scope.WHOLE_LINEAGE:
+        yield "everything built on the items had to be destroyed, and it removed their influence"
+    if done.approvals < owed.approvals:
+        yield f"{counted(max(done.approvals, 1), 'person', 'people')} approved it, and {owed.approvals} must"
+    if not evidence.after:
+        return  # every release was destroyed: no method and no check of a model is left to ask for
+    if missing := sorted(set(owed.evidence) - set(evidence.required)):
+        yield f"it required no check {', '.join(missing)}"
+    if (owed.utility_floor or 0.0) > (done.utility_floor or 0.0):
+        yield f"it demanded no utility of {owed.utility_floor:.0%} of what it was"
+    if strange := sorted(family.value for family in set(given.families) - set(owed.families)):
+        yield f"it may have used {', '.join(strange)}, which this decision does not admit"
+
+
+def _plan_for(workspace: Workspace, decision: Decision, other: Case, theirs: Verified, done: Plan, took: Json) -> Plan:
+    """Return the plan that removes nothing: look that the other removal covered this request, and report."""
+    name, by = decision.request, other.request.id
+    words = f"Confirm that request {by} removed every item that {name} selects, and search for them."
+    detail = {
+        "request": by,
+        "plan": theirs.plan,
+        "statement": theirs.statement,
+        "removed": took["removed"],
+        "of": took["of"],
+    }
+    guarantee, nothing = done.guarantee, Guarantee.NONE
+    return Plan(
+        request=name,
+        decision=decision.digest,
+        lineage_head=workspace.ledger.lineage_head(),
+        guarantee=guarantee,
+        steps=(
+            Step(f"01-confirm-{by}", Action.CONFIRM, by, None, guarantee, Cost(), words, detail=detail),
+            Step("02-report", Action.REPORT, name, None, nothing, Cost(), "Write the report and sign it."),
+        ),
+        required=("residue",),
+        approvals=0,
+        utility_floor=None,
+        full_cost=Cost(),
+    )
+
+
+def _confirmed(
+    workspace: Workspace, plan: Plan, case: Case, other: Case, done: Plan, listed: ForgetList
+) -> dict[str, Json]:
+    """Search for the items and for what learned from them, and return the body of the fact that says what was found."""
+    shards, _ = purge_targets(workspace, other)
+    residue = _residue(workspace, case, other, listed)
+    if residue.verdict is not Verdict.PASS:
+        places = [*residue.detail["left"], *residue.detail["not searched"]]
+        if residue.detail["near-duplicates"]["not judged"]:
+            places.append(f"`disgorge request near {case.request.id}` shows them")
+        raise CertificateRefused(
+            f"check residue is {residue.verdict.value} for {case.request.id}: {residue.answer}"
+            f"{f' ({places[0]})' if places else ''}; put that right and repeat"
+        )
+    closures = [each for each in closures_of(workspace, done, other) if each.subject == done.request]
+    residuals = [
+        *residuals_of(done, other.done(done.digest), drawn=False),
+        *bundles_with(workspace, shards),
+        *pages_with(workspace, listed.items),
+        *nobody_named(workspace, case.request),
+    ]
+    result = {
+        "residue": plain(nameless(workspace, plan.digest, residue)),
+        "closures": plain([replace(each, subject=case.request.id, answer=_CLOSED) for each in closures]),
+        "residuals": list(dict.fromkeys(residuals)),
+    }
+    impact = workspace.objects.put(canonical(impact_of(workspace, case.request)))
+    workspace.objects.put(canonical(plan))
+    return {
+        "request": case.request.id,
+        "by_request": other.request.id,
+        "plan": plan.digest,
+        "impact": impact,
+        "step": plan.steps[0].id,
+        "result": result,
+    }
+
+
+_CLOSED = "no recorded path leads from what the other removal withdrew to anything live"
+
+
+def _residue(workspace: Workspace, case: Case, other: Case, listed: ForgetList) -> Check:
+    """Search for the items, and for the old shards and weights that the other removal deleted, as a purge does."""
+    shards, objects = purge_targets(workspace, other)
+    tensors = still_gone(workspace, listed.tensors)
+    found = residue_case(
+        workspace,
+        Target(tuple(shards), tuple(objects), listed.items, tensors, request=case.request.id),
+        found_before=listed.found_before or 0,
+        near=lambda: look(workspace, case, listed.likenesses),
+        recognized=len(listed.recognized),
+    )
+    check = judge(replace(found, live=_found_live(workspace)))
+    return replace(check, detail=check.detail | {"calibrated": CALIBRATED})
+
+
+def _found_live(workspace: Workspace) -> int | None:
+    """Return how many traces the search finds now of an item that is live; None where nothing is."""
+    with Catalog.of(workspace) as catalog:
+        shards = catalog.shards()
+    item = next((row.digest for shard in shards for row in shard_rows(workspace, shard.digest)[:1]), None)
+    return None if item is None else len(search(workspace, Target(items=frozenset({item}))).left)

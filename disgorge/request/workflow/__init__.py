@@ -1,0 +1,1 @@
+"""The steps of a request before a removal: filing, events, amending, deciding, impact, plan and approval."""
