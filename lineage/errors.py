@@ -7,6 +7,7 @@ LineageError
 │   └── TooLarge         one that takes more memory than its limit
 ├── ExpectationsFailed   items that break the suite a shard must pass
 ├── LedgerBroken         a torn, edited or reordered ledger
+├── UnknownFormat        a workspace that another version of disgorge made
 ├── DigestMismatch       bytes on disk that are not what their digest says
 └── WorkspaceBusy        another process holds the lock
 
@@ -40,6 +41,10 @@ class ExpectationsFailed(LineageError):  # noqa: N818
 
 class LedgerBroken(LineageError):  # noqa: N818
     """The chain of facts does not hold: torn, edited, reordered or cut."""
+
+
+class UnknownFormat(LineageError):  # noqa: N818
+    """The workspace was made by a version of disgorge whose format this one does not read."""
 
 
 class DigestMismatch(LineageError):  # noqa: N818

@@ -20,7 +20,7 @@ from typing import Any
 
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
 from lineage.git_ignored import HOME, ignore_data
-from lineage.ledger.chain import Fact, next_fact
+from lineage.ledger.chain import FORMAT, Fact, next_fact
 from lineage.ledger.journal import LOCK_SECONDS, Journal
 from lineage.ledger.ledger import Ledger, stamp
 from lineage.private import Private
@@ -33,7 +33,6 @@ _MOST_LOCK_SECONDS = 86_400
 """Seconds of a day: who waits longer waits for something that will not come."""
 _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
-format = 1
 lock_seconds = 30   # how long a writer waits for another one
 # time_zone = "Europe/Berlin"   # whose days count for receipt and deadlines; by default the machine's
 """
@@ -77,7 +76,7 @@ class Workspace:
             (aside / ".gitignore").write_text("".join(f"{line}\n" for line in HOME), encoding="utf-8")
             ignore_data(root)
             Private(aside / "private").create()
-            fact = next_fact(None, kind="opened", body={"format": 1}, at=stamp(clock()))
+            fact = next_fact(None, kind="opened", body={"format": FORMAT}, at=stamp(clock()))
             Journal(aside).create(fact)
             os.rename(aside, home)
         except OSError as problem:

@@ -5,7 +5,7 @@ canonical JSON of the rest, ``previous`` the digest of the line before. Canonica
 ``,"digest":...,"kind":...,"previous":...,"seq":...}`` and can be checked by hashing its bytes without the digest, with
 no parsing: every byte of the file is covered.
 
->>> fact = next_fact(None, kind="opened", body={"format": 1}, at="2026-11-02T09:00:00Z")
+>>> fact = next_fact(None, kind="opened", body={"format": FORMAT}, at="2026-11-02T09:00:00Z")
 >>> check_line(encode(fact), number=1, after=None, where="workspace.jsonl").digest == fact.digest
 True
 """
@@ -16,9 +16,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.errors import BadInput, LedgerBroken
+from lineage.errors import BadInput, LedgerBroken, UnknownFormat
 from lineage.records import Json, canonical
 
+FORMAT = 2
+"""The format of workspaces that this version makes and reads; the first fact names it (docs/formats.md)."""
 GENESIS = "0" * 64
 """What the first fact names as the one before it."""
 
@@ -131,6 +133,15 @@ def parse(line: bytes, *, number: int, where: str) -> Fact:
         return Fact(value["seq"], value["at"], value["kind"], value["body"], value["previous"], value["digest"])
     except (ValueError, KeyError, TypeError) as problem:
         raise LedgerBroken(f"{where}: line {number} is not a fact ({problem}); {RESTORE}") from problem
+
+
+def check_format(first: Fact, *, where: str) -> None:
+    """Raise :class:`~lineage.errors.UnknownFormat` unless the first fact names the format that is read here."""
+    if (found := first.body.get("format")) != FORMAT:
+        raise UnknownFormat(
+            f"{where}: workspace format {found!r:.20}, and this version of disgorge reads format {FORMAT}; use the "
+            "version that made the workspace, or make one anew"
+        )
 
 
 def _loads(text: bytes) -> dict[str, Json]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
-from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_line, encode, parse, read_link
+from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_format, check_line, encode, parse, read_link
 from lineage.records import canonical
 from lineage.storage.objects import sync_folder, write_atomically, written_aside
 
@@ -275,6 +275,8 @@ class Journal:
             try:
                 check_line(line, number=number, after=facts[-1] if facts else None, where=where)
                 facts.append(parse(line, number=number, where=where))
+                if number == 1:
+                    check_format(facts[0], where=where)
             except LedgerBroken:
                 if number > head.seq:
                     raise self._torn(number) from None

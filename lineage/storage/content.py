@@ -42,7 +42,7 @@ RESERVED = ("digest", "key", "subject", "source", "license")
 
 _KINDS = "biuf"  # bool, signed, unsigned, float: what torch and safetensors can hold, so no complex, date or object
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
-_METADATA = b"lineage.storage.content"
+_METADATA = b"disgorge.content"
 _VERSION = b"lineage.item.v1\n"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
 """What a layout that is none, or not that of its columns, ends in."""

@@ -23,7 +23,7 @@ from tests.fuzz.place import Place
 from tests.fuzz.taking import incoming
 from tests.toys import person, populate, remove, toy_of, train
 
-LAYOUT = b"lineage.storage.content"
+LAYOUT = b"disgorge.content"
 DIGEST = "0" * 64
 Members = dict[str, bytes]
 

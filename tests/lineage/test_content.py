@@ -202,9 +202,7 @@ def test_what_somebody_else_wrote_is_measured_before_it_is_unpacked(bomb: str, t
     layout = {name: {"dtype": "|i1", "shape": []} for name in columns}
     digests = pa.array(["0" * 64]).take(pa.array(np.zeros(len(next(iter(columns.values()))), np.int8)))
     table = pa.table({"digest": digests, **columns})
-    pq.write_table(
-        table.replace_schema_metadata({b"lineage.storage.content": canonical(layout)}), path, compression="zstd"
-    )
+    pq.write_table(table.replace_schema_metadata({b"disgorge.content": canonical(layout)}), path, compression="zstd")
     assert path.stat().st_size < 500_000
     ran = subprocess.run([sys.executable, "-c", MEASURED, str(path)], capture_output=True, text=True, check=True)
     assert "the limit" in ran.stdout
@@ -236,7 +234,7 @@ def test_under_a_limit_no_column_is_read_whose_size_only_its_pages_say(column: A
     ],
 )  # fmt: skip
 def test_a_layout_that_is_none_is_damage(layout: bytes, tmp_path: Path) -> None:
-    table = pa.table({"digest": ["0" * 64], "x": [1]}).replace_schema_metadata({b"lineage.storage.content": layout})
+    table = pa.table({"digest": ["0" * 64], "x": [1]}).replace_schema_metadata({b"disgorge.content": layout})
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(DigestMismatch, match="changed on disk"):
         read_content(tmp_path / "x.parquet")
@@ -244,7 +242,7 @@ def test_a_layout_that_is_none_is_damage(layout: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("digests", [["no digest"], [None], [1]])
 def test_digests_that_are_none_are_damage(digests: list[Any], tmp_path: Path) -> None:
-    layout = {b"lineage.storage.content": canonical({"x": {"dtype": "<i8", "shape": []}})}
+    layout = {b"disgorge.content": canonical({"x": {"dtype": "<i8", "shape": []}})}
     pq.write_table(pa.table({"digest": digests, "x": [1]}).replace_schema_metadata(layout), tmp_path / "x.parquet")
     with pytest.raises(DigestMismatch, match="changed on disk"):
         read_content(tmp_path / "x.parquet")
