@@ -1,5 +1,6 @@
 # make demo   sets everything up in .venv, then runs the main job
 # make test   sets everything up, then passes all tests
+# make offline  the demo with the network blocked, compared with the README's table
 # make test-full  the whole counts, up to an hour; writes docs/evidence.md and the README's lines of it
 # make check  linters and types
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-full check clean
+.PHONY: setup demo test offline test-full check clean
 
 setup: $(READY)
 
@@ -25,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(PYTEST)
+
+offline: $(READY)
+	DISGORGE_DEMO=1 $(BIN)/pytest --durations=3 tests/campaigns/test_offline.py
 
 test-full: $(READY)
 	rm -f full-tally.jsonl
