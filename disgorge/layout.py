@@ -1,4 +1,4 @@
-"""What a method is told when it lays a model out, and what is asked of its layout.
+"""The input of `Method.layout`, and what is required of its result.
 
 A layout is a function of the model file and of *the shards there are*. So a method is shown of a shard what its
 components may depend on, and nothing that tells what was there before: not which shard it was cut from, not where its
@@ -86,7 +86,7 @@ def is_emptied(spec: ModelSpec, before: Iterable[Member], blueprints: Collection
 
 
 def without_names(spec: ModelSpec, gone: Collection[str]) -> ModelSpec:
-    """Return a model's description as it would be had nobody ever named these shards.
+    """Return a model's description as it would be without these shards.
 
     >>> without_names(ModelSpec("r", "m", (), ("a", "b"), parameters={"edges": {"a": ["b"], "b": []}}), {"b"})
     ModelSpec(release='r', method='m', core=(), shards=('a',), evaluate=(), alias='live', seed=0, threads=1, \
@@ -130,7 +130,7 @@ def _require_seeds(method: Method, spec: ModelSpec, blueprints: tuple[Blueprint,
 def _require_the_same(
     method: Method, spec: ModelSpec, found: tuple[Blueprint, ...], unnamed: tuple[Blueprint, ...]
 ) -> None:
-    """Raise :class:`BadModel` where parts, parameters or weights differ once nobody names what is gone."""
+    """Raise :class:`BadModel` where parts, parameters or weights differ once the removed shards are no longer named."""
 
     def by_name(blueprints: tuple[Blueprint, ...]) -> dict[str, Any]:
         return {b.name: (b.kind, b.parameters, b.weight) for b in blueprints}

@@ -12,7 +12,7 @@ else follows from it:
 So nothing about what was removed can be an input of what remains, unless a method cheats, and then the reference
 differs. The cost: a method must be able to say its whole layout from names and shard digests alone, before training.
 
-Tensors cross this border as numpy arrays, so that whoever moves bytes needs no torch. A method registers an instance
+Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch. A method registers an instance
 through the entry-point group ``disgorge.methods``; no list is edited to add one.
 """
 
@@ -40,7 +40,7 @@ def no_progress(done: int, total: int) -> None:
     """Take progress and show nothing."""
 
 
-NOBODY = "0" * 64
+UNRECORDED = "0" * 64
 """The digest of an item that a model is asked about."""
 
 
@@ -60,11 +60,11 @@ class Items:
         return shard_digest(self.digests)
 
     def unnamed(self) -> "Items":
-        """Return these items as whoever serves a model asks about them, and so does every check: by nobody's digest.
+        """Return these items without their digests, as a served model is asked about them, and as every check asks.
 
         A model could otherwise tell an examiner's question from a user's.
         """
-        return Items((NOBODY,) * len(self), self.arrays)
+        return Items((UNRECORDED,) * len(self), self.arrays)
 
 
 @dataclass(frozen=True, slots=True)

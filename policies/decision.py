@@ -36,7 +36,7 @@ class Reason:
 class DueBy:
     """One deadline of one rule: for which part, by which day, and in words how the day was counted.
 
-    ``by`` is None while no day can be told: the clock stands still, or what it runs from has not happened.
+    ``by`` is None while no day can be given: the clock stands still, or what it runs from has not happened.
     ``not_before`` is the first day of a window.
     """
 

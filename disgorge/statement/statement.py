@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 ALWAYS_NOT_PROMISED = (
-    "This report is no legal advice and does not claim compliance with any law.",
+    "This report is not legal advice and does not claim compliance with any law.",
     "An attack that finds nothing does not prove that nothing is left; bit-for-bit equality is the stronger evidence.",
     "Nothing is said about data that a frozen, declared core was trained on before it came here.",
     "Copies in backups, in version-control history or in the hands of third parties are not covered.",

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from disgorge.method import NOBODY, Items
+from disgorge.method import UNRECORDED, Items
 from disgorge.training.assemble import assemble
 from lineage.errors import BadInput
 from lineage.records import Composition, restore
@@ -37,7 +37,7 @@ def items_from(model_input: Any) -> Any:
     sizes = {len(array) for array in arrays.values()}
     if len(sizes) != 1:
         raise BadInput(f"every field must have the same number of items, these have {sorted(sizes)}")
-    return Items((NOBODY,) * sizes.pop(), arrays)  # what is asked about is not a recorded item
+    return Items((UNRECORDED,) * sizes.pop(), arrays)  # what is asked about is not a recorded item
 
 
 def workspace_of(config: Mapping[str, Any] | None) -> Path:
@@ -53,7 +53,7 @@ def release_model() -> Any:
     """Return the pyfunc model; MLflow is imported here, so that importing this module needs none."""
     from mlflow.pyfunc.model import PythonModel
 
-    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so that nobody sees it.
+    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so that they are not shown.
     with warnings.catch_warnings(record=True):
 
         class ReleaseModel(PythonModel):

@@ -1,7 +1,7 @@
-"""Registered models of an MLflow store that no recorded composition explains: nobody here knows what they learned from.
+"""Registered models of an MLflow store that no recorded composition explains: what they learned from is not recorded.
 
 A version is explained if it is the description of a recorded composition, as :mod:`disgorge.tracking.registry`
-registers it, or a copy of one. Any other one was registered by somebody's own code: it may have learned from removed
+registers it, or a copy of one. Any other one was registered by other code: it may have learned from removed
 data and serves on. It *names* a removed part where a text about it (its source, its tags, its run with tags, parameters
 and inputs, its logged model) holds the digest of a removed component, composition or shard, or the name of a removed
 component.

@@ -7,7 +7,7 @@ are purged an old version no longer loads, which is the point.
 
 An alias is what people serve. Containing a release takes the alias away, with those that people set by hand on the same
 version or on copies of it; adopting sets it on the new version, and withdrawing destroys versions, model and artifacts.
-Each does nothing when it was done before. Whoever loads a version by its number gets it until the purge.
+Each does nothing when it was done before. A version loaded by its number is served until the purge.
 """
 
 import tempfile
@@ -127,7 +127,7 @@ class Registry:
             return tuple(f"{name}@{alias}" for name, alias in stopped)
 
     def served(self, release: str) -> dict[str, str]:
-        """Return the digest of the composition served under each alias; empty for a model nobody registered."""
+        """Return the digest of the composition served under each alias; empty for a model that is not registered."""
         with self.store.client() as client:
             return {
                 alias: str(client.get_model_version(release, version).tags.get(COMPOSITION, ""))
@@ -137,7 +137,7 @@ class Registry:
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Delete versions, each one's own run with its artifacts, and with the last the model; return what is left.
 
-        The run of a version that somebody registered there themselves is theirs, and stays.
+        The run of a version that was registered by hand stays.
 
         ``keep`` are the digests of compositions that other aliases serve.
         """

@@ -12,7 +12,7 @@
     threads: 1
     parameters: {epochs: 20}        # the method's own
 
-Whatever the file says that is not understood is refused: an unknown key is a setting somebody believes in. What the
+An unknown key is refused: its author believes that it sets something. What the
 *method* makes of its parameters it checks itself, when it lays the model out.
 """
 
@@ -57,7 +57,7 @@ class _ModelFile(BaseModel):
     def _is_a_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError(
-                f"{value[:_LETTERS]!r} is no name for it; use letters, digits, dots, hyphens and underscores"
+                f"{value[:_LETTERS]!r} is an invalid name; use letters, digits, dots, hyphens and underscores"
             )
         return value
 

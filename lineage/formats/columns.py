@@ -102,7 +102,7 @@ class Columns:
 
 
 def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInput:
-    return BadInput(f"{origin}: there is no column '{name}' for {what}; it has {_quoted(names)}")
+    return BadInput(f"{origin}: unknown column '{name}' for {what}; it has {_quoted(names)}")
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ The key is the file's path within the folder. If the files lie in sub-folders, t
 ``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
 the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels, without their EXIF data.
 
-A folder that somebody sent may hold links: one that leads out of it would take in a file of whoever reads it, and is
+A folder received from others may hold links: one that leads out of it would read a file of this machine, and is
 refused, unless it leads into a cache of DVC, which is where DVC's own links lead.
 """
 
@@ -67,7 +67,7 @@ def _files(path: Path, root: Path) -> Iterator[Path]:
             if entry.name.startswith("."):
                 continue
             if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
-                raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it is no key; rename the file")
+                raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it cannot be a key; rename the file")
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(Path(entry.path), root)
             elif entry.is_file():

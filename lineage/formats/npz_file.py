@@ -1,4 +1,4 @@
-"""Items from NPZ: arrays with one row an item; and single arrays from ``.npy``.
+"""Items from NPZ: arrays with one row per item; and single arrays from ``.npy``.
 
 An archive's members are measured before they are unpacked, and an array's header must agree with its member's size, so
 that a few bytes cannot claim the memory of a machine. Pickled members are refused, never opened.
@@ -40,7 +40,9 @@ def read_npz(path: Path, choice: Choice, *, limit: int) -> Columns:
                 raise too_large(origin, total, limit)
             for member in members:
                 if not member.filename.endswith(".npy"):
-                    raise BadInput(f"{origin}: holds '{member.filename}', which is no array; leave only arrays in it")
+                    raise BadInput(
+                        f"{origin}: holds '{member.filename}', which is not an array; leave only arrays in it"
+                    )
             settled = choice.settle([member.filename.removesuffix(".npy") for member in members], origin)
             wanted = {*(settled.fields or ()), *settled.roles().values()}
             raw = {
@@ -90,11 +92,11 @@ def parse_npy(data: bytes, what: str) -> NDArray[Any]:
 def _check_rows(arrays: dict[str, NDArray[Any]], origin: str) -> None:
     for name, array in arrays.items():
         if array.ndim == 0:
-            raise BadInput(f"{origin}: array '{name}' is a single value; every array needs one row an item")
+            raise BadInput(f"{origin}: array '{name}' is a single value; every array needs one row per item")
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
-        raise BadInput(f"{origin}: first axes of unequal length ({told}); every array needs one row an item")
+        raise BadInput(f"{origin}: first axes of unequal length ({told}); every array needs one row per item")
 
 
 def _text(role: str, array: NDArray[Any], origin: str) -> Text:

@@ -1,4 +1,4 @@
-"""Items from Parquet: one row an item; lists of lists of numbers become arrays.
+"""Items from Parquet: one row per item; lists of lists of numbers become arrays.
 
 Numbers keep their type. Rows whose lists differ in length are refused, as are types that training could read in more
 than one way (dates, decimals, structs, raw bytes): turn those into numbers or text first.

@@ -4,7 +4,7 @@ Every shard is held to the same floor: it has items, each with a digest, a key o
 content that is there, finite and of one shape. A caller adds what *this* data must be: ranges, sets of labels, or any
 expectation that Great Expectations knows. A missing license is a warning, since it is for the audit to find.
 
-The suite runs on a frame with one row an item: ``item_digest``, ``item_key``, ``item_license``; a field of one number
+The suite runs on a frame with one row per item: ``item_digest``, ``item_key``, ``item_license``; a field of one number
 or text an item under its own name; any other field ``f`` as ``f.min``, ``f.max``, ``f.mean`` and ``f.shape``.
 
 Great Expectations reports usage by default: that is turned off before it is imported. An expectation that could not be

@@ -1,4 +1,4 @@
-"""What training reads: a shard's arrays as Parquet, one row an item, in digest order.
+"""What training reads: a shard's arrays as Parquet, one row per item, in digest order.
 
 An item is a set of named fields, each an array of one shape and dtype throughout the shard, or text. Its digest
 covers every field's name, dtype, shape and bytes, and nothing else: not its key, subject, source or license.
@@ -123,7 +123,7 @@ def as_arrays(arrays: Mapping[str, Any]) -> Arrays:
     counts = {name: len(array) for name, array in settled.items()}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
-        raise BadInput(f"fields have unequal numbers of items ({told}); every array needs one row an item")
+        raise BadInput(f"fields have unequal numbers of items ({told}); every array needs one row per item")
     return settled
 
 

@@ -71,10 +71,10 @@ def _no_day(result: PackResult) -> str:
         if not item.reason.fired and item.reason.rule.startswith(("deadline-", "applies-"))
     ]
     if unclear:
-        return f"no day can be told: {'; '.join(unclear)}"
+        return f"no day can be given: {'; '.join(unclear)}"
     waiting = [due.counted for item in result.fired for due in item.deadlines if due.by is None]
     if waiting:
-        return f"no day can be told now: {'; '.join(waiting)}"
+        return f"no day can be given now: {'; '.join(waiting)}"
     if any(rule.then.due for rule in result.pack.rules):
         return f"no rule of {result.pack.pack} that fired sets a day for the answer"
     return f"{result.pack.pack} sets no day for an answer"

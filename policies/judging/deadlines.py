@@ -44,7 +44,7 @@ from policies.taxonomy import Outcome, Part
 def due(
     deadline: Deadline, received: dt.date, facts: Mapping[str, Any], events: Sequence[Event] = ()
 ) -> dt.date | None:
-    """Return when a deadline falls for a request received on that day; None while no day can be told.
+    """Return when a deadline falls for a request received on that day; None while no day can be given.
 
     Raises :class:`BadRequest` when the fact it needs is missing or no date (no number of days), or when the date
     leaves the calendar.
@@ -86,7 +86,7 @@ def extended(
         until = _end(deadline, received, events, lambda start: _longer(deadline, extension, start, days))
         tell_by = _end(deadline, received, events, lambda start: _tell_by(extension, start))
     if until.day is None or tell_by.day is None:
-        raise BadRequest(f"no day can be told now ({until.words}); extend it once the clock runs again")
+        raise BadRequest(f"no day can be given now ({until.words}); extend it once the clock runs again")
     return until.day, tell_by.day
 
 
@@ -280,11 +280,11 @@ def _date_fact(name: str, facts: Mapping[str, Any]) -> dt.date:
     try:
         return dt.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise BadRequest(f"the fact {name} is {value!r}, which is no date (YYYY-MM-DD)") from None
+        raise BadRequest(f"the fact {name} is {value!r}, an invalid date: use YYYY-MM-DD") from None
 
 
 def _days_fact(name: str, facts: Mapping[str, Any]) -> int:
     value = facts[name]
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_DAYS:
-        raise BadRequest(f"the fact {name} is {value!r}, which is no number of days between 0 and {MAX_DAYS}")
+        raise BadRequest(f"the fact {name} is {value!r}, not a number of days between 0 and {MAX_DAYS}")
     return value

@@ -9,9 +9,9 @@
 ... )
 >>> print(explain(Decision("r-1", Outcome.NEEDS_REVIEW, "bias", None, None, (), "", dt.date(2026, 3, 3)), asked))
 Request r-1: NEEDS REVIEW. A person must decide it; nothing is removed until then.
-Asked on 2026-03-02 by somebody internal, under quality, on the ground of bias. Decided on 2026-03-03 as: bias.
+Asked on 2026-03-02 by a member of staff, under quality, on the ground of bias. Decided on 2026-03-03 as: bias.
 <BLANKLINE>
-This applies rules kept as data; it is no legal advice.
+This applies rules kept as data; it is not legal advice.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ _ASKERS = {
     Standing.RIGHTS_HOLDER: "a rights holder",
     Standing.CUSTOMER: "a customer",
     Standing.REGULATOR: "a regulator",
-    Standing.INTERNAL: "somebody internal",
+    Standing.INTERNAL: "a member of staff",
 }
 _SCOPES = {
     Scope.DATA_ONLY: "the data alone; models that learned from it are not touched",
@@ -60,7 +60,7 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
     if decision.refusal is not None:
         yield f"Reason of refusal: {decision.refusal.value}."
     if request.ground is Defect.OWN_DECISION:
-        yield "No claim was decided: this is the operator's own decision, and it answers nobody's request."
+        yield "No claim was decided: this is the operator's own decision, and it answers no request."
     if decision.claims:
         yield ""
         yield "What each pack says of its own claim:"
@@ -96,7 +96,7 @@ def _lines(decision: Decision, request: RemovalRequest) -> Iterable[str]:
         yield "What overrode what:"
         yield from (f"  - {line}" for line in decision.overrides)
     yield ""
-    yield "This applies rules kept as data; it is no legal advice."
+    yield "This applies rules kept as data; it is not legal advice."
 
 
 def claim_words(claim: Claim) -> str:
@@ -118,7 +118,7 @@ def _owed(owed: Owed, decision: Decision, *, confirmed: dt.date | None) -> Itera
     yield f"scope: {_SCOPES[owed.scope]}"
     yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
     if owed.deadline is None:
-        yield "deadline: none that can be told now" if owed.stands_still else "deadline: none set"
+        yield "deadline: none that can be given now" if owed.stands_still else "deadline: none set"
     else:
         held = decision.outcome is Outcome.ON_HOLD and owed.deadline < decision.decided
         far = " (has passed; a request on hold is not overdue)" if held else _how_far(owed.deadline, decision.decided)

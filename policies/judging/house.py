@@ -67,15 +67,14 @@ def guards(impact: Impact) -> Iterator[Fired]:
     if unknown:
         yield doubt(
             "unknown-basis",
-            f"the data is held on {', '.join(unknown)}, which is no legal basis of the list, so whether it must be "
-            "kept is unclear",
+            f"the data is held on {', '.join(unknown)}, an unknown legal basis, so whether it must be kept is unclear",
         )
 
 
 _BEYOND = {
     Scope.DATA_ONLY: (
         "the removal of the data alone, and a removal here always takes its influence on models along, so it would "
-        "destroy models that nobody wants destroyed"
+        "destroy models that no one meant"
     ),
     Scope.NEXT_VERSION: (
         "the removal from each model's next version on, and a removal here takes the versions in service along at once"

@@ -232,7 +232,7 @@ def _with_sentence(decision: Decision, request: RemovalRequest) -> Decision:
     if decision.due is not None:
         return decision
     if request.ground is Defect.OWN_DECISION:
-        why = "no period runs: nobody claimed the removal, and the operator sets its own day"
+        why = "no period runs: there is no claimant, and the operator sets its own day"
     elif decision.claims:
         why = "; ".join(dict.fromkeys(claim.no_answer_day for claim in decision.claims))
     else:

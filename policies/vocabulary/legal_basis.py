@@ -75,7 +75,7 @@ _WORDS = {
     LegalBasis.CONSENT: "the data subject has given consent",
     LegalBasis.CONTRACT: "necessary for a contract with the data subject",
     LegalBasis.LEGAL_OBLIGATION: "necessary for compliance with a legal obligation of the controller",
-    LegalBasis.VITAL_INTERESTS: "necessary to protect somebody's vital interests",
+    LegalBasis.VITAL_INTERESTS: "necessary to protect a person's vital interests",
     LegalBasis.PUBLIC_TASK: "necessary for a task in the public interest or in the exercise of official authority",
     LegalBasis.LEGITIMATE_INTERESTS: "necessary for legitimate interests that the subject's do not override",
     LegalBasis.RECOGNIZED_LEGITIMATE_INTEREST: "necessary for a recognized legitimate interest (Annex 1, UK GDPR)",

@@ -207,7 +207,7 @@ def test_a_missing_column_is_told_with_those_there_are(tmp_path: Path) -> None:
         npz_file(tmp_path, x=[1], who=["a"]),
         parquet_file(tmp_path, columns),
     ):
-        assert "no column 'subj' for the subject; it has 'x', 'who'" in refused(path, subject="subj")
+        assert "unknown column 'subj' for the subject; it has 'x', 'who'" in refused(path, subject="subj")
         assert "'z'" in refused(path, fields=["z"])
         assert "no column is left" in refused(path, subject="who", key="x")
         assert "cannot be subject and content" in refused(path, subject="who", fields=["who"])
@@ -260,7 +260,7 @@ def test_archives_that_are_no_npz(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", member.getvalue())
         archive.writestr("readme.txt", "hello")
-    assert "'readme.txt', which is no array" in refused(path)
+    assert "'readme.txt', which is not an array" in refused(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", member.getvalue())
         with pytest.warns(UserWarning, match="Duplicate"):

@@ -72,11 +72,11 @@ def test_a_fact_gives_the_date_or_the_days():
     ("deadline", "facts", "says"),
     [
         (Deadline(fact="day"), {}, "the fact day is missing"),
-        (Deadline(fact="day"), {"day": "soon"}, "no date"),
-        (Deadline(fact="day"), {"day": 3}, "no date"),
-        (Deadline(days=1, days_fact="n"), {"n": "3"}, "no number of days"),
-        (Deadline(days=1, days_fact="n"), {"n": True}, "no number of days"),
-        (Deadline(days=1, days_fact="n"), {"n": 10**9}, "no number of days"),
+        (Deadline(fact="day"), {"day": "soon"}, "invalid date"),
+        (Deadline(fact="day"), {"day": 3}, "invalid date"),
+        (Deadline(days=1, days_fact="n"), {"n": "3"}, "not a number of days"),
+        (Deadline(days=1, days_fact="n"), {"n": True}, "not a number of days"),
+        (Deadline(days=1, days_fact="n"), {"n": 10**9}, "not a number of days"),
     ],
 )
 def test_a_fact_that_gives_neither_is_said(deadline, facts, says):

@@ -65,7 +65,7 @@ STOPPING = (
 
 
 def no_later(one: dt.date | None, other: dt.date | None) -> bool:
-    """Whether a deadline is no later than another; one that no day can be told of is later than all."""
+    """Whether a deadline is no later than another; one that no day can be given of is later than all."""
     return other is None or (one is not None and one <= other)
 
 
@@ -309,5 +309,5 @@ def test_explain_says_how_days_were_counted():
     assert "counted without moving a last day that is a weekend or holiday, so never too late" in said
     after = asked.after([on("identity-asked", 2)])
     still = explain(decide(after, impacts_of_one_item(), SHIPPED, today=RECEIVED), after)
-    assert "deadline: none that can be told now" in still
+    assert "deadline: none that can be given now" in still
     assert "the clock stands still since 2026-03-02 (identity-asked), until identity-shown or identity-failed" in still

@@ -45,7 +45,7 @@ def test_every_rule_is_named_with_its_citation_and_date(decision, request_):
     for duty in decision.duties:
         assert duty.said in text
     assert decision.no_due in text
-    assert "no legal advice" in text
+    assert "not legal advice" in text
 
 
 def test_a_refusal_whose_day_has_passed_is_called_overdue():

@@ -50,7 +50,7 @@ class CompartmentModel:
         """
         chosen = self._settings.rule if rule is None else rule
         if chosen not in RULES:
-            raise BadModel(f"there is no sampling rule {chosen!r}; there are: {', '.join(RULES)}")
+            raise BadModel(f"unknown sampling rule {chosen!r}; known: {', '.join(RULES)}")
         compartments = self._compartments if only is None else self._compartments.only(only)
         with network.reproducible(seed) as generator:
             planes = sample(compartments, self._scheduler, self._settings, count, rule=chosen, generator=generator)

@@ -47,7 +47,7 @@ class Compartments:
         unknown = sorted(set(names) - {member.name for member in self.members})
         if unknown:
             known = ", ".join(sorted(member.name for member in self.members))
-            raise BadModel(f"there is no compartment {unknown[0]!r}; there are: {known}")
+            raise BadModel(f"unknown compartment {unknown[0]!r}; known: {known}")
         return replace(self, members=tuple(m for m in self.members if m.name == CORE or m.name in names))
 
     @property

@@ -22,7 +22,7 @@ _LEAST = 1e-12
 
 
 def pooled(encoder: "Tensors", prototypes: "Iterable[Tensors]") -> "Array":
-    """Return unit class vectors (classes, features), float64; a class nobody has is a row of zeros.
+    """Return unit class vectors (classes, features), float64; a class without examples is a row of zeros.
 
     Sums are added up anew in order of digest, the core's first; nothing is ever subtracted.
     """

@@ -1,6 +1,6 @@
 """Who trains on whose shard: directed graphs over shard names, and what a removal is expected to cost. Pure.
 
-Node i trains on N(i) = {i} and its out-neighbours; a removal in shard j reaches R(j) = {i : j in N(i)}.
+Node i trains on N(i) = {i} and its out-neighbors; a removal in shard j reaches R(j) = {i : j in N(i)}.
 
 >>> ring = build("ring", ["a", "b", "c"])
 >>> ring["a"], sorted(reached_by(ring, "a"))
@@ -12,7 +12,7 @@ Node i trains on N(i) = {i} and its out-neighbours; a removal in shard j reaches
 from collections.abc import Collection, Iterable, Mapping
 
 Graph = Mapping[str, tuple[str, ...]]
-"""Each node's out-neighbours, sorted, the node itself left out. A neighbor that is no node has data but no adapter."""
+"""Each node's out-neighbors, sorted, the node itself left out. A neighbor that is no node has data but no adapter."""
 
 KINDS = ("isolated", "ring", "regular", "star", "bilevel", "explicit")
 

@@ -198,13 +198,13 @@ class _Spawner:
         self._tell({"id": order.number, **told})
 
     def stop(self, order: _Order) -> None:
-        """Have a job stopped that nobody waits for any more."""
+        """Have a job stopped whose result is no longer needed."""
         with self._lock:
             self._waiting.pop(order.number, None)
         self._tell({"id": order.number, "stop": True})
 
     def last_words(self) -> str:
-        """Return what was last said on standard error, for whoever looks for the cause of a death."""
+        """Return the last line on standard error, in parentheses: the likely cause of an unexpected end."""
         if self._said.closed:
             return ""
         self._said.seek(0)
@@ -298,7 +298,7 @@ def _importable() -> dict[str, str]:
 
 
 def _at_the_start() -> dict[str, str]:
-    """Return the environment this program was started with: what was put into it since is nobody's input."""
+    """Return the environment this program was started with, without what was put into it since."""
     try:
         told = Path("/proc/self/environ").read_bytes()
     except OSError:

@@ -131,7 +131,7 @@ class _Spawner:
     def _stop(self, order: int) -> None:
         if (child := self._children.get(order)) is not None:
             _end_group(child.process)
-            child.ended = True  # nobody waits for its answer
+            child.ended = True  # its answer is not waited for
 
     def _hear(self, child: _Child) -> None:
         data = child.pipe.read1(_CHUNK)  # type: ignore[attr-defined]

@@ -27,13 +27,13 @@ def stages_of(workspace: Workspace) -> list[Path]:
 
 
 def clear_stages(workspace: Workspace) -> None:
-    """Delete what killed executions left. Only for whoever holds the workspace's turn."""
+    """Delete what killed executions left. The caller holds the workspace lock."""
     for folder in stages_of(workspace):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Stage:
-    """The bare workspace, in a folder of its own that nobody else may look into."""
+    """The bare workspace, in a folder of its own that only this user may open."""
 
     def __init__(self, source: Workspace) -> None:
         self.source = source
@@ -48,7 +48,7 @@ class Stage:
     def furnish(self, recipe: Mapping[str, Json]) -> None:
         """Put there what a recipe, or questions about compositions, name by digest.
 
-        What the source has not is left out: whoever carries the job out says what is missing.
+        What the source lacks is left out; the worker then names it as missing.
         """
         uses = [pair for question in recipe.get("questions", ()) for pair in _asked(question)]
         uses += [(use["of"], use["digest"]) for use in recipe.get("uses", ())]

@@ -1,4 +1,4 @@
-"""Taking from this process the right to open files that are nobody's business, and to reach any other process.
+"""A Landlock ruleset that lets this process open only its inputs and installed code, and reach no other process.
 
 What is re-executed must come from its inputs. A copy of the old weights kept in a cache, a temporary folder or the
 object store would let a method reach the recorded bytes without the data, so a re-executing process may read installed
@@ -40,7 +40,7 @@ _SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", *(f"/pro
 _OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
 """What is code below /usr and Python's prefixes; people keep other things there as well."""
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "nvidia-caps/*", "dri/*", "kfd")
-"""Below ``/dev``. Not shared memory, where a copy could lie: whoever loads data in processes of its own, beware."""
+"""Below ``/dev``. Not shared memory, where a copy could lie: loaders that share memory between processes fail."""
 
 
 class _Ruleset(ctypes.Structure):

@@ -80,7 +80,7 @@ def _live(work: Work, pipe: int, folder: Path | None, hidden: Path | None) -> No
 
 
 def _close_others(*, keep: int) -> None:
-    """Close what was inherited: other jobs' pipes are nobody's business here."""
+    """Close inherited file descriptors, other jobs' pipes among them."""
     for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
         if int(name) > 2 and int(name) != keep:
             try:

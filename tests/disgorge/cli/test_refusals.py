@@ -121,7 +121,7 @@ def test_an_own_decision_is_granted_by_no_pack_and_its_report_says_so(workspace_
     fine("request", "file", "--ground", "own-decision", "--shard", "shard-2", "--id", "R-1")
     told = fine("request", "decide", "R-1").out
     assert "No claim was decided" in told
-    assert "no day runs for the request: no period runs: nobody claimed the removal" in told
+    assert "no day runs for the request: no period runs: there is no claimant" in told
     digest = fine("request", "plan", "R-1", "--json").json["digest"]
     fine("request", "approve", "R-1", digest, "--by", "ann")
     fine("request", "execute", "R-1", "--json")
