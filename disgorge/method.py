@@ -12,8 +12,8 @@ else follows from it:
 So nothing about what was removed can be an input of what remains, unless a method cheats, and then the reference
 differs. The cost: a method must be able to say its whole layout from names and shard digests alone, before training.
 
-Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch. A method registers an instance
-through the entry-point group ``disgorge.methods``; no list is edited to add one.
+Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch. A method registers an
+instance through the entry-point group ``disgorge.methods``; no list is edited to add one.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -53,7 +53,7 @@ def release_model() -> Any:
     """Return the pyfunc model; MLflow is imported here, so that importing this module needs none."""
     from mlflow.pyfunc.model import PythonModel
 
-    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so that they are not shown.
+    # While the class is made MLflow asks for type hints, through filters of its own: recorded, so not shown.
     with warnings.catch_warnings(record=True):
 
         class ReleaseModel(PythonModel):
