@@ -19,7 +19,7 @@ from lineage.ledger.chain import Fact, begin_as
 from lineage.ledger.fact_kinds import LINEAGE_KINDS
 from lineage.ledger.state import State, state_of
 from lineage.records import plain, shard_digest
-from lineage.storage.objects import sha256_of
+from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Projection:
         return all(
             manifest is not None
             and self._manifests(digest).is_file()
-            and sha256_of(self._manifests(digest)) == manifest
+            and cached_sha256(self._manifests(digest)) == manifest
             for digest, manifest in self._loaded
         )
 
@@ -115,7 +115,7 @@ class Projection:
         for digest, path in paths.items():
             self._load(path, digest, names[digest])
         for (digest, manifest), name in live.items():
-            if digest in paths and manifest is not None and sha256_of(paths[digest]) != manifest:
+            if digest in paths and manifest is not None and cached_sha256(paths[digest]) != manifest:
                 raise _damaged(paths[digest], name)  # the same items, and other keys or people
 
     def _load(self, path: Path, digest: str, name: str) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
 from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_format, check_line, encode, parse, read_link
 from lineage.records import canonical
-from lineage.storage.objects import sync_folder, write_atomically, written_aside
+from lineage.storage.objects import file_stamp, sync_folder, write_atomically, written_aside
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -151,10 +151,9 @@ class Journal:
 
     def _stamps(self) -> _Stamps | None:
         try:
-            found = [os.stat(path) for path in (self.file, self.head_file)]
+            return (file_stamp(self.file), file_stamp(self.head_file))
         except OSError:
             return None  # reading says what is wrong
-        return tuple((each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in found)
 
     def set_aside_torn_line(self) -> Path | None:
         """Move what a crash left after the acknowledged head into ``ledger.torn-<n>`` and return that path.

@@ -14,7 +14,7 @@ from lineage.errors import DigestMismatch, LineageError
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
 from lineage.storage.manifest import read_likenesses, read_manifest, write_manifest
-from lineage.storage.objects import sha256_of
+from lineage.storage.objects import cached_sha256, sha256_of
 from lineage.workspace import Workspace
 
 
@@ -64,7 +64,7 @@ def check_manifests(workspace: Workspace, shards: Iterable[Shard]) -> None:
     """
     for shard in shards:
         path = workspace.manifest_path(shard.digest)
-        if shard.manifest is not None and path.is_file() and sha256_of(path) != shard.manifest:
+        if shard.manifest is not None and path.is_file() and cached_sha256(path) != shard.manifest:
             raise DigestMismatch(
                 f"{path}: the manifest of shard '{shard.name}' was changed on disk; restore the file, then repeat"
             )

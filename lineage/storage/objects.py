@@ -17,8 +17,10 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".aside-"
+_SETTLED_NS = 50_000_000
+"""Nanoseconds after which a second change of a file shows in its times, on any file system in use."""
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -80,6 +84,27 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_stamp(path: Path) -> tuple[int, ...]:
+    """Return the inode, size and times (ns) of a file: what changes when its bytes do."""
+    found = path.stat()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def cached_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, computed once in this process while its :func:`file_stamp` stays the same.
+
+    A file that changed a moment ago is hashed each time: a second change might leave the same times.
+    """
+    stamp = file_stamp(path)
+    settled = time.time_ns() - max(stamp[2:]) > _SETTLED_NS
+    return _sha256_as_stamped(path, stamp) if settled else sha256_of(path)
+
+
+@lru_cache(maxsize=65_536)
+def _sha256_as_stamped(path: Path, stamp: tuple[int, ...]) -> str:
+    return sha256_of(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -136,7 +161,7 @@ class Objects:
         """
         path = self.path(digest)
         try:
-            found = path.stat()
+            stamp = file_stamp(path)
             data = path.read_bytes()
         except FileNotFoundError:
             raise UnknownRecord(
@@ -145,7 +170,6 @@ class Objects:
             ) from None
         except OSError as problem:
             raise LineageError(f"{path}: cannot be read ({problem.strerror})") from problem
-        stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if self._checked.get(digest) != stamp and hashlib.sha256(data).hexdigest() != digest:
             raise DigestMismatch(
                 f"{path}: its bytes changed since they were stored; restore the file from a copy or train it again"
