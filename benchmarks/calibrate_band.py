@@ -1,4 +1,4 @@
-"""How often the band of :mod:`disgorge.evidence.probes.band` accuses an honest removal, and how often it passes one.
+"""How often :mod:`disgorge.evidence.probes.memorization` accuses an honest removal, and how often it passes one.
 
 ``python -m benchmarks.calibrate_band [CASES]`` simulates that many honest removals a setting (by default 400,000) and
 writes ``calibrate_band.json`` beside itself. A case is one number a model: the model after removal and its references
@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from disgorge.evidence.probes.band import FAIL_LEVEL, LEAST, MATTERS, PASS_LEVEL, Numbers, Words, judge, student
+from disgorge.evidence.probes.band import MATTERS, student
+from disgorge.evidence.probes.memorization import FAIL_LEVEL, LEAST, PASS_LEVEL, Numbers, judge
 
 CASES, COMPARED = 400_000, 300
 REFERENCES = (3, 5, 8)
 GAPS = (1.0, 2.0, 4.0, 6.0, 9.0, 12.0, 16.0, 20.0, 30.0, 40.0)
 STRONG = 40.0
 """The gap whose passes are told: where a removal has something to show."""
-WORDS = Words("simulated", "?", "the number", "Above.", "Below.", "Alike.")
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Vector]
@@ -76,7 +76,7 @@ def simulate(references: int, gap: float, noise: str, cases: int, *seed: int) ->
     drawn = NOISE[noise](np.random.default_rng(seed), (cases, references + 1))  # (cases, after and references)
     held, failed, passed = verdicts(gap, drawn[:, 0], drawn[:, 1:])
     for row, *found in zip(drawn[:COMPARED], held, failed, passed, strict=False):
-        check = judge(Numbers(gap, float(row[0]), tuple(map(float, row[1:]))), WORDS, subject="", n=1, detail={})
+        check = judge(Numbers(gap, float(row[0]), tuple(map(float, row[1:]))), subject="", n=1, detail={})
         able = all(control.held for control in check.controls)
         if [able, check.verdict == "fail", check.verdict == "pass"] != [bool(each) for each in found]:
             raise SystemExit(f"{references} references, gap {gap}, {noise}: arrays and module disagree on {row}")

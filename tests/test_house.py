@@ -141,7 +141,7 @@ ROOMS = {
         disgorge/request disgorge/request/workflow disgorge/statement disgorge/training disgorge/verify
         disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records
         lineage/shards lineage/storage lineage/workspace policies/decision policies/judging policies/packs
-        policies/request policies/taxonomy
+        policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -194,7 +194,7 @@ ROOMS = {
     "disgorge/verify": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/request disgorge/statement
         disgorge/training disgorge/training/runners lineage/catalog lineage/errors lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/request
+        lineage/shards lineage/storage lineage/workspace policies/request
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",

@@ -198,4 +198,4 @@ def residuals(done: Executed) -> list[str]:
     """Return what a report calls left, from its signed statement."""
     assert verify_bundle(done.bundle).verdict == "certified"
     statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
-    return list(statement["predicate"]["not_promised"])
+    return list(statement["predicate"]["caveats"]["this_removal"])

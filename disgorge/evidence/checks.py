@@ -14,11 +14,11 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from disgorge.errors import BadProbe
-from disgorge.method import Items, Model, Progress, no_progress
+from disgorge.method import Items, Model
 from lineage.records import Component, Json
 
 if TYPE_CHECKING:
-    from disgorge.method import Array, Tensors
+    from disgorge.method import Tensors
 
 CONTROLS: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"positive"}),
@@ -151,9 +151,7 @@ class ReexecutionCase:
     ``reexecute`` runs a component's recipe in a fresh process from the retained data and returns the digest it got.
     ``proved`` maps a recipe's digest to the component digest an earlier re-execution reached.
 
-    What it takes to say *how much* differs, where something does: ``tensors`` returns what a digest names, or None if
-    its bytes are not there, and ``outputs`` the scores on held-out items of the model made of those components, given
-    as digest by name; None where nothing was held out.
+    ``tensors`` returns what a digest names, or None if its bytes are not there, to say how much differs.
 
     ``elsewhere`` says, by name of a component that was re-executed now, how the environment differs from the one it was
     made in, and ``request`` which request this is about, for what to do then.
@@ -167,7 +165,6 @@ class ReexecutionCase:
     reexecute: Callable[[Component], str]
     proved: dict[str, str]
     tensors: "Callable[[str], Tensors | None] | None" = None
-    outputs: "Callable[[Mapping[str, str]], Array | None] | None" = None
     learned: Mapping[str, str] = field(default_factory=dict)
     again: Callable[[Component], str] | None = None
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -248,7 +245,7 @@ class Probe(Protocol):
     name: str
     version: str
 
-    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check | None:
+    def run(self, case: ProbeCase) -> Check | None:
         """Return the check, inconclusive unless both controls held; None where the question does not arise.
 
         None is for a generator's question asked of a classifier, never for one that could not be answered.

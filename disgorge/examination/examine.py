@@ -2,9 +2,8 @@
 
 Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
 closure, never-trained re-execution, answers apart, utility, and the statistical probes that the plan has. Models are
-made and asked in processes of their own, but for those probes. Looks, and records
-nothing but the references, which are components like any other: one that learned from data withdrawn later is itself
-removed.
+made and asked in processes of their own, but for those probes. Records nothing but the references, which are components
+like any other: one that learned from data withdrawn later is itself removed.
 """
 
 import time
@@ -19,6 +18,7 @@ from disgorge.evidence.checks import (
     Examination,
     ProbeCase,
     ReexecutionCase,
+    Utility,
     check_from,
     probes,
 )
@@ -39,13 +39,13 @@ from disgorge.training.recipe import Job, OnProgress, Runner, unseen
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
-from lineage.records import Component, Composition, Shard, in_member_order
+from lineage.records import Component, Composition, Shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from disgorge.examination.same_model import Answers, compared
-    from disgorge.method import Array, Tensors
+    from disgorge.examination.same_model import Answers
+    from disgorge.method import Tensors
 
 _SEED_STEP = 7919
 """How far apart the seeds of references lie; a prime, so that shifted seeds of a spec do not meet by accident."""
@@ -100,43 +100,36 @@ class Examiner:
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
         apart = self.independent()
         try:
-            reexecution = self._reexecute(title, question, members, apart, were=were, learned=learned, request=request)
-            # only now, because re-execution puts back the bytes of a part that somebody swapped; and one process is
+            reexecution = self._reexecute(title, members, apart, were=were, learned=learned, request=request)
+            # only now, because re-execution puts back the bytes of a part that was swapped; and one process is
             # asked about both, the old model first: what a method remembers of that must be there for the new one
             asked_first, start = question.of(before, were), time.perf_counter()
-            measure = question.measures().measure
-            old, served = ask(
-                self.workspace, self.runner, asked_first.measures(), replace(question, measure=measure)
-            )  # fmt: skip
+            asked_now = replace(question, measure=question.measures().measure)
+            old, served = ask(self.workspace, self.runner, asked_first.measures(), asked_now)
             answered = check_answers(
                 self.workspace, question, served, members, before=asked_first, apart=apart,
                 never_trained=reexecution,
             )  # fmt: skip
-            asked_in = {ASKED_IN: round(time.perf_counter() - start, 3)}
-            answered = replace(answered, detail=answered.detail | asked_in)
+            seconds = round(time.perf_counter() - start, 3)
+            answered = replace(answered, detail=answered.detail | {ASKED_IN: seconds})
         finally:
             apart.close()
-        measures = measures_in(served)
-        utility = tuple(compared(title, measures_in(old), measures))
-        headline = headline_of(utility)
+        utility = tuple(compared(title, measures_in(old), measures_in(served)))
+        emptied = is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards))
         kept = utility_check(
-            title,
-            utility,
-            utility_floor,
-            accepted=loss_accepted,
-            emptied=is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards)),
-            chance=measures[headline.shard].chance if headline else None,
+            title, utility, utility_floor, accepted=loss_accepted, emptied=emptied, chance=_chance(utility, served)
         )
         statistics = self._statistics(
             title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
         )  # fmt: skip
-        return Examination((closure, reexecution, answered, kept, *statistics), utility, self._samples(old, served))
+        drawn = {"before": old["shown"], "after": served["shown"]} if "shown" in served else None  # from the same seeds
+        samples = self.workspace.objects.put(save_tensors(drawn)) if drawn else None
+        return Examination((closure, reexecution, answered, kept, *statistics), utility, samples)
 
     @activity("training parts again without the removed data, to compare")
     def _reexecute(
         self,
         release: str,
-        question: Question,
         components: tuple[Component, ...],
         apart: Runner,
         *,
@@ -182,7 +175,6 @@ class Examiner:
             lambda component: reached[component.name],
             proved,
             tensors=self._tensors,
-            outputs=lambda digests: self._scores_of(question, digests),
             learned=learned,
             again=once_more,
             elsewhere=elsewhere,
@@ -196,21 +188,6 @@ class Examiner:
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""
         return load_tensors(self.workspace.objects.get(digest)) if self.workspace.objects.exists(digest) else None
-
-    def _scores_of(self, question: Question, digests: Mapping[str, str]) -> "Array | None":
-        """Return the held-out scores of the model whose members are those digests instead, None if there are none."""
-        import numpy as np
-
-        spec = spec_of(question.composition)
-        held_out = [shard.digest for shard in question.shards if shard.name in spec.evaluate]
-        rows = {digest: question.rows[digest] for digest in held_out if digest in question.rows}
-        if not rows or not all(self.workspace.objects.exists(digest) for digest in digests.values()):
-            return None
-        kinds = {digests[m.name]: question.kinds[m.component] for m in question.composition.members}
-        members = in_member_order(replace(m, component=digests[m.name]) for m in question.composition.members)
-        other = replace(question, composition=replace(question.composition, members=members), kinds=kinds, rows=rows)
-        (answers,) = ask(self.workspace, self.runner, other)
-        return np.concatenate([answers[f"scores of {digest}"] for digest in rows])
 
     @activity("training models to compare with")
     def _statistics(
@@ -272,11 +249,11 @@ class Examiner:
         """Return the items of several shards as one, in the shards' order."""
         return join([read_items(self.workspace, shard.digest) for shard in shards])
 
-    def _samples(self, old: "Answers", new: "Answers") -> str | None:
-        """Return the object that holds what a generator drew from the same seeds before and after."""
-        if "shown" not in new:
-            return None
-        return self.workspace.objects.put(save_tensors({"before": old["shown"], "after": new["shown"]}))
+
+def _chance(utility: tuple[Utility, ...], served: "Answers") -> float | None:
+    """Return what a model without use reaches on the items of the headline, None where that is not known."""
+    headline = headline_of(utility)
+    return measures_in(served)[headline.shard].chance if headline else None
 
 
 def _again(component: Component) -> Job:

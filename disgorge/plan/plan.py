@@ -29,6 +29,9 @@ class Action(StrEnum):
     REPORT = "report"
 
 
+_REMEDIES = {Action(remedy.value) for remedy in Remedy}
+
+
 @dataclass(frozen=True, slots=True)
 class Alternative:
     """A remedy that was not chosen: what it would have cost and why not."""
@@ -166,6 +169,11 @@ class Plan:
     def cost(self) -> Cost:
         """What all steps together are expected to take."""
         return sum((step.cost for step in self.steps), Cost())
+
+    @property
+    def remedies(self) -> tuple[Step, ...]:
+        """The steps that do something to a component or a release."""
+        return tuple(step for step in self.steps if step.action in _REMEDIES)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from disgorge.request.included import included_items
 from disgorge.request.near.find import look
 from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.withdrawn.forget_list import ForgetList, whole_list
-from disgorge.request.workflow.decide import require_current
+from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.impact import impact_of
 from disgorge.tracking.registry import Registrar
 from disgorge.training.sandbox.inputs import clear_stages
@@ -44,7 +44,7 @@ from lineage.records import Cost, Json, canonical, plain
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
-from policies.taxonomy import Guarantee, Outcome, Scope
+from policies.taxonomy import Guarantee, Scope
 
 
 def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, registrar: Registrar) -> Written:
@@ -81,26 +81,17 @@ def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, regi
 def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
     """Return the decision that grants the request; refuse one that is on hold, not granted, or carried out itself."""
     name = case.request.id
-    if case.hold is not None:
-        raise DisgorgeError(f"request {name} is on hold ({case.hold}); lift the hold first")
     if is_begun(workspace, case) and not case.partly_done:
         raise DisgorgeError(
             f"request {name} is being carried out by a plan of its own; finish it with `disgorge request resume {name}`"
         )
-    if case.decision is None:
-        raise DisgorgeError(f"request {name} is not decided; run `disgorge request decide {name}` first")
-    require_current(case)
-    if case.decision.outcome is not Outcome.GRANTED or case.decision.owed is None:
-        raise DisgorgeError(
-            f"request {name} is {case.decision.outcome.value}; only a granted one is closed as fulfilled (`disgorge "
-            f"policy explain {name}` says why, `disgorge request decide {name}` decides anew)"
-        )
+    decision = granted_decision(case, to_be="closed as fulfilled")
     if is_erased(workspace, case.request):
         raise DisgorgeError(
             f"the private file of request {name} was erased, and with it which items were meant; nobody can say that "
             "they were removed: close it with `disgorge request deny`"
         )
-    return case.decision
+    return decision
 
 
 def _require_certified(workspace: Workspace, other: Case) -> Verified:

@@ -1,55 +1,47 @@
 """What a removal made, as a report tells it: new compositions, recipes of their components, the shards these read."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
-from disgorge.statement.statement import RecipeNote, RetainedShard
+from disgorge.statement.bundle_zip import INPUTS, WEIGHTS
+from disgorge.statement.records import RecipeNote, Records, RetainedShard
 from disgorge.training.environment import recorded_environment
-from disgorge.verify.artifacts import INPUTS, WEIGHTS, uses_of_kind
 from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
 from lineage.shards.add import shard_items
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """New compositions by release; recipes and shards sorted by digest."""
-
-    compositions: Mapping[str, Composition]
-    recipes: tuple[RecipeNote, ...]
-    shards: tuple[RetainedShard, ...]
+Made = tuple[dict[str, Composition], tuple[RecipeNote, ...], tuple[RetainedShard, ...]]
 
 
 def made_by(workspace: Workspace, evidence: Evidence) -> Made:
-    """Return the compositions that the evidence calls new, and all it takes to make them again."""
+    """Return the compositions that the evidence calls new, by release, and all it takes to make them again, by digest.
+
+    These are the recipes of their components and of what those read, and the shards that recipes read.
+    """
     with Catalog.of(workspace) as catalog:
         compositions = {release: catalog.composition(digest) for release, digest in evidence.after.items()}
         components = {component.digest: component for component in catalog.components(live=False)}
         recorded = {shard.digest: shard for shard in (*catalog.shards(live=False), *catalog.shards())}
-    wanted = [member.component for composition in compositions.values() for member in composition.members]
+    pending = [member.component for composition in compositions.values() for member in composition.members]
     notes: dict[str, RecipeNote] = {}
-    while wanted:
-        digest = wanted.pop()
+    while pending:
+        digest = pending.pop()
         if digest not in notes:
-            component = components[digest]
-            notes[digest] = RecipeNote(
-                digest, component.name, component.kind, component.recipe, recorded_environment(component)
-            )
-            wanted += uses_of_kind(component.recipe, "component")
-    read = {digest for note in notes.values() for digest in uses_of_kind(note.recipe, "shard")}
-    shards = [recorded[digest] for digest in sorted(read)]
-    return Made(
+            made, where = components[digest], recorded_environment(components[digest])
+            notes[digest] = RecipeNote(digest, made.name, made.kind, made.recipe, where)
+            pending += notes[digest].uses("component")
+    shards = [
+        recorded[digest] for digest in sorted({digest for note in notes.values() for digest in note.uses("shard")})
+    ]
+    return (
         compositions,
         tuple(notes[digest] for digest in sorted(notes)),
         tuple(RetainedShard(shard.digest, shard.name, shard.count, shard.dvc) for shard in shards),
     )
 
 
-def weights_and_inputs(workspace: Workspace, made: Made) -> dict[str, bytes]:
+def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
     """Return the shards that recipes read and the weights they made, by their names in a bundle, each checked.
 
     Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
@@ -59,7 +51,7 @@ def weights_and_inputs(workspace: Workspace, made: Made) -> dict[str, bytes]:
     attached = {
         f"{WEIGHTS}{note.component}.safetensors": workspace.objects.get(note.component) for note in made.recipes
     }
-    for shard in made.shards:
+    for shard in made.inputs:
         path = workspace.content_path(shard.digest)
         before = sha256_of(path) if path.is_file() else ""
         shard_items(workspace, shard.digest, verify=True)
@@ -69,10 +61,10 @@ def weights_and_inputs(workspace: Workspace, made: Made) -> dict[str, bytes]:
     return attached
 
 
-def _refuse_purged(workspace: Workspace, made: Made) -> None:
+def _refuse_purged(workspace: Workspace, made: Records) -> None:
     """Refuse to export what a removal has deleted since: no copy shall bring it back."""
     places = {note.component: workspace.objects.path(note.component) for note in made.recipes}
-    places |= {shard.digest: workspace.content_path(shard.digest) for shard in made.shards}
+    places |= {shard.digest: workspace.content_path(shard.digest) for shard in made.inputs}
     for fact in workspace.ledger.facts("purged"):
         for digest in (*fact.body["objects"], *fact.body["shards"]):
             if digest in places and not places[digest].exists():

@@ -7,7 +7,7 @@
     request.json  decision.json  plan.json  evidence.json  impact.json     the records, as canonical JSON
     compositions.json  recipes.json  inputs.json     what was made, how, and from which retained shards
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
-    public.pem            the key, for convenience; who it belongs to has to be known from elsewhere
+    public.pem            the key, for convenience; whose it is has to be known from elsewhere
     inputs/  weights/     on demand: the retained shards and the components' weights, by digest
 
 ``reports/<request>/`` is for people to open, ``reports/<request>.zip`` beside it holds the same members to hand over. A
@@ -26,19 +26,18 @@ from typing import TYPE_CHECKING
 
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.report.pdf import can_draw, render_pdf
-from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.bundle_zip import pack
 from disgorge.statement.signing import key_id, public_pem, sign, sign_bytes
-from disgorge.statement.statement import MethodNote, ReportCase, statement_of
+from disgorge.statement.statement import ReportCase, statement_of
 from disgorge.verify.bundle import PDF, PDF_SIGNATURE, STATEMENT
-from disgorge.verify.verify import Verified, verify_bundle, verify_members
+from disgorge.verify.verify import Verified, verify_bundle
 from lineage.activity import activity
-from lineage.records import canonical, plain
 from lineage.storage.objects import sync_folder, write_atomically
 
 if TYPE_CHECKING:
     from disgorge.statement.signing import Key
 
-__all__ = ["BundleBroken", "MethodNote", "ReportCase", "Verified", "verify_bundle", "write_bundle", "zip_of"]
+__all__ = ["BundleBroken", "ReportCase", "Verified", "verify_bundle", "write_bundle", "zip_of"]
 
 
 def zip_of(folder: Path) -> Path:
@@ -46,16 +45,12 @@ def zip_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.zip")
 
 
-def write_bundle(folder: Path, case: ReportCase, *, key: "Key", replace: bool = False) -> Path:
-    """Write, sign and verify the bundle, and put folder and zip in place, each whole or not at all. Returns ``folder``.
+def write_bundle(folder: Path, case: ReportCase, *, key: "Key") -> Path:
+    """Write, sign and verify the bundle, and put folder and zip in place of those there may be. Returns ``folder``.
 
-    Writing the same execution's report again leaves the one there is. A folder that holds anything else is refused
-    unless ``replace``. Raises :class:`DisgorgeError` or :class:`BundleBroken`, with nothing left behind.
+    Each is put in place whole or not at all. Raises :class:`DisgorgeError` or :class:`BundleBroken`, with nothing left
+    behind.
     """
-    public = public_pem(key)
-    if folder.exists() and not replace:
-        _same_report(folder, case, public=public)
-        return folder
     members = bundle_members(case, key=key)
     folder.parent.mkdir(parents=True, exist_ok=True)
     for stale in folder.parent.glob(f".{folder.name}.partial-*"):  # left by a process that was killed
@@ -95,7 +90,7 @@ def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
         files[PDF] = render_pdf(case, files[STATEMENT])
         files[PDF_SIGNATURE] = sign_bytes(files[PDF], key=key)
     members = dict(sorted(files.items()))
-    verify_members(members, Path(f"report on {case.request.id}"), public_key=public)
+    verify_bundle(Path(f"report on {case.request.id}"), public_key=public, members=members)
     return members
 
 
@@ -103,44 +98,14 @@ def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
     """Return every file of the bundle that the statement covers, but what is attached."""
     from disgorge.report.page import render  # jinja2 loads when a page is written
 
-    records = {
-        "request": case.request,
-        "decision": case.decision,
-        "plan": case.plan.whole,
-        "evidence": case.evidence,
-        "impact": case.impact,
-        "compositions": dict(case.compositions),
-        "recipes": case.recipes,
-        "inputs": case.shards,
-    }
-    files = {"public.pem": public}
     try:
-        for name, record in records.items():
-            files[f"{name}.json"] = canonical(record)
-        files["ledger-slice.jsonl"] = b"".join(canonical(plain(fact)) + b"\n" for fact in case.facts)
+        records = case.files()
     except ValueError as error:
         raise DisgorgeError(
             f"the report on {case.request.id} cannot be written: a value is not a finite number or too large for JSON "
             f"({error}); measure again"
         ) from error
-    files["report.html"] = render(case).encode()
-    return files
-
-
-def _same_report(folder: Path, case: ReportCase, *, public: bytes) -> None:
-    """Return if ``folder`` holds a whole report of this very execution, else :class:`BundleBroken`."""
-    members = read_members(folder)
-    found = verify_members(members, folder, public_key=public)
-    same = {
-        "plan.json": canonical(case.plan.whole),
-        "evidence.json": canonical(case.evidence),
-        "decision.json": canonical(case.decision),
-    }
-    if found.verdict != case.verdict or any(members[name] != data for name, data in same.items()):
-        raise BundleBroken(f"{folder} holds another report; move it away or write to another folder")
-    packed = pack(members)
-    if not zip_of(folder).is_file() or zip_of(folder).read_bytes() != packed:
-        write_atomically(zip_of(folder), packed)
+    return records | {"public.pem": public, "report.html": render(case).encode()}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,26 +12,25 @@ from typing import TYPE_CHECKING
 
 from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence.checks import Check, Evidence, Examination, Utility
+from disgorge.evidence.tolerance import tolerance_of
 from disgorge.examination.coverage import with_names
 from disgorge.locations.exports import note_bundle
 from disgorge.locations.report_images import drawings, outlived
 from disgorge.method import methods
 from disgorge.plan.plan import Action, Plan
-from disgorge.report.artifacts import Made, made_by, weights_and_inputs
-from disgorge.report.bundle import MethodNote, ReportCase, write_bundle, write_zip, zip_of
-from disgorge.request.case import Case
+from disgorge.report.artifacts import made_by, weights_and_inputs
+from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
+from disgorge.request.case import Case, begun_plan
 from disgorge.request.stored_records import kept_record
 from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
-from disgorge.statement.limitations import not_reached
-from disgorge.statement.predicate import LedgerHead
+from disgorge.statement.predicate import LedgerHead, MethodUsed
 from disgorge.statement.signing import key_id, public_pem, read_or_make_key
-from disgorge.statement.tolerance import tolerance_of
 from disgorge.training.environment import environment
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
-from lineage.records import Cost, Impact, Json, canonical, plain, restore
+from lineage.records import Cost, Json, canonical, plain, restore
 from lineage.storage.objects import load_tensors, write_atomically
 from lineage.workspace import Workspace
 
@@ -58,7 +57,7 @@ def evidence_of(workspace: Workspace, digest: str) -> Evidence:
 def write_up(workspace: Workspace, plan: Plan, case: Case, *, refusal: str | None = None) -> Written:
     """Gather the evidence, ask for a certificate unless ``refusal`` says why there can be none, and sign the bundle."""
     report = report_case(workspace, plan, case, gather(workspace, plan, case), refusal=refusal)
-    bundle = write_bundle(workspace.root / "reports" / plan.request, report, key=key_of(workspace), replace=True)
+    bundle = write_bundle(workspace.root / "reports" / plan.request, report, key=key_of(workspace))
     return Written(bundle, report.evidence, report.verdict, report.refusal)
 
 
@@ -74,10 +73,32 @@ def write_with_inputs(workspace: Workspace, plan: Plan, case: Case) -> Path:
     with turn(workspace, then=f"run `disgorge request report {plan.request} --with-inputs`"):
         evidence = evidence_of(workspace, case.report["evidence"])
         report = report_case(workspace, plan, case, evidence)
-        attached = weights_and_inputs(workspace, Made(report.compositions, report.recipes, report.shards))
+        attached = weights_and_inputs(workspace, report)
         path = workspace.root / "reports" / f"{plan.request}-with-inputs.zip"
-        note_bundle(workspace, plan.request, path.name, [shard.digest for shard in report.shards])
+        note_bundle(workspace, plan.request, path.name, [shard.digest for shard in report.inputs])
         return write_zip(path, replace(report, attached=attached), key=key_of(workspace))
+
+
+def write_again(workspace: Workspace, case: Case) -> Written:
+    """Write a closed request's report again, sign it, and record that.
+
+    The evidence is what was recorded; the date, the ledger's head and the key are those of now. Raises
+    :class:`DisgorgeError` if the request is not closed with a report, :class:`CertificateRefused` if the
+    evidence does not carry the certificate.
+    """
+    request = case.request.id
+    if not ((case.closed or case.partly_done) and case.report):
+        raise DisgorgeError(f"request {request} is {case.state} and has no report to write again; carry it out first")
+    with turn(workspace, then=f"run `disgorge request report {request} --again`"):
+        plan = begun_plan(workspace, case.report.get("plan", "")).seen_by(request)
+        report = report_case(workspace, plan, case, evidence_of(workspace, case.report["evidence"]))
+        if report.refusal is not None:
+            raise CertificateRefused(report.refusal)
+        bundle = write_bundle(workspace.root / "reports" / request, report, key=key_of(workspace))
+        written = Written(bundle, report.evidence, report.verdict, None)
+        left_out = {"left_out": case.report["left_out"]} if case.report.get("left_out") else {}
+        workspace.ledger.append("report", report_fact(workspace, written) | left_out)
+        return written
 
 
 def report_case(
@@ -86,7 +107,9 @@ def report_case(
     """Return all that a report is written from, with the certificate if it can be issued."""
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
-    impact, made = impact_as_planned(workspace, plan), made_by(workspace, evidence)
+    impact, (compositions, recipes, inputs) = impact_as_planned(workspace, plan), made_by(workspace, evidence)
+    known = methods()
+    used = [known[name] for name in dict.fromkeys(hit.composition.method for hit in impact.releases) if name in known]
     done, samples = case.done(plan.digest), _samples(workspace, plan)
     recorded = workspace.ledger.all_facts()
     certificate: Certificate | None = None
@@ -105,11 +128,15 @@ def report_case(
         refusal=refusal,
         costs=_costs(plan, case),
         lineage_svg=draw_impact(impact) if plan.confirmation is None else "",
-        methods=_methods(impact),
-        residuals=(*not_reached(evidence), *_lost(workspace), *residuals_of(plan, done, drawn=bool(samples))),
-        compositions=made.compositions,
-        recipes=made.recipes,
-        shards=made.shards,
+        methods=tuple(MethodUsed(m.name, m.version, m.citation, tolerance_of(m)) for m in used),
+        residuals=(
+            *(f"The ledger is not complete: {loss.words}." for loss in losses_of(workspace.ledger.facts())),
+            *residuals_of(plan, done, drawn=bool(samples)),
+            *(sentence for method in used for sentence in method.promises_not),
+        ),
+        compositions=compositions,
+        recipes=recipes,
+        inputs=inputs,
         facts=tuple(plain(fact) for fact in case.facts),
         ledger=LedgerHead(len(recorded), recorded[-1].digest),
         issued=workspace.local_time(),
@@ -214,14 +241,6 @@ def _costs(plan: Plan, case: Case) -> dict[str, Cost]:
     return found
 
 
-def _methods(impact: Impact) -> tuple[MethodNote, ...]:
-    """Return the methods of the releases hit, each once; a foreign composition has none."""
-    known = methods()
-    names = dict.fromkeys(hit.composition.method for hit in impact.releases)
-    found = [known[name] for name in names if name in known]
-    return tuple(MethodNote(m.name, m.version, m.citation, m.promises_not, tolerance_of(m)) for m in found)
-
-
 def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
     """Return what could not be reached or was kept, as the steps said it; ``drawn`` if samples are shown."""
     said: list[str] = []
@@ -235,11 +254,6 @@ def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[
             "report holds what the old generator drew."
         )
     return tuple(dict.fromkeys(said))
-
-
-def _lost(workspace: Workspace) -> list[str]:
-    """Return what the ledger lost, which no report can speak for."""
-    return [f"The ledger is not complete: {loss.words}." for loss in losses_of(workspace.ledger.facts())]
 
 
 def _samples(workspace: Workspace, plan: Plan) -> "dict[str, tuple[Array, Array]]":

@@ -1,7 +1,7 @@
-"""Pictures for reports, made of nothing but text and bytes: bars as SVG, samples of a generator as PNG.
+"""Samples of a generator as PNG for reports.
 
-Rules: no picture refers to anything outside itself; the same values give the same bytes, so that a report can be
-written twice; every string that came from somebody is escaped.
+No picture refers to anything outside itself, and the same values give the same bytes, so that a report can be written
+twice.
 
 >>> png(np.zeros((1, 1), dtype=np.uint8))[1:4]
 b'PNG'
@@ -10,13 +10,9 @@ b'PNG'
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
-
-from disgorge.evidence.checks import Utility
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -76,50 +72,3 @@ def _channels_last(samples: Array) -> Array:
 def data_uri(data: bytes, kind: str) -> str:
     """Return bytes as a data URI of that media type."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def bars(measures: Sequence[Utility]) -> str:
-    """Return horizontal bars, before above after, for measures that lie in [0, 1]; "" if none does."""
-    shown = [measure for measure in measures if _in_unit(measure.before) and _in_unit(measure.after)]
-    if not shown:
-        return ""
-    left, width, block = 230, 330, 52
-    height = block * len(shown) + 22
-    parts = [
-        f'<svg viewBox="0 0 640 {height}" role="img" class="bars" '
-        f'aria-label="{escape(_aloud(shown), quote=True)}" font-family="inherit" font-size="13">'
-    ]
-    for tick in range(0, 101, 25):
-        x = left + width * tick / 100
-        parts.append(f'<line x1="{x:g}" y1="0" x2="{x:g}" y2="{height - 18}" stroke="#d9dde1" stroke-width="1"/>')
-        parts.append(
-            f'<text x="{x:g}" y="{height - 4}" fill="#5b6670" font-size="11" text-anchor="middle">{tick} %</text>'
-        )
-    for place, measure in enumerate(shown):
-        top = place * block + 6
-        label, sub = escape(_short(measure.release, 30)), escape(_short(f"{measure.metric}, {measure.shard}", 34))
-        parts.append(f'<text x="0" y="{top + 15}" fill="#1d2730" font-weight="600">{label}</text>')
-        parts.append(f'<text x="0" y="{top + 32}" fill="#5b6670" font-size="12">{sub}, n = {measure.n:,}</text>')
-        for line, (value, fill) in enumerate(((measure.before, "#b4bec7"), (measure.after, "#1f5f8b"))):
-            y = top + line * 18
-            if value is None:
-                parts.append(f'<text x="{left + 6}" y="{y + 12}" fill="#5b6670" font-size="12">no model left</text>')
-                continue
-            parts.append(f'<rect x="{left}" y="{y}" width="{width * value:.1f}" height="15" fill="{fill}"/>')
-            parts.append(f'<text x="{left + width + 10}" y="{y + 12}" fill="#1d2730">{value:.1%}</text>')
-    return "".join([*parts, "</svg>"])
-
-
-def _in_unit(value: float | None) -> bool:
-    return value is None or 0.0 <= value <= 1.0
-
-
-def _aloud(measures: Sequence[Utility]) -> str:
-    def number(value: float | None) -> str:
-        return "no model" if value is None else f"{value:.3f}"
-
-    return "; ".join(f"{m.release}, {m.metric}: {number(m.before)} before, {number(m.after)} after" for m in measures)
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

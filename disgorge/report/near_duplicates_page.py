@@ -4,7 +4,7 @@ It shows content that is to be removed, so whoever has it written deletes it aft
 :mod:`disgorge.locations.exports` remembers that it was written. It refers to nothing outside itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,17 +37,17 @@ def near_page(workspace: Workspace, request: str, items: Sequence[NearItem]) -> 
     return page, frozenset(content)
 
 
-def _content(workspace: Workspace, wanted: set[str]) -> dict[str, dict[str, Array]]:
+def _content(workspace: Workspace, shown: set[str]) -> dict[str, dict[str, Array]]:
     """Return the fields of live items by digest; what was withdrawn already is not shown."""
     with Catalog.of(workspace) as catalog:
         shards = [shard.digest for shard in catalog.shards()]
     found: dict[str, dict[str, Array]] = {}
     for shard in shards:
-        if wanted.isdisjoint(read_digests(workspace.manifest_path(shard)).to_pylist()):
+        if shown.isdisjoint(read_digests(workspace.manifest_path(shard)).to_pylist()):
             continue
         items = read_items(workspace, shard)
         for row, digest in enumerate(items.digests):
-            if digest in wanted:
+            if digest in shown:
                 found[digest] = {name: np.asarray(array[row]) for name, array in items.arrays.items()}
     return found
 
@@ -64,15 +64,5 @@ def _view(name: str, value: Array) -> tuple[str, str, str]:
         low, high = float(np.nanmin(value)), float(np.nanmax(value))
         if picture := sample_grid((value.astype(np.float64)[None] - low) / ((high - low) or 1.0)):
             return name, picture, ""
-    return name, "", _told(value.tolist())
-
-
-def _told(value: Any) -> str:
-    words = ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in _flat(value))
-    return words if len(words) <= 2000 else f"{words[:2000]} ..."
-
-
-def _flat(value: Any) -> Iterable[Any]:
-    if not isinstance(value, list):
-        return (value,)
-    return (inner for each in value for inner in _flat(each))
+    words = ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value.ravel().tolist())
+    return name, "", words if len(words) <= 2000 else f"{words[:2000]} ..."

@@ -1,23 +1,21 @@
 """report.html: what a report says, for people, in one file that refers to nothing outside itself.
 
-Four sentences first (:mod:`disgorge.report.summary`): what was asked, done, shown, and not promised. Then each in full,
-the caveats in three groups (:mod:`disgorge.statement.caveats`), tables and pictures; digests come last, folded away.
-Everything that came from somebody is escaped by the template; the lineage drawing is embedded as an image, so that
-whatever an SVG may contain, a browser runs none of it.
+Four sentences first (:mod:`disgorge.report.summary`): what was asked, done, shown, and not promised. Then what these
+leave out, the caveats in three groups (:mod:`disgorge.statement.limitations`), tables and pictures; digests come last,
+folded away. The template escapes every value; the lineage drawing is embedded as an image, so that a browser runs
+nothing that an SVG may contain.
 """
 
 import datetime as dt
-from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import disgorge
 from disgorge.evidence.checks import Check, Evidence, Verdict
 from disgorge.evidence.utility import NO_FLOOR, reading_of
-from disgorge.plan.plan import Step
-from disgorge.report.images import bars, data_uri, sample_grid
+from disgorge.report.images import data_uri, sample_grid
 from disgorge.report.sentences import (
-    DOES,
+    MEANS,
     asked,
     before,
     cost_words,
@@ -27,12 +25,10 @@ from disgorge.report.sentences import (
     done,
     measure_words,
     sentence,
-    shown,
     value_words,
 )
 from disgorge.report.summary import opening
-from disgorge.statement.caveats import caveats
-from disgorge.statement.statement import ReportCase, remedy_steps
+from disgorge.statement.statement import ReportCase
 from lineage.records import Cost, digest_of
 
 if TYPE_CHECKING:
@@ -50,7 +46,7 @@ def render_certificate(case: ReportCase) -> str:
 
 
 def rendered(template: str, view: dict[str, Any]) -> str:
-    """Return a template of this package filled in, whatever comes from somebody escaped."""
+    """Return a template of this package filled in, every value escaped."""
     return _templates().get_template(template).render(view).rstrip() + "\n"
 
 
@@ -77,51 +73,34 @@ def _templates() -> "Environment":
 
 
 def _view(case: ReportCase) -> dict[str, Any]:
-    samples = case.samples or {}
-    steps = remedy_steps(case.plan)
-    confirmed, left_out = case.plan.confirmation is not None, sum(each.items for each in case.plan.left_out)
-    earlier = list(before(case))
+    samples, steps = case.samples or {}, case.plan.remedies
+    total = sum((case.costs.get(step.id) or Cost() for step in steps), Cost())
     return {
         "case": case,
         "certified": case.certificate is not None,
         "opening": opening(case),
-        "caveats": caveats(case).groups,
-        "asked": list(
-            asked(
-                case.request, case.impact, again=bool(earlier), confirmed=confirmed, left_out=left_out, plan=case.plan
-            )
-        ),
-        "decided": list(decided(case.decision)),
-        "done": [*earlier, *done(case)],
-        "shown": list(shown(case)),
-        "remedies": [_remedy(step, case) for step in steps],
-        "total": _sum(case.costs.get(step.id) for step in steps),
-        "share": _share(_sum(case.costs.get(step.id) for step in steps), case.plan.full_cost),
+        "caveats": case.caveats.groups,
+        "told": [
+            ("What was asked", list(asked(case))),
+            ("What was decided", list(decided(case.decision))),
+            ("What was done", [*before(case), *done(case)]),
+        ],
+        "remedies": steps,
+        "means": MEANS,
+        "total": total,
+        "share": f"{total.steps / case.plan.full_cost.steps:.1%} of the steps" if case.plan.full_cost.steps else "",
         "lineage": data_uri(case.lineage_svg.encode(), "image/svg+xml") if case.lineage_svg else "",
         "samples": [
             {"release": name, "count": len(after), "before": old, "after": new}
             for name, (before, after) in sorted(samples.items())
             if (old := sample_grid(before)) and (new := sample_grid(after))
         ],
-        "bars": bars(case.evidence.utility),
         "utility": case.evidence.utility,
         "checks": _questions(case.evidence),
         "deadlines": list(deadlines(case)),
-        "digests": _digests(case),
         "version": disgorge.__version__,
         "issued": case.issued.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "evidence_digest": digest_of(case.evidence),
-    }
-
-
-def _remedy(step: Step, case: ReportCase) -> dict[str, Any]:
-    promise = "destroyed, not altered" if step.action.value == "withdraw" else step.guarantee.words
-    return {
-        "step": step,
-        "does": DOES[step.action.value],
-        "guarantee": promise,
-        "actual": case.costs.get(step.id),
-        "done": step.id in case.steps_done,
     }
 
 
@@ -163,28 +142,3 @@ def _questions(evidence: Evidence) -> list[dict[str, Any]]:
         }
         for optional, name, question in sorted(groups)
     ]
-
-
-def _digests(case: ReportCase) -> list[tuple[str, str]]:
-    return [
-        ("Request", case.request.digest),
-        ("Decision", case.decision.digest),
-        ("Rules it was judged by", case.decision.packs),
-        ("Plan" if case.plan.confirmation else "Plan, as approved", case.plan.digest),
-        ("Evidence", digest_of(case.evidence)),
-        ("Ledger head the plan was made from", case.plan.lineage_head),
-        *((f"{name}, before", digest) for name, digest in sorted(case.evidence.before.items())),
-        *((f"{name}, after", digest) for name, digest in sorted(case.evidence.after.items())),
-        *((f"New artifact {name}", digest) for name, digest in sorted(case.subjects.items())),
-        (f"Ledger head, fact {case.ledger.size}", case.ledger.digest),
-    ]
-
-
-def _sum(costs: Iterable[Cost | None]) -> Cost:
-    return sum((cost for cost in costs if cost is not None), Cost())
-
-
-def _share(part: Cost, whole: Cost) -> str:
-    if whole.steps:
-        return f"{part.steps / whole.steps:.1%} of the steps"
-    return ""

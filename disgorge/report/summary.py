@@ -1,8 +1,8 @@
 """The four sentences that a report opens with: what was asked, what was done, what shows it, what is not promised.
 
 Each is one sentence, made from the records alone, and says no more than they do: a step counts once the ledger has it,
-a check once it passed. What a sentence leaves out is said in full further down (:mod:`disgorge.report.sentences`,
-:mod:`disgorge.statement.caveats`).
+a check once it passed. What a sentence leaves out is said further down (:mod:`disgorge.report.sentences`,
+:mod:`disgorge.statement.limitations`).
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from disgorge.evidence.checks import Check, Verdict
 from disgorge.plan.plan import Action, Step
 from disgorge.plan.required_checks import ALWAYS
-from disgorge.report.sentences import asker, before, day, shared
+from disgorge.report.sentences import before, day
 from disgorge.statement.statement import ReportCase
 from lineage.plural import counted, listed
 from policies.taxonomy import Defect
@@ -40,7 +40,9 @@ def _asked(case: ReportCase) -> str:
             f"The operator decided on {day(request.received)}, of its own will and with no claim decided, to remove "
             f"{what}."
         )
-    return f"{asker(request)} asked on {day(request.received)} for the removal of {what}."
+    standing = request.standing.value
+    asker = "A person inside the organization" if standing == "internal" else f"A {standing.replace('-', ' ')}"
+    return f"{asker} asked on {day(request.received)} for the removal of {what}."
 
 
 def _count(case: ReportCase) -> str:
@@ -83,7 +85,11 @@ def _parts(case: ReportCase) -> Iterator[str]:
     if any(step.action is Action.WITHDRAW_ITEMS for step in finished):
         changes = case.plan.shard_changes
         rows = sum(change.removed for change in changes)
-        yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}{shared(case)}"
+        joint = ""
+        if case.share is not None:
+            own, others = counted(case.share.items, "item"), counted(len(case.plan.others), "other request")
+            joint = f", for this request ({own}) and {others} together"
+        yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}{joint}"
         if not case.impact.affected:
             yield "no recorded model had learned from them"
     for action, words in _REMEDIES.items():

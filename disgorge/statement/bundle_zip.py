@@ -12,20 +12,20 @@ one. The cost: a bundle is as large as its members, and a zip that some other to
 
 import io
 import re
-import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.statement.records import AGAIN
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights)/[0-9a-f]{64}\.[a-z]+")
-_FOLDERS = ("inputs", "weights")
+INPUTS, WEIGHTS = "inputs/", "weights/"
+"""The folders of what is attached on demand: retained shards and weights, named by digest."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
 _MODE = 0o100644 << 16  # a plain file that everybody may read
 _MOST_MEMBERS = 10_000
 _MOST_BYTES = 4 << 30  # a bundle is held in memory
-_AGAIN = "ask for the report again"
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
@@ -59,24 +59,21 @@ def unpack(data: bytes, *, where: str) -> dict[str, bytes]:
     except BundleBroken:
         raise
     except Exception as error:  # arbitrary bytes: zipfile raises whatever its parsing happens to meet
-        raise BundleBroken(f"{where} is not a zip that can be read ({_said(error)}); {_AGAIN}") from error
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise BundleBroken(f"{where} is not a zip that can be read ({said}); {AGAIN}") from error
     if not same:
-        raise BundleBroken(f"{where} was packed again or edited: it is not written as a bundle is; {_AGAIN}")
+        raise BundleBroken(f"{where} was packed again or edited: it is not written as a bundle is; {AGAIN}")
     return members
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, *, where: str) -> None:
     if len(entries) > _MOST_MEMBERS or sum(entry.file_size for entry in entries) > size:
-        raise BundleBroken(f"{where} claims more than it holds: a zip bomb, or packed again with compression; {_AGAIN}")
-    if len({entry.filename for entry in entries}) != len(entries):
-        raise BundleBroken(f"{where} holds a member twice; {_AGAIN}")
+        raise BundleBroken(f"{where} claims more than it holds: a zip bomb, or packed again with compression; {AGAIN}")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise BundleBroken(f"{where} is compressed, which no bundle is; {AGAIN}")
     for entry in entries:
         if not is_name(entry.filename):
-            raise BundleBroken(
-                f"{where} holds {entry.filename[:80]!r}, which no report has; do not unpack it, {_AGAIN}"
-            )
-        if entry.compress_type != zipfile.ZIP_STORED or not stat.S_ISREG(entry.external_attr >> 16):
-            raise BundleBroken(f"{where}: {entry.filename} is compressed, a link or no plain file; {_AGAIN}")
+            raise BundleBroken(f"{where} holds {entry.filename[:80]!r}, which no report has; do not unpack it, {AGAIN}")
 
 
 def is_name(name: str) -> bool:
@@ -94,9 +91,9 @@ def read_members(bundle: Path) -> dict[str, bytes]:
         if bundle.is_dir():
             return dict(sorted(_of_folder(bundle)))
         if not bundle.is_file():
-            raise BundleBroken(f"{bundle} is no report: give the zip, or the folder with the same files")
+            raise BundleBroken(f"{bundle} is not a report: give the zip, or the folder with the same files")
         if bundle.stat().st_size > _MOST_BYTES + (16 << 20):
-            raise BundleBroken(f"{bundle.name} is too large for a bundle; {_AGAIN}")
+            raise BundleBroken(f"{bundle.name} is too large for a bundle; {AGAIN}")
         return unpack(bundle.read_bytes(), where=bundle.name)
     except OSError as error:
         raise BundleBroken(f"{error.filename or bundle} cannot be read ({error.strerror}); check the file") from error
@@ -105,10 +102,10 @@ def read_members(bundle: Path) -> dict[str, bytes]:
 def _of_folder(folder: Path) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and path.name in _FOLDERS:
+        if path.is_dir() and not path.is_symlink() and f"{path.name}/" in (INPUTS, WEIGHTS):
             inner = sorted(path.iterdir())
             if not inner:
-                raise BundleBroken(f"{path.name} is empty and not part of the report; remove it, or {_AGAIN}")
+                raise BundleBroken(f"{path.name} is empty and not part of the report; remove it, or {AGAIN}")
             found += [(f"{path.name}/{each.name}", _plain_bytes(each)) for each in inner]
         else:
             found.append((path.name, _plain_bytes(path)))
@@ -117,9 +114,5 @@ def _of_folder(folder: Path) -> list[tuple[str, bytes]]:
 
 def _plain_bytes(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():
-        raise BundleBroken(f"{path.name} is not a file of the report; remove it, or {_AGAIN}")
+        raise BundleBroken(f"{path.name} is not a file of the report; remove it, or {AGAIN}")
     return path.read_bytes()
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]

@@ -26,8 +26,6 @@ from policies.taxonomy import Guarantee, Outcome, Remedy
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.plan.Action.PURGE` deletes, and so come after the alias moved."""
 
-_CHANGES = frozenset({Action.DROP, Action.SUBTRACT, Action.RETRAIN})
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -74,18 +72,6 @@ def issue(
         raise CertificateRefused(f"no certificate for request {plan.request}: {'; '.join(against)}")
     subjects = tuple(sorted(evidence.subjects))
     gone = tuple(name for name in subjects if name not in evidence.after)
-    kept = ", ".join(name for name in subjects if name in evidence.after)
-    words = " ".join(
-        [
-            *([f"Fulfilled only in part: {left_out_words(plan)}."] if plan.left_out else []),
-            *([_together(plan)] if plan.together else []),
-            *([f"Removal from {kept} is {guarantee.words}."] if kept else []),
-            *([f"Withdrawn and destroyed: {', '.join(gone)}."] if gone else []),
-            *([_without_release(plan)] if not subjects and plan.confirmation is None else []),
-            *([_fulfilled(plan.confirmation)] if plan.confirmation is not None else []),
-            *([beside] if (beside := beside_the_record(evidence)) else []),
-        ]
-    )
     return Certificate(
         request=plan.request,
         plan=plan_digest,
@@ -95,7 +81,7 @@ def issue(
         subjects=subjects,
         withdrawn=gone,
         required=tuple(sorted(required)) if subjects else ("residue",),
-        words=words,
+        words=" ".join(_words(plan, evidence, guarantee)),
     )
 
 
@@ -104,29 +90,32 @@ def left_out_words(plan: Plan) -> str:
     return "; ".join(each.words for each in plan.left_out)
 
 
-def _together(plan: Plan) -> str:
-    """Say that a removal was carried out together with others, and how many items of it are this request's."""
-    share = plan.share_of(plan.request)
-    items = share.items if share else 0
-    own = "1 item that went is its own" if items == 1 else f"{items:,} items that went are its own"
-    return f"Carried out together with {', '.join(plan.others)}: {own}."
-
-
-def _without_release(plan: Plan) -> str:
-    """Say what was done where no release was hit: only data, or components that nothing served."""
-    names = [name for step in _remedies(plan) for name in step.detail.get("names", [])]
-    destroyed = f" Destroyed, because they did: {', '.join(names)}." if names else ""
-    items = "items that were removed" if plan.left_out else "items"
-    return f"No recorded model learned from the {items}; they are withdrawn and gone.{destroyed}"
-
-
-def _fulfilled(step: Step) -> str:
-    """Say what it means that another request's removal covered this one."""
-    return (
-        f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of models, "
-        f"and how that was shown, is in the report on that request, whose statement.json has the SHA-256 "
-        f"{step.detail['statement']}. Nothing of these items was found when this report was signed."
-    )
+def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str]:
+    """Yield what a certificate says, in sentences."""
+    if plan.left_out:
+        yield f"Fulfilled only in part: {left_out_words(plan)}."
+    if share := plan.share_of(plan.request):
+        own = "1 item that went is its own" if share.items == 1 else f"{share.items:,} items that went are its own"
+        yield f"Carried out together with {', '.join(plan.others)}: {own}."
+    if kept := sorted(set(evidence.subjects) & set(evidence.after)):
+        yield f"Removal from {', '.join(kept)} is {guarantee.words}."
+    if gone := sorted(set(evidence.subjects) - set(evidence.after)):
+        yield f"Withdrawn and destroyed: {', '.join(gone)}."
+    if (step := plan.confirmation) is not None:
+        yield (
+            f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of "
+            f"models, and how that was shown, is in the report on that request, whose statement.json has the SHA-256 "
+            f"{step.detail['statement']}. Nothing of these items was found when this report was signed."
+        )
+    elif not evidence.subjects:  # only data, or components that nothing served
+        yield (
+            f"No recorded model learned from the items{' that were removed' if plan.left_out else ''}; they are "
+            "withdrawn and gone."
+        )
+        if names := [name for step in plan.remedies for name in step.detail.get("names", [])]:
+            yield f"Destroyed, because they did: {', '.join(names)}."
+    if beside := beside_the_record(evidence):
+        yield beside
 
 
 def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:
@@ -153,10 +142,6 @@ def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:
         )
 
 
-def _remedies(plan: Plan) -> list[Step]:
-    return [step for step in plan.steps if step.action in _CHANGES or step.action is Action.WITHDRAW]
-
-
 def _withdrawn(plan: Plan) -> frozenset[str]:
     return frozenset(
         name
@@ -169,7 +154,7 @@ def _withdrawn(plan: Plan) -> frozenset[str]:
 
 def _required(evidence: Evidence, plan: Plan, decision: Decision, guarantee: Guarantee) -> set[str]:
     """Return what every subject must show: the table, and whatever plan, policy or evidence add to it."""
-    table = required_checks(guarantee, [Remedy(step.action.value) for step in _remedies(plan)])
+    table = required_checks(guarantee, [Remedy(step.action.value) for step in plan.remedies])
     owed = decision.owed.evidence if decision.owed else ()
     return {*table, *plan.required, *owed, *evidence.required}
 
@@ -197,7 +182,7 @@ def _against_execution(
     undone = [step.id for step in plan.steps if step.action is not Action.REPORT and step.id not in steps_done]
     if undone:
         yield f"steps not done: {', '.join(undone)}"
-    remedies = _remedies(plan)
+    remedies = plan.remedies
     if plan.confirmation is not None:
         yield from _against_confirmation(plan.confirmation, evidence)
     elif any(step.action is Action.CONFIRM for step in plan.steps):
@@ -223,7 +208,7 @@ def _against_confirmation(step: Step, evidence: Evidence) -> Iterator[str]:
 
 
 def _against_subjects(evidence: Evidence, *, plan: Plan, withdrawn: frozenset[str]) -> Iterator[str]:
-    ends = [*_remedies(plan), *(step for step in plan.steps if step.action is Action.ADOPT)]
+    ends = [*plan.remedies, *(step for step in plan.steps if step.action is Action.ADOPT)]
     touched = {step.release for step in ends if step.release is not None}
     for name in sorted(touched - set(evidence.subjects)):
         yield f"release {name} is in the plan and not in the evidence"
@@ -278,16 +263,11 @@ def _against_controls(check: Check, checks: Collection[Check]) -> Iterator[str]:
     needed = CONTROLS.get(check.name, STATISTICAL)
     if STAND_IN in there and check.name in RESTS_ON:
         needed -= {"positive"}
-        if not _passes(RESTS_ON[check.name], check.subject, checks):
+        other = (RESTS_ON[check.name], check.subject)
+        if {each.verdict for each in checks if (each.name, each.subject) == other} != {Verdict.PASS}:
             yield (
                 f"check {check.name} claims pass for {check.subject} because of {RESTS_ON[check.name]}, which does not "
                 "pass"
             )
     for kind in sorted(needed - there):
         yield f"check {check.name} claims pass for {check.subject} without a {kind} control"
-
-
-def _passes(name: str, subject: str, checks: Iterable[Check]) -> bool:
-    """Whether a subject has a check of that name, and every one of them passes."""
-    verdicts = {check.verdict for check in checks if (check.name, check.subject) == (name, subject)}
-    return verdicts == {Verdict.PASS}

@@ -1,11 +1,11 @@
 """Ed25519 keys, and statements signed as DSSE envelopes.
 
 A signature says who vouches for a report, not that the report is right: that is what verification re-derives. The
-private key lives in one PEM file that only its owner can read; whoever trusts a report needs the public key *from
-elsewhere* than the report itself.
+private key lies in one PEM file that only its owner can read; a verifier needs the public key *from elsewhere* than the
+report itself.
 
 An envelope has exactly one byte form here, and :func:`open_envelope` refuses any other: base64 can be written in
-several ways, and a report in which some flipped bit goes unnoticed would be one too many.
+several ways, and no flipped bit of a report may go unnoticed.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.statement.records import AGAIN, strictly
 from lineage.records import Json, canonical
 
 if TYPE_CHECKING:
@@ -109,28 +110,22 @@ def open_envelope(data: bytes, *, public: bytes, name: str = "statement.json") -
         envelope = Envelope.from_dict(json.loads(data))
         rewritten = _written(envelope.to_dict())
     except Exception as error:  # arbitrary bytes: the library raises whatever its parsing happens to raise
-        raise BundleBroken(
-            f"{name} is not a DSSE envelope ({type(error).__name__}); ask for the report again"
-        ) from error
+        raise BundleBroken(f"{name} is not a DSSE envelope ({type(error).__name__}); {AGAIN}") from error
     if rewritten != data:
-        raise BundleBroken(f"{name} was edited: it is not written as it was signed; ask for the report again")
+        raise BundleBroken(f"{name} was edited: it is not written as it was signed; {AGAIN}")
     unsigned = any(each.unrecognized_fields for each in envelope.signatures.values())
     if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1 or unsigned:
-        raise BundleBroken(f"{name} is not an in-toto statement with one signature; ask for the report again")
+        raise BundleBroken(f"{name} is not an in-toto statement with one signature; {AGAIN}")
     try:
         envelope.verify([key], 1)
     except VerificationError as error:
         raise BundleBroken(
-            f"{name} is not signed by this key: it was edited, or signed by somebody else; "
-            "check where the public key came from"
+            f"{name} is not signed by this key: it was edited, or signed with another one; check where the public key "
+            "came from"
         ) from error
-    try:
-        statement = json.loads(envelope.payload)
-        same = isinstance(statement, dict) and canonical(statement) == envelope.payload
-    except Exception as error:  # whoever signs can sign anything: brackets without end, numbers JSON cannot carry
-        raise BundleBroken(f"{name} carries no JSON statement; ask for the report again") from error
-    if not same:
-        raise BundleBroken(f"{name} carries no JSON statement in canonical form; ask for the report again")
+    statement = strictly(envelope.payload, lambda value: value, name, "a JSON statement")
+    if not isinstance(statement, dict):
+        raise BundleBroken(f"{name} does not hold a JSON statement; {AGAIN}")
     return Opened(statement, key.keyid)
 
 

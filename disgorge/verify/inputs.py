@@ -8,9 +8,8 @@ from pathlib import Path
 
 from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
 from disgorge.method import method_named
-from disgorge.statement.canonical_json import AGAIN
-from disgorge.statement.statement import RetainedShard
-from disgorge.verify.artifacts import Artifacts
+from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
+from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.add import shard_items
 from lineage.storage.size_limits import LIMIT
@@ -21,20 +20,18 @@ _ONCE_TOO = {"device", "libraries"}
 """Fields that only recipes of now, or only older ones, have."""
 
 
-def check_recipes(artifacts: Artifacts) -> None:
-    """Refuse recipes that nobody recorded whole, or whose method is not installed in their version."""
-    foreign = sorted(note.name for note in artifacts.recipes if set(note.recipe) - _ONCE_TOO != _RECIPE)
+def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
+    """Refuse recipes that were not recorded whole, or whose method is not installed in their version."""
+    foreign = sorted(note.name for note in recipes if set(note.recipe) - _ONCE_TOO != _RECIPE)
     if foreign:
         raise InputsMissing(
             f"{', '.join(foreign)}: no recipe was recorded that can be carried out again, so the removal can be "
             "verified at level ledger only; ask how these were trained"
         )
-    for note in artifacts.recipes:
+    for note in recipes:
         if note.recipe["kind"] != note.kind or not isinstance(note.environment.get("libraries", {}), dict):
             raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
-    for name, version in sorted(
-        {(str(note.recipe["method"]), str(note.recipe["version"])) for note in artifacts.recipes}
-    ):
+    for name, version in sorted({(str(note.recipe["method"]), str(note.recipe["version"])) for note in recipes}):
         try:
             installed = method_named(name).version
         except UnknownMethod as error:
@@ -43,12 +40,12 @@ def check_recipes(artifacts: Artifacts) -> None:
             raise InputsMissing(f"the recipes want {name} {version}, installed is {installed}; install that version")
 
 
-def furnish(workspace: Workspace, artifacts: Artifacts, workspace_folder: Path | None) -> None:
+def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None) -> None:
     """Put inputs and weights where workers look for them; the shards' items are checked there, by their digests."""
     source = Workspace.open(workspace_folder) if workspace_folder is not None else None
     missing = []
-    for shard in artifacts.shards:
-        data = artifacts.inputs.get(shard.digest)
+    for shard in bundle.records.inputs:
+        data = bundle.inputs.get(shard.digest)
         if data is None and source is not None and source.content_path(shard.digest).is_file():
             data = source.content_path(shard.digest).read_bytes()
         if data is None:
@@ -58,16 +55,16 @@ def furnish(workspace: Workspace, artifacts: Artifacts, workspace_folder: Path |
         path = workspace.content_path(shard.digest)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        _check_items(workspace, shard, signed=shard.digest in artifacts.inputs)
+        _check_items(workspace, shard, signed=shard.digest in bundle.inputs)
     if missing:
         raise InputsMissing(
             f"the retained data to train from is not in the bundle: {'; '.join(missing)}; ask for a bundle written "
             "with `disgorge request report REQUEST --with-inputs`, or give the workspace that has it with --workspace "
             "(after `dvc pull` where DVC has it)"
         )
-    for note in artifacts.recipes:
-        if note.component in artifacts.weights:
-            workspace.objects.put(artifacts.weights[note.component])
+    for note in bundle.records.recipes:
+        if note.component in bundle.weights:
+            workspace.objects.put(bundle.weights[note.component])
         elif source is not None and source.objects.exists(note.component):
             workspace.objects.put(source.objects.get(note.component))
 

@@ -18,26 +18,25 @@ A recipe is a program of a kind: re-executing one takes as long as the training 
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing, KernelsDiffer
+from disgorge.evidence.tolerance import Tolerance, apart, tolerance_of
 from disgorge.method import method_named
-from disgorge.statement.canonical_json import AGAIN
-from disgorge.statement.statement import RecipeNote
-from disgorge.statement.tolerance import Tolerance, apart, tolerance_of
+from disgorge.statement.records import AGAIN, RecipeNote
 from disgorge.training.environment import differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
 from disgorge.training.runners.local import Workers
-from disgorge.verify.artifacts import uses_of_kind
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from disgorge.verify.bundle import Found
+    from disgorge.verify.bundle import Bundle
 
 Outcome = Literal["re-executed", "within tolerance", "nothing to re-execute"]
 
@@ -50,11 +49,17 @@ class Reexecution:
     words how this machine differs from the recorded one; it may differ and the bits be equal all the same.
     """
 
-    outcome: Outcome
     components: int
     equal: int
     within: Mapping[str, float]
     elsewhere: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether all components came out equal, or some only within tolerance."""
+        if not self.components:
+            return "nothing to re-execute"
+        return "within tolerance" if self.within else "re-executed"
 
     @property
     def words(self) -> str:
@@ -74,28 +79,30 @@ class Reexecution:
         )
 
 
-def reexecute(found: "Found", *, workspace_folder: Path | None = None, on_progress: OnProgress = unseen) -> Reexecution:
+def reexecute(
+    found: "Bundle", *, workspace_folder: Path | None = None, on_progress: OnProgress = unseen
+) -> Reexecution:
     """Carry out every recipe of a verified bundle and return what came of it.
 
     Raises :class:`InputsMissing` naming all that is lacking, and :class:`BundleBroken` where other bits come out that
     no difference between machines and no tolerance explains.
     """
-    artifacts = found.artifacts
-    if not artifacts.recipes:
-        return Reexecution("nothing to re-execute", 0, 0, {}, ())
-    check_recipes(artifacts)
+    recipes = found.records.recipes
+    if not recipes:
+        return Reexecution(0, 0, {}, ())
+    check_recipes(recipes)
     with tempfile.TemporaryDirectory(prefix="disgorge-verify-") as folder:
         workspace = Workspace.init(Path(folder))
-        furnish(workspace, artifacts, workspace_folder)
+        furnish(workspace, found, workspace_folder)
         return _Trial(found, workspace, on_progress).run()
 
 
 class _Trial:
     """One run over all recipes; collects what differs."""
 
-    def __init__(self, found: "Found", workspace: Workspace, on_progress: OnProgress) -> None:
+    def __init__(self, found: "Bundle", workspace: Workspace, on_progress: OnProgress) -> None:
         self.workspace = workspace
-        self.notes = {note.component: note for note in found.artifacts.recipes}
+        self.notes = {note.component: note for note in found.records.recipes}
         self.tolerances = {method.name: method.tolerance for method in found.predicate.methods}
         self.elsewhere: dict[str, None] = {}
         self.within: dict[str, float] = {}
@@ -109,15 +116,11 @@ class _Trial:
                 came = {done.job.name: done for done in self._done(workers, list(jobs.values()))}
                 for note in wave:
                     self._compare(note, came[note.component])
-        outcome: Outcome = "within tolerance" if self.within else "re-executed"
-        return Reexecution(
-            outcome, len(self.notes), len(self.notes) - len(self.within), self.within, tuple(self.elsewhere)
-        )
+        equal = len(self.notes) - len(self.within)
+        return Reexecution(len(self.notes), equal, self.within, tuple(self.elsewhere))
 
     def _job(self, note: RecipeNote) -> Job:
-        lacking = [
-            digest for digest in uses_of_kind(note.recipe, "component") if not self.workspace.objects.exists(digest)
-        ]
+        lacking = [digest for digest in note.uses("component") if not self.workspace.objects.exists(digest)]
         if lacking:
             names = ", ".join(self.notes[digest].name for digest in lacking)
             raise InputsMissing(
@@ -183,13 +186,13 @@ def waves_of(notes: Mapping[str, RecipeNote]) -> list[list[RecipeNote]]:
 
     Raises :class:`BundleBroken` for recipes that read one another in a circle.
     """
-    waiting = {digest: set(uses_of_kind(note.recipe, "component")) for digest, note in notes.items()}
+    order = TopologicalSorter({digest: set(note.uses("component")) & set(notes) for digest, note in notes.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        raise BundleBroken(f"recipes.json: recipes read one another in a circle; {AGAIN}") from error
     waves = []
-    while waiting:
-        ready = sorted(digest for digest, reads in waiting.items() if not reads & set(waiting))
-        if not ready:
-            raise BundleBroken(f"recipes.json: recipes read one another in a circle; {AGAIN}")
+    while ready := sorted(order.get_ready()):
         waves.append([notes[digest] for digest in ready])
-        for digest in ready:
-            del waiting[digest]
+        order.done(*ready)
     return waves

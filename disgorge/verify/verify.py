@@ -6,11 +6,11 @@
 
 The first two trust nothing that can be derived again and need neither torch nor the ledger. What they cannot see:
 whether the measurements were made, and whether the ledger was the only one. The third sees what was made, not who says
-so: for that the public key has to come from elsewhere than the bundle. The pages for people (report.html, the PDF) are
-signed as they are; their words are not compared with the evidence.
+so: for that the public key has to come from elsewhere than the bundle. Sentences for people (caveats, report.html, the
+PDF) are signed as they are; they are not compared with the evidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,15 +21,15 @@ from disgorge.evidence.checks import Utility
 from disgorge.evidence.utility import headlines
 from disgorge.request.case import docket
 from disgorge.statement.bundle_zip import read_members
-from disgorge.statement.canonical_json import AGAIN
+from disgorge.statement.predicate import LedgerHead
+from disgorge.statement.records import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
-from disgorge.verify.bundle import STATEMENT, Found, check_bundle
+from disgorge.verify.bundle import STATEMENT, Bundle, check_bundle
 from lineage.records import Json
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
-    from disgorge.statement.predicate import LedgerHead, Named
     from disgorge.training.recipe import OnProgress
     from disgorge.verify.reexecute import Reexecution
 
@@ -71,7 +71,7 @@ class Verified:
             return ""
         return (
             "SELF-ASSERTED KEY: the signature was checked with the key that lies in the bundle, which proves nothing "
-            "about who signed it; get the public key from whoever vouches for the report and verify again with it"
+            "about who signed it; get the public key from the issuer of the report and verify again with it"
         )
 
 
@@ -82,36 +82,23 @@ def verify_bundle(
     level: Level = "digests",
     workspace_folder: Path | None = None,
     on_progress: "OnProgress | None" = None,
+    members: Mapping[str, bytes] | None = None,
 ) -> Verified:
-    """Check a bundle, its zip or its folder, and return what it says.
+    """Check a bundle, its zip or its folder, and return what it says; ``members`` if they were read already.
 
-    Without ``public_key`` the bundle's own is taken, and the result says so. ``workspace`` is where the ledger, and
-    what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong
+    Without ``public_key`` the bundle's own is taken, and the result says so. ``workspace_folder`` is where the ledger,
+    and what the bundle lacks of inputs and weights, can be read. :class:`BundleBroken` names the file and what is wrong
     with it; :class:`~disgorge.errors.InputsMissing` what re-executing lacks.
     """
-    return verify_members(
-        read_members(bundle),
-        bundle,
-        public_key=public_key,
-        level=level,
-        workspace_folder=workspace_folder,
-        on_progress=on_progress,
-    )
-
-
-def verify_members(
-    members: Mapping[str, bytes],
-    bundle: Path,
-    *,
-    public_key: Path | bytes | None = None,
-    level: Level = "digests",
-    workspace_folder: Path | None = None,
-    on_progress: "OnProgress | None" = None,
-) -> Verified:
-    """Check the members of a bundle; see :func:`verify_bundle`."""
+    members = read_members(bundle) if members is None else members
     public = _key(public_key)
     opened = open_members(members, bundle, public=public)
-    found = _checked(opened, members)
+    try:
+        found = check_bundle(opened, members)
+    except BundleBroken:
+        raise
+    except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
+        raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
     checked = [*found.checked]
     if level != "digests" and workspace_folder is not None:
         checked.append(_check_live(found, workspace_folder))
@@ -125,8 +112,8 @@ def verify_members(
     return Verified(
         bundle=bundle,
         verdict=found.predicate.verdict,
-        request=found.request.id,
-        plan=found.plan.digest,
+        request=found.records.request.id,
+        plan=found.records.plan.digest,
         guarantee=found.certificate.guarantee.label if found.certificate else None,
         words=found.words,
         subjects=found.subjects,
@@ -136,7 +123,7 @@ def verify_members(
         checked=tuple(checked),
         level=level,
         reexecution=again,
-        utility=headlines(found.evidence.utility),
+        utility=headlines(found.records.evidence.utility),
     )
 
 
@@ -149,15 +136,6 @@ def open_members(members: Mapping[str, bytes], bundle: Path, *, public: bytes | 
     return open_envelope(members[STATEMENT], public=trusted, name=STATEMENT)
 
 
-def _checked(opened: Opened, members: Mapping[str, bytes]) -> Found:
-    try:
-        return check_bundle(opened, members)
-    except BundleBroken:
-        raise
-    except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
-        raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
-
-
 def _key(public_key: Path | bytes | None) -> bytes | None:
     if not isinstance(public_key, Path):
         return public_key
@@ -167,25 +145,20 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
         raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
 
 
-def _check_live(found: Found, workspace_folder: Path) -> str:
+def _check_live(found: Bundle, workspace_folder: Path) -> str:
     """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
-    workspace = Workspace.open(workspace_folder)
+    workspace, records = Workspace.open(workspace_folder), found.records
     cases = docket(workspace)
     chain = [fact.digest for fact in workspace.ledger.all_facts()]
-    check_continued(found.predicate.ledger, found.facts, chain, cases.get(found.request.id), str(workspace_folder))
-    if found.predicate.fulfilled_by is not None:
-        _check_pointed_to(found.predicate.fulfilled_by, workspace_folder, cases)
-    return (
-        f"the ledger in {workspace_folder}: it begins with those facts, and has no other about the request up to then"
-    )
+    case, where = cases.get(records.request.id), str(workspace_folder)
+    check_continued(found.predicate.ledger, records.facts, chain, case, where)
+    if (step := records.plan.confirmation) is not None:
+        _check_pointed_to(step.detail["request"], step.detail["statement"], workspace_folder, cases)
+    return f"the ledger in {where}: it begins with those facts, and has no other about the request up to then"
 
 
 def check_continued(
-    head: "LedgerHead",
-    facts: Sequence[Mapping[str, Json]],
-    chain: Sequence[str],
-    case: "Case | None",
-    where: str,
+    head: LedgerHead, facts: Iterable[Mapping[str, Json]], chain: Sequence[str], case: "Case | None", where: str
 ) -> None:
     """Check that a ledger goes on from a report's head, and had just ``facts`` about the request by then.
 
@@ -199,13 +172,13 @@ def check_continued(
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")
 
 
-def _check_pointed_to(report: "Named", workspace_folder: Path, cases: "Mapping[str, Case]") -> None:
+def _check_pointed_to(request: str, statement: str, workspace_folder: Path, cases: "Mapping[str, Case]") -> None:
     """Check that the workspace has the very report that this one rests on."""
-    told = cases[report.id].report if report.id in cases else None
+    told = cases[request].report if request in cases else None
     path = workspace_folder / str(told["bundle"]) / STATEMENT if told else None
     if path is None or not path.is_file():
         raise BundleBroken(
-            f"the report on {report.id}, on which this one rests, is not in {workspace_folder}; ask for both"
+            f"the report on {request}, on which this one rests, is not in {workspace_folder}; ask for both"
         )
-    if sha256(path.read_bytes()).hexdigest() != report.digest:
-        raise BundleBroken(f"{path} is not the report on {report.id} that this one rests on; {AGAIN}")
+    if sha256(path.read_bytes()).hexdigest() != statement:
+        raise BundleBroken(f"{path} is not the report on {request} that this one rests on; {AGAIN}")

@@ -11,8 +11,9 @@ from disgorge.evidence.checks import CONTROLS as NEEDED
 from disgorge.evidence.checks import STATISTICAL, Check, Control, Evidence, Utility, Verdict
 from disgorge.plan.plan import Action, Alternative, Plan, Step
 from disgorge.statement.certificate import issue
-from disgorge.statement.predicate import LedgerHead
-from disgorge.statement.statement import MethodNote, RecipeNote, ReportCase, RetainedShard
+from disgorge.statement.predicate import LedgerHead, MethodUsed
+from disgorge.statement.records import RecipeNote, RetainedShard
+from disgorge.statement.statement import ReportCase
 from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
     Affected,
@@ -318,19 +319,18 @@ def case(**changes: Any) -> ReportCase:
         "costs": {"drop-digits-maker/adapter/alice": Cost(), "retrain-digits-reader/node/bob": Cost(2_400, 120, 1.31)},
         "lineage_svg": LINEAGE,
         "methods": (
-            MethodNote(
+            MethodUsed(
                 "compartmental_diffusion",
                 "1",
                 "Golatkar, Achille, Swaminathan, Soatto, “Training Data Protection with Compositional Diffusion "
                 "Models”, arXiv:2308.01937",
-                ("The shared base must never have seen the shard; a style learned elsewhere can look alike.",),
             ),
-            MethodNote("shard_graph", "1", "Dukler et al., “SAFE”, arXiv:2304.13169", ()),
+            MethodUsed("shard_graph", "1", "Dukler et al., “SAFE”, arXiv:2304.13169"),
         ),
         "residuals": ("Git history keeps the names and MD5 digests of removed DVC outputs.",),
         "compositions": {release: COMPOSITIONS[release] for release in found.after},
         "recipes": RECIPES if found.after else (),
-        "shards": (KEPT,) if found.after else (),
+        "inputs": (KEPT,) if found.after else (),
         "facts": tuple(plain(fact) for fact in facts),
         "ledger": LedgerHead(facts[-1]["seq"], facts[-1]["digest"]),
         "issued": dt.datetime(2026, 11, 20, 14, 30, tzinfo=dt.UTC),

@@ -1,7 +1,4 @@
-"""Reports edited, deleted or swapped, keys swapped, a ledger rewritten: the audit finds each.
-
-Every attack is made twice: against report facts as they are written now, and as earlier versions wrote them.
-"""
+"""Reports edited, deleted or swapped, keys swapped, a ledger rewritten: the audit finds each."""
 
 import json
 import shutil
@@ -17,9 +14,8 @@ import pytest
 
 from disgorge.audit.rules import audit
 from disgorge.errors import DisgorgeError
-from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle, write_bundle
-from disgorge.report.compile import evidence_of, report_case, write_with_inputs
+from disgorge.report.compile import evidence_of, report_case, write_again, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import key_id, new_key, public_pem, read_key
@@ -45,23 +41,10 @@ def removed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["facts of now", "facts of earlier versions"])
-def workspace(request: pytest.FixtureRequest, removed: Path, tmp_path: Path) -> Workspace:
+@pytest.fixture
+def workspace(removed: Path, tmp_path: Path) -> Workspace:
     """A copy to attack."""
-    workspace = Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
-    if request.param == "facts of earlier versions":
-        rewrite(workspace, lambda fact: without(fact, "report", "zip", "key"))
-    return workspace
-
-
-def is_now(workspace: Workspace) -> bool:
-    """Whether report facts name the zip and the key."""
-    return "key" in list(workspace.ledger.facts("report"))[-1].body
-
-
-def without(fact: Fact, kind: str, *names: str) -> dict[str, Any] | None:
-    """Return the body of a fact, of one of this kind without these fields."""
-    return {name: value for name, value in fact.body.items() if fact.kind != kind or name not in names}
+    return Workspace.open(Path(shutil.copytree(removed, tmp_path / "workspace")))
 
 
 def rewrite(workspace: Workspace, body: Callable[[Fact], dict[str, Any] | None]) -> None:
@@ -98,7 +81,7 @@ def sign_again(workspace: Workspace, key: Any, **changes: Any) -> None:
     """Put a report of the same evidence, whole and signed with ``key``, in the place of the one there is."""
     case = case_of(workspace, "R-1")
     made = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
-    write_bundle(report(workspace), replace(made, **changes), key=key, replace=True)
+    write_bundle(report(workspace), replace(made, **changes), key=key)
     assert verify_bundle(report(workspace), public_key=public_pem(key)).verdict == "certified"
 
 
@@ -145,7 +128,7 @@ def test_another_workspaces_report_is_found(workspace: Workspace) -> None:
 def test_another_report_signed_with_the_same_key_is_found(workspace: Workspace) -> None:
     """Of another request, as a report of one that was refused would be."""
     key = read_key(workspace.home / "private" / "signing.pem")
-    write_bundle(report(workspace), case_of_another_workspace(), key=key, replace=True)
+    write_bundle(report(workspace), case_of_another_workspace(), key=key)
     assert found(workspace) == {("DSG013", "error", name) for name in BOTH}
 
 
@@ -158,29 +141,19 @@ def test_a_public_key_that_was_swapped_is_found(workspace: Workspace) -> None:
     assert ("DSG011", "error", "private/signing.pem") in found(workspace)
     (workspace.home / "private").rmdir()
     left = {each for each in found(workspace) if each[0] in ("DSG013", "DSG014")}
-    assert left == (
-        {("DSG014", "error", "public.pem")} if is_now(workspace) else {("DSG013", "error", n) for n in BOTH}
-    )
+    assert left == {("DSG014", "error", "public.pem")}
 
 
 def test_a_report_signed_again_with_swapped_keys_is_found(workspace: Workspace) -> None:
-    """Both halves are swapped and fit; only what was recorded, or another report, knows the key from before."""
-    if not is_now(workspace):
-        second = Workspace.open(workspace.root)
-        remove(second, [Selector("shard", "shard-3")], request_id="R-2")
-        rewrite(second, lambda fact: without(fact, "report", "zip", "key"))
-        assert found(second) == set()
+    """Both halves are swapped and fit; only what was recorded knows the key from before."""
     sign_again(workspace, swap_keys(workspace))
-    if is_now(workspace):
-        assert found(workspace) == {("DSG014", "error", "public.pem"), *(("DSG013", "error", name) for name in BOTH)}
-    else:
-        assert found(workspace) == {("DSG013", "error", "reports/R-2"), ("DSG013", "error", "reports/R-2.zip")}
+    assert found(workspace) == {("DSG014", "error", "public.pem"), *(("DSG013", "error", name) for name in BOTH)}
 
 
 def test_a_report_signed_again_with_the_same_key_is_not_the_recorded_one(workspace: Workspace) -> None:
-    """Its words may be others; earlier versions recorded the evidence only, which is the same."""
+    """Its pages may be others."""
     sign_again(workspace, read_key(workspace.home / "private" / "signing.pem"), lineage_svg="<svg/>")
-    assert found(workspace) == ({("DSG013", "error", name) for name in BOTH} if is_now(workspace) else set())
+    assert found(workspace) == {("DSG013", "error", name) for name in BOTH}
 
 
 def change_license(fact: Fact) -> dict[str, Any] | None:

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from disgorge.evidence.checks import Check, Verdict
-from disgorge.evidence.probes import band
-from disgorge.evidence.probes.band import Numbers, Words, judge
+from disgorge.evidence.probes import memorization
+from disgorge.evidence.probes.memorization import Numbers, judge
 from tests.tier import amount, tally
 
-WORDS = Words("toy", "Is it like them?", "the number", "Above.", "Below.", "Alike.")
 REFERENCES = (0.0, 0.01, -0.01)
 
 
 def check(before: float, after: float, references: tuple[float, ...] = REFERENCES) -> Check:
     """Judge plain numbers."""
-    return judge(Numbers(before, after, references), WORDS, subject="toy", n=20, detail={})
+    return judge(Numbers(before, after, references), subject="toy", n=20, detail={})
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_honest_removals_hardly_ever_fail() -> None:
 def test_the_module_tells_the_figures_of_its_simulation() -> None:
     written = Path(__file__).parents[2] / "benchmarks" / "calibrate_band.json"
     summary = json.loads(written.read_text())["summary"]
-    told = str(band.__doc__)
+    told = str(memorization.__doc__)
     by = {name: math.ceil(share * 1e4) / 100 for name, share in summary["failed at worst, by noise"].items()}
     assert f"{summary['cases a setting']:,} simulated" in told
     assert f"{max(by[name] for name in ('normal', 'uniform', 't with 5 degrees')):.2f} % where" in told

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
-from disgorge.evidence.probes.forget_quality import MIN_REMOVED, PROBE, critical, gap, judge, probability
+from disgorge.evidence.probes.forget_quality import MIN_REMOVED, PROBE, critical, gap, judge
 from disgorge.method import Items
 from tests.tier import amount, tally
 
@@ -157,9 +157,8 @@ def test_the_distance_is_its_definition() -> None:
 
 
 @pytest.mark.parametrize("level", [0.95, 0.998])
-def test_critical_values_and_p_agree_and_hold_for_independent_samples(level: float) -> None:
+def test_critical_values_hold_for_independent_samples(level: float) -> None:
     n, generator = 150, np.random.default_rng(1)
-    assert probability(critical(n, level), n) == pytest.approx(1 - level, rel=0.02)
     beyond = np.mean(
         [abs(gap(generator.normal(size=n), generator.normal(size=n))) > critical(n, level) for _ in range(2000)]
     )

@@ -12,8 +12,8 @@ from disgorge.errors import AlreadyExecuted, DataHeld, DisgorgeError, PurgeHeld,
 from disgorge.plan.plan import Action
 from disgorge.removal.dry_run import preview
 from disgorge.removal.fulfilled_by import close_fulfilled
-from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle
+from disgorge.report.compile import write_again
 from disgorge.request.case import case_of
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.open import open_holds

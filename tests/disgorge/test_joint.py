@@ -27,8 +27,8 @@ from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.containment import deny_begun, take_back
 from disgorge.removal.dry_run import preview
 from disgorge.removal.execute import execute
-from disgorge.report.again import write_again
 from disgorge.report.bundle import verify_bundle
+from disgorge.report.compile import write_again
 from disgorge.request.case import case_of, docket
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import due, hold_purge
@@ -138,7 +138,7 @@ class Joint:
     def not_promised(self, request: str) -> str:
         """What a signed statement does not promise."""
         envelope = json.loads((self.bundle(request) / "statement.json").read_bytes())
-        return " ".join(json.loads(base64.b64decode(envelope["payload"]))["predicate"]["not_promised"])
+        return " ".join(json.loads(base64.b64decode(envelope["payload"]))["predicate"]["caveats"]["this_removal"])
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,8 @@ def test_each_report_verifies_by_itself_and_is_about_its_own_request(joint: Join
     assert f"Carried out together with {', '.join(others)}: {own} items that went are its own." in found.words
     assert "together with that for 2 other requests" in joint.not_promised(request_id)
     page = (joint.bundle(request_id) / "report.html").read_text()
-    assert f"That is {own} items. The request was carried out together with 2 others" in page
-    assert "Of all of them, that is 6 items of 4 people in 3 shards" in page
+    assert f"{own} items." in page
+    assert f"The plan, carried out for {' and '.join(others)} as well, removes 6 items of 4 people in 3 shards" in page
     assert joint.record(request_id, "evidence")["request"] == request_id
     assert joint.record(request_id, "decision")["request"] == request_id
 

@@ -9,7 +9,9 @@ import pytest
 
 from disgorge.evidence.checks import Utility, Verdict
 from disgorge.report.page import render
-from disgorge.statement.statement import ALWAYS_NOT_PROMISED, MethodNote, ReportCase
+from disgorge.statement.limitations import ALWAYS
+from disgorge.statement.predicate import MethodUsed
+from disgorge.statement.statement import ReportCase
 from lineage.records import Selector
 from tests.disgorge.report_cases import COMPOSITIONS, case, decision, evidence, plan, request
 
@@ -58,19 +60,20 @@ def test_it_says_everything_in_order() -> None:
     _, words = read(case())
     order = [
         "Carried out and certified",
-        "What was asked",
         "A contributor asked on 2 November 2026",
+        "150 rows were taken out of 1 shard",
+        "1 component was dropped",
+        "All 8 required checks passed",
+        "What was asked",
+        "The ground is contract",
         "150 items of 22 people in 1 shard, 3 of them exact copies",
         "What was decided",
         "granted on 3 November 2026",
         "What was done",
-        "150 rows were taken out of 1 shard",
-        "1 component was dropped",
-        "What was shown",
-        "All 8 required checks made passed.",
+        "14 other components of the same models did not learn from the data.",
         "What is not promised",
         "What happened to each part",
-        "trained again",
+        "Trained again",
         "120 training steps",
         "9,600 training steps",
         "1.2% of the steps",
@@ -97,9 +100,8 @@ def test_it_says_everything_in_order() -> None:
 def test_what_is_not_promised_is_always_there() -> None:
     made = case()
     for page in (render(made), render(refusal())):
-        for sentence in ALWAYS_NOT_PROMISED:
+        for sentence in ALWAYS:
             assert sentence in page
-    assert "a style learned elsewhere can look alike" in render(made)
     assert "Exact as long as the mixing weights never used the dropped shard." in render(made)
 
 
@@ -141,7 +143,7 @@ def test_hostile_names_are_text() -> None:
         plan=planned,
         evidence=found,
         request=replace(request(), selectors=(Selector("key", HOSTILE),), regime=HOSTILE),
-        methods=(MethodNote(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,)),),
+        methods=(MethodUsed(HOSTILE, HOSTILE, HOSTILE),),
         residuals=(HOSTILE,),
         lineage_svg=f'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script>{HOSTILE}</svg>',
         samples={HOSTILE: pictures["digits-maker"]},
@@ -203,7 +205,3 @@ def test_without_pictures_and_measures_it_is_still_a_page() -> None:
     _, words = read(bare)
     assert "What the generator makes" not in words
     assert "What learned from the data" not in words
-
-
-def test_the_same_case_gives_the_same_page() -> None:
-    assert render(case()) == render(case())

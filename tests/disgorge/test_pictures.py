@@ -1,15 +1,13 @@
-"""Pictures: the PNG is one that another decoder reads back to the same pixels; text in them is escaped."""
+"""Pictures: the PNG is one that another decoder reads back to the same pixels."""
 
 import base64
 import io
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from disgorge.evidence.checks import Utility
-from disgorge.report.images import GAP, TILE, bars, png, sample_grid
+from disgorge.report.images import GAP, TILE, png, sample_grid
 
 
 def pixels_of(data: bytes) -> np.ndarray:
@@ -48,33 +46,3 @@ def test_values_are_kept_and_what_is_no_number_is_black() -> None:
 def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(size=(4, 8, 8))
     assert sample_grid(samples) == sample_grid(samples.copy())
-
-
-def measure(**changes: object) -> Utility:
-    """One measure."""
-    return Utility(**{
-        "release": "digits", "shard": "held-out", "metric": "accuracy", "n": 10, "before": 0.5, "after": 0.25, **changes
-    })  # type: ignore[arg-type]  # fmt: skip
-
-
-def test_bars_are_as_long_as_their_values() -> None:
-    svg = ElementTree.fromstring(bars([measure()]))
-    before, after = (float(bar.attrib["width"]) for bar in svg.iter("rect"))
-    assert before == 2 * after > 0
-
-
-def test_a_release_destroyed_has_one_bar() -> None:
-    picture = bars([measure(after=None)])
-    assert picture.count("<rect") == 1
-    assert "no model left" in picture
-
-
-@pytest.mark.parametrize("value", [-0.2, 1.5, float("nan")])
-def test_what_is_no_share_has_no_bar(value: float) -> None:
-    assert bars([measure(before=value)]) == ""
-
-
-def test_names_are_escaped() -> None:
-    picture = bars([measure(release='<script>"', metric="a & b")])
-    assert "<script>" not in picture
-    ElementTree.fromstring(picture)

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from disgorge.errors import BundleBroken, InputsMissing
+from disgorge.evidence.tolerance import DEFAULT, apart
 from disgorge.removal.execute import Executed
 from disgorge.report.compile import gather, key_of, report_case, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import open_envelope, read_key, sign
-from disgorge.statement.tolerance import DEFAULT, apart
 from disgorge.verify.verify import Verified, verify_bundle
 from lineage.errors import DigestMismatch
 from lineage.records import canonical

@@ -205,8 +205,8 @@ def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Work
     predicate = predicate_of(done)
     assert done.verdict == "certified"
     assert told in str(predicate["certificate"])
-    assert told in str(predicate["not_promised"])
-    assert "is served at https://shop.example/predict as well" in str(predicate["not_promised"])
+    assert told in str(predicate["caveats"])
+    assert "is served at https://shop.example/predict as well" in str(predicate["caveats"])
     assert told in verify_bundle(done.bundle).words
     page = (done.bundle / "report.html").read_text()
     assert told in page[: page.index("What was asked")]

@@ -3,16 +3,15 @@
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from disgorge.errors import BundleBroken, DisgorgeError
-from disgorge.report.bundle import verify_bundle, write_bundle
-from disgorge.report.compile import evidence_of, gather, key_of, report_case, write_with_inputs
+from disgorge.errors import DisgorgeError
+from disgorge.report.bundle import verify_bundle
+from disgorge.report.compile import evidence_of, gather, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.statement.limitations import not_reached
 from lineage.dvc.storage import md5_of
@@ -108,24 +107,3 @@ def test_without_the_private_file_files_are_counted_and_a_damaged_one_is_said(wo
     file.unlink()
     (words,) = not_reached(gather(workspace, plan, case))
     assert words.endswith("can be compared with what was removed.")
-
-
-def test_a_report_that_leaves_it_out_does_not_verify(workspace: Workspace, tmp_path: Path) -> None:
-    case = case_of(workspace, "R-1")
-    report = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
-    with pytest.raises(BundleBroken, match="leaves out what every report must say"):
-        write_bundle(tmp_path / "R-1", replace(report, residuals=()), key=key_of(workspace))
-
-
-@pytest.mark.parametrize("told", [{"files": "many", "named": []}, {"files": 1}], ids=["no number", "no names"])
-def test_details_in_another_form_are_said_in_one_line(
-    workspace: Workspace, tmp_path: Path, told: dict[str, Any]
-) -> None:
-    case = case_of(workspace, "R-1")
-    evidence = evidence_of(workspace, case.report["evidence"])
-    report = report_case(workspace, plan_of(workspace, case), case, evidence)
-    detail = {"not looked into": told, "still there": []}
-    checks = tuple(replace(check, detail=detail) if check.name == "residue" else check for check in evidence.checks)
-    odd = replace(report, evidence=replace(evidence, checks=checks), certificate=None, refusal="nobody asked")
-    with pytest.raises(BundleBroken, match="in a form not known here"):
-        write_bundle(tmp_path / "R-1", odd, key=key_of(workspace))

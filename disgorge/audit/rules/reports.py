@@ -1,9 +1,8 @@
 """Whether signed reports are those that the ledger recorded, and whether the ledger still is the one that they name.
 
-Of every closed request the folder and the zip are read. A report fact names the zip's SHA-256 and the id of the key:
-then one digest covers every byte. Facts of earlier versions name neither: there the workspace's public key must have
-signed the statement, and the statement must name every file. Either way the statement must be about this request, plan
-and evidence, and the ledger must go on from the head that it names.
+Of every closed request the folder and the zip are read. A report fact names the zip's SHA-256, which covers every byte,
+and the id of the key. The statement must be about this request, plan and evidence, and the ledger must go on from the
+head that it names.
 
 A report is not verified here: nothing is derived again, because rules that a later version of this program adds would
 accuse reports that were signed before (`disgorge verify` does it). What cannot be seen: a report written again under
@@ -22,15 +21,13 @@ from disgorge.locations.report_images import drawings
 from disgorge.report.bundle import zip_of
 from disgorge.request.case import Case
 from disgorge.statement.bundle_zip import pack, read_members
-from disgorge.statement.canonical_json import AGAIN
 from disgorge.statement.predicate import LedgerHead
+from disgorge.statement.records import AGAIN, SLICE, facts_of_slice
 from disgorge.statement.signing import Opened, key_id, open_envelope
-from disgorge.verify.bundle import STATEMENT, check_signed_files, is_earlier, signed_files
-from disgorge.verify.facts import SLICE, facts_of_slice
+from disgorge.verify.bundle import STATEMENT, check_signed_files, predicate_of
 from disgorge.verify.verify import check_continued, open_members
 from lineage.ledger.chain import Fact
 from lineage.ledger.losses import losses_of
-from lineage.records import Json, restore
 
 Members = Mapping[str, bytes]
 _WITH_INPUTS = "-with-inputs.zip"
@@ -74,8 +71,8 @@ class _Compared:
         for path in there:
             try:
                 members = read_members(path)
-                opened = _recorded(members, path, fact, public=self.public)
-                head = _head(opened)
+                opened = _recorded(members, path, fact)
+                head = predicate_of(opened).ledger
             except DisgorgeError as error:
                 yield self._changed(path, _matter(error), again, fact.seq)
             else:
@@ -86,7 +83,7 @@ class _Compared:
         place = _last_report(case).seq if case.report else case.facts[0].seq
         try:
             members = read_members(folder)
-            head = _head(_signed(members, folder, public=self.public))
+            head = predicate_of(_signed(members, folder, public=self.public)).ledger
         except DisgorgeError as error:
             remedy = "put it back from a copy, or delete it: the end of the removal writes it anew"
             yield self._changed(folder, _matter(error), remedy, place)
@@ -101,11 +98,11 @@ class _Compared:
         try:
             members = read_members(path)
             opened = open_envelope(members[STATEMENT], public=members["public.pem"])
-            head, request = _head(opened), _about(opened)["request"]
+            predicate = predicate_of(opened)
         except (DisgorgeError, KeyError):
             return
         if self.public is not None and opened.key_id == key_id(self.public):
-            yield from self._continued(path, head, members, self.cases.get(request), None)
+            yield from self._continued(path, predicate.ledger, members, self.cases.get(predicate.request), None)
             return
         words = "is a report that is not signed with this workspace's key, and the ledger knows no request of that name"
         yield Finding(REPORT_CHANGED, self._name(path), words, "move it to where it belongs", Level.WARNING)
@@ -156,55 +153,30 @@ def _last_report(case: Case) -> Fact:
     return found
 
 
-def _recorded(members: Members, path: Path, fact: Fact, *, public: bytes | None) -> Opened:
+def _recorded(members: Members, path: Path, fact: Fact) -> Opened:
     """Return the statement of a bundle that is the one a fact recorded; :class:`BundleBroken` says what is not."""
-    key, zipped = fact.body.get("key"), fact.body.get("zip")
-    same = zipped is not None and sha256(pack(members)).hexdigest() == zipped
+    same = sha256(pack(members)).hexdigest() == fact.body["zip"]
     if same:
         opened = open_envelope(members[STATEMENT], public=members["public.pem"])
     else:
-        opened = _signed(members, path, public=None if key else public)
-    if key is not None and opened.key_id != key:
+        opened = _signed(members, path, public=None)
+    if opened.key_id != fact.body["key"]:
         raise BundleBroken(
-            f"is signed with key {opened.key_id[:16]}, and the one recorded with key {str(key)[:16]}; {AGAIN}"
+            f"is signed with key {opened.key_id[:16]}, and the one recorded with key {fact.body['key'][:16]}; {AGAIN}"
         )
-    for name, value in _about(opened).items():
-        if value != fact.body.get(name):
+    predicate = predicate_of(opened)
+    about = {"request": predicate.request, "verdict": predicate.verdict}
+    about |= {name: predicate.files[f"{name}.json"] for name in ("plan", "evidence")}
+    for name, value in about.items():
+        if value != fact.body[name]:
             raise BundleBroken(f"is signed, and about another {name} than the report that was recorded; {AGAIN}")
-    if zipped is not None and not same:
+    if not same:
         raise BundleBroken(f"is signed, and is not the report that was recorded; {AGAIN}")
     return opened
 
 
 def _signed(members: Members, path: Path, *, public: bytes | None) -> Opened:
-    """Return the statement of a bundle whose files are those that were signed.
-
-    Of a report that an earlier version wrote, only the files that its statement names are compared.
-    """
+    """Return the statement of a bundle whose files are those that were signed."""
     opened = open_members(members, path, public=public)
-    if not is_earlier(opened.statement):
-        check_signed_files(opened, members)
-        return opened
-    for name, digest in signed_files(opened).items():
-        if sha256(members.get(name, b"")).hexdigest() != digest:
-            raise BundleBroken(f"{name} is missing or was edited; {AGAIN}")
+    check_signed_files(opened, members)
     return opened
-
-
-def _about(opened: Opened) -> dict[str, Json]:
-    """Return what a statement says it is about, as the fact of a report says it."""
-    try:
-        predicate = opened.statement["predicate"]
-        names = {name: predicate[name] for name in ("plan", "evidence", "verdict")}
-        return {"request": predicate["request"]["id"], **names}
-    except (KeyError, TypeError) as error:
-        raise BundleBroken(f"{STATEMENT} lacks what a removal statement must say; {AGAIN}") from error
-
-
-def _head(opened: Opened) -> LedgerHead:
-    """Return the head of the ledger that a statement names."""
-    try:
-        head = opened.statement["predicate"]["ledger"]  # earlier versions also name a Merkle root
-        return restore(LedgerHead, {name: head[name] for name in ("size", "digest")})
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleBroken(f"{STATEMENT} does not name the head of a ledger; {AGAIN}") from error

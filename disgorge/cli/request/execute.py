@@ -74,7 +74,7 @@ def report(
     if not case.report:
         raise WrongUse(f"request {request} has no report yet: it is {case.state}; carry it out first")
     if again:
-        from disgorge.report.again import write_again
+        from disgorge.report.compile import write_again
 
         write_again(workspace, case)
         case = case_of(workspace, request)

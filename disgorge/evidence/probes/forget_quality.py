@@ -21,25 +21,21 @@ and standard deviation over the D_r,
 - within (2) it passes, else, or without both controls, it is inconclusive.
 
 The *least detectable distance* is the D that a model must truly have for (3) to flag it with probability 0.8; it and n
-are in the answer, because not having been told apart is absence of evidence: a high p says that n items were too few to
-show a difference, not that there is none. And a distribution can match while items trade places within it: pairs are
+are in the answer, because not having been told apart is absence of evidence. The test's p is not told: for the same
+items it would come out too high. And a distribution can match while items trade places within it: pairs are
 what ``membership`` looks at.
 
 Calibrated by ``python -m benchmarks.calibrate_probes``: false accusations, power, and with what seeds, beside it.
 """
 
 import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from disgorge.evidence.checks import Check, Control, ProbeCase, Verdict
-from disgorge.evidence.probes.band import LOST, MATTERS, MIN_REFERENCES, student
-from disgorge.method import Progress, no_progress
-
-Vector = np.ndarray[Any, np.dtype[np.float64]]
+from disgorge.evidence.checks import Check, Control, ProbeCase
+from disgorge.evidence.probes.band import MATTERS, Vector, Words, scores_of, student, why_not
 
 MIN_REMOVED = 8
 """With fewer, the critical value is near or above 1, which no distance reaches."""
@@ -50,7 +46,13 @@ POWER_QUANTILE = 0.8416
 DIGITS = 9
 """Decimals of a score that count, so that models that answer alike have distance 0."""
 
-QUESTION = "Are the scores of the removed items distributed as those of a model that never saw them?"
+WORDS = Words(
+    name="forget-quality",
+    question="Are the scores of the removed items distributed as those of a model that never saw them?",
+    above="No, they are higher: the model fits them better than one that never saw them.",
+    below="No, they are lower than those of a model that never saw them, which marks them as well.",
+    passed="As far as can be seen, yes.",
+)
 CALIBRATED = (
     f"references against references: a pass within Student's {PASS_LEVEL:g} interval or the test's own critical value, "
     f"a failure beyond {FLAG_LEVEL:g}, twice the largest distance between references and {MATTERS:g} of the distance "
@@ -85,19 +87,6 @@ def critical(n: int, level: float) -> float:
     return math.sqrt(-math.log((1 - level) / 2) / n)
 
 
-def probability(distance: float, n: int) -> float:
-    """Return the p of a distance between two independent samples of n, asymptotically; too high for the same items.
-
-    >>> round(probability(0.192, 100), 2), probability(0.0, 100)
-    (0.05, 1.0)
-    """
-    x = distance * math.sqrt(n / 2)
-    if x < 0.2:  # the series converges too slowly, and the answer is 1 to twelve decimals
-        return 1.0
-    total = math.fsum((1 if k % 2 else -1) * math.exp(-2 * k * k * x * x) for k in range(1, 101))
-    return min(1.0, max(0.0, 2 * total))
-
-
 def limits_of(references: tuple[Vector, ...], before: float) -> Limits:
     """Return (2) and (3) for at least two references and the distance before removal."""
     count, n = len(references), len(references[0])
@@ -117,16 +106,10 @@ def judge(before: Vector, after: Vector, references: tuple[Vector, ...], *, rele
     """Return the check for the scores of every model on the removed items, shape (items,) each; pure."""
     n, count = len(after), len(references)
     detail: dict[str, Any] = {"seed": seed, "removed": n, "references": count, "calibrated": CALIBRATED}
-    why = ""
-    if count < MIN_REFERENCES:
-        why = f"there are {count} never-trained references and at least {MIN_REFERENCES} are needed"
-    elif n < MIN_REMOVED:
-        why = f"{n} removed items are too few: at least {MIN_REMOVED} are needed"
-    elif not all(np.isfinite(each).all() for each in (before, after, *references)):
-        why = "a model gave scores that are not finite numbers"
-    if why:
-        answer = f"Not measured: {why}."
-        return Check("forget-quality", release, QUESTION, answer, None, None, n, Verdict.INCONCLUSIVE, detail=detail)
+    enough = f"{n} removed items are too few: at least {MIN_REMOVED} are needed" if n < MIN_REMOVED else ""
+    finite = all(np.isfinite(each).all() for each in (before, after, *references))
+    if why := why_not(count, finite=finite, enough=enough):
+        return WORDS.not_measured(release, why, n=n, detail=detail)
 
     before, after = np.round(before, DIGITS), np.round(after, DIGITS)
     references = tuple(np.round(reference, DIGITS) for reference in references)
@@ -135,17 +118,15 @@ def judge(before: Vector, after: Vector, references: tuple[Vector, ...], *, rele
     found, limits = abs(signed), limits_of(references, start)
     least = min(1.0, limits.flags + POWER_QUANTILE * 0.5 * math.sqrt((1 + 1 / count) / n))
     controls = _controls(start, limits, limits_of(references[1:], start))
-    p = probability(found, n)
-    verdict, words = _verdict(signed, limits, controls)
+    side = 0 if found <= limits.flags else 1 if signed > 0 else -1
+    verdict, words = WORDS.verdict(controls, side=side, inside=found <= limits.passes)
     where = (
-        f"Kolmogorov-Smirnov distance {found:.2f} on {n} removed items (p {p:.2g}); {start:.2f} before removal. A "
-        f"distance under {least:.2f} would mostly have gone unseen: a high p is absence of evidence."
+        f"Kolmogorov-Smirnov distance {found:.2f} on {n} removed items; {start:.2f} before removal. A distance under "
+        f"{least:.2f} would mostly have gone unseen: absence of evidence."
     )
-    return Check(
-        name="forget-quality",
-        subject=release,
-        question=QUESTION,
-        answer=f"{words} {where}",
+    return WORDS.check(
+        release,
+        f"{words} {where}",
         value=found,
         threshold=limits.flags,
         n=n,
@@ -153,7 +134,6 @@ def judge(before: Vector, after: Vector, references: tuple[Vector, ...], *, rele
         controls=controls,
         detail=detail
         | {
-            "p": p,
             "before": start,
             "side": "above" if signed > 0 else "below" if signed < 0 else "neither",
             "reference_distances": list(limits.distances),
@@ -184,19 +164,6 @@ def _controls(start: float, limits: Limits, others: Limits) -> tuple[Control, Co
     )
 
 
-def _verdict(signed: float, limits: Limits, controls: tuple[Control, Control]) -> tuple[Verdict, str]:
-    lost = [control.name for control in controls if not control.held]
-    if lost:
-        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(LOST[name] for name in lost)}."
-    if signed > limits.flags:
-        return Verdict.FAIL, "No, they are higher: the model fits them better than one that never saw them."
-    if signed < -limits.flags:
-        return Verdict.FAIL, "No, they are lower than those of a model that never saw them, which marks them as well."
-    if abs(signed) <= limits.passes:
-        return Verdict.PASS, "As far as can be seen, yes."
-    return Verdict.INCONCLUSIVE, "Not shown: neither clearly alike nor clearly apart; use more references."
-
-
 @dataclass(frozen=True, slots=True)
 class ForgetQuality:
     """The probe as registered."""
@@ -204,18 +171,11 @@ class ForgetQuality:
     name: str = "forget-quality"
     version: str = "1"
 
-    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check:
+    def run(self, case: ProbeCase) -> Check:
         """Return the check; every model answers once on the removed items."""
-        begun = time.perf_counter()
         models = (case.before, case.after, *case.references)
-        found: list[Vector] = []
-        for done, model in enumerate(models):
-            progress(done, len(models))
-            scores = model.scores(case.removed) if len(case.removed) else np.empty(0)
-            found.append(np.asarray(scores, dtype=np.float64).reshape(len(case.removed)))  # (items,)
-        progress(len(models), len(models))
-        check = judge(found[0], found[1], tuple(found[2:]), release=case.release, seed=case.seed)
-        return replace(check, seconds=time.perf_counter() - begun)
+        before, after, *references = [scores_of(model, case.removed) for model in models]
+        return judge(before, after, tuple(references), release=case.release, seed=case.seed)
 
 
 PROBE = ForgetQuality()

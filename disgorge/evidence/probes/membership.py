@@ -20,24 +20,22 @@ alone and g the distance from m to the model before removal, what there is to fo
 As a failure refuses a certificate even for a bit-exact removal, (2) keeps false accusations at 1 % or less. The price
 is paid in power: a model that kept less than half is not failed, only not passed; and where seeds shift all removed
 items at once, three references recognize little. The level of (2) is less strict than that of
-:mod:`disgorge.evidence.probes.band`, because here the draw of items guards too.
+:mod:`disgorge.evidence.probes.memorization`, because here the draw of items guards too.
 
 Calibrated by ``python -m benchmarks.calibrate_probes``, which writes its figures beside it. What this does not show:
 that no stronger attack exists. The AUCs that would have been flagged are in the detail.
 """
 
 import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from disgorge.evidence.checks import Check, Control, ProbeCase, Verdict
 from disgorge.evidence.probes import rmia
-from disgorge.evidence.probes.band import LOST, MATTERS, MIN_REFERENCES, student
-from disgorge.evidence.probes.rmia import LEVEL, RESAMPLES, Curve, Pair, Vector, normal_quantile
-from disgorge.method import Items, Model, Progress, no_progress
+from disgorge.evidence.probes.band import MATTERS, Words, scores_of, student, why_not
+from disgorge.evidence.probes.rmia import LEVEL, RESAMPLES, Curve, Pair, normal_quantile
 
 FLAG_LEVEL = 0.99
 """The level of (2)."""
@@ -46,7 +44,14 @@ MIN_REMOVED = 5
 MIN_HELD_OUT = 20
 """With fewer, RMIA's population cannot rank."""
 
-QUESTION = "Can somebody who attacks the model still tell that the removed items were used to train it?"
+WORDS = Words(
+    name="membership",
+    question="Can an attacker still tell that the removed items were used to train the model?",
+    above="Yes, the model still behaves as if trained on the removed items.",
+    below="Yes, the model treats the removed items worse than a model that never saw them, which gives them away as "
+    "well.",
+    passed="No, it cannot be told from a model that never saw them.",
+)
 CALIBRATED = (
     f"references against references: a pass within Student's {LEVEL:g} interval, a failure beyond its {FLAG_LEVEL:g} "
     f"and {MATTERS:g} of what there is to forget; false accusations simulated by benchmarks/calibrate_probes.py"
@@ -131,20 +136,26 @@ def judge(scores: Scores, *, release: str, seed: int, resamples: int = RESAMPLES
     detail: dict[str, Any] = {
         "seed": seed, "removed": removed, "held_out": held_out, "references": len(scores.references),
     }  # fmt: skip
-    why = _why_not(scores)
-    if why:
-        answer = f"Not measured: {why}."
-        return Check("membership", release, QUESTION, answer, None, None, removed, Verdict.INCONCLUSIVE, detail=detail)
+    few = removed < MIN_REMOVED or held_out < MIN_HELD_OUT
+    every = (scores.before, scores.after, *scores.references)
+    finite = all(np.isfinite(part).all() for pair in every for part in pair)
+    enough = (
+        f"{removed} removed and {held_out} held-out items are too few: at least {MIN_REMOVED} and {MIN_HELD_OUT} are "
+        "needed"
+    )
+    if why := why_not(len(scores.references), finite=finite, enough=enough if few else ""):
+        return WORDS.not_measured(release, why, n=removed, detail=detail)
     attack = Attack(scores.task, seed, resamples)
     before, after = (attack.read(target, scores.references) for target in (scores.before, scores.after))
     band = attack.band(scores.references, before.auc)
     controls = _controls(attack, scores.references, before, band)
-    verdict, words = _verdict(after, band, controls)
-    return Check(
-        name="membership",
-        subject=release,
-        question=QUESTION,
-        answer=f"{words} The AUC of RMIA is {after.auc:.2f} on {removed} removed items; models never trained on them "
+    verdict, words = WORDS.verdict(controls, side=band.side(after), inside=band.inside(after))
+    if verdict is Verdict.PASS and band.middle - band.passes <= 0:
+        verdict = Verdict.INCONCLUSIVE
+        words = "Not shown: over-forgetting could not have been seen; use more references."
+    return WORDS.check(
+        release,
+        f"{words} The AUC of RMIA is {after.auc:.2f} on {removed} removed items; models never trained on them "
         f"lie between {max(0.0, band.middle - band.passes):.2f} and {min(1.0, band.middle + band.passes):.2f}, the "
         f"model before removal at {before.auc:.2f}.",
         value=after.auc,
@@ -165,22 +176,6 @@ def judge(scores: Scores, *, release: str, seed: int, resamples: int = RESAMPLES
             "resamples": resamples,
         },
     )
-
-
-def _why_not(scores: Scores) -> str:
-    """Return why nothing can be measured, "" if it can."""
-    removed, held_out = (len(part) for part in scores.after)
-    every = (scores.before, scores.after, *scores.references)
-    if len(scores.references) < MIN_REFERENCES:
-        return f"there are {len(scores.references)} never-trained references and at least {MIN_REFERENCES} are needed"
-    if removed < MIN_REMOVED or held_out < MIN_HELD_OUT:
-        return (
-            f"{removed} removed and {held_out} held-out items are too few: "
-            f"at least {MIN_REMOVED} and {MIN_HELD_OUT} are needed"
-        )
-    if not all(np.isfinite(part).all() for pair in every for part in pair):
-        return "a model gave scores that are not finite numbers"
-    return ""
 
 
 def _controls(attack: Attack, references: tuple[Pair, ...], before: Curve, band: Band) -> tuple[Control, Control]:
@@ -210,26 +205,6 @@ def _controls(attack: Attack, references: tuple[Pair, ...], before: Curve, band:
     )
 
 
-def _verdict(after: Curve, band: Band, controls: tuple[Control, Control]) -> tuple[Verdict, str]:
-    """Return the verdict, and why in words."""
-    lost = [control.name for control in controls if not control.held]
-    if lost:
-        return Verdict.INCONCLUSIVE, f"Not shown: {' and '.join(LOST[name] for name in lost)}."
-    side = band.side(after)
-    if side > 0:
-        return Verdict.FAIL, "Yes, the model still behaves as if trained on the removed items."
-    if side < 0:
-        return Verdict.FAIL, (
-            "Yes, the model treats the removed items worse than a model that never saw them, which gives them away as "
-            "well."
-        )
-    if not band.inside(after):
-        return Verdict.INCONCLUSIVE, "Not shown: neither clearly inside nor clearly outside; use more references."
-    if band.middle - band.passes <= 0:
-        return Verdict.INCONCLUSIVE, "Not shown: over-forgetting could not have been seen; use more references."
-    return Verdict.PASS, "No, it cannot be told from a model that never saw them."
-
-
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The probe as registered: takes a case's scores and judges them."""
@@ -237,25 +212,12 @@ class Membership:
     name: str = "membership"
     version: str = "3"
 
-    def run(self, case: ProbeCase, *, progress: Progress = no_progress) -> Check:
+    def run(self, case: ProbeCase) -> Check:
         """Return the check; every model answers once on the removed and once on the held-out items."""
-        begun = time.perf_counter()
         models = (case.before, case.after, *case.references)
-        pairs: list[Pair] = []
-        for done, model in enumerate(models):
-            progress(done, len(models))
-            pairs.append((_scores(model, case.removed), _scores(model, case.held_out)))
+        pairs = [(scores_of(model, case.removed), scores_of(model, case.held_out)) for model in models]
         scores = Scores(case.after.task, pairs[0], pairs[1], tuple(pairs[2:]))
-        check = judge(scores, release=case.release, seed=case.seed)
-        progress(len(models), len(models))
-        return replace(check, seconds=time.perf_counter() - begun)
-
-
-def _scores(model: Model, items: Items) -> Vector:
-    """Return the scores as float64, shape (items,)."""
-    if not len(items):  # nothing was held out: there are no fields to score either
-        return np.empty(0)
-    return np.asarray(model.scores(items), dtype=np.float64).reshape(len(items))  # (items,)
+        return judge(scores, release=case.release, seed=case.seed)
 
 
 PROBE = Membership()

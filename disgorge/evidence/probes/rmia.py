@@ -12,7 +12,7 @@ negative loss, so ``p_T = exp(score)`` is only *like* a density; and as nothing 
 capped, (1) takes a = 1 there. Either way the design is paired, item by item, so hard items do not pass for forgotten.
 Ratios are rounded, so that models that answer alike tie instead of differing in a last bit.
 
-The separation is an AUC, with true-positive rates at low false-positive rates, and intervals from resampling items.
+The separation is an AUC, and its interval comes from resampling items.
 Rules: numpy alone; every resample comes from an explicit seed; ties count half.
 """
 
@@ -30,7 +30,6 @@ LEVEL = 0.95
 """Two-sided coverage of every interval."""
 RESAMPLES = 1000
 """Bootstrap resamples: the ends of a 95 % interval then rest on 25 of them each."""
-FALSE_POSITIVE_RATES = (0.01, 0.001)
 A = {"classify": 0.3, "generate": 1.0}
 """Equation (1)'s ``a``: 0.3 is the paper's for image classifiers."""
 DIGITS = 12
@@ -68,27 +67,26 @@ def normal_quantile(level: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """AUC, its interval and its variance from sampling items, and the true-positive rates."""
+    """AUC, its interval, and its variance from sampling items."""
 
     auc: float
     auc_interval: tuple[float, float]
     auc_variance: float
-    rates: dict[str, Any]
 
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON."""
-        return {"auc": self.auc, "auc_interval": list(self.auc_interval), "tpr_at_fpr": self.rates}
+        return {"auc": self.auc, "auc_interval": list(self.auc_interval)}
 
 
 def measure(scores: Pair, *, seed: int, resamples: int = RESAMPLES) -> Curve:
-    """Measure scores that are higher the more an item looks trained on; ``resamples`` 0 gives no intervals."""
+    """Measure scores that are higher the more an item looks trained on; ``resamples`` 0 gives no interval."""
     removed, held = scores  # (removed,), (held,)
     beaten, beating = share_below(removed, held), 1.0 - share_below(held, removed)  # (removed,), (held,)
     auc = float(beaten.mean())
     variance = _auc_variance(beaten, beating)
     if resamples == 0:
-        return Curve(auc, (auc, auc), variance, {})
+        return Curve(auc, (auc, auc), variance)
 
     generator = np.random.default_rng(seed)
     wins = (removed[:, None] > held[None, :]) + 0.5 * (removed[:, None] == held[None, :])  # (removed, held)
@@ -96,15 +94,7 @@ def measure(scores: Pair, *, seed: int, resamples: int = RESAMPLES) -> Curve:
     pick = generator.integers(n, size=(resamples, n))  # (resamples, removed)
     other = generator.integers(m, size=(resamples, m))  # (resamples, held)
     aucs = np.einsum("bm,bm->b", weights(pick, n) @ wins, weights(other, m))  # (resamples,)
-    rates: dict[str, Any] = {}
-    for rate in FALSE_POSITIVE_RATES:
-        if m * rate < 1:
-            rates[f"{rate:g}"] = {"value": None, "why": f"needs {round(1 / rate)} held-out items, there are {m}"}
-            continue
-        drawn = _true_positives(removed[pick], held[other], rate)  # (resamples,)
-        value = float(_true_positives(removed[None], held[None], rate)[0])
-        rates[f"{rate:g}"] = {"value": value, "interval": list(interval(drawn))}
-    return Curve(auc, interval(aucs), variance, rates)
+    return Curve(auc, interval(aucs), variance)
 
 
 def weights(picks: np.ndarray[Any, np.dtype[np.int64]], count: int) -> Vector:
@@ -113,14 +103,6 @@ def weights(picks: np.ndarray[Any, np.dtype[np.int64]], count: int) -> Vector:
     tally = np.bincount(cells.ravel(), minlength=len(picks) * count)  # (resamples * items,)
     weights: Vector = tally.reshape(len(picks), count) / picks.shape[1]  # (resamples, items)
     return weights
-
-
-def _true_positives(removed: Vector, held: Vector, rate: float) -> Vector:
-    """Return the share of removed items above the threshold that at most ``rate`` of the held-out ones exceed."""
-    allowed = int(rate * held.shape[1])
-    threshold = np.partition(held, -1 - allowed, axis=1)[:, -1 - allowed]  # (resamples,)
-    share: Vector = (removed > threshold[:, None]).mean(axis=1)  # (resamples,)
-    return share
 
 
 def interval(values: Vector) -> tuple[float, float]:

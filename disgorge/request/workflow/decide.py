@@ -202,10 +202,34 @@ def refuse_claims(
 def _decided(workspace: Workspace, request_id: str) -> tuple[Case, Decision]:
     """Return an open case and its decision, which is current."""
     case = open_case(workspace, request_id)
+    return case, _current(case)
+
+
+def _current(case: Case) -> Decision:
+    """Return the decision of a case; :class:`DisgorgeError` if there is none, or an event made it out of date."""
+    name = case.request.id
     if case.decision is None:
-        raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
+        raise DisgorgeError(f"request {name} is not decided; run `disgorge request decide {name}` first")
     require_current(case)
-    return case, case.decision
+    return case.decision
+
+
+def granted_decision(case: Case, *, to_be: str = "planned") -> Decision:
+    """Return the decision that grants a request; :class:`DisgorgeError` says why it is not ``to_be`` what is wanted."""
+    name, decision = case.request.id, _current(case)
+    if case.hold is not None:
+        raise DisgorgeError(f"request {name} is on hold ({case.hold}); lift the hold first")
+    if decision.outcome is Outcome.NEEDS_REVIEW:
+        raise DisgorgeError(
+            f"request {name} needs review; a person grants it with `disgorge request grant {name} --by NAME --reason "
+            f"TEXT`, or denies it"
+        )
+    if decision.outcome is not Outcome.GRANTED:
+        raise DisgorgeError(
+            f"request {name} is {decision.outcome.value}; only a granted one is {to_be} (`disgorge policy explain "
+            f"{name}` says why)"
+        )
+    return decision
 
 
 def _require_not_under_way(case: Case) -> None:

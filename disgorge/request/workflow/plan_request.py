@@ -22,7 +22,7 @@ from disgorge.request.near.find import near_now, require_judged
 from disgorge.request.particulars import selectors_of
 from disgorge.request.together import as_one, owed_together, require_begun_together
 from disgorge.request.withdrawn.forget_list import forgotten_own
-from disgorge.request.workflow.decide import require_current
+from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
 from disgorge.request.workflow.impact import impact_as_planned, impact_of, impact_of_all
 from disgorge.request.workflow.repeatable import refusal, unrepeatable
@@ -31,7 +31,6 @@ from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
 from lineage.workspace import Workspace
 from policies.decision import Decision
-from policies.taxonomy import Outcome
 
 
 def plan_request(
@@ -128,30 +127,9 @@ def _plannable(workspace: Workspace, request_ids: Sequence[str]) -> tuple[tuple[
     if twice is not None:
         raise DisgorgeError(f"request {twice} is named twice; name every request once")
     cases = tuple(open_case(workspace, name) for name in request_ids)
-    decisions = tuple(_granted(case) for case in cases)
+    decisions = tuple(granted_decision(case) for case in cases)
     require_begun_together(workspace, cases)
     return cases, decisions
-
-
-def _granted(case: Case) -> Decision:
-    """Return the decision by which a request is planned; :class:`DisgorgeError` says why it is not."""
-    request_id = case.request.id
-    if case.decision is None:
-        raise DisgorgeError(f"request {request_id} is not decided; run `disgorge request decide {request_id}` first")
-    require_current(case)
-    if case.hold is not None:
-        raise DisgorgeError(f"request {request_id} is on hold ({case.hold}); lift the hold first")
-    if case.decision.outcome is Outcome.NEEDS_REVIEW:
-        raise DisgorgeError(
-            f"request {request_id} needs review; a person grants it with `disgorge request grant {request_id} --by "
-            f"NAME --reason TEXT`, or denies it"
-        )
-    if case.decision.outcome is not Outcome.GRANTED:
-        raise DisgorgeError(
-            f"request {request_id} is {case.decision.outcome.value}; only a granted one is planned (`disgorge policy "
-            f"explain {request_id}` says why)"
-        )
-    return case.decision
 
 
 def _require_work(

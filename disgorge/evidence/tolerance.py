@@ -1,6 +1,6 @@
 """How far weights trained elsewhere may lie from those recorded, where another environment may give other bits.
 
-A bound of a method, printed in its statement. It is used in one place only: when a recipe is re-executed in an
+A bound of a method, printed in its statement. It decides in one place only: when an outsider re-executes a recipe in an
 environment that differs in what decides bits, and the bits do differ. Within the bound means: trained by the same
 recipe, as far as rounding lets one tell. It is weaker than equal digests, and is never called the same.
 
@@ -34,6 +34,8 @@ DEFAULT = Tolerance(whole=1e-3, tensor=1e-2)
 """For methods that declare none. Holding torch to no vector instructions moved shard graphs by 8e-6 and 1e-4, tangents
 by 1e-6; leaving three of 48 items out moved components by 0.06 to 0.4."""
 
+DISTANCE = Tolerance(whole=1.0, tensor=1.0)
+"""What a relative distance is in units of."""
 _LEAST = 1e-6  # root mean square below which a tensor counts as zero: float32 at a weight's usual size
 
 
@@ -43,8 +45,11 @@ def tolerance_of(method: Any) -> Tolerance:
     return Tolerance(*declared) if declared is not None else DEFAULT
 
 
-def apart(recorded: "Tensors", again: "Tensors", tolerance: Tolerance) -> float:
-    """Return the largest distance in units of what is allowed: up to 1 is within; infinity is unlike altogether."""
+def apart(recorded: "Tensors", again: "Tensors", tolerance: Tolerance = DISTANCE) -> float:
+    """Return the largest distance in units of what is allowed: up to 1 is within; infinity is unlike altogether.
+
+    By default it is the relative distance itself.
+    """
     import numpy as np
 
     if set(recorded) != set(again):
