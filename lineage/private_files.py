@@ -136,15 +136,6 @@ class WithdrawnItems:
     """The fact that names this list, where another request took its items."""
 
 
-@dataclass(frozen=True)
-class UnsearchedNames:
-    """Names of what a residue search could not look into, of sources still there, and of registered models."""
-
-    named: list[Any]
-    still_there: list[Any]
-    registered: list[Any]
-
-
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
@@ -196,11 +187,6 @@ WITHDRAWN = PrivateFile(
     "so what was withdrawn can no longer be searched for; restore the private folder and resume",
     sealed=True,
 )
-UNSEARCHED = PrivateFile(
-    "unsearched/*.json",
-    UnsearchedNames,
-    f"and the report names what it lists; {_RESTORE}, or delete the file to have it counted only, and resume",
-)
 SOURCES = PrivateFile(
     "sources/*.json",
     Sources,
@@ -218,7 +204,7 @@ DVC_KEPT = PrivateFile(
     f"so what DVC kept of what was purged is not known; {_RESTORE}, or delete it and look in DVC's cache yourself",
 )
 """What DVC may keep, by the digest of a shard or object: hashes, by how they are known."""
-KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, UNSEARCHED, SOURCES, PAGES, DVC_KEPT)
+KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, DVC_KEPT)
 """Every kind there is: what the audit looks at."""
 
 

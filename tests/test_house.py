@@ -100,8 +100,8 @@ ROOMS = {
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method
-        disgorge/training lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/private_files
-        lineage/records lineage/storage lineage/workspace policies/request
+        disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash lineage/records
+        lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog lineage/dvc
@@ -133,8 +133,8 @@ ROOMS = {
         disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds disgorge/request/near
         disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking disgorge/training
         disgorge/training/sandbox disgorge/verify disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger
-        lineage/perceptual_hash lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
-        policies/decision policies/taxonomy
+        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
+        policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/errors disgorge/evidence disgorge/examination disgorge/locations disgorge/method disgorge/plan

@@ -209,8 +209,9 @@ class Near:
 class ResidueCase:
     """What the residue check judges: traces found before a purge and left after it, and how far the search reached.
 
-    ``before`` is how many traces the same search found before the purge, ``left`` where it finds one now, ``places``
-    how many places it looked at, ``blind`` those it could not look into, ``seconds`` how long it took.
+    ``before`` is how many traces the same search found before the purge, ``erased`` how much went, ``left`` where it
+    finds one now, ``places`` how many locations it looked at, ``blind`` what it could not look into, ``seconds`` how
+    long it took.
 
     ``items`` is how many items were removed, ``near`` what a search by likeness for their near-duplicates came to, and
     ``recognized`` how many of those sought it found in their own shards before the purge.
@@ -229,6 +230,7 @@ class ResidueCase:
     places: int
     blind: tuple[str, ...]
     seconds: float
+    erased: int = 0
     items: int = 0
     near: Near = Near(0)
     recognized: int = 0

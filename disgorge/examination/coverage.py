@@ -1,21 +1,23 @@
-"""What a search could not look into, by name: said in reports, kept out of the ledger.
+"""What is left after a purge and what could not be looked into: said in reports by name, kept out of the ledger.
 
-A path may name a person, and the ledger is for good. So the fact of a purge has numbers only; the names lie in
-``private/unsearched``, one file a plan, from where the evidence takes them: that is an object and part of the report.
-Negative consequence: without that file a report written later says how many files there were, and not which.
+A path may name a person, and the ledger is for good. So the fact of a purge names the check by its digest; the check
+is an object, from where the evidence takes it. Negative consequence: without that object no report can be written.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from disgorge.errors import ExecutionFailed
-from disgorge.evidence.checks import Check, Near, ResidueCase
-from disgorge.locations.every import search
+from disgorge.errors import CertificateRefused
+from disgorge.evidence.checks import Check, Near, ResidueCase, Verdict
+from disgorge.evidence.probes.residue import residue
+from disgorge.locations.every import locations, search
+from disgorge.locations.fingerprints import LEAST_BYTES
 from disgorge.locations.location import Target, shown
 from lineage.catalog.catalog import Catalog
-from lineage.errors import LineageError
-from lineage.private_files import UNSEARCHED, UnsearchedNames
+from lineage.perceptual_hash import THRESHOLDS
+from lineage.records import canonical, restore
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -23,34 +25,66 @@ _NAMED = 10
 """Shards told by name in one sentence."""
 
 
-def residue_case(
+CALIBRATED = (
+    f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
+    "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
+    f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
+    "be chance; everything else by equal digests, where one trace is too many"
+)
+"""What the thresholds of the searches after a purge rest on."""
+
+
+def residue_check(
     workspace: Workspace,
     target: Target,
     *,
     found_before: int,
+    erased: int = 0,
     near: Callable[[], Near] = lambda: Near(0),
     recognized: int = 0,
-) -> ResidueCase:
-    """Search again after a purge; ``found_before`` is how much the same search found before it.
+    live: int | None = None,
+) -> Check:
+    """Search again after a purge that ``erased`` so much, and judge what is left.
 
-    ``near`` looks for near-duplicates, ``recognized`` is how many removed items that found before.
+    ``found_before`` is how much the search found before the purge, ``live`` what it finds now of a live item. ``near``
+    looks for near-duplicates, ``recognized`` is how many removed items that found before.
     """
     start = time.perf_counter()
     traces = search(workspace, target)
     alike = near()
-    return ResidueCase(
+    case = ResidueCase(
         request=target.request,
         before=found_before,
         left=traces.left,
-        places=traces.places,
+        erased=erased,
+        places=len(locations(workspace)),
         blind=traces.unreachable,
         seconds=time.perf_counter() - start,
         items=len(target.items),
         near=alike,
         recognized=recognized,
-        unread=tuple(shown(path, workspace) for path in traces.unreadable),
+        unread=tuple(shown(path, workspace.root) for path in traces.unreadable),
         sources=traces.unsupported,
         registered=traces.unexplained,
+        live=live,
+    )
+    check = residue(case)
+    return replace(check, detail=check.detail | {"calibrated": CALIBRATED})
+
+
+def require_gone(check: Check, requests: Iterable[str], *, then: str) -> None:
+    """Raise :class:`CertificateRefused` unless a residue check passed.
+
+    Says where the first trace is, what shows near-duplicates nobody judged, or why a place could not be looked into.
+    """
+    if check.verdict is Verdict.PASS:
+        return
+    unjudged = check.detail["near-duplicates"]["not judged"]
+    shows = [f"{' or '.join(f'`disgorge request near {each}`' for each in requests)} shows them"] if unjudged else []
+    first = next(iter([*check.detail["residual"], *shows, *check.detail["not enumerated"]["places"]]), "no place named")
+    raise CertificateRefused(
+        f"check residue is {check.verdict.value} for {check.subject}: {check.answer} ({first}); put that right and "
+        f"{then}"
     )
 
 
@@ -66,32 +100,11 @@ def nobody_named(workspace: Workspace, request: RemovalRequest) -> Iterator[str]
         yield f"items that name no person were not searched for the person asked for: {first}{more}"
 
 
-def nameless(workspace: Workspace, plan: str, check: Check) -> Check:
-    """Keep a check's names in private, and return it without them, for the ledger."""
-    named = UnsearchedNames(
-        check.detail["not looked into"]["named"],
-        check.detail["still there"],
-        check.detail["registered models"]["named"],
-    )
-    UNSEARCHED.write(workspace, named, plan)
-    return _told(check, UnsearchedNames([], [], []))
+def nameless(workspace: Workspace, check: Check) -> Check:
+    """Keep a check in the object store, and return it for the ledger: instead of its details their digest."""
+    return replace(check, detail={"kept": workspace.objects.put(canonical(check))})
 
 
-def with_names(workspace: Workspace, plan: str, check: Check) -> Check:
-    """Return the check that :func:`nameless` returned with its names again, as far as they are there."""
-    try:
-        names = UNSEARCHED.read(workspace, plan)
-    except LineageError as problem:
-        raise ExecutionFailed(str(problem)) from problem
-    return check if names is None else _told(check, names)
-
-
-def _told(check: Check, names: UnsearchedNames) -> Check:
-    detail = {
-        **check.detail,
-        "not looked into": {**check.detail["not looked into"], "named": names.named},
-        "still there": names.still_there,
-    }
-    if "registered models" in detail:  # else it was measured by a version that did not look at them
-        detail["registered models"] = {**detail["registered models"], "named": names.registered}
-    return replace(check, detail=detail)
+def with_names(workspace: Workspace, check: Check) -> Check:
+    """Return the check that :func:`nameless` kept."""
+    return restore(Check, json.loads(workspace.objects.get(check.detail["kept"])))

@@ -1,4 +1,4 @@
-"""Making DVC forget, and looking whether it did: cache, remotes, run-cache, and the files that name a hash.
+"""DVC's cache, remotes and run-cache, and the files that name a hash: what of a target they keep, and deleting it.
 
 DVC has no command for this: ``gc`` drops whatever the workspace does not name, and keeps what we want gone. So each
 hash is deleted from every store by itself, and so is what stages made of it (:mod:`lineage.dvc.derived_outputs`): ``dvc
@@ -6,35 +6,46 @@ checkout`` would bring an old model back by the hash in ``dvc.lock``, and ``dvc 
 training. A folder object that lists an erased file among others is written again without it; files that named it name
 the new one.
 
-What was found to go is told to ``remember`` before anything is deleted, because afterwards nobody can find it.
-
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
-looks for the items themselves, because the same item may lie there under a hash that nobody recorded; what else is to
-be found in a file is the caller's to say. Files that cannot be read as data are returned, to be named.
-
-Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord, queued experiments.
+looks for the items themselves, because the same item may lie there under a hash that nobody recorded.
 
 DVC names bytes by MD5, the ledger by SHA-256. The MD5 of weights can only be computed while they are there, and what
 DVC's stages made of a shard can only be found while DVC remembers it. So a purge keeps both in ``private/dvc.json``
 before it deletes: MD5s of weights, of old shards and of stages' outputs, no item's. Negative consequence: without that
 file a later search finds old weights in DVC only if an entry of a stage still names them.
+
+The order matters where a purge is killed half-way: files and objects go first, and last the entries and the runs, from
+which the next call works out the same again.
+
+Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord, queued experiments.
 """
 
+import os
 import re
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from disgorge.errors import DisgorgeError
-from disgorge.locations.dvc_deletion import Forgetting
-from disgorge.locations.location import Deletion, Spare, Target, Traces
-from lineage.dvc.repo import opened, root_of
-from lineage.dvc.storage import Stores, experiments, files_of, md5_of, relative
+from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, delete_files
+from lineage.dvc.derived_outputs import files_listed, made_of, named, run_of
+from lineage.dvc.repo import opened, reason, root_of
+from lineage.dvc.storage import (
+    Place,
+    RunFile,
+    Stores,
+    experiments,
+    files_of,
+    hash_of,
+    lies_within,
+    md5_of,
+    read_yaml,
+    relative,
+)
 from lineage.errors import LineageError
+from lineage.ledger.state import State
 from lineage.private_files import DVC_KEPT
-from lineage.storage.file_types import Reading
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -42,133 +53,115 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _MADE = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Dvc:
+class Dvc(Location):
     """The location of DVC's cache, remotes and run-cache, and of the files it tracks."""
 
-    workspace: Workspace
-    name: str = "DVC"
+    name = "DVC"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look for hashes and what was made of them in every store, and into every file on this machine."""
-        root, blind = root_of(self.workspace.root), list[str]()
+        root, unreachable = root_of(self.workspace.root), list[str]()
         if root is None:
             return Traces()
-        try:
-            with opened(root) as repo:
-                stores = Stores(repo, blind)
-                forgetting = self.hashes(target, spare).forgetting(repo, stores)
-                found, unread, places = _files(repo, stores, target)
-                return Traces(
-                    (*forgetting.traces(), *found),
-                    unreadable=tuple(unread),
-                    unreachable=tuple(blind),
-                    places=places + len(forgetting.gone) * len(stores.places) + 1,
-                )
-        except LineageError as error:
-            return Traces(unreachable=(*blind, str(error)))
+        with opened(root) as repo:
+            stores = Stores(repo, unreachable)
+            planned = DvcPlan.of(repo, stores, *self._hashes(target, spare), live=lambda: self._live(spare))
+            tracked = (path for out in repo.index.outs for path in files_of(out))
+            every = (*stores.local_files(), *tracked, *experiments(repo))
+            found, unread = target.look(every, stored=True)
+            texts = {Path(run.path) for run in stores.runs}
+            words = (f"{relative(path, repo)} {words}" for path, words in found.items())
+            return Traces(
+                (*planned.traces(), *words),
+                unreadable=tuple(path for path in unread if path.suffix != ".dir" and path not in texts),
+                unreachable=tuple(unreachable),
+            )
+
+    def present(self, target: Target) -> Iterator[Path]:
+        """Yield what is in the cache under hashes that a purge noted."""
+        root = root_of(self.workspace.root)
+        with suppress(LineageError):  # a damaged private file is a finding of its own
+            known = DVC_KEPT.read(self.workspace) if root else None
+            for digest in (*target.shards, *target.weights):
+                for md5 in (known or {}).get(digest, {}).get("erased", ()):
+                    path = Path(str(root), ".dvc", "cache", "files", "md5", md5[:2], md5[2:])
+                    yield from [path] if path.is_file() else ()
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List every path that goes, or in a store elsewhere the place and hash."""
-        with self._planned(target, spare) as forgetting:
-            if forgetting is None:
-                return Deletion(target, spare)
-            paths, records, rewritten = forgetting.paths(), forgetting.records(), forgetting.rewritten()
-        return Deletion(target, spare, tuple(paths), tuple(records), tuple(rewritten))
+        with self._planned(target, spare) as planned:
+            return Deletion() if planned is None else planned.deletion()
 
     def delete(self, planned: Deletion) -> Deletion:
-        """Delete what the target's hashes find now, under DVC's lock, having noted the hashes.
-
-        Raises :class:`DisgorgeError`, having deleted nothing, where DVC cannot be opened or is locked.
-        """
-        deleted, left, hashes = list[str](), list[str](), self.hashes(planned.target, planned.spare)
-        hashes.remember(hashes.made)
-        with self._planned(planned.target, planned.spare, left=left, locked=True) as forgetting:
-            if forgetting is not None:
-                hashes.remember(forgetting.made)
-                forgetting.carry_out(deleted, left)
+        """Delete what the target's hashes find now, under DVC's lock, having noted the hashes."""
+        done, unreachable = Deletion(), list[str]()
+        with self._planned(planned.target, planned.spare, unreachable, locked=True) as plan:
+            if plan is not None:
+                self._remember(planned.target, plan.made)
+                done = plan.carry_out()
+        left = [*Copy.NOT_ENUMERATED.words(unreachable), *done.left]
         if root_of(self.workspace.root) is not None:
             left.append("DVC's own index outside the workspace may keep hashes, not bytes, of what it tracked")
-        return Deletion(records=tuple(deleted), left=tuple(left))
+        return replace(done, left=tuple(left))
 
     def made(self, target: Target, spare: Spare) -> frozenset[str]:
         """Return the hashes of what stages made of the target, which goes too; reads only."""
-        with self._planned(target, spare) as forgetting:
-            return frozenset() if forgetting is None else forgetting.made
-
-    def hashes(self, target: Target, spare: Spare) -> "DvcHashes":
-        """Return the hashes of shards and weights: as recorded, as they lie there, and as an earlier purge kept.
-
-        A hash that a live shard has as well is left out.
-        """
-        workspace, asked = self.workspace, (*target.shards, *target.weights)
-        if root_of(workspace.root) is None:
-            return DvcHashes(workspace, spare, asked)
-        entries = workspace.ledger.state().shards.values()
-        recorded = [e.record.dvc for e in entries if e.record.digest in target.shards and e.record.dvc]
-        paths = [*map(workspace.content_path, target.shards), *map(workspace.objects.path, target.weights)]
-        known = [told for digest, told in (DVC_KEPT.read(workspace) or {}).items() if digest in asked]
-        kept = [md5 for told in known for md5 in told.get("erased", [])]
-        needed = _live_shards(workspace)  # equal bytes that something live rests on
-        hashes = dict.fromkeys([*recorded, *(md5_of(path) for path in paths if path.is_file()), *kept])
-        erased = tuple(md5 for md5 in hashes if _MD5.fullmatch(md5) and md5 not in needed)
-        made = frozenset(md5 for told in known for md5 in told.get("made", []) if _MADE.fullmatch(md5))
-        return DvcHashes(workspace, spare, asked, erased, made)
+        with self._planned(target, spare) as planned:
+            return frozenset() if planned is None else planned.made
 
     @contextmanager
     def _planned(
-        self, target: Target, spare: Spare, *, left: list[str] | None = None, locked: bool = False
-    ) -> Iterator[Forgetting | None]:
+        self, target: Target, spare: Spare, unreachable: list[str] | None = None, *, locked: bool = False
+    ) -> "Iterator[DvcPlan | None]":
         """Open DVC and work out what goes; None where there is no DVC, or nothing that it could keep."""
-        root, hashes = root_of(self.workspace.root), self.hashes(target, spare)
-        if root is None or not (hashes.erased or hashes.made):
+        root, (hashes, made) = root_of(self.workspace.root), self._hashes(target, spare)
+        if root is None or not (hashes or made):
             yield None
             return
-        try:
-            with opened(root) as repo, _lock_of(repo) if locked else nullcontext():
-                yield hashes.forgetting(repo, Stores(repo, [] if left is None else left))
-        except LineageError as error:
-            raise DisgorgeError(
-                f"{error}; no old weights or items were deleted, let what runs in DVC end or mend what it names, and "
-                f"resume"
-            ) from error
+        with opened(root) as repo, _lock_of(repo) if locked else nullcontext():
+            stores = Stores(repo, [] if unreachable is None else unreachable)
+            yield DvcPlan.of(repo, stores, hashes, made, live=lambda: self._live(spare))
 
+    def _hashes(self, target: Target, spare: Spare) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Return the MD5s of shards and weights, and of what an earlier purge found that stages had made of them.
 
-@dataclass(frozen=True, slots=True)
-class DvcHashes:
-    """The MD5s of shards and weights that go, and of what an earlier purge found that stages had made of them."""
+        Those of shards and weights are as recorded, as they lie there, and as an earlier purge kept; one that a live
+        shard has as well is left out.
+        """
+        asked = (*target.shards, *target.weights)
+        if root_of(self.workspace.root) is None:
+            return (), frozenset()
+        entries = spare.state.shards.values()
+        recorded = [e.record.dvc for e in entries if e.record.digest in target.shards and e.record.dvc]
+        told = [told for digest, told in (DVC_KEPT.read(self.workspace) or {}).items() if digest in asked]
+        here = [md5 for digest in asked for md5 in _md5s(self.workspace, digest)]
+        kept = [md5 for each in told for md5 in each.get("erased", [])]
+        needed = _live_shards(spare.state)  # equal bytes that something live rests on
+        hashes = (md5 for md5 in dict.fromkeys([*recorded, *here, *kept]) if _MD5.fullmatch(md5) and md5 not in needed)
+        return tuple(hashes), frozenset(md5 for each in told for md5 in each.get("made", []) if _MADE.fullmatch(md5))
 
-    workspace: Workspace
-    spare: Spare
-    of: tuple[str, ...]
-    """The digests of the shards and objects."""
-    erased: tuple[str, ...] = ()
-    made: frozenset[str] = frozenset()
-
-    def forgetting(self, repo: Any, stores: Stores) -> Forgetting:
-        """Work out what goes with these hashes; reads only."""
-        return Forgetting.of(repo, stores, self.erased, before=self.made, live=self.live)
-
-    def live(self) -> frozenset[str]:
+    def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
-        paths = [self.workspace.content_path(digest) for digest in self.spare.shards]
-        paths += [self.workspace.objects.path(digest) for digest in self.spare.served | self.spare.objects]
-        return _live_shards(self.workspace) | {md5_of(path) for path in paths if path.is_file()}
+        needed = (*spare.shards, *spare.served, *spare.objects)
+        return _live_shards(spare.state).union(*(_md5s(self.workspace, digest) for digest in needed))
 
-    def remember(self, made: Collection[str]) -> None:
+    def _remember(self, target: Target, made: Collection[str]) -> None:
         """Keep these hashes until the same digests are asked for again: afterwards nobody can compute them."""
-        if not self.erased and not made:
-            return
         known = DVC_KEPT.read(self.workspace) or {}
-        for digest in self.of:
+        for digest in (*target.shards, *target.weights):
             told = known.setdefault(digest, {})
             told["made"] = sorted({*told.get("made", []), *made})
-            told["erased"] = sorted({*told.get("erased", []), *self._own(digest)})
+            told["erased"] = sorted({*told.get("erased", []), *_md5s(self.workspace, digest)})
         DVC_KEPT.write(self.workspace, known)
 
-    def _own(self, digest: str) -> list[str]:
-        paths = (self.workspace.objects.path(digest), self.workspace.content_path(digest))
-        return [md5_of(path) for path in paths if path.is_file()]
+
+def _md5s(workspace: Workspace, digest: str) -> list[str]:
+    paths = (workspace.objects.path(digest), workspace.content_path(digest))
+    return [md5_of(path) for path in paths if path.is_file()]
+
+
+def _live_shards(state: State) -> frozenset[str]:
+    return frozenset(entry.record.dvc for entry in state.shards.values() if entry.live and entry.record.dvc)
 
 
 def _lock_of(repo: Any) -> Any:
@@ -177,26 +170,203 @@ def _lock_of(repo: Any) -> Any:
     return lock_repo(repo)  # no stage runs meanwhile
 
 
-def _files(repo: Any, stores: Stores, target: Target) -> tuple[list[str], list[Path], int]:
-    """Return which files on this machine hold some of the target, which cannot be read, and how many there are."""
-    found, unread, places = list[str](), list[Path](), 0
-    runs = {Path(run.path) for run in stores.runs}
-    tracked = (path for out in repo.index.outs for path in files_of(out))
-    for path in (*stores.local_files(), *tracked, *experiments(repo)):
-        places += 1
-        try:
-            reading = Reading.of(path, stored=True)
-            words = target.trace_in(path, reading)
-        except OSError:
-            unread.append(path)
-            continue
-        if words is not None:
-            found.append(f"{relative(path, repo)} {words}")
-        elif reading is Reading.UNREAD and path.suffix != ".dir" and path not in runs:
-            unread.append(path)
-    return found, unread, places
+class _Folder(NamedTuple):
+    """A folder object that is written again: its new name and bytes, and how many files are left in it."""
+
+    oid: str
+    data: bytes
+    files: int
 
 
-def _live_shards(workspace: Workspace) -> frozenset[str]:
-    entries = workspace.ledger.state().shards.values()
-    return frozenset(entry.record.dvc for entry in entries if entry.live and entry.record.dvc)
+class _Entry(NamedTuple):
+    """What a stage's entry in a ``dvc.lock``, or a ``.dvc`` file as a whole, says."""
+
+    path: Path
+    stage: str
+    """Empty for a ``.dvc`` file."""
+    body: dict[str, Any]
+
+    def names(self, lost: Collection[str]) -> list[dict[str, Any]]:
+        """Return its outputs in which one of these hashes stands."""
+        outs = self.body.get("outs")
+        listed = [out for out in outs if isinstance(out, dict)] if isinstance(outs, list) else []
+        return [out for out in listed if any(md5 in lost for _, md5 in named([out]))]
+
+
+@dataclass(frozen=True, slots=True)
+class DvcPlan:
+    """Everything that goes from DVC, and everything that is written again.
+
+    ``gone`` are the hashes of files and folders, ``made`` those of them that stages made of the others. ``folders`` are
+    folder objects that list what goes, by their old name; None is one of which nothing is left. ``dropped`` entries
+    read or make what goes, ``renamed`` ones name a folder that is written again.
+    """
+
+    repo: Any
+    made: frozenset[str]
+    gone: frozenset[str]
+    folders: dict[str, _Folder | None]
+    files: tuple[Path, ...]
+    objects: tuple[tuple[Place, str], ...]
+    dropped: tuple[_Entry, ...]
+    renamed: tuple[_Entry, ...]
+    runs: tuple[RunFile, ...]
+
+    @classmethod
+    def of(
+        cls,
+        repo: Any,
+        stores: Stores,
+        hashes: Collection[str],
+        before: Collection[str] = (),
+        *,
+        live: Callable[[], Collection[str]] = tuple,
+    ) -> "DvcPlan":
+        """Work out what goes with these hashes, and with those found ``before``; reads only."""
+        entries = [*_entries(repo)]
+        wdirs = {Path(repo.root_dir), *(Path(stage.wdir) for stage in repo.index.stages)}
+        at = {Path(out.fs_path): hash_of(out) for out in repo.index.outs if hash_of(out) in hashes}
+        stages = [(each.body, [each.path.parent, *wdirs] if each.stage else []) for each in entries]
+        stages += [(run.body, list(wdirs)) for run in stores.runs]
+        runs = [run_of(body, stores, erased_at=at, folders=folders) for body, folders in stages]
+        made = made_of(
+            [run for run, (_, folders) in zip(runs, stages, strict=True) if folders], hashes, before=before, live=live
+        )
+        gone = frozenset(hashes) | made
+        folders = {oid: _without(stores, oid, gone) for oid in sorted(stores.folders_with(gone) - gone)}
+        lost = gone | folders.keys()
+        hit = [
+            (each, run)
+            for each, run in zip(entries, runs, strict=False)
+            if each.names(lost) or (each.stage and run.read & gone)
+        ]
+        dropped = [
+            each
+            for each, run in hit
+            if (each.stage and run.read & gone) or not all(_leaves(out, folders, gone) for out in each.names(lost))
+        ]
+        outputs = (path for out in repo.index.outs for path in files_of(out))
+        there = (*outputs, *experiments(repo)) if gone else ()
+        past = zip(stores.runs, runs[len(entries) :], strict=True)
+        return cls(
+            repo,
+            made,
+            gone,
+            folders,
+            files=tuple(dict.fromkeys(path for path in there if md5_of(path) in gone)),
+            objects=tuple((place, oid) for place in stores.places for oid in place.holding(lost)),
+            dropped=tuple(dropped),
+            renamed=tuple(each for each, _ in hit if each not in dropped),
+            runs=tuple(file for file, run in past if (run.read | run.made) & lost or file.names(lost)),
+        )
+
+    def traces(self) -> list[str]:
+        """Return in words what is still there, kept or named, of what is to go."""
+        found = [f"{relative(path, self.repo)} is there" for path in self.files]
+        found += [
+            f"{place.name}: {f'folder {oid} lists it' if oid in self.folders else oid}" for place, oid in self.objects
+        ]
+        found += [f"DVC run-cache: {run.name} names it" for run in self.runs]
+        return [*found, *(f"{self._name(each)} names it" for each in (*self.dropped, *self.renamed))]
+
+    def deletion(self) -> Deletion:
+        """Return every file on this machine that goes, and in words what goes elsewhere or names less afterwards."""
+        root = Path(self.repo.root_dir)
+        paths = [path for path in self._files() if lies_within(path, root)]
+        paths += [Path(place.path(oid)) for place, oid in self.objects if place.is_local]
+        paths += [Path(run.path) for run in self.runs if run.place.is_local]
+        records = [place.path(oid) for place, oid in self.objects if not place.is_local]
+        records += [f"{run.place.name}: run {run.name}" for run in self.runs if not run.place.is_local]
+        rewritten = [f"{self._name(each)} names its folder without it" for each in self.renamed]
+        rewritten += [f"{self._name(each)} is forgotten" for each in self.dropped if each.stage]
+        return Deletion(
+            paths=tuple(dict.fromkeys(paths)),
+            records=(*dict.fromkeys(records), *self._shared()),
+            rewritten=tuple(rewritten),
+        )
+
+    def carry_out(self) -> Deletion:
+        """Do it, and return what went and what could not be done."""
+        planned, left = self.deletion(), list[str]()
+        left += filter(None, (_delete(place, oid, self.folders.get(oid)) for place, oid in self.objects))
+        files = delete_files(Deletion(paths=self._files()), Path(self.repo.root_dir))
+        stages = [each for each in self.dropped if each.stage]
+        for path in {each.path for each in (*stages, *self.renamed)}:
+            self._rewrite(path)
+        for run in self.runs:
+            try:
+                run.delete()
+            except Exception as problem:  # each kind of remote has errors of its own
+                left.append(f"{run.place.name}: run {run.name} could not be deleted ({reason(problem)})")
+        again = (f"{self._name(each)}: what it made is forgotten; run `dvc repro` to make it again" for each in stages)
+        gone = tuple(path for path in planned.paths if not os.path.lexists(path))
+        return replace(planned, paths=gone, left=(*files.left, *Copy.RESIDUAL.words(left), *self._shared(), *again))
+
+    def _files(self) -> tuple[Path, ...]:
+        return (*self.files, *(each.path for each in self.dropped if not each.stage))
+
+    def _name(self, entry: _Entry) -> str:
+        return relative(entry.path, self.repo) + (f": stage {entry.stage}" if entry.stage else "")
+
+    def _rewrite(self, path: Path) -> None:
+        """Take dropped stages out of a file, and let the rest name the folder that is left of one that listed more."""
+        from dvc.utils.serialize import modify_yaml
+
+        with modify_yaml(str(path)) as told:
+            for entry in self.dropped:
+                if entry.path == path:
+                    told["stages"].pop(entry.stage, None)
+            for body in (told, *(told.get("stages") or {}).values()):
+                for out in body.get("outs") or ():
+                    if files_listed(out):
+                        out["files"] = [file for file in out["files"] if file.get("md5") not in self.gone]
+                    if (new := self.folders.get(out.get("md5"))) is not None:
+                        out["md5"], out["nfiles"] = new.oid, new.files
+                        out.pop("size", None)
+
+    def _shared(self) -> list[str]:
+        """Say that a cache which something goes from lies where other projects may use it too."""
+        root = Path(self.repo.root_dir)
+        shared = any(
+            place.name.startswith("DVC cache") and not lies_within(Path(place.path(oid)), root)
+            for place, oid in self.objects
+        )
+        return ["DVC cache lies outside the repository: other projects may rest on what goes there"] if shared else []
+
+
+def _entries(repo: Any) -> Iterator[_Entry]:
+    """Yield every entry of every lock file, those of stages that are no more too, and every ``.dvc`` file."""
+    files = {Path(stage.path) for stage in repo.index.stages if stage.is_data_source}
+    folders = {Path(repo.root_dir), *(Path(stage.path).parent for stage in repo.index.stages)}
+    for path in sorted(files | {folder / "dvc.lock" for folder in folders}):
+        told = read_yaml(path.read_bytes()) if path.is_file() else {}
+        stages = {"": told} if path in files else told.get("stages") or {}
+        yield from (_Entry(path, str(name), body) for name, body in stages.items() if isinstance(body, dict))
+
+
+def _leaves(out: dict[str, Any], folders: dict[str, _Folder | None], gone: Collection[str]) -> bool:
+    """Whether something is left of a folder of which something goes; of a file that goes nothing is."""
+    listed = [file["md5"] for file in files_listed(out)]
+    return any(md5 not in gone for md5 in listed) if listed else folders.get(str(out.get("md5"))) is not None
+
+
+def _without(stores: Stores, oid: str, gone: frozenset[str]) -> _Folder | None:
+    """Return a folder object without the files that go."""
+    from dvc_data.hashfile.tree import Tree
+
+    kept = [entry for entry in stores.folders[oid] if entry.get("md5") not in gone]
+    tree = Tree.from_list(kept, hash_name="md5")
+    tree.digest()
+    return _Folder(str(tree.oid), tree.as_bytes(), len(kept)) if kept else None
+
+
+def _delete(place: Place, oid: str, instead: _Folder | None) -> str | None:
+    """Delete an object, having written what there is ``instead``; return in words why it is still there."""
+    store = place.store
+    try:
+        if instead is not None and not store.exists(instead.oid):
+            store.add_bytes(instead.oid, instead.data)
+        store.delete(oid)
+        return f"{place.name}: {oid} is still there after it was deleted" if store.exists(oid) else None
+    except Exception as problem:  # each kind of remote has errors of its own
+        return f"{place.name}: {oid} could not be deleted ({reason(problem)})"

@@ -9,8 +9,9 @@ which are over many items, and never of items; but a request that *selects* by a
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from disgorge.locations.references import spare_of
 from disgorge.locations.report_images import ReportImages
 from disgorge.locations.source_files import SourceFiles
 from lineage.activity import activity
+from lineage.ledger.chain import Fact
 from lineage.shards.add import adding_alone
 from lineage.workspace import Workspace
 
@@ -32,8 +34,6 @@ GROUP = "disgorge.locations"
 """Entry points of third parties' locations: callables that take the workspace."""
 _STORED = re.compile(r"[0-9a-f]{30}")
 """The last of an MD5, of which DVC makes a folder and a file."""
-
-
 OURS: tuple[Callable[[Workspace], Location], ...] = (
     Dvc,
     Mlflow,
@@ -55,16 +55,20 @@ def locations(workspace: Workspace) -> tuple[Location, ...]:
 @activity("searching for what is left of the removed data")
 def search(workspace: Workspace, target: Target) -> Traces:
     """Search every location; reads only. A retired component that a release still serves is a trace."""
-    spare = spare_of(workspace)
-    target = _composed(workspace, target.without(spare.shards, spare.objects))
-    traces = sum((location.search(target, spare) for location in locations(workspace)), Traces())
+    spare, traces = spare_of(workspace), Traces()
+    target = _composed(target.without(spare.shards, spare.objects), spare)
+    for location in locations(workspace):
+        try:
+            traces += location.search(target, spare)
+        except Exception as problem:  # each kind of store has errors of its own
+            traces += Traces(unreachable=(f"{location.name} could not be searched ({problem})",))
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
     return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
 
 
-def plan(workspace: Workspace, target: Target) -> Deletion:
-    """Return what :func:`purge` would delete in every location; reads only."""
-    kept, planned = _planned(workspace, target)
+def plan(workspace: Workspace, target: Target, coming: Sequence[Fact] = ()) -> Deletion:
+    """Return what :func:`purge` would delete in every location once these facts have come; reads only."""
+    kept, planned = _planned(workspace, target, spare_of(workspace, coming))
     return sum((deletion for _, deletion in planned), kept)
 
 
@@ -73,27 +77,43 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
     """Delete the target in every location and return what went and what is left; twice does no harm.
 
     No shard is added meanwhile, so what lies written aside was left by a writer that was killed. Raises
-    :class:`DisgorgeError`, and deletes nothing, while DVC cannot be opened or is locked.
+    :class:`DisgorgeError`, and deletes nothing, while a location cannot say what would go.
     """
     with adding_alone(workspace):
-        kept, planned = _planned(workspace, target)
-        return sum((location.delete(deletion) for location, deletion in planned), kept)
+        done, planned = _planned(workspace, target, spare_of(workspace))
+        for location, deletion in planned:
+            with _stopping_at(location, nothing_deleted=not done.entries):
+                done += location.delete(deletion)
+    return done
 
 
-def _planned(workspace: Workspace, target: Target) -> tuple[Deletion, list[tuple[Location, Deletion]]]:
+def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deletion, list[tuple[Location, Deletion]]]:
     """Return what of the target is kept, and what every location would delete of the rest."""
-    spare = spare_of(workspace)
-    needed = spare.served | spare.objects
-    rest = _composed(workspace, target.without(spare.shards, needed))
-    planned = [(location, location.plan(rest, spare)) for location in locations(workspace)]
+    needed, planned = spare.served | spare.objects, []
+    rest = _composed(target.without(spare.shards, needed), spare)
+    for location in locations(workspace):
+        with _stopping_at(location, nothing_deleted=True):
+            planned.append((location, replace(location.plan(rest, spare), target=rest, spare=spare)))
     kept = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
     kept += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
     return Deletion(target, spare, kept=tuple(dict.fromkeys(kept))), planned
 
 
-def _composed(workspace: Workspace, target: Target) -> Target:
+@contextmanager
+def _stopping_at(location: Location, *, nothing_deleted: bool) -> Iterator[None]:
+    """Turn what a location raises into a :class:`DisgorgeError` that says how far the purge came."""
+    try:
+        yield
+    except Exception as problem:  # each kind of store has errors of its own
+        so_far = "no old weights or items were deleted" if nothing_deleted else "what comes after it was not deleted"
+        raise DisgorgeError(
+            f"{location.name}: {problem}; {so_far}, let what runs there end or put right what it names, and resume"
+        ) from problem
+
+
+def _composed(target: Target, spare: Spare) -> Target:
     """Add each composition that had one of the weights."""
-    compositions = workspace.ledger.state().compositions.values()
+    compositions = spare.state.compositions.values()
     composed = (each for each in compositions if any(member.component in target.weights for member in each.members))
     return replace(target, compositions=target.compositions | {each.digest for each in composed})
 
@@ -108,36 +128,13 @@ def _is_hash(path: Path) -> bool:
     return _STORED.fullmatch(path.name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Plugin:
-    """A third party's location: what it raises is coverage that is missing, or a copy that is left."""
-
-    location: Location
-    name: str
-
-    def search(self, target: Target, spare: Spare) -> Traces:
-        try:
-            return self.location.search(target, spare)
-        except Exception as problem:  # each kind of store has errors of its own
-            return Traces(unreachable=(f"{self.name} could not be searched ({problem})",))
-
-    def plan(self, target: Target, spare: Spare) -> Deletion:
-        try:
-            return replace(self.location.plan(target, spare), target=target, spare=spare)
-        except Exception as problem:  # as above
-            return Deletion(target, spare, left=(f"{self.name} could not be listed ({problem})",))
-
-    def delete(self, planned: Deletion) -> Deletion:
-        try:
-            return self.location.delete(planned)
-        except Exception as problem:  # as above
-            return Deletion(left=(*planned.left, f"{self.name} could not be purged ({problem})"))
-
-
 def _plugin(point: EntryPoint, workspace: Workspace) -> Location:
     try:
-        return _Plugin(point.load()(workspace), point.name)
+        location = point.load()(workspace)
     except Exception as problem:  # whatever a plugin raises; a location that is left out would be a false certificate
         raise DisgorgeError(
             f"location '{point.name}' ({point.value}) cannot be loaded: {problem}; fix or uninstall its package"
         ) from problem
+    if not isinstance(location, Location):
+        raise DisgorgeError(f"location '{point.name}' ({point.value}) is no subclass of Location; fix its package")
+    return location

@@ -12,10 +12,9 @@ this was recorded hold, and pages whose private file was lost.
 
 import secrets
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.locations.location import Deletion, Spare, Target, Traces
+from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
 from lineage.errors import LineageError
 from lineage.ledger.state import cut_from
 from lineage.private_files import PAGES, WrittenPage
@@ -23,12 +22,10 @@ from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Exports:
+class Exports(Location):
     """The location of exported bundles and pages: out of reach, so they are only named."""
 
-    workspace: Workspace
-    name: str = "exports"
+    name = "exports"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Find nothing: whether a copy is left elsewhere is not known."""
@@ -39,11 +36,7 @@ class Exports:
         reports = sorted((self.workspace.root / "reports").rglob("*-with-inputs.zip"))
         left = [f"{path.relative_to(self.workspace.root).as_posix()} was exported with its inputs" for path in reports]
         left += [*bundles_with(self.workspace, target.shards), *pages_with(self.workspace, target.items)]
-        return Deletion(target, spare, left=tuple(left))
-
-    def delete(self, planned: Deletion) -> Deletion:
-        """Delete nothing."""
-        return planned
+        return Deletion(left=Copy.UNSUPPORTED.words(left))
 
 
 def note_bundle(workspace: Workspace, request: str, name: str, shards: Collection[str]) -> None:

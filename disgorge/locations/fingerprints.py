@@ -13,9 +13,10 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from lineage.storage.file_types import Reading
+
 LEAST_BYTES = 64
 """Bytes a tensor must have to be looked for: smaller ones are equal by chance."""
-_LENGTH_BYTES = 8  # of a safetensors header's length, little-endian, with which the file begins
 
 
 def tensors_of(paths: Iterable[Path]) -> frozenset[str]:
@@ -33,7 +34,7 @@ def tensor_digests(path: Path) -> frozenset[str]:
 
     Empty for a file that is no safetensors, or none at all.
     """
-    if not _may_be_safetensors(path):
+    if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
         return frozenset()
     import safetensors
 
@@ -48,12 +49,3 @@ def tensor_digests(path: Path) -> frozenset[str]:
 def _plain(data: bytes) -> bool:
     """Whether bytes repeat with a period of a number's width: zeros, ones."""
     return data[8:] == data[:-8]
-
-
-def _may_be_safetensors(path: Path) -> bool:
-    """Whether a file begins like one: most files that are none are known without reading them."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(_LENGTH_BYTES + 1)
-    return head[_LENGTH_BYTES:] == b"{" and int.from_bytes(head[:_LENGTH_BYTES], "little") < path.stat().st_size

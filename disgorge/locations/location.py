@@ -5,22 +5,41 @@ part of what a search returns, so that no location can leave it out. :mod:`disgo
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from itertools import chain
 from os import fsencode
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from disgorge.locations.fingerprints import holds_any
+from lineage.ledger.chain import Fact
+from lineage.ledger.state import State
 from lineage.storage.file_types import Reading, holds
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
-T = TypeVar("T")
+T = TypeVar("T", "Traces", "Deletion")
+
+
+class Copy(StrEnum):
+    """What became of a copy that was not erased: the one word for it in reports and in JSON."""
+
+    UNSUPPORTED = "unsupported"
+    """It lies where this tool deletes nothing."""
+    RESIDUAL = "residual"
+    """It is still there, and stops a certificate."""
+    NOT_ENUMERATED = "not enumerated"
+    """Whether there is one is not known: the place could not be looked into."""
+
+    def words(self, told: Iterable[str]) -> tuple[str, ...]:
+        """Return sentences about such copies, the word before each."""
+        return tuple(f"{self}: {each}" for each in told)
 
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """What something live needs and no location deletes: digest to who needs it."""
+    """What something live needs and no location deletes: digest to who needs it, by these facts and their state."""
 
     shards: dict[str, str] = field(default_factory=dict)
     objects: dict[str, str] = field(default_factory=dict)
@@ -28,6 +47,8 @@ class Spare:
     """Retired components that a live release serves all the same: not deleted, yet a residue."""
     outlived: frozenset[str] = frozenset()
     """Images that no report may show any more (:mod:`disgorge.locations.report_images`)."""
+    facts: tuple[Fact, ...] = ()
+    state: State = field(default_factory=State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +74,28 @@ class Target:
             weights=tuple(digest for digest in dict.fromkeys(self.weights) if digest not in needed),
         )
 
-    def trace_in(self, path: Path, reading: Reading) -> str | None:
-        """Return in words what of the target a file holds, None for nothing. May raise ``OSError``."""
+    def look(self, paths: Iterable[Path], *, stored: bool = False) -> tuple[dict[Path, str], list[Path]]:
+        """Return in words what each of these files holds of the target, and which of them cannot be read as data.
+
+        ``stored`` is for a place where only data is kept.
+        """
+        found, unread = dict[Path, str](), list[Path]()
+        for path in paths:
+            try:
+                reading = Reading.of(path, stored=stored)
+                words = self._trace_in(path, reading)
+            except FileNotFoundError:
+                continue  # another program's file, deleted meanwhile
+            except OSError:
+                unread.append(path)
+                continue
+            if words is not None:
+                found[path] = words
+            elif reading is Reading.UNREAD:
+                unread.append(path)
+        return found, unread
+
+    def _trace_in(self, path: Path, reading: Reading) -> str | None:
         if reading is Reading.PARQUET and self.items and holds(path, self.items):
             return "holds withdrawn items"
         if reading is Reading.SAFETENSORS:
@@ -69,10 +110,10 @@ class Target:
 class Traces:
     """What a search found, and what it could not look into.
 
-    ``found`` and ``needs_a_person`` (a copy that only a person can judge) stop a certificate, and ``unreachable`` makes
-    it inconclusive. ``unreadable`` files are there and cannot be read as data, ``unsupported`` copies lie where nothing
-    is deleted, ``unexplained`` are registered models that no composition explains (None without a registry): named in
-    the report. ``places`` counts what was looked at.
+    ``found`` and ``needs_a_person`` (a copy that only a person can judge) are residual and stop a certificate.
+    ``unreachable`` and ``unreadable`` are not enumerated: the first, in words, makes the certificate inconclusive, the
+    second are files that are there and cannot be read as data. ``unsupported`` copies lie where nothing is deleted;
+    ``unexplained`` are registered models that no composition explains (None without a registry).
     """
 
     found: tuple[str, ...] = ()
@@ -81,7 +122,6 @@ class Traces:
     unreachable: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     unexplained: tuple[str, ...] | None = None
-    places: int = 0
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -89,16 +129,7 @@ class Traces:
         return (*self.needs_a_person, *self.found)
 
     def __add__(self, other: "Traces") -> "Traces":
-        registries = [each.unexplained for each in (self, other) if each.unexplained is not None]
-        return Traces(
-            self.found + other.found,  # two copies may be called the same
-            _once(self.needs_a_person, other.needs_a_person),
-            _once(self.unreadable, other.unreadable),
-            _once(self.unreachable, other.unreachable),
-            _once(self.unsupported, other.unsupported),
-            _once(*registries) if registries else None,
-            self.places + other.places,
-        )
+        return _sum(self, other)  # each once: two locations may look into one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +137,8 @@ class Deletion:
     """What is deleted of a target: planned, or done.
 
     ``paths`` are files, ``records`` entries of stores and ``rewritten`` what names less afterwards, in words. ``kept``
-    is spared because something live needs it, ``left`` is out of reach or could not be deleted, and why.
+    is spared because something live needs it, ``left`` says what is out of reach or could not be deleted, and why.
+    ``ahead`` counts the steps of a plan that come before and are not done yet.
     """
 
     target: Target = Target()
@@ -116,6 +148,7 @@ class Deletion:
     rewritten: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    ahead: int = 0
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -123,72 +156,78 @@ class Deletion:
         return (*map(str, self.paths), *self.records, *self.rewritten)
 
     def __add__(self, other: "Deletion") -> "Deletion":
-        return replace(
-            self,
-            paths=_once(self.paths, other.paths),
-            records=_once(self.records, other.records),
-            rewritten=_once(self.rewritten, other.rewritten),
-            kept=_once(self.kept, other.kept),
-            left=_once(self.left, other.left),
-        )
+        return _sum(self, other)
 
 
-class Location(Protocol):
+@dataclass(frozen=True)
+class Location:
     """Somewhere copies may rest; ``target`` and ``spare`` have nothing in common when they are handed in.
 
-    Third parties register a callable that takes the workspace and returns one, in the entry-point group
-    ``disgorge.locations``.
+    Third parties register a subclass in the entry-point group ``disgorge.locations``. What a method raises stops the
+    purge before this location, and makes the search inconclusive.
     """
 
-    @property
-    def name(self) -> str:
-        """The name by which it is told of."""
-        ...
+    workspace: Workspace
+    name: ClassVar[str]
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look for traces of the target; reads only."""
-        ...
+        raise NotImplementedError
+
+    def present(self, target: Target) -> Iterable[Path]:
+        """Yield the files that are there under the names of the target: an audit's look, which loads no library."""
+        return ()
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
-        """Return what :meth:`delete` would delete, for this target and spare; reads only."""
-        ...
+        """Return what :meth:`delete` would delete, for this target and spare; reads only. By default nothing."""
+        return Deletion()
 
     def delete(self, planned: Deletion) -> Deletion:
         """Delete what was planned, or what its target finds now, and return what went; twice does no harm."""
-        ...
+        return delete_files(planned, self.workspace.root)
 
 
-def shown(path: Path, workspace: Workspace) -> str:
-    """Return a path as seen from the workspace, fit to be written anywhere."""
-    root = workspace.root.absolute()
-    named = path.absolute()
+def shown(path: Path, root: Path) -> str:
+    """Return a path as seen from a folder, fit to be written anywhere."""
+    root, named = root.absolute(), path.absolute()
     text = fsencode(named.relative_to(root) if named.is_relative_to(root) else named).decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def delete_files(workspace: Workspace, planned: Deletion) -> Deletion:
-    """Delete planned files that lie in the workspace; what has another name elsewhere is said to be left there."""
-    deleted, left = [], list(planned.left)
+def delete_files(planned: Deletion, root: Path, *, anywhere: bool = False) -> Deletion:
+    """Delete the planned files, those that lie in a folder or ``anywhere``; what has another name is said to be left.
+
+    A file that a link on its path leads out of the folder is left.
+    """
+    deleted, left, real = [], list(planned.left), root.resolve()
     for path in planned.paths:
-        name = shown(path, workspace)
-        if not path.parent.resolve().is_relative_to(workspace.root.resolve()):
-            left.append(f"{name} lies outside the workspace by way of a link and was left; delete it there")
+        name = shown(path, root)
+        if not anywhere and not path.parent.resolve().is_relative_to(real):
+            words = f"{name} lies outside the workspace by way of a link and was left; delete it there"
+            left += Copy.RESIDUAL.words([words])
             continue
-        left += _elsewhere(workspace, path, name)
+        left += Copy.UNSUPPORTED.words(_elsewhere(path, name, real))
         try:
             path.unlink(missing_ok=True)
             deleted.append(path)
         except OSError as problem:
-            left.append(f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat")
+            words = f"{name} could not be deleted ({problem.strerror}); check its permissions and repeat"
+            left += Copy.RESIDUAL.words([words])
     return replace(planned, paths=tuple(deleted), left=tuple(left))
 
 
-def _elsewhere(workspace: Workspace, path: Path, name: str) -> Iterator[str]:
-    if path.is_symlink() and not path.resolve().is_relative_to(workspace.root.resolve()):
+def _elsewhere(path: Path, name: str, root: Path) -> Iterator[str]:
+    if path.is_symlink() and path.exists() and not path.resolve().is_relative_to(root):
         yield f"{name} was a link out of the workspace; what it pointed at was left, delete it there"
     elif path.is_file() and path.stat().st_nlink > 1:
         yield f"{name} has another name somewhere (a hard link), under which its bytes are left; delete it there"
 
 
-def _once(*several: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(each for one in several for each in one))
+def _sum(one: T, other: T) -> T:
+    """Return a value with what two say in each of their tuples, each once; None is a tuple that is not there."""
+    told: dict[str, Any] = {}
+    for each in fields(one):
+        both: list[Any] = [getattr(one, each.name), getattr(other, each.name)]
+        if any(isinstance(several, tuple) for several in both):
+            told[each.name] = tuple(dict.fromkeys(chain(*filter(None, both))))
+    return replace(one, **told)

@@ -1,134 +1,317 @@
-"""Making MLflow forget what :mod:`disgorge.locations.mlflow_search` finds, and looking whether it did.
+"""MLflow's artifacts, logged models and registered versions: what of a target they hold, and deleting it.
+
+Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
+file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
+registered version points. A file is a trace if it is safetensors that are purged weights or have a tensor of them, or
+Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that points there
+or describes a composition with a purged member. A version that no recorded composition explains
+(:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and else only told of.
+So is a file with removed tensors beside others: it may be somebody else's model with the same public part.
 
 Records stay where they can: a run keeps its metrics, parameters and tags, only the file goes. A logged model that holds
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
-``mlflow gc`` would: that command itself would take along whatever else waits in the user's bin.
+``mlflow gc`` would: that command itself would take along whatever else waits in the user's bin. The order matters where
+a purge is killed half-way: what the rest is found by goes last. A logged model and what points at it are found by the
+file, so that file outlives them; a release's run and its description are found by the version.
 
-The order matters to who is killed half-way: what the rest is found by goes last. A logged model and what points at it
-are found by the file, so that file outlives them; a release's run and its description are found by the version.
-A file with removed tensors beside others is left and named: it may be somebody else's model with the same public part.
-So is a version that no recorded composition explains and that names what goes.
-
+Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
+another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips).
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
-from disgorge.errors import DisgorgeError
-from disgorge.locations.location import Deletion, Spare, Target, Traces
-from disgorge.locations.mlflow_search import DESCRIBES, Found, Wanted, search, traces
-from disgorge.tracking.client import COMPOSITION, Store
-from disgorge.tracking.registered import touched
+from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
+from disgorge.tracking.client import (
+    COMPOSITION,
+    KIND,
+    RELEASE,
+    Store,
+    has_records,
+    installed,
+    run_of_release,
+    versions_of,
+    without_secrets,
+)
+from disgorge.tracking.registered import Registered, Touched, from_client, touched, unexplained
+from lineage.dvc.storage import files
 from lineage.workspace import Workspace
 
-
-@dataclass(slots=True)
-class Forgotten:
-    """What was deleted, and what was not and why, in words."""
-
-    deleted: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+FOLDERS = ("mlartifacts", "mlruns")
+"""Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
+_DESCRIBES = "describes what was purged"
+"""Why such a version is a trace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mlflow:
+class Mlflow(Location):
     """The location of MLflow's artifacts, logged models and registered versions."""
 
-    workspace: Workspace
-    name: str = "MLflow"
+    name = "MLflow"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look into every store, and into the folders of the workspace where MLflow keeps artifacts."""
-        return search(self.workspace.root, self._wanted(target))
+        return sum((found.traces() for found in self._look(target, spare)), Traces())
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files and records that go."""
-        found = [found for _, found in traces(self.workspace.root, self._wanted(target))]
-        paths = tuple(path for each in found for path in each.going())
-        return Deletion(target, spare, paths, tuple(words for each in found for words in each.records()))
+        return sum((found.deletion() for found in self._look(target, spare)), Deletion())
 
     def delete(self, planned: Deletion) -> Deletion:
-        """Delete what the target finds now, look again, and say what is left."""
-        done = forget(self.workspace.root, self._wanted(planned.target))
-        return Deletion(records=tuple(done.deleted), left=tuple(done.left))
+        """Delete what the target finds now."""
+        found = self._look(planned.target, planned.spare)
+        return sum((each.delete(self.workspace.root) for each in found), Deletion())
 
-    def _wanted(self, target: Target) -> Wanted:
-        """Add to a target what a registered model may name of it, and which compositions are recorded."""
-        state, weights = self.workspace.ledger.state(), frozenset(target.weights)
-        named = touched(state, self.workspace.ledger.facts(), components=weights, shards=target.shards)
-        recorded = frozenset(state.compositions)
-        return Wanted(weights, target.items, target.compositions, target.tensors, recorded, named)
-
-
-def forget(workspace: Path, wanted: Wanted) -> Forgotten:
-    """Delete all of it, look again, and return what went and what is left. Doing it twice does no harm."""
-    done = Forgotten()
-    try:
-        for store, found in traces(workspace, wanted):
-            done.left += [words for words in (*found.beyond, *found.blind) if words not in done.left]
-            _forget_found(store, found, workspace, done)
-        for _, again in traces(workspace, wanted):
-            left = [*(f"{words}, and could not be deleted" for words in again.words()), *again.unjudged()]
-            done.left += [words for words in left if words not in done.left]
-    except (DisgorgeError, OSError) as error:
-        done.left.append(f"MLflow: {error}")
-    return done
+    def _look(self, target: Target, spare: Spare) -> "list[_Found]":
+        """Return what each store holds of the target, and the folders where there is no store."""
+        root = self.workspace.root
+        if not has_records(root) or not installed():
+            found = _Found(root, target)
+            if has_records(root):
+                found.blind("MLflow is not installed, so its models and versions were not looked at")
+            found.look_into(_folders(root, ()))
+            return [found]
+        names = touched(spare.state, spare.facts, components=frozenset(target.weights), shards=target.shards)
+        several = [_Found(root, target, store) for store in Store.every(root)]
+        for found in several:
+            found.look(spare.state.compositions, names)
+        return several
 
 
-def _forget_found(store: Store | None, found: Found, workspace: Path, done: Forgotten) -> None:
-    described = [key for key, why in found.versions.items() if why == DESCRIBES]
-    if store is not None and (found.versions or found.models or found.runs):
+def unexplained_in(workspace: Workspace) -> list[Registered] | None:
+    """Return the registered versions that no recorded composition explains, None where there is no registry."""
+    if not (has_records(workspace.root) and installed()):
+        return None
+    found: list[Registered] = []
+    for store in Store.every(workspace.root):
         with store.client() as client:
-            _forget_versions(client, [key for key in found.versions if key not in described], done)
-            _unlink([path for path in found.going() if path not in found.files], workspace, done)
-            for model in found.models:
-                _forget_model(client, model, done)
-            for run in found.runs:
-                _forget_run(client, run, done)
-            _unlink(found.files, workspace, done)
-            _forget_versions(client, described, done)
-    _unlink(found.files, workspace, done)
+            versions = from_client(client, list(versions_of(client)))
+            found += unexplained(versions, workspace.ledger.state().compositions)
+    return found
 
 
-def _unlink(paths: Iterable[Path], workspace: Path, done: Forgotten) -> None:
-    for path in paths:
-        if path.is_file() or path.is_symlink():
-            path.unlink()
-            done.deleted.append(f"MLflow artifact {_name(path, workspace)}")
+@dataclass(slots=True)
+class _Found:
+    """What one store, or the folders without one, hold of a target, and in words what is not to be deleted.
+
+    ``models`` are logged models by id, ``versions`` name and number with why each is a trace, ``runs`` hold the
+    description of a release and nothing else. ``beyond`` belongs to another workspace and is left.
+    """
+
+    root: Path
+    target: Target
+    store: Store | None = None
+    files: dict[Path, str] = field(default_factory=dict)
+    models: dict[str, Path] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    runs: dict[str, Path] = field(default_factory=dict)
+    beyond: list[str] = field(default_factory=list)
+    others: Traces = field(default_factory=Traces)
+
+    def traces(self) -> Traces:
+        """Return what was found, in words."""
+        found = [f"MLflow artifact {shown(path, self.root)} {why}" for path, why in self.files.items()]
+        found += [f"MLflow logged model {model} holds it" for model in self.models]
+        found += [f"MLflow model version {name}/{number} {why}" for (name, number), why in self.versions.items()]
+        return Traces(tuple(found)) + self.others
+
+    def blind(self, words: str) -> None:
+        """Note in words what could not be looked into."""
+        self.others += Traces(unreachable=(words,))
+
+    def deletion(self) -> Deletion:
+        """Return every file and record that goes: a logged model, or the run of a release, with all its files."""
+        whole = [path for root in (*self.models.values(), *self.runs.values()) for path in _files(root)]
+        records = [f"MLflow model version {name}/{number}" for name, number in self.versions]
+        records += [f"MLflow logged model {model}" for model in self.models]
+        records += [f"MLflow run {run}, which described the release" for run in self.runs]
+        left = (*Copy.UNSUPPORTED.words(self.beyond), *Copy.NOT_ENUMERATED.words(self.others.unreachable))
+        return Deletion(paths=tuple(dict.fromkeys((*self.files, *whole))), records=tuple(records), left=left)
+
+    def delete(self, workspace: Path) -> Deletion:
+        """Delete all of it and return what went, and what is left and why."""
+        planned, left = self.deletion(), list[str]()
+        first = Deletion(paths=tuple(path for path in planned.paths if path not in self.files))
+        last = Deletion(paths=tuple(self.files))
+        if self.store is not None and (self.versions or self.models or self.runs):
+            with self.store.client() as client:
+                described = [key for key, why in self.versions.items() if why == _DESCRIBES]
+                _delete_versions(client, [key for key in self.versions if key not in described])
+                first = delete_files(first, workspace, anywhere=True)
+                left += [words for model in self.models for words in _delete_for_good(client, "logged model", model)]
+                left += [words for run in self.runs for words in _delete_for_good(client, "run", run)]
+                last = delete_files(last, workspace, anywhere=True)
+                _delete_versions(client, described)
+        else:
+            last = delete_files(last, workspace, anywhere=True)
+        left += [*planned.left, *first.left, *last.left]
+        return replace(planned, paths=(*first.paths, *last.paths), left=tuple(left))
+
+    def look(self, recorded: Collection[str], names: Touched) -> None:
+        """Look for all of it in the store, and for versions that no recorded composition explains."""
+        assert self.store is not None
+        with self.store.client() as client:
+            versions = list(versions_of(client))
+            places = {id(version): self._place_of(client, version) for version in versions}
+            located = [path for uri in _locations(client) if (path := self._local(uri)) is not None]
+            roots = _folders(self.root, [*located, *(path for path in places.values() if path is not None)])
+            self.look_into([root for root in roots if self._is_ours(root)])
+            self._models(client)
+            for version in versions:
+                self._version(client, version, places[id(version)])
+            self.runs = {run: where for run, where in self.runs.items() if self._is_ours(where)}
+            unrecorded = unexplained(from_client(client, versions), recorded)
+        self.others += Traces(unexplained=())
+        for model in unrecorded:
+            if (model.name, model.version) in self.versions:
+                continue
+            if (what := names.named_by(model)) is None:
+                self.others += Traces(unexplained=(str(model),))
+                continue
+            words = (
+                f"MLflow model version {model} names {what}, which was removed, and no recorded composition explains "
+                f"it; stop what serves it and delete the version, or register it again from a run and a path that do "
+                f"not name that"
+            )
+            self.others += Traces(needs_a_person=(words,))
+
+    def look_into(self, roots: Collection[Path]) -> None:
+        """Look into every file of these folders; links are not followed, and those that lead out are named."""
+        for path in (path for root in roots for path in root.rglob("*") if path.is_symlink() and path.exists()):
+            if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
+                what = "artifacts in" if path.is_dir() else "artifact"
+                self.blind(f"MLflow {what} {path} is a link to {path.resolve()}, which was not searched")
+        inside = (path for root in roots for path in _files(root) if path == root or not path.is_symlink())
+        found, unread = self.target.look(inside)
+        self.others += Traces(unreadable=tuple(unread))
+        for path, words in found.items():
+            if words != "holds some of the weights" or tensor_digests(path) <= self.target.tensors:
+                self.files[path] = words
+                continue
+            words = (
+                f"MLflow artifact {path} holds removed weights beside others and was left; delete it, or if they are "
+                f"nobody's (a public part) record a live component that holds them, and resume"
+            )
+            self.others += Traces(needs_a_person=(words,))
+
+    def _is_ours(self, root: Path) -> bool:
+        """Whether a folder may be searched and cleared: in this workspace in truth, or in none."""
+        real = root.resolve()
+        if real.is_relative_to(self.root.resolve()):
+            return True
+        words = f"MLflow artifacts in {root} are outside this workspace and were left there"
+        if any((folder / ".disgorge").is_dir() for folder in (real, *real.parents)):
+            self.beyond.append(words)
+        elif root.is_relative_to(self.root.absolute()):  # by way of a link
+            self.blind(words)
+        else:
+            return True
+        return False
+
+    def _models(self, client: Any) -> None:
+        """Find the logged models that hold the files found."""
+        from mlflow.exceptions import MlflowException
+
+        for path in self.files:
+            for folder in path.parents:
+                if folder.name.startswith("m-") and folder.parent.name == "models":
+                    with contextlib.suppress(MlflowException):  # deleted before: only the file is left of it
+                        client.get_logged_model(folder.name)
+                        self.models[folder.name] = folder
+
+    def _version(self, client: Any, version: Any, place: Path | None) -> None:
+        """Find whether a version describes what is purged, or points at a file or logged model found."""
+        key = (version.name, str(version.version))
+        if version.tags.get(COMPOSITION, "") in self.target.compositions:
+            self.versions[key] = _DESCRIBES
+            run = run_of_release(client, version.run_id) if version.run_id else None
+            if run is not None and (where := _path_of(run.info.artifact_uri)) is not None:
+                self.runs[version.run_id] = where
+        elif any(version.source == f"models:/{model}" or version.model_id == model for model in self.models):
+            self.versions[key] = "is a logged model that holds it"
+        elif place is not None and any(place == path or place in path.parents for path in self.files):
+            self.versions[key] = "points at a file that holds it"
+
+    def _place_of(self, client: Any, version: Any) -> Path | None:
+        """Return the folder or file on this machine that a version points at, wherever it is; none around the root."""
+        from mlflow.exceptions import MlflowException
+
+        source = str(version.source or "")
+        if source.startswith("runs:/"):
+            run, _, inner = source.removeprefix("runs:/").partition("/")
+            with contextlib.suppress(MlflowException):
+                source = f"{client.get_run(run).info.artifact_uri}/{inner}".rstrip("/")
+        place, name = _path_of(source), f"MLflow model version {version.name}/{version.version}"
+        if place is not None and self.root.resolve().is_relative_to(place.resolve()):
+            self.blind(
+                f"{name} points at {place}, all around this workspace, and that was not searched; delete the version, "
+                f"or point it at its model"
+            )
+            return None
+        if place is not None and not place.exists() and version.tags.get(KIND) != RELEASE:
+            self.blind(f"{name} points at {place}, which is not there; mount it, or delete the version")
+        return place
+
+    def _local(self, uri: str) -> Path | None:
+        path = _path_of(uri)
+        if path is None:
+            place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"
+            self.blind(f"MLflow artifacts at {place} are out of reach and were not searched")
+        return path
 
 
-def _forget_versions(client: Any, versions: Iterable[tuple[str, str]], done: Forgotten) -> None:
+def _delete_versions(client: Any, versions: Iterable[tuple[str, str]]) -> None:
     """Delete versions with their tags, which MLflow would keep; the tag by which one is found goes last."""
     for name, number in versions:
         for tag in sorted(client.get_model_version(name, number).tags, key=lambda tag: tag == COMPOSITION):
             client.delete_model_version_tag(name, number, tag)
         client.delete_model_version(name, number)
-        done.deleted.append(f"MLflow model version {name}/{number}")
 
 
-def _forget_model(client: Any, model: str, done: Forgotten) -> None:
-    client.delete_logged_model(model)
+def _delete_for_good(client: Any, kind: str, identity: str) -> Iterator[str]:
+    """Delete a logged model or a run, where the store can do so for good; yield in words where it cannot."""
+    method = f"delete_{kind.replace(' ', '_')}"
+    getattr(client, method)(identity)
     store = client._tracking_client.store
-    if hasattr(store, "_hard_delete_logged_model"):
-        store._hard_delete_logged_model(model)
-        done.deleted.append(f"MLflow logged model {model}")
+    if hasattr(store, f"_hard_{method}"):
+        getattr(store, f"_hard_{method}")(identity)
     else:
-        done.left.append(f"MLflow logged model {model} is only marked deleted; run `mlflow gc` where its server runs")
+        words = f"MLflow {kind} {identity} is only marked deleted; run `mlflow gc` where its server runs"
+        yield from Copy.UNSUPPORTED.words([words])
 
 
-def _forget_run(client: Any, run: str, done: Forgotten) -> None:
-    client.delete_run(run)
-    store = client._tracking_client.store
-    if hasattr(store, "_hard_delete_run"):
-        store._hard_delete_run(run)
-        done.deleted.append(f"MLflow run {run}, which described the release")
-    else:
-        done.left.append(f"MLflow run {run} is only marked deleted; run `mlflow gc` where its server runs")
+def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
+    """Return the folders and single files to look into, none inside another."""
+    every = {path.absolute() for path in (*(workspace / name for name in FOLDERS), *located) if path.exists()}
+    return sorted(path for path in every if not any(other in path.parents for other in every))
 
 
-def _name(path: Path, workspace: Path) -> str:
-    real = workspace.absolute()
-    return path.relative_to(real).as_posix() if path.is_relative_to(real) else str(path)
+def _files(folder: Path) -> list[Path]:
+    """Return the files below a folder, or the file itself; links to folders are not followed."""
+    return [folder] if folder.is_file() else files(folder)
+
+
+def _locations(client: Any) -> Iterator[str]:
+    """Yield the artifact location of every experiment, deleted ones too."""
+    from mlflow.entities import ViewType
+
+    token = None
+    while True:
+        page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
+        yield from (str(experiment.artifact_location) for experiment in page)
+        token = page.token
+        if not token:
+            return
+
+
+def _path_of(uri: str) -> Path | None:
+    """Return the path of an artifact URI on this file system, or None."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if not parsed.scheme and uri.startswith("/") else None

@@ -7,15 +7,13 @@ enough; until then nobody can say what is in them, which is missing coverage.
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.locations.fingerprints import holds_any
-from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files
+from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.storage.file_types import holds
 from lineage.storage.objects import sha256_of
-from lineage.workspace import Workspace
 
 SETTLED_SECONDS = 60.0
 """Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
@@ -23,40 +21,35 @@ _DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Objects:
+class Objects(Location):
     """The location of the workspace's own files; deletes what is named by the target, holds it, or was left aside."""
 
-    workspace: Workspace
-    name: str = "objects"
+    name = "objects"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every object, manifest and content, and at the copies that a killed re-execution left."""
         workspace, found, gone = self.workspace, [], self._shard_files(target)
         found += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
-        tables = self._tables()
-        holding = (path for path in tables if path not in gone and holds(path, target.items))
+        holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
         found += [f"{self._relative(path)} holds withdrawn items" for path in holding]
-        digests = list(workspace.objects.digests())
+        digests = workspace.objects.digests()
         found += [f"object {digest} {words}" for digest in digests if (words := self._trace(digest, target, spare))]
-        places = len(gone) + len(tables) + len(digests)
-        return Traces(tuple(found), unreachable=tuple(self._unsettled()), places=places)
+        return Traces(tuple(found), unreachable=tuple(self._unsettled()))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
-        files = [*self.named(target)]
+        files = [*self._named(target)]
         tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
         files += [path for path in tables if holds(path, target.items)]
         oldest = time.time() - SETTLED_SECONDS
         files += [*self._left_aside(), *(path for path in self._unnamed() if path.stat().st_mtime < oldest)]
-        return Deletion(target, spare, tuple(path for path in dict.fromkeys(files) if path.is_file()))
+        return Deletion(paths=tuple(path for path in dict.fromkeys(files) if path.is_file()))
 
-    def delete(self, planned: Deletion) -> Deletion:
-        """Delete the files."""
-        return delete_files(self.workspace, planned)
+    def present(self, target: Target) -> Iterator[Path]:
+        """Yield the manifests, contents and objects of the target."""
+        return (path for path in self._named(target) if path.exists())
 
-    def named(self, target: Target) -> list[Path]:
-        """Return the paths of the target's shards and weights, whether or not something is there."""
+    def _named(self, target: Target) -> list[Path]:
         return [*self._shard_files(target), *map(self.workspace.objects.path, target.weights)]
 
     def _shard_files(self, target: Target) -> list[Path]:

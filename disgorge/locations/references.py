@@ -4,57 +4,52 @@ A component that was retired and is served all the same is not deleted either, a
 kept apart, in :attr:`Spare.served`, so that a purge spares it and the search for residue reports it.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
-from disgorge.locations import fingerprints
+from disgorge.locations.fingerprints import tensors_of
 from disgorge.locations.location import Spare
 from disgorge.locations.report_images import drawings, outlived
+from lineage.ledger.chain import Fact
+from lineage.ledger.state import state_of
 from lineage.workspace import Workspace
 
 
-def tensors_that_go(workspace: Workspace, objects: Collection[str]) -> frozenset[str]:
-    """Return the digests of the tensors that only these objects, of those still needed, hold."""
-    going = frozenset(objects) - _live_objects(workspace)
-    return fingerprints.tensors_of(map(workspace.objects.path, going)) - _live_tensors(workspace) if going else going
+def tensors_that_go(workspace: Workspace, objects: Collection[str], coming: Sequence[Fact] = ()) -> frozenset[str]:
+    """Return the digests of the tensors that only these objects hold, of those needed once these facts have come."""
+    spare = spare_of(workspace, coming)
+    going = frozenset(objects) - spare.objects.keys() - spare.served.keys()
+    return tensors_of(map(workspace.objects.path, going)) - _needed_tensors(workspace, spare) if going else going
 
 
 def still_gone(workspace: Workspace, tensors: Collection[str]) -> frozenset[str]:
     """Return those of the tensors that nothing live holds by now: a public part may have been recorded since."""
-    return frozenset(tensors) - _live_tensors(workspace) if tensors else frozenset()
+    return frozenset(tensors) - _needed_tensors(workspace, spare_of(workspace)) if tensors else frozenset()
 
 
-def _live_objects(workspace: Workspace) -> frozenset[str]:
-    spare = spare_of(workspace)
-    return frozenset(spare.objects.keys() | spare.served.keys())
+def _needed_tensors(workspace: Workspace, spare: Spare) -> frozenset[str]:
+    return tensors_of(map(workspace.objects.path, {*spare.objects, *spare.served}))
 
 
-def _live_tensors(workspace: Workspace) -> frozenset[str]:
-    return fingerprints.tensors_of(map(workspace.objects.path, _live_objects(workspace)))
-
-
-def spare_of(workspace: Workspace) -> Spare:
-    """Return what the ledger says is needed now."""
-    facts = list(workspace.ledger.facts())
-    state = workspace.ledger.state()
-    needs = Spare()
+def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
+    """Return what the ledger says is needed, once these facts have come too."""
+    facts = (*workspace.ledger.facts(), *coming)
+    state = state_of(coming, after=workspace.ledger.state())
+    shards, objects, served = dict[str, str](), dict[str, str](), dict[str, str]()
     for shard in state.shards.values():
         if shard.live:
-            needs.shards[shard.record.digest] = f"it is live as {shard.record.name}"
+            shards[shard.record.digest] = f"it is live as {shard.record.name}"
     for component in state.components.values():
         if component.live:
-            needs.objects[component.record.digest] = f"it is live as {component.record.name}"
+            objects[component.record.digest] = f"it is live as {component.record.name}"
     for release in state.releases.values():
         composition = state.compositions.get(release.record.composition)
         if release.live and composition is not None:
             for member in composition.members:
-                needs.served[member.component] = f"release {release.record.name} serves it"
+                served[member.component] = f"release {release.record.name} serves it"
     for fact in facts:
         for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
-                needs.objects[digest] = f"a fact names it as {kind}"
-    told = drawings(workspace)
-    for drawing in told:
-        if not drawing.outlived:
-            needs.objects[drawing.samples] = "an examination shows it"
-    return replace(needs, outlived=outlived(told) - needs.objects.keys())
+                objects[digest] = f"a fact names it as {kind}"
+    images = drawings(workspace, coming)
+    objects |= {image.samples: "an examination shows it" for image in images if not image.outlived}
+    return Spare(shards, objects, served, outlived(images) - objects.keys(), facts, state)

@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from disgorge.locations.location import Deletion, Spare, Target, Traces, delete_files
+from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
 from lineage.catalog.influence import by_digest, influences
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
-from lineage.ledger.state import State, cut_from
+from lineage.ledger.state import State, cut_from, state_of
 from lineage.records import Component
 from lineage.workspace import Workspace
 
@@ -30,12 +30,10 @@ class Drawing:
     outlived: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportImages:
+class ReportImages(Location):
     """The location of the images of reports; deletes those that no report may show any more."""
 
-    workspace: Workspace
-    name: str = "report images"
+    name = "report images"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Find nothing more: the images are objects, and are found there."""
@@ -45,22 +43,23 @@ class ReportImages:
         """List the images that go, and name the earlier reports that show them."""
         going = sorted(spare.outlived - spare.served.keys() - spare.objects.keys())
         paths = tuple(path for path in map(self.workspace.objects.path, going) if path.is_file())
-        left = reports_showing(self.workspace, target.request) if target.request else ()
-        return Deletion(target, spare, paths, left=tuple(left))
+        shown = (each.request for each in drawings(self.workspace) if target.request in each.outlived)
+        left = (
+            f"the report of request {request}, in reports/{request} and with whoever was given it, shows pictures that "
+            f"a model drew after learning from them; look at them, and delete it where they show what was removed"
+            for request in dict.fromkeys(shown)  # part of what was signed and handed out: no purge reaches them
+        )
+        return Deletion(paths=paths, left=Copy.UNSUPPORTED.words(left))
 
-    def delete(self, planned: Deletion) -> Deletion:
-        """Delete the images."""
-        return delete_files(self.workspace, planned)
 
-
-def drawings(workspace: Workspace) -> tuple[Drawing, ...]:
-    """Return every drawing that an examination shows, whether or not it is still there."""
-    facts = list(workspace.ledger.facts())
+def drawings(workspace: Workspace, coming: Sequence[Fact] = ()) -> tuple[Drawing, ...]:
+    """Return every drawing that an examination shows once these facts have come, whether or not it is still there."""
+    facts = [*workspace.ledger.facts(), *coming]
     shown = [fact for fact in facts if fact.kind == "examination"]
     kept = [(fact, samples) for fact in shown if (samples := _samples_of(workspace, fact.body["examination"]))]
     if not kept:
         return ()
-    state = workspace.ledger.state()
+    state = state_of(coming, after=workspace.ledger.state())
     known = by_digest(entry.record for entry in state.components.values())
     asked = {
         fact.body["plan"]: (fact.body["request"], *fact.body.get("with", ())) for fact in facts if fact.kind == "plan"
@@ -73,19 +72,6 @@ def drawings(workspace: Workspace) -> tuple[Drawing, ...]:
         outlived = tuple(other for other, shards in gone.items() if other != requests[0] and shards & learned)
         told += [Drawing(samples, request, outlived) for request in requests]
     return tuple(told)
-
-
-def reports_showing(workspace: Workspace, request: str) -> list[str]:
-    """Return in words the earlier reports whose pictures a model drew that had learned from what this request removed.
-
-    The pictures are part of what was signed and handed out; no purge reaches them.
-    """
-    told = (each.request for each in drawings(workspace) if request in each.outlived)
-    return [
-        f"the report of request {other}, in reports/{other} and with whoever was given it, shows pictures that a model "
-        f"drew after learning from them; look at them, and delete it where they show what was removed"
-        for other in dict.fromkeys(told)
-    ]
 
 
 def outlived(told: Iterable[Drawing]) -> frozenset[str]:

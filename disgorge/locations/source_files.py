@@ -1,35 +1,23 @@
 """Files that shards were read from: the user's own, so nothing deletes them; a search says which are still there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from disgorge.locations.location import Deletion, Spare, Target, Traces, shown
+from disgorge.locations.location import Location, Spare, Target, Traces, shown
 from lineage.shards.source_files import sources_of
-from lineage.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFiles:
+class SourceFiles(Location):
     """The location of the files that shards of the target were read from."""
 
-    workspace: Workspace
-    name: str = "source files"
+    name = "source files"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Say which files hold what they held, or are kept by DVC."""
         return Traces(unsupported=tuple(self._still_there(target)))
 
-    def plan(self, target: Target, spare: Spare) -> Deletion:
-        """Plan nothing: the files are the user's."""
-        return Deletion(target, spare)
-
-    def delete(self, planned: Deletion) -> Deletion:
-        """Delete nothing."""
-        return planned
-
     def _still_there(self, target: Target) -> Iterator[str]:
         for name, source in sources_of(self.workspace, target.shards):
-            where, still, tracked = shown(source.path, self.workspace), source.still(), source.is_tracked()
+            where, still, tracked = shown(source.path, self.workspace.root), source.still(), source.is_tracked()
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""
             if still and len(source.files) == 1:
                 yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if again else ''}"

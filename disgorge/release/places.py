@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from disgorge.errors import DisgorgeError
-from disgorge.locations.mlflow_search import unexplained_in
+from disgorge.locations.mlflow import unexplained_in
 from disgorge.tracking.client import without_secrets
 from disgorge.tracking.registered import listed
 from lineage.errors import BadInput, UnknownRecord
@@ -82,7 +82,7 @@ def served_besides(workspace: Workspace, name: str, alias: str) -> list[str]:
 def unexplained_besides(workspace: Workspace) -> list[str]:
     """Return in words which models of MLflow's registry may be affected as well; their names are not for the ledger."""
     try:
-        found = unexplained_in(workspace.root, workspace.ledger.state().compositions)
+        found = unexplained_in(workspace)
     except DisgorgeError as problem:
         return [f"models in MLflow that no recorded composition explains could not be looked for: {problem}"]
     return (

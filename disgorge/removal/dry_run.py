@@ -1,47 +1,36 @@
 """What a purge would delete, every path and store entry of it, said before it happens. Reads only.
 
 Of a request that was not begun, or has not come to its purge, it is said by its plan and its selectors as if all the
-steps before were done (:mod:`disgorge.removal.foreseen`). That holds as of now: what the execution itself writes, such
-as the shards that it cuts, is not in it, and other work in the workspace can change it.
+steps before were done: to the facts there are come those that they would still append. That holds as of now: what the
+execution itself writes, such as the shards that it cuts, is not in it, and other work in the workspace can change it.
+Negative consequence: should weights that are yet to be trained come out equal to old ones, byte for byte, the purge
+spares what the dry run listed.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from disgorge.locations.every import plan as plan_purge
-from disgorge.locations.location import Target
+from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import tensors_that_go
-from disgorge.plan.plan import Action, Plan
-from disgorge.removal.foreseen import foreseen
+from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.case import Case, case_of, plan_of
 from disgorge.request.holds.held_items import items_of_all, overlaps
 from disgorge.request.together import as_one, cases_of
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten
 from disgorge.request.workflow.approval import require_fresh
 from disgorge.training.sandbox.inputs import stages_of
+from lineage.ledger.chain import Fact
+from lineage.ledger.state import State
+from lineage.records import Json, plain
 from lineage.workspace import Workspace
 
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """``paths`` are the files that go, ``records`` entries of stores, ``kept`` what stays and why, in words.
-
-    ``ahead`` counts the steps that come before the purge and are not done yet.
-    """
-
-    paths: tuple[Path, ...]
-    records: tuple[str, ...]
-    kept: tuple[str, ...]
-    ahead: int = 0
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """Every path and record, as text."""
-        return (*(str(path) for path in self.paths), *self.records)
+_REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
+Names = set[tuple[str, str]]
+"""Names and digests of components."""
 
 
-def preview(workspace: Workspace, request: str) -> Preview:
+def preview(workspace: Workspace, request: str) -> Deletion:
     """Return what the purge of a request's last plan would do if it came to it at this moment.
 
     Raises :class:`~lineage.errors.UnknownRecord` if there is no plan, and :class:`~disgorge.errors.StalePlan` for one
@@ -51,35 +40,68 @@ def preview(workspace: Workspace, request: str) -> Preview:
     plan = plan_of(workspace, case)
     done = case.steps.get(plan.digest, {})
     require_fresh(workspace, plan, started=bool(done))
-    targets = [step.detail for step in plan.steps if step.action is Action.PURGE]
-    shards = tuple(digest for detail in targets for digest in detail["shards"])
-    objects = tuple(digest for detail in targets for digest in detail["objects"])
+    ahead = [step for step in plan.steps if step.id not in done]
+    purges = [step.detail for step in plan.steps if step.action is Action.PURGE]
+    shards, objects = (tuple(each for detail in purges for each in detail[kind]) for kind in ("shards", "objects"))
     cases = cases_of(workspace, plan)
-    case = as_one(cases)
-    items = _items(workspace, case, plan, cases)
+    items = _items(workspace, as_one(cases), ahead, cases)
     found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(workspace, name, items))
-    held = [f"nothing of it goes while a hold lasts: {words}" for words in found]
-    ahead = sum(step.id not in done for step in plan.steps if step.action not in (Action.PURGE, Action.REPORT))
-    workspace = foreseen(workspace, plan, done)
-    target = Target(shards, objects, items, _tensors(workspace, case, objects), request=request)
-    planned = plan_purge(workspace, target)
+    coming = tuple(coming_facts(plan, ahead, workspace.ledger.state()))
+    noted = ForgetList(workspace, plan.digest)  # of a purge that was killed
+    tensors = noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects, coming)
+    planned = plan_purge(workspace, Target(shards, objects, items, tensors, request=request), coming)
     stages = stages_of(workspace)  # cleared on the way
     copies = (path for stage in stages for path in stage.rglob("*") if path.is_file())
-    paths = dict.fromkeys((*planned.paths, *copies))
-    return Preview(tuple(paths), (*planned.records, *planned.rewritten), (*planned.kept, *held), ahead)
+    return replace(
+        planned,
+        paths=tuple(dict.fromkeys((*planned.paths, *copies))),
+        kept=(*planned.kept, *(f"nothing of it goes while a hold lasts: {words}" for words in found)),
+        ahead=sum(step.action not in (Action.PURGE, Action.REPORT) for step in ahead),
+    )
 
 
-def _tensors(workspace: Workspace, case: Case, objects: Collection[str]) -> frozenset[str]:
-    """Return the tensors that go: as a purge noted that was killed, or as they lie there."""
-    noted = ForgetList(workspace, str(case.plan))
-    return noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects)
+def coming_facts(plan: Plan, ahead: Sequence[Step], state: State) -> Iterator[Fact]:
+    """Yield what these steps append, as far as it decides what is needed when the plan comes to its purge."""
+    down = {(step.detail["name"], step.detail["alias"]) for step in ahead if step.action is Action.WITHDRAW}
+    staying = {
+        (member.name, member.component)
+        for place, release in state.releases.items()
+        if release.live and place not in down and release.record.composition in state.compositions
+        for member in state.compositions[release.record.composition].members
+    }
+    live = {key for key, component in state.components.items() if component.live}
+    retired = {each for step in ahead if step.action in _REMEDIES for each in _components(step)}
+    if any(step.action is Action.WITHDRAW_ITEMS for step in ahead):
+        for change in plan.shard_changes:
+            if change.after is not None:
+                yield _fact("shard", {"shard": plain(change.after)})
+            yield _fact("shard-withdrawn", {"shard": change.before.digest, "request": plan.request})
+    for step in ahead:
+        if step.action is Action.WITHDRAW:
+            retired |= _components(step) - staying
+            yield _fact("release-withdrawn", step.detail)
+        elif step.action is Action.ADOPT:
+            old = state.compositions[step.detail["before"]]
+            kept = tuple(member for member in old.members if (member.name, member.component) in live - retired)
+            new = replace(old, members=kept)
+            yield _fact("composition", {"composition": plain(new)})
+            yield _fact("release", {**step.detail, "composition": new.digest})
+    for name, digest in sorted(retired):
+        yield _fact("component-retired", {"name": name, "component": digest})
 
 
-def _items(workspace: Workspace, case: Case, plan: Plan, cases: Sequence[Case]) -> frozenset[str]:
+def _items(workspace: Workspace, case: Case, ahead: Iterable[Step], cases: Sequence[Case]) -> frozenset[str]:
     """Return the items that are withdrawn, and those that the plan will withdraw; the report erases what lists them."""
     listed = any(ForgetList(workspace, digest).path.exists() for digest in case.steps)
     items = forgotten(workspace, case) if listed else frozenset[str]()
-    done = case.steps.get(plan.digest, {})
-    if any(step.action is Action.WITHDRAW_ITEMS and step.id not in done for step in plan.steps):
+    if any(step.action is Action.WITHDRAW_ITEMS for step in ahead):
         items |= items_of_all(workspace, cases)
     return items
+
+
+def _components(step: Step) -> Names:
+    return set(zip(step.detail["names"], step.detail["components"], strict=True))
+
+
+def _fact(kind: str, body: dict[str, Json]) -> Fact:
+    return Fact(0, "", kind, body, "", "")

@@ -13,18 +13,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from disgorge.errors import CertificateRefused, DisgorgeError
-from disgorge.evidence.checks import Check, Evidence, Verdict
-from disgorge.evidence.probes.residue import residue as judge
-from disgorge.examination.coverage import nameless, nobody_named, residue_case
+from disgorge.evidence.checks import Evidence
+from disgorge.examination.coverage import nameless, nobody_named, require_gone, residue_check
 from disgorge.locations.every import search
 from disgorge.locations.exports import bundles_with, pages_with
-from disgorge.locations.location import Target
+from disgorge.locations.location import Copy, Target
 from disgorge.locations.references import still_gone
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.conflicts import keepers, purge_targets
 from disgorge.removal.containment import serve_again
 from disgorge.removal.preconditions import is_begun
-from disgorge.removal.purge import CALIBRATED, closures_of
+from disgorge.removal.purge import closures_of
 from disgorge.report.compile import Written, evidence_of, report_fact, residuals_of, write_up
 from disgorge.request.case import Case, begun_plan, case_of, open_case
 from disgorge.request.holds.open import delete_private_lists
@@ -214,25 +213,30 @@ def _confirmed(
     workspace: Workspace, plan: Plan, case: Case, other: Case, done: Plan, listed: ForgetList
 ) -> dict[str, Json]:
     """Search for the items and for what learned from them, and return the body of the fact that says what was found."""
-    shards, _ = purge_targets(workspace, other)
-    residue = _residue(workspace, case, other, listed)
-    if residue.verdict is not Verdict.PASS:
-        places = [*residue.detail["left"], *residue.detail["not searched"]]
-        if residue.detail["near-duplicates"]["not judged"]:
-            places.append(f"`disgorge request near {case.request.id}` shows them")
-        raise CertificateRefused(
-            f"check residue is {residue.verdict.value} for {case.request.id}: {residue.answer}"
-            f"{f' ({places[0]})' if places else ''}; put that right and repeat"
-        )
+    shards, objects = purge_targets(workspace, other)
+    residue = residue_check(  # as a purge searches: for the items, and for the old shards and weights
+        workspace,
+        Target(
+            tuple(shards),
+            tuple(objects),
+            listed.items,
+            still_gone(workspace, listed.tensors),
+            request=case.request.id,
+        ),
+        found_before=listed.found_before or 0,
+        near=lambda: look(workspace, case, listed.likenesses),
+        recognized=len(listed.recognized),
+        live=_found_live(workspace),
+    )
+    require_gone(residue, [case.request.id], then="repeat")
     closures = [each for each in closures_of(workspace, done, other) if each.subject == done.request]
     residuals = [
         *residuals_of(done, other.done(done.digest), drawn=False),
-        *bundles_with(workspace, shards),
-        *pages_with(workspace, listed.items),
+        *Copy.UNSUPPORTED.words([*bundles_with(workspace, shards), *pages_with(workspace, listed.items)]),
         *nobody_named(workspace, case.request),
     ]
     result = {
-        "residue": plain(nameless(workspace, plan.digest, residue)),
+        "residue": plain(nameless(workspace, residue)),
         "closures": plain([replace(each, subject=case.request.id, answer=_CLOSED) for each in closures]),
         "residuals": list(dict.fromkeys(residuals)),
     }
@@ -249,21 +253,6 @@ def _confirmed(
 
 
 _CLOSED = "no recorded path leads from what the other removal withdrew to anything live"
-
-
-def _residue(workspace: Workspace, case: Case, other: Case, listed: ForgetList) -> Check:
-    """Search for the items, and for the old shards and weights that the other removal deleted, as a purge does."""
-    shards, objects = purge_targets(workspace, other)
-    tensors = still_gone(workspace, listed.tensors)
-    found = residue_case(
-        workspace,
-        Target(tuple(shards), tuple(objects), listed.items, tensors, request=case.request.id),
-        found_before=listed.found_before or 0,
-        near=lambda: look(workspace, case, listed.likenesses),
-        recognized=len(listed.recognized),
-    )
-    check = judge(replace(found, live=_found_live(workspace)))
-    return replace(check, detail=check.detail | {"calibrated": CALIBRATED})
 
 
 def _found_live(workspace: Workspace) -> int | None:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.evidence.checks import Check, Verdict
-from disgorge.evidence.probes.residue import residue as judge
-from disgorge.examination.coverage import nameless, nobody_named, residue_case
+from disgorge.evidence.checks import Check
+from disgorge.examination.coverage import nameless, nobody_named, require_gone, residue_check
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
-from disgorge.locations.fingerprints import LEAST_BYTES
 from disgorge.locations.location import Target
 from disgorge.locations.references import still_gone, tensors_that_go
 from disgorge.plan.plan import Action, Plan, Step
@@ -26,17 +24,8 @@ from disgorge.request.withdrawn.overlap import lists_shared
 from disgorge.request.workflow.impact import impact_as_planned
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
-from lineage.perceptual_hash import THRESHOLDS
 from lineage.records import Json, plain
 from lineage.workspace import Workspace
-
-CALIBRATED = (
-    f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
-    "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
-    f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
-    "be chance; everything else by equal digests, where one trace is too many"
-)
-"""What the thresholds of the searches after a purge rest on."""
 
 
 def purge_and_look(
@@ -63,28 +52,25 @@ def purge_and_look(
     found_before = listed.found_before
     if found_before is None:
         listed.note_tensors(tensors_that_go(workspace, target.weights))
-        found_before = len(search(workspace, replace(target, tensors=listed.tensors)).left)
+        before = search(workspace, replace(target, tensors=listed.tensors))
+        if before.unreachable and not before.left:  # noted once, it would show for ever that the search finds nothing
+            raise CertificateRefused(f"{before.unreachable[0]}; nothing was deleted, put that right and resume")
+        found_before = len(before.left)
         listed.note_found(found_before, recognized(workspace, case.withdrawn, likenesses))
     _note_controls(workspace, case, listed, target)
     for each in cases:
         require_purge_unheld(workspace, each, target.shards, forget, before=f"step {step.id}")
     target = replace(target, tensors=still_gone(workspace, listed.tensors))
     purged = purge(workspace, target)
-    residue = judge(
-        residue_case(
-            workspace,
-            target,
-            found_before=found_before,
-            near=lambda: look_for_all(workspace, cases),
-            recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
-        )
+    residue = residue_check(
+        workspace,
+        target,
+        found_before=found_before,
+        erased=len(purged.entries),
+        near=lambda: look_for_all(workspace, cases),
+        recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
     )
-    residue = replace(residue, detail=residue.detail | {"calibrated": CALIBRATED})
-    if residue.verdict is not Verdict.PASS:
-        raise CertificateRefused(
-            f"check residue is {residue.verdict.value} for {plan.request}: {residue.answer} ({_first(residue, plan)}); "
-            f"put that right and resume"
-        )
+    require_gone(residue, plan.requests, then="resume")
     fact = {
         "shards": list(target.shards),
         "objects": list(target.weights),
@@ -95,7 +81,7 @@ def purge_and_look(
         "deleted": len(purged.entries),
         "kept": list(purged.kept),
         "residuals": list(purged.left),
-        "residue": plain(nameless(workspace, plan.digest, residue)),
+        "residue": plain(nameless(workspace, residue)),
         "closures": plain(closures),
     }
     return fact, result | _nobody_named(workspace, plan, cases, result["residuals"])
@@ -122,14 +108,6 @@ def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target:
                 other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))
         except ExecutionFailed:
             continue  # a list that is damaged stops its own request from being closed so, not this removal
-
-
-def _first(residue: Check, plan: Plan) -> str:
-    """Say where the first trace is, what shows those nobody judged, or why nobody could look."""
-    unjudged = residue.detail["near-duplicates"]["not judged"]
-    commands = " or ".join(f"`disgorge request near {request}`" for request in plan.requests)
-    shown = [f"{commands} shows them"] if unjudged else []
-    return next(iter([*residue.detail["left"], *shown, *residue.detail["not searched"]]), "no place named")
 
 
 def closures_of(workspace: Workspace, plan: Plan, case: Case) -> list[Check]:

@@ -200,11 +200,11 @@ def gather(workspace: Workspace, plan: Plan, case: Case) -> Evidence:
             after[step.subject] = result["composition"]
         if step.action is Action.PURGE and result:
             closures = [restore(Check, found) for found in result["closures"]]
-            residue = with_names(workspace, plan.digest, restore(Check, result["residue"]))
+            residue = with_names(workspace, restore(Check, result["residue"]))
             closures = [replace(each, subject=plan.request) if each.subject == whole else each for each in closures]
             checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
         if step.action is Action.CONFIRM and result:
-            checks += [with_names(workspace, plan.digest, restore(Check, result["residue"]))]
+            checks += [with_names(workspace, restore(Check, result["residue"]))]
             checks += [restore(Check, found) for found in result["closures"]]
     return Evidence(
         request=plan.request,

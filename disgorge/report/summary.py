@@ -161,7 +161,7 @@ def _not_promised(case: ReportCase) -> str:
             "law is complied with."
         )
     left_out = sum(each.items for each in case.plan.left_out)
-    still = len({words for check in case.evidence.checks for words in check.detail.get("still there") or ()})
+    still = len({words for check in case.evidence.checks for words in check.detail.get("unsupported") or ()})
     files = "the file that 1 shard was" if still == 1 else f"the files that {still:,} shards were"
     rest = [
         "compliance with any law",

@@ -100,8 +100,8 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
     if beside := beside_the_record(evidence):
         yield beside
     for detail in _residue_details(evidence):
-        yield from (f"Shard {words}." for words in detail.get("still there", ()))
-        unread = detail.get("not looked into") or {"files": 0, "named": []}
+        yield from (f"Shard {words}." for words in detail.get("unsupported", ()))
+        unread = detail.get("not enumerated") or {"files": 0, "named": []}
         if count := int(unread["files"]):
             named = _named(unread["named"], count)
             yield (

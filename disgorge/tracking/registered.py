@@ -22,9 +22,10 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -121,94 +122,86 @@ def listed(models: Sequence[Registered], *, most: int = 10) -> str:
 
 def from_client(client: Any, versions: Iterable[Any]) -> Iterator[Registered]:
     """Yield versions, as MLflow's client returned them, with all that its store says about each."""
-    from mlflow.exceptions import MlflowException
-
     aliases: dict[str, dict[str, str]] = {}
-    runs: dict[str, tuple[str, ...]] = {"": ()}
+    known: dict[str, list[str]] = {"": []}
     for each in versions:
         if each.name not in aliases:
             aliases[each.name] = {a: str(v) for a, v in client.get_registered_model(each.name).aliases.items()}
         called = tuple(sorted(a for a, v in aliases[each.name].items() if v == str(each.version)))
         run, source = each.run_id or "", str(each.source or "")
-        for run_id in {run, _run_in(source)} - runs.keys():
-            try:
-                runs[run_id] = tuple(_texts_of_run(client.get_run(run_id)))
-            except MlflowException:
-                runs[run_id] = ()  # deleted for good, or of another server
-        texts = [source, *runs[run], *runs[_run_in(source)], *(text for pair in each.tags.items() for text in pair)]
-        if model := each.model_id or _model_in(source):
-            try:
-                logged = client.get_logged_model(model)
-                told = {**(logged.tags or {}), **(logged.params or {})}
-                texts += [text for pair in told.items() for text in pair]
-            except MlflowException:
-                pass  # as above
+        ids = {run, _run_in(source), each.model_id or _model_in(source)}
+        known |= {identity: list(_texts_about(client, identity)) for identity in ids - known.keys()}
+        texts = [source, *chain(*each.tags.items()), *chain(*(known[identity] for identity in sorted(ids)))]
         created = float(each.creation_timestamp or 0)
         yield Registered(each.name, str(each.version), called, source, created, run, dict(each.tags), tuple(texts))
 
 
-def _texts_of_run(run: Any) -> Iterator[str]:
-    yield run.info.run_name or ""
-    for told in (run.data.tags, run.data.params):
-        yield from (text for pair in told.items() for text in pair)
-    for entry in run.inputs.dataset_inputs:
-        yield from (entry.dataset.name, entry.dataset.digest, entry.dataset.source)
-        yield from (tag.value for tag in entry.tags)
+def _texts_about(client: Any, identity: str) -> Iterator[str]:
+    """Yield what is said about a run or a logged model; nothing about one deleted for good, or of another server."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        if identity.startswith("m-"):
+            model = client.get_logged_model(identity)
+            yield from chain(*(model.tags or {}).items(), *(model.params or {}).items())
+            return
+        run = client.get_run(identity)
+        yield run.info.run_name or ""
+        yield from chain(*run.data.tags.items(), *run.data.params.items())
+        for entry in run.inputs.dataset_inputs:
+            yield from (entry.dataset.name, entry.dataset.digest, entry.dataset.source)
+            yield from (tag.value for tag in entry.tags)
 
 
 def from_databases(registry: Path, tracking: Path | None) -> list[Registered]:
     """Return the versions in MLflow's SQLite databases; raises :class:`TrackingFailed` where they cannot be read."""
+    texts: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     try:
         with closing(read_only(registry)) as rows:
             versions = rows.execute(
                 "select name, version, source, creation_time, run_id from model_versions "
                 "where current_stage is not 'Deleted_Internal' order by name, version"
             ).fetchall()
-            aliases = _grouped(rows, "select name, version, alias from registered_model_aliases order by alias", key=2)
-            tags = _grouped(rows, "select name, version, key, value from model_version_tags", key=2)
-        runs: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-        models: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+            aliases = _grouped(
+                rows, "select name || '/' || version, alias from registered_model_aliases order by alias"
+            )
+            tags = _grouped(rows, "select name || '/' || version, key, value from model_version_tags")
         if tracking is not None and tracking.is_file():
             with closing(read_only(tracking)) as rows:
-                runs = _grouped(rows, " union all ".join(_OF_RUNS), key=1)
-                models = _grouped(rows, " union all ".join(_OF_MODELS), key=1)
+                texts = _grouped(rows, _TEXTS)
     except sqlite3.Error as problem:
         raise TrackingFailed(
             f"{registry}: MLflow's models cannot be read ({problem}); mend it, or let what writes to it end, and repeat"
         ) from problem
     found = []
     for name, version, source, created, run_id in versions:
-        source, run, own = source or "", run_id or "", tags.get((name, str(version)), [])
-        texts = [source, *(text for pair in own for text in pair)]
-        texts += [text for key in dict.fromkeys((run, _run_in(source))) for row in runs.get((key,), []) for text in row]
-        texts += [text for row in models.get((_model_in(source),), []) for text in row]
-        called = tuple(alias for (alias,) in aliases.get((name, str(version)), []))
-        told = {pair[0]: pair[1] for pair in own}
-        found.append(Registered(name, str(version), called, source, float(created or 0), run, told, tuple(texts)))
+        key, source, run = f"{name}/{version}", source or "", run_id or ""
+        ids = dict.fromkeys((run, _run_in(source), _model_in(source)))
+        about = [source, *chain(*tags[key]), *chain(*(row for identity in ids for row in texts[identity]))]
+        own = {str(pair[0]): str(pair[1]) for pair in tags[key]}
+        called = tuple(alias for (alias,) in aliases[key])
+        found.append(Registered(name, str(version), called, source, float(created or 0), run, own, tuple(about)))
     return found
 
 
-_OF_RUNS = (
-    "select run_uuid, name, '' from runs",
-    "select run_uuid, key, value from tags",
-    "select run_uuid, key, value from params",
-    "select i.destination_id, d.name || ' ' || d.digest, d.dataset_source from inputs i "
-    "join datasets d on d.dataset_uuid = i.source_id",
-    "select i.destination_id, t.name, t.value from inputs i join input_tags t on t.input_uuid = i.input_uuid",
-)
-_OF_MODELS = (
-    "select model_id, tag_key, tag_value from logged_model_tags",
-    "select model_id, param_key, param_value from logged_model_params",
-)
+_TEXTS = """
+select run_uuid, name, '' from runs
+union all select run_uuid, key, value from tags
+union all select run_uuid, key, value from params
+union all select i.destination_id, d.name || ' ' || d.digest, d.dataset_source
+    from inputs i join datasets d on d.dataset_uuid = i.source_id
+union all select i.destination_id, t.name, t.value from inputs i join input_tags t on t.input_uuid = i.input_uuid
+union all select model_id, tag_key, tag_value from logged_model_tags
+union all select model_id, param_key, param_value from logged_model_params
+"""
 """What is said about runs and logged models: an id, and two texts."""
 
 
-def _grouped(rows: sqlite3.Connection, query: str, *, key: int) -> dict[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return what a query finds, as texts, by its first ``key`` columns."""
-    found: dict[tuple[str, ...], list[tuple[str, ...]]] = defaultdict(list)
-    for row in rows.execute(query):
-        texts = tuple("" if value is None else str(value) for value in row)
-        found[texts[:key]].append(texts[key:])
+def _grouped(rows: sqlite3.Connection, query: str) -> dict[str, list[tuple[str, ...]]]:
+    """Return what a query finds, as texts, by its first column."""
+    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for key, *row in rows.execute(query):
+        found[str(key)].append(tuple("" if value is None else str(value) for value in row))
     return found
 
 

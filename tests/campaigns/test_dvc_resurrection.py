@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.dvc_deletion import Forgetting
+from disgorge.locations.dvc import DvcPlan
 from disgorge.locations.every import plan, purge
 from disgorge.locations.location import Target
 from lineage.dvc.storage import md5_of
@@ -306,7 +306,7 @@ def test_killed_half_way_it_ends_all_the_same(
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(Forgetting, "carry_out", kill)
+            patched.setattr(DvcPlan, "carry_out", kill)
             with pytest.raises(Killed):
                 purge(removal.workspace, Target(**removal.targets))
         (pipeline.root / "dvc.lock").unlink()

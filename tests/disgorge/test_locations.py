@@ -1,30 +1,32 @@
 """A location that a third party registers is searched, listed in the dry run and purged like the built-in ones."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.every import GROUP, locations, plan, purge, search
-from disgorge.locations.location import Deletion, Spare, Target, Traces
+from disgorge.locations.every import GROUP, OURS, locations, plan, purge, search
+from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
 
 
-@dataclass(frozen=True)
-class Bucket:
+class Bucket(Location):
     """A folder outside the workspace, which stands for a store of a third party."""
 
-    folder: Path
-    name: str = "bucket"
+    name = "bucket"
+
+    @property
+    def folder(self) -> Path:
+        """The folder, beside the workspace."""
+        return self.workspace.root.parent / "bucket"
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every file; fails where the store cannot be reached."""
-        files = list(self.folder.iterdir())
-        return Traces(tuple(f"bucket: {path.name}" for path in self.copies(target)), places=len(files))
+        return Traces(tuple(f"bucket: {path.name}" for path in self.copies(target)))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the copies."""
@@ -41,18 +43,13 @@ class Bucket:
         return [path for path in sorted(self.folder.iterdir()) if sha256_of(path) in target.weights]
 
 
-def bucket(workspace: Workspace) -> Bucket:
-    """Return the bucket beside a workspace, as its entry point does."""
-    return Bucket(workspace.root.parent / "bucket")
-
-
 @pytest.fixture
 def removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Removal:
     """Return a removal in a workspace where a distribution registers a location, which holds a copy of old weights."""
     metadata = tmp_path / "site" / "bucket-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: bucket\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nbucket = {__name__}:bucket\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nbucket = {__name__}:Bucket\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     made = Removal(Workspace.init(tmp_path / "workspace"))
     made.withdraw()
@@ -78,10 +75,34 @@ def test_one_that_is_out_of_reach_stops_the_certificate(removal: Removal) -> Non
     folder = removal.workspace.root.parent / "bucket"
     folder.rename(folder.with_name("unplugged"))
     assert "bucket could not be searched" in " ".join(search(removal.workspace, target).unreachable)
-    assert "bucket could not be listed" in " ".join(purge(removal.workspace, target).left)
+    with pytest.raises(DisgorgeError, match=r"bucket: .* no old weights or items were deleted"):
+        purge(removal.workspace, target)
+    weights = removal.workspace.objects.get(removal.head.digest)
+    folder.with_name("unplugged").rename(folder)
+    purge(removal.workspace, target)
+    folder.rename(folder.with_name("unplugged"))
+    (folder.with_name("unplugged") / "copy").write_bytes(weights)
     assert removal.check(before).verdict is Verdict.INCONCLUSIVE
     folder.with_name("unplugged").rename(folder)
     assert removal.check(before).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", [*OURS, Bucket], ids=[kind.__name__ for kind in (*OURS, Bucket)])
+def test_the_report_is_not_complete_while_a_location_is_not_enumerated(
+    removal: Removal, monkeypatch: pytest.MonkeyPatch, kind: type[Location]
+) -> None:
+    before = removal.before()
+    purge(removal.workspace, Target(items=removal.items, **removal.targets))
+    assert removal.check(before).verdict is Verdict.PASS
+
+    def fail(*_: object) -> Traces:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(kind, "search", fail)
+    check = removal.check(before)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    (words,) = check.detail["not enumerated"]["places"]
+    assert words.startswith(f"{kind.name} could not be searched")
 
 
 def test_what_is_live_is_never_in_its_target(removal: Removal) -> None:

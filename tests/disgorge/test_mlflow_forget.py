@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.mlflow import forget
-from disgorge.locations.mlflow_search import Wanted, has_store, search
+from disgorge.locations.location import Deletion, Spare, Target, Traces
+from disgorge.locations.mlflow import Mlflow
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member
 from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
 
-OLD, NEW = b"the old weights", b"the weights that stay"
+OLD, NEW = save_tensors({"w": np.arange(4.0)}), save_tensors({"w": np.arange(4.0) * 2})
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,14 @@ class Logged:
     def __init__(self, folder: Path, database: Path) -> None:
         import mlflow
 
-        self.root = Workspace.init(folder / "workspace").root
+        self.workspace = Workspace.init(folder / "workspace")
+        self.root = self.workspace.root
         shutil.copy(database, self.root / "mlflow.db")
         self.store = Store(self.root)
         files = {"old": folder / "old.safetensors", "new": folder / "new.safetensors"}
         for name, data in (("old", OLD), ("new", NEW)):
             files[name].write_bytes(data)
-        self.wanted = Wanted(
-            frozenset({sha256_of(files["old"])}), frozenset(), frozenset({self.composition("1").digest})
-        )
+        self.target = Target(weights=(sha256_of(files["old"]),), compositions=frozenset({self.composition("1").digest}))
         mlflow.set_tracking_uri(f"sqlite:///{self.root / 'mlflow.db'}")  # as a user's own script does
         with self.store.client() as client:
             where = (self.root / "models of ada").as_uri()
@@ -66,6 +65,14 @@ class Logged:
         registry = Registry(self.store)
         registry.register("digits", self.composition("1"))
         registry.adopt("digits", "live", self.composition("2"))
+
+    def search(self, target: Target | None = None) -> Traces:
+        """Return what MLflow holds of a target, by default of the old weights."""
+        return Mlflow(self.workspace).search(target or self.target, Spare())
+
+    def delete(self, target: Target | None = None) -> Deletion:
+        """Delete it from MLflow."""
+        return Mlflow(self.workspace).delete(Deletion(target or self.target))
 
     @staticmethod
     def composition(which: str) -> Composition:
@@ -90,10 +97,10 @@ def logged(tmp_path: Path, database: Path) -> Logged:
 
 def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -> None:
     """Files, logged model and versions go; the run keeps its metrics, and whatever holds the new weights stays."""
-    found = search(logged.root, logged.wanted)
+    found = logged.search()
     assert len(found.left) == 6, found.left  # two files, a logged model, two versions of ada, one of digits
-    done = forget(logged.root, logged.wanted)
-    assert done.left == []
+    done = logged.delete()
+    assert done.left == ()
     assert logged.bytes() == [NEW, NEW]
     assert logged.rows("select model_id from logged_models") == [(logged.models["new"],)]
     assert logged.rows("select value from metrics") == [(0.75,)]
@@ -101,9 +108,9 @@ def test_old_weights_leave_disk_and_database_and_new_ones_stay(logged: Logged) -
     living = logged.rows("select name, version from model_versions where current_stage != 'Deleted_Internal'")
     assert sorted(living) == [("ada", 3), ("ada", 4), ("digits", 2)]
     assert Registry(logged.store).served("digits") == {"live": logged.composition("2").digest}
-    again = search(logged.root, logged.wanted)
+    again = logged.search()
     assert (again.left, again.unreachable) == ((), ())
-    assert forget(logged.root, logged.wanted).deleted == []
+    assert logged.delete().entries == ()
 
 
 def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Logged, tmp_path: Path) -> None:
@@ -115,9 +122,10 @@ def test_old_weights_that_were_saved_again_are_known_by_their_tensors(logged: Lo
         for name in ("again", "kept"):
             client.log_artifact(logged.run, str(tmp_path / f"{name}.safetensors"), name)
     (tmp_path / "removed").write_bytes(save_tensors({"w": gone}))
-    wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
-    assert "MLflow artifact again.safetensors holds some of the weights" in search(logged.root, wanted).left
-    forget(logged.root, wanted)
+    target = replace(logged.target, tensors=tensor_digests(tmp_path / "removed"))
+    (words,) = [words for words in logged.search(target).left if "again.safetensors" in words]
+    assert words.endswith("again.safetensors holds some of the weights")
+    logged.delete(target)
     left = {path.name for path in logged.root.rglob("*.safetensors")}
     assert "kept.safetensors" in left
     assert "again.safetensors" not in left
@@ -133,8 +141,8 @@ def test_a_version_that_points_at_a_path_of_its_own_is_followed(logged: Logged, 
     with logged.store.client() as client:
         client.create_registered_model("prod")
         client.create_model_version("prod", (logged.root / source).as_uri())
-    assert len(search(logged.root, logged.wanted).left) == 8
-    assert forget(logged.root, logged.wanted).left == []
+    assert len(logged.search().left) == 8
+    assert logged.delete().left == ()
     assert logged.bytes() == [NEW, NEW, NEW]
     assert logged.rows("select current_stage from model_versions where name = 'prod'") == [("Deleted_Internal",)]
 
@@ -144,16 +152,16 @@ def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp
     public, own = np.arange(40.0), np.arange(40.0) * 7
     (tmp_path / "theirs.safetensors").write_bytes(save_tensors({"encoder": public, "head": own}))
     (tmp_path / "removed").write_bytes(save_tensors({"encoder": public, "head": own + 1}))
-    wanted = replace(logged.wanted, tensors=tensor_digests(tmp_path / "removed"))
+    target = replace(logged.target, tensors=tensor_digests(tmp_path / "removed"))
     with logged.store.client() as client:
         experiment = client.create_experiment("bob", artifact_location=(tmp_path / "bob").as_uri())
         model = client.create_logged_model(experiment, name="theirs").model_id
         client.log_model_artifact(model, str(tmp_path / "theirs.safetensors"))
-    done = forget(logged.root, wanted)
+    logged.delete(target)
     assert list((tmp_path / "bob").rglob("theirs.safetensors"))
     assert (model,) in logged.rows("select model_id from logged_models")
-    assert [words for words in done.left if "theirs.safetensors holds removed weights beside others" in words]
-    assert len(search(logged.root, wanted).left) == 1
+    (words,) = logged.search(target).left
+    assert "theirs.safetensors holds removed weights beside others" in words
 
 
 def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:
@@ -162,8 +170,8 @@ def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, t
     folder = logged.root / "models of ada"
     (folder / "link.safetensors").symlink_to(tmp_path / "data" / "old.safetensors")
     (folder / "linked").symlink_to(tmp_path / "data")
-    assert len([words for words in search(logged.root, logged.wanted).unreachable if "link to" in words]) == 2
-    forget(logged.root, logged.wanted)
+    assert len([words for words in logged.search().unreachable if "link to" in words]) == 2
+    logged.delete()
     assert (tmp_path / "data" / "old.safetensors").read_bytes() == OLD
 
 
@@ -179,7 +187,7 @@ def test_withdrawing_a_release_leaves_a_run_that_somebody_else_registered_there(
 def test_a_version_whose_files_are_not_mounted_passes_nothing(logged: Logged) -> None:
     folder = logged.root / "models of ada"
     folder.rename(folder.with_name("unplugged"))
-    blind = search(logged.root, logged.wanted).unreachable
+    blind = logged.search().unreachable
     assert [words for words in blind if "ada/2 points at" in words and "which is not there; mount it" in words]
 
 
@@ -187,7 +195,7 @@ def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
     """What is in MLflow's bin is not gone, and is found there."""
     with logged.store.client() as client:
         client.delete_run(logged.run)
-    forget(logged.root, logged.wanted)
+    logged.delete()
     assert logged.bytes() == [NEW, NEW]
 
 
@@ -196,7 +204,7 @@ def test_a_copied_workspace_deletes_nothing_in_the_original(logged: Logged, tmp_
     copy = tmp_path / "copy"
     shutil.copytree(logged.root, copy)
     before = logged.bytes()
-    done = forget(copy, logged.wanted)
+    done = Mlflow(Workspace.open(copy)).delete(Deletion(logged.target))
     assert logged.bytes() == before
     assert any("outside this workspace" in words for words in done.left)
 
@@ -207,7 +215,7 @@ def test_a_linked_folder_is_not_cleared(logged: Logged, tmp_path: Path) -> None:
     outside.mkdir()
     (outside / "old.safetensors").write_bytes(OLD)
     (logged.root / "mlruns").symlink_to(outside)
-    done = forget(logged.root, logged.wanted)
+    done = logged.delete()
     assert (outside / "old.safetensors").read_bytes() == OLD
     assert any("outside this workspace" in words for words in done.left)
 
@@ -216,13 +224,14 @@ def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
     """What cannot be searched is a residual, without the password in its address."""
     with logged.store.client() as client:
         client.create_experiment("far", artifact_location="s3://me:secret@bucket/models")
-    assert search(logged.root, logged.wanted).unreachable, "as a remote of DVC out of reach"
-    left = forget(logged.root, logged.wanted).left
-    assert left == ["MLflow artifacts at s3://bucket are out of reach and were not searched"]
+    assert logged.search().unreachable, "as a remote of DVC out of reach"
+    left = logged.delete().left
+    assert left == ("not enumerated: MLflow artifacts at s3://bucket are out of reach and were not searched",)
 
 
 def test_without_a_store_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No database, no folder: nothing to look into."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert not has_store(tmp_path)
-    assert forget(tmp_path, Wanted(frozenset({"0" * 64}))).deleted == []
+    workspace, target = Workspace.init(tmp_path / "workspace"), Target(weights=("0" * 64,))
+    assert Mlflow(workspace).search(target, Spare()) == Traces()
+    assert Mlflow(workspace).delete(Deletion(target)) == Deletion()

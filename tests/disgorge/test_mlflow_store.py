@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from disgorge.audit.rules import audit
-from disgorge.locations.mlflow_search import Wanted, search, unexplained_in
+from disgorge.locations.every import search
+from disgorge.locations.location import Target
+from disgorge.locations.mlflow import unexplained_in
 from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
 from disgorge.tracking.registry import Registry
-from lineage.records import Composition, Member
+from lineage.records import Composition, Member, plain
 from lineage.workspace import Workspace
 
 MADE = Composition("toy", {}, (Member("head", "1" * 64),))
@@ -50,11 +52,10 @@ def test_a_database_of_somebody_in_the_folder_is_read_and_not_written(
     Registry(Store(workspace.root)).adopt("digits", "live", MADE)
     assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
     assert beside.read_bytes() == before
-    assert list(map(str, unexplained_in(workspace.root, [MADE.digest]) or ())) == ["churn/1"]
-    assert list(map(str, search(workspace.root, Wanted(recorded=frozenset({MADE.digest}))).unexplained or ())) == [
-        "churn/1"
-    ]
-    assert sorted(finding.where for finding in audit(workspace)) == ["churn", "digits"]  # nothing records digits here
+    assert sorted(finding.where for finding in audit(workspace)) == ["churn", "digits"]  # nothing records digits yet
+    workspace.ledger.append("composition", {"composition": plain(MADE)})
+    assert list(map(str, unexplained_in(workspace) or ())) == ["churn/1"]
+    assert search(workspace, Target()).unexplained == ("churn/1",)
     beside.unlink()
     assert tracking_uri(workspace.root) == f"sqlite:///{own}", "it stays where it is"
 

@@ -201,7 +201,7 @@ def test_an_own_decision_is_nobodys_request() -> None:
 def test_a_source_that_still_holds_the_data_is_told_at_once() -> None:
     made = case()
     checks = tuple(
-        replace(each, detail={"still there": ["alice was read from a.npz"], "not looked into": {}})
+        replace(each, detail={"unsupported": ["alice was read from a.npz"], "not enumerated": {}})
         if each.name == "residue"
         else each
         for each in made.evidence.checks

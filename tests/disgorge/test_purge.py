@@ -19,12 +19,11 @@ import pytest
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
-from disgorge.evidence.probes.residue import residue
-from disgorge.examination.coverage import residue_case
+from disgorge.examination.coverage import residue_check
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.every import plan, purge, search
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.location import Spare, Target
+from disgorge.locations.location import Spare, Target, Traces
 from disgorge.training.sandbox.inputs import Stage, clear_stages
 from lineage.catalog.catalog import Catalog
 from lineage.dvc.repo import root_of
@@ -104,13 +103,8 @@ class Removal:
 
     def check(self, found_before: int) -> Any:
         """Return the residue check."""
-        return residue(
-            residue_case(
-                self.workspace,
-                Target(items=self.items, request="R-1", **self.targets),
-                found_before=found_before,
-            )
-        )
+        target = Target(items=self.items, request="R-1", **self.targets)
+        return residue_check(self.workspace, target, found_before=found_before)
 
 
 @pytest.fixture
@@ -267,7 +261,7 @@ def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> No
     assert path.is_file()
     young = removal.check(before)
     assert young.verdict is Verdict.INCONCLUSIVE, "they may hold anything"
-    assert path.name in young.detail["not searched"][0]
+    assert path.name in young.detail["not enumerated"]["places"][0]
     os.utime(path, (time.time() - 3600,) * 2)
     purge(workspace, Target(items=removal.items, **removal.targets))
     assert not path.exists()
@@ -376,7 +370,17 @@ def test_an_item_under_a_hash_nobody_recorded_is_found(tracked: Removal) -> None
     odd.write_bytes(data)
     check = tracked.check(found)
     assert check.verdict is Verdict.FAIL
-    assert ".dvc/cache/files/md5/ab" in check.detail["left"][0]
+    assert ".dvc/cache/files/md5/ab" in check.detail["residual"][0]
+
+
+def test_an_audit_sees_what_is_in_the_cache_again(tracked: Removal) -> None:
+    purge(tracked.workspace, Target(**tracked.targets))
+    target, md5 = Target(**tracked.targets), str(tracked.alice.dvc)
+    assert list(Dvc(tracked.workspace).present(target)) == []
+    again = tracked.workspace.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    again.parent.mkdir(exist_ok=True)
+    again.write_bytes(b"the old shard")
+    assert list(Dvc(tracked.workspace).present(target)) == [again]
 
 
 @pytest.mark.parametrize("place", [".dvc/cache", "store"])
@@ -443,7 +447,7 @@ def test_a_remote_out_of_reach_is_said_and_passes_nothing(tracked: Removal) -> N
     assert any("far" in word for word in purged.left)
     check = tracked.check(found)
     assert check.verdict is Verdict.INCONCLUSIVE
-    assert any("far" in word for word in check.detail["not searched"])
+    assert any("far" in word for word in check.detail["not enumerated"]["places"])
 
 
 def test_a_remote_that_is_not_mounted_passes_nothing(tracked: Removal) -> None:
@@ -475,7 +479,7 @@ def test_a_workspace_without_dvc_opens_none(removal: Removal) -> None:
     """No repository, nothing to forget and nothing searched."""
     assert root_of(removal.workspace.root) is None
     assert Dvc(removal.workspace).plan(Target(**removal.targets), Spare()).entries == ()
-    assert Dvc(removal.workspace).search(Target(items=removal.items, **removal.targets), Spare()).places == 0
+    assert Dvc(removal.workspace).search(Target(items=removal.items, **removal.targets), Spare()) == Traces()
 
 
 @pytest.mark.parametrize("folder", ["shards", ".disgorge/objects", ".disgorge/manifests"])
@@ -513,4 +517,4 @@ def test_an_exported_bundle_is_named(removal: Removal) -> None:
     (removal.workspace.root / "reports").mkdir()
     (removal.workspace.root / "reports" / "R-0-with-inputs.zip").write_bytes(b"PK")
     residuals = purge(removal.workspace, Target(**removal.targets)).left
-    assert "reports/R-0-with-inputs.zip was exported with its inputs" in residuals
+    assert "unsupported: reports/R-0-with-inputs.zip was exported with its inputs" in residuals

@@ -79,7 +79,7 @@ def test_a_copy_among_our_own_files_goes_and_is_said_before(removal: Removal, wh
     put(workspace, place, data)
     check = removal.check(found)
     assert (check.verdict, check.value) == (Verdict.FAIL, 1)
-    assert check.detail["left"][0].startswith(place)
+    assert check.detail["residual"][0].startswith(place)
 
 
 @pytest.mark.parametrize(("what", "place"), ELSEWHERE)
@@ -92,7 +92,7 @@ def test_a_copy_among_the_users_files_is_named_and_left(removal: Removal, what: 
     assert path.exists()
     check = removal.check(found)
     words = "holds withdrawn items" if what == "shard" else "is one of the weights"
-    assert (check.verdict, check.detail["left"]) == (Verdict.FAIL, [f"{place} {words}"])
+    assert (check.verdict, check.detail["residual"]) == (Verdict.FAIL, [f"{place} {words}"])
     path.unlink()
     assert removal.check(found).verdict is Verdict.PASS
 
@@ -114,7 +114,7 @@ def test_what_others_look_into_is_left_to_them(removal: Removal, place: str) -> 
     (removal.workspace.root / "env").mkdir(exist_ok=True)
     (removal.workspace.root / "env" / "pyvenv.cfg").write_text("")
     target = Target(weights=(removal.head.digest,), items=removal.items)
-    found, unread, _ = Folder(removal.workspace).look(removal.workspace.root, target)
+    found, unread = Folder(removal.workspace).look(removal.workspace.root, target)
     assert found == {}
     assert path not in unread
     assert unread == [removal.workspace.root / "env"]
@@ -133,7 +133,7 @@ def test_links_are_not_followed_and_those_that_lead_out_are_named(
     (workspace_folder / "link").symlink_to(targets[linked])
     (workspace_folder / "within").symlink_to(inside.parent)
     target = Target(weights=(removal.head.digest,))
-    found, unread, _ = Folder(removal.workspace).look(workspace_folder, target)
+    found, unread = Folder(removal.workspace).look(workspace_folder, target)
     assert list(found) == [inside]
     assert unread == [workspace_folder / "link"]
     removal.withdraw()
@@ -151,10 +151,10 @@ def test_files_nobody_can_read_are_named_in_order_and_decide_nothing(removal: Re
     purge(workspace, Target(items=removal.items, **removal.targets))
     check = removal.check(found)
     assert check.verdict is Verdict.PASS
-    assert check.detail["not looked into"] == {"files": 27, "named": ["table.csv", *names[:19]]}
+    assert check.detail["not enumerated"] == {"places": [], "files": 27, "named": ["table.csv", *names[:19]]}
     for number in range(20):
         (workspace.root / names[number]).unlink()
-    named = removal.check(found).detail["not looked into"]["named"]
+    named = removal.check(found).detail["not enumerated"]["named"]
     assert named == ["table.csv", *names[20:], "mlartifacts/run/model.pt"]
 
 
@@ -170,8 +170,8 @@ def test_hostile_names_are_written_harmlessly(removal: Removal) -> None:
     name = os.fsdecode(b"ada\xff\n\x1b[31m.npz")
     path = put(workspace, name, b"PK\3\4\0")
     assert Folder(workspace).search(Target(), Spare()).unreadable == (path,)
-    assert shown(path, workspace) == "ada\ufffd\ufffd\ufffd[31m.npz"
-    assert shown(Path("/elsewhere/x"), workspace) == "/elsewhere/x"
+    assert shown(path, workspace.root) == "ada\ufffd\ufffd\ufffd[31m.npz"
+    assert shown(Path("/elsewhere/x"), workspace.root) == "/elsewhere/x"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

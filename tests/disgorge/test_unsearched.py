@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.errors import DisgorgeError
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import evidence_of, gather, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.statement.limitations import not_reached
 from lineage.dvc.storage import md5_of
+from lineage.errors import UnknownRecord
 from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
@@ -54,8 +54,12 @@ def residue_in(bundle: Path) -> dict[str, Any]:
 def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None:
     detail = residue_in(workspace.root / "reports" / "R-1")
     named = [f"data/{name}.npz" for name in sorted(toy_of("averages", 3).items)]
-    assert detail["not looked into"] == {"files": len(named) + 1, "named": [*named, "mlartifacts/run/model.pt"]}
-    assert detail["left"] == []
+    assert detail["not enumerated"] == {
+        "places": [],
+        "files": len(named) + 1,
+        "named": [*named, "mlartifacts/run/model.pt"],
+    }
+    assert (detail["residual"], detail["erased"] > 0) == ([], True)
     (source, unread) = not_reached(evidence_of(workspace, case_of(workspace, "R-1").report["evidence"]))
     assert source == (
         "Shard shard-3 was read from data/shard-3.npz, which still holds what was removed; DVC tracks it, and keeps it "
@@ -84,26 +88,22 @@ def test_items_that_name_no_person_are_told_where_one_was_asked_for(workspace: W
 
 def test_the_ledger_has_numbers_only(workspace: Workspace) -> None:
     text = (workspace.home / "ledger.jsonl").read_text()
-    assert '"not looked into":{"files":' in text
+    assert '"detail":{"kept":' in text
     assert not [word for word in (".npz", "model.pt", "still holds") if word in text]
 
 
 def test_a_report_with_inputs_names_the_same(workspace: Workspace) -> None:
     case = case_of(workspace, "R-1")
-    shutil.rmtree(workspace.home / "private" / "unsearched")
     path = write_with_inputs(workspace, plan_of(workspace, case), case)
     found = verify_bundle(path, public_key=(workspace.home / "public.pem").read_bytes())
     assert found.verdict == "certified"
 
 
-def test_without_the_private_file_files_are_counted_and_a_damaged_one_is_said(workspace: Workspace) -> None:
+def test_the_check_is_an_object_and_a_lost_one_is_said(workspace: Workspace) -> None:
     case = case_of(workspace, "R-1")
     plan = plan_of(workspace, case)
-    (file,) = (workspace.home / "private" / "unsearched").iterdir()
     assert gather(workspace, plan, case).checks == evidence_of(workspace, case.report["evidence"]).checks
-    file.write_text("[")
-    with pytest.raises(DisgorgeError, match="restore it from a backup of the private folder"):
+    (fact,) = (fact for fact in workspace.ledger.facts("step") if "residue" in fact.body["result"])
+    workspace.objects.path(fact.body["result"]["residue"]["detail"]["kept"]).unlink()
+    with pytest.raises(UnknownRecord):
         gather(workspace, plan, case)
-    file.unlink()
-    (words,) = not_reached(gather(workspace, plan, case))
-    assert words.endswith("can be compared with what was removed.")

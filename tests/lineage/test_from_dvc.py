@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from disgorge.locations.dvc_deletion import Forgetting
+from disgorge.locations.dvc import DvcPlan
 from lineage.dvc.repo import is_repo, opened, track, tracked_hash
 from lineage.dvc.storage import Stores
 from lineage.errors import LineageError
@@ -36,8 +36,7 @@ def delete(folder: Path, md5: str) -> list[str]:
     """Delete what DVC keeps under a hash, and return what could not be deleted."""
     left: list[str] = []
     with opened(folder) as dvc:
-        Forgetting.of(dvc, Stores(dvc, left), [md5], before=(), live=tuple).carry_out([], left)
-    return left
+        return [*left, *DvcPlan.of(dvc, Stores(dvc, left), [md5]).carry_out().left]
 
 
 def test_only_the_root_of_a_repository_is_one(repo: Path, tmp_path: Path) -> None:

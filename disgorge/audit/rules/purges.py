@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
 from disgorge.audit.snapshot import Look
-from disgorge.locations.location import Target
-from disgorge.locations.objects import Objects
+from disgorge.locations.every import locations
+from disgorge.locations.location import Target, shown
 from disgorge.locations.references import spare_of
 
 
@@ -28,21 +28,19 @@ def purges(look: Look) -> Iterator[Finding]:
 
 
 def purged_back(look: Look) -> Iterator[Finding]:
-    """Yield an error per object, content or manifest that a purge deleted and that lies here again, needed by nobody.
+    """Yield an error per file that a purge deleted and that lies in a location again, needed by nobody.
 
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """
-    workspace, spare = look.workspace, spare_of(look.workspace)
+    workspace, spare, every = look.workspace, spare_of(look.workspace), locations(look.workspace)
     for fact in workspace.ledger.facts("purged"):
-        request = fact.body["request"]
         purged = Target(tuple(fact.body["shards"]), tuple(fact.body["objects"]))
         gone = purged.without(spare.shards, spare.objects | spare.served)
-        for path in Objects(workspace).named(gone):
-            if path.exists():
-                yield Finding(
-                    PURGED_BACK,
-                    path.relative_to(workspace.root).as_posix(),
-                    f"was deleted for request {request} and is there again",
-                    "delete it, and find out who put it back and where else it is",
-                    fact=fact.seq,
-                )
+        for path in (path for location in every for path in location.present(gone)):
+            yield Finding(
+                PURGED_BACK,
+                shown(path, workspace.root),
+                f"was deleted for request {fact.body['request']} and is there again",
+                "delete it, and find out who put it back and where else it is",
+                fact=fact.seq,
+            )

@@ -31,16 +31,16 @@ def unrecorded_models(look: Look) -> Iterator[Finding]:
 
     A store that is named and cannot be read here is a finding as well, a milder one.
     """
-    workspace_folder = look.workspace.root
-    if not has_records(workspace_folder):
+    root = look.workspace.root
+    if not has_records(root):
         return  # said by not_looked_at
-    names = _touched(look)
-    beside = database_beside(workspace_folder)
-    stores = [(registry_uri(workspace_folder), tracking_uri(workspace_folder))] if _in_use(look.workspace) else []
+    names, beside = _touched(look), database_beside(root)
+    in_use = (registry_uri(root), tracking_uri(root))
+    own, database = own_database(root), database_of(in_use[0])
+    stores = [in_use] if database != own or own.is_file() else []  # the workspace's own may not be made yet
     stores += [(f"sqlite:///{beside}",) * 2] if beside else []
     for registry, tracking in stores:
-        database = database_of(registry)
-        if database is None:
+        if (database := database_of(registry)) is None:
             yield Finding(
                 UNRECORDED_MODEL,
                 "MLflow",
@@ -101,9 +101,3 @@ def _touched(look: Look) -> Touched:
             gone |= look.planned(case.plan)
     shards = look.withdrawals.keys() - {shard.digest for shard in look.shards()}
     return touched(look.state, facts, components=gone, shards=shards)
-
-
-def _in_use(workspace: Workspace) -> bool:
-    """Whether the store in use is there: one that the user named is, the workspace's own may not be made yet."""
-    own = own_database(workspace.root)
-    return database_of(registry_uri(workspace.root)) != own or own.is_file()

@@ -56,10 +56,14 @@ def residue(case: ResidueCase) -> Check:
         controls=tuple(controls),
         seconds=case.seconds,
         detail={
-            "left": list(case.left[:_SHOWN]),
-            "not searched": list(case.blind),
-            "not looked into": {"files": len(case.unread), "named": list(case.unread[:_SHOWN])},
-            "still there": list(case.sources),
+            "erased": case.erased,
+            "unsupported": list(case.sources),
+            "residual": list(case.left[:_SHOWN]),
+            "not enumerated": {
+                "places": list(case.blind),
+                "files": len(case.unread),
+                "named": list(case.unread[:_SHOWN]),
+            },
             "registered models": {
                 "looked at": case.registered is not None,
                 "unexplained": len(case.registered or ()),
