@@ -1,6 +1,8 @@
 """What can go wrong while a request is carried out.
 
 DisgorgeError
+├── WrongUse            arguments, or a file, that do not fit together
+├── Refused             something that is well asked and must not be done
 ├── UnknownMethod       a method, kind or probe nobody registered, or whose library is not installed
 ├── BadProbe            a probe that takes another check's name
 ├── BadModel            a model file that cannot be trained from
@@ -27,7 +29,15 @@ class DisgorgeError(Exception):
     """A problem with carrying out a request."""
 
 
-class UnknownMethod(DisgorgeError):  # noqa: N818 (the name says what is the matter)
+class WrongUse(DisgorgeError):  # noqa: N818 (the name says what is the matter)
+    """Arguments, or a file, that do not fit together."""
+
+
+class Refused(DisgorgeError):  # noqa: N818
+    """Something that is well asked and must not be done."""
+
+
+class UnknownMethod(DisgorgeError):  # noqa: N818
     """No method of that name, or none for that kind, is registered."""
 
 

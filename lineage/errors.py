@@ -14,6 +14,8 @@ LineageError
 Every message says what, where and what to do next; the command line prints it as it is.
 """
 
+from typing import Any
+
 
 class LineageError(Exception):
     """A problem with what was recorded, or with what should be."""
@@ -53,3 +55,21 @@ class DigestMismatch(LineageError):  # noqa: N818
 
 class WorkspaceBusy(LineageError):  # noqa: N818
     """Another process is writing; nothing was changed."""
+
+
+def fields_of(error: Any) -> str:
+    """Return pydantic's complaints on one line: each field and what is wrong with it.
+
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try:
+    ...     _ = TypeAdapter(dict[str, int]).validate_python({"seed": "x"}, strict=True)
+    ... except ValidationError as error:
+    ...     fields_of(error)
+    'seed: Input should be a valid integer'
+    """
+    found = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        words = problem["msg"].removeprefix("Value error, ")
+        found.append(f"{where}: {words}" if where else words)
+    return "; ".join(found)

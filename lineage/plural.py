@@ -1,4 +1,4 @@
-"""A number with its noun, and a list of things, as sentences for people have them."""
+"""A number with its noun, a time, and a list of things, as sentences for people have them."""
 
 from collections.abc import Iterable
 
@@ -20,3 +20,15 @@ def listed(parts: Iterable[str]) -> str:
     """
     *most, last = [*parts] or ["nothing"]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def seconds(value: float, *, whole: bool = False) -> str:
+    """Return a time in words; ``whole`` leaves out parts of a second.
+
+    >>> seconds(0.04), seconds(12.34), seconds(75), seconds(12.34, whole=True)
+    ('0.0 s', '12.3 s', '1 min 15 s', '12 s')
+    """
+    if value < 60 and not whole:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -64,6 +64,15 @@ def is_module(name: str) -> bool:
 
 ROOMS = {
     "disgorge": "lineage/errors lineage/records lineage/workspace policies/taxonomy",
+    "disgorge/api": """
+        disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
+        disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
+        disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
+        disgorge/tracking disgorge/training disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc
+        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records
+        lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+    """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
         lineage/storage lineage/workspace policies/errors
@@ -75,26 +84,10 @@ ROOMS = {
         lineage/shards lineage/storage lineage/workspace policies/decision policies/events policies/judging
         policies/taxonomy
     """,
-    "disgorge/cli": """
-        disgorge/audit disgorge/audit/rules disgorge/cli/output disgorge/cli/request disgorge/errors disgorge/method
-        disgorge/release disgorge/report disgorge/request disgorge/request/history disgorge/request/holds
-        disgorge/tracking disgorge/training disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc
-        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/cases policies/judging policies/packs
-    """,
+    "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """
-        disgorge/errors disgorge/evidence disgorge/layout disgorge/plan disgorge/request disgorge/request/history
-        disgorge/request/holds disgorge/training lineage/activity lineage/catalog lineage/errors lineage/plural
-        lineage/printable lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
-        policies/events policies/judging policies/taxonomy policies/vocabulary
-    """,
-    "disgorge/cli/request": """
-        disgorge/cli/output disgorge/errors disgorge/evidence disgorge/locations disgorge/method disgorge/plan
-        disgorge/release disgorge/removal disgorge/report disgorge/request disgorge/request/history
-        disgorge/request/holds disgorge/request/near disgorge/request/workflow disgorge/tracking disgorge/training
-        disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/plural lineage/records
-        lineage/workspace policies/errors policies/events policies/judging policies/packs policies/request
-        policies/taxonomy policies/vocabulary
+        disgorge/api disgorge/errors lineage/activity lineage/errors lineage/plural lineage/printable lineage/shown
+        policies/errors
     """,
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
@@ -120,8 +113,8 @@ ROOMS = {
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
     "disgorge/plan": """
-        disgorge/errors disgorge/layout disgorge/method lineage/records policies/decision policies/judging
-        policies/taxonomy
+        disgorge/errors disgorge/layout disgorge/method lineage/plural lineage/records lineage/shown
+        policies/decision policies/judging policies/taxonomy
     """,
     "disgorge/release": """
         disgorge/errors disgorge/layout disgorge/locations disgorge/method disgorge/request disgorge/request/holds
@@ -150,9 +143,9 @@ ROOMS = {
         policies/taxonomy
     """,
     "disgorge/request/history": """
-        disgorge/errors disgorge/request disgorge/request/holds lineage/catalog lineage/errors lineage/ledger
-        lineage/plural lineage/records lineage/workspace policies/decision policies/events policies/judging
-        policies/taxonomy
+        disgorge/errors disgorge/plan disgorge/request disgorge/request/holds disgorge/request/workflow
+        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shown lineage/workspace
+        policies/decision policies/events policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/request/holds": """
         disgorge/errors disgorge/plan disgorge/request disgorge/request/withdrawn disgorge/workspace_lock
@@ -161,8 +154,8 @@ ROOMS = {
     """,
     "disgorge/request/near": """
         disgorge/errors disgorge/evidence disgorge/request disgorge/request/holds disgorge/request/withdrawn
-        lineage/activity lineage/catalog lineage/perceptual_hash lineage/private_files lineage/records lineage/shards
-        lineage/workspace
+        disgorge/workspace_lock lineage/activity lineage/catalog lineage/perceptual_hash lineage/private_files
+        lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/request/withdrawn": """
         disgorge/errors disgorge/request lineage/catalog lineage/errors lineage/private_files lineage/records
@@ -172,8 +165,8 @@ ROOMS = {
         disgorge/errors disgorge/evidence disgorge/examination disgorge/layout disgorge/method disgorge/plan
         disgorge/request disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/training
         disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/workspace policies/decision policies/errors policies/events policies/judging policies/packs
-        policies/request policies/taxonomy
+        lineage/shown lineage/workspace policies/decision policies/errors policies/events policies/judging
+        policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records
@@ -188,7 +181,8 @@ ROOMS = {
         lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/runners": """
-        disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/records lineage/workspace
+        disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/plural lineage/records
+        lineage/workspace
     """,
     "disgorge/training/sandbox": "lineage/records lineage/shards lineage/storage lineage/workspace",
     "disgorge/verify": """

@@ -10,7 +10,7 @@ Rules kept here:
 - a finding says nothing that changes from one day to the next for the same matter, so its fingerprint stays;
 - ``fact`` is where the ledger says it, so that a reader lands on that line; lines move, so no fingerprint holds it;
 - names come from other people's files: control and direction characters go out when a finding is made, so that no form
-  can forget it; a terminal's markup is left alone here and switched off in :func:`table`;
+  can forget it; a terminal's markup is left alone here and switched off where it is drawn;
 - JUnit knows no warning: what fails the gate is a failure there, the rest is printed with a case that passes.
 """
 
@@ -18,13 +18,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from lineage.printable import printable
 from lineage.records import Json, digest_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 class Level(StrEnum):
@@ -267,21 +263,6 @@ COLUMNS = ("id", "level", "title", "where", "what", "next")
 def rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
     """Return a row of plain text per finding, under :data:`COLUMNS`."""
     return [(f.id, f.level.value, f.title, f.where, f.words, f.next) for f in findings]
-
-
-def table(findings: Iterable[Finding]) -> "Table":
-    """Return the rows as a table for a terminal; no name in it is read as markup."""
-    from rich import box  # a gate that prints JSON draws no table
-    from rich.table import Table
-    from rich.text import Text
-
-    colors = {"error": "red", "warning": "yellow", "note": "cyan"}
-    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in COLUMNS:
-        drawn.add_column(column, overflow="fold")  # a name that is cut short names nothing
-    for row in rows(findings):
-        drawn.add_row(*(Text(cell, style=colors.get(cell, "")) for cell in row))
-    return drawn
 
 
 def to_json(findings: Sequence[Finding], *, strict: bool = False) -> Json:

@@ -6,10 +6,9 @@ from contextlib import suppress
 
 import typer
 
-from disgorge.cli import checks, demo, ledger, policy, release, shard, train, workspace
+from disgorge.cli import checks, decide, demo, execute, ledger, policy, release, request, shard, workspace
 from disgorge.cli.output.errors import INTERRUPTED, Verbs
 from disgorge.cli.output.heartbeat import heartbeat
-from disgorge.cli.request import amend, close, decide, events, execute, hold, near_duplicates, purge, request
 
 app = typer.Typer(
     cls=Verbs,
@@ -28,24 +27,14 @@ app.command("demo")(demo.demo)
 app.command("audit")(checks.audit)
 app.command("trace")(workspace.trace)
 app.command("verify")(checks.verify)
-app.command("train")(train.train)
+app.command("train")(workspace.train)
 app.add_typer(shard.app, name="shard")
 app.add_typer(request.app, name="request")
 app.add_typer(release.app, name="release")
-app.add_typer(purge.app, name="purge")
+app.add_typer(execute.purges, name="purge")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
-request.app.command("amend")(amend.amend)
-request.app.command("near")(near_duplicates.near)
-for verb in (decide.decide, decide.grant, decide.plan, decide.approve, decide.deny):
-    request.app.command(verb.__name__)(verb)
-request.app.command("hold")(hold.hold)
-request.app.command("extend")(decide.extend)
-request.app.command("event")(events.event)
-request.app.command("close")(close.close)
-request.app.command("execute")(execute.execute)
-request.app.command("resume")(execute.resume)
-request.app.command("report")(execute.report)
+__all__ = ["app", "decide", "run"]
 
 
 @app.callback(invoke_without_command=True)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from disgorge.cli.output.errors import WrongUse
+from disgorge.cli.options import argument
+from disgorge.errors import WrongUse
 
 
 def demo(
     folder: Annotated[
-        str, typer.Argument(help="The workspace to make; one of the demo's own is made anew.", metavar="FOLDER")
+        str, argument("FOLDER", "The workspace to make; one of the demo's own is made anew.")
     ] = "demo-workspace",
 ) -> None:
     """Make a workspace of real digits and take three removal requests all the way; run it in the repository."""

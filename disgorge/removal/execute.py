@@ -61,6 +61,7 @@ def execute(
     registrar: Registrar,
     observer: Observer,
     on_step: Callable[[Step], None] = lambda step: None,
+    on_done: Callable[[Step, float], None] = lambda step, seconds: None,
     on_words: Callable[[str], None] = lambda words: None,
     on_progress: OnProgress = unseen,
 ) -> Executed:
@@ -76,7 +77,7 @@ def execute(
     with turn(workspace, then=f"run `disgorge request resume {request}`"):
         clear_stages(workspace)
         workshop = Workshop(workspace, runner, independent, references, registrar, on_progress)
-        return _execute(workspace, request, workshop, observer, on_step, on_words)
+        return _execute(workspace, request, workshop, observer, on_step, on_done, on_words)
 
 
 def _execute(
@@ -85,6 +86,7 @@ def _execute(
     workshop: Workshop,
     observer: Observer,
     on_step: Callable[[Step], None],
+    on_done: Callable[[Step, float], None],
     on_words: Callable[[str], None],
 ) -> Executed:
     case = case_of(workspace, request)
@@ -104,6 +106,7 @@ def _execute(
         fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
         workspace.ledger.append_all([*done.facts, ("step", fact), *done.closing])
         observer.step(step, seconds, done.result)
+        on_done(step, seconds)
         for words in done.told:
             on_words(words)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from disgorge.plan.plan import Action
 from disgorge.statement.statement import ReportCase
-from lineage.plural import counted, listed
+from lineage.plural import counted, listed, seconds
 from lineage.records import Cost, Json, Selector
 from policies.decision import Claim, Decision
 from policies.judging.fired import HOUSE
@@ -184,16 +184,7 @@ def cost_words(cost: Cost | None) -> str:
     if cost == Cost():
         return "nothing to train"
     steps = counted(cost.steps, "training step") if cost.steps else "no training"
-    return f"{steps}, {_seconds(cost.seconds)}"
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 0.1:
-        return "under 0.1 s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    return f"{steps}, {seconds(cost.seconds) if cost.seconds >= 0.1 else 'under 0.1 s'}"
 
 
 def measure_words(value: float | None) -> str:

@@ -312,11 +312,11 @@ def test_the_command_line_records_and_shows_what_happened(workspace: Workspace) 
         assert json.loads(fine("request", "event", "R-1", "--kinds", "--json").out)["told-on"]
         assert "counter-notice" in fine("request", "event", "--kinds").out
         for wrong, says in (
-            (("nonsense", "--by", "Ann"), "no kind of event 'nonsense'; `disgorge request event --kinds` lists them"),
+            (("nonsense", "--by", "Ann"), "unknown kind of event 'nonsense'; `disgorge request event --kinds` lists them"),
             (("identity_shown", "--by", "Ann"), "nearest: identity-shown"),
             (("stayed",), "give --by NAME"),
             (("--by", "Ann"), "give a KIND of event, a --fact, or both"),
-            (("stayed", "--by", "Ann", "--on", "soon"), "is no date"),
+            (("stayed", "--by", "Ann", "--on", "soon"), "invalid date"),
         ):
             ran = run("request", "event", "R-1", *wrong)
             assert (ran.code, says in ran.err) == (2, True), ran

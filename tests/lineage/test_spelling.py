@@ -57,7 +57,7 @@ def test_keys_that_differ_in_case_are_two(workspace: Workspace) -> None:
 def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from disgorge.cli.request.filing import selectors_from
+    from disgorge.request.workflow.draft import selectors_from
 
     np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
     with monkeypatch.context() as older:

@@ -43,14 +43,6 @@ RUNNING = "running disgorge"
 _AGAIN = "interrupted; what was recorded stands, run the same command again to go on"
 
 
-class Refused(Exception):  # noqa: N818 (the name says what is the matter)
-    """Something that is well asked and must not be done: one line, exit 1."""
-
-
-class WrongUse(Exception):  # noqa: N818
-    """Options or a file that do not fit together: one line, exit 2."""
-
-
 class Interrupted(Exception):  # noqa: N818
     """Ctrl-C in the middle of something; the words say what stands and how to go on."""
 
@@ -163,7 +155,7 @@ def _misused(error: Any) -> Exception:
 
 def exit_code_of(error: Exception) -> int:
     """Return the exit code that an error calls for."""
-    from disgorge.errors import BundleBroken, CertificateRefused, EnvironmentDiffers, KeyMismatch
+    from disgorge.errors import BundleBroken, CertificateRefused, EnvironmentDiffers, KeyMismatch, Refused
     from lineage.errors import DigestMismatch, ExpectationsFailed, LedgerBroken
 
     if isinstance(error, Interrupted):
@@ -184,6 +176,8 @@ def words_of(error: Exception) -> str:
     """Return what to say about an error, on one line."""
     from pydantic import ValidationError
 
+    from lineage.errors import fields_of
+
     if isinstance(error, ValidationError):
         return fields_of(error)
     if isinstance(error, OSError):
@@ -197,24 +191,6 @@ def words_of(error: Exception) -> str:
         f"something nobody thought of happened ({type(error).__name__}: {error}); what was recorded stands; please "
         f"report it with what DISGORGE_TRACEBACK=1 shows"
     )
-
-
-def fields_of(error: Any) -> str:
-    """Return pydantic's complaints on one line: each field and what is wrong with it.
-
-    >>> from pydantic import TypeAdapter, ValidationError
-    >>> try:
-    ...     _ = TypeAdapter(dict[str, int]).validate_python({"seed": "x"}, strict=True)
-    ... except ValidationError as error:
-    ...     fields_of(error)
-    'seed: Input should be a valid integer'
-    """
-    found = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        words = problem["msg"].removeprefix("Value error, ")
-        found.append(f"{where}: {words}" if where else words)
-    return "; ".join(found)
 
 
 def _interrupted(error: Exception) -> bool:
@@ -241,7 +217,7 @@ def _expected(error: Exception) -> bool:
     from lineage.errors import LineageError
     from policies.errors import PolicyError
 
-    ours = (LineageError, PolicyError, DisgorgeError, Refused, WrongUse, Interrupted)
+    ours = (LineageError, PolicyError, DisgorgeError, Interrupted)
     return isinstance(error, (*ours, ValidationError, OSError, MemoryError))
 
 

@@ -119,13 +119,14 @@ class Heartbeat:
             self._drawn = False
 
     def _words(self) -> str:
-        from disgorge.cli.output.tables import clean, whole_seconds
+        from lineage.plural import seconds
+        from lineage.printable import printable
 
         doing = current()
         if doing is None:
             return "still at work"
-        how_far = f": {clean(doing.detail)}" if doing.detail else ""
-        return f"still {clean(doing.words)}{how_far} ({whole_seconds(time.monotonic() - doing.began)} so far)"
+        how_far = f": {printable(doing.detail)}" if doing.detail else ""
+        return f"still {printable(doing.words)}{how_far} ({seconds(time.monotonic() - doing.began, whole=True)} so far)"
 
 
 @contextmanager

@@ -6,50 +6,22 @@ the heartbeat (:mod:`disgorge.cli.output.heartbeat`) says the same where there a
 """
 
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from disgorge.api import Pace, Progress
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import RUNNING
 from lineage.activity import current, detail
-
-if TYPE_CHECKING:
-    from disgorge.training.recipe import Done, Job, OnProgress, Runner
-
-
-def _unseen(name: str, done: int, total: int) -> None:
-    """Take progress and show nothing; jobs' own is not imported before there is a job."""
-
-
-class Pace:
-    """How long work of a known size will take yet, by how long it took so far.
-
-    >>> times = iter([0.0, 10.0])
-    >>> pace = Pace(clock=lambda: next(times))
-    >>> pace.left(1, 9), pace.left(3, 9)
-    (None, 30.0)
-    """
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._first: tuple[float, int] | None = None
-
-    def left(self, done: int, total: int) -> float | None:
-        """Return the seconds left, None as long as nothing was seen to be done."""
-        now = self._clock()
-        if self._first is None:
-            self._first = (now, done)
-        began, before = self._first
-        return (now - began) / (done - before) * (total - done) if done > before else None
+from lineage.plural import seconds as seconds_words
 
 
 def _left_words(seconds: float | None) -> str:
-    return "" if seconds is None else f"about {show.whole_seconds(seconds)} left"
+    return "" if seconds is None else f"about {seconds_words(seconds, whole=True)} left"
 
 
-class Display:
+class Display(Progress):
     """Shows nothing while work runs, and prints what is said to it. What there is without a terminal.
 
     ``quiet`` keeps it from saying anything, for output that is JSON.
@@ -59,9 +31,6 @@ class Display:
         self.quiet = quiet
         self._left = ""
         self._paces: dict[str, Pace] = {}
-
-    def whole(self, words: str, *, done: int, total: int | None) -> None:
-        """Take how far the whole has come; a total of None is not known."""
 
     def job(self, name: str, done: int, total: int) -> None:
         """Take how far one job has come. Of the shape that trainers call."""
@@ -132,7 +101,8 @@ def shown(*, quiet: bool, bars: bool = True) -> Iterator[Display]:
         yield Display(quiet=quiet)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Drawn
     from rich.table import Column
     from rich.text import Text
 
@@ -154,43 +124,5 @@ def shown(*, quiet: bool, bars: bool = True) -> Iterator[Display]:
         TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
     )
     console = Console(file=sys.stderr)  # this very stream, whatever is put in its place while a library is at work
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
+    with Drawn(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         yield Bars(progress, quiet=quiet)
-
-
-class Watched:
-    """A runner whose jobs are shown: it passes everything on and tells when a job is done.
-
-    ``doing`` is a word before the names of running jobs.
-    """
-
-    def __init__(
-        self, runner: "Runner", display: Display, *, on_done: "Callable[[Done], None]", doing: str = ""
-    ) -> None:
-        self._runner = runner
-        self._display = display
-        self._on_done = on_done
-        self._doing = doing
-
-    def run(self, jobs: "Iterable[Job]", *, on_progress: "OnProgress" = _unseen) -> "Iterator[Done]":
-        """Yield each job as it is done."""
-        todo, pace, steps = list(jobs), Pace(), dict[str, int]()
-        total = sum(max(job.steps, 1) for job in todo)
-
-        def progress(name: str, done: int, of: int) -> None:
-            steps[name] = done
-            self._display.left(pace.left(sum(steps.values()), total))
-            self._display.job(self._doing + name, done, of)
-            on_progress(name, done, of)
-
-        for done in self._runner.run(todo, on_progress=progress):
-            steps[done.job.name] = max(done.job.steps, 1)
-            self._display.left(pace.left(sum(steps.values()), total))
-            self._display.end(self._doing + done.job.name)
-            self._on_done(done)
-            yield done
-        self._display.left(None)
-
-    def close(self) -> None:
-        """Let go of whatever carries the jobs out."""
-        self._runner.close()

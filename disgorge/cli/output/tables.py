@@ -9,25 +9,41 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from lineage.plural import counted
+from disgorge.api.result import Result
 from lineage.printable import printable
+from lineage.shown import Attention, Table
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-"""The option every verb but the demo has."""
-
-SHORT = 12
-"""How many characters of a digest a table shows; every command takes as few."""
+_COLORS = {"error": "red", "warning": "yellow"}
+"""Cells that are drawn in a color."""
 
 
-def write_json(value: Any) -> None:
-    """Print a value, records included, as JSON with sorted keys."""
-    from lineage.records import plain
+def result(value: Result, as_json: bool) -> None:
+    """Print what a verb returned: as JSON, or what a person is shown. What asks for attention is always said."""
+    told(value.shown, quiet=as_json)
+    if as_json:
+        write_json(value.plain())
 
-    typer.echo(json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=True))
+
+def told(shown: Iterable[str | Table], *, quiet: bool = False) -> None:
+    """Print lines and tables; ``quiet`` leaves out all but what asks for attention."""
+    for each in shown:
+        if isinstance(each, Attention):
+            warn(each)
+        elif quiet:
+            continue
+        elif isinstance(each, Table):
+            table(each) if each.columns else pairs(each.rows)
+        else:
+            paragraph(each)
+
+
+def write_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print plain values as JSON with sorted keys."""
+    typer.echo(json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=True))
 
 
 def line(text: str) -> None:
@@ -45,85 +61,36 @@ def clean(value: Any) -> str:
     return printable(_text(value))
 
 
-def short(digest: str | None) -> str:
-    """Return the beginning of a digest, or a dash."""
-    return digest[:SHORT] if digest else "-"
-
-
-def seconds(value: float) -> str:
-    """Return a time in words.
-
-    >>> seconds(0.04), seconds(12.34), seconds(75)
-    ('0.0 s', '12.3 s', '1 min 15 s')
-    """
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s"
-
-
-def whole_seconds(value: float) -> str:
-    """Return a time in words, to the second.
-
-    >>> whole_seconds(0.4), whole_seconds(12.34), whole_seconds(75)
-    ('0 s', '12 s', '1 min 15 s')
-    """
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def cost(value: Any) -> str:
-    """Return a :class:`~lineage.records.Cost` in words."""
-    return f"{counted(value.steps, 'step')}, {seconds(value.seconds)}"
-
-
-def utility(measures: Iterable[Any]) -> None:
-    """Print each release's measure to speak of, before and after, one a line."""
-    from disgorge.evidence.utility import change_words
-
-    for measure in measures:
-        line(f"utility of {measure.release}: {change_words(measure)}")
-
-
-def pairs(rows: Iterable[tuple[str, Any]]) -> None:
+def pairs(rows: Iterable[Sequence[Any]]) -> None:
     """Print names and values, one a line, values aligned; values that are None or empty are left out."""
     kept = [(name, value) for name, value in rows if value not in (None, "", (), [])]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
-        line_with_indent(f"{name:<{width}}  ", clean(value))
+        typer.echo(f"{name:<{width}}  {clean(value)}")
 
 
-def paragraph(text: str, *, indent: int = 0) -> None:
-    """Print text for reading. On a terminal it is broken between words, its later lines indented by ``indent``."""
+def paragraph(text: str) -> None:
+    """Print a line; on a terminal it is broken between words, its later lines indented, but for a command to copy."""
     start, words = text[: len(text) - len(text.lstrip(" "))], clean(text)
-    if sys.stdout.isatty():
-        lines = textwrap.wrap(
-            words,
-            width=max(shutil.get_terminal_size().columns, 40),
-            initial_indent=start,
-            subsequent_indent=start + " " * indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        typer.echo("\n".join(lines))
-    else:
-        line_with_indent(start, words)
+    if not sys.stdout.isatty() or words.startswith("next: "):
+        typer.echo(start + words)
+        return
+    width, later = max(shutil.get_terminal_size().columns, 40), f"{start}  "
+    lines = textwrap.wrap(
+        words, width, initial_indent=start, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    typer.echo("\n".join(lines))
 
 
-def line_with_indent(start: str, text: str) -> None:
-    """Print a line that keeps the spaces of its start."""
-    typer.echo(f"{start}{text}")
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", empty: str = "none") -> None:
-    """Print a table: drawn by rich on a terminal, aligned plain text elsewhere; ``empty`` says that there is no row."""
-    cells = [[clean(cell) for cell in row] for row in rows]
+def table(given: Table) -> None:
+    """Print a table: drawn by rich on a terminal, aligned plain text elsewhere."""
+    cells = [[clean(cell) for cell in row] for row in given.rows]
     if not cells:
-        line(f"{title}: {empty}" if title else empty)
+        line(f"{given.title}: {given.empty}" if given.title else given.empty)
     elif sys.stdout.isatty():
-        _drawn(columns, cells, title)
+        _drawn(given.columns, cells, given.title)
     else:
-        _aligned(columns, cells, title)
+        _aligned(given.columns, cells, given.title)
 
 
 def _aligned(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> None:
@@ -145,7 +112,7 @@ def _drawn(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -
     for column in columns:
         drawn.add_column(column, overflow="fold")  # a name that is cut short names nothing
     for row in cells:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(cell, style=_COLORS.get(cell, "")) for cell in row))
     Console().print(drawn)
 
 

@@ -7,9 +7,11 @@ near: a later near-duplicate, or one of other items, is not covered by it. Which
 
 from collections.abc import Collection, Iterable
 
-from disgorge.errors import DisgorgeError
-from disgorge.request.case import Case
+from disgorge.errors import DisgorgeError, WrongUse
+from disgorge.evidence.checks import NearItem
+from disgorge.request.case import Case, open_case
 from disgorge.request.included import included_items, included_mark, mark_of
+from disgorge.workspace_lock import turn
 from lineage.private_files import ADDED, AddedItems, name_of
 from lineage.workspace import Workspace
 
@@ -42,3 +44,27 @@ def judge_same(workspace: Workspace, case: Case, items: Collection[str], *, by: 
 def _record(workspace: Workspace, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:
     body = {"request": case.request.id, "same": same, "marks": marks, "by": workspace.pseudonym(by), "because": because}
     workspace.ledger.append("near-review", body)
+
+
+def chosen_of(unjudged: Collection[NearItem], named: Collection[str]) -> tuple[NearItem, ...]:
+    """Return the near-duplicates that are named by digest or its beginning; all of them if none is."""
+    for name in named:
+        hits = {each.digest for each in unjudged if each.digest.startswith(name)}
+        if len(hits) != 1 or len(name) < 6:
+            what = "no near-duplicate that nobody has judged" if not hits else "more than one, or may"
+            raise WrongUse(f"--item {name[:64]!r} names {what}; give a digest as the list shows it, or more of it")
+    return tuple(each for each in unjudged if not named or each.digest.startswith(tuple(named)))
+
+
+def judge_all(
+    workspace: Workspace, request: str, chosen: Collection[NearItem], judge: str, *, by: str, because: str
+) -> None:
+    """Record what a person judged of near-duplicates: that they are the "same", or "distinct"."""
+    if not chosen:
+        raise WrongUse(f"request {request} has no near-duplicate that nobody has judged")
+    with turn(workspace, then="say it again"):
+        case = open_case(workspace, request)  # as it is now that nobody else changes it
+        if judge == "same":
+            judge_same(workspace, case, [each.digest for each in chosen], by=by, because=because)
+        else:
+            judge_distinct(workspace, case, [(each.digest, each.near) for each in chosen], by=by, because=because)

@@ -1,9 +1,10 @@
 """What a request touches: now, together with others, or as it was when a plan was made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from disgorge.errors import DisgorgeError
+from disgorge.layout import of_reference
 from disgorge.plan.plan import Plan
 from disgorge.request.case import Case, docket
 from disgorge.request.holds.held_items import held_out, items_of_all
@@ -11,8 +12,10 @@ from disgorge.request.included import included_items
 from disgorge.request.particulars import selectors_of
 from disgorge.request.stored_records import kept_record
 from lineage.catalog.catalog import Catalog
-from lineage.records import Impact
+from lineage.plural import counted
+from lineage.records import Impact, Path
 from lineage.shards.files import check_manifests
+from lineage.shown import Table, short, table
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -60,3 +63,47 @@ def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None
         if fact.body["plan"] == plan.digest:
             return kept_record(workspace, Impact, fact.body.get("own", {}).get(of) or fact.body["impact"])
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
+
+
+def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
+    """Yield what a request touches; components of ``references`` are counted, or listed."""
+    yield (
+        counted(found.items, "item")
+        + (f" of {counted(found.subjects, 'person')}" if found.subjects else "")
+        + (f", {counted(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
+        + ("; some are declared not removable" if found.hits_core else "")
+    )
+    shards = [
+        (change.before.name, f"{change.removed} of {change.before.count}", "core" if change.before.core else "")
+        for change in found.shards
+    ]
+    yield table("shard", "removed", "", rows=shards, empty="no shard holds such items")
+    names = {change.before.digest: change.before.name for change in found.shards}
+    for affected in sorted(found.affected, key=lambda affected: not of_reference(affected.component.name)):
+        names[affected.component.digest] = affected.component.name  # one digest may have several; a model's own wins
+    listed = [affected for affected in found.affected if references or not of_reference(affected.component.name)]
+    components = [
+        (number, affected.component.name, affected.component.kind, _way(affected.paths[0], names), len(affected.paths))
+        for number, affected in enumerate(listed, start=1)
+    ]
+    columns = ("", "component", "kind", "by way of", "paths")
+    yield table(*columns, rows=components, empty="no recorded model learned from them")
+    yield from left_out_lines(len(found.affected) - len(listed))
+    releases = [
+        (f"{hit.release.name}@{hit.release.alias}", len(hit.composition.members), hit.release.contained)
+        for hit in found.releases
+    ]
+    yield table("release", "components", "contained", rows=releases, empty="no live release is touched")
+    yield f"kept as they are: {counted(len(found.retained), 'component')}"
+
+
+def _way(path: Path, names: dict[str, str]) -> str:
+    """Return a path in words, up to what it leads to: shard -train-> component -calibrate->."""
+    steps = zip(path.nodes[:-1], path.roles, strict=True)
+    return " ".join(f"{names.get(node, short(node))} -{role.value}->" for node, role in steps)
+
+
+def left_out_lines(number: int) -> Iterator[str]:
+    """Yield how many components were left out, if any were."""
+    if number:
+        yield f"and {counted(number, 'component')} of references that probes compare with (--all lists them)"

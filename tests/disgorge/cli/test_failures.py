@@ -7,11 +7,13 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from disgorge import errors as doing
-from disgorge.cli.output.errors import Interrupted, Refused, WrongUse, brief, exit_code_of, going_on, words_of
+from disgorge.cli.output.errors import Interrupted, brief, exit_code_of, going_on, words_of
+from disgorge.errors import Refused, WrongUse
 from lineage import errors as recording
 from policies import errors as judging
 
-ONE = {"CertificateRefused", "BundleBroken", "DigestMismatch", "ExpectationsFailed", "KeyMismatch", "LedgerBroken"}
+ONE = {"Refused", "CertificateRefused", "BundleBroken", "DigestMismatch", "ExpectationsFailed"}
+ONE |= {"KeyMismatch", "LedgerBroken"}
 THREE = {"KernelsDiffer", "TrackingFailed"}
 FOUR = {"EnvironmentDiffers"}
 

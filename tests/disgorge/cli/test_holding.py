@@ -162,7 +162,7 @@ def test_bad_input_is_one_line(workspace_folder: Path) -> None:
             (("--key", "shard-3-4"), "--by must be a name on one line"),
             (("--key", "x", "--held-by", "H-1", "--by", "a"), "give either --held-by"),
             (("--serving", "maybe"), "--serving 'maybe': use keep or stop"),
-            (("--until", "tomorrow"), "is no date"),
+            (("--until", "tomorrow"), "invalid date"),
             (("--until", "2020-01-01"), "is not after today"),
             (("--held-by", "H-1", "--by", "a"), "no request 'H-1'"),
             (("--lift", "--until", "2099-01-01"), "--lift ends a hold"),

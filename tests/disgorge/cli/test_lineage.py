@@ -44,7 +44,7 @@ def test_references_are_counted_and_listed_when_asked_for(workspace_folder: Path
 
 def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspace_folder: Path) -> None:
     """A name alone hides nothing: what a release is made of is shown whatever it is called."""
-    from disgorge.cli.output.lineage import apart
+    from disgorge.api.lineage import apart
     from lineage.catalog.trace import Edge, Node, Trace
 
     odd = Node("c1", "component", REFERENCE, "live", "mean")

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from disgorge.cli.output.progress import Display, Pace, Watched, shown
+from disgorge.cli.output.progress import Display, shown
+from disgorge.training.progress import Pace
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.runners.watched import Watched
 from lineage.activity import activity, current
 
 JOBS = [Job("a", {}, 2), Job("b", {}, 1)]
@@ -60,17 +62,20 @@ class Remembering(Display):
         """Remember an end."""
         self.told.append((name,))
 
+    def say(self, text: str) -> None:
+        """Remember a line."""
+        self.told.append((text,))
+
 
 def test_a_watched_runner_does_what_it_did_and_is_seen() -> None:
     display, runner, heard = Remembering(), Counting(), list[tuple[str, int, int]]()
-    done: list[Done] = []
-    watched = Watched(runner, display, on_done=done.append, doing="re-executing ")
+    watched = Watched(runner, display, did="made", doing="re-executing ")
     given = list(watched.run(JOBS, on_progress=lambda *progress: heard.append(progress)))
-    assert given == done == list(Counting().run(JOBS))
+    assert given == list(Counting().run(JOBS))
     assert heard == [("a", 1, 2), ("a", 2, 2), ("b", 1, 1)]
     assert display.told == [
-        ("re-executing a", 1, 2), ("re-executing a", 2, 2), ("re-executing a",),
-        ("re-executing b", 1, 1), ("re-executing b",),
+        ("re-executing a", 1, 2), ("re-executing a", 2, 2), ("re-executing a",), ("made a in 0.5 s",),
+        ("re-executing b", 1, 1), ("re-executing b",), ("made b in 0.5 s",),
     ]  # fmt: skip
     watched.close()
     assert runner.closed
@@ -90,7 +95,7 @@ def test_the_activity_under_way_tells_how_far_a_job_has_come_and_what_is_left() 
         seen.append(doing.detail)
 
     with activity("training"):
-        list(Watched(Counting(), display, on_done=lambda done: None).run(JOBS, on_progress=hear))
+        list(Watched(Counting(), display).run(JOBS, on_progress=hear))
     assert seen[0] == "a, step 1 of 2"
     assert seen[1:] == ["a, step 2 of 2, about 0 s left", "b, step 1 of 1, about 0 s left"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.cli.output import tables as show
+from lineage.shown import table
 from tests.disgorge.cli.conftest import filed, fine
 
 COMMAND = [sys.executable, "-c", "from disgorge.cli import main; main()"]
@@ -37,12 +38,13 @@ def on_a_terminal(*arguments: str, cwd: Path) -> str:
 
 
 def test_a_table_is_aligned_text_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(("name", "n", "x"), [("a", 1, None), ("bcdef", 20, ("p", "q")), ("y\x1b[1m", True, "")], title="things")
+    rows = [("a", 1, None), ("bcdef", 20, ("p", "q")), ("y\x1b[1m", True, "")]
+    show.table(table("name", "n", "x", rows=rows, title="things"))
     assert capsys.readouterr().out == ("things\nname   n    x\na      1    -\nbcdef  20   p, q\ny\ufffd[1m  yes\n")
 
 
 def test_a_table_without_a_row_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    show.table(("a",), [], empty="no shard is recorded")
+    show.table(table("a", rows=[], empty="no shard is recorded"))
     assert capsys.readouterr().out == "no shard is recorded\n"
 
 

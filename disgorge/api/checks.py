@@ -1,0 +1,144 @@
+"""What a merge or a deploy is gated on, and what an outsider checks: the audit, and a report's verification."""
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from disgorge.api.result import Result
+from disgorge.audit import findings
+from disgorge.audit.findings import Finding, to_json
+from disgorge.audit.junit import junit as as_junit
+from disgorge.audit.rules import audit as look
+from disgorge.audit.rules import not_looked_at
+from disgorge.audit.sarif import ledger_uri
+from disgorge.audit.sarif import sarif as as_sarif
+from disgorge.errors import WrongUse
+from disgorge.evidence.utility import change_words
+from disgorge.training.progress import Progress
+from disgorge.verify.verify import Verified, verify_bundle
+from lineage.records import Json, plain
+from lineage.shown import Attention, table
+from lineage.workspace import Workspace
+
+Level = Literal["digests", "ledger", "reexecute"]
+"""How far a report is verified; each level includes the one before."""
+_NOT_CHECKED = {
+    "digests": "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
+    "(--level reexecute)",
+    "ledger": "the training itself (--level reexecute)",
+}
+"""What a level leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited(Result):
+    """What an audit found, what it could not look at, and the exit code that calls for."""
+
+    findings: tuple[Finding, ...]
+    not_looked_at: tuple[str, ...]
+    exit_code: int
+    strict: bool
+
+    def plain(self) -> Json:
+        """Return the findings with their summary and the exit code."""
+        return {**to_json(self.findings, strict=self.strict), "not_looked_at": self.not_looked_at}
+
+
+def audit(
+    workspace: Workspace,
+    *,
+    today: dt.date | None = None,
+    strict: bool = False,
+    sarif: Path | None = None,
+    junit: Path | None = None,
+) -> Audited:
+    """Look whether anything live still rests on withdrawn data, and whether reports are as they were signed.
+
+    ``today`` decides what is overdue, ``strict`` lets warnings fail as errors do. ``sarif`` and ``junit`` are files to
+    write the findings into as well.
+    """
+    found, unseen = look(workspace, today=today), tuple(not_looked_at(workspace))
+    if sarif is not None:
+        log = as_sarif(found, workspace=ledger_uri(workspace.root))
+        sarif.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
+    if junit is not None:
+        junit.write_text(as_junit(found, strict=strict), encoding="utf-8")
+    rows = (table(*findings.COLUMNS, rows=findings.rows(found)),) if found else ()
+    shown = (*rows, findings.summary(found), *(f"not looked at: {words}" for words in unseen))
+    return Audited(found, unseen, findings.exit_code(found, strict=strict), strict, shown=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVerified(Result):
+    """What a report says, and how far it was checked."""
+
+    verified: Verified
+
+    @property
+    def certified(self) -> bool:
+        """Whether it is certified that the data is gone."""
+        return self.verified.verdict == "certified"
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether training again held within the declared tolerance only, in another environment."""
+        again = self.verified.reexecution
+        return again is not None and again.outcome == "within tolerance"
+
+    def plain(self) -> Json:
+        """Return what the bundle says."""
+        found = self.verified
+        return {**plain(found), "bundle": str(found.bundle), "warning": found.warning}
+
+
+def verify(
+    bundle: Path | str,
+    *,
+    level: Level = "digests",
+    key: Path | None = None,
+    workspace_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> ReportVerified:
+    """Check a report by its bytes, its ledger, or by training again, which alone trusts its maker in nothing.
+
+    ``bundle`` is the zip of a report, or its folder. ``key`` is the public key (PEM) to trust, not the bundle's own.
+    ``workspace_folder`` is the workspace whose ledger to compare, and to read retained data from.
+    """
+    if workspace_folder is None and level == "ledger":
+        raise WrongUse("--level ledger compares a workspace's ledger; give --workspace with its folder")
+    if workspace_folder is not None and level == "digests":
+        raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")
+    bundle = Path(bundle)
+    asked = (
+        (bundle, "zip or folder of a report"),
+        (key, "file with the public key"),
+        (workspace_folder, "workspace's folder"),
+    )
+    for path, what in asked:
+        if path is not None and not path.exists():
+            raise WrongUse(f"{path}: no such file or folder; give the {what}")
+    progress = progress or Progress()
+    progress.whole("verifying", done=0, total=None)
+    found = verify_bundle(
+        bundle, public_key=key, level=level, workspace_folder=workspace_folder, on_progress=progress.job
+    )
+    reached = found.reexecution.outcome if found.reexecution else found.level
+    said = [
+        ("verified", f"{reached}, not bit for bit" if reached == "within tolerance" else reached),
+        ("request", found.request),
+        ("plan", found.plan),
+        ("guarantee", found.guarantee),
+        ("signed by key", found.key_id),
+    ]
+    shown = (
+        *((Attention(found.warning),) if found.warning else ()),
+        f"{found.verdict}: {found.words}",
+        table(rows=said),
+        table("stated about", "sha256", rows=found.subjects.items()),
+        *(f"utility of {measure.release}: {change_words(measure)}" for measure in found.utility),
+        *(f"checked: {words}" for words in found.checked),
+        *((f"not checked: {_NOT_CHECKED[level]}",) if level in _NOT_CHECKED else ()),
+    )
+    return ReportVerified(found, shown=shown)

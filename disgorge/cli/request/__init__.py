@@ -1,1 +1,0 @@
-"""The verbs of `disgorge request` and `disgorge purge`, a file per group."""
