@@ -79,12 +79,12 @@ def passed(folder: Path) -> dict[str, int]:
 
 def milliseconds() -> dict[str, float]:
     """Return what a decision costs: of each case, and of one request that claims under every pack at once."""
-    from policies.cases.case_files import load_cases
+    from policies.cases.case_files import read_cases
     from policies.judging.judge import decide
     from policies.packs.load import load_packs
 
     packs = load_packs()
-    cases = [case for path in sorted(CASES.glob("*.yaml")) for case in load_cases(path) if not case.expect.error]
+    cases = [case for path in sorted(CASES.glob("*.yaml")) for case in read_cases(path).cases if not case.expect.error]
 
     def took(case: Any, times: int) -> float:
         request, impact = case.request.build(), case.impact.build()

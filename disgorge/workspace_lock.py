@@ -1,29 +1,20 @@
-"""One at a time: whoever trains or removes in a workspace holds its turn.
+"""Exclusive lock for training and removal.
 
 Data that a removal withdraws at this moment must not be learned from, and two removals must not retire each other's
 components. The cost: while one trains, no removal runs in that workspace, and the other way round. Readers, filing,
-deciding and planning need no turn.
+deciding and planning do not take it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from filelock import FileLock, Timeout
-
-from lineage.errors import WorkspaceBusy
+from lineage.lock import locked
 from lineage.workspace import Workspace
 
 
-@contextmanager
-def turn(workspace: Workspace, *, then: str) -> Iterator[None]:
-    """Hold the workspace's turn; :class:`~lineage.errors.WorkspaceBusy` at once if it is taken.
+def turn(workspace: Workspace, *, then: str) -> AbstractContextManager[None]:
+    """Hold the workspace's lock; :class:`~lineage.errors.WorkspaceBusy` at once if it is taken.
 
     ``then`` says what to do when it is free.
     """
-    try:
-        with FileLock(workspace.home / "execute.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise WorkspaceBusy(
-            f"another execution or training is running in this workspace; wait for it to end, then {then}"
-        ) from error
+    busy = f"another execution or training is running in this workspace; wait for it to end, then {then}"
+    return locked(workspace.home / "execute.lock", seconds=0, busy=busy)

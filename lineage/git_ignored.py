@@ -7,7 +7,7 @@ Committed are ``.disgorge/ledger.jsonl``, ``head.json``, ``config.toml`` and ``p
   item, which a removal takes out of the file and cannot take out of a commit; ``shards/*.parquet``, the items;
 - ``reports/``, which show samples and name files, and may hold inputs: they are handed over as they are;
 - MLflow's ``mlflow.db``, ``mlartifacts/`` and ``mlruns/``, which hold whatever was logged;
-- what is made again or lies there for a moment only: catalogs, locks, folders of workers, files written aside.
+- what is lies there for a moment only: locks, folders of workers, files written aside.
 
 A ``.gitignore`` that is there is the user's: lines that it lacks are added at its end, and nothing else is changed.
 Negative consequence: what was committed before stays committed, and stays in the history.
@@ -27,7 +27,7 @@ from pathlib import Path
 
 from lineage.errors import LineageError
 
-HOME = ("private/", "objects/", "manifests/", "catalog-*", "apart-*", "*.lock", ".aside-*", "mlflow.db*")
+HOME = ("private/", "objects/", "manifests/", "apart-*", "*.lock", ".aside-*", "mlflow.db*")
 """What git does not take of ``.disgorge``."""
 WORKSPACE = (
     "/.disgorge-*/",

@@ -65,13 +65,11 @@ def is_likeness(text: str) -> bool:
 
 
 def likenesses(kind: str, field: str, values: NDArray[Any]) -> tuple[str | None, ...]:
-    """Return the likeness of every item of a field, shape (items, ...); ``BadInput`` if it is not of that kind."""
+    """Return the likeness of every item of a text or image field, shape (items, ...); ``BadInput`` for another."""
     if kind == "text":
         if values.dtype.kind != "T":
             raise BadInput(f"field '{field}': holds no text; give --likeness image:{field}, or another field")
         return tuple(text_likeness(text) for text in values.tolist())
-    if kind != "image":
-        raise BadInput(f"likeness {kind!r}: is neither image nor text; give image:FIELD or text:FIELD")
     if values.dtype.kind == "T" or not _is_image(values.shape[1:]):
         what = "text" if values.dtype.kind == "T" else f"of shape {values.shape[1:]} an item"
         raise BadInput(f"field '{field}': is {what}, no image; an image is height x width, with or without channels")

@@ -12,11 +12,11 @@ import hashlib
 import hmac
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.errors import BadInput, LineageError
-from lineage.spelling import one_spelling
 from lineage.storage.objects import write_atomically
 
 _KEY_BYTES = 32  # as long as the hash
@@ -46,7 +46,7 @@ class Private:
 
     def pseudonym(self, name: str) -> str:
         """Return the pseudonym of a person or an account, 64 hexadecimal characters: one for all spellings."""
-        return self._mark("pseudonym.key", one_spelling(name))
+        return self._mark("pseudonym.key", normalized_name(name))
 
     def keyed(self, text: str) -> str:
         """Return the keyed mark of a text as it is, each byte counting."""
@@ -116,3 +116,18 @@ class Private:
                     "folder from where the workspace was made, or restore its backup"
                 ) from problem
         return self._keys[name]
+
+
+def normalized_name(name: str) -> str:
+    r"""Return a person's name without what is not seen or not meant: case, width, spaces, invisible characters.
+
+    A request that missed half of a name's spellings would be a false removal. The cost: account names that differ in
+    case only are one person, and are removed together. A name of which nothing is left stays as it is.
+
+    >>> normalized_name(" Ann\u200b  LEE ") == normalized_name("ann lee")
+    True
+    >>> normalized_name("Zoe\u0308") == normalized_name("ZO\u00cb")
+    True
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split()) or name

@@ -18,7 +18,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from lineage.records import LEFT_OUT, canonical
 
@@ -26,39 +26,43 @@ from lineage.records import LEFT_OUT, canonical
 class EventKind(StrEnum):
     """What can happen in a request, in the order in which events of one day count."""
 
-    NOTED = "noted"
-    IDENTITY_ASKED = "identity-asked"
-    IDENTITY_FAILED = "identity-failed"
-    IDENTITY_SHOWN = "identity-shown"
-    CLARIFICATION_ASKED = "clarification-asked"
-    CLARIFICATION_GIVEN = "clarification-given"
-    FEE_ASKED = "fee-asked"
-    FEE_PAID = "fee-paid"
-    ACKNOWLEDGED = "acknowledged"
-    INTERIM_ANSWER = "interim-answer"
-    EXTENSION_TOLD = "extension-told"
-    REFUSAL_TOLD = "refusal-told"
-    ANSWERED = "answered"
-    TOLD_ON = "told-on"
-    COMPLAINT = "complaint"
-    COMPLAINT_ANSWERED = "complaint-answered"
-    ORDER_CHANGED = "order-changed"
-    ORDER_WITHDRAWN = "order-withdrawn"
-    COUNTER_NOTICE_WITHDRAWN = "counter-notice-withdrawn"
-    PUT_BACK = "put-back"
-    SETTLED = "settled"
-    JUDGMENT = "judgment"
-    STAY_LIFTED = "stay-lifted"
-    APPEAL_DECIDED = "appeal-decided"
-    COUNTER_NOTICE = "counter-notice"
-    SUIT_FILED = "suit-filed"
-    STAYED = "stayed"
-    APPEAL_FILED = "appeal-filed"
+    words: str
+    """What an event of this kind means, in one line."""
 
-    @property
-    def words(self) -> str:
-        """What an event of this kind means, in one line."""
-        return _WORDS[self]
+    def __new__(cls, value: str, words: str = "") -> Self:
+        """Return a member with its words."""
+        kind = str.__new__(cls, value)
+        kind._value_, kind.words = value, words
+        return kind
+
+    NOTED = "noted", "facts became known; nothing else happened"
+    IDENTITY_ASKED = "identity-asked", "the requester was asked for what identifies them, because of reasonable doubts"
+    IDENTITY_FAILED = "identity-failed", "what was given does not identify the requester"
+    IDENTITY_SHOWN = "identity-shown", "the requester was identified"
+    CLARIFICATION_ASKED = "clarification-asked", "the requester was asked which data they mean"
+    CLARIFICATION_GIVEN = "clarification-given", "the requester said which data they mean"
+    FEE_ASKED = "fee-asked", "a fee that the law allows was asked for"
+    FEE_PAID = "fee-paid", "the fee was paid"
+    ACKNOWLEDGED = "acknowledged", "receipt was confirmed to the requester"
+    INTERIM_ANSWER = "interim-answer", "the requester was told how far the matter is"
+    EXTENSION_TOLD = "extension-told", "the requester was told that it takes longer, and why"
+    REFUSAL_TOLD = "refusal-told", "the requester was told of a refusal, its reasons and the ways of complaint"
+    ANSWERED = "answered", "the requester was told what was done"
+    TOLD_ON = "told-on", "recipients of the data, or of models built on it, were told"
+    COMPLAINT = "complaint", "the requester complained, to the controller or to an authority"
+    COMPLAINT_ANSWERED = "complaint-answered", "the complaint was answered"
+    ORDER_CHANGED = "order-changed", "the order was changed; its new dates and scope come as facts"
+    ORDER_WITHDRAWN = "order-withdrawn", "the order was withdrawn or set aside"
+    COUNTER_NOTICE_WITHDRAWN = "counter-notice-withdrawn", "the counter-notice was withdrawn"
+    PUT_BACK = "put-back", "the material was put back, access to it restored"
+    SETTLED = "settled", "the parties settled; what they agreed comes as facts"
+    JUDGMENT = "judgment", "the court decided; what it decided comes as facts"
+    STAY_LIFTED = "stay-lifted", "the stay ended"
+    APPEAL_DECIDED = "appeal-decided", "the appeal was decided; how comes as facts"
+    COUNTER_NOTICE = "counter-notice", "a valid counter-notice was received"
+    SUIT_FILED = "suit-filed", "an action about the matter was filed in court, and we have notice of it"
+    STAYED = "stayed", "a court or authority stayed the order"
+    APPEAL_FILED = "appeal-filed", "an appeal against the order, or against our answer, was filed"
 
     @property
     def confirms_receipt(self) -> bool:
@@ -70,37 +74,6 @@ class EventKind(StrEnum):
         """Whether it is part of dealing with the request, so that it cannot come before receipt."""
         return self in _ANSWERING
 
-
-_WORDS = {
-    EventKind.NOTED: "facts became known; nothing else happened",
-    EventKind.IDENTITY_ASKED: "the requester was asked for what identifies them, because of reasonable doubts",
-    EventKind.IDENTITY_FAILED: "what was given does not identify the requester",
-    EventKind.IDENTITY_SHOWN: "the requester was identified",
-    EventKind.CLARIFICATION_ASKED: "the requester was asked which data they mean",
-    EventKind.CLARIFICATION_GIVEN: "the requester said which data they mean",
-    EventKind.FEE_ASKED: "a fee that the law allows was asked for",
-    EventKind.FEE_PAID: "the fee was paid",
-    EventKind.ACKNOWLEDGED: "receipt was confirmed to the requester",
-    EventKind.INTERIM_ANSWER: "the requester was told how far the matter is",
-    EventKind.EXTENSION_TOLD: "the requester was told that it takes longer, and why",
-    EventKind.REFUSAL_TOLD: "the requester was told of a refusal, its reasons and the ways of complaint",
-    EventKind.ANSWERED: "the requester was told what was done",
-    EventKind.TOLD_ON: "recipients of the data, or of models built on it, were told",
-    EventKind.COMPLAINT: "the requester complained, to the controller or to an authority",
-    EventKind.COMPLAINT_ANSWERED: "the complaint was answered",
-    EventKind.ORDER_CHANGED: "the order was changed; its new dates and scope come as facts",
-    EventKind.ORDER_WITHDRAWN: "the order was withdrawn or set aside",
-    EventKind.COUNTER_NOTICE_WITHDRAWN: "the counter-notice was withdrawn",
-    EventKind.PUT_BACK: "the material was put back, access to it restored",
-    EventKind.SETTLED: "the parties settled; what they agreed comes as facts",
-    EventKind.JUDGMENT: "the court decided; what it decided comes as facts",
-    EventKind.STAY_LIFTED: "the stay ended",
-    EventKind.APPEAL_DECIDED: "the appeal was decided; how comes as facts",
-    EventKind.COUNTER_NOTICE: "a valid counter-notice was received",
-    EventKind.SUIT_FILED: "an action about the matter was filed in court, and we have notice of it",
-    EventKind.STAYED: "a court or authority stayed the order",
-    EventKind.APPEAL_FILED: "an appeal against the order, or against our answer, was filed",
-}
 
 _DISPUTE_OVER = (EventKind.SETTLED, EventKind.JUDGMENT)
 ENDS: dict[EventKind, tuple[EventKind, ...]] = {

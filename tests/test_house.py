@@ -63,15 +63,15 @@ def is_module(name: str) -> bool:
 
 
 ROOMS = {
-    "disgorge": "lineage/errors lineage/records lineage/workspace policies/taxonomy",
+    "disgorge": "lineage/lock lineage/records lineage/workspace policies/taxonomy",
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
         disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
         disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
         disgorge/tracking disgorge/training disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc
-        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records
-        lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
-        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards
+        lineage/shown lineage/storage lineage/workspace policies/cases policies/decision policies/events
+        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
@@ -113,8 +113,8 @@ ROOMS = {
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
     "disgorge/plan": """
-        disgorge/errors disgorge/layout disgorge/method lineage/plural lineage/records lineage/shown
-        policies/decision policies/judging policies/taxonomy
+        disgorge/errors disgorge/layout disgorge/method lineage/plural lineage/records lineage/shown policies/decision
+        policies/judging policies/taxonomy
     """,
     "disgorge/release": """
         disgorge/errors disgorge/layout disgorge/locations disgorge/method disgorge/request disgorge/request/holds
@@ -138,14 +138,14 @@ ROOMS = {
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
-        disgorge/errors disgorge/plan lineage/errors lineage/ledger lineage/private_files lineage/records
+        disgorge/errors disgorge/plan lineage/errors lineage/ledger lineage/lock lineage/private_files lineage/records
         lineage/storage lineage/workspace policies/decision policies/events policies/judging policies/request
         policies/taxonomy
     """,
     "disgorge/request/history": """
-        disgorge/errors disgorge/plan disgorge/request disgorge/request/holds disgorge/request/workflow
-        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shown lineage/workspace
-        policies/decision policies/events policies/judging policies/packs policies/taxonomy
+        disgorge/errors disgorge/plan disgorge/request disgorge/request/holds disgorge/request/workflow lineage/catalog
+        lineage/errors lineage/ledger lineage/plural lineage/records lineage/shown lineage/workspace policies/decision
+        policies/events policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/request/holds": """
         disgorge/errors disgorge/plan disgorge/request disgorge/request/withdrawn disgorge/workspace_lock
@@ -194,9 +194,9 @@ ROOMS = {
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",
-    "lineage/ledger": "lineage/errors lineage/plural lineage/records lineage/storage",
+    "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
-        lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger
+        lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock
         lineage/perceptual_hash lineage/private_files lineage/records lineage/storage lineage/workspace
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",

@@ -9,9 +9,10 @@ from disgorge.api.result import Listing, Result, require_name
 from disgorge.errors import DataHeld, Refused, WrongUse
 from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import change_words
+from disgorge.locations.location import Deletion
 from disgorge.plan.plan import Plan, Step
 from disgorge.plan.shown import cost_words, plan_shown
-from disgorge.removal.dry_run import Preview, preview
+from disgorge.removal.dry_run import preview
 from disgorge.removal.execute import close_tracking
 from disgorge.removal.execute import execute as carry_out
 from disgorge.report.compile import write_again, write_with_inputs
@@ -302,7 +303,7 @@ def report(workspace: Workspace, request: str, *, with_inputs: bool = False, aga
 class PurgePreview(Result):
     """What purges would delete and keep, by request."""
 
-    previews: dict[str, Preview]
+    previews: dict[str, Deletion]
 
     def plain(self) -> Json:
         """Return every path and entry that would go, what is kept, and how many steps come before."""

@@ -11,7 +11,6 @@ from disgorge.request.case import case_of
 from disgorge.request.history import lost_facts
 from disgorge.request.history.lost_facts import Accepted
 from disgorge.tracking.client import database_beside, tracking_uri, without_secrets
-from lineage.catalog.catalog import Catalog
 from lineage.dvc.repo import is_repo
 from lineage.errors import LedgerBroken
 from lineage.ledger.chain import Fact
@@ -146,28 +145,3 @@ def _compared(workspace: Workspace, against: Path) -> str:
 def export_facts(workspace: Workspace, *, request: str | None = None) -> Listing[Fact]:
     """Return the facts, or those about one request. They hold no personal data."""
     return Listing(tuple(workspace.ledger.facts() if request is None else case_of(workspace, request).facts))
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogRebuilt(Result):
-    """How many files of the catalog were deleted, and what the one made again holds."""
-
-    deleted: int
-    shards: int
-    components: int
-    releases: int
-
-
-def rebuild_catalog(workspace: Workspace) -> CatalogRebuilt:
-    """Delete the catalog and make it again from the facts. Nothing is lost: it is a projection."""
-    workspace.ledger.verify()
-    files = list(workspace.home.glob("catalog-*"))
-    for path in files:
-        path.unlink(missing_ok=True)
-    with Catalog.of(workspace) as catalog:
-        shards, components, releases = len(catalog.shards()), len(catalog.components()), len(catalog.releases())
-    words = (
-        f"the catalog is made again: {counted(shards, 'live shard')}, {counted(components, 'live component')}, "
-        f"{counted(releases, 'live release')}"
-    )
-    return CatalogRebuilt(len(files), shards, components, releases, shown=(words,))

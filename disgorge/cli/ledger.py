@@ -1,4 +1,4 @@
-"""``disgorge ledger``: check the chain of facts, hand it out, make the catalog again."""
+"""``disgorge ledger``: check the chain of facts, hand it out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from disgorge import api
 from disgorge.cli.options import AsJson, Text, option
 from disgorge.cli.output import tables as show
 
-app = typer.Typer(help="The record of facts: verify | export | rebuild.", no_args_is_help=True)
+app = typer.Typer(help="The record of facts: verify | export.", no_args_is_help=True)
 
 
 @app.command()
@@ -43,9 +43,3 @@ def export(
         return show.result(facts, as_json)
     for fact in facts.plain():
         show.write_json(fact, indent=None)
-
-
-@app.command()
-def rebuild(as_json: AsJson = False) -> None:
-    """Delete the catalog and make it again from the facts. Nothing is lost: it is a projection."""
-    show.result(api.workspace.rebuild_catalog(api.workspace.open_workspace()), as_json)

@@ -24,7 +24,7 @@ from lineage.workspace import Workspace
 
 
 class Folder(Location):
-    """The location of every other file; deletes copies among the workspace's own files, and old projections."""
+    """The location of every other file; deletes copies among the workspace's own files."""
 
     name = "workspace folder"
 
@@ -38,7 +38,6 @@ class Folder(Location):
         """List the strays among objects, manifests and contents that hold some of the target."""
         folders = (folder for folder in own_folders(self.workspace) if not folder.is_symlink())
         files = [path for folder in folders for path in self.look(folder, target)[0]]
-        files += self.workspace.home.glob("catalog-*")
         left = ["backups and copies outside the workspace, of what shards were read from too, were not searched"]
         if any((folder / ".git").exists() for folder in (self.workspace.root, *self.workspace.root.parents)):
             left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
@@ -90,7 +89,7 @@ class Folder(Location):
         """Whether a file that cannot be read is one of the workspace's own."""
         home = self.workspace.home
         if path.parent == home:
-            return path.name.startswith("catalog-") or path.name in ("ledger.jsonl", "head.json", "mlflow.db")
+            return path.name in ("ledger.jsonl", "head.json", "mlflow.db")
         return home / "private" in path.parents or path == self.workspace.root / "mlflow.db"
 
     def _leads_out(self, link: Path) -> bool:

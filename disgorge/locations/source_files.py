@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from disgorge.locations.location import Location, Spare, Target, Traces, shown
-from lineage.shards.source_files import sources_of
+from lineage.shards.source_files import is_tracked, sources_of, unchanged_files
 
 
 class SourceFiles(Location):
@@ -17,7 +17,8 @@ class SourceFiles(Location):
 
     def _still_there(self, target: Target) -> Iterator[str]:
         for name, source in sources_of(self.workspace, target.shards):
-            where, still, tracked = shown(source.path, self.workspace.root), source.still(), source.is_tracked()
+            where, still = shown(source.path, self.workspace.root), unchanged_files(source)
+            tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""
             if still and len(source.files) == 1:
                 yield f"{name} was read from {where}, which still holds what was removed{f'; {again}' if again else ''}"

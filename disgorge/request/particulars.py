@@ -6,15 +6,12 @@ that selects by item or key erases what was asked for, and has to file it again.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from filelock import FileLock, Timeout
-
 from disgorge.errors import DisgorgeError
-from lineage.errors import WorkspaceBusy
-from lineage.ledger.journal import acquire_in_turn
+from lineage.lock import locked
 from lineage.private_files import REQUESTS, RequestParticulars, name_of
 from lineage.records import Selector
 from lineage.storage.objects import remove_asides
@@ -29,17 +26,10 @@ _PATIENCE = 60.0
 """Seconds to wait for others who file: each takes milliseconds, and a thousand may be at it."""
 
 
-@contextmanager
-def filing(workspace: Workspace) -> Iterator[None]:
-    """Let one at a time file or erase: an id that was free stays free, and what lies half-written is nobody's."""
-    try:
-        acquire_in_turn(lock := FileLock(workspace.home / "filing.lock"), _PATIENCE)
-    except Timeout as error:
-        raise WorkspaceBusy("others are filing requests in this workspace; do it again in a moment") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def filing(workspace: Workspace) -> AbstractContextManager[None]:
+    """Let one process at a time file or erase, so that an id that was free stays free."""
+    busy = "others are filing requests in this workspace; do it again in a moment"
+    return locked(workspace.home / "filing.lock", seconds=_PATIENCE, busy=busy)
 
 
 def marked(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[Selector, ...]:

@@ -36,16 +36,12 @@ from lineage.records import (
     Role,
     Selector,
     Shard,
-    digest_of,
     is_unicode,
 )
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     import duckdb
-
-
-_NO_RECIPE = digest_of({})
 
 
 class Catalog:
@@ -98,13 +94,6 @@ class Catalog:
     def component(self, name_or_digest: str) -> Component:
         """Return the live component of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
         return component_of(json.loads(self._one("component", name_or_digest)))
-
-    def by_recipe(self, recipe_digest: str) -> Component | None:
-        """Return the component with that recipe, a live one if there is, or None. An empty recipe names nothing."""
-        if recipe_digest == _NO_RECIPE:
-            return None
-        rows = self._ask("select record from component where recipe = ? order by live desc, seq desc", recipe_digest)
-        return component_of(json.loads(rows[0][0])) if rows else None
 
     def composition(self, digest: str) -> Composition:
         """Return the composition with that digest; :class:`~lineage.errors.UnknownRecord`."""

@@ -195,11 +195,7 @@ def _replace_state(connection: "duckdb.DuckDBPyConnection", old: State, new: Sta
     _insert(
         connection,
         "component",
-        (
-            (e.seq, c.digest, c.name, c.kind, c.recipe_digest, e.live, _json(c))
-            for e in components.values()
-            for c in [e.record]
-        ),
+        ((e.seq, c.digest, c.name, c.kind, e.live, _json(c)) for e in components.values() for c in [e.record]),
     )
     influences = _changed(old.influences, new.influences)
     _delete(connection, "use", ("target",), [(target,) for target in influences])

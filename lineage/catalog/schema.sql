@@ -19,7 +19,7 @@ create table item (
 
 -- One component under one name. Two names may share a digest: then what shaped either shaped both.
 create table component (
-    seq bigint, digest varchar, name varchar, kind varchar, recipe varchar, live boolean, record varchar
+    seq bigint, digest varchar, name varchar, kind varchar, live boolean, record varchar
 );
 
 -- That source (the digest of a shard or a component) shaped the component with digest target, as role.

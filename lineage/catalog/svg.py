@@ -14,7 +14,7 @@ True
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from unicodedata import east_asian_width
 from xml.sax.saxutils import escape
@@ -32,8 +32,6 @@ _COLUMN_GAP, _ROW_GAP, _MARGIN, _HEADING = 150, 14, 16, 30
 _LETTERS = 27  # of the name, at 13 pixels: about 7.2 pixels each
 _SMALL_LETTERS = 33  # of the line below, at 11 pixels
 _LABELED_EDGES = 16  # more than that, and the commonest role is named once, below the drawing
-_LABEL_HEIGHT, _LABEL_LETTER = 13, 6.2  # of the text on an edge
-_ALONG = (0.55, 0.65, 0.45, 0.75, 0.35, 0.82, 0.28, 0.2)  # where on its edge a label may stand, best first
 _KINDS = {"item": 0, "subject": 0, "shard": 1, "component": 2, "release": 3}  # the column of each
 _HEADINGS = {"item": "items", "subject": "people", "shard": "data", "component": "components", "release": "releases"}
 _IMPLIED = {"member", "in"}  # said by the columns an edge runs between
@@ -187,25 +185,13 @@ class _Sheet:
             f'<path class="{look} head" d="M{x4 + tip} {y4} l{-tip} -4 v8 z"/>'
         )
 
-    def _labels(self, curves: dict[tuple[str, str], _Curve], silent: set[str]) -> list[str]:
-        """Return the roles, each on its edge, where no earlier one stands if that can be."""
-        taken: list[tuple[float, float, float]] = []
-        drawn = []
+    def _labels(self, curves: dict[tuple[str, str], _Curve], silent: set[str]) -> Iterator[str]:
+        """Yield the roles, each in the middle of its edge."""
         for ends, roles in self.roles.items():
-            if silent.issuperset(roles):
-                continue
-            words = _fit(", ".join(roles), 20)
-            half = len(words) * _LABEL_LETTER / 2
-            spots = [_point(curves[ends], t) for t in _ALONG]
-            free = (
-                (x, y)
-                for x, y in spots
-                if all(abs(y - b) >= _LABEL_HEIGHT or abs(x - a) >= half + other for a, b, other in taken)
-            )
-            x, y = next(free, spots[0])
-            taken.append((x, y, half))
-            drawn.append(f'<text class="role" x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{_clean(words)}</text>')
-        return drawn
+            if not silent.issuperset(roles):
+                x, y = ((a + 3 * b + 3 * c + d) / 8 for a, b, c, d in zip(*curves[ends], strict=True))
+                words = _clean(_fit(", ".join(roles), 20))
+                yield f'<text class="role" x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{words}</text>'
 
     def _box(self, place: tuple[int, int], node: Node) -> str:
         x, y = place
@@ -237,34 +223,14 @@ def _curve(source: tuple[int, int], target: tuple[int, int]) -> _Curve:
     return (x1, y1), (x1 + bend, y1), (x2 - 8 - bend, y2), (x2 - 8, y2)
 
 
-def _point(curve: _Curve, t: float) -> _Point:
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-    x, y = (sum(w * point[axis] for w, point in zip(weights, curve, strict=True)) for axis in (0, 1))
-    return x, y
-
-
 def _clean(text: str) -> str:
     """Return ``text`` for XML: escaped, and every character that does not print replaced by U+FFFD."""
     return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text))
 
 
 def _fit(text: str, letters: int) -> str:
-    """Return ``text`` cut to about that many letters, wide ones counted twice.
-
-    The middle goes, because names differ at their ends.
-    """
-    widths = [2 if east_asian_width(letter) in "WF" else 1 for letter in text]
-    if sum(widths) <= letters:
-        return text
+    """Return ``text`` cut to that many letters, half as many if some are wide; names keep both ends."""
+    if any(east_asian_width(letter) in "WF" for letter in text):
+        letters //= 2
     half = (letters - 1) // 2
-    head, used = "", 0
-    for letter, width in zip(text, widths, strict=True):
-        if used + width > half:
-            break
-        head, used = head + letter, used + width
-    tail, used = "", 0
-    for letter, width in zip(reversed(text), reversed(widths), strict=True):
-        if used + width > half:
-            break
-        tail, used = letter + tail, used + width
-    return f"{head}…{tail}"
+    return text if len(text) <= letters else f"{text[:half]}…{text[-half:]}"

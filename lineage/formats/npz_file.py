@@ -55,8 +55,7 @@ def read_npz(path: Path, choice: Choice, *, limit: int) -> Columns:
             f"{origin}: not an NPZ archive, or a damaged one ({problem}); write it with numpy.savez"
         ) from problem
     arrays = {name: parse_npy(data, f"{origin}: array '{name}'") for name, data in raw.items()}
-    _check_rows(arrays, origin)
-    check_items(origin, max((len(array) for array in arrays.values()), default=0), limit)
+    check_items(origin, max((array.shape[0] for array in arrays.values() if array.ndim), default=0), limit)
     return Columns(
         origin=origin,
         content={name: arrays[name] for name in settled.fields or ()},
@@ -87,16 +86,6 @@ def parse_npy(data: bytes, what: str) -> NDArray[Any]:
         return np.zeros(shape, dtype)
     flat = np.frombuffer(data, dtype, count, stream.tell())
     return flat.reshape(shape, order="F" if fortran else "C")
-
-
-def _check_rows(arrays: dict[str, NDArray[Any]], origin: str) -> None:
-    for name, array in arrays.items():
-        if array.ndim == 0:
-            raise BadInput(f"{origin}: array '{name}' is a single value; every array needs one row per item")
-    counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
-        raise BadInput(f"{origin}: first axes of unequal length ({told}); every array needs one row per item")
 
 
 def _text(role: str, array: NDArray[Any], origin: str) -> Text:

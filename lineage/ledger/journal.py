@@ -9,48 +9,21 @@ during the second step, and the file is cut back to its old size. The cost: whol
 left by a crash between fsync and rename, count as facts, although nobody was told that they were recorded.
 """
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
 from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_format, check_line, encode, parse, read_link
+from lineage.lock import locked
 from lineage.records import canonical
 from lineage.storage.objects import file_stamp, sync_folder, write_atomically, written_aside
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
 LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
-_FIRST_TRY, _LAST_TRY = 0.008, 0.0005  # seconds between tries for a lock: at first, and of whoever waited long
-_HALVED_IN = 0.1  # seconds of waiting after which tries come twice as often: a few appends
-_STUCK = 5.0  # seconds after which somebody is stuck rather than busy, and trying hard only wastes a core
-
-
-def acquire_in_turn(lock: "FileLock", seconds: float) -> None:
-    """Acquire a lock within so many seconds, or raise ``filelock.Timeout``.
-
-    Whoever tries at the right moment gets it, so those who have waited longer try more often: among eight writers
-    that all try alike, one in a hundred waits thirty turns.
-    """
-    from filelock import Timeout
-
-    began = time.monotonic()
-    while True:
-        waited = time.monotonic() - began
-        often = max(_LAST_TRY, _FIRST_TRY * 0.5 ** (waited / _HALVED_IN)) if waited < _STUCK else _HALVED_IN
-        try:
-            lock.acquire(timeout=max(0.0, min(_HALVED_IN / 2, seconds - waited)), poll_interval=often)
-            return
-        except Timeout:
-            if time.monotonic() - began >= seconds:
-                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +40,11 @@ _Stamps = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Facts that were checked, the bytes they stand in, hashed, and the two files as they were then."""
+    """Facts that were checked, the bytes they stand in, and the two files as they were then."""
 
     facts: tuple[Fact, ...] = ()
-    size: int = 0
-    hashed: Any = None
+    data: bytes = b""
     stamps: _Stamps | None = None
-
-    def begins(self, data: bytes) -> bool:
-        """Whether ``data`` begins with the bytes of these facts: an edit in their middle changes the hash."""
-        return bool(self.facts) and hashlib.sha256(memoryview(data)[: self.size]).digest() == self.hashed.digest()
 
 
 class Journal:
@@ -86,7 +54,6 @@ class Journal:
         self.file = home / "ledger.jsonl"
         self.head_file = home / "head.json"
         self._lock_seconds = lock_seconds
-        self._lock: FileLock | None = None
         self._known = _Known()
 
     def create(self, first: Fact) -> None:
@@ -94,25 +61,11 @@ class Journal:
         write_atomically(self.file, encode(first) + b"\n")
         write_atomically(self.head_file, _head_bytes(first))
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the workspace's lock; :class:`~lineage.errors.WorkspaceBusy` if another process keeps it."""
-        from filelock import FileLock, Timeout  # read on use: readers take no lock
-
-        self._lock = lock = self._lock or FileLock(self.file.with_suffix(".lock"), timeout=self._lock_seconds)
-        try:
-            acquire_in_turn(lock, self._lock_seconds)
-        except Timeout:
-            raise WorkspaceBusy(
-                f"{lock.lock_file}: another process has been writing for {self._lock_seconds:g} s; nothing was "
-                "changed, wait for it to end and repeat"
-            ) from None
-        except OSError as problem:
-            raise LineageError(f"{lock.lock_file}: cannot be locked ({problem.strerror}); is it writable?") from problem
-        try:
-            yield
-        finally:
-            lock.release()
+        path, seconds = self.file.with_suffix(".lock"), self._lock_seconds
+        busy = f"{path}: another process has been writing for {seconds:g} s; nothing was changed, wait and repeat"
+        return locked(path, seconds=seconds, busy=busy, again=True)
 
     def facts(self) -> tuple[Fact, ...]:
         """Return every fact, the whole chain checked against itself and the acknowledged head.
@@ -140,14 +93,8 @@ class Journal:
                 raise LineageError(
                     f"{self.file}: nothing was recorded ({problem.strerror}); make room on the disk and repeat"
                 ) from problem
-            self._known = self._known_with(facts, lines)
+            self._known = _Known((*self._known.facts, *facts), self._known.data + lines, self._stamps())
         return facts
-
-    def _known_with(self, facts: tuple[Fact, ...], lines: bytes) -> _Known:
-        """Return what is known after these facts were appended."""
-        hashed, size = self._known.hashed.copy(), self._known.size + len(lines)
-        hashed.update(lines)
-        return _Known((*self._known.facts, *facts), size, hashed, self._stamps())
 
     def _stamps(self) -> _Stamps | None:
         try:
@@ -262,10 +209,10 @@ class Journal:
             time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
 
     def _checked(self, head: Head, data: bytes) -> _Known:
-        """Check the lines of ``data``; those that this object checked before are only hashed, as one piece."""
-        known = self._known if self._known.begins(data) else _Known()
+        """Check the lines of ``data``; those that this object checked before are only compared."""
+        known = self._known if data.startswith(self._known.data) else _Known()
         facts = list(known.facts)
-        lines = data[known.size :].split(b"\n")
+        lines = data[len(known.data) :].split(b"\n")
         torn = lines.pop() != b""
         if 0 < head.seq <= len(facts):
             self._compare(head, facts[head.seq - 1])
@@ -289,9 +236,7 @@ class Journal:
             )
         if torn:
             raise self._torn(len(facts) + 1)
-        hashed = known.hashed.copy() if known.facts else hashlib.sha256()
-        hashed.update(data[known.size :])
-        return _Known(tuple(facts), len(data), hashed)
+        return _Known(tuple(facts), data)
 
     def _compare(self, head: Head, fact: Fact) -> None:
         if fact.digest != head.digest:

@@ -18,18 +18,20 @@ Decided here, with what it costs:
 - A name belongs to one live shard; new content under it is refused, since components were trained on the old.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Required, TypedDict, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lineage.activity import activity
-from lineage.errors import BadInput, WorkspaceBusy
+from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
 from lineage.git_ignored import ignore_data
+from lineage.lock import locked
 from lineage.perceptual_hash import THRESHOLDS, likenesses
 from lineage.records import Item, Shard, canonical, is_unicode, plain, shard_digest
 from lineage.shards.existing import known_shard, mend
@@ -41,7 +43,7 @@ from lineage.shards.files import (
     store_shard,
     undone_on_failure,
 )
-from lineage.shards.source_files import Source, remembered
+from lineage.shards.source_files import remember, source_at
 from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, item_sizes
 from lineage.storage.manifest import read_digests
@@ -74,27 +76,33 @@ class Added:
     new: bool = True
 
 
+class Terms(TypedDict, total=False):
+    """What :func:`add_items` takes beside the items, and :func:`add_shard` hands on."""
+
+    name: Required[str]
+    source: str | None
+    license: str | None
+    legal_basis: str | None
+    core: bool
+    check: bool
+    rules: Rules | None
+    dvc: bool | None
+    allow_withdrawn: bool
+    likeness: str | None
+
+
 def add_shard(
     workspace: Workspace,
     path: Path | str,
     *,
-    name: str,
     key: str | None = None,
     subject: str | None = None,
     source_column: str | None = None,
     license_column: str | None = None,
     fields: Sequence[str] | None = None,
-    source: str | None = None,
-    license: str | None = None,
-    legal_basis: str | None = None,
-    core: bool = False,
-    check: bool = True,
-    rules: Rules | None = None,
-    dvc: bool | None = None,
-    allow_withdrawn: bool = False,
-    likeness: str | None = None,
     encoding: str = "utf-8",
     limit: int = LIMIT,
+    **terms: Unpack[Terms],
 ) -> Added:
     """Read a file or folder and record it as a shard; see :func:`.read_file` and :func:`add_items`."""
     with activity(f"reading {path}"):
@@ -108,21 +116,7 @@ def add_shard(
             encoding=encoding,
             limit=limit,
         )
-    return add_items(
-        workspace,
-        intake,
-        name=name,
-        source=source,
-        license=license,
-        legal_basis=legal_basis,
-        core=core,
-        check=check,
-        rules=rules,
-        dvc=dvc,
-        allow_withdrawn=allow_withdrawn,
-        likeness=likeness,
-        read_from=Path(path),
-    )
+    return add_items(workspace, intake, read_from=Path(path), **terms)
 
 
 @activity("hashing and recording items")
@@ -170,7 +164,7 @@ def add_items(
     if not allow_withdrawn:
         _refuse_withdrawn(workspace, intake, digests)
     checked = replace(intake, licenses=tuple(item.license for item in items))
-    place = Source.of(read_from) if read_from is not None else None
+    place = source_at(read_from) if read_from is not None else None
     with adding_alone(workspace):
         live = live_shards(workspace)
         known = known_shard(workspace, shard, items, live, intake.origin)
@@ -179,10 +173,13 @@ def add_items(
         within = len(digests) - len(set(digests))
         across, shared_with = _shared(workspace, digests, [other for other in live if other.name != name])
         if known is not None:
-            with remembered(workspace, shard.digest, place):
-                return Added(known, within, across, shared_with, new=False)
+            if place is not None:
+                remember(workspace, shard.digest, place)
+            return Added(known, within, across, shared_with, new=False)
         validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
-        with undone_on_failure(workspace, shard.digest), remembered(workspace, shard.digest, place):
+        with undone_on_failure(workspace, shard.digest):
+            if place is not None:
+                remember(workspace, shard.digest, place)
             ignore_data(workspace.root, home=workspace.home)
             shard = store_shard(workspace, shard, items, digests, intake.content, dvc=dvc)
             report = workspace.objects.put(canonical(validation)) if validation else None
@@ -271,16 +268,7 @@ def _common(values: Iterable[str | None]) -> str | None:
     return distinct.pop() if len(distinct) == 1 else None
 
 
-@contextmanager
-def adding_alone(workspace: Workspace) -> Iterator[None]:
-    """Let one process at a time look for a name and take it: while this is held, nobody else writes a shard."""
-    from filelock import FileLock, Timeout  # read on use: reading a shard takes no lock
-
-    lock = FileLock(workspace.home / "shards.lock", timeout=_PATIENCE)
-    try:
-        with lock:
-            yield
-    except Timeout as problem:
-        raise WorkspaceBusy(
-            f"{lock.lock_file}: another process is adding a shard; wait for it, then repeat"
-        ) from problem
+def adding_alone(workspace: Workspace) -> AbstractContextManager[None]:
+    """Let one process at a time look for a name and take it: while this is held, no other writes a shard."""
+    path = workspace.home / "shards.lock"
+    return locked(path, seconds=_PATIENCE, busy=f"{path}: another process is adding a shard; wait for it, then repeat")

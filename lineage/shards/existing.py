@@ -1,5 +1,6 @@
 """Whether items are recorded already, on which terms, and mending what is missing or damaged of them."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -8,8 +9,8 @@ from lineage.formats.read import Intake
 from lineage.records import Item, Shard
 from lineage.shards.files import shard_items, shard_rows
 from lineage.storage.content import write_content
-from lineage.storage.manifest import in_manifest_order, write_manifest
-from lineage.storage.objects import sha256_of
+from lineage.storage.manifest import in_manifest_order, manifest_bytes
+from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
 
@@ -23,7 +24,6 @@ def known_shard(
                 f"{origin}: shard '{shard.name}' is recorded with other items; record these under a new name, "
                 "or withdraw the old items by a request"
             )
-    for other in live:
         if other.digest != shard.digest:
             continue
         if (recorded := _rows(workspace, shard.digest)) is not None:
@@ -63,18 +63,13 @@ def _rows(workspace: Workspace, digest: str) -> tuple[Item, ...] | None:
 def mend(workspace: Workspace, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
     """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had."""
     if _rows(workspace, shard.digest) is None:
-        path = workspace.manifest_path(shard.digest)
-        aside = path.with_suffix(".mended")
-        try:
-            write_manifest(aside, items)
-            if shard.manifest is not None and sha256_of(aside) != shard.manifest:
-                raise BadInput(
-                    f"{intake.origin}: {path} is missing or damaged, and these rows are not what it said (other keys, "
-                    "subjects, sources or licenses, or another version wrote it); restore it from a copy"
-                )
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        path, manifest = workspace.manifest_path(shard.digest), manifest_bytes(items)
+        if shard.manifest not in (None, hashlib.sha256(manifest).hexdigest()):
+            raise BadInput(
+                f"{intake.origin}: {path} is missing or damaged, and these rows are not what it said (other keys, "
+                "subjects, sources or licenses, or another version wrote it); restore it from a copy"
+            )
+        write_atomically(path, manifest)
     try:
         shard_items(workspace, shard.digest)
     except (UnknownRecord, DigestMismatch):

@@ -11,10 +11,11 @@ from lineage.activity import activity
 from lineage.dvc import repo
 from lineage.dvc.storage import untrack
 from lineage.errors import DigestMismatch, LineageError
+from lineage.private_files import SOURCES
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
 from lineage.storage.manifest import read_likenesses, read_manifest, write_manifest
-from lineage.storage.objects import cached_sha256, sha256_of
+from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 
 
@@ -82,8 +83,7 @@ def store_shard(
     """Write a shard's files, put the content under DVC, and return the shard with what its files are known by."""
     content = workspace.content_path(shard.digest)
     write_content(content, digests, arrays)
-    write_manifest(workspace.manifest_path(shard.digest), items)
-    shard = replace(shard, manifest=sha256_of(workspace.manifest_path(shard.digest)))
+    shard = replace(shard, manifest=write_manifest(workspace.manifest_path(shard.digest), items))
     if dvc or (dvc is None and repo.is_repo(workspace.root)):
         return replace(shard, dvc=repo.track(content))
     return shard
@@ -91,9 +91,10 @@ def store_shard(
 
 @contextmanager
 def undone_on_failure(workspace: Workspace, digest: str) -> Iterator[None]:
-    """Remove a shard's files if the block fails before its fact is recorded, unless they were there before."""
-    content, manifest = workspace.content_path(digest), workspace.manifest_path(digest)
-    fresh = [path for path in (content, manifest) if not path.exists()]
+    """Remove what the block wrote of a shard, if it fails before the shard's fact is recorded."""
+    content = workspace.content_path(digest)
+    paths = (content, workspace.manifest_path(digest), SOURCES.path(workspace, digest))
+    fresh = [path for path in paths if not path.exists()]
     try:
         yield
     except BaseException:  # Ctrl-C too: content may be personal data, and is not to lie about unrecorded

@@ -10,8 +10,6 @@ remembered stays until somebody clears the private folder.
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.dvc.repo import tracked_hash
@@ -23,62 +21,49 @@ from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Source(SourceFile):
-    """A file or folder as it was read."""
-
-    @classmethod
-    def of(cls, path: Path) -> "Source":
-        """Return a file or folder as it is now; raises ``BadInput`` if it cannot be read any more."""
-        here = path.absolute()
-        try:
-            alone = here.is_file()
-            names = [""] if alone else list(_names(here))
-            files = tuple((name, (here / name).stat().st_size, sha256_of(here / name)) for name in names)
-            return cls(here, files, md5_of(here) if alone else None)
-        except OSError as problem:
-            raise BadInput(f"{path}: cannot be read a second time ({problem.strerror}); repeat") from problem
-
-    def still(self) -> int:
-        """Return how many of its files are where they were, with the bytes they had. What cannot be read is not."""
-        return sum(_is_same(self.path / name, size, digest) for name, size, digest in self.files)
-
-    def is_tracked(self) -> bool:
-        """Whether DVC tracks it with these bytes, whether they lie in the workspace or not."""
-        try:
-            return self.md5 is not None and tracked_hash(self.path) == self.md5
-        except LineageError:
-            return False  # what DVC wrote is damaged, or DVC is not installed
-
-
-@contextmanager
-def remembered(workspace: Workspace, shard: str, source: Source | None) -> Iterator[None]:
-    """Keep where a shard is read from, None for nowhere, unless the block that records it fails.
-
-    Read from several places, one after the other, it has them all.
-    """
-    if source is None:
-        yield
-        return
-    before = SOURCES.read(workspace, shard)
-    known = [each for each in before.sources if each.path != source.path] if before else []
-    SOURCES.write(workspace, Sources([*known, source]), shard)
+def source_at(path: Path) -> SourceFile:
+    """Return a file or folder as it is now; raises ``BadInput`` if it cannot be read any more."""
+    here = path.absolute()
     try:
-        yield
-    except BaseException:
-        if before is None:
-            SOURCES.erase(workspace, shard)
-        raise
+        alone = here.is_file()
+        names = [""] if alone else list(_names(here))
+        files = tuple((name, (here / name).stat().st_size, sha256_of(here / name)) for name in names)
+        return SourceFile(here, files, md5_of(here) if alone else None)
+    except OSError as problem:
+        raise BadInput(f"{path}: cannot be read a second time ({problem.strerror}); repeat") from problem
 
 
-def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[str, Source]]:
+def unchanged_files(source: SourceFile) -> int:
+    """Return how many of its files are where they were, with the bytes they had. What cannot be read is not."""
+    return sum(_is_same(source.path / name, size, digest) for name, size, digest in source.files)
+
+
+def is_tracked(source: SourceFile) -> bool:
+    """Whether DVC tracks a file with the bytes it had, whether they lie in the workspace or not."""
+    try:
+        return source.md5 is not None and tracked_hash(source.path) == source.md5
+    except LineageError:
+        return False  # what DVC wrote is damaged, or DVC is not installed
+
+
+def remember(workspace: Workspace, shard: str, source: SourceFile) -> None:
+    """Keep where a shard is read from. Read from several places, one after the other, it has them all."""
+    known = [each for each in _sources(workspace, shard) if each.path != source.path]
+    SOURCES.write(workspace, Sources([*known, source]), shard)
+
+
+def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[str, SourceFile]]:
     """Yield name and source of these shards, and of those they were cut from; each source once."""
     entries = workspace.ledger.state().shards.values()
     names = {entry.record.digest: entry.record.name for entry in entries}
     for digest in cut_from((entry.record for entry in entries), shards):
         if digest in names:
-            told = SOURCES.read(workspace, digest)
-            yield from ((names[digest], Source(s.path, s.files, s.md5)) for s in (told.sources if told else []))
+            yield from ((names[digest], source) for source in _sources(workspace, digest))
+
+
+def _sources(workspace: Workspace, shard: str) -> list[SourceFile]:
+    kept = SOURCES.read(workspace, shard)
+    return kept.sources if kept else []
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.records import canonical, shard_digest
-from lineage.storage.parquet import broken, read_table, write_table
+from lineage.storage.objects import write_atomically
+from lineage.storage.parquet import broken, read_table, table_bytes
 
 Arrays = dict[str, NDArray[Any]]
 """Fields by name; every array has the items as its first axis."""
@@ -147,7 +148,7 @@ def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any])
         columns[name] = _to_arrow(array[order])
         layout[name] = {"dtype": dtype_name(array), "shape": list(array.shape[1:])}
     table = pa.table(columns).replace_schema_metadata({_METADATA: canonical(layout)})
-    write_table(path, table, dictionary=False)
+    write_atomically(path, table_bytes(table, dictionary=False))
 
 
 def read_content(path: Path, *, limit: int | None = None) -> tuple[tuple[str, ...], Arrays]:

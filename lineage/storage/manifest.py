@@ -10,11 +10,12 @@ e-mail address, a file name), so they stand here and never in a fact. Subjects a
 
 >>> import tempfile
 >>> path = Path(tempfile.mkdtemp()) / "manifest.parquet"
->>> write_manifest(path, [Item("b" * 64, "2", None, None, None, 8), Item("a" * 64, "1", None, "web", "MIT", 8)])
+>>> _ = write_manifest(path, [Item("b" * 64, "2", None, None, None, 8), Item("a" * 64, "1", None, "web", "MIT", 8)])
 >>> [item.key for item in read_manifest(path)]
 ['1', '2']
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ import pyarrow as pa
 
 from lineage.perceptual_hash import is_likeness
 from lineage.records import Item
-from lineage.storage.parquet import broken, read_table, write_table
+from lineage.storage.objects import write_atomically
+from lineage.storage.parquet import broken, read_table, table_bytes
 
 SCHEMA = pa.schema(
     [
@@ -39,12 +41,22 @@ LIKENESS = pa.field("likeness", pa.string())
 """The optional last column."""
 
 
-def write_manifest(path: Path, items: Sequence[Item]) -> None:
-    """Write items to ``path``, sorted, atomically; the same items in any order give the same bytes."""
+def manifest_bytes(items: Sequence[Item]) -> bytes:
+    """Return the file of a manifest, sorted; the same items in any order give the same bytes."""
     ordered = in_manifest_order(items)
     schema = SCHEMA.append(LIKENESS) if any(item.likeness is not None for item in ordered) else SCHEMA
     columns = [pa.array([getattr(item, column.name) for item in ordered], column.type) for column in schema]
-    write_table(path, pa.Table.from_arrays(columns, schema=schema), dictionary=True)
+    return table_bytes(pa.Table.from_arrays(columns, schema=schema), dictionary=True)
+
+
+def write_manifest(path: Path, items: Sequence[Item]) -> str:
+    """Write items to ``path`` atomically and return the SHA-256 of the file's bytes.
+
+    Raises ``LineageError`` when the disk is full or the folder cannot be written.
+    """
+    data = manifest_bytes(items)
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_manifest(path: Path) -> tuple[Item, ...]:

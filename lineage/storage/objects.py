@@ -146,13 +146,6 @@ class Objects:
                 os.utime(path)  # young again, so that no purge takes it for one that nobody is about to record
         return digest
 
-    def put_file(self, source: Path) -> str:
-        """Store the content of a file and return its digest."""
-        try:
-            return self.put(source.read_bytes())
-        except OSError as problem:
-            raise BadInput(f"{source}: cannot be read ({problem.strerror})") from problem
-
     def get(self, digest: str) -> bytes:
         """Return an object's bytes, checked once while the file's inode, size and times stay as they are.
 

@@ -12,18 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lineage.errors import DigestMismatch, UnknownRecord
-from lineage.storage.objects import write_atomically
 from lineage.storage.size_limits import ITEM, check_items, too_large
 
 _ROW_GROUP = 65_536
 """Rows a group: fixed, so that bytes do not depend on a library's default."""
 
 
-def write_table(path: Path, table: Any, *, dictionary: bool) -> None:
-    """Write an Arrow table to ``path`` atomically; ``dictionary`` is worth it for columns that repeat themselves.
-
-    Raises ``LineageError`` when the disk is full or the folder cannot be written; then nothing is left behind.
-    """
+def table_bytes(table: Any, *, dictionary: bool) -> bytes:
+    """Return an Arrow table as a Parquet file; ``dictionary`` is worth it for columns that repeat themselves."""
     stream = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -34,7 +30,7 @@ def write_table(path: Path, table: Any, *, dictionary: bool) -> None:
         row_group_size=_ROW_GROUP,
         write_page_checksum=True,  # a manifest's keys and subjects are in no digest
     )
-    write_atomically(path, stream.getvalue().to_pybytes())
+    return stream.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def read_table(path: Path, what: str, columns: list[str] | None = None, *, limit: int | None = None) -> Any:

@@ -196,11 +196,6 @@ class Case(Strict):
     extend: ExtendFacts | None = None
 
 
-def load_cases(path: Path) -> tuple[Case, ...]:
-    """Return the cases of a file. Errors as of :func:`read_cases`."""
-    return read_cases(path).cases
-
-
 @dataclass(frozen=True, slots=True)
 class CaseFile:
     """The cases of a file, and whether it is the file of a pack, which carries them."""

@@ -1,9 +1,10 @@
-"""What a condition reads and compares, taken from its tokens.
+"""What a condition reads and compares, taken from its syntax tree.
 
-A condition is text in CEL, whose library tells the variables and functions it uses and not what it does with them. This
+A condition is text in CEL, whose library tells the variables and functions it uses and not what it does with them.
+CEL's expressions are Python's but for some signs, so Python's parser makes their tree; nothing is evaluated. In it this
 module finds each value that is read, such as ``impact.licenses``, and each word that a value is compared with. So a
-pack that reads a fact it does not declare, or compares a license with a word that no license has, is refused when it
-is loaded: such a comparison is never true, so its rule never fires.
+pack that reads a fact it does not declare, or compares a license with a word that no license has, is refused when it is
+loaded: such a comparison is never true, so its rule never fires.
 
 >>> found = read_condition('impact.licenses.exists(l, l in ["MIT", "ISC"]) && request.standing == "customer"')
 >>> sorted(found.places)
@@ -11,15 +12,18 @@ is loaded: such a comparison is never true, so its rule never fires.
 >>> [tuple(each) for each in sorted(found.compared)][1:]
 [('impact.licenses', 'in', 'MIT'), ('request.standing', '==', 'customer')]
 
-A word that is compared with nothing this module can name has the place "": the caller refuses it.
+A word that is compared with nothing this module can name has the place "", and a member of that begins with a dot: the
+caller refuses them.
 """
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
+
+from policies.errors import BadPack
 
 _TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*)
@@ -30,6 +34,8 @@ _TOKEN = re.compile(
     |(?P<number>\d[\w.]*)""",
     re.VERBOSE | re.DOTALL,
 )
+_SIGNS = {"&&": "and", "||": "or", "!": "~"}
+_OPENED_BY = {")": "(", "]": "[", "}": "{"}
 _MACROS = {"exists", "all", "exists_one", "filter", "map"}
 _FUNCTIONS = {"startsWith", "endsWith", "contains", "matches"}
 
@@ -42,12 +48,7 @@ class Compared(NamedTuple):
     word: str
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConditionText:
     """What a condition reads: ``places`` such as ``impact.licenses``, and the words it compares them with.
 
@@ -55,145 +56,106 @@ class ConditionText:
     most, ``indexed`` the places of which it reads a member with ``[...]``.
     """
 
-    places: frozenset[str]
-    compared: frozenset[Compared]
-    bound: frozenset[str]
-    depth: int
-    indexed: frozenset[str]
+    places: set[str] = field(default_factory=set)
+    compared: set[Compared] = field(default_factory=set)
+    bound: set[str] = field(default_factory=set)
+    depth: int = 0
+    indexed: set[str] = field(default_factory=set)
+    _named: set[int] = field(default_factory=set)
+    """Words of the tree that are compared with a value, so that the others can be told."""
+
+    def _take(self, node: ast.AST, names: Mapping[str, str], depth: int) -> None:
+        """Take in what is read below a node; ``names`` are the places that macros around it bound to names."""
+        self.depth = max(self.depth, depth)
+        inner = list(ast.iter_child_nodes(node))
+        match node:
+            case ast.Constant(str(word)) if id(node) not in self._named:
+                self.compared.add(Compared("", "", word))
+            case ast.Name() | ast.Attribute():
+                self.places.add(_place(node, names))
+                while isinstance(node, ast.Attribute):
+                    node = node.value
+                inner = [] if isinstance(node, ast.Name) else [node]
+            case ast.Subscript(value):
+                self.indexed.add(_place(value, names))
+            case ast.Compare(first, signs, others):
+                for left, sign, right in zip([first, *others], signs, others, strict=False):
+                    if isinstance(sign, ast.Eq | ast.NotEq | ast.In):
+                        self._compare(left, "in" if isinstance(sign, ast.In) else "==", right, names)
+            case ast.Call(ast.Name(), args):
+                inner = list(args)
+            case ast.Call(ast.Attribute(value, name), [ast.Name(bound), *rest]) if name[1:] in _MACROS and rest:
+                self.bound.add(bound[1:])
+                self._take(value, names, depth)
+                inner, names, depth = list(rest), {**names, bound: _place(value, names)}, depth + 1
+            case ast.Call(ast.Attribute(value, name), args):
+                inner = [value, *args]
+                if name[1:] in _FUNCTIONS and len(args) == 1:
+                    self._compare(value, name[1:], args[0], names)
+        for each in inner:
+            self._take(each, names, depth)
+
+    def _compare(self, left: ast.expr, how: str, right: ast.expr, names: Mapping[str, str]) -> None:
+        """Take in the words on either side that the other side, a value, is compared with."""
+        for value, other in ((left, right), (right, left)):
+            for word in other.elts if isinstance(other, ast.List) else [other]:
+                if (place := _place(value, names)) and isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    self._named.add(id(word))
+                    self.compared.add(Compared(place, how, word.value))
 
 
 @lru_cache(maxsize=4096)
 def read_condition(condition: str) -> ConditionText:
-    """Return what a condition reads and compares."""
-    found = ((str(match.lastgroup), match[0]) for match in _TOKEN.finditer(condition))
-    reading = _Reading([_Token(kind, text) for kind, text in found if kind != "comment"])
-    paths = [*reading.paths()]
-    return ConditionText(
-        places=frozenset(place for place, _, _ in paths),
-        compared=frozenset(reading.words()),
-        bound=reading.names_bound(),
-        depth=reading.depth(),
-        indexed=frozenset(place for place, _, end in paths if reading.is_at(end, "[")),
-    )
+    """Return what a condition reads and compares; :class:`BadPack` for one that cannot be read."""
+    found = ConditionText()
+    try:
+        found._take(ast.parse(_as_python(condition), mode="eval").body, {}, 0)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise BadPack("condition cannot be read; write it in simpler expressions, or make it several rules") from None
+    return found
 
 
-class _Reading:
-    """One pass over a condition's tokens; names that a macro binds stand for what it goes through."""
+def _as_python(condition: str) -> str:
+    """Return a condition as Python has it: other signs, ``a and b or c`` for ``a ? b : c``, and ``_`` before names."""
+    pieces, opened = [], []
+    for match in _TOKEN.finditer(condition):
+        kind, text = match.lastgroup, match[0]
+        if kind == "text":
+            text = repr(_word(text))
+        elif kind == "name" and text != "in":
+            text = f"_{text}"  # no word of Python's own begins so
+        elif kind == "number":
+            text = "0"
+        elif text in ("(", "[", "{", "?"):
+            opened.append(text)
+            text = "and" if text == "?" else text
+        elif text == ":" and opened[-1:] == ["?"]:
+            opened.pop()
+            text = "or"
+        elif text in _OPENED_BY and _OPENED_BY[text] in opened:
+            while opened.pop() != _OPENED_BY[text]:
+                pass
+        if kind != "comment":
+            pieces.append(_SIGNS.get(text, text))
+    return " ".join(pieces)
 
-    def __init__(self, tokens: list[_Token]):
-        self._tokens = tokens
-        self._bound: dict[str, str] = {}
 
-    def words(self) -> Iterator[Compared]:
-        taken: set[int] = set()
-        for place, start, end in self.paths():
-            for how, at in self._beside(start, end):
-                taken.add(at)
-                yield Compared(place, how, self._word(at))
-        for at, token in enumerate(self._tokens):
-            if token.kind == "text" and at not in taken:
-                yield Compared("", "", self._word(at))
+def _word(text: str) -> str:
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text.strip("\"'")
+    return value if isinstance(value, str) else text
 
-    def paths(self) -> Iterator[tuple[str, int, int]]:
-        """Yield every value that is read: its place, and where its tokens begin and end."""
-        self._bound = {}
-        at = 0
-        filtered: list[tuple[int, str]] = []
-        depth = 0
-        while at < len(self._tokens):
-            text = self._tokens[at].text
-            depth += (text == "(") - (text == ")")
-            if text == ")" and filtered and filtered[-1][0] == depth:
-                begun = self._macro(at + 1, filtered.pop()[1], depth, filtered)
-                depth += begun > at + 1
-                at = begun
-                continue
-            if self._tokens[at].kind != "name" or text == "in" or self.is_at(at - 1, "."):
-                if text == "kind" and self.is_at(at - 2, ")", "]"):
-                    yield "request.events.kind", at, at + 1
-                at += 1
-                continue
-            end = at + 1
-            while self.is_at(end, ".") and self._kind(end + 1) == "name" and not self.is_at(end + 2, "("):
-                end += 2
-            root, *rest = [token.text for token in self._tokens[at:end:2]]
-            place = ".".join([self._bound.get(root, root), *rest])
-            yield place, at, end
-            at = self._macro(end, place, depth, filtered)
-            depth += at > end
 
-    def names_bound(self) -> frozenset[str]:
-        """Return the names that macros bind, whatever they go through."""
-        return frozenset(
-            self._tokens[at + 2].text
-            for at in range(len(self._tokens) - 3)
-            if self._begins_macro(at) and self._kind(at + 2) == "name" and self.is_at(at + 3, ",")
-        )
-
-    def depth(self) -> int:
-        """Return how many macros are nested in one another, at the most."""
-        open_: list[bool] = []
-        deepest = 0
-        for at in range(len(self._tokens)):
-            if self.is_at(at, "("):
-                open_.append(self._begins_macro(at - 1))
-                deepest = max(deepest, sum(open_))
-            elif self.is_at(at, ")") and open_:
-                open_.pop()
-        return deepest
-
-    def _begins_macro(self, at: int) -> bool:
-        return self.is_at(at, *_MACROS) and self.is_at(at - 1, ".") and self.is_at(at + 1, "(")
-
-    def _macro(self, at: int, place: str, depth: int, filtered: list[tuple[int, str]]) -> int:
-        """Bind the name of a macro that begins here, and return where its body begins; ``at`` if none does."""
-        if not (self.is_at(at, ".") and self.is_at(at + 2, "(") and self.is_at(at + 4, ",")):
-            return at
-        if self._tokens[at + 1].text not in _MACROS:
-            return at
-        self._bound[self._tokens[at + 3].text] = place
-        if self._tokens[at + 1].text == "filter":
-            filtered.append((depth, place))
-        return at + 5
-
-    def _beside(self, start: int, end: int) -> Iterator[tuple[str, int]]:
-        """Yield the words on either side of the value between two tokens, and how each is compared."""
-        if self.is_at(end, "==", "!="):
-            yield from (("==", at) for at in self._list_or_word(end + 1))
-        elif self.is_at(end, "in"):
-            yield from (("in", at) for at in self._list_or_word(end + 1))
-        elif self.is_at(end, ".") and self.is_at(end + 2, "(") and self._kind(end + 3) == "text":
-            if self._tokens[end + 1].text in _FUNCTIONS:
-                yield self._tokens[end + 1].text, end + 3
-        if self.is_at(start - 1, "==", "!=", "in"):
-            how = "in" if self.is_at(start - 1, "in") else "=="
-            if self._kind(start - 2) == "text":
-                yield how, start - 2
-            elif self.is_at(start - 2, "]"):
-                opened = start - 2
-                while opened > 0 and not self.is_at(opened, "["):
-                    opened -= 1
-                yield from ((how, at) for at in self._list_or_word(opened))
-
-    def _list_or_word(self, at: int) -> Iterator[int]:
-        if self._kind(at) == "text":
-            yield at
-        elif self.is_at(at, "["):
-            while at < len(self._tokens) and not self.is_at(at, "]"):
-                if self._kind(at) == "text":
-                    yield at
-                at += 1
-
-    def _word(self, at: int) -> str:
-        text = self._tokens[at].text
-        try:
-            value = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            return text.strip("\"'")
-        return value if isinstance(value, str) else text
-
-    def is_at(self, at: int, *texts: str) -> bool:
-        return 0 <= at < len(self._tokens) and self._tokens[at].text in texts
-
-    def _kind(self, at: int) -> str:
-        return self._tokens[at].kind if 0 <= at < len(self._tokens) else ""
+def _place(node: ast.expr, names: Mapping[str, str]) -> str:
+    """Return which value a node reads, "" for one that has no name."""
+    match node:
+        case ast.Name(name):
+            return names.get(name, name[1:])
+        case ast.Attribute(value, name):
+            return f"{_place(value, names)}.{name[1:]}"
+        case ast.Subscript(value) | ast.Call(ast.Attribute(value, "_filter")):
+            return _place(value, names)
+        case _:
+            return ""

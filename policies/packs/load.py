@@ -29,7 +29,7 @@ from policies.packs.calendars import require_calendar
 from policies.packs.conditions import parse
 from policies.packs.rules import RESERVED_FACTS, Deadline, FactSpec, Pack
 from policies.packs.strict_yaml import read_yaml
-from policies.packs.tables import Origin, expanded
+from policies.packs.tables import expanded
 from policies.packs.words import require_words
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def pack_files(source: Path | Sequence[Path] | None = None) -> tuple[Path, ...]:
 
 @cache
 def _shipped() -> tuple[Pack, ...]:
-    return agree((_unchecked(_read(path), str(path))[0], path.name) for path in pack_files())
+    return agree((_unchecked(_read(path), str(path)), path.name) for path in pack_files())
 
 
 def _read(path: Path) -> Any:
@@ -104,29 +104,28 @@ def packs_digest(packs: Sequence[Pack]) -> str:
 
 def pack_of(value: Any, *, name: str) -> Pack:
     """Return the pack that plain data describes, checked; ``name`` says in errors where it came from."""
-    pack, origins = _unchecked(value, name)
+    pack = _unchecked(value, name)
     facts = {**RESERVED_FACTS, **pack.facts}
     _check_condition(pack.applies, facts, f"{name}: applies")
-    for number, rule in enumerate(pack.rules):
-        origin = origins.get(number)
+    for rule in pack.rules:
         where = f"{name}: rule {rule.id}"
-        _check_condition(rule.when, facts, f"{where}: when{origin.said(['when']) if origin else ''}")
+        _check_condition(rule.when, facts, f"{where}: when")
         for label, deadline in rule.then.periods:
             _check_deadline(deadline, facts, f"{where}: then.{label}")
     return pack
 
 
-def _unchecked(value: Any, name: str) -> tuple[Pack, dict[int, Origin]]:
-    """Return a pack whose fields are checked and whose conditions and calendars are not, and what its tables made."""
+def _unchecked(value: Any, name: str) -> Pack:
+    """Return a pack whose fields are checked and whose conditions and calendars are not."""
     from pydantic import ValidationError  # read on use: printing help needs no validation
 
     if not isinstance(value, Mapping):
         raise BadPack(f"{name}: a pack is a mapping with the keys pack, title, version, applies and rules")
-    written, origins = expanded(value, name=name)
+    written = expanded(value, name=name)
     try:
-        return _reader().validate_python(written), origins
+        return _reader().validate_python(written)
     except ValidationError as error:
-        raise BadPack(f"{name}: {_problems(error.errors(include_url=False), written, origins)}") from None
+        raise BadPack(f"{name}: {_problems(error.errors(include_url=False), written)}") from None
 
 
 @cache
@@ -155,38 +154,20 @@ def _check_deadline(deadline: Deadline, facts: Mapping[str, FactSpec], where: st
             raise BadPack(f"{where}.calendar: {problem}") from None
 
 
-def _problems(errors: Sequence[Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:
+def _problems(errors: Sequence[Any], value: Mapping[str, Any]) -> str:
     """Return validation errors in one line: rule by its id, field by its path, what is allowed."""
-    alike: dict[object, list[Any]] = {}
-    for error in errors:
-        alike.setdefault(_as_written(error, origins), []).append(error)
-    groups = list(alike.values())
-    said = [_problem(first, value, origins) + _in_more_rows(more) for first, *more in groups[:3]]
-    if len(groups) > 3:
-        said.append(f"and {len(groups) - 3} more")
-    return "; ".join(dict.fromkeys(said))
+    said = list(dict.fromkeys(_problem(error, value) for error in errors))
+    return "; ".join([*said[:3], *([f"and {len(said) - 3} more"] if len(said) > 3 else [])])
 
 
-def _as_written(error: Mapping[str, Any], origins: Mapping[int, Origin]) -> object:
-    """Return what tells one mistake from another: that of a rule with `each` is one, however many rows it is of."""
-    number, *path = (*error["loc"][1:], None) if error["loc"][:1] == ("rules",) else (None,)
-    origin = origins.get(number) if isinstance(number, int) else None
-    return (id(origin.rule), *path, error["msg"]) if origin is not None else (*error["loc"], error["msg"])
-
-
-def _in_more_rows(more: Sequence[Any]) -> str:
-    return f", and alike in {len(more)} more row{'s' * (len(more) > 1)}" if more else ""
-
-
-def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mapping[int, Origin]) -> str:
+def _problem(error: Mapping[str, Any], value: Mapping[str, Any]) -> str:
     path = list(error["loc"])
-    where = from_row = ""
+    where = ""
     if len(path) >= 2 and path[0] == "rules" and isinstance(path[1], int):
         number, path = path[1], path[2:]
         rule = value["rules"][number]
         named = isinstance(rule, Mapping) and "id" in rule
         where = f"rule {rule['id']}: " if named else f"rule number {number + 1}: "
-        from_row = origins[number].said(path) if number in origins else ""
     text = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         text = "unknown field; take it out or correct its name"
@@ -197,4 +178,4 @@ def _problem(error: Mapping[str, Any], value: Mapping[str, Any], origins: Mappin
     elif error["type"] in {"enum", "literal_error"}:
         text = f"{error['input']!r} is unknown; {text[0].lower()}{text[1:]}"
     dotted = ".".join(str(part) for part in path)
-    return f"{where}{dotted}: {text}{from_row}" if dotted else f"{where}{text}{from_row}"
+    return f"{where}{dotted}: {text}" if dotted else f"{where}{text}"

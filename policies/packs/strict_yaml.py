@@ -6,31 +6,39 @@ r"""Reads the YAML that people write rules and cases in, without YAML's surprise
 - aliases are refused, so a small file cannot expand into a huge one;
 - nothing but plain values is built (``yaml.SafeLoader``).
 
-libyaml splits the text where it is there, ten times as fast as Python. What it refuses Python reads again, so that an
-error has the same words everywhere.
+libyaml splits the text where it is there, ten times as fast as Python.
 """
 
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from yaml.composer import Composer
-from yaml.constructor import SafeConstructor
 
 from lineage.records import is_unicode
 from policies.errors import PolicyError
 
 MAX_BYTES = 1_000_000
 """A rule file larger than this was not written by a person."""
+_BOOL = "tag:yaml.org,2002:bool"
+_Fastest = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-class _Strict(Composer, SafeConstructor):
-    """What refuses duplicate keys and aliases, with the booleans of YAML 1.2."""
+class _Loader(Composer, _Fastest):  # type: ignore[misc,valid-type]
+    """Refuses duplicate keys and aliases, which Python's composer sees, with the booleans of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL or first in "tTfF"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, stream: str):
+        _Fastest.__init__(self, stream)
+        Composer.__init__(self)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):  # type: ignore[attr-defined]  # of either parser
-            mark = self.peek_event().start_mark  # type: ignore[attr-defined]
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed, write the value out", mark)
         node = super().compose_node(parent, index)
         if isinstance(node, yaml.ScalarNode) and not is_unicode(node.value):
@@ -49,39 +57,8 @@ class _Strict(Composer, SafeConstructor):
                 problem = f"the key {key!r} is written twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_RESOLVERS = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL or first in "tTfF"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-class _Loader(_Strict, yaml.SafeLoader):
-    """The loader in Python alone."""
-
-    yaml_implicit_resolvers = _RESOLVERS
-
-
-if yaml.__with_libyaml__:
-
-    class _FastLoader(_Strict, yaml.CSafeLoader):
-        """The loader for which libyaml splits the text; Python composes it, where keys and aliases are seen."""
-
-        yaml_implicit_resolvers = _RESOLVERS
-
-        def __init__(self, stream: str):
-            yaml.CSafeLoader.__init__(self, stream)
-            Composer.__init__(self)
-
-
-def _load(text: str) -> Any:
-    if yaml.__with_libyaml__:
-        with suppress(yaml.YAMLError):
-            return yaml.load(text, Loader=_FastLoader)
-    return yaml.load(text, Loader=_Loader)
+        constructed: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return constructed
 
 
 def read_yaml(path: Path, error: type[PolicyError]) -> Any:
@@ -93,7 +70,7 @@ def read_yaml(path: Path, error: type[PolicyError]) -> Any:
     if len(raw) > MAX_BYTES:
         raise error(f"{path}: {len(raw)} bytes are too many (at most {MAX_BYTES}); split the file")
     try:
-        return _load(raw.decode("utf-8"))
+        return yaml.load(raw.decode("utf-8"), Loader=_Loader)
     except UnicodeDecodeError as problem:
         raise error(f"{path}: not UTF-8 text (byte {problem.start}); save it as UTF-8") from None
     except yaml.YAMLError as problem:

@@ -23,7 +23,7 @@ list. A column that a row lacks, one that no rule uses and a table that no rule 
 not applied would look applied. A rule that only some rows have gets a table of its own.
 
 >>> written = {"tables": {"t": {"VA": {"days": 45}}}, "rules": [{"id": "a", "each": "t", "words": "{row}: {days}"}]}
->>> expanded(written, name="mine.yaml").pack["rules"]
+>>> expanded(written, name="mine.yaml")["rules"]
 [{'id': 'a-va', 'words': 'VA: 45'}]
 """
 
@@ -31,7 +31,8 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from policies.errors import BadPack
 from policies.vocabulary.nearest import or_nearest
@@ -46,29 +47,6 @@ _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _ROW_NAME = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The written rule and the row that an expanded rule is of."""
-
-    rule: Mapping[str, Any]
-    table: str
-    row: str
-
-    def said(self, path: list[Any]) -> str:
-        """Return in words which row, and which of its columns, a value of the expanded rule is from."""
-        value: Any = self.rule
-        for part in path:
-            if isinstance(value, Mapping) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value = value[part]
-            else:
-                continue  # a step of the reader's own, such as which of two forms a value has
-        columns = [each for each in _PLACE.findall(value) if each != ROW] if isinstance(value, str) else []
-        where = f"column {', '.join(columns)}, " if columns else ""
-        return f" ({where}row {self.row} of the table {self.table})"
-
-
 @dataclass(slots=True)
 class _Table:
     """A table while its rules are made, with the columns they used so far."""
@@ -78,14 +56,7 @@ class _Table:
     used: set[str]
 
 
-class Expanded(NamedTuple):
-    """A pack without tables, and which of its rules, by place, come from which row."""
-
-    pack: dict[str, Any]
-    origins: dict[int, Origin]
-
-
-def expanded(pack: Mapping[str, Any], *, name: str) -> Expanded:
+def expanded(pack: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     """Return a written pack with a rule for every row in place of those with ``each``.
 
     Raises :class:`BadPack` that names the file, the rule, the row and the column.
@@ -93,14 +64,13 @@ def expanded(pack: Mapping[str, Any], *, name: str) -> Expanded:
     tables = _tables(pack, name)
     rest = {key: value for key, value in pack.items() if key != "tables"}
     if not isinstance(pack.get("rules"), list):
-        return Expanded(rest, {})  # the reader of packs says what rules are
-    made = [*_rules(pack["rules"], tables, name)]
+        return rest  # the reader of packs says what rules are
+    rules = [*islice(_rules(pack["rules"], tables, name), MOST_RULES + 1)]
+    if len(rules) > MOST_RULES:
+        raise BadPack(f"{name}: more than {MOST_RULES} rules, those of tables counted by row; split the pack")
     for table in tables.values():
         _require_used(table, name)
-    return Expanded(
-        {**rest, "rules": [rule for rule, _ in made]},
-        {number: origin for number, (_, origin) in enumerate(made) if origin is not None},
-    )
+    return {**rest, "rules": rules}
 
 
 def _require_used(table: _Table, name: str) -> None:
@@ -138,23 +108,16 @@ def _tables(pack: Mapping[str, Any], name: str) -> dict[str, _Table]:
     return {table: _Table(table, rows, set()) for table, rows in written.items()}
 
 
-def _rules(rules: list[Any], tables: Mapping[str, _Table], name: str) -> Iterator[tuple[Any, Origin | None]]:
-    """Yield every rule, those of tables once a row, with where it is from."""
-    made = 0
+def _rules(rules: list[Any], tables: Mapping[str, _Table], name: str) -> Iterator[Any]:
+    """Yield every rule, those of tables once a row."""
     for number, rule in enumerate(rules, start=1):
         if isinstance(rule, Mapping) and "each" in rule:
-            where = f"{name}: rule {rule.get('id', f'number {number}')}"
-            rows = _of_rows(rule, tables, where)
+            yield from _of_rows(rule, tables, f"{name}: rule {rule.get('id', f'number {number}')}")
         else:
-            rows = iter([(rule, None)])
-        for each in rows:
-            made += 1
-            if made > MOST_RULES:
-                raise BadPack(f"{name}: more than {MOST_RULES} rules, those of tables counted by row; split the pack")
-            yield each
+            yield rule
 
 
-def _of_rows(rule: Mapping[str, Any], tables: Mapping[str, _Table], where: str) -> Iterator[tuple[Any, Origin | None]]:
+def _of_rows(rule: Mapping[str, Any], tables: Mapping[str, _Table], where: str) -> Iterator[Any]:
     table = tables.get(rule["each"]) if isinstance(rule["each"], str) else None
     if table is None:
         raise BadPack(f"{where}: each: no table {rule['each']!r} under `tables`{or_nearest(str(rule['each']), tables)}")
@@ -164,7 +127,7 @@ def _of_rows(rule: Mapping[str, Any], tables: Mapping[str, _Table], where: str) 
         made = {key: cells.filled(value) for key, value in written.items()}
         if isinstance(made.get("id"), str):
             made["id"] = f"{made['id']}-{row.lower()}"
-        yield made, Origin(written, table.name, row)
+        yield made
 
 
 @dataclass(frozen=True, slots=True)

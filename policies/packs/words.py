@@ -36,7 +36,7 @@ def require_words(condition: str) -> None:
                 f"compares a source with {each.word!r}; sources are seen in lower case with single spaces, write "
                 f"{folded_source(each.word)!r}"
             )
-    loose = sorted(each.word for each in read.compared if not each.place)
+    loose = sorted(each.word for each in read.compared if each.place[:1] in ("", "."))
     if loose and not read.places.isdisjoint({"impact.licenses", "impact.legal_bases"}):
         raise BadPack(
             f"{loose[0]!r} is compared in a way that cannot be checked; compare the value itself, as in "

@@ -53,8 +53,6 @@ def damaged(workspace_folder: Path, which: Find, other: Find | None) -> Iterator
     workspace = Workspace.open(workspace_folder)
     path = which(workspace)
     kept, bytes_of_another = path.read_bytes(), None if other is None else other(workspace).read_bytes()
-    for catalog in workspace.home.glob("catalog-*"):  # else it would answer for the manifests
-        catalog.unlink()
     path.write_bytes(flipped(kept) if bytes_of_another is None else bytes_of_another)
     yield path
     path.write_bytes(kept)

@@ -269,7 +269,7 @@ DAMAGES = {
 }  # fmt: skip
 MOUNTED = {"folder read-only", "disk full"}
 """Rows whose damage is a mount; they have tests of their own."""
-ALSO_MET_BY = (AUDIT, EXECUTE, ("request", "list"), ("ledger", "rebuild"))
+ALSO_MET_BY = (AUDIT, EXECUTE, ("request", "list"))
 """What must meet a broken chain as well."""
 
 

@@ -84,7 +84,7 @@ def test_a_workspace_from_before_is_mended_and_it_is_said(tmp_path: Path) -> Non
     workspace_folder = repository(tmp_path / "workspace", dvc=False)
     workspace = Workspace.init(workspace_folder)
     (workspace_folder / ".gitignore").unlink()
-    (workspace.home / ".gitignore").write_text("private/\ncatalog-*\napart-*\n*.lock\n")
+    (workspace.home / ".gitignore").write_text("private/\napart-*\n*.lock\n")
     workspace.objects.put(save_tensors({"w": np.arange(3.0)}))
     np.savez(workspace_folder / "data.npz", x=np.arange(3.0))
     with chdir(workspace_folder):

@@ -312,7 +312,10 @@ def test_the_command_line_records_and_shows_what_happened(workspace: Workspace) 
         assert json.loads(fine("request", "event", "R-1", "--kinds", "--json").out)["told-on"]
         assert "counter-notice" in fine("request", "event", "--kinds").out
         for wrong, says in (
-            (("nonsense", "--by", "Ann"), "unknown kind of event 'nonsense'; `disgorge request event --kinds` lists them"),
+            (
+                ("nonsense", "--by", "Ann"),
+                "unknown kind of event 'nonsense'; `disgorge request event --kinds` lists them",
+            ),
             (("identity_shown", "--by", "Ann"), "nearest: identity-shown"),
             (("stayed",), "give --by NAME"),
             (("--by", "Ann"), "give a KIND of event, a --fact, or both"),

@@ -19,7 +19,7 @@ LOOKS = (
     ("ledger", "verify"), ("audit",), ("shard", "list", "--all"), ("shard", "check"), ("shard", "show", "shard-1"),
     ("request", "list", "--all"), ("request", "show", "R-1"), ("request", "impact", "R-1"), ("release", "list"),
     ("release", "show", "toy-averages"), ("release", "predict", "toy-averages", "shard-1"), ("trace", "shard-1"),
-    ("request", "decide", "R-1"), ("request", "plan", "R-1"), ("policy", "explain", "R-1"), ("ledger", "rebuild"),
+    ("request", "decide", "R-1"), ("request", "plan", "R-1"), ("policy", "explain", "R-1"),
 )  # fmt: skip
 
 
@@ -54,8 +54,6 @@ def tables(place: Place, number: int) -> str:
     data = path.read_bytes()
     footer = int.from_bytes(data[-8:-4], "little") + 8
     path.write_bytes(damaged(data, rng, end=rng.choice((0, footer, footer, 12))))
-    for catalog in (place.root / ".disgorge").glob("catalog-*"):
-        catalog.unlink()
     return _looked(place, rng, looks=3)
 
 

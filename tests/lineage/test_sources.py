@@ -9,10 +9,11 @@ import pytest
 
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
+from lineage.private_files import SourceFile
 from lineage.records import Shard, ShardChange, plain, shard_digest
 from lineage.shards.add import Added, add_shard, shard_rows
 from lineage.shards.cut import cut_shard
-from lineage.shards.source_files import Source, sources_of
+from lineage.shards.source_files import is_tracked, sources_of, unchanged_files
 from lineage.workspace import Workspace
 
 
@@ -33,7 +34,7 @@ def add(workspace: Workspace, path: Path, name: str = "ada") -> Added:
     return add_shard(workspace, path, name=name, key="key", license="MIT", check=False)
 
 
-def known(workspace: Workspace, added: Added) -> list[Source]:
+def known(workspace: Workspace, added: Added) -> list[SourceFile]:
     """Return what is remembered of a shard."""
     return [source for _, source in sources_of(workspace, [added.shard.digest])]
 
@@ -41,13 +42,13 @@ def known(workspace: Workspace, added: Added) -> list[Source]:
 def test_a_file_is_told_as_long_as_it_is_what_was_read(workspace: Workspace, tmp_path: Path) -> None:
     path = written(tmp_path / "ada.npz", [1.0, 2.0])
     (source,) = known(workspace, add(workspace, path))
-    assert (source.path, source.still(), source.is_tracked()) == (path, 1, False)
+    assert (source.path, unchanged_files(source), is_tracked(source)) == (path, 1, False)
     data = path.read_bytes()
     for other in (data[:-1] + b"?", data + b"?"):
         path.write_bytes(other)
-        assert source.still() == 0
+        assert unchanged_files(source) == 0
     path.unlink()
-    assert source.still() == 0
+    assert unchanged_files(source) == 0
 
 
 def test_it_is_in_private_and_closed(workspace: Workspace, tmp_path: Path) -> None:
@@ -98,9 +99,9 @@ def test_a_folder_is_told_by_its_files(workspace: Workspace, tmp_path: Path) -> 
     for number in range(3):
         np.save(folder / f"{number}.npy", np.full(2, float(number)))
     (source,) = known(workspace, add_shard(workspace, folder, name="ada", check=False))
-    assert (len(source.files), source.still()) == (3, 3)
+    assert (len(source.files), unchanged_files(source)) == (3, 3)
     (folder / "1.npy").unlink()
-    assert source.still() == 2
+    assert unchanged_files(source) == 2
 
 
 def test_what_dvc_tracks_is_told_though_the_file_is_gone(workspace: Workspace, tmp_path: Path) -> None:
@@ -109,9 +110,9 @@ def test_what_dvc_tracks_is_told_though_the_file_is_gone(workspace: Workspace, t
     tracked = path.with_name("ada.npz.dvc")
     tracked.write_text(f"outs:\n- md5: {md5_of(path)}\n  hash: md5\n  path: ada.npz\n")
     path.unlink()
-    assert (source.still(), source.is_tracked()) == (0, True)
+    assert (unchanged_files(source), is_tracked(source)) == (0, True)
     tracked.write_text(f"outs:\n- md5: {'0' * 32}\n  hash: md5\n  path: ada.npz\n")
-    assert not source.is_tracked()
+    assert not is_tracked(source)
 
 
 def test_a_memory_that_cannot_be_read_is_said(workspace: Workspace, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
 
     np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
     with monkeypatch.context() as older:
-        older.setattr("lineage.private.one_spelling", lambda name: name)
+        older.setattr("lineage.private.normalized_name", lambda name: name)
         add_shard(
             workspace, tmp_path / "a.npz", name="a", key="key", subject="subject", source="s", license="MIT",
             legal_basis="consent", check=False, dvc=False,

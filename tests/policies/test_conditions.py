@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from policies.errors import BadPack
 from policies.packs.conditions import CannotEvaluate, holds, parse
+from policies.packs.words import require_words
 
 CONTEXT = {
     "request": {"facts": {"word": "yes", "number": 3}, "regime": "gdpr"},
@@ -82,3 +83,24 @@ def test_a_comment_is_no_code() -> None:
     for text in ("true // it's\n|| request.facts.undeclared == 'x'", "'//' == '' || request.facts.undeclared == ''"):
         with pytest.raises(BadPack, match="reads the fact undeclared"):
             parse(text, facts=())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "impact.licenses[0] == 'MITT'",
+        "(impact.items > 0 ? impact.licenses[0] : 'MIT') == 'MITT'",
+        "{'l': impact.licenses}.l.exists(x, x == 'MITT')",
+        "impact.licenses.map(l, l).exists(x, x == 'MITT')",
+        "impact.licenses.filter(l, true).exists(x, 'MITT' == x)",
+        "impact.items > 0 ? 'MITT' in impact.licenses : false",
+    ],
+)
+def test_a_word_is_found_however_it_is_compared(text: str) -> None:
+    parse(text, facts=())
+    with pytest.raises(BadPack, match=r"'MITT?'"):
+        require_words(text)
+
+
+def test_a_fact_may_be_called_as_a_word_of_python() -> None:
+    parse("has(request.facts.is) && request.facts.is == 'x' ? request.facts.not : false", facts=("is", "not"))

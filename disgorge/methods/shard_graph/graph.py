@@ -1,12 +1,10 @@
-"""Who trains on whose shard: directed graphs over shard names, and what a removal is expected to cost. Pure.
+"""Who trains on whose shard: directed graphs over shard names. Pure.
 
 Node i trains on N(i) = {i} and its out-neighbors; a removal in shard j reaches R(j) = {i : j in N(i)}.
 
 >>> ring = build("ring", ["a", "b", "c"])
->>> ring["a"], sorted(reached_by(ring, "a"))
-(('b',), ['a', 'c'])
->>> expected_cost(ring, {"a": 10, "b": 10, "c": 10}, {"a": 1.0})
-38.0
+>>> ring["a"], sorted(reads(ring, "a"))
+(('b',), ['a', 'b'])
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -87,31 +85,3 @@ def restricted(graph: Graph, existing: Collection[str]) -> dict[str, tuple[str, 
 def reads(graph: Graph, node: str) -> frozenset[str]:
     """Return N(i): the shards that node ``node`` trains on."""
     return frozenset((node, *graph[node]))
-
-
-def reached_by(graph: Graph, shard: str) -> frozenset[str]:
-    """Return R(j): the nodes that must be trained again when an item of ``shard`` goes."""
-    return frozenset(node for node in graph if shard in reads(graph, node))
-
-
-def request_cost(graph: Graph, sizes: Mapping[str, int], shard: str, *, distinct: bool = False) -> int:
-    """Return the items to process again when one item of ``shard`` goes: the sum over R(j) of (M_i - 1).
-
-    ``distinct`` counts each training set once, however many nodes share it. Nodes that train on the same set with the
-    same loss are one adapter in all but name; where the two counts differ, the graph has such nodes.
-    """
-    reached = reached_by(graph, shard)
-    sets = {reads(graph, node) for node in reached} if distinct else [reads(graph, node) for node in reached]
-    return sum(sum(sizes[name] for name in names) - 1 for names in sets)
-
-
-def expected_cost(
-    graph: Graph, sizes: Mapping[str, int], probabilities: Mapping[str, float], *, distinct: bool = False
-) -> float:
-    """Return E[cost] = sum_j pi_j sum over R(j) of (M_i - 1), in items to process again per request.
-
-    ``probabilities`` maps a shard to the chance that a request hits it. ``distinct``: see :func:`request_cost`.
-    """
-    return float(
-        sum(chance * request_cost(graph, sizes, shard, distinct=distinct) for shard, chance in probabilities.items())
-    )

@@ -56,7 +56,7 @@ def test_every_verb_of_the_design_is_there() -> None:
         request:file request:list request:show request:impact request:decide request:plan request:approve
         request:execute request:resume request:deny request:hold request:extend request:report
         release:list release:show release:predict release:sample
-        policy:list policy:explain policy:test ledger:verify ledger:export ledger:rebuild
+        policy:list policy:explain policy:test ledger:verify ledger:export
     """
     assert {tuple(verb.split(":")) for verb in wanted.split()} <= set(verbs())
 
@@ -220,6 +220,6 @@ def test_json_is_json_and_nothing_else(workspace_folder: Path) -> None:
     for arguments in (
         ("shard", "list"), ("shard", "show", "shard-1"), ("shard", "check"), ("request", "list"), ("release", "list"),
         ("release", "show", RELEASE), ("release", "predict", RELEASE, "shard-1"), ("policy", "list"),
-        ("ledger", "verify"), ("ledger", "export"), ("ledger", "rebuild"), ("trace", "shard-1"), ("audit",),
+        ("ledger", "verify"), ("ledger", "export"), ("trace", "shard-1"), ("audit",),
     ):  # fmt: skip
         json.loads(fine(*arguments, "--json").out)

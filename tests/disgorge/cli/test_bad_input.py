@@ -41,7 +41,7 @@ def images_of_unequal_size(folder: Path) -> None:
     [
         ("audit",), ("trace", "x"), ("train", "m.yaml"), ("shard", "list"), ("shard", "add", "x.csv", "--name", "x"),
         ("request", "list"), ("request", "execute", "R-1"), ("release", "list"), ("ledger", "verify"),
-        ("ledger", "rebuild"), ("policy", "explain", "R-1"),
+        ("policy", "explain", "R-1"),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -362,17 +362,6 @@ def test_an_items_score_is_its_own(toy: Toy, parts: dict[str, Part]) -> None:
     np.testing.assert_allclose(model.scores(one), model.scores(held_out)[3:4], rtol=1e-4)
 
 
-def test_attribution(toy: Toy, parts: dict[str, Part]) -> None:
-    """Shares sum to one, and images are credited to the shard they are from, for the toy's shards are distinct."""
-    model = assembled(toy, parts)
-    shares = model.attribution(toy.items["held-out"])
-    assert shares.shape == (len(toy.items["held-out"]), len(model.members))
-    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-12)
-    for name in model.members:
-        assert (model.attribution(toy.items[name]).argmax(axis=1) == model.members.index(name)).mean() > 0.9
-    np.testing.assert_allclose(model.attribution(toy.items["north"], only=("east",)).sum(axis=1), 1.0, rtol=1e-12)
-
-
 def test_a_generator_does_not_classify(toy: Toy, parts: dict[str, Part]) -> None:
     """Asking for class probabilities says so."""
     with pytest.raises(NotImplementedError, match="does not classify"):

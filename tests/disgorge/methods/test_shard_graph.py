@@ -1,9 +1,8 @@
-"""Shard graphs: costs against counting, adapters against the formula, removal bit for bit, bad parameters."""
+"""Shard graphs: adapters against the formula, removal bit for bit, bad parameters."""
 
 import hashlib
 import itertools
 import math
-import random
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -54,6 +53,11 @@ def assembled(spec: ModelSpec, made: Mapping[str, tuple[Blueprint, Tensors]]) ->
     return METHOD.assemble(spec, tuple(parts))
 
 
+def reached_by(edges: graph.Graph, shard: str) -> frozenset[str]:
+    """R(j): the nodes that must be trained again when an item of ``shard`` goes."""
+    return frozenset(node for node in edges if shard in graph.reads(edges, node))
+
+
 def digests(made: Mapping[str, tuple[Blueprint, Tensors]]) -> dict[str, str]:
     return {name: tensors_digest(pair[1]) for name, pair in made.items()}
 
@@ -72,65 +76,7 @@ def made(toy: Toy) -> Made:
     return train(toy.spec, toy.items)
 
 
-# --- graphs and costs
-
-
-def random_graph(chance: random.Random) -> tuple[dict[str, tuple[str, ...]], dict[str, int]]:
-    nodes = [f"s{number}" for number in range(chance.randint(1, 7))]
-    edges = {node: [other for other in nodes if other != node and chance.random() < 0.4] for node in nodes}
-    return graph.build("explicit", nodes, edges=edges), {node: chance.randint(1, 6) for node in nodes}
-
-
-@pytest.mark.parametrize("seed", range(300))
-def test_cost_formula_equals_counting(seed: int) -> None:
-    """Take each item out in turn, train again what must be, and count what is processed."""
-    chance = random.Random(seed)
-    edges, sizes = random_graph(chance)
-    rows = {shard: [(shard, row) for row in range(size)] for shard, size in sizes.items()}
-    odds = {shard: chance.random() for shard in sizes}
-    counted = distinct = 0.0
-    for shard in sizes:
-        gone = chance.choice(rows[shard])
-        processed: list[list[tuple[str, int]]] = []
-        for node in edges:
-            data = [row for name in (node, *edges[node]) for row in rows[name]]
-            if gone in data:
-                processed.append([row for row in data if row != gone])
-        counted += odds[shard] * sum(len(data) for data in processed)
-        distinct += odds[shard] * sum(len(data) for data in {frozenset(data) for data in processed})
-    assert graph.expected_cost(edges, sizes, odds) == pytest.approx(counted)
-    assert graph.expected_cost(edges, sizes, odds, distinct=True) == pytest.approx(distinct)
-
-
-def test_costs_of_known_shapes() -> None:
-    names, m = [f"s{number}" for number in range(6)], 10
-    sizes = dict.fromkeys(names, m)
-    even = dict.fromkeys(names, 1 / 6)
-    assert graph.expected_cost(graph.build("isolated", names), sizes, even) == pytest.approx(m - 1)
-    for degree in (1, 2, 3):
-        regular = graph.build("regular", names, degree=degree)
-        assert graph.expected_cost(regular, sizes, even) == pytest.approx((degree + 1) * ((degree + 1) * m - 1))
-    star = graph.build("star", names, center="s0")
-    assert graph.request_cost(star, sizes, "s3") == 2 * m - 1
-    assert graph.request_cost(star, sizes, "s0") == m - 1 + 5 * (2 * m - 1)
-
-
-def test_a_clique_is_counted_once_per_training_set() -> None:
-    """The trap: nodes that all read one another are one adapter with more copies."""
-    names = ["a", "b", "c", "d"]
-    clique = graph.build("bilevel", names, degree=3)
-    sizes, odds = dict.fromkeys(names, 5), {"a": 1.0}
-    assert graph.expected_cost(clique, sizes, odds) == 4 * 19
-    assert graph.expected_cost(clique, sizes, odds, distinct=True) == 19
-    ring = graph.build("ring", names)
-    assert graph.expected_cost(ring, sizes, odds) == graph.expected_cost(ring, sizes, odds, distinct=True)
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_reads_and_reached_by_are_transposes(seed: int) -> None:
-    edges, _ = random_graph(random.Random(seed))
-    for node, shard in itertools.product(edges, edges):
-        assert (shard in graph.reads(edges, node)) == (node in graph.reached_by(edges, shard))
+# --- graphs
 
 
 @pytest.mark.parametrize("kind", graph.KINDS)
@@ -148,7 +94,6 @@ def test_graphs_follow_names_and_shrink_with_them(kind: str) -> None:
 def test_edges_may_point_at_safe_data() -> None:
     star = graph.build("star", ["a", "b"], center="core", safe=["core"])
     assert star == {"a": ("core",), "b": ("core",)}
-    assert graph.expected_cost(star, {"a": 3, "b": 4, "core": 10}, {"a": 0.5, "b": 0.5}) == 0.5 * 12 + 0.5 * 13
 
 
 # --- adapters
@@ -302,12 +247,12 @@ def test_removing_items_reaches_the_readers_of_their_shard_alone(toy: Toy, made:
     again = train(toy.spec, items)
     changed = {name for name in made if digests(made)[name] != digests(again)[name]}
     edges = graph.build("ring", toy.spec.shards)
-    assert changed == {f"adapter/{node}" for node in graph.reached_by(edges, "shard-3")} | {"prototypes/shard-3"}
+    assert changed == {f"adapter/{node}" for node in reached_by(edges, "shard-3")} | {"prototypes/shard-3"}
     assert changed == {"adapter/shard-2", "adapter/shard-3", "prototypes/shard-3"}
 
 
-def test_expected_cost_is_what_the_layout_announces(toy: Toy) -> None:
-    """One item of a shard goes: examples per epoch of the adapters laid out anew, summed, are the formula's."""
+def test_the_papers_cost_is_what_the_layout_announces(toy: Toy) -> None:
+    """One item of a shard goes: examples per epoch of the adapters laid out anew, summed, are those of its readers."""
     sizes = {name: len(items) for name, items in toy.items.items()}
     cases: list[dict[str, Any]] = [
         {"kind": "ring"},
@@ -328,9 +273,8 @@ def test_expected_cost_is_what_the_layout_announces(toy: Toy) -> None:
                 if blueprint.kind == "adapter" and before[name].examples != blueprint.examples
             ]
             epochs = spec.parameters["epochs"]
-            assert sum(blueprint.examples for blueprint in retrained) == epochs * graph.request_cost(
-                edges, sizes, shard
-            )
+            again = [sum(sizes[name] for name in graph.reads(edges, node)) - 1 for node in reached_by(edges, shard)]
+            assert sum(blueprint.examples for blueprint in retrained) == epochs * sum(again)
 
 
 def test_without_a_shard_the_cores_adapter_answers(toy: Toy, made: Made) -> None:
