@@ -28,7 +28,7 @@ CONTROLS: Mapping[str, frozenset[str]] = {
     "residue": frozenset({"positive"}),
     "utility": frozenset(),
 }
-"""The checks that ship and are no statistical probes, each with the controls without which it shows nothing.
+"""The checks that ship and are not statistical probes, each with the controls without which it shows nothing.
 
 Nothing is left to control in ``bound``, which recomputes two numbers, and in ``utility``, which compares two. A search
 that finds nothing has nothing to be accused of wrongly, so ``residue`` and ``lineage-closure`` have no negative one,
@@ -185,7 +185,7 @@ class NearItem:
 class Near:
     """What a search by likeness came to.
 
-    ``unjudged`` are near-duplicates nobody has looked at, ``distinct`` those that a person found to be other items.
+    ``unjudged`` are near-duplicates that were not reviewed, ``distinct`` those that a person found to be other items.
     ``sought`` is how many removed items have a likeness; ``unseen`` are names of live shards with an item without one.
     """
 
@@ -196,7 +196,7 @@ class Near:
 
     @property
     def words(self) -> str:
-        """What nobody has looked at, in words, "" if there is nothing."""
+        """What was not reviewed, in words, "" if there is nothing."""
         if not self.unjudged:
             return ""
         shards = sorted({item.shard for item in self.unjudged})

@@ -165,7 +165,7 @@ def key_of(workspace: Workspace) -> "Key":
     """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
 
     Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
-    reports that nobody who has the old public key can verify.
+    reports that the old public key cannot verify.
     """
     private, public = workspace.home / "private" / "signing.pem", workspace.home / "public.pem"
     if public.exists() and not private.exists():
@@ -250,7 +250,7 @@ def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[
         said += result.get("kept", [])
     if drawn:
         said.append(
-            "The samples drawn before removal are part of this report and of the evidence it names; whoever holds the "
+            "The samples drawn before removal are part of this report and of the evidence it names; a holder of the "
             "report holds what the old generator drew."
         )
     return tuple(dict.fromkeys(said))

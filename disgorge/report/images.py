@@ -40,7 +40,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def sample_grid(samples: Array) -> str:
-    """Return samples as the data URI of one PNG, "" for what is no picture.
+    """Return samples as the data URI of one PNG, "" for an array of another shape.
 
     Shape (n, h, w), (n, 1, h, w), (n, 3, h, w) or (n, h, w, 3), values in [0, 1]; what is not a number becomes black.
     """

@@ -1,6 +1,6 @@
 """A page that shows near-duplicates beside the removed items they look like, for the person who judges them.
 
-It shows content that is to be removed, so whoever has it written deletes it afterwards; no purge does, and
+It shows content that is to be removed, so the operator deletes it afterwards; no purge does, and
 :mod:`disgorge.locations.exports` remembers that it was written. It refers to nothing outside itself.
 """
 

@@ -1,13 +1,13 @@
 """The one function that issues a certificate, and refuses.
 
 A certificate says: this request was carried out under this plan, and the evidence required for this guarantee is there
-and passed. It is a function of values anybody can hold, so whoever verifies a report issues it again and compares. It
+and passed. It is a function of values that the report holds, so a verifier issues it again and compares. It
 collects *every* reason against and raises them together.
 
 Rules: nothing is assumed in the removal's favor. A check that is absent, inconclusive, or without the controls that it
 has to have (:data:`~disgorge.evidence.checks.CONTROLS`) counts as missing; a failed check refuses even where it was not
 required; an unfinished step refuses however good the numbers are. Negative consequence: one spurious failure of an
-optional probe stops a certificate for a bit-exact removal until somebody looks. We prefer that.
+optional probe stops a certificate for a bit-exact removal until the operator looks. We prefer that.
 """
 
 import re

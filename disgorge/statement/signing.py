@@ -167,10 +167,10 @@ def _loaded(public: bytes) -> "Ed25519PublicKey":
         loaded = load_pem_public_key(public)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise BundleBroken(
-            "the public key cannot be read, it is no key in PEM; get the key again from whoever signs"
+            "the public key cannot be read, it is not a PEM file; get it again from the issuer"
         ) from error
     if not isinstance(loaded, Ed25519PublicKey):
-        raise BundleBroken("the public key is not an Ed25519 key; get the key again from whoever signs")
+        raise BundleBroken("the public key is not an Ed25519 key; get it again from the issuer")
     return loaded
 
 

@@ -142,7 +142,7 @@ def carries(pdf: bytes, statement: bytes) -> bool:
 
 
 def predicate_of(opened: Opened) -> Predicate:
-    """Return what a statement says of its subjects; :class:`BundleBroken` if it is no removal statement."""
+    """Return what a statement says of its subjects; :class:`BundleBroken` if it is not a removal statement."""
     statement = opened.statement
     if {**statement, "subject": None, "predicate": None} != _FRAME:
         raise BundleBroken(f"{STATEMENT} is not a removal statement of a version known here; {AGAIN}")

@@ -1,7 +1,7 @@
 """What recipes are re-executed from: checks the recipes, and puts retained data and weights where workers read them.
 
 From the bundle where they are attached, else from a workspace. Every item is checked against its digest and every shard
-against its own before anything is trained, so that data nobody recorded cannot slip in.
+against its own before anything is trained, so that no unrecorded data can slip in.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
 A temporary workspace is made from the bundle's inputs and weights, and from what of them a workspace still has; every
 recipe is carried out there by :mod:`disgorge.training.runners.local`, inputs before what reads them, and the digest
-compared with the one the statement names. So the operator is not believed: whoever runs this has trained the model
-without the data.
+compared with the one the statement names. So the operator is not believed: the auditor who runs this has trained the
+model without the data.
 
 Kernels are steered as they were when a part was made. Where bits differ all the same, they differ for a reason that is
 said aloud. In an environment like the recorded one there is none, and the report is refused. On another machine, or
@@ -11,8 +11,8 @@ under other versions of libraries, weights are compared with those recorded unde
 at most the installed method's, and the result is *within tolerance*, never *re-executed*. A component that reads
 another one is then trained from the recorded other one, which was compared by itself.
 
-Not shown: what is not trained (routing rules and code of a method are this installation's), and data nobody recorded.
-A recipe is a program of a kind: re-executing one takes as long as the training its maker says it took.
+Not shown: what is not trained (routing rules and code of a method are this installation's), and unrecorded data. A
+recipe is a program of a kind: re-executing one takes as long as the training its maker says it took.
 """
 
 import tempfile

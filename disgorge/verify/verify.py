@@ -44,7 +44,7 @@ class Verified:
     """A bundle that holds together.
 
     ``key_source`` is ``given`` when the caller brought the public key, else ``self-asserted key``: then the bundle is
-    only consistent with itself, and anybody could have signed it. ``warning`` says so in words, "" otherwise.
+    only consistent with itself, and any key could have signed it. ``warning`` says so in words, "" otherwise.
     ``level`` is how far it was verified; ``reexecution`` what came of that, where it was asked for.
     """
 

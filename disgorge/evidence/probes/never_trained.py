@@ -16,7 +16,7 @@ part speaks for the machine and its libraries, not for each recipe: a second run
 training more, and that *every* recipe repeats is what a pass says anyway, since each part was made and re-executed.
 Without both controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
 
-What it rests on: that whoever runs it runs it (an honest operator), or that an outsider runs it himself from the same
+What it rests on: that the operator runs it (an honest operator), or that an auditor runs it again from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
 A machine that fails while re-executing is no evidence either way: its error passes through.
 """

@@ -5,7 +5,7 @@ has to find what is there then. That is the positive control; without it, or whe
 the verdict is inconclusive. Near-duplicates have a control of their own: the search by likeness has to find the removed
 items where they were.
 
-Files that the searches cannot read as data, and those that shards were read from, are no residue that was found. The
+Files that the searches cannot read as data, and those that shards were read from, are not residue. The
 check names them, so that a person can look, and does not judge by them.
 
 What it rests on: the searches, :mod:`disgorge.locations.every` and :mod:`disgorge.request.near.find`, which say
@@ -36,7 +36,7 @@ def residue(case: ResidueCase) -> Check:
     if case.left:
         verdict, answer = Verdict.FAIL, f"{len(case.left)} traces of what was removed are left"
     elif near.unjudged:
-        verdict, answer = Verdict.FAIL, f"{near.words}, and nobody looked whether it is the same"
+        verdict, answer = Verdict.FAIL, f"{near.words}, and it was not reviewed whether it is the same"
     elif case.blind:
         verdict, answer = Verdict.INCONCLUSIVE, f"not every place could be searched: {'; '.join(case.blind)}"
     elif not all(control.held for control in controls):
