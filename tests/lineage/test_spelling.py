@@ -52,22 +52,3 @@ def test_what_is_no_spelling_at_all_is_not_everybody(workspace: Workspace) -> No
 
 def test_keys_that_differ_in_case_are_two(workspace: Workspace) -> None:
     assert workspace.keyed("A-1") != workspace.keyed("a-1")
-
-
-def test_whom_an_older_version_recorded_is_found_by_the_spelling_it_recorded(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from disgorge.request.workflow.draft import selectors_from
-
-    np.savez(tmp_path / "a.npz", key=np.arange(2), subject=np.array(["Ann Lee", "bob"]), x=np.arange(2.0))
-    with monkeypatch.context() as older:
-        older.setattr("lineage.private.normalized_name", lambda name: name)
-        add_shard(
-            workspace, tmp_path / "a.npz", name="a", key="key", subject="subject", source="s", license="MIT",
-            legal_basis="consent", check=False, dvc=False,
-        )  # fmt: skip
-    with Catalog.of(workspace) as catalog:
-        (found,) = catalog.selected(selectors_from(workspace, {"subject": "Ann Lee"})).values()
-        assert len(found) == 1
-        assert not catalog.selected(selectors_from(workspace, {"subject": "ANN LEE"}))
-    assert len(selectors_from(workspace, {"subject": "bob"})) == 1

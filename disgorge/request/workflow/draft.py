@@ -90,22 +90,12 @@ def selectors_from(workspace: Workspace, given: Mapping[str, str | list[str]]) -
         for value in [values] if isinstance(values, str) else values:
             require_line(name, value)
             if name == "subject" and value:
-                found += [Selector(name, pseudonym) for pseudonym in _pseudonyms(workspace, value)]
+                found.append(Selector(name, workspace.pseudonym(value)))
             elif name == "license" and value:
                 found += [Selector(name, spelled) for spelled in _spellings(workspace, value)]
             else:
                 found.append(Selector(name, value))
     return found
-
-
-def _pseudonyms(workspace: Workspace, name: str) -> list[str]:
-    """Return a person's pseudonym, and that of the name as it is spelled where an older manifest holds it."""
-    pseudonym, spelled = workspace.pseudonym(name), workspace.keyed(name)
-    if spelled == pseudonym:
-        return [pseudonym]
-    with Catalog.of(workspace) as catalog:
-        older = bool(catalog.selected([Selector("subject", spelled)]))
-    return [pseudonym, spelled] if older else [pseudonym]
 
 
 def _spellings(workspace: Workspace, license: str) -> list[str]:
