@@ -9,11 +9,15 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lineage.errors import LineageError
+from lineage.records import adapter
 from lineage.storage.objects import remove_asides, write_atomically
 from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Form = TypeVar("Form")
 
@@ -32,6 +36,11 @@ class PrivateFile(Generic[Form]):
     """What is lost with it, and the way out."""
     sealed: bool = False
 
+    @property
+    def _adapter(self) -> "TypeAdapter[Form]":
+        kind: Any = self.form  # mypy takes a variable's type for one that cannot be hashed
+        return adapter(kind)
+
     def path(self, workspace: Workspace, name: str = "") -> Path:
         """Return where the file of this name lies, whether it is there or not."""
         return workspace.private.folder / self.pattern.replace("*", name)
@@ -47,11 +56,9 @@ class PrivateFile(Generic[Form]):
 
     def write(self, workspace: Workspace, value: Form, name: str = "") -> str:
         """Write a file, over what a killed command may have left, and return the SHA-256 of its bytes."""
-        from pydantic import TypeAdapter
-
-        path, body = self.path(workspace, name), TypeAdapter(self.form).dump_json(value)
+        path, body = self.path(workspace, name), self._adapter.dump_json(value)
         if self.sealed:
-            body = TypeAdapter(_Sealed).dump_json(_Sealed(body.decode(), self._seal(workspace, path, body.decode())))
+            body = adapter(_Sealed).dump_json(_Sealed(body.decode(), self._seal(workspace, path, body.decode())))
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write_atomically(path, body, mode=0o600)
         return hashlib.sha256(body).hexdigest()
@@ -70,16 +77,16 @@ class PrivateFile(Generic[Form]):
 
     def read_at(self, workspace: Workspace, path: Path) -> Form:
         """Return what the file at one of :meth:`paths` holds; :class:`LineageError` for a damaged one."""
-        from pydantic import TypeAdapter, ValidationError  # read on use: most commands read no private file
+        from pydantic import ValidationError  # read on use: most commands read no private file
 
         try:
             body: bytes | str = path.read_bytes()
             if self.sealed:
-                sealed = TypeAdapter(_Sealed).validate_json(body)
+                sealed = adapter(_Sealed).validate_json(body)
                 body = sealed.text
                 if not hmac.compare_digest(sealed.seal, self._seal(workspace, path, sealed.text)):
                     raise LineageError(f"{path}: was changed, or withdrawn.key was, {self.lost}")
-            return TypeAdapter(self.form).validate_json(body)
+            return self._adapter.validate_json(body)
         except ValidationError as problem:
             words = problem.errors(include_input=False, include_context=False)[0]["msg"]
         except OSError as problem:

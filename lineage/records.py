@@ -287,12 +287,12 @@ def digest_of(value: Any) -> str:
 def restore(record: type[Record], value: Json) -> Record:
     """Return the ``record`` that :func:`plain` wrote as ``value``; ``pydantic.ValidationError`` if it does not fit."""
     kind: Any = record  # mypy takes a variable's type for one that cannot be hashed
-    found: Record = _adapter(kind).validate_python(value)
+    found: Record = adapter(kind).validate_python(value)
     return found
 
 
 @cache
-def _adapter(record: type[Any]) -> "TypeAdapter[Any]":
+def adapter(record: type[Any]) -> "TypeAdapter[Any]":
     """Return what validates a type of record, made once: making it takes a hundred times as long as using it."""
     from pydantic import TypeAdapter  # read on use: printing help needs no validation
 

@@ -10,11 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from disgorge.evidence.checks import Near
 from disgorge.method import Toy
+from disgorge.request.case import case_of
+from disgorge.request.near.find import near_now
+from disgorge.request.near.review import judge_distinct, judge_same
+from disgorge.request.workflow.impact import impact_of
 from lineage.records import Shard
 from lineage.shards.add import add_shard, shard_rows
 from lineage.workspace import Workspace
-from tests.toys import live_shards, toy_of, write_rows
+from tests.toys import live_shards, toy_of, train, write_rows
 
 SHARD, ROW = "shard-2", 7
 ORIGINAL = ("shard-3", 4)
@@ -50,6 +55,30 @@ def populate(workspace: Workspace, folder: Path, *, likeness: str | None = "imag
         write_rows(folder / f"{name}.npz", name, items, range(len(items)))
         _add(workspace, folder / f"{name}.npz", name, core=name in made.spec.core, likeness=likeness)
     return made
+
+
+def trained(folder: Path, *, likeness: str | None = "image:picture") -> Workspace:
+    """A workspace with the toy trained."""
+    workspace = Workspace.init(folder / "workspace")
+    train(workspace, populate(workspace, folder / "sources", likeness=likeness))
+    return workspace
+
+
+def near(workspace: Workspace, request_id: str = "R-1") -> Near:
+    """What a request's near-duplicates are now."""
+    case = case_of(workspace, request_id)
+    return near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards])
+
+
+def judge(workspace: Workspace, *, same: bool = False, request_id: str = "R-1") -> None:
+    """Say of everything that nobody has judged that it is the same, or that it is not."""
+    case, found = case_of(workspace, request_id), near(workspace, request_id).unjudged
+    assert found
+    if same:
+        judge_same(workspace, case, [item.digest for item in found], by="ann", because="compared side by side")
+    else:
+        pairs = [(item.digest, item.near) for item in found]
+        judge_distinct(workspace, case, pairs, by="ann", because="another place, another day")
 
 
 def add_copies(workspace: Workspace, folder: Path, name: str, pictures: Sequence[Any], *, seed: int = 5) -> Shard:

@@ -1,37 +1,66 @@
-"""Workspaces made from a method's toy, and one removal through the whole pass, as short calls for tests."""
+"""Workspaces made from a method's toy, and one removal through the whole pass, as short calls for tests.
+
+The workspace that most tests share, ``workspace`` of ``tests/conftest.py``, is a copy of ``trained_toy(folder)``.
+"""
 
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from disgorge.audit.rules import audit
 from disgorge.method import Items, Toy, method_named
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.execute import Executed, execute
 from disgorge.report.bundle import verify_bundle
+from disgorge.request.case import case_of
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.filing import file_request
-from disgorge.request.workflow.plan_request import plan_request, plan_requests
+from disgorge.request.workflow.plan_request import plan_requests
 from disgorge.tracking.registry import Registrar, Unregistered
-from disgorge.tracking.runs import Untracked
+from disgorge.tracking.runs import Observer, Untracked
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
-from lineage.records import Selector, Shard, plain
+from lineage.records import Component, Composition, Selector, Shard, plain
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
-from policies.taxonomy import Defect
+from policies.taxonomy import Defect, Outcome
 
 PEOPLE_HOLD = 3
 """Items each invented person holds, within one shard."""
+RELEASE = "toy-averages"
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+"""When everything happens in the shared workspace."""
+RECEIVED = dt.date(2026, 11, 2)
+
+CONTRACT: dict[str, Any] = {
+    "standing": Standing.CONTRIBUTOR, "ground": Defect.CONTRACT, "regime": "contract", "identity_verified": True,
+    "facts": {"all_theirs": True},
+}  # fmt: skip
+"""A withdrawal that the contract pack grants."""
+UNVERIFIED = CONTRACT | {"identity_verified": False, "facts": None, "received": None}
+"""The same as a stranger files it, today."""
+ORDER: dict[str, Any] = {
+    "standing": Standing.REGULATOR, "ground": Defect.REGULATOR_ORDER, "regime": "regulator-order",
+    "identity_verified": True,
+    "facts": {"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
+}  # fmt: skip
+"""A regulator's order, which two people approve: everything built on the data goes."""
+COURT = ORDER | {"ground": Defect.PRIVACY, "identity_verified": False, "facts": None}
+"""A court's order that concerns nobody's claim: what holds are put on with."""
+GDPR: dict[str, Any] = {"standing": Standing.DATA_SUBJECT, "ground": Defect.PRIVACY, "regime": "gdpr"}
+"""A data subject's request whose identity is not verified."""
 
 
 def toy_of(method: str, seed: int) -> Toy:
@@ -88,28 +117,71 @@ def train(workspace: Workspace, toy: Toy) -> Made:
     return made
 
 
+def trained_toy(
+    folder: Path, *, method: str = "averages", seed: int = 3, clock: Callable[[], dt.datetime] | None = lambda: NOW,
+    **spec: Any,
+) -> Workspace:  # fmt: skip
+    """Train a toy, its specification changed as said, in ``folder / "workspace"``; its sources lie beside that."""
+    workspace, toy = Workspace.init(folder / "workspace", **({"clock": clock} if clock else {})), toy_of(method, seed)
+    toy = replace(toy, spec=replace(toy.spec, **spec))
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    return workspace
+
+
+def at(workspace: Workspace | Path, day: dt.date) -> Workspace:
+    """The workspace on some day."""
+    folder = workspace if isinstance(workspace, Path) else workspace.root
+    return Workspace.open(folder, clock=lambda: dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
+
+
 def person(workspace: Workspace, shard: str, number: int) -> Selector:
     """A selector for one of a toy's people."""
     return Selector("subject", workspace.pseudonym(f"{shard}-person-{number}"))
 
 
-def filed_and_decided(workspace: Workspace, selectors: Sequence[Selector], *, request_id: str = "R-1") -> None:
-    """File and decide a withdrawal that the contract pack grants."""
-    file_request(
-        workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract", selectors=selectors,
-        received=dt.date(2026, 11, 2), identity_verified=True, request_id=request_id, facts={"all_theirs": True},
-    )  # fmt: skip
-    decide_request(workspace, request_id, load_packs())
+def file(
+    workspace: Workspace, selectors: Sequence[Selector], kind: Mapping[str, Any] = CONTRACT, *,
+    request_id: str = "R-1", **how: Any,
+) -> None:  # fmt: skip
+    """File a request of a kind, in part another."""
+    asked = {"selectors": selectors, "received": RECEIVED, "request_id": request_id, **kind, **how}
+    file_request(workspace, **asked)
+
+
+def decide(workspace: Workspace, request_id: str = "R-1") -> Outcome:
+    """Decide a request by the shipped packs."""
+    return decide_request(workspace, request_id, load_packs()).outcome
+
+
+def filed_and_decided(
+    workspace: Workspace, selectors: Sequence[Selector], kind: Mapping[str, Any] = CONTRACT, *,
+    request_id: str = "R-1", **how: Any,
+) -> None:  # fmt: skip
+    """File and decide a request, by default a withdrawal that the contract pack grants."""
+    file(workspace, selectors, kind, request_id=request_id, **how)
+    decide(workspace, request_id)
+
+
+def approved(workspace: Workspace, request_id: str = "R-1", *together: str, by: str = "", **how: Any) -> Plan:
+    """Plan a request, or several together, and approve the plan by as many people as it needs, with what it warns of.
+
+    ``by`` is the request that approvers name.
+    """
+    plan = plan_requests(workspace, [request_id, *together], **how)
+    by, lossy = by or request_id, bool(plan.warnings)
+    for approver in ("ann", "bea")[: plan.approvals]:
+        approve_plan(workspace, by, plan.digest, approver=approver, accept_utility_loss=lossy)
+    return plan
 
 
 def granted_plan(
-    workspace: Workspace, selectors: Sequence[Selector], *, request_id: str = "R-1", every_probe: bool = False
-) -> Plan:
-    """File, decide, plan and approve a withdrawal that the contract pack grants, with the loss its plan warns of."""
-    filed_and_decided(workspace, selectors, request_id=request_id)
-    plan = plan_request(workspace, request_id, every_probe=every_probe)
-    approve_plan(workspace, request_id, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    return plan
+    workspace: Workspace, selectors: Sequence[Selector], kind: Mapping[str, Any] = CONTRACT, *,
+    request_id: str = "R-1", every_probe: bool = False,
+) -> Plan:  # fmt: skip
+    """File, decide, plan and approve a request, by default a withdrawal that the contract pack grants."""
+    filed_and_decided(workspace, selectors, kind, request_id=request_id)
+    return approved(workspace, request_id, every_probe=every_probe)
 
 
 def carry(
@@ -120,6 +192,9 @@ def carry(
     independent: Callable[[], Runner] | None = None,
     references: int = 0,
     registrar: Registrar | None = None,
+    observer: Observer | None = None,
+    on_step: Callable[[Step], None] = lambda step: None,
+    on_words: Callable[[str], None] = lambda words: None,
 ) -> Executed:
     """Execute an approved request in this process; references and a registry are left out unless asked for.
 
@@ -132,32 +207,56 @@ def carry(
         independent=independent or (lambda: InProcessRunner(workspace)),
         references=references,
         registrar=registrar or Unregistered(),
-        observer=Untracked(),
+        observer=observer or Untracked(),
+        on_step=on_step,
+        on_words=on_words,
     )
+
+
+def doing(deed: Callable[[], None], before: Action, subject: str | None = None) -> Callable[[Step], None]:
+    """What ``on_step`` is to do: a deed before each step of an action, or before that about one subject."""
+
+    def on_step(step: Step) -> None:
+        if step.action is before and subject in (None, step.subject):
+            deed()
+
+    return on_step
 
 
 class StoppedError(BaseException):
     """A kill, as far as the shell can tell."""
 
 
-def stopped(workspace: Workspace, before: Action, request_id: str = "R-1") -> None:
-    """Execute a request and be killed before the first step of that action."""
+def kill() -> None:
+    """Kill the execution."""
+    raise StoppedError
 
-    def stop(step: Step) -> None:
-        if step.action is before:
-            raise StoppedError
 
+def stopped(
+    workspace: Workspace, before: Action, request_id: str = "R-1", *, subject: str | None = None, **how: Any
+) -> None:
+    """Execute a request and be killed before the first step of that action, or before that about one subject."""
     with pytest.raises(StoppedError):
-        execute(
-            workspace,
-            request_id,
-            runner=InProcessRunner(workspace),
-            independent=lambda: InProcessRunner(workspace),
-            references=0,
-            registrar=Unregistered(),
-            observer=Untracked(),
-            on_step=stop,
-        )
+        carry(workspace, request_id, on_step=doing(kill, before, subject), **how)
+
+
+def forget_holds(patch: pytest.MonkeyPatch) -> None:
+    """Let nothing ask about holds any more, as in versions without that rule."""
+    workflow = [f"request.workflow.{step}" for step in ("plan_request", "approval", "decide")]
+    for module in (*workflow, "removal.execute", "removal.actions"):
+        patch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
+    patch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
+    patch.setattr("disgorge.request.workflow.decide.all_overlaps", lambda *_: ())
+
+
+def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:
+    """Whether a request waits for what it is owed."""
+    return case_of(workspace, request_id).closed is None
+
+
+def audited(workspace: Workspace, *, today: dt.date | None = None) -> set[tuple[str, str, str]]:
+    """What an audit finds: rule, level and subject."""
+    return {(each.id, each.level.value, each.where) for each in audit(workspace, today=today)}
 
 
 def is_contained(workspace: Workspace, release: str) -> bool:
@@ -176,9 +275,7 @@ def remove_together(workspace: Workspace, asked: Mapping[str, Sequence[Selector]
     """Several removals in one plan, by the requests' ids."""
     for request_id, selectors in asked.items():
         filed_and_decided(workspace, selectors, request_id=request_id)
-    plan = plan_requests(workspace, list(asked))
-    approve_plan(workspace, plan.request, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    return carry(workspace, plan.request)
+    return carry(workspace, approved(workspace, *asked).request)
 
 
 def served(workspace: Workspace, release: str) -> str:
@@ -187,15 +284,81 @@ def served(workspace: Workspace, release: str) -> str:
         return catalog.release(release).composition
 
 
-def bytes_by_name(workspace: Workspace, release: str) -> dict[str, str]:
-    """Component digests by name in what a release serves now."""
+def composition_of(workspace: Workspace, release: str = RELEASE, alias: str = "live") -> Composition:
+    """What an alias of a release serves now."""
     with Catalog.of(workspace) as catalog:
-        composition = catalog.composition(catalog.release(release).composition)
-    return {member.name: member.component for member in composition.members}
+        return catalog.composition(catalog.release(release, alias).composition)
+
+
+def component_of(workspace: Workspace, name: str) -> Component:
+    """A live component by its name."""
+    with Catalog.of(workspace) as catalog:
+        return catalog.component(name)
+
+
+def component_names(workspace: Workspace) -> list[str]:
+    """The names of the live components."""
+    with Catalog.of(workspace) as catalog:
+        return [component.name for component in catalog.components()]
+
+
+def items_of(workspace: Workspace, selectors: Sequence[Selector]) -> set[str]:
+    """The digests of the live items that selectors pick."""
+    with Catalog.of(workspace) as catalog:
+        return {item for items in catalog.selected(selectors).values() for item in items}
+
+
+def bytes_by_name(workspace: Workspace, release: str, alias: str = "live") -> dict[str, str]:
+    """Component digests by name in what an alias of a release serves now."""
+    return {member.name: member.component for member in composition_of(workspace, release, alias).members}
+
+
+class MemoryRegistry(Unregistered):
+    """A registry in memory: which digest each alias serves, and which digests a release has versions of."""
+
+    def __init__(self) -> None:
+        self.aliases: dict[tuple[str, str], str] = {}
+        self.versions: dict[str, set[str]] = {}
+
+    def register(self, release: str, composition: Composition) -> str:
+        """Keep a version."""
+        self.versions.setdefault(release, set()).add(composition.digest)
+        return composition.digest
+
+    def adopt(self, release: str, alias: str, composition: Composition) -> str:
+        """Serve a version."""
+        self.aliases[release, alias] = self.register(release, composition)
+        return composition.digest
+
+    def contain(self, release: str, alias: str) -> None:
+        """Serve nothing under an alias."""
+        self.aliases.pop((release, alias), None)
+
+    def stop(self, composition: str) -> tuple[str, ...]:
+        """Serve a version nowhere."""
+        found = sorted(place for place, digest in self.aliases.items() if digest == composition)
+        for place in found:
+            del self.aliases[place]
+        return tuple("@".join(place) for place in found)
+
+    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
+        """Destroy versions."""
+        self.versions[release] = self.versions.get(release, set()) & set(keep)
+        self.aliases = {key: d for key, d in self.aliases.items() if key[0] != release or d in self.versions[release]}
+        return ()
+
+    def served(self, release: str) -> dict[str, str]:
+        """What each alias serves."""
+        return {alias: digest for (name, alias), digest in self.aliases.items() if name == release}
+
+
+def predicate(bundle: Path) -> dict[str, Any]:
+    """The predicate of a report's signed statement."""
+    statement = json.loads(base64.b64decode(json.loads((bundle / "statement.json").read_bytes())["payload"]))
+    return dict(statement["predicate"])
 
 
 def residuals(done: Executed) -> list[str]:
-    """Return what a report calls left, from its signed statement."""
+    """What a report calls left, from its signed statement."""
     assert verify_bundle(done.bundle).verdict == "certified"
-    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
-    return list(statement["predicate"]["caveats"]["this_removal"])
+    return list(predicate(done.bundle)["caveats"]["this_removal"])

@@ -10,7 +10,6 @@ method it can be told of.
 """
 
 import contextlib
-import datetime as dt
 import hashlib
 import json
 import os
@@ -27,22 +26,16 @@ import pytest
 
 from disgorge.errors import BadModel, CertificateRefused, ExecutionFailed
 from disgorge.method import Items, Toy, methods
-from disgorge.plan.plan import Plan
 from disgorge.removal.execute import Executed
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.filing import file_request
-from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Guarantee
 from tests.tier import FULL, amount, tally
-from tests.toys import carry, granted_plan, person, populate, toy_of, train
+from tests.toys import approved, carry, component_of, granted_plan, is_contained, person, populate, toy_of, train
 
 METHODS = ("averages", "tangent_composition", "shard_graph", "compartmental_diffusion")
 TORCH_TOO = {("warm start", "tangent_composition"), ("second part", "shard_graph")}
@@ -115,8 +108,7 @@ def test_a_liar_gets_no_certificate(lie: str, method: str, tmp_path: Path) -> No
                 path.unlink()
     assert told(salt), "the lie was not told, so nothing was caught"
     workspace = Workspace.open(tmp_path / "workspace")
-    with Catalog.of(workspace) as catalog:
-        assert catalog.release(toy.spec.release).contained
+    assert is_contained(workspace, toy.spec.release)
     assert not list(workspace.ledger.facts("request-closed"))
 
 
@@ -204,11 +196,9 @@ def test_a_liar_that_counts_the_names_of_the_gone_is_refused_before_anything_is_
     with pytest.raises(BadModel, match=r"by names of shards that are gone.*--withdraw"):
         granted_plan(workspace, [Selector("shard", gone)])
     assert told(str(tmp_path))
-    with Catalog.of(workspace) as catalog:
-        assert not catalog.release(toy.spec.release).contained
+    assert not is_contained(workspace, toy.spec.release)
     tally("liars", f"gone names - {method}", where="laying out", caught=True)
-    plan = plan_request(workspace, "R-1", withdraw=[toy.spec.release])
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    approved(workspace, "R-1", withdraw=[toy.spec.release])
     assert carry(workspace).verdict == "certified"
 
 
@@ -241,8 +231,7 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
     assert told(str(place))
     shutil.rmtree(place)
     workspace = Workspace.open(tmp_path / "workspace")
-    with Catalog.of(workspace) as catalog:
-        component = catalog.component(f"{toy.spec.release}/mean/{toy.spec.shards[1]}")
+    component = component_of(workspace, f"{toy.spec.release}/mean/{toy.spec.shards[1]}")
     with Workers(workspace, count=1, apart=True) as outsider:
         (done_there,) = outsider.run([Job(component.name, component.recipe, 1)])
     assert done_there.digest != component.digest
@@ -291,7 +280,10 @@ def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5
     workspace = Workspace.init(folder / "workspace")
     populate(workspace, toy, folder / "sources")
     train(workspace, toy)
-    plan = plan_for_less(workspace, [person(workspace, name, n) for name in toy.spec.shards[1:3] for n in range(10)])
+    quality = {"standing": Standing.INTERNAL, "ground": Defect.BIAS, "regime": "quality"}
+    plan = granted_plan(
+        workspace, [person(workspace, name, n) for name in toy.spec.shards[1:3] for n in range(10)], quality
+    )
     assert plan.guarantee is Guarantee.APPROXIMATE
     assert "membership" in plan.required
     try:
@@ -328,15 +320,3 @@ def test_a_liar_that_claims_less_gets_no_certificate_either(lie: str, tmp_path: 
     assert caught
     assert told(salt)
     assert verdicts["membership"] != "pass" or lie in SMALL
-
-
-def plan_for_less(workspace: Workspace, selectors: list[Selector]) -> Plan:
-    """A removal for bias, of which the quality pack owes a measured reduction; approved with whatever is lost."""
-    file_request(
-        workspace, standing=Standing.INTERNAL, ground=Defect.BIAS, regime="quality", selectors=selectors,
-        received=dt.date(2026, 11, 2), request_id="R-1",
-    )  # fmt: skip
-    decide_request(workspace, "R-1", load_packs())
-    plan = plan_request(workspace, "R-1")
-    approve_plan(workspace, "R-1", plan.digest, approver="ann", accept_utility_loss=True)
-    return plan

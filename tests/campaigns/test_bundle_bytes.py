@@ -23,8 +23,10 @@ from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import new_key, open_envelope, public_pem, sign, sign_bytes
 from lineage.records import canonical
 from lineage.storage.objects import save_tensors
-from tests.disgorge.report_cases import RECIPES, case, evidence, hexadecimal, plan
+from tests.disgorge.report_cases import RECIPES, case, evidence, hexadecimal, plan, sign_again
 from tests.tier import amount, tally
+
+DRAWS_PDF = True
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
@@ -36,6 +38,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bytes") / "R-7"
     write_bundle(folder, case(), key=KEY)
     return folder.with_name("R-7.zip")
+
+
+def opened(whole: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The members of a bundle, and its statement."""
+    members = read_members(whole)
+    return members, open_envelope(members["statement.json"], public=PUBLIC).statement
 
 
 def places(size: int, count: int, rng: random.Random) -> list[int]:
@@ -170,10 +178,7 @@ NONSENSE: dict[str, bytes] = {
 
 def resigned(members: dict[str, bytes], name: str, data: bytes) -> dict[str, bytes]:
     """What a hostile maker does: put anything in a member, and sign it properly."""
-    changed = {**members, name: data}
-    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
-    statement["predicate"]["files"][name] = sha256(data).hexdigest()
-    return without_pdf(changed, statement)
+    return sign_again({**members, name: data}, KEY)
 
 
 def without_pdf(members: dict[str, bytes], statement: dict[str, Any]) -> dict[str, bytes]:
@@ -236,8 +241,7 @@ def complaint(bundle: Path) -> str:
 @pytest.mark.timeout(900)
 def test_any_value_in_a_signed_statement_may_be_of_any_type(whole: Path, tmp_path: Path) -> None:
     """A wrong type anywhere, properly signed: refused, or what it says is the maker's to say; never a traceback."""
-    members, rng = read_members(whole), random.Random(9)
-    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    (members, statement), rng = opened(whole), random.Random(9)
     todo = [(path, new) for path in leaves(statement) for new in VALUES]
     for path, new in rng.sample(todo, min(len(todo), amount(60, 2000))):
         changed = put(statement, path, new)
@@ -288,8 +292,7 @@ def test_the_pdf_is_the_one_that_was_signed_with_this_statement(whole: Path, tmp
 
 def test_a_report_of_an_earlier_format_is_refused_by_name(whole: Path, tmp_path: Path) -> None:
     """With the second statement it had, under a domain that was never this project's."""
-    members = read_members(whole)
-    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    members, statement = opened(whole)
     statement["predicateType"] = "https://disgorge.dev/removal/v2"
     old = {**without_pdf(members, statement), "svr.json": sign({"_type": "x"}, key=KEY)}
     with pytest.raises(BundleBroken, match=r"of an earlier format \(https://disgorge.dev/removal/v2\) and is not read"):
@@ -299,8 +302,7 @@ def test_a_report_of_an_earlier_format_is_refused_by_name(whole: Path, tmp_path:
 @pytest.mark.parametrize("wrong", [{"size": 1}, {"digest": "0" * 64}])
 def test_facts_fit_the_head_that_the_statement_names(whole: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
     """No fact lies after it, and the one in its place has its digest."""
-    members = read_members(whole)
-    statement = open_envelope(members["statement.json"], public=PUBLIC).statement
+    members, statement = opened(whole)
     statement["predicate"]["ledger"] |= wrong
     path = _written(tmp_path / "R-7.zip", without_pdf(members, statement))
     assert "does not fit the ledger's head" in complaint(path)

@@ -16,7 +16,6 @@ from disgorge.errors import DisgorgeError
 from disgorge.request.case import docket
 from disgorge.request.workflow.filing import deny_request
 from disgorge.request.workflow.plan_request import plan_request
-from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
@@ -24,7 +23,7 @@ from tests.crash_harness import aftermath
 from tests.crash_harness.nursery import ROOT, the_nursery
 from tests.crash_harness.removals import removal
 from tests.tier import amount, tally
-from tests.toys import toy_of, write_rows
+from tests.toys import items_of, toy_of, write_rows
 
 WITHOUT_MLFLOW = "import sys; sys.modules['mlflow'] = None\nfrom disgorge.cli import main; main()"
 """The command line where only the core is installed: nothing is registered or tracked."""
@@ -51,7 +50,7 @@ def test_of_two_executions_at_once_one_is_refused_and_the_other_not_harmed() -> 
     wanted = removal("retrain")
     workspace_folder = wanted.copy("two")
     inside, refused, over = (str(wanted.folder / name) for name in ("inside", "refused", "over"))
-    probe = next(step.id for step in wanted.plan.steps if "probe" in step.id)
+    probe = wanted.step("probe")
     first, second, third = the_nursery().together(
         ("carry", workspace_folder, {"request": "R-1", "at": probe, "touches_at": inside, "holds_until": over}),
         ("carry", workspace_folder, {"request": "R-1", "waits_for": inside, "signals": refused}),
@@ -74,13 +73,8 @@ def test_a_training_and_an_execution_do_not_run_at_once() -> None:
     wanted = removal("retrain")
     workspace_folder = wanted.copy("training")
     (workspace_folder / "model.yaml").write_text("release: other\nmethod: averages\ncore: [core]\nshards: [shard-1]\n")
-    inside, over = str(wanted.folder / "begun"), str(wanted.folder / "done")
-    probe = next(step.id for step in wanted.plan.steps if "probe" in step.id)
-    first, second = the_nursery().together(
-        ("carry", workspace_folder, {"request": "R-1", "at": probe, "touches_at": inside, "holds_until": over}),
-        ("cli", workspace_folder, {"arguments": ["train", "model.yaml"], "without": ["mlflow"], "waits_for": inside,
-                            "signals": over}),
-    )  # fmt: skip
+    train = {"arguments": ["train", "model.yaml"], "without": ["mlflow"]}
+    first, second = wanted.meanwhile(workspace_folder, wanted.step("probe"), "cli", **train)
     assert second.code == 2, second
     assert "is running in this workspace; wait for it" in second.err
     assert first.out == "certified"
@@ -167,8 +161,7 @@ def test_ctrl_c_at_any_change_is_one_line_and_can_be_resumed(number: int) -> Non
     assert AGAIN.fullmatch(ended.err), (place, ended)
     assert not aftermath.orphans()
     aftermath.under_way(workspace_folder, wanted.plan)
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
 
 
 def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
@@ -195,13 +188,8 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
 def test_a_hold_from_elsewhere_stops_before_the_next_step() -> None:
     wanted = removal("subtract")
     workspace_folder = wanted.copy("held")
-    inside, over = str(wanted.folder / "holding"), str(wanted.folder / "held-it")
-    step = wanted.plan.steps[2].id
-    hold = {"arguments": ["request", "hold", "R-1", "--reason", "litigation"], "waits_for": inside, "signals": over}
-    first, second = the_nursery().together(
-        ("carry", workspace_folder, {"request": "R-1", "at": step, "touches_at": inside, "holds_until": over}),
-        ("cli", workspace_folder, hold),
-    )
+    hold = ["request", "hold", "R-1", "--reason", "litigation"]
+    first, second = wanted.meanwhile(workspace_folder, wanted.plan.steps[2].id, "cli", arguments=hold)
     assert second.code == 0, second
     assert (first.code, first.err.partition(":")[0]) == (1, "disgorge.errors.ExecutionFailed"), first
     case = docket(Workspace.open(workspace_folder))["R-1"]
@@ -210,28 +198,16 @@ def test_a_hold_from_elsewhere_stops_before_the_next_step() -> None:
         "cli", workspace_folder, arguments=["request", "hold", "R-1", "--lift", "--reason", "settled"]
     )
     assert lifted.code == 0, lifted
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        0,
-        3,
-    ],
-)
+@pytest.mark.parametrize("step", [0, 3])
 def test_what_is_being_carried_out_is_not_denied(step: int) -> None:
     """Either the denial is refused, or the execution stops; a denied request whose data is removed is neither."""
     wanted = removal("subtract")
     workspace_folder = wanted.copy(f"denied-{step}")
-    inside, over = str(wanted.folder / f"denying-{step}"), str(wanted.folder / f"denied-{step}-it")
-    deny = {"arguments": ["request", "deny", "R-1", "--reason", "other"], "waits_for": inside, "signals": over}
-    first, second = the_nursery().together(
-        ("carry", workspace_folder, {"request": "R-1", "at": wanted.plan.steps[step].id, "touches_at": inside,
-                              "holds_until": over}),
-        ("cli", workspace_folder, deny),
-    )  # fmt: skip
+    deny = ["request", "deny", "R-1", "--reason", "other"]
+    first, second = wanted.meanwhile(workspace_folder, wanted.plan.steps[step].id, "cli", arguments=deny)
     assert (first.code == 0) != (second.code == 0), (first, second)
     assert len(second.err.splitlines()) <= 1
     assert len(list(Workspace.open(workspace_folder).ledger.facts("request-closed"))) == 1
@@ -257,8 +233,7 @@ def test_what_others_added_meanwhile_is_not_passed_over(tmp_path: Path) -> None:
     workspace = Workspace.open(workspace_folder)
     add_shard(workspace, tmp_path / "late.npz", name="late", key="key", license="MIT", check=False, dvc=False)
     the_nursery().run("carry", workspace_folder, request="R-1")
-    with Catalog.of(workspace) as catalog:
-        selected = catalog.selected([Selector("item", digest) for digest in wanted.forgotten])
+    selected = items_of(workspace, [Selector("item", digest) for digest in wanted.forgotten])
     assert not selected or docket(workspace)["R-1"].closed is None
 
 
@@ -266,12 +241,7 @@ def test_a_request_filed_while_an_execution_runs_is_kept() -> None:
     """Filing takes no lock of executions, and the execution goes on over it."""
     wanted = removal("subtract")
     workspace_folder = wanted.copy("filed")
-    inside, over = str(wanted.folder / "filing"), str(wanted.folder / "filed-it")
-    probe = next(step.id for step in wanted.plan.steps if "probe" in step.id)
-    first, second = the_nursery().together(
-        ("carry", workspace_folder, {"request": "R-1", "at": probe, "touches_at": inside, "holds_until": over}),
-        ("file", workspace_folder, {"ids": ["R-2", "R-3"], "waits_for": inside, "signals": over}),
-    )
+    first, second = wanted.meanwhile(workspace_folder, wanted.step("probe"), "file", ids=["R-2", "R-3"])
     assert (first.out, second.out) == ("certified", "filed R-2\nfiled R-3\n")
     workspace = Workspace.open(workspace_folder)
     assert [case.closed for case in docket(workspace).values()] == ["done", None, None]

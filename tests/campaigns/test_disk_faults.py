@@ -15,9 +15,8 @@ from lineage.workspace import Workspace
 from tests.crash_harness import aftermath
 from tests.crash_harness.nursery import the_nursery
 from tests.crash_harness.removals import removal
-from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train
+from tests.toys import RELEASE, carry, granted_plan, live_shards, person, trained_toy
 
-RELEASE = "toy-averages"
 Find = Callable[[Workspace], Path]
 
 
@@ -79,8 +78,7 @@ def test_a_changed_file_stops_the_removal_and_restored_it_goes_on(which: Find, o
         assert len(ended.err.splitlines()) == 1
         assert path.name in ended.err
     aftermath.under_way(workspace_folder, wanted.plan)
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
 
 
 def test_a_swapped_component_that_is_retained_is_trained_again_by_the_probe() -> None:
@@ -97,13 +95,11 @@ def test_a_swapped_component_that_is_retained_is_trained_again_by_the_probe() ->
 def test_a_swapped_component_that_was_proved_before_is_refused() -> None:
     wanted = removal("retrain")
     workspace_folder = wanted.copy("proved")
-    adopt = next(step.id for step in wanted.plan.steps if "adopt" in step.id)
-    assert the_nursery().run("carry", workspace_folder, request="R-1", die_at_step=adopt).killed
+    assert the_nursery().run("carry", workspace_folder, request="R-1", die_at_step=wanted.step("adopt")).killed
     with damaged(workspace_folder, component("mean/shard-1"), component("mean/shard-2")):
         ended = the_nursery().run("carry", workspace_folder, request="R-1")
         assert ended.code == 1, "a release with other weights than its probe saw was adopted"
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
 
 
 @pytest.mark.parametrize("room", [0, 600, 12_000])
@@ -121,8 +117,7 @@ def test_a_full_disk_stops_the_removal_and_with_room_it_goes_on(room: int) -> No
     assert "File too large" in ended.err
     Workspace.open(workspace_folder).ledger.verify()
     aftermath.under_way(workspace_folder, wanted.plan)
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
 
 
 def test_a_clock_that_goes_backwards_breaks_nothing(tmp_path: Path) -> None:
@@ -134,10 +129,7 @@ def test_a_clock_that_goes_backwards_breaks_nothing(tmp_path: Path) -> None:
         tick = next(ticks)
         return began - dt.timedelta(hours=tick % 24) + dt.timedelta(days=tick % 3 == 0)
 
-    workspace = Workspace.init(tmp_path / "workspace", clock=clock)
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
+    workspace = trained_toy(tmp_path, clock=clock)
     granted_plan(workspace, [person(workspace, "shard-3", 1)])
     executed = carry(workspace)
     assert executed.verdict == "certified"

@@ -6,7 +6,6 @@ and that whoever executes the recipes elsewhere finds out.
 """
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,18 +20,12 @@ import pytest
 
 from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
-from disgorge.plan.plan import Action, Step
-from disgorge.removal.execute import execute
+from disgorge.plan.plan import Action
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import case_of, plan_of
-from disgorge.request.near.review import judge_same
 from disgorge.request.withdrawn.forget_list import ForgetList
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog import projection
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import open_projection
@@ -41,73 +34,33 @@ from lineage.records import canonical, in_member_order, plain
 from lineage.shards.add import add_shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
 from tests import lookalikes
 from tests.tier import amount, tally
 from tests.toys import (
+    RELEASE,
+    StoppedError,
+    approved,
     bytes_by_name,
     carry,
+    component_of,
+    composition_of,
+    decide,
+    doing,
     filed_and_decided,
     granted_plan,
+    is_open,
+    items_of,
+    kill,
     live_shards,
     person,
-    populate,
     remove,
     served,
     toy_of,
     train,
 )
 
-RELEASE = "toy-averages"
 PART = f"{RELEASE}/mean/shard-3"
 WHO = ("shard-3", 1)
-
-
-class StoppedError(BaseException):
-    """A kill, as far as the shell can tell."""
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained toy; every test works on a copy."""
-    folder = tmp_path_factory.mktemp("false-removals")
-    workspace = Workspace.init(folder / "workspace")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
-    return workspace.root
-
-
-@pytest.fixture
-def workspace(trained: Path, tmp_path: Path) -> Workspace:
-    """A copy of the trained toy."""
-    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
-
-
-def carry_doing(
-    workspace: Workspace, deed: Callable[[], None], before: Action, *, registrar: Any = None, request_id: str = "R-1"
-) -> str:
-    """Carry a request out and do something just before the first step of an action; return the verdict."""
-
-    def on_step(step: Step) -> None:
-        if step.action is before:
-            deed()
-
-    return execute(
-        workspace,
-        request_id,
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=registrar or Unregistered(),
-        observer=Untracked(),
-        on_step=on_step,
-    ).verdict
-
-
-def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:
-    """Whether a request waits for what it is owed."""
-    return case_of(workspace, request_id).closed is None
 
 
 def tensors_of(workspace: Workspace, digest: str) -> dict[str, Any]:
@@ -192,20 +145,6 @@ def test_an_edited_record_stops_everything(workspace: Workspace, deed: Callable[
 # Weights and aliases put back -----------------------------------------------------------------------------------------
 
 
-def test_old_weights_put_back_between_purge_and_report(workspace: Workspace) -> None:
-    path = workspace.objects.path(bytes_by_name(workspace, RELEASE)[PART])
-    saved = path.read_bytes()
-    granted_plan(workspace, [person(workspace, *WHO)])
-
-    def put_back() -> None:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(saved)
-
-    with pytest.raises(CertificateRefused, match="what was purged is back"):
-        carry_doing(workspace, put_back, Action.REPORT)
-    tally("liars", "old weights put back", where="stores", caught=True)
-
-
 @pytest.mark.parametrize("moment", [Action.ADOPT, Action.PURGE, Action.REPORT], ids=lambda action: action.value)
 def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: Action) -> None:
     """The object of the new part holds the old bytes when the alias is to move, or after it did."""
@@ -213,14 +152,13 @@ def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: 
     granted_plan(workspace, [person(workspace, *WHO)])
 
     def swap() -> None:
-        with Catalog.of(workspace) as catalog:
-            digest = catalog.component(PART).digest
+        digest = component_of(workspace, PART).digest
         path = workspace.objects.path(digest)
         path.chmod(0o644)
         path.write_bytes(old)
 
     with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed|not what its name says"):
-        carry_doing(workspace, swap, moment)
+        carry(workspace, on_step=doing(swap, moment))
     assert is_open(workspace)
     tally("liars", f"old weights under the new name, before {moment.value}", where="stores", caught=True)
 
@@ -231,12 +169,11 @@ def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: 
 @pytest.mark.parametrize("damage", ["emptied", "another plan's", "gone"])
 def test_a_list_of_what_was_withdrawn_that_was_tampered_with(workspace: Workspace, moment: Action, damage: str) -> None:
     """With an empty list every search would find nothing; what it would have found is put there."""
-    with Catalog.of(workspace) as catalog:
-        (items,) = catalog.selected([person(workspace, *WHO)]).values()
+    items = sorted(items_of(workspace, [person(workspace, *WHO)]))
     granted_plan(workspace, [person(workspace, *WHO)])
 
     def tamper() -> None:
-        workspace.objects.put(canonical({"failing": list(items)}))
+        workspace.objects.put(canonical({"failing": items}))
         (file,) = (workspace.home / "private" / "executions").iterdir()
         if damage == "gone":
             file.unlink()
@@ -247,7 +184,7 @@ def test_a_list_of_what_was_withdrawn_that_was_tampered_with(workspace: Workspac
             file.with_name(f"{'0' * 64}.json").replace(file)
 
     with pytest.raises(DisgorgeError, match="restore the private folder"):
-        carry_doing(workspace, tamper, moment)
+        carry(workspace, on_step=doing(tamper, moment))
     assert is_open(workspace)
     tally("liars", f"list of items {damage}, before {moment.value}", where="side tables", caught=True)
 
@@ -256,12 +193,11 @@ def test_an_adopted_component_that_is_lost_before_the_report(workspace: Workspac
     granted_plan(workspace, [person(workspace, *WHO)])
 
     def lose() -> None:
-        with Catalog.of(workspace) as catalog:
-            digest = catalog.component(PART).digest
+        digest = component_of(workspace, PART).digest
         workspace.objects.path(digest).unlink()
 
     with pytest.raises(CertificateRefused, match="lost what was adopted"):
-        carry_doing(workspace, lose, Action.REPORT)
+        carry(workspace, on_step=doing(lose, Action.REPORT))
     assert is_open(workspace)
 
 
@@ -274,7 +210,7 @@ def test_old_weights_in_the_store_under_another_digest(workspace: Workspace) -> 
         workspace.objects.put(save_tensors({f"my-{name}": tensor for name, tensor in old.items()}))
 
     with pytest.raises(CertificateRefused, match="holds removed weights under another name"):
-        carry_doing(workspace, save_again, Action.PURGE)
+        carry(workspace, on_step=doing(save_again, Action.PURGE))
     assert is_open(workspace)
     tally("liars", "old weights under another digest", where="stores", caught=True)
 
@@ -304,15 +240,15 @@ def test_copies_that_no_store_knows_of(workspace: Workspace, place: str) -> None
         path.write_bytes(old)
 
     if PLACES[place] is None:
-        assert carry_doing(workspace, copy, Action.PURGE) == "certified"
+        assert carry(workspace, on_step=doing(copy, Action.PURGE)).verdict == "certified"
         assert not path.exists()
     else:
         with pytest.raises(CertificateRefused, match=f"{place} {PLACES[place]}"):
-            carry_doing(workspace, copy, Action.PURGE)
+            carry(workspace, on_step=doing(copy, Action.PURGE))
         assert is_open(workspace)
         path.unlink()
         with pytest.raises(CertificateRefused, match=f"what was purged is back: {place}"):
-            carry_doing(workspace, copy, Action.REPORT)
+            carry(workspace, on_step=doing(copy, Action.REPORT))
         path.unlink()
         assert carry(workspace).verdict == "certified"
     tally("liars", f"a copy at {place}", where="stores", caught=True)
@@ -332,7 +268,7 @@ class Idle(Unregistered):
 def test_a_release_alias_that_never_moved(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, *WHO)])
     with pytest.raises(CertificateRefused, match="is not what was adopted"):
-        carry_doing(workspace, lambda: None, Action.ADOPT, registrar=Idle(served(workspace, RELEASE)))
+        carry(workspace, registrar=Idle(served(workspace, RELEASE)))
     assert is_open(workspace)
     tally("liars", "alias never moved", where="stores", caught=True)
 
@@ -376,8 +312,7 @@ def again(workspace: Workspace, folder: Path, name: str, *, people: str, rows: i
 
 def alike(folder: Path) -> Workspace:
     """A trained workspace with likenesses, and in another shard a near-duplicate of an item that is to go."""
-    workspace = Workspace.init(folder / "workspace")
-    train(workspace, lookalikes.populate(workspace, folder / "sources"))
+    workspace = lookalikes.trained(folder)
     filed_and_decided(workspace, [person(workspace, *WHO)])
     return workspace
 
@@ -396,18 +331,16 @@ def test_a_near_duplicate_left_in_another_shard(tmp_path: Path) -> None:
 )
 def test_a_near_duplicate_put_into_another_shard_meanwhile(tmp_path: Path, moment: Action) -> None:
     workspace = alike(tmp_path)
-    case, picture = case_of(workspace, "R-1"), lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
-    copy = lookalikes.digest_at(workspace, lookalikes.SHARD, lookalikes.ROW)
-    judge_same(workspace, case, [copy], by="ann", because="the same")
-    decide_request(workspace, "R-1", load_packs())
-    plan = plan_request(workspace, "R-1")
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    picture = lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
+    lookalikes.judge(workspace, same=True)
+    decide(workspace)
+    approved(workspace)
 
     def put_in() -> None:
         lookalikes.add_copies(workspace, tmp_path, "shard-9", [lookalikes.noisy(picture)])
 
     with pytest.raises(DisgorgeError, match=r"1 item of shard-9 look"):
-        carry_doing(workspace, put_in, moment)
+        carry(workspace, on_step=doing(put_in, moment))
     assert is_open(workspace)
     tally("liars", f"near-duplicate left, before {moment.value}", where="data", caught=True)
 
@@ -441,10 +374,10 @@ def test_an_examination_borrowed_from_another_request(workspace: Workspace) -> N
         body = {"plan": plan.digest, "release": RELEASE, "examination": borrowed}
         fact = {"plan": plan.digest, "step": probe.id, "result": result, "seconds": 1.0}
         workspace.ledger.append_all([("examination", body), ("step", fact)])
-        raise StoppedError
+        kill()
 
     with pytest.raises(StoppedError):
-        carry_doing(workspace, enter, Action.PROBE, request_id="R-2")
+        carry(workspace, "R-2", on_step=doing(enter, Action.PROBE))
     with pytest.raises(CertificateRefused, match="about other parts"):
         carry(workspace, "R-2")
     tally("liars", "examination borrowed", where="evidence", caught=True)
@@ -456,9 +389,7 @@ def test_a_re_execution_entered_by_hand_is_not_believed(workspace: Workspace) ->
     granted_plan(workspace, [person(workspace, *WHO)])
 
     def forge() -> None:
-        with Catalog.of(workspace) as catalog:
-            component = catalog.component(PART)
-            composition = catalog.composition(served(workspace, RELEASE))
+        component, composition = component_of(workspace, PART), composition_of(workspace)
         noise = {name: t * 1.00001 if t.dtype.kind == "f" else t for name, t in tensors_of(workspace, old).items()}
         digest = workspace.objects.put(save_tensors(noise))
         fake = replace(component, digest=digest)
@@ -473,10 +404,10 @@ def test_a_re_execution_entered_by_hand_is_not_believed(workspace: Workspace) ->
             ("reexecuted", {"recipe": fake.recipe_digest, "component": digest, "alone": True}),
             ("step", {"plan": plan.digest, "step": step.id, "result": result, "seconds": 1.0}),
         ])  # fmt: skip
-        raise StoppedError
+        kill()
 
     with pytest.raises(StoppedError):
-        carry_doing(workspace, forge, Action.RECOMPOSE)
+        carry(workspace, on_step=doing(forge, Action.RECOMPOSE))
     with pytest.raises(CertificateRefused, match="never-trained is fail"):
         carry(workspace)
     tally("liars", "re-execution forged", where="evidence", caught=True)
@@ -489,10 +420,10 @@ def test_steps_entered_by_hand_are_no_removal(workspace: Workspace) -> None:
     def enter() -> None:
         done = [{"plan": plan.digest, "step": step.id, "result": {}, "seconds": 1.0} for step in plan.steps[:-1]]
         workspace.ledger.append_all([("step", fact) for fact in done])
-        raise StoppedError
+        kill()
 
     with pytest.raises(StoppedError):
-        carry_doing(workspace, enter, Action.CONTAIN)
+        carry(workspace, on_step=doing(enter, Action.CONTAIN))
     with contextlib.suppress(KeyError), pytest.raises((DisgorgeError, LineageError)):
         carry(workspace)
     assert is_open(workspace)

@@ -8,7 +8,6 @@ hold covered while it was in the workspace is in the workspace as long as that h
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,46 +19,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from disgorge.errors import DisgorgeError
-from disgorge.plan.plan import Action, Step
-from disgorge.removal.execute import execute
+from disgorge.plan.plan import Action
 from disgorge.request.case import LEGAL_HOLD, case_of, docket
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.workflow.amend import amend_request
-from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.events import record_event
-from disgorge.request.workflow.filing import deny_request, file_request
-from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
+from disgorge.request.workflow.filing import deny_request
 from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
 from policies.events import EventKind
 from policies.packs.load import load_packs
-from policies.request import Standing
-from policies.taxonomy import Defect
 from tests.tier import amount
-from tests.toys import PEOPLE_HOLD, StoppedError, populate, toy_of, train
+from tests.toys import PEOPLE_HOLD, StoppedError, approved, carry, doing, file, forget_holds, kill
 
 PACKS = load_packs()
 SHARDS = ("shard-1", "shard-2")
 ROWS = 12
 START = dt.date(2026, 11, 2)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A trained toy, copied for each case."""
-    folder = tmp_path_factory.mktemp("laws-of-holds")
-    workspace = Workspace.init(folder / "trained")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
-    yield folder / "trained"
-    shutil.rmtree(folder)
 
 
 rows = st.tuples(st.sampled_from(SHARDS), st.integers(0, ROWS - 1))
@@ -139,10 +118,7 @@ class World:
         """File and decide a request."""
         name = f"R-{len(self.selects) + 1}"
         self.selects[name] = self.selector(pick)
-        file_request(
-            self.workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-            selectors=[self.selects[name]], received=self.day, identity_verified=True, request_id=name, **how,
-        )  # fmt: skip
+        file(self.workspace, [self.selects[name]], received=self.day, request_id=name, facts=None, **how)
         decide_request(self.workspace, name, PACKS)
         return name
 
@@ -151,24 +127,10 @@ class World:
         with suppress(DisgorgeError, LineageError):
             decide_request(self.workspace, name, PACKS)
         with suppress(DisgorgeError, LineageError):
-            plan = plan_request(self.workspace, name)
-            approve_plan(self.workspace, name, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-
-        def on_step(step: Step) -> None:
-            if step.action is stop:
-                raise StoppedError
+            approved(self.workspace, name)
 
         with suppress(DisgorgeError, LineageError, StoppedError):
-            execute(
-                self.workspace,
-                name,
-                runner=InProcessRunner(self.workspace),
-                independent=lambda: InProcessRunner(self.workspace),
-                references=0,
-                registrar=Unregistered(),
-                observer=Untracked(),
-                on_step=on_step,
-            )
+            carry(self.workspace, name, on_step=doing(kill, stop))
 
     def put(self, name: str, items: set[str], *, reason: str = "held", **how: Any) -> None:
         """Put a hold on, and note what it covers if that was taken."""
@@ -246,11 +208,7 @@ def test_no_execution_destroys_an_item_under_an_open_hold(trained: Path, story: 
 
 def test_the_law_can_fail(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the question before each step, the same oracle finds the loss."""
-    workflow = [f"request.workflow.{step}" for step in ("plan_request", "approval", "decide")]
-    for module in (*workflow, "removal.execute", "removal.actions"):
-        monkeypatch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
-    monkeypatch.setattr("disgorge.request.workflow.decide.all_overlaps", lambda *_: ())
+    forget_holds(monkeypatch)
     world = World(Path(shutil.copytree(trained, tmp_path / "workspace")))
     picked: dict[str, Any] = {}
     happen(world, ("file-held", ("shard", ("shard-1", 0))), picked)

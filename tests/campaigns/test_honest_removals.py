@@ -17,7 +17,7 @@ from disgorge.training.runners.local import Workers
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from tests.tier import FULL, amount, tally
-from tests.toys import PEOPLE_HOLD, carry, granted_plan, person, populate, toy_of, train
+from tests.toys import PEOPLE_HOLD, carry, granted_plan, person, populate, toy_of, train, trained_toy
 
 COUNTS = {"averages": 20, "tangent_composition": 12, "shard_graph": 10, "compartmental_diffusion": 8}
 """Honest removals per method: fifty in all."""
@@ -88,9 +88,7 @@ def test_an_honest_removal_is_certified(method: str, seed: int, tmp_path: Path) 
 
 @pytest.mark.parametrize("method", list(COUNTS)[: amount(1, 4)])
 def test_a_second_honest_removal_from_the_same_workspace_is_certified(method: str, tmp_path: Path) -> None:
-    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of(method, 7)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
+    workspace, toy = trained_toy(tmp_path, method=method, seed=7), toy_of(method, 7)
     for number, shard in enumerate(toy.spec.shards[:2]):
         granted_plan(workspace, [person(workspace, shard, 1)], request_id=f"R-{number}", every_probe=True)
         found = carry(

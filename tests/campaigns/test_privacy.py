@@ -81,18 +81,13 @@ def found(paths: Iterable[Path], needles: Iterable[str]) -> dict[str, list[str]]
     }
 
 
-def test_who_asked_is_nowhere(workspace_folder: Path) -> None:
-    asked = [NAME, NAME.split()[1], CONTACT, NOTE, "QX-77"]
-    assert not found(public(workspace_folder), asked)
-
-
-def test_who_approved_and_who_else_is_in_the_data_is_nowhere(workspace_folder: Path) -> None:
-    assert not found(public(workspace_folder), [APPROVER, APPROVER.split()[1], *OTHERS])
-
-
-def test_which_items_went_is_nowhere(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
+def test_who_asked_who_approved_who_else_is_there_and_which_items_went_is_nowhere(
+    workspace_folder: Path, forgotten: dict[str, Any]
+) -> None:
     assert len(forgotten["items"]) == 4
-    assert not found(public(workspace_folder), [*forgotten["items"], *forgotten["keys"], "quillfeather-scan"])
+    asked, others = [NAME, NAME.split()[1], CONTACT, NOTE, "QX-77"], [APPROVER, APPROVER.split()[1], *OTHERS]
+    went = [*forgotten["items"], *forgotten["keys"], "quillfeather-scan"]
+    assert not found(public(workspace_folder), [*asked, *others, *went])
 
 
 def test_names_are_in_no_files_name(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
@@ -168,8 +163,7 @@ def test_an_execution_cut_short_names_no_item_outside_private() -> None:
     """What the steps still need to know is in ``private/executions``; the ledger, objects and reports never have it."""
     wanted = removal("retrain")
     copy = wanted.copy("cut-short")
-    purge = next(step.id for step in wanted.plan.steps if "purge" in step.id)
-    assert the_nursery().run("carry", copy, request="R-1", die_at_step=purge, umask=0).killed
+    assert the_nursery().run("carry", copy, request="R-1", die_at_step=wanted.step("purge"), umask=0).killed
     workspace = Workspace.open(copy)
     places = aftermath.traces(workspace, wanted.forgotten)
     old = {workspace.content_path(change.before.digest) for change in wanted.plan.shard_changes}
@@ -178,8 +172,7 @@ def test_an_execution_cut_short_names_no_item_outside_private() -> None:
     allowed = {path.relative_to(workspace.root).as_posix() for path in (*old, waiting)}
     assert set(places) == allowed
     assert not stat.S_IMODE(waiting.stat().st_mode) & 0o077
-    wanted.resume(copy)
-    wanted.check(copy)
+    wanted.finish(copy)
 
 
 def test_what_a_killed_filing_left_half_written_is_erased(tmp_path: Path) -> None:

@@ -348,8 +348,7 @@ def test_what_the_document_says_is_seen_and_helps(name: str, tmp_path: Path) -> 
     assert run(workspace_folder, VERIFY).code == 0
     assert run(workspace_folder, AUDIT).code == 0
     if not damage.after and (FULL or damage.lent or damage.first):
-        wanted.resume(workspace_folder)
-        wanted.check(workspace_folder)
+        wanted.finish(workspace_folder)
     tally("damages", name, detected=1, recovered=1)
 
 
@@ -412,13 +411,12 @@ def test_a_folder_that_is_read_only_is_read_and_says_so_when_written(tmp_path: P
     assert refused.code == 3, refused
     assert rows()["folder read-only"][0] in said(refused)
     assert (told(workspace_folder, "again").code, told(workspace_folder, "lifted").code) == (0, 0)
-    wanted.resume(workspace_folder)
-    wanted.check(workspace_folder)
+    wanted.finish(workspace_folder)
     tally("damages", "folder read-only", detected=1, recovered=1)
 
 
 @pytest.mark.skipif(not mounts(), reason="this user may not mount a small disk")
-@pytest.mark.skipif(not FULL, reason="the first tier fills a disk in test_faults_on_disk, by a limit")
+@pytest.mark.skipif(not FULL, reason="the first tier fills a disk in test_disk_faults, by a limit")
 @pytest.mark.parametrize("room", [0, 40])
 def test_a_disk_that_is_full_is_named_and_with_room_it_goes_on(room: int, tmp_path: Path) -> None:
     """A real one, a few megabytes large, with so many KiB left."""

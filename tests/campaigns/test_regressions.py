@@ -6,8 +6,6 @@ and must end without a certificate, or with a true one.
 
 import datetime as dt
 import os
-import shutil
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,14 +18,11 @@ from disgorge.evidence.checks import Utility, Verdict
 from disgorge.evidence.utility import utility_check
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.method import ModelSpec
-from disgorge.plan.plan import Action, Plan
-from disgorge.removal.execute import execute
+from disgorge.plan.plan import Action
 from disgorge.request.case import case_of
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.filing import deny_request, file_request
 from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.runs import Untracked
 from disgorge.training.make import make
 from disgorge.training.recipe import Job
 from disgorge.training.runners.in_process import InProcessRunner
@@ -44,9 +39,20 @@ from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests.toys import (
+    ORDER,
+    RELEASE,
+    MemoryRegistry,
+    approved,
     bytes_by_name,
     carry,
+    component_names,
+    component_of,
+    decide,
+    filed_and_decided,
     granted_plan,
+    is_contained,
+    is_open,
+    items_of,
     live_shards,
     person,
     populate,
@@ -56,25 +62,6 @@ from tests.toys import (
     train,
     write_rows,
 )
-
-RELEASE = "toy-averages"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained toy; every test works on a copy."""
-    folder = tmp_path_factory.mktemp("holes")
-    workspace = Workspace.init(folder / "workspace")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
-    return workspace.root
-
-
-@pytest.fixture
-def workspace(trained: Path, tmp_path: Path) -> Workspace:
-    """A copy of the trained toy."""
-    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
 
 
 def release(workspace: Workspace, spec: ModelSpec) -> None:
@@ -89,28 +76,6 @@ def spec_of_toy(**changes: object) -> ModelSpec:
     return replace(toy_of("averages", 3).spec, **changes)  # type: ignore[arg-type]
 
 
-ORDER = {"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"}
-"""What is recorded of an order that was read."""
-
-
-def ordered_plan(workspace: Workspace, selectors: Sequence[Selector]) -> Plan:
-    """A regulator's order, approved by two: everything built on the data goes."""
-    file_request(
-        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=selectors, identity_verified=True, request_id="R-1", facts=ORDER,
-    )  # fmt: skip
-    decide_request(workspace, "R-1", load_packs())
-    plan = plan_request(workspace, "R-1")
-    for approver in ("ann", "bea"):
-        approve_plan(workspace, "R-1", plan.digest, approver=approver)
-    return plan
-
-
-def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:
-    """Whether a request waits for what it is owed."""
-    return case_of(workspace, request_id).closed is None
-
-
 # The plan does not fit any more -------------------------------------------------------------------------------------
 
 
@@ -122,8 +87,7 @@ def test_a_release_trained_after_containment_is_not_passed_over(workspace: Works
     with pytest.raises(StalePlan, match="plan again"):
         carry(workspace)
     assert live_shards(workspace)["shard-3"].count == 12
-    plan = plan_request(workspace, "R-1")
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    approved(workspace)
     assert carry(workspace).verdict == "certified"
     assert not audit(workspace)
 
@@ -146,8 +110,7 @@ def test_a_foreign_training_that_ends_during_the_execution_stops_the_certificate
     with pytest.raises(CertificateRefused, match="foreign"):
         carry(workspace)
     assert is_open(workspace)
-    plan = plan_request(workspace, "R-1")
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    approved(workspace)
     assert carry(workspace).verdict == "certified"
     assert foreign.component is not None
     assert not workspace.objects.exists(foreign.component.digest)
@@ -160,8 +123,7 @@ def test_a_distilled_foreign_release_is_destroyed_with_its_teacher_retrained(wor
         with recording(workspace, kind="mlp", name=name, uses=uses) as foreign:
             foreign.save({"w": np.full(3, len(name))})
     assert remove(workspace, [person(workspace, "shard-3", 1)]).verdict == "certified"
-    with Catalog.of(workspace) as catalog:
-        assert not {"student", "grandchild"} & {component.name for component in catalog.components()}
+    assert not {"student", "grandchild"} & set(component_names(workspace))
 
 
 # A refusal is no end ------------------------------------------------------------------------------------------------
@@ -169,9 +131,7 @@ def test_a_distilled_foreign_release_is_destroyed_with_its_teacher_retrained(wor
 
 def test_what_is_left_behind_keeps_the_request_open_until_it_is_gone(workspace: Workspace) -> None:
     """A log names the withdrawn items: found, refused, not closed; without the log, certified."""
-    with Catalog.of(workspace) as catalog:
-        items = catalog.selected([person(workspace, "shard-3", 1)])
-    log = workspace.objects.put(canonical({"failing": [digest for found in items.values() for digest in found]}))
+    log = workspace.objects.put(canonical({"failing": sorted(items_of(workspace, [person(workspace, "shard-3", 1)]))}))
     granted_plan(workspace, [person(workspace, "shard-3", 1)])
     with pytest.raises(CertificateRefused, match="residue"):
         carry(workspace)
@@ -192,8 +152,7 @@ def test_a_second_request_waits_for_the_one_that_is_being_carried_out(workspace:
     with pytest.raises(ExecutionFailed, match="resume R-1"):
         carry(workspace, "R-2")
     assert carry(workspace).verdict == "certified"
-    plan = plan_request(workspace, "R-2")
-    approve_plan(workspace, "R-2", plan.digest, approver="ann")
+    approved(workspace, "R-2")
     assert carry(workspace, "R-2").verdict == "certified"
     assert not audit(workspace)
     assert f"{RELEASE}/mean/shard-2" not in bytes_by_name(workspace, RELEASE)
@@ -231,7 +190,7 @@ def test_what_is_being_carried_out_is_not_decided_again(workspace: Workspace) ->
     granted_plan(workspace, [person(workspace, "shard-3", 1)])
     stopped(workspace, Action.RETRAIN)
     with pytest.raises(DisgorgeError, match="being carried out"):
-        decide_request(workspace, "R-1", load_packs())
+        decide(workspace)
     assert carry(workspace).verdict == "certified"
 
 
@@ -256,15 +215,6 @@ def test_planned_again_halfway_nothing_of_the_first_plan_is_forgotten(workspace:
     assert not workspace.objects.exists(old)
     assert not list((workspace.home / "private" / "executions").iterdir())
     assert not audit(workspace)
-
-
-def test_what_was_begun_under_an_older_plan_is_not_denied(workspace: Workspace) -> None:
-    """Contained and planned again, it is still under way."""
-    granted_plan(workspace, [Selector("shard", "shard-2")])
-    stopped(workspace, Action.WITHDRAW_ITEMS)
-    plan_request(workspace, "R-1")
-    with pytest.raises(DisgorgeError, match="being carried out"):
-        deny_request(workspace, "R-1", reason="other")
 
 
 def test_an_extension_does_not_outlive_the_deadline_it_was_of(workspace: Workspace) -> None:
@@ -298,53 +248,11 @@ def test_a_rest_that_equals_another_shard_is_said_when_it_is_planned(tmp_path: P
     train(workspace, toy)
     with pytest.raises(LineageError, match="what is left are the very items of shard 'shard-4'"):
         granted_plan(workspace, [person(workspace, "shard-3", 0)])
-    with Catalog.of(workspace) as catalog:
-        assert not catalog.release(toy.spec.release).contained
+    assert not is_contained(workspace, toy.spec.release)
     assert remove(workspace, [Selector("shard", "shard-3")], request_id="R-2").verdict == "certified"
 
 
 # What releases share ------------------------------------------------------------------------------------------------
-
-
-class Noted:
-    """A registry in memory: release to alias to the digest served, and the digests it keeps a version of."""
-
-    note = ""
-
-    def __init__(self) -> None:
-        self.versions: dict[str, set[str]] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
-
-    def register(self, release: str, composition: Composition) -> str:
-        """Keep a version."""
-        self.versions.setdefault(release, set()).add(composition.digest)
-        return composition.digest
-
-    def adopt(self, release: str, alias: str, composition: Composition) -> str:
-        """Serve a version."""
-        self.aliases[release, alias] = self.register(release, composition)
-        return composition.digest
-
-    def contain(self, release: str, alias: str) -> None:
-        """Serve nothing under an alias."""
-        self.aliases.pop((release, alias), None)
-
-    def stop(self, composition: str) -> tuple[str, ...]:
-        """Serve a version nowhere."""
-        stopped = [place for place, served in self.aliases.items() if served == composition]
-        for place in stopped:
-            del self.aliases[place]
-        return tuple("@".join(place) for place in stopped)
-
-    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
-        """Destroy versions."""
-        self.versions[release] = self.versions.get(release, set()) & set(keep)
-        self.aliases = {key: d for key, d in self.aliases.items() if key[0] != release or d in self.versions[release]}
-        return ()
-
-    def served(self, release: str) -> dict[str, str]:
-        """What is served under each alias."""
-        return {alias: digest for (name, alias), digest in self.aliases.items() if name == release}
 
 
 def compositions(workspace: Workspace) -> dict[str, Composition]:
@@ -369,20 +277,11 @@ def test_each_alias_of_a_release_gets_its_own_model_back(workspace: Workspace) -
 def test_destroying_one_alias_leaves_another_that_nothing_is_the_matter_with(workspace: Workspace) -> None:
     """Registries destroy models, of which an alias is only a part."""
     release(workspace, spec_of_toy(alias="small", seed=5, shards=("shard-1",)))
-    registry = Noted()
+    registry = MemoryRegistry()
     for name, composition in compositions(workspace).items():
         registry.adopt(*name.split("@"), composition)
-    ordered_plan(workspace, [Selector("shard", "shard-2")])
-    executed = execute(
-        workspace,
-        "R-1",
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=registry,
-        observer=Untracked(),
-    )
-    assert executed.verdict == "certified"
+    granted_plan(workspace, [Selector("shard", "shard-2")], ORDER)
+    assert carry(workspace, registrar=registry).verdict == "certified"
     (left,) = compositions(workspace).values()
     assert registry.aliases == {(RELEASE, "small"): left.digest}
     assert registry.versions == {RELEASE: {left.digest}}
@@ -393,7 +292,7 @@ def test_one_digest_under_two_names_goes_under_both(workspace: Workspace) -> Non
     """The same model released twice: everything built on the data is destroyed, whatever it is called."""
     before = set(bytes_by_name(workspace, RELEASE).values())
     release(workspace, spec_of_toy(release="twin"))
-    ordered_plan(workspace, [Selector("shard", "shard-2")])
+    granted_plan(workspace, [Selector("shard", "shard-2")], ORDER)
     assert carry(workspace).verdict == "certified"
     with Catalog.of(workspace) as catalog:
         assert not catalog.releases()
@@ -456,8 +355,7 @@ def test_what_was_composed_before_is_not_adopted_over_what_was_withdrawn_since(w
     )
     with pytest.raises(CertificateRefused, match="shard-2"):
         carry(workspace)
-    with Catalog.of(workspace) as catalog:
-        assert catalog.release(RELEASE).contained
+    assert is_contained(workspace, RELEASE)
 
 
 # What lies about ----------------------------------------------------------------------------------------------------
@@ -480,8 +378,7 @@ def test_a_reexecution_shares_no_working_folder(
     monkeypatch.chdir(tmp_path)
     Path("sitecustomize.py").write_text("open('was-here', 'w').close()")
     monkeypatch.setenv("PYTHONPATH", f".{os.pathsep}{os.environ['PYTHONPATH']}")
-    with Catalog.of(workspace) as catalog:
-        scale = catalog.component(f"{RELEASE}/scale")
+    scale = component_of(workspace, f"{RELEASE}/scale")
     with Workers(workspace, count=1, apart=True) as workers:
         (done,) = workers.run([Job(scale.name, scale.recipe, 1)])
     assert done.digest == scale.digest
@@ -499,11 +396,8 @@ def test_a_floor_under_utility_is_no_floor_where_nothing_was_measured() -> None:
 
 
 def test_a_plan_with_a_floor_requires_that_it_is_measured(workspace: Workspace) -> None:
-    file_request(
-        workspace, standing=Standing.INTERNAL, ground=Defect.LOW_FIDELITY, regime="quality",
-        selectors=[Selector("shard", "shard-2")], request_id="R-1",
-    )  # fmt: skip
-    assert decide_request(workspace, "R-1", load_packs()).owed is not None
+    quality = {"standing": Standing.INTERNAL, "ground": Defect.LOW_FIDELITY, "regime": "quality"}
+    filed_and_decided(workspace, [Selector("shard", "shard-2")], quality)
     plan = plan_request(workspace, "R-1")
     assert (plan.utility_floor is None) == ("utility" not in plan.required)
     assert plan.utility_floor == 0.9

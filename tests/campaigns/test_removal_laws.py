@@ -25,6 +25,7 @@ from lineage.workspace import Workspace
 from tests.tier import FULL, amount
 from tests.toys import (
     bytes_by_name,
+    composition_of,
     live_shards,
     person,
     populate,
@@ -33,6 +34,7 @@ from tests.toys import (
     served,
     toy_of,
     train,
+    trained_toy,
 )
 
 SEEDS = (1, 2, 3)
@@ -48,13 +50,11 @@ class Trained:
         self.seed = seed
         self.toy: Toy = toy_of(method, seed)
         self.release = self.toy.spec.release
-        workspace = Workspace.init(folder / "trained")
-        populate(workspace, self.toy, folder / "sources")
-        train(workspace, self.toy)
+        self.untouched = trained_toy(folder, method=method, seed=seed, clock=None)
 
     def copy(self, name: str) -> Workspace:
         """A workspace like the trained one."""
-        return Workspace.open(Path(shutil.copytree(self.folder / "trained", self.folder / name)))
+        return Workspace.open(Path(shutil.copytree(self.untouched.root, self.folder / name)))
 
     def never(self, name: str, gone: set[tuple[str, int]]) -> Workspace:
         """A workspace that never held some rows, trained from nothing."""
@@ -73,11 +73,6 @@ class Trained:
         """The rows of a shard, or of one of its people."""
         rows = range(len(self.toy.items[shard]))
         return {(shard, row) for row in rows if person_number is None or row // 3 == person_number}
-
-    @cached_property
-    def untouched(self) -> Workspace:
-        """The trained workspace itself, to look at."""
-        return Workspace.open(self.folder / "trained")
 
     @cached_property
     def without_shard(self) -> tuple[Workspace, Executed]:
@@ -199,8 +194,7 @@ def test_9_a_model_before_and_after_answers(trained: Trained) -> None:
     """Utility is measured on both; a model that cannot be assembled after a removal would be no remedy."""
     shard = trained.some_shard()
     workspace, _ = trained.without_shard
-    with Catalog.of(workspace) as catalog:
-        composition = catalog.composition(catalog.release(trained.release).composition)
+    composition = composition_of(workspace, trained.release)
     model = assemble(workspace, composition)
     left = [name for name in trained.toy.spec.shards if name != shard]
     items = join([read_items(workspace, live_shards(workspace)[name].digest) for name in left])

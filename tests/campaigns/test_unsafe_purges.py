@@ -16,9 +16,9 @@ from disgorge.locations.every import purge
 from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import spare_of
 from lineage.records import Composition, Member, Shard, canonical, plain
-from tests.disgorge.test_purge import Removal, component, dvc_template, removal, tracked
+from tests.disgorge.test_purge import Removal, component, removal, tracked
 
-__all__ = ["dvc_template", "removal", "tracked"]  # fixtures
+__all__ = ["removal", "tracked"]  # fixtures
 
 Kept = Iterable[Path]
 
@@ -139,6 +139,8 @@ def test_nothing_retained_or_outside_is_lost(removal: Removal, trick: Trick, sta
     assert there == ["shard" in stays] * 2
     assert removal.workspace.objects.exists(removal.head.digest) == ("weights" in stays)
     assert said in " ".join(purged.left)
+    if trick is equal_bytes:
+        assert purged.kept == (f"object {removal.head.digest} is kept: it is live as twin",)
 
 
 def add_output(made: Removal, make: Callable[[Path, Path], Any]) -> Path:
@@ -171,7 +173,6 @@ def output_itself(output: Path, outside: Path) -> None:
 
 @pytest.mark.parametrize("make", [file_in_output, folder_in_output, output_itself])
 def test_a_link_in_an_output_of_dvc_leads_nowhere(tracked: Removal, make: Callable[[Path, Path], Any]) -> None:
-    """DVC's outputs are cleared of the old bytes, and what a link in them points at is not touched."""
     outside = add_output(tracked, make)
     before = {path: path.read_bytes() for path in outside.iterdir()}
     purged = purge(tracked.workspace, Target(**tracked.targets))
@@ -194,7 +195,6 @@ def test_an_output_that_was_changed_since_is_not_deleted(tracked: Removal) -> No
 
 
 def test_who_needs_what_is_said_in_words(removal: Removal) -> None:
-    """Every reason to keep something can be told to a person."""
     list(requests_objects(removal))
     needs = spare_of(removal.workspace)
     assert all(words for words in (*needs.objects.values(), *needs.shards.values()))

@@ -13,20 +13,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 from disgorge.plan.plan import Plan
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.filing import file_request
-from disgorge.request.workflow.plan_request import plan_request, plan_requests
-from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
-from policies.request import Standing
-from policies.taxonomy import Defect
 from tests.crash_harness import aftermath
 from tests.crash_harness.nursery import Ended, the_nursery
 from tests.tier import tally
-from tests.toys import filed_and_decided, granted_plan, person, populate, toy_of, train
+from tests.toys import CONTRACT, ORDER, approved, filed_and_decided, items_of, person, populate, toy_of, train
 
 Change = tuple[str, str, str]
 
@@ -79,6 +71,24 @@ class Removal:
         survived(self.folder.name.rpartition("-")[0], workspace_folder)
         shutil.rmtree(workspace_folder)
 
+    def finish(self, workspace_folder: Path, **order: Any) -> None:
+        """Go on with the removal to its end, which must be that of the undisturbed one; delete the workspace."""
+        self.resume(workspace_folder, **order)
+        self.check(workspace_folder)
+
+    def meanwhile(self, workspace_folder: Path, step: str, do: str, **order: Any) -> tuple[Ended, Ended]:
+        """Carry the removal out, and before a step have another order carried out; return how both ended."""
+        inside, over = (str(self.folder / f"{workspace_folder.name}-{name}") for name in ("in", "over"))
+        first, second = the_nursery().together(
+            ("carry", workspace_folder, {"request": "R-1", "at": step, "touches_at": inside, "holds_until": over}),
+            (do, workspace_folder, {**order, "waits_for": inside, "signals": over}),
+        )
+        return first, second
+
+    def step(self, name: str) -> str:
+        """The id of the first step that holds a name."""
+        return next(step.id for step in self.plan.steps if name in step.id)
+
     def place(self, step: str, event: str, ending: str) -> int:
         """Return the place of the last change of this kind within the step whose id holds ``step``."""
         fitting = [
@@ -115,12 +125,11 @@ def removal(kind: str, method: str = "averages") -> Removal:
     train(workspace, toy)
     a_person, a_shard = [person(workspace, "shard-3", 1)], [Selector("shard", "shard-2")]
     asked = {"retrain": [a_person], "together": [a_person, a_shard]}.get(kind, [a_shard])
-    with Catalog.of(workspace) as catalog:
-        selected = [catalog.selected(selectors) for selectors in asked]
-    forgotten = frozenset(digest for each in selected for digests in each.values() for digest in digests)
-    plan = joint_plan(workspace, *asked) if kind == "together" else (
-        ordered_plan(workspace, asked[0]) if kind == "withdraw" else granted_plan(workspace, asked[0])
-    )  # fmt: skip
+    forgotten = frozenset(item for selectors in asked for item in items_of(workspace, selectors))
+    names = [f"R-{number}" for number in range(1, len(asked) + 1)]
+    for name, selectors in zip(names, asked, strict=True):
+        filed_and_decided(workspace, selectors, ORDER if kind == "withdraw" else CONTRACT, request_id=name)
+    plan = approved(workspace, *names, by=names[-1])
     shutil.copytree(folder / "approved", folder / "undisturbed")
     record, start = folder / "changes.json", time.perf_counter()
     ended = the_nursery().run("carry", folder / "undisturbed", request="R-1", record=str(record))
@@ -128,27 +137,3 @@ def removal(kind: str, method: str = "averages") -> Removal:
     assert (ended.code, ended.out) == (0, "certified"), ended
     changes = [(step, event, path) for step, event, path in json.loads(record.read_text())]
     return Removal(folder, plan, forgotten, changes, seconds)
-
-
-def joint_plan(workspace: Workspace, *asked: list[Selector]) -> Plan:
-    """Have several requests granted, planned together and approved."""
-    names = [f"R-{number}" for number in range(1, len(asked) + 1)]
-    for name, selectors in zip(names, asked, strict=True):
-        filed_and_decided(workspace, selectors, request_id=name)
-    plan = plan_requests(workspace, names)
-    approve_plan(workspace, names[-1], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    return plan
-
-
-def ordered_plan(workspace: Workspace, selectors: list[Selector]) -> Plan:
-    """Have a regulator's order granted, planned and approved: everything built on the data goes."""
-    file_request(
-        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=selectors, identity_verified=True, request_id="R-1",
-        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
-    )  # fmt: skip
-    decide_request(workspace, "R-1", load_packs())
-    plan = plan_request(workspace, "R-1")
-    for approver in ("ann", "bea"):
-        approve_plan(workspace, "R-1", plan.digest, approver=approver)
-    return plan

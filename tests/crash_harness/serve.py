@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.tier import FULL
+
 Order = Mapping[str, Any]
 
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "shutil.rmtree"}
@@ -30,6 +32,9 @@ def main() -> None:
     """Serve orders until standard input closes."""
     for module in sys.argv[1:]:
         importlib.import_module(module)
+    if not FULL:  # as in the process that gives orders, see tests/conftest.py
+        importlib.import_module("disgorge.report.bundle").can_draw = lambda: False  # type: ignore[attr-defined]
+        os.fsync = lambda descriptor: None
     gc.freeze()  # else every child looks through all that was imported, and copies the pages, whenever it collects
     for line in sys.stdin:
         pids = [_child(order) for order in json.loads(line)]
@@ -75,27 +80,24 @@ def obey(order: Order) -> int:
 
 def _carry(order: Order) -> int:
     """Execute, or go on with, a removal; say the verdict."""
-    from disgorge.removal.execute import execute
-    from disgorge.tracking.registry import Unregistered, registry_or_none
-    from disgorge.tracking.runs import Untracked, tracking_or_none
-    from disgorge.training.runners.in_process import InProcessRunner
+    from disgorge.tracking.registry import registry_or_none
+    from disgorge.tracking.runs import tracking_or_none
     from disgorge.training.runners.local import Workers
     from lineage.workspace import Workspace
+    from tests.toys import carry
 
     workspace = Workspace.open(Path(order["workspace"]))
     mlflow = order.get("mlflow", False)
     watch = Watch(workspace.root, order)
     with Workers(workspace, count=2) as workers:
-        done = execute(
+        done = carry(
             workspace,
             order["request"],
-            runner=workers if order.get("workers") else InProcessRunner(workspace),
-            independent=lambda: (
-                Workers(workspace, count=2, apart=True) if order.get("workers") else InProcessRunner(workspace)
-            ),
+            runner=workers if order.get("workers") else None,
+            independent=(lambda: Workers(workspace, count=2, apart=True)) if order.get("workers") else None,
             references=order.get("references", 0),
-            registrar=registry_or_none(workspace) if mlflow else Unregistered(),
-            observer=tracking_or_none(workspace) if mlflow else Untracked(),
+            registrar=registry_or_none(workspace) if mlflow else None,
+            observer=tracking_or_none(workspace) if mlflow else None,
             on_step=watch.step,
         )
     watch.end()
@@ -134,22 +136,17 @@ def _cli(order: Order) -> int:
 def _file(order: Order) -> int:
     """File requests, one after the other; a line for each, with what was said if it was refused."""
     from disgorge.errors import DisgorgeError
-    from disgorge.request.workflow.filing import file_request
     from lineage.errors import LineageError
     from lineage.records import Selector
     from lineage.workspace import Workspace
-    from policies.request import Standing
-    from policies.taxonomy import Defect
+    from tests.toys import UNVERIFIED, file
 
     workspace = Workspace.open(Path(order["workspace"]))
     watch = Watch(workspace.root, order)
     for number, request in enumerate(order["ids"]):
+        selectors = [Selector("shard", f"shard-{number % 4 + 1}")]
         try:
-            file_request(
-                workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-                selectors=[Selector("shard", f"shard-{number % 4 + 1}")], request_id=request,
-                particulars=order.get("particulars"),
-            )  # fmt: skip
+            file(workspace, selectors, UNVERIFIED, request_id=request, particulars=order.get("particulars"))
             sys.stdout.write(f"filed {request}\n")
         except (DisgorgeError, LineageError) as refusal:
             sys.stdout.write(f"refused {request}: {refusal}\n")
@@ -163,23 +160,18 @@ def _file_and_read(order: Order) -> int:
     The packs are read once before, as a command does.
     """
     from disgorge.request.case import docket
-    from disgorge.request.workflow.filing import file_request
     from lineage.catalog.catalog import Catalog
     from lineage.records import Selector
     from lineage.workspace import Workspace
     from policies.packs.load import load_packs
-    from policies.request import Standing
-    from policies.taxonomy import Defect
+    from tests.toys import UNVERIFIED, file
 
     workspace, packs = Workspace.open(Path(order["workspace"])), load_packs()
     took: dict[str, list[float]] = {"filing": [], "reading": []}
+    selectors = [Selector("shard", "shard-1")]
     for request in order["ids"]:
         start = time.perf_counter()
-        file_request(
-            workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-            selectors=[Selector("shard", "shard-1")], request_id=request, particulars={"name": request},
-            packs=packs,
-        )  # fmt: skip
+        file(workspace, selectors, UNVERIFIED, request_id=request, particulars={"name": request}, packs=packs)
         filed = time.perf_counter()
         if request not in docket(workspace):
             raise LookupError(f"{request} was filed and is not there")

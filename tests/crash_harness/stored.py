@@ -13,13 +13,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 from disgorge.request.case import docket
-from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 from tests.crash_harness.nursery import Ended, nursery_with_stores
-from tests.crash_harness.removals import Removal, ordered_plan
-from tests.toys import granted_plan, person, served
+from tests.crash_harness.removals import Removal
+from tests.toys import CONTRACT, ORDER, granted_plan, items_of, person, served
 
 RELEASE = "toy-averages"
 SERVED = """
@@ -119,9 +118,8 @@ def stored(kind: str, references: int) -> Stored:
     workspace = Workspace.open(folder / "workspace")
     old = served(workspace, RELEASE)
     selectors = [person(workspace, shard, 1) if kind == "retrain" else Selector("shard", shard)]
-    with Catalog.of(workspace) as catalog:
-        forgotten = frozenset(digest for digests in catalog.selected(selectors).values() for digest in digests)
-    plan = ordered_plan(workspace, selectors) if kind == "withdraw" else granted_plan(workspace, selectors)
+    forgotten = frozenset(items_of(workspace, selectors))
+    plan = granted_plan(workspace, selectors, ORDER if kind == "withdraw" else CONTRACT)
     gone = [workspace.content_path(change.before.digest) for change in plan.shard_changes]
     gone += [workspace.objects.path(digest) for step in plan.steps for digest in step.detail.get("components", ())]
     hashes = frozenset(md5(path.read_bytes()).hexdigest() for path in (*gone, workspace.root / "model.bin"))

@@ -1,8 +1,9 @@
 """One finished execution as values: what the tests of certificate, report and page start from and then break."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from disgorge.plan.plan import Action, Alternative, Plan, Step
 from disgorge.statement.certificate import issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
 from disgorge.statement.records import RecipeNote, RetainedShard
+from disgorge.statement.signing import open_envelope, public_pem, sign
 from disgorge.statement.statement import ReportCase
 from lineage.ledger.chain import Fact, next_fact
 from lineage.records import (
@@ -356,3 +358,16 @@ LINEAGE = (
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A mapping without one key."""
     return {name: value for name, value in mapping.items() if name != key}
+
+
+def sign_again(
+    members: Mapping[str, bytes], key: Any, change: Callable[[dict[str, Any], dict[str, bytes]], object] | None = None
+) -> dict[str, bytes]:
+    """What a dishonest maker does: change claims and members, hash and sign again with the real key; no PDF."""
+    statement = open_envelope(members["statement.json"], public=public_pem(key)).statement
+    kept = {name: data for name, data in members.items() if not name.startswith(("certificate.pdf", "statement"))}
+    statement["predicate"]["pdf"] = False
+    if change is not None:
+        change(statement["predicate"], kept)
+    statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in kept.items()}
+    return kept | {"statement.json": sign(statement, key=key)}

@@ -18,7 +18,7 @@ from disgorge.report.compile import evidence_of, report_case
 from disgorge.request.case import case_of, plan_of
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
-from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, train
+from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, trained_toy
 
 
 @pytest.fixture
@@ -27,11 +27,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     from replaying import METHOD
 
     monkeypatch.setitem(methods(), METHOD.name, METHOD)
-    made = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("replaying", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    return made
+    return trained_toy(tmp_path, method="replaying")
 
 
 def pictures_of(shard: str, person_number: int) -> set[bytes]:

@@ -1,55 +1,73 @@
 """The pass end to end on the hand-checkable method: what moves, what stays, what is refused, what survives a kill."""
 
-import datetime as dt
+import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import FileLock
 
-from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed, NotApproved, StalePlan
+from disgorge.audit.rules import audit
+from disgorge.errors import (
+    AlreadyExecuted,
+    CertificateRefused,
+    DataHeld,
+    DisgorgeError,
+    NotApproved,
+    StalePlan,
+)
 from disgorge.plan.plan import Action
+from disgorge.removal.conflicts import keepers
+from disgorge.removal.containment import deny_begun
+from disgorge.removal.execute import Executed
+from disgorge.removal.fulfilled_by import close_fulfilled
 from disgorge.request.case import case_of, plan_of
+from disgorge.request.history.lost_facts import accept_loss
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.filing import file_request
+from disgorge.request.workflow.events import record_event
 from disgorge.request.workflow.plan_request import plan_request
+from disgorge.tracking.client import Store
+from disgorge.tracking.registry import Registry, Unregistered
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
-from lineage.errors import WorkspaceBusy
-from lineage.records import Selector
+from lineage.errors import LedgerBroken, LineageError
+from lineage.records import Composition, Selector, plain
+from lineage.shards.add import add_shard, shard_rows
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
-from policies.request import Standing
-from policies.taxonomy import Defect
+from policies.events import EventKind
+from policies.taxonomy import Outcome
+from tests.tier import tally
 from tests.toys import (
+    COURT,
+    ORDER,
+    RELEASE,
+    approved,
     bytes_by_name,
     carry,
+    component_names,
+    component_of,
+    decide,
+    file,
+    filed_and_decided,
     granted_plan,
+    is_contained,
+    is_open,
+    items_of,
     live_shards,
     person,
-    populate,
     remove,
+    residuals,
     served,
+    stopped,
     toy_of,
     train,
+    write_rows,
 )
-
-RELEASE = "toy-averages"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """A trained toy."""
-    workspace = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
-    return workspace
 
 
 def test_a_whole_shard_is_subtracted_and_nothing_is_trained(workspace: Workspace) -> None:
@@ -66,45 +84,29 @@ def test_a_whole_shard_is_subtracted_and_nothing_is_trained(workspace: Workspace
     assert after == before
 
 
-def test_one_person_costs_one_component(workspace: Workspace) -> None:
-    before = bytes_by_name(workspace, RELEASE)
-    executed = remove(workspace, [person(workspace, "shard-3", 1)])
+def test_one_person_costs_one_component_and_is_gone_from_the_store(workspace: Workspace) -> None:
+    before, old_shard = bytes_by_name(workspace, RELEASE), live_shards(workspace)["shard-3"].digest
+    plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    assert carry(workspace).verdict == "certified"
     after = bytes_by_name(workspace, RELEASE)
-    assert executed.verdict == "certified"
     assert {name for name in before if before[name] != after[name]} == {f"{RELEASE}/mean/shard-3"}
     assert live_shards(workspace)["shard-3"].count == 9
-
-
-def test_what_was_removed_is_gone_from_the_store(workspace: Workspace) -> None:
-    old_component = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"]
-    old_shard = live_shards(workspace)["shard-3"].digest
-    remove(workspace, [person(workspace, "shard-3", 1)])
-    assert not workspace.objects.exists(old_component)
+    assert not workspace.objects.exists(before[f"{RELEASE}/mean/shard-3"])
     assert not workspace.content_path(old_shard).exists()
     assert not workspace.manifest_path(old_shard).exists()
-    with Catalog.of(workspace) as catalog:
-        assert catalog.impact([Selector("subject", workspace.pseudonym("shard-3-person-1"))]).items == 0
+    assert not items_of(workspace, [person(workspace, "shard-3", 1)])
+    done = [fact.body["step"] for fact in workspace.ledger.facts("step") if fact.body["plan"] == plan.digest]
+    assert done == [step.id for step in plan.steps], "a fact each"
 
 
 def test_an_unapproved_plan_is_not_executed(workspace: Workspace) -> None:
     granted_plan(workspace, [Selector("shard", "shard-2")])
     head = workspace.ledger.lineage_head()
-    case_two = granted_plan_without_approval(workspace)
-    with pytest.raises(NotApproved, match="0 of 1 approvals"):
-        carry(workspace, case_two)
-    assert workspace.ledger.lineage_head() == head
-
-
-def granted_plan_without_approval(workspace: Workspace) -> str:
-    """A second request, planned and left there."""
-    file_request(
-        workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-        selectors=[Selector("shard", "shard-4")], received=dt.date(2026, 11, 2), identity_verified=True,
-        request_id="R-2", facts={"all_theirs": True},
-    )  # fmt: skip
-    decide_request(workspace, "R-2", load_packs())
+    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-2")
     plan_request(workspace, "R-2")
-    return "R-2"
+    with pytest.raises(NotApproved, match="0 of 1 approvals"):
+        carry(workspace, "R-2")
+    assert workspace.ledger.lineage_head() == head
 
 
 def test_a_plan_goes_stale_when_lineage_moves(workspace: Workspace) -> None:
@@ -128,155 +130,29 @@ def test_executing_twice_is_refused_and_changes_nothing(workspace: Workspace) ->
     assert workspace.ledger.head() == head
 
 
-def test_two_executions_at_once_are_refused(workspace: Workspace) -> None:
-    granted_plan(workspace, [Selector("shard", "shard-2")])
-    with FileLock(workspace.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="another execution"):
-        carry(workspace)
-
-
-def test_a_hold_stops_before_the_next_step(workspace: Workspace) -> None:
-    granted_plan(workspace, [Selector("shard", "shard-2")])
-    hold_request(workspace, "R-1", on=True, reason="litigation")
-    with pytest.raises(ExecutionFailed, match="on hold"):
-        carry(workspace)
-    hold_request(workspace, "R-1", on=False, reason="lifted")
-    assert carry(workspace).verdict == "certified"
-
-
-def test_killed_after_every_step_it_resumes_to_the_same_digests(workspace: Workspace, tmp_path: Path) -> None:
-    import shutil
-
-    plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    copy = Workspace.open(Path(shutil.copytree(workspace.root, tmp_path / "undisturbed")))
-    carry(copy)
-
-    class KilledError(BaseException):
-        pass
-
-    import disgorge.removal.execute as shell
-    from disgorge.tracking.registry import Unregistered
-    from disgorge.tracking.runs import Untracked
-    from disgorge.training.runners.in_process import InProcessRunner
-
-    def die(step: object) -> None:
-        if len(seen) < len(plan.steps) and step not in seen:
-            seen.append(step)
-            raise KilledError
-
-    seen: list[object] = []
-    for _ in plan.steps:
-        with pytest.raises(KilledError):
-            shell.execute(
-                workspace,
-                "R-1",
-                runner=InProcessRunner(workspace),
-                independent=lambda: InProcessRunner(workspace),
-                references=0,
-                registrar=Unregistered(),
-                observer=Untracked(),
-                on_step=die,
-            )
-    assert carry(workspace).verdict == "certified"
-    assert served(workspace, RELEASE) == served(copy, RELEASE)
-    assert len(seen) == len(plan.steps)
-
-
-def test_forged_retraining_is_refused_and_the_release_stays_down(workspace: Workspace) -> None:
+def test_forged_retraining_is_refused_and_the_release_stays_down(workspace: Workspace, tmp_path: Path) -> None:
     """An operator records old weights under the new recipe; re-execution in the probe step finds out."""
-    plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    name = f"{RELEASE}/mean/shard-3"
-    old = bytes_by_name(workspace, RELEASE)[name]
-    forge_after(workspace, plan, name, old)
+    plan, name = granted_plan(workspace, [person(workspace, "shard-3", 1)]), f"{RELEASE}/mean/shard-3"
+    old = load_tensors(workspace.objects.get(bytes_by_name(workspace, RELEASE)[name]))
+    honest = Workspace.open(Path(shutil.copytree(workspace.root, tmp_path / "honest")))
+    stopped(honest, Action.RECOMPOSE)
+    stopped(workspace, Action.RETRAIN)
+    forged = workspace.objects.put(save_tensors({**old, "counts": old["counts"] + 1}))
+    component = replace(component_of(honest, name), digest=forged)
+    workspace.ledger.append("component", {"component": plain(component)})
     with pytest.raises(CertificateRefused, match="never-trained"):
         carry(workspace)
-    with Catalog.of(workspace) as catalog:
-        assert catalog.release(RELEASE).contained
-    case = case_of(workspace, "R-1")
-    assert case.closed is None
-    assert plan_of(workspace, case).digest == plan.digest
-
-
-def forge_after(workspace: Workspace, plan: object, name: str, old: str) -> None:
-    """Do the first steps honestly, then record weights of our own making where retraining should happen."""
-    import disgorge.removal.execute as shell
-    from disgorge.layout import blueprint_name
-    from disgorge.method import method_named, recipe_for
-    from disgorge.tracking.registry import Unregistered
-    from disgorge.tracking.runs import Untracked
-    from disgorge.training.assemble import spec_of
-    from disgorge.training.environment import environment_in_use
-    from disgorge.training.make import uses_of
-    from disgorge.training.runners.in_process import InProcessRunner
-    from lineage.records import Component, plain
-    from lineage.storage.objects import load_tensors, save_tensors
-
-    class StopError(BaseException):
-        pass
-
-    def stop(step: object) -> None:
-        if step.action is Action.RETRAIN:  # type: ignore[attr-defined]
-            raise StopError
-
-    with pytest.raises(StopError):
-        shell.execute(
-            workspace,
-            "R-1",
-            runner=InProcessRunner(workspace),
-            independent=lambda: InProcessRunner(workspace),
-            references=0,
-            registrar=Unregistered(),
-            observer=Untracked(),
-            on_step=stop,
-        )
-    with Catalog.of(workspace) as catalog:
-        composition = catalog.composition(catalog.release(RELEASE).composition)
-        shards = {shard.name: shard for shard in catalog.shards()}
-        scale = catalog.component(f"{RELEASE}/scale")
-    spec = spec_of(composition)
-    method = method_named(spec.method)
-    blueprint = next(b for b in method.layout(spec, shards) if b.name == blueprint_name(RELEASE, name))
-    digests = {("shard", n): s.digest for n, s in shards.items()} | {("component", "scale"): scale.digest}
-    recipe = recipe_for(method, blueprint, digests, spec)
-    tensors = load_tensors(workspace.objects.get(old))
-    forged = workspace.objects.put(save_tensors({**tensors, "counts": tensors["counts"] + 1}))
-    environment = environment_in_use(method.libraries)
-    component = Component(forged, name, "mean", uses_of(recipe), recipe, environment=environment)
-    workspace.ledger.append("component", {"component": plain(component)})
-
-
-def test_the_ledger_holds_no_item_digest_and_no_name(workspace: Workspace) -> None:
-    with Catalog.of(workspace) as catalog:
-        selected = catalog.selected([person(workspace, "shard-3", 1)])
-    remove(workspace, [person(workspace, "shard-3", 1)])
-    text = (workspace.home / "ledger.jsonl").read_text()
-    assert "shard-3-person-1" not in text
-    for digests in selected.values():
-        assert not any(digest in text for digest in digests)
-
-
-def test_every_step_left_one_fact(workspace: Workspace) -> None:
-    plan = granted_plan(workspace, [Selector("shard", "shard-2")])
-    carry(workspace)
-    done = [fact.body["step"] for fact in workspace.ledger.facts("step") if fact.body["plan"] == plan.digest]
-    assert done == [step.id for step in plan.steps]
+    assert is_contained(workspace, RELEASE)
+    assert is_open(workspace)
+    assert plan_of(workspace, case_of(workspace, "R-1")).digest == plan.digest
 
 
 def test_a_destroyed_release_takes_its_references_along(workspace: Workspace) -> None:
     """Never-trained references of a release serve its probes only; destroyed means that they are gone too."""
     granted_plan(workspace, [person(workspace, "shard-3", 1)], every_probe=True)
     carry(workspace, references=3)
-    with Catalog.of(workspace) as catalog:
-        assert any("~reference-" in component.name for component in catalog.components())
-    file_request(
-        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
-        facts={"order_deadline": "2027-06-30", "order_reference": "C-0000", "order_scope": "whole-lineage"},
-        request_id="R-2",
-    )  # fmt: skip
-    decide_request(workspace, "R-2", load_packs())
-    plan = plan_request(workspace, "R-2")
-    for approver in ("ann", "bea"):
-        approve_plan(workspace, "R-2", plan.digest, approver=approver)
+    assert any("~reference-" in name for name in component_names(workspace))
+    granted_plan(workspace, [Selector("shard", "shard-2")], ORDER, request_id="R-2")
     weights = {fact.body["component"]["digest"] for fact in workspace.ledger.facts("component")}
     assert carry(workspace, "R-2").verdict == "certified"
     with Catalog.of(workspace) as catalog:
@@ -315,3 +191,285 @@ def test_a_release_whose_check_fails_for_good_can_be_destroyed(workspace: Worksp
         assert not catalog.releases()
         assert not old & {component.digest for component in catalog.components()}
     assert not [digest for digest in old if workspace.objects.exists(digest)]
+
+
+# What was put back after the purge
+
+
+class Removed:
+    """A removal done up to its report, and what was there before."""
+
+    def __init__(self, workspace: Workspace, *, database: Path | None = None, by_key: bool = False) -> None:
+        self.workspace = workspace
+        self.registrar: Any = Unregistered()
+        if database is not None:
+            shutil.copy(database, self.workspace.root / "mlflow.db")
+            self.registrar = Registry(Store(self.workspace.root))
+        self.before = served(self.workspace, RELEASE)
+        self.old = self.workspace.objects.path(bytes_by_name(self.workspace, RELEASE)[f"{RELEASE}/mean/shard-3"])
+        self.shard = self.workspace.content_path(live_shards(self.workspace)["shard-3"].digest)
+        self.saved = {path: path.read_bytes() for path in (self.old, self.shard)}
+        key = shard_rows(self.workspace, live_shards(self.workspace)["shard-3"].digest)[0].key
+        granted_plan(self.workspace, [Selector("key", key) if by_key else person(self.workspace, "shard-3", 1)])
+        stopped(self.workspace, Action.REPORT, registrar=self.registrar)
+
+    def carry(self) -> Executed:
+        """Carry the removal out."""
+        return carry(self.workspace, registrar=self.registrar)
+
+
+@pytest.mark.parametrize("what", ["old", "shard"])
+def test_what_was_put_back_after_the_purge_is_no_certificate(workspace: Workspace, what: str) -> None:
+    removed = Removed(workspace)
+    path = getattr(removed, what)
+    assert not path.exists()
+    path.write_bytes(removed.saved[path])
+    with pytest.raises(CertificateRefused, match="what was purged is back"):
+        removed.carry()
+    if what == "old":
+        tally("liars", "old weights put back", where="stores", caught=True)
+    assert is_open(removed.workspace)
+    path.unlink()
+    assert removed.carry().verdict == "certified"
+
+
+def test_items_of_the_same_person_that_came_meanwhile_are_no_certificate(workspace: Workspace, tmp_path: Path) -> None:
+    """They were trained on, too; planned again, everything goes."""
+    removed = Removed(workspace)
+    toy = toy_of("averages", 9)
+    late = tmp_path / "late.npz"
+    write_rows(late, "shard-3", toy.items["shard-1"], range(6))  # people 0 and 1 of shard-3
+    add_shard(
+        workspace, late, name="late", key="key", subject="subject", source="a form", license="MIT",
+        legal_basis="consent", check=False, dvc=False,
+    )  # fmt: skip
+    train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("late", "shard-1"))))
+    with pytest.raises(CertificateRefused, match=r"3 items of late fit what it selects.*request plan R-1"):
+        removed.carry()
+    assert is_open(workspace)
+    approved(workspace)
+    assert removed.carry().verdict == "certified"
+    assert live_shards(workspace)["late"].count == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "another key"])
+def test_while_nobody_can_read_what_was_asked_for_there_is_no_certificate(workspace: Workspace, damage: str) -> None:
+    """Items that came meanwhile cannot be looked for by what a damaged file says; only an erased one is let be."""
+    removed = Removed(workspace, by_key=True)
+    (file,) = (removed.workspace.home / "private" / "requests").iterdir()
+    whole = file.read_text()
+    told = json.loads(whole)
+    other = told | {"selectors": dict.fromkeys(told["selectors"], "somebody-else")}
+    file.write_text(whole[:-9] if damage == "cut" else json.dumps(other))
+    with pytest.raises((DisgorgeError, LineageError), match=r"restore it from a backup"):
+        removed.carry()
+    assert is_open(removed.workspace)
+    file.write_text(whole)
+    assert removed.carry().verdict == "certified"
+
+
+@pytest.mark.parametrize("what", ["old", "shard"])
+def test_what_comes_back_after_the_certificate_is_found_by_the_audit(workspace: Workspace, what: str) -> None:
+    removed = Removed(workspace)
+    assert removed.carry().verdict == "certified"
+    assert not [finding for finding in audit(removed.workspace) if finding.rule.id == "DSG012"]
+    path = getattr(removed, what)
+    path.write_bytes(removed.saved[path])
+    (found,) = [finding for finding in audit(removed.workspace) if finding.rule.id == "DSG012"]
+    assert found.where == path.relative_to(removed.workspace.root).as_posix()
+    assert "deleted for request R-1" in found.words
+
+
+def test_an_alias_that_was_moved_back_is_no_certificate(workspace: Workspace) -> None:
+    removed = Removed(workspace)
+    now = served(removed.workspace, RELEASE)
+    body = {"name": RELEASE, "alias": "live", "composition": removed.before}
+    removed.workspace.ledger.append("release", body)
+    with pytest.raises(CertificateRefused, match="serves the old release again"):
+        removed.carry()
+    removed.workspace.ledger.append("release", body | {"composition": now})
+    assert removed.carry().verdict == "certified"
+
+
+def test_an_alias_that_never_moved_in_mlflow_is_no_certificate(workspace: Workspace, database: Path) -> None:
+    removed = Removed(workspace, database=database)
+    with Catalog.of(removed.workspace) as catalog:
+        now: Composition = catalog.composition(served(removed.workspace, RELEASE))
+        old = catalog.composition(removed.before)
+    other = Composition(now.method, {**now.spec, "note": "another"}, now.members)
+    removed.registrar.adopt(RELEASE, "live", other)
+    with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
+        removed.carry()
+    removed.registrar.adopt(RELEASE, "live", old)
+    with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
+        removed.carry()
+    removed.registrar.adopt(RELEASE, "live", now)
+    with pytest.raises(CertificateRefused, match="what was purged is back: MLflow model version"):
+        removed.carry()  # the old version is registered, if under no alias
+
+
+# After the ledger lost its last facts
+
+
+@pytest.fixture(scope="module")
+def withdrawn(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose removal of a person, from two shards, was killed after the items were withdrawn."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("withdrawn") / "workspace"))
+    workspace = Workspace.open(folder)
+    granted_plan(workspace, [person(workspace, "shard-2", 1), person(workspace, "shard-3", 1)])
+    stopped(workspace, Action.RETRAIN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(withdrawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, carried out to the end."""
+    folder = Path(shutil.copytree(withdrawn, tmp_path_factory.mktemp("finished") / "workspace"))
+    assert carry(Workspace.open(folder)).verdict == "certified"
+    return folder
+
+
+def lose(workspace_folder: Path, count: int) -> Workspace:
+    """Lose the last facts of a ledger, and return it as whoever comes next opens it."""
+    file = workspace_folder / ".disgorge" / "ledger.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-count]))
+    workspace = Workspace.open(workspace_folder)
+    with pytest.raises(LedgerBroken, match="was cut"):
+        workspace.ledger.verify()
+    return workspace
+
+
+def approve_again(workspace: Workspace) -> None:
+    """Approve the plan once more, having looked."""
+    approve_plan(workspace, "R-1", plan_of(workspace, case_of(workspace, "R-1")).digest, approver="ann")
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
+    withdrawn: Path, finished: Path, tmp_path: Path, count: int
+) -> None:
+    """The step recorded two shards, their withdrawals and itself; as many of these are lost."""
+    workspace = lose(Path(shutil.copytree(withdrawn, tmp_path / "workspace")), count)
+    accepted = accept_loss(workspace)
+    assert accepted.loss.last - accepted.loss.first + 1 == (5 if count < 4 else count)
+    assert accepted.open == {"R-1": "executing"}
+    with pytest.raises(NotApproved, match="0 of 1 approvals since facts were lost, holds perhaps among them"):
+        carry(workspace)
+    approve_again(workspace)
+    done = carry(workspace)
+    assert done.verdict == "certified"
+    assert served(workspace, RELEASE) == served(Workspace.open(finished), RELEASE)
+    assert [(each.id, each.level.value) for each in audit(workspace)] == [("DSG016", "warning")]
+    assert [words for words in residuals(done) if "The ledger is not complete" in words]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_request_whose_end_is_lost_is_closed_again(finished: Path, tmp_path: Path, count: int) -> None:
+    """The report step recorded itself, the report and the end of the request; as many of these are lost."""
+    workspace = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
+    assert accept_loss(workspace).open == {"R-1": "executing"}
+    approve_again(workspace)
+    assert carry(workspace).verdict == "certified"
+    assert case_of(workspace, "R-1").closed == "done"
+    assert {each.id for each in audit(workspace)} == {"DSG016"}
+
+
+def test_a_report_from_before_the_loss_is_explained_by_it(finished: Path, tmp_path: Path) -> None:
+    """It names facts that the ledger does not have, and the ledger says why; without that it was rewritten."""
+    workspace_folder = Path(shutil.copytree(finished, tmp_path / "workspace"))
+    workspace = lose(workspace_folder, 4)
+    accept_loss(workspace)
+    told = {(each.id, each.where) for each in audit(workspace) if each.id in ("DSG013", "DSG015", "DSG016")}
+    assert told == {("DSG016", "ledger"), ("DSG016", "reports/R-1")}
+
+
+def test_a_withdrawal_that_another_request_overlaps_is_withdrawn_again_too(workspace: Workspace) -> None:
+    """What is lost is the step behind the fact that says how the two requests overlap."""
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    stopped(workspace, Action.RECOMPOSE)
+    kinds = [fact.kind for fact in workspace.ledger.facts()]
+    assert "overlap" in kinds
+    workspace = lose(workspace.root, len(kinds) - 1 - kinds.index("overlap"))
+    accept_loss(workspace)
+    approve_again(workspace)
+    assert carry(workspace).verdict == "certified"
+
+
+# Denied halfway
+
+
+KEY = Selector("key", "shard-3-4")
+
+
+def set_aside(workspace: Workspace, at: Action) -> tuple[str, ...]:
+    """Begin to carry out an order, which is set aside before a step, and close it; returns what was told."""
+    facts = {"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"}
+    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], ORDER, facts=facts)
+    approved(workspace)
+    stopped(workspace, at)
+    with pytest.raises(DisgorgeError, match="resume it, it can no longer be denied"):
+        deny_begun(workspace, "R-1", reason="other", registrar=Unregistered())
+    record_event(workspace, "R-1", EventKind.ORDER_WITHDRAWN, by="Ann")
+    assert decide(workspace) is Outcome.DENIED
+    with pytest.raises(StalePlan, match="nothing more is carried out"):
+        carry(workspace)
+    told = deny_begun(workspace, "R-1", reason="claim-not-covered", registrar=Unregistered())
+    assert case_of(workspace, "R-1").closed == "denied"
+    return told
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (Action.WITHDRAW_ITEMS, ["toy-averages@live is served again, as it was before R-1 contained it"]),
+        (Action.RETRAIN, ["stays out of service", "were withdrawn for it and are not brought back"]),
+        (Action.PURGE, ["were withdrawn for it and are not brought back"]),
+        (Action.REPORT, ["backups and copies outside", "were withdrawn for it and are not brought back"]),
+    ],
+)
+def test_it_can_be_closed_and_is_in_nobodys_way(workspace: Workspace, at: Action, said: list[str]) -> None:
+    """Resuming was refused because it is denied, and denying because it was begun: for good, and for others too."""
+    told = set_aside(workspace, at)
+    assert len(told) == len(said)
+    assert all(words in each for words, each in zip(said, told, strict=True))
+    assert is_contained(workspace, "toy-averages") is (at is Action.RETRAIN)
+    if at is not Action.RETRAIN:
+        assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
+
+
+def test_who_asks_for_what_it_left_is_not_told_that_nothing_is_here(workspace: Workspace) -> None:
+    """No live shard has the items any more; the old one, which nothing purges, has."""
+    set_aside(workspace, Action.PURGE)
+    (words,) = keepers(workspace, [KEY])
+    content = words.split("selects: ")[1].split(", ")[0]
+    assert words.startswith("an old shard that request R-1, denied in the middle, left holds items that it selects")
+    assert (workspace.root / content).is_file()
+    assert not keepers(workspace, [Selector("key", "shard-2-4")])
+    assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
+    assert not keepers(workspace, [person(workspace, "shard-3", 1)])  # that purge took the old shard along
+
+
+def test_one_that_selects_the_same_cannot_rest_on_it(workspace: Workspace) -> None:
+    """Planning names it as what removed the items; closing by it says how the other ends."""
+    filed_and_decided(workspace, [KEY], request_id="R-2")
+    set_aside(workspace, Action.PURGE)
+    with pytest.raises(DisgorgeError, match="R-1 removed its items"):
+        plan_request(workspace, "R-2")
+    with pytest.raises(DisgorgeError, match=r"R-1 is closed as denied.*with `disgorge request deny"):
+        close_fulfilled(workspace, "R-2", by_request="R-1", registrar=Unregistered())
+
+
+def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(workspace: Workspace) -> None:
+    """That shard also holds items of R-2, whose purge deletes it."""
+    set_aside(workspace, Action.PURGE)
+    file(workspace, [Selector("shard", "shard-1")], COURT, request_id="H-1")
+    hold_request(workspace, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
+    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    with pytest.raises(DataHeld, match=r"request H-1 holds 1 of 6 items \(exhibit 7\)"):
+        carry(workspace, "R-2")
+    shards = {fact.body["shard"]["digest"] for fact in workspace.ledger.facts("shard")}
+    there = [shard for shard in shards if workspace.content_path(shard).is_file()]
+    assert KEY.value in {row.key for shard in there for row in shard_rows(workspace, shard)}
+    hold_request(workspace, "H-1", on=False, reason="over", selectors=[KEY])
+    assert carry(workspace, "R-2").verdict == "certified"

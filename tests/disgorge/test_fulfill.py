@@ -1,6 +1,5 @@
 """Requests that meet: fulfilled by another's removal, or taken back, and what must not pass for either."""
 
-import base64
 import datetime as dt
 import json
 import shutil
@@ -13,51 +12,43 @@ import pytest
 
 from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
-from disgorge.plan.plan import Action, Step
+from disgorge.plan.plan import Action
 from disgorge.removal.containment import take_back
-from disgorge.removal.execute import execute
 from disgorge.removal.fulfilled_by import close_fulfilled
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import Written
 from disgorge.request.case import case_of
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import hold_purge
-from disgorge.request.near.find import near_now
-from disgorge.request.near.review import judge_distinct
 from disgorge.request.withdrawn.forget_list import overlap_list
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.impact import impact_of
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.statement.bundle_zip import pack, read_members
-from disgorge.statement.signing import read_key, sign
-from disgorge.tracking.registry import Registrar, Unregistered
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
-from lineage.catalog.catalog import Catalog
+from disgorge.statement.signing import public_pem, read_key
+from disgorge.tracking.registry import Unregistered
 from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
 from policies.taxonomy import Outcome
 from tests import lookalikes
+from tests.disgorge.report_cases import sign_again
 from tests.stores import registry_of
-from tests.toys import carry, filed_and_decided, granted_plan, person, populate, remove, toy_of, train, write_rows
-
-TOY = toy_of("averages", 3)
-
+from tests.toys import (
+    RELEASE,
+    approved,
+    carry,
+    composition_of,
+    decide,
+    filed_and_decided,
+    granted_plan,
+    is_contained,
+    person,
+    remove,
+    stopped,
+    toy_of,
+    write_rows,
+)
 
 WHOLE = "shard-3"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained toy, to be copied."""
-    folder = tmp_path_factory.mktemp("trained")
-    workspace = Workspace.init(folder)
-    populate(workspace, TOY, folder / "sources")
-    train(workspace, TOY)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +58,6 @@ def removed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(trained, folder)
     met(Workspace.open(folder), [Selector("shard", WHOLE)], [person(Workspace.open(folder), WHOLE, 1)])
     return folder
-
-
-@pytest.fixture
-def workspace(trained: Path, tmp_path: Path) -> Workspace:
-    """A trained toy."""
-    shutil.copytree(trained, tmp_path / "workspace")
-    return Workspace.open(tmp_path / "workspace")
 
 
 @pytest.fixture
@@ -161,31 +145,23 @@ def test_a_line_forged_after_a_part_fulfills_nothing(workspace: Workspace) -> No
 
 def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
     """A changed copy of its items that lives elsewhere is seen, and stops the closing until somebody judged it."""
-    workspace = Workspace.init(tmp_path / "workspace")
-    train(workspace, lookalikes.populate(workspace, tmp_path / "sources"))
+    workspace = lookalikes.trained(tmp_path)
     filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     filed_and_decided(workspace, [Selector("shard", "shard-3")])
-    judge_all_distinct(workspace, "R-1")
-    plan = plan_request(workspace, "R-1")
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    lookalikes.judge(workspace)
+    approved(workspace)
     carry(workspace)
     with pytest.raises(DisgorgeError, match=r"the same \(`disgorge request near R-2` shows"):
         close(workspace)
-    judge_all_distinct(workspace, "R-2")
+    lookalikes.judge(workspace, request_id="R-2")
     assert close(workspace).verdict == "certified"
-
-
-def judge_all_distinct(workspace: Workspace, request: str) -> None:
-    """Say of every near-duplicate of a request that it is another item."""
-    case = case_of(workspace, request)
-    found = near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards]).unjudged
-    pairs = [(item.digest, item.near) for item in found]
-    judge_distinct(workspace, case, pairs, by="ann", because="another place, another day")
 
 
 def test_what_is_live_or_came_again_is_not_fulfilled(after: Workspace, tmp_path: Path) -> None:
     late = tmp_path / "late.npz"
-    write_rows(late, "shard-3", TOY.items["shard-4"], [3, 4])  # named as the same person's, and live elsewhere too
+    write_rows(
+        late, "shard-3", toy_of("averages", 3).items["shard-4"], [3, 4]
+    )  # named as the same person's, and live elsewhere too
     add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
     with pytest.raises(DisgorgeError, match="2 items of late, shard-4 still fit what R-2 selects; plan it"):
         close(after)
@@ -224,7 +200,7 @@ def test_what_was_filed_later_or_not_recorded_is_refused(workspace: Workspace) -
 
 def test_a_request_that_was_not_decided_in_time_can_be(after: Workspace) -> None:
     """Its items were here when it was filed, so no-match would be wrong."""
-    assert decide_request(after, "R-2", load_packs()).outcome is Outcome.GRANTED
+    assert decide(after, "R-2") is Outcome.GRANTED
     assert close(after).verdict == "certified"
 
 
@@ -257,7 +233,7 @@ def test_a_control_that_did_not_hold_refuses(after: Workspace) -> None:
 
 def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped_after(workspace, "R-2", Action.WITHDRAW_ITEMS)
+    stopped(workspace, Action.RETRAIN, "R-2")
     filed_and_decided(workspace, [Selector("shard", "shard-4")])
     with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
         close(workspace)
@@ -265,39 +241,13 @@ def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspa
         take_back(workspace, "R-2", by="ann", registrar=Unregistered())
 
 
-def stopped_after(workspace: Workspace, request: str, action: Action, *, registrar: Registrar | None = None) -> None:
-    """Execute a request and stop once a step of this kind is done."""
-
-    class Stopping(Untracked):
-        def step(self, step: Step, seconds: float, result: Any) -> None:
-            if step.action is action:
-                raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        execute(
-            workspace,
-            request,
-            runner=InProcessRunner(workspace),
-            independent=lambda: InProcessRunner(workspace),
-            references=0,
-            registrar=registrar or Unregistered(),
-            observer=Stopping(),
-        )
-
-
-def contained(workspace: Workspace) -> bool:
-    """Whether the toy's release is out of service."""
-    with Catalog.anew(workspace) as catalog:
-        return catalog.release("toy-averages").contained
-
-
 def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped_after(workspace, "R-2", Action.CONTAIN)
-    assert contained(workspace)
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    assert is_contained(workspace, RELEASE)
     told = take_back(workspace, "R-2", by="Ann", registrar=Unregistered())
     assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
-    assert not contained(workspace)
+    assert not is_contained(workspace, RELEASE)
     case = case_of(workspace, "R-2")
     assert (case.closed, case.ending["by"]) == ("taken-back", workspace.pseudonym("ann"))
     assert not levels(workspace)
@@ -305,12 +255,11 @@ def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace
 
 
 def test_the_alias_in_mlflow_is_set_again(workspace: Workspace) -> None:
-    with Catalog.anew(workspace) as catalog:
-        composition = catalog.composition(catalog.release("toy-averages").composition)
+    composition = composition_of(workspace)
     registry = registry_of(workspace.root)
     registry.adopt("toy-averages", "live", composition)
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped_after(workspace, "R-2", Action.CONTAIN, registrar=registry)
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2", registrar=registry)
     assert registry.served("toy-averages") == {}
     take_back(workspace, "R-2", by="ann", registrar=registry)
     assert registry.served("toy-averages") == {"live": composition.digest}
@@ -318,38 +267,36 @@ def test_the_alias_in_mlflow_is_set_again(workspace: Workspace) -> None:
 
 def test_what_may_not_be_served_any_more_stays_out_of_service(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped_after(workspace, "R-2", Action.CONTAIN)
-    with Catalog.anew(workspace) as catalog:
-        member = catalog.composition(catalog.release("toy-averages").composition).members[0]
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    member = composition_of(workspace).members[0]
     workspace.objects.path(member.component).write_bytes(b"other bytes")
     (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
     assert words.startswith("toy-averages@live stays out of service")
-    assert contained(workspace)
+    assert is_contained(workspace, RELEASE)
     assert case_of(workspace, "R-2").closed == "taken-back"
 
 
 def test_what_another_request_contains_stays_out_of_service(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     granted_plan(workspace, [person(workspace, "shard-4", 1)], request_id="R-3")
-    stopped_after(workspace, "R-3", Action.CONTAIN)
-    plan = plan_request(workspace, "R-2")
-    approve_plan(workspace, "R-2", plan.digest, approver="ann")
-    stopped_after(workspace, "R-2", Action.CONTAIN)
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-3")
+    approved(workspace, "R-2")
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
     assert "stays out of service: request R-3 contains it as well" in words
-    assert contained(workspace)
+    assert is_contained(workspace, RELEASE)
     (words,) = take_back(workspace, "R-3", by="ann", registrar=Unregistered())
     assert "is served again" in words
-    assert not contained(workspace)
+    assert not is_contained(workspace, RELEASE)
     assert not levels(workspace)
 
 
 def test_what_was_contained_and_then_removed_for_another_is_fulfilled(workspace: Workspace) -> None:
     """It could neither go on nor be denied: its release was contained, and its items went."""
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped_after(workspace, "R-2", Action.CONTAIN)
+    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     remove(workspace, [Selector("shard", "shard-3")])
-    assert not contained(workspace)
+    assert not is_contained(workspace, RELEASE)
     assert close(workspace).verdict == "certified"
 
 
@@ -381,29 +328,23 @@ def test_killed_before_it_was_closed_it_is_closed_by_saying_it_again(
 def test_a_maker_cannot_say_that_a_part_was_all(after: Workspace) -> None:
     """Signed anew with the real key: the certificate is issued again from the plan, and the ledger's facts count."""
     bundle = close(after).bundle
-    key, public = read_key(after.home / "private" / "signing.pem"), after.home / "public.pem"
-    members = {name: data for name, data in read_members(bundle).items() if not name.startswith("certificate.pdf")}
+    key, path = read_key(after.home / "private" / "signing.pem"), after.root / "R-2.zip"
 
-    def signed(change: dict[str, Any], *, facts: bytes) -> Path:
-        statement = json.loads(base64.b64decode(json.loads(members["statement.json"])["payload"]))
-        files = {**members, **change, "ledger-slice.jsonl": facts}
-        statement["predicate"] |= {"pdf": False}
-        statement["predicate"]["files"] = {
-            name: sha256(files[name]).hexdigest() for name in statement["predicate"]["files"]
-        }
-        path = after.root / "R-2.zip"
-        path.write_bytes(pack({**files, "statement.json": sign(statement, key=key)}))
-        return path
+    def without_overlap(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
+        lines = files["ledger-slice.jsonl"].splitlines(keepends=True)
+        files["ledger-slice.jsonl"] = b"".join(line for line in lines if b'"kind":"overlap"' not in line)
 
-    facts = members["ledger-slice.jsonl"]
-    assert verify_bundle(signed({}, facts=facts), public_key=public).verdict == "certified"
-    lines = [line for line in facts.splitlines(keepends=True) if b'"kind":"overlap"' not in line]
-    with pytest.raises(BundleBroken, match="does not say that R-1 removed every item"):
-        verify_bundle(signed({}, facts=b"".join(lines)), public_key=public)
-    plan = json.loads(members["plan.json"])
-    plan["steps"][0]["detail"]["removed"] = 1
-    with pytest.raises(BundleBroken):
-        verify_bundle(signed({"plan.json": canonical(plan)}, facts=facts), public_key=public)
+    def one_of_them(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
+        plan = json.loads(files["plan.json"])
+        plan["steps"][0]["detail"]["removed"] = 1
+        files["plan.json"] = canonical(plan)
+
+    path.write_bytes(pack(sign_again(read_members(bundle), key)))
+    assert verify_bundle(path, public_key=public_pem(key)).verdict == "certified"
+    for change, words in ((without_overlap, "does not say that R-1 removed every item"), (one_of_them, None)):
+        path.write_bytes(pack(sign_again(read_members(bundle), key, change)))
+        with pytest.raises(BundleBroken, match=words):
+            verify_bundle(path, public_key=public_pem(key))
 
 
 def test_the_report_it_rests_on_must_be_that_one(after: Workspace) -> None:

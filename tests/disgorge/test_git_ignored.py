@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from lineage.git_ignored import HOME, WORKSPACE, ignore_data
-from lineage.shards.add import add_shard
 from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import fine
@@ -98,13 +97,6 @@ def test_a_workspace_from_before_is_mended_and_it_is_said(tmp_path: Path) -> Non
         *(f".disgorge/{n}" for n in COMMITTED - {"public.pem"}),
     }
     assert set((workspace.home / ".gitignore").read_text().splitlines()) >= set(HOME)
-
-
-def test_the_library_ignores_data_as_well(tmp_path: Path) -> None:
-    workspace_folder = repository(tmp_path / "workspace", dvc=False)
-    np.savez(tmp_path / "data.npz", x=np.arange(3.0))
-    add_shard(Workspace.init(workspace_folder), tmp_path / "data.npz", name="numbers", check=False)
-    assert not [name for name in staged(workspace_folder) if name.endswith(".parquet")]
 
 
 def test_init_says_why_dvc_is_not_used(tmp_path: Path) -> None:

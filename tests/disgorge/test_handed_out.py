@@ -17,17 +17,7 @@ from lineage.errors import WorkspaceBusy
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
-from tests.toys import carry, granted_plan, live_shards, person, populate, remove, residuals, toy_of, train
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """Return a trained toy."""
-    made = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("averages", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    return made
+from tests.toys import carry, granted_plan, live_shards, person, remove, residuals
 
 
 def exported(workspace: Workspace, request: str) -> Path:

@@ -1,7 +1,6 @@
 """`--serving stop`: a hold takes releases out of service, and only what it took comes back when it ends."""
 
 import datetime as dt
-from pathlib import Path
 
 import pytest
 
@@ -14,102 +13,54 @@ from disgorge.removal.containment import take_back
 from disgorge.request.case import case_of, docket
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.out_of_service import stopped_releases
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.filing import file_request
-from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
 from disgorge.training.runners.in_process import InProcessRunner
-from lineage.records import Composition, Selector
+from lineage.records import Selector
 from lineage.workspace import Workspace
-from policies.request import Standing
-from policies.taxonomy import Defect
 from tests.toys import (
+    GDPR,
+    RELEASE,
+    MemoryRegistry,
+    approved,
+    at,
     carry,
+    file,
     filed_and_decided,
     granted_plan,
     is_contained,
     person,
-    populate,
     residuals,
     served,
     stopped,
     toy_of,
-    train,
 )
 
-NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
-RELEASE = "toy-averages"
 LIVE = f"{RELEASE}@live"
 HELD = Selector("key", "shard-3-4")
 """One item of the person shard-3-person-1."""
 
 
-class Aliases(Unregistered):
-    """A registry in memory: which composition each alias serves."""
-
-    def __init__(self) -> None:
-        self.serving: dict[tuple[str, str], str] = {}
-        self.registered: set[str] = set()
-
-    def register(self, release: str, composition: Composition) -> str:
-        """Remember that the composition has a version."""
-        self.registered.add(composition.digest)
-        return "1"
-
-    def adopt(self, release: str, alias: str, composition: Composition) -> str:
-        """Serve it."""
-        self.serving[release, alias] = composition.digest
-        return self.register(release, composition)
-
-    def contain(self, release: str, alias: str) -> None:
-        """Serve nothing under the alias."""
-        self.serving.pop((release, alias), None)
-
-    def stop(self, composition: str) -> tuple[str, ...]:
-        """Take every other alias away that serves it."""
-        found = sorted(key for key, digest in self.serving.items() if digest == composition)
-        for key in found:
-            del self.serving[key]
-        return tuple("@".join(key) for key in found)
-
-    def served(self, release: str) -> dict[str, str]:
-        """What each alias serves."""
-        return {alias: digest for (name, alias), digest in self.serving.items() if name == release}
-
-
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(workspace: Workspace) -> Workspace:
     """A trained toy, and H-1, which asks for one item of shard-3 and is not decided."""
-    made = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    asked(made, "H-1")
-    return made
+    file(workspace, [HELD], GDPR, request_id="H-1")
+    return workspace
 
 
 @pytest.fixture
-def registry(workspace: Workspace) -> Aliases:
+def registry(workspace: Workspace) -> MemoryRegistry:
     """The release is served under its alias, and under one that somebody set."""
-    made = Aliases()
+    made = MemoryRegistry()
     digest = served(workspace, RELEASE)
-    made.serving = {(RELEASE, "live"): digest, ("shop", "champion"): digest}
+    made.aliases = {(RELEASE, "live"): digest, ("shop", "champion"): digest}
     return made
 
 
-def asked(workspace: Workspace, name: str) -> None:
-    file_request(
-        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=[HELD],
-        received=dt.date(2026, 11, 20), request_id=name,
-    )  # fmt: skip
-
-
-def hold(workspace: Workspace, registry: Aliases, serving: str | None = "stop", request: str = "H-1") -> Settled:
+def hold(workspace: Workspace, registry: MemoryRegistry, serving: str | None = "stop", request: str = "H-1") -> Settled:
     hold_request(workspace, request, on=True, reason="litigation", serving=serving)
     return settle(workspace, registry)
 
 
-def lift(workspace: Workspace, registry: Aliases, request: str = "H-1") -> Settled:
+def lift(workspace: Workspace, registry: MemoryRegistry, request: str = "H-1") -> Settled:
     hold_request(workspace, request, on=False, reason="over")
     return settle(workspace, registry)
 
@@ -124,7 +75,7 @@ def said(workspace: Workspace) -> dict[str, tuple[str, str]]:
 
 
 def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
-    workspace: Workspace, registry: Aliases
+    workspace: Workspace, registry: MemoryRegistry
 ) -> None:
     """Before, the releases were named, and went on serving."""
     old = served(workspace, RELEASE)
@@ -132,7 +83,7 @@ def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
     assert settled.stopped == [LIVE]
     assert settled.words[0].startswith("MLflow's alias shop@champion served it as well and was taken away")
     assert is_contained(workspace, RELEASE)
-    assert registry.serving == {}
+    assert registry.aliases == {}
     assert stopped_releases(workspace.ledger.facts(), docket(workspace)) == {(RELEASE, "live"): ("H-1",)}
     assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
     assert settle(workspace, registry) == Settled(), "twice is once"
@@ -142,13 +93,13 @@ def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
     assert settled.words == [
         f"MLflow's alias shop@champion was taken away with {LIVE} and is not set again; set it if it is needed"
     ]
-    assert registry.serving == {(RELEASE, "live"): old}
+    assert registry.aliases == {(RELEASE, "live"): old}
     assert not is_contained(workspace, RELEASE)
     assert (served(workspace, RELEASE), said(workspace)) == (old, {})
     assert settle(workspace, registry) == Settled()
 
 
-def test_the_answer_can_change_and_stands_while_nothing_is_said(workspace: Workspace, registry: Aliases) -> None:
+def test_the_answer_can_change_and_stands_while_nothing_is_said(workspace: Workspace, registry: MemoryRegistry) -> None:
     assert hold(workspace, registry, serving=None) == Settled(), "nothing is decided about serving"
     assert hold(workspace, registry).stopped == [LIVE]
     assert hold(workspace, registry, serving=None) == Settled(), "another reason for the hold leaves that as it is"
@@ -157,18 +108,14 @@ def test_the_answer_can_change_and_stands_while_nothing_is_said(workspace: Works
     assert not is_contained(workspace, RELEASE)
 
 
-def test_a_release_that_learned_nothing_held_is_left_alone(workspace: Workspace, registry: Aliases) -> None:
-    asked_of = [Selector("key", "no-such-item")]
-    file_request(
-        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr", selectors=asked_of,
-        received=dt.date(2026, 11, 20), request_id="H-2",
-    )  # fmt: skip
+def test_a_release_that_learned_nothing_held_is_left_alone(workspace: Workspace, registry: MemoryRegistry) -> None:
+    file(workspace, [Selector("key", "no-such-item")], GDPR, request_id="H-2")
     assert hold(workspace, registry, request="H-2") == Settled()
     assert not is_contained(workspace, RELEASE)
 
 
 def test_a_removal_for_another_request_is_certified_and_what_it_makes_stays_stopped(
-    workspace: Workspace, registry: Aliases
+    workspace: Workspace, registry: MemoryRegistry
 ) -> None:
     """What R-2 makes learned from the held item, too: its alias must not come back by a removal of other data."""
     old = served(workspace, RELEASE)
@@ -178,32 +125,34 @@ def test_a_removal_for_another_request_is_certified_and_what_it_makes_stays_stop
     assert done.verdict == "certified"
     new = served(workspace, RELEASE)
     assert new != old
-    assert new in registry.registered
-    assert (registry.serving, is_contained(workspace, RELEASE)) == ({}, True)
+    assert new in registry.versions[RELEASE]
+    assert (registry.aliases, is_contained(workspace, RELEASE)) == ({}, True)
     assert any(f"{LIVE} is made and not served: stopped by the hold of H-1" in words for words in residuals(done))
     assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
     assert lift(workspace, registry).served == [LIVE]
-    assert registry.serving == {(RELEASE, "live"): new}
+    assert registry.aliases == {(RELEASE, "live"): new}
     assert said(workspace) == {}
 
 
-def test_a_removal_that_leaves_nothing_held_in_the_release_serves_it(workspace: Workspace, registry: Aliases) -> None:
+def test_a_removal_that_leaves_nothing_held_in_the_release_serves_it(
+    workspace: Workspace, registry: MemoryRegistry
+) -> None:
     """The held item stays on the shelf of its own request; a hold lifted, then that request's own removal."""
     hold(workspace, registry)
     lift(workspace, registry)
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
-    assert registry.serving == {(RELEASE, "live"): served(workspace, RELEASE)}
+    assert registry.aliases == {(RELEASE, "live"): served(workspace, RELEASE)}
     assert said(workspace) == {}
 
 
 @pytest.mark.parametrize("before", [Action.WITHDRAW_ITEMS, Action.ADOPT, Action.REPORT])
 def test_a_hold_put_on_in_the_middle_of_a_removal_stops_what_it_makes(
-    workspace: Workspace, registry: Aliases, before: Action
+    workspace: Workspace, registry: MemoryRegistry, before: Action
 ) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
     stopped(workspace, before, "R-2")
-    registry.serving.pop((RELEASE, "live"), None)
+    registry.aliases.pop((RELEASE, "live"), None)
     assert hold(workspace, registry).stopped == [LIVE]
     assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
     assert (registry.served(RELEASE), is_contained(workspace, RELEASE)) == ({}, True)
@@ -211,7 +160,9 @@ def test_a_hold_put_on_in_the_middle_of_a_removal_stops_what_it_makes(
     assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
 
 
-def test_what_a_removal_contains_does_not_come_back_with_the_hold(workspace: Workspace, registry: Aliases) -> None:
+def test_what_a_removal_contains_does_not_come_back_with_the_hold(
+    workspace: Workspace, registry: MemoryRegistry
+) -> None:
     hold(workspace, registry)
     granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
@@ -225,7 +176,7 @@ def test_what_a_removal_contains_does_not_come_back_with_the_hold(workspace: Wor
     assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
 
 
-def test_what_a_hold_stops_does_not_come_back_with_a_removal(workspace: Workspace, registry: Aliases) -> None:
+def test_what_a_hold_stops_does_not_come_back_with_a_removal(workspace: Workspace, registry: MemoryRegistry) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     hold(workspace, registry)
@@ -236,8 +187,8 @@ def test_what_a_hold_stops_does_not_come_back_with_a_removal(workspace: Workspac
     assert lift(workspace, registry).served == [LIVE]
 
 
-def test_two_holds_are_two(workspace: Workspace, registry: Aliases) -> None:
-    asked(workspace, "H-2")
+def test_two_holds_are_two(workspace: Workspace, registry: MemoryRegistry) -> None:
+    file(workspace, [HELD], GDPR, request_id="H-2")
     hold(workspace, registry)
     hold(workspace, registry, request="H-2")
     settled = lift(workspace, registry)
@@ -245,7 +196,7 @@ def test_two_holds_are_two(workspace: Workspace, registry: Aliases) -> None:
     assert lift(workspace, registry, request="H-2").served == [LIVE]
 
 
-def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, registry: Aliases) -> None:
+def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, registry: MemoryRegistry) -> None:
     """R-2 has withdrawn items and retrained nothing yet: what was served until then learned from them."""
     hold(workspace, registry)
     granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
@@ -257,7 +208,9 @@ def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, r
     assert settle(workspace, registry) == Settled()
 
 
-def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(workspace: Workspace, registry: Aliases) -> None:
+def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(
+    workspace: Workspace, registry: MemoryRegistry
+) -> None:
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
     rule, words = said(workspace)[LIVE]
     assert (rule, words) == (
@@ -272,16 +225,18 @@ def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(workspace
     assert settle(workspace, registry).served == [LIVE]
 
 
-def test_a_hold_that_ends_by_its_day_leaves_the_release_to_a_person(workspace: Workspace, registry: Aliases) -> None:
+def test_a_hold_that_ends_by_its_day_leaves_the_release_to_a_person(
+    workspace: Workspace, registry: MemoryRegistry
+) -> None:
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop", until=dt.date(2026, 12, 1))
     settle(workspace, registry)
-    then = Workspace.open(workspace.root, clock=lambda: NOW + dt.timedelta(days=8))
+    then = at(workspace, dt.date(2026, 12, 2))
     assert said(then)[LIVE][0] == "DSG020 warning"
     assert settle(then, registry).served == [LIVE]
     assert said(then) == {}
 
 
-def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspace, registry: Aliases) -> None:
+def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspace, registry: MemoryRegistry) -> None:
     hold(workspace, registry)
     spec = toy_of("averages", 3).spec
     with pytest.raises(ReleaseContained, match="is stopped by the hold of H-1: it learned from held items"):
@@ -289,19 +244,16 @@ def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspa
     from dataclasses import replace
 
     train_release(workspace, replace(spec, alias="candidate"), InProcessRunner(workspace), registrar=registry)
-    assert registry.serving == {}
+    assert registry.aliases == {}
     assert (RELEASE, "candidate") in stopped_releases(workspace.ledger.facts(), docket(workspace))
 
 
-def test_a_hold_on_some_items_of_the_request_itself(workspace: Workspace, registry: Aliases) -> None:
+def test_a_hold_on_some_items_of_the_request_itself(workspace: Workspace, registry: MemoryRegistry) -> None:
     """Two of three items are removed, one is kept as evidence: what is trained without the two learned from the one."""
     filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    hold_request(
-        workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[HELD], serving="stop"
-    )  # fmt: skip
+    hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[HELD], serving="stop")
     settle(workspace, registry)
-    plan = plan_request(workspace, "R-2")
-    approve_plan(workspace, "R-2", plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
+    approved(workspace, "R-2")
     assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
     assert case_of(workspace, "R-2").partly_done
     assert registry.served(RELEASE) == {}

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,17 +23,14 @@ from disgorge.errors import (
     PurgeHeld,
     StalePlan,
 )
-from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.plan import Action, Plan
 from disgorge.removal.containment import deny_begun, take_back
 from disgorge.removal.dry_run import preview
-from disgorge.removal.execute import execute
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import write_again
 from disgorge.request.case import case_of, docket
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import due, hold_purge
-from disgorge.request.near.find import near_now
-from disgorge.request.near.review import judge_distinct
 from disgorge.request.particulars import erase_particulars
 from disgorge.request.together import owed_together
 from disgorge.request.withdrawn.forget_list import ForgetList
@@ -41,12 +38,12 @@ from disgorge.request.workflow.amend import amend_request
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.events import record_event
-from disgorge.request.workflow.filing import deny_request, file_request
-from disgorge.request.workflow.impact import impact_as_planned, impact_of
+from disgorge.request.workflow.filing import deny_request
+from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.request.workflow.plan_request import plan_request, plan_requests
-from disgorge.statement.signing import open_envelope, read_or_make_key, sign
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import public_pem, read_or_make_key
 from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import UnknownRecord
@@ -55,39 +52,39 @@ from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.events import EventKind
 from policies.packs.load import load_packs
-from policies.request import Standing
-from policies.taxonomy import Defect, Family, Guarantee, Outcome, Scope
+from policies.taxonomy import Family, Guarantee, Outcome, Scope
 from tests import lookalikes
+from tests.disgorge.report_cases import sign_again
 from tests.disgorge.test_execute import Contrary
 from tests.toys import (
-    StoppedError,
+    NOW,
+    ORDER,
+    RELEASE,
+    approved,
+    at,
     bytes_by_name,
     carry,
+    decide,
+    file,
     filed_and_decided,
     is_contained,
     live_shards,
     person,
-    populate,
     served,
     stopped,
-    toy_of,
-    train,
+    trained_toy,
 )
 
-NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
-RELEASE = "toy-averages"
 ASKED = ("R-1", "R-2", "R-3")
 KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}
 """R-1 asks for a person of shard-3, one of whose items R-3 asks for as well."""
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy in which three requests are granted; every test works on a copy."""
     folder = tmp_path_factory.mktemp("joint")
-    workspace, toy = Workspace.init(folder / "workspace", clock=lambda: NOW), toy_of("averages", 3)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
+    workspace = at(shutil.copytree(trained, folder / "workspace"), NOW.date())
     filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
     for name, keys in KEYS.items():
         filed_and_decided(workspace, [Selector("key", key) for key in keys], request_id=name)
@@ -98,18 +95,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of it."""
     return at(Path(shutil.copytree(trained, tmp_path / "workspace")), NOW.date())
-
-
-def at(workspace_folder: Path, day: dt.date) -> Workspace:
-    """The workspace on some day."""
-    return Workspace.open(workspace_folder, clock=lambda: dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
-
-
-def approved(workspace: Workspace, requests: Iterable[str] = ASKED, *, by: str = "R-3") -> Plan:
-    """Plan requests together, and approve that by naming one of them."""
-    plan = plan_requests(workspace, list(requests))
-    approve_plan(workspace, by, plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
-    return plan
 
 
 def states(workspace: Workspace) -> dict[str, str]:
@@ -146,7 +131,7 @@ def joint(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Joint:
     """Three requests planned together, approved by naming the last and carried out by naming the second."""
     folder = tmp_path_factory.mktemp("carried-out")
     workspace = at(Path(shutil.copytree(trained, folder / "workspace")), NOW.date())
-    plan = approved(workspace)
+    plan = approved(workspace, *ASKED, by="R-3")
     done = carry(workspace, "R-2")
     assert (done.request, done.verdict, done.bundle.name) == ("R-2", "certified", "R-2")
     assert [bundle.name for bundle in done.reports.values()] == list(ASKED) == list(done.reports)
@@ -207,66 +192,45 @@ def test_a_report_is_written_again_for_one_request(joint: Joint, tmp_path: Path)
     assert not audit(workspace)
 
 
-def swap_request(joint: Joint, files: dict[str, bytes]) -> None:
-    """Another request of the same plan in the place of this one."""
-    files["request.json"] = (joint.bundle("R-1") / "request.json").read_bytes()
+def swap(name: str) -> Callable[[Joint, dict[str, bytes]], None]:
+    """A record of another request of the same plan in the place of this one's."""
+    return lambda joint, files: files.update({name: (joint.bundle("R-1") / name).read_bytes()})
 
 
-def swap_decision(joint: Joint, files: dict[str, bytes]) -> None:
-    """Its decision."""
-    files["decision.json"] = (joint.bundle("R-1") / "decision.json").read_bytes()
+def in_plan(change: Callable[[list[Any]], object]) -> Callable[[Joint, dict[str, bytes]], None]:
+    """What the plan says of those it is for."""
+
+    def edit(joint: Joint, files: dict[str, bytes]) -> None:
+        plan = json.loads(files["plan.json"])
+        change(plan["together"])
+        files["plan.json"] = canonical(plan)
+
+    return edit
 
 
-def swap_evidence(joint: Joint, files: dict[str, bytes]) -> None:
-    """Its evidence."""
-    files["evidence.json"] = (joint.bundle("R-1") / "evidence.json").read_bytes()
+CHANGES = {
+    "swap_request": swap("request.json"), "swap_decision": swap("decision.json"),
+    "swap_evidence": swap("evidence.json"), "swap_facts": swap("ledger-slice.jsonl"),
+    "more_items": in_plan(lambda shares: shares[1].update(items=200)),
+    "leave_itself_out": in_plan(lambda shares: shares.pop(1)),
+}  # fmt: skip
 
 
-def swap_facts(joint: Joint, files: dict[str, bytes]) -> None:
-    """Its facts."""
-    files["ledger-slice.jsonl"] = (joint.bundle("R-1") / "ledger-slice.jsonl").read_bytes()
-
-
-def more_items(joint: Joint, files: dict[str, bytes]) -> None:
-    """More items than were its own."""
-    plan = json.loads(files["plan.json"])
-    plan["together"][1]["items"] = 200
-    files["plan.json"] = canonical(plan)
-
-
-def leave_itself_out(joint: Joint, files: dict[str, bytes]) -> None:
-    """A plan that is not for it."""
-    plan = json.loads(files["plan.json"])
-    del plan["together"][1]
-    files["plan.json"] = canonical(plan)
-
-
-@pytest.mark.parametrize(
-    "change", [swap_request, swap_decision, swap_evidence, swap_facts, more_items, leave_itself_out]
-)
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("signed", [False, True], ids=["edited", "signed anew"])
-def test_a_report_that_was_changed_is_refused(
-    joint: Joint, tmp_path: Path, change: Callable[[Joint, dict[str, bytes]], None], signed: bool
-) -> None:
-    bundle = Path(shutil.copytree(joint.bundle("R-2"), tmp_path / "R-2"))
+def test_a_report_that_was_changed_is_refused(joint: Joint, tmp_path: Path, change: str, signed: bool) -> None:
     key = read_or_make_key(joint.workspace.home / "private" / "signing.pem")
-    public = (joint.workspace.home / "public.pem").read_bytes()
-    for name in ("certificate.pdf", "certificate.pdf.sig"):
-        (bundle / name).unlink()
-    files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "statement.json"}
-    statement = open_envelope((bundle / "statement.json").read_bytes(), public=public).statement
-    statement["predicate"]["pdf"] = False
+    public, path, edit = public_pem(key), tmp_path / "R-2.zip", partial(CHANGES[change], joint)
+    members = sign_again(read_members(joint.bundle("R-2")), key)
+    path.write_bytes(pack(members))
+    assert verify_bundle(path, public_key=public).verdict == "certified"  # only what follows is wrong
     if signed:
-        change(joint, files)
-    statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in files.items()}
-    (bundle / "statement.json").write_bytes(sign(statement, key=key))
-    if not signed:
-        assert verify_bundle(bundle, public_key=public).verdict == "certified"  # only what follows is wrong
-        change(joint, files)
-    for name, data in files.items():
-        (bundle / name).write_bytes(data)
+        members = sign_again(members, key, lambda predicate, files: edit(files))
+    else:
+        edit(members)
+    path.write_bytes(pack(members))
     with pytest.raises(BundleBroken):
-        verify_bundle(bundle, public_key=public, level="ledger")
+        verify_bundle(path, public_key=public, level="ledger")
 
 
 # As many trainings as for one
@@ -293,10 +257,7 @@ def identity(runner: Counting) -> Counting:
 
 def toy_with_requests(folder: Path, keys: Iterable[str]) -> Workspace:
     """A toy in which a part is calibrated on every shard, and a granted request for each of some keys."""
-    workspace, toy = Workspace.init(folder / "workspace"), toy_of("averages", 3)
-    toy = replace(toy, spec=replace(toy.spec, parameters={"joint": True}))
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
+    workspace = trained_toy(folder, parameters={"joint": True})
     for number, key in enumerate(keys):
         filed_and_decided(workspace, [Selector("key", key)], request_id=f"R-{number}")
     return workspace
@@ -307,7 +268,7 @@ def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
     alone = at(Path(shutil.copytree(workspace.root, tmp_path / "alone")), NOW.date())
     names, counted = [f"R-{number}" for number in range(10)], {}
     for which, asked in ((workspace, names), (alone, names[:1])):
-        approved(which, asked, by=asked[-1])
+        approved(which, *asked, by=asked[-1])
         removal, evidence = Counting(which, []), Counting(which, [])
         carry(which, asked[0], runner=removal, independent=partial(identity, evidence))
         counted[len(asked)] = (
@@ -325,7 +286,7 @@ def test_together_comes_to_what_one_after_another_comes_to(
 ) -> None:
     """Also where one item is asked for by two requests, and the second finds less than it asked for."""
     for number in order:
-        approved(workspace, [ASKED[number]], by=ASKED[number])
+        approved(workspace, ASKED[number])
         carry(workspace, ASKED[number])
     assert served(workspace, RELEASE) == served(joint.workspace, RELEASE)
     assert bytes_by_name(workspace, RELEASE) == bytes_by_name(joint.workspace, RELEASE)
@@ -337,153 +298,93 @@ def test_together_comes_to_what_one_after_another_comes_to(
 # What is not planned, or not carried out any more
 
 
-def unknown(workspace: Workspace) -> list[str]:
-    """One that nobody filed."""
-    return ["R-1", "R-9"]
+SOME = [Selector("key", "shard-1-1")]
 
 
-def twice(workspace: Workspace) -> list[str]:
-    """One is named twice."""
-    return ["R-1", "R-2", "R-1"]
-
-
-def undecided(workspace: Workspace) -> list[str]:
-    """One that is filed, and not decided."""
-    file(workspace, "R-4")
-    return ["R-1", "R-4"]
-
-
-def denied(workspace: Workspace) -> list[str]:
-    """One that is closed."""
-    deny_request(workspace, "R-2", reason="other")
-    return ["R-1", "R-2"]
-
-
-def held(workspace: Workspace) -> list[str]:
-    """One that is on hold."""
-    hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
-    return ["R-1", "R-2"]
-
-
-def begun(workspace: Workspace) -> list[str]:
-    """One that is being carried out by itself."""
-    approved(workspace, ["R-2"], by="R-2")
+def begin(workspace: Workspace) -> None:
+    """Begin to carry R-2 out by itself."""
+    approved(workspace, "R-2")
     stopped(workspace, Action.PROBE, "R-2")
-    return ["R-1", "R-2"]
 
 
-def other_scope(workspace: Workspace) -> list[str]:
-    """One of which everything built on the data has to go."""
-    order(workspace, "R-4")
-    return ["R-1", "R-4"]
+REFUSED: dict[str, tuple[Callable[[Workspace], object], list[str], str]] = {
+    "unknown": (lambda workspace: None, ["R-1", "R-9"], "no request 'R-9'"),
+    "twice": (lambda workspace: None, ["R-1", "R-2", "R-1"], "R-1 is named twice"),
+    "undecided": (lambda workspace: file(workspace, SOME, request_id="R-4"), ["R-1", "R-4"], "R-4 is not decided"),
+    "denied": (lambda workspace: deny_request(workspace, "R-2", reason="other"), ["R-1", "R-2"], "R-2 is closed"),
+    "held": (
+        lambda workspace: hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann"), ["R-1", "R-2"],
+        "R-2 is on hold",
+    ),
+    "begun": (
+        begin, ["R-1", "R-2"], "R-2 is being carried out; finish it with `disgorge request resume R-2`",
+    ),
+    "other_scope": (
+        lambda workspace: filed_and_decided(workspace, SOME, ORDER, request_id="R-4"), ["R-1", "R-4"],
+        "R-1 and R-4 cannot share a plan: influence is owed to the one and whole-lineage to the other",
+    ),
+    "no_match": (
+        lambda workspace: filed_and_decided(workspace, [Selector("key", "nobody-has-this-key")], request_id="R-4"),
+        ["R-1", "R-4"], "R-4",
+    ),
+}  # fmt: skip
 
 
-def no_match(workspace: Workspace) -> list[str]:
-    """One that selects nothing."""
-    file(workspace, "R-4", key="nobody-has-this-key")
-    decide_request(workspace, "R-4", load_packs())
-    return ["R-1", "R-4"]
-
-
-def file(workspace: Workspace, name: str, *, key: str = "shard-1-1") -> None:
-    """File a withdrawal."""
-    file_request(
-        workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-        selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
-        facts={"all_theirs": True},
-    )  # fmt: skip
-
-
-def order(workspace: Workspace, name: str, *, key: str = "shard-1-1") -> None:
-    """File and decide a regulator's order: everything built on the data has to go, and two people approve."""
-    file_request(
-        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=[Selector("key", key)], received=dt.date(2026, 11, 2), identity_verified=True, request_id=name,
-        facts={"order_deadline": "2099-12-31", "order_reference": "C-0000", "order_scope": "whole-lineage"},
-    )  # fmt: skip
-    assert decide_request(workspace, name, load_packs()).outcome is Outcome.GRANTED
-
-
-REFUSED: dict[Callable[[Workspace], list[str]], str] = {
-    unknown: "no request 'R-9'",
-    twice: "R-1 is named twice",
-    undecided: "R-4 is not decided",
-    denied: "R-2 is closed",
-    held: "R-2 is on hold",
-    begun: "R-2 is being carried out; finish it with `disgorge request resume R-2`",
-    other_scope: "R-1 and R-4 cannot share a plan: influence is owed to the one and whole-lineage to the other",
-    no_match: "R-4",
-}
-
-
-@pytest.mark.parametrize("asked", REFUSED, ids=lambda asked: asked.__name__)
-def test_what_cannot_be_planned_together_is_one_line_and_writes_nothing(
-    workspace: Workspace, asked: Callable[[Workspace], list[str]]
-) -> None:
-    requests = asked(workspace)
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_planned_together_is_one_line_and_writes_nothing(workspace: Workspace, name: str) -> None:
+    prepare, requests, words = REFUSED[name]
+    prepare(workspace)
     before = (workspace.home / "ledger.jsonl").read_bytes()
-    with pytest.raises((DisgorgeError, UnknownRecord), match=REFUSED[asked]) as refused:
+    with pytest.raises((DisgorgeError, UnknownRecord), match=words) as refused:
         plan_requests(workspace, requests)
     assert "\n" not in str(refused.value)
     assert (workspace.home / "ledger.jsonl").read_bytes() == before
 
 
-def amend(workspace: Workspace) -> str:
-    """It asks for something else."""
-    amend_request(workspace, "R-2", selectors=[Selector("key", "shard-1-1")])
-    return "R-1 has no plan"
+def amend(workspace: Workspace) -> None:
+    """R-2 asks for something else."""
+    amend_request(workspace, "R-2", selectors=SOME)
 
 
-def deny(workspace: Workspace) -> str:
-    """It is closed."""
-    deny_request(workspace, "R-2", reason="other")
-    return "R-1 has no plan"
-
-
-def plan_alone(workspace: Workspace) -> str:
-    """It is planned by itself."""
-    plan_request(workspace, "R-2")
-    return "R-1 has no plan"
-
-
-def hold(workspace: Workspace) -> str:
-    """It is put on hold."""
-    hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
-    return r"R-2 was put on hold \(litigation\) before it was started.*without it with `disgorge request plan R-1 R-3`"
-
-
-def deny_by_rule(workspace: Workspace) -> str:
-    """It is decided anew, otherwise."""
+def decide_otherwise(workspace: Workspace) -> None:
+    """R-2 is decided anew."""
     decision = case_of(workspace, "R-2").decision
     assert decision is not None
-    body = {
-        "request": "R-2",
-        "decision": json.loads(canonical(replace(decision, decided=NOW.date(), category="other"))),
-    }
-    workspace.ledger.append("decision", body)
-    return "R-2 was decided again"
+    other = json.loads(canonical(replace(decision, decided=NOW.date(), category="other")))
+    workspace.ledger.append("decision", {"request": "R-2", "decision": other})
 
 
-@pytest.mark.parametrize("change", [amend, deny, plan_alone, hold, deny_by_rule])
-def test_when_one_request_changes_all_are_planned_again(
-    workspace: Workspace, change: Callable[[Workspace], str]
-) -> None:
-    approved(workspace)
-    words = change(workspace)
+CHANGED: dict[str, tuple[Callable[[Workspace], object], str]] = {
+    "amend": (amend, "R-1 has no plan"),
+    "deny": (lambda workspace: deny_request(workspace, "R-2", reason="other"), "R-1 has no plan"),
+    "plan_alone": (lambda workspace: plan_request(workspace, "R-2"), "R-1 has no plan"),
+    "hold": (
+        lambda workspace: hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann"),
+        r"R-2 was put on hold \(litigation\) before it was started.*without it with `disgorge request plan R-1 R-3`",
+    ),
+    "deny_by_rule": (decide_otherwise, "R-2 was decided again"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_when_one_request_changes_all_are_planned_again(workspace: Workspace, name: str) -> None:
+    approved(workspace, *ASKED, by="R-3")
+    change, words = CHANGED[name]
+    change(workspace)
     shards = live_shards(workspace)
     with pytest.raises((DisgorgeError, UnknownRecord), match=words):
         carry(workspace, "R-1")
     assert not any(case.steps for case in docket(workspace).values())
     assert live_shards(workspace) == shards
-    plan = approved(workspace, ["R-1", "R-3"], by="R-1")
+    plan = approved(workspace, "R-1", "R-3")
     assert plan.requests == ("R-1", "R-3")
     assert states(workspace)["R-1"] == states(workspace)["R-3"] == "approved"
 
 
 def test_who_left_a_plan_is_not_removed_with_the_others(workspace: Workspace) -> None:
-    approved(workspace)
+    approved(workspace, *ASKED, by="R-3")
     amend(workspace)
-    approved(workspace, ["R-1", "R-3"], by="R-1")
+    approved(workspace, "R-1", "R-3")
     assert carry(workspace, "R-3").verdict == "certified"
     assert states(workspace) == {"R-1": "done", "R-2": "filed", "R-3": "done"}
     assert live_shards(workspace)["shard-2"].count == 12
@@ -491,8 +392,8 @@ def test_who_left_a_plan_is_not_removed_with_the_others(workspace: Workspace) ->
 
 def test_a_held_item_of_another_request_is_not_destroyed(workspace: Workspace) -> None:
     """The hold comes after the approval, on an item that one of the requests removes."""
-    approved(workspace)
-    file(workspace, "H-1", key="shard-2-0")
+    approved(workspace, *ASKED, by="R-3")
+    file(workspace, [Selector("key", "shard-2-0")], request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="litigation", by="Ann")
     with pytest.raises(DataHeld, match=r"request R-2 stops before its first step.*H-1 holds 1 of 2 items"):
         carry(workspace, "R-1")
@@ -503,8 +404,8 @@ def test_a_held_item_of_another_request_is_not_destroyed(workspace: Workspace) -
 
 def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Workspace) -> None:
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-2-0")])
-    decide_request(workspace, "R-2", load_packs())
-    plan = approved(workspace)
+    decide(workspace, "R-2")
+    plan = approved(workspace, *ASKED, by="R-3")
     assert [(share.items, sum(each.items for each in share.left_out)) for share in plan.together] == [
         (3, 0), (1, 1), (2, 0),
     ]  # fmt: skip
@@ -519,7 +420,7 @@ def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Wo
     with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
         carry(workspace, "R-2")
     hold_request(workspace, "R-2", on=False, reason="returned", selectors=[Selector("key", "shard-2-0")])
-    approved(workspace, ["R-2"], by="R-2")
+    approved(workspace, "R-2")
     carry(workspace, "R-2")
     assert states(workspace)["R-2"] == "done"
     assert not list((workspace.home / "private" / "executions").iterdir())
@@ -528,7 +429,7 @@ def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Wo
 
 def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) -> None:
     for name, key in (("R-4", "shard-1-1"), ("R-5", "shard-1-2")):
-        order(workspace, name, key=key)
+        filed_and_decided(workspace, [Selector("key", key)], ORDER, request_id=name)
     plan = plan_requests(workspace, ["R-4", "R-5"])
     assert plan.approvals == 2
     approve_plan(workspace, "R-4", plan.digest, approver="ann")
@@ -544,7 +445,7 @@ def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) ->
 
 
 def test_a_failed_check_leaves_all_undone(workspace: Workspace) -> None:
-    approved(workspace)
+    approved(workspace, *ASKED, by="R-3")
     with pytest.raises(CertificateRefused, match=r"the requests stay open, the signed refusals are .*R-1, .*R-3"):
         carry(workspace, "R-2", independent=lambda: Contrary(workspace))
     assert states(workspace) == dict.fromkeys(ASKED, "executing")
@@ -556,7 +457,7 @@ def test_a_failed_check_leaves_all_undone(workspace: Workspace) -> None:
 
 
 def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(workspace: Workspace) -> None:
-    plan = approved(workspace)
+    plan = approved(workspace, *ASKED, by="R-3")
     stopped(workspace, Action.PURGE, "R-1")
     assert not audit(workspace)
     assert states(workspace) == dict.fromkeys(ASKED, "executing")
@@ -590,21 +491,9 @@ def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(workspace: 
     assert not audit(later)
 
 
-def test_killed_between_two_reports_the_others_are_still_written(workspace: Workspace) -> None:
-    approved(workspace)
-    with pytest.raises(StoppedError):
-        stop_before_report(workspace, "R-2")
-    assert states(workspace) == {"R-1": "done", "R-2": "executing", "R-3": "executing"}
-    assert not audit(workspace)
-    carry(workspace, "R-1")  # it is done, and those that it was planned with are not
-    assert states(workspace) == dict.fromkeys(ASKED, "done")
-    assert not audit(workspace)
-
-
 def test_what_stops_one_report_stops_no_other(workspace: Workspace) -> None:
-    approved(workspace)
-    with pytest.raises(StoppedError):
-        stop_before_report(workspace, "R-1")
+    approved(workspace, *ASKED, by="R-3")
+    stopped(workspace, Action.REPORT, subject="R-1")
     hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
     with pytest.raises(DisgorgeError, match="R-2 was put on hold"):
         carry(workspace, "R-1")
@@ -615,28 +504,9 @@ def test_what_stops_one_report_stops_no_other(workspace: Workspace) -> None:
     assert not audit(workspace)
 
 
-def stop_before_report(workspace: Workspace, request: str) -> None:
-    """Carry out, and be killed before the report on a request."""
-
-    def stop(step: Step) -> None:
-        if step.action is Action.REPORT and step.subject == request:
-            raise StoppedError
-
-    execute(
-        workspace,
-        "R-1",
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=Unregistered(),
-        observer=Untracked(),
-        on_step=stop,
-    )
-
-
 def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Workspace) -> None:
     """A release is destroyed because its check does not pass: for all of them, or for none."""
-    approved(workspace)
+    approved(workspace, *ASKED, by="R-3")
     stopped(workspace, Action.PROBE, "R-1")
     with pytest.raises(DisgorgeError, match="request R-1 is being carried out together with R-3; plan them together"):
         plan_requests(workspace, ["R-1", "R-2"])
@@ -650,7 +520,7 @@ def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Worksp
 
 
 def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(workspace: Workspace) -> None:
-    approved(workspace)
+    approved(workspace, *ASKED, by="R-3")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
     assert take_back(workspace, "R-1", by="Ann", registrar=Unregistered()) == (
         f"{RELEASE}@live stays out of service: request R-2 contains it as well",
@@ -658,7 +528,7 @@ def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_other
     assert is_contained(workspace, RELEASE)
     with pytest.raises(StalePlan, match=r"R-1 is closed .*plan the others again with `disgorge request plan R-2 R-3`"):
         carry(workspace, "R-2")
-    approved(workspace, ["R-2", "R-3"], by="R-2")
+    approved(workspace, "R-2", "R-3")
     carry(workspace, "R-2")
     assert states(workspace) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
     assert not audit(workspace)
@@ -669,9 +539,12 @@ def test_a_request_denied_when_only_the_purge_is_left_leaves_the_others_to_be_fi
     workspace: Workspace, asked: tuple[str, str]
 ) -> None:
     """R-1 could neither be resumed, because R-4 was closed, nor planned again, because nothing matched any more."""
-    begin_with_an_order(workspace, asked, Action.PURGE)
+    facts = {"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"}
+    filed_and_decided(workspace, [Selector("key", "shard-2-1")], ORDER, request_id="R-4", facts=facts)
+    approved(workspace, *asked, by="R-1")
+    stopped(workspace, Action.PURGE, "R-1")
     record_event(workspace, "R-4", EventKind.ORDER_WITHDRAWN, by="Ann")
-    decide_request(workspace, "R-4", load_packs())
+    decide(workspace, "R-4")
     with pytest.raises(DisgorgeError, match="which is granted no more; close it with `disgorge request deny R-4`"):
         plan_request(workspace, "R-1")
     told = deny_begun(workspace, "R-4", reason="claim-not-covered", registrar=Unregistered())
@@ -687,61 +560,45 @@ def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_gra
     workspace: Workspace,
 ) -> None:
     """R-2 was left for good: its items were gone with those of R-1, and nothing was left to be planned for it."""
-    approved(workspace, ["R-1", "R-2"], by="R-1")
+    approved(workspace, "R-1", "R-2")
     stopped(workspace, Action.RETRAIN, "R-1")
     record_event(workspace, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(DisgorgeError, match=r"together with those of R-2, .* run `disgorge request decide R-2` first"):
         plan_request(workspace, "R-1")
-    decide_request(workspace, "R-2", load_packs())
+    decide(workspace, "R-2")
     assert list(carry(workspace, "R-1").reports) == ["R-1", "R-2"]
 
 
 def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(workspace: Workspace) -> None:
     """It only contained: nothing says what it would remove, so nothing could be planned, decided or denied."""
-    approved(workspace, ["R-1", "R-2"], by="R-1")
+    approved(workspace, "R-1", "R-2")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
     erase_particulars(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="close it with `disgorge request deny R-2 --reason other`"):
         carry(workspace, "R-1")
     deny_begun(workspace, "R-2", reason="other", registrar=Unregistered())
-    approved(workspace, ["R-1"], by="R-1")
+    approved(workspace, "R-1")
     carry(workspace, "R-1")
     assert states(workspace) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}
     assert live_shards(workspace)["shard-2"].count == 12
     assert not audit(workspace)
 
 
-def begin_with_an_order(workspace: Workspace, asked: tuple[str, ...], before: Action) -> None:
-    """Begin a joint plan of R-1 and of an authority's order R-4, and be killed before a step."""
-    file_request(
-        workspace, standing=Standing.REGULATOR, ground=Defect.REGULATOR_ORDER, regime="regulator-order",
-        selectors=[Selector("key", "shard-2-1")], received=dt.date(2026, 11, 2), identity_verified=True,
-        request_id="R-4", facts={"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"},
-    )  # fmt: skip
-    decide_request(workspace, "R-4", load_packs())
-    plan = plan_requests(workspace, asked)
-    for name in ("ann", "bob"):
-        approve_plan(workspace, "R-1", plan.digest, approver=name)
-    stopped(workspace, before, "R-1")
-
-
 # Near-duplicates
 
 
 def test_a_near_duplicate_is_judged_for_its_own_request(tmp_path: Path) -> None:
-    workspace = Workspace.init(tmp_path / "workspace")
-    train(workspace, lookalikes.populate(workspace, tmp_path / "sources"))
+    workspace = lookalikes.trained(tmp_path)
     filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
     filed_and_decided(workspace, [Selector("key", "shard-4-1")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="near-duplicates of request R-1"):
         plan_requests(workspace, ["R-2", "R-1"])
-    case = case_of(workspace, "R-1")
-    found = near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards]).unjudged
+    found = lookalikes.near(workspace).unjudged
     filed_and_decided(workspace, [Selector("item", found[0].digest)], request_id="R-3")
     joint = plan_requests(workspace, ["R-2", "R-1", "R-3"])  # the copy goes too, so nobody has to look at it
     assert [share.items for share in joint.together] == [1, 3, 1]
-    judge_distinct(workspace, case, [(item.digest, item.near) for item in found], by="ann", because="another place")
-    plan = approved(workspace, ["R-2", "R-1"], by="R-2")
+    lookalikes.judge(workspace)
+    plan = approved(workspace, "R-2", "R-1")
     stopped(workspace, Action.PURGE, "R-2")
     listed = ForgetList(workspace, plan.digest)
     assert {len(listed.own(name)) for name in plan.requests} == {1, 3}

@@ -13,30 +13,18 @@ from disgorge.training.environment import can_be_reused, cannot_repeat, differen
 from disgorge.training.kernels import PORTABLE, STEERING, chosen, has_avx2, not_as_asked, setting_of, steered
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import TRIES, Workers, _spawners
-from lineage.catalog.catalog import Catalog
 from lineage.records import Component
 from lineage.workspace import Workspace
 from tests.tier import amount, tally
-from tests.toys import populate, toy_of, train
+from tests.toys import component_of, trained_toy
 
 AVX2 = pytest.mark.skipif(not has_avx2(), reason="this processor has no AVX2, so no setting is portable here")
-PLUGINS = Path(__file__).parents[1] / "plugins"
-
-
-def component_of(workspace: Workspace, name: str) -> Component:
-    """A component by its name."""
-    with Catalog.of(workspace) as catalog:
-        return catalog.component(name)
 
 
 @pytest.fixture(scope="module")
 def tangents(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a trained tangent composition."""
-    folder = tmp_path_factory.mktemp("kernels")
-    workspace, toy = Workspace.init(folder / "workspace"), toy_of("tangent_composition", 5)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
-    return workspace
+    return trained_toy(tmp_path_factory.mktemp("kernels"), method="tangent_composition", seed=5)
 
 
 def again(workspace: Workspace, count: int, *, loads: int = 1) -> list[str]:
@@ -82,9 +70,7 @@ def test_every_method_names_the_libraries_that_it_loads() -> None:
     for name in ("averages", "compartmental_diffusion", "tangent_composition", "shard_graph")[: amount(2, 4)]:
         code = (
             "import sys, tempfile; from pathlib import Path;"
-            "from lineage.workspace import Workspace; from tests.toys import populate, toy_of, train;"
-            f"folder = Path(tempfile.mkdtemp()); toy = toy_of({name!r}, 1); ledger = Workspace.init(folder / 'w');"
-            "populate(ledger, toy, folder / 's'); train(ledger, toy);"
+            f"from tests.toys import trained_toy; trained_toy(Path(tempfile.mkdtemp()), method={name!r}, seed=1);"
             "print({'torch', 'diffusers', 'transformers', 'scipy', 'numpy'} & set(sys.modules) - {'scipy'})"
         )
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -150,7 +136,7 @@ def test_re_executions_on_a_busy_machine_never_differ(tangents: Workspace) -> No
 
     In the second tier every worker loads its libraries anew, in the first every fifth.
     """
-    count = amount(20, 200)
+    count = amount(10, 200)
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         other = []
@@ -182,7 +168,7 @@ def test_re_executions_without_proc_and_sys_never_differ(tangents: Workspace) ->
     hidden = ["unshare", "-m", "sh", "-c", HIDING + '"$0" "$@"']
     if subprocess.run([*hidden, "true"], capture_output=True).returncode:
         pytest.skip("this system lets nobody hide /proc and /sys (unshare -m needs root)")
-    count = amount(20, 200)
+    count = amount(5, 200)
     came = again_elsewhere(tangents, count, *hidden, loads=5)
     tally("re-executions", "tangent, /proc/cpuinfo and /sys hidden", repeated=count, differ=came.count("'") // 2)
     assert came == "[]"

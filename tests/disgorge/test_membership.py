@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from disgorge.evidence.checks import Check, Probe, ProbeCase, Verdict, probes
+from disgorge.evidence.checks import Check, ProbeCase, Verdict
 from disgorge.evidence.probes import rmia
 from disgorge.evidence.probes.band import MIN_REFERENCES
 from disgorge.evidence.probes.membership import PROBE
@@ -46,18 +46,6 @@ class Recalling:
         noise = generator.normal(size=len(items)) + removed * (cohort + self.memory)
         score = ease + sensitivity * noise
         return score if self.task == "classify" else -np.exp(-0.5 * score - 2)
-
-    def utility(self, items: Items) -> dict[str, float]:
-        """Not looked at by the probe."""
-        return {"accuracy": 1.0}
-
-    def predict(self, items: Items) -> np.ndarray[Any, np.dtype[Any]]:
-        """Not looked at by the probe."""
-        raise NotImplementedError
-
-    def sample(self, count: int, *, seed: int) -> np.ndarray[Any, np.dtype[Any]]:
-        """Not looked at by the probe."""
-        raise NotImplementedError
 
 
 def items(seed: int, count: int, *, removed: bool) -> Items:
@@ -98,11 +86,6 @@ def verdicts(count: int, **settings: Any) -> Counter[str]:
     return Counter(PROBE.run(case(seed, **settings)).verdict.value for seed in range(count))
 
 
-def test_it_is_registered_as_a_probe() -> None:
-    assert isinstance(PROBE, Probe)
-    assert probes()["membership"] is PROBE
-
-
 @pytest.mark.parametrize("task", ["classify", "generate"])
 def test_a_model_that_remembers_is_flagged_and_an_honest_one_passes(task: Literal["classify", "generate"]) -> None:
     check = PROBE.run(case(1, task=task, references=8))
@@ -115,9 +98,7 @@ def test_a_model_that_remembers_is_flagged_and_an_honest_one_passes(task: Litera
 
 
 @pytest.mark.parametrize(
-    ("shift", "references", "least"),
-    [(0.0, 4, 0.8), (0.5, 8, 0.4), (0.5, 3, 0.0)],
-    ids=["4", "8 shifted", "3 shifted"],
+    ("shift", "references", "least"), [(0.0, 4, 0.8), (0.5, 8, 0.4), (0.5, 3, 0.0)], ids=["4", "8 shifted", "3 shifted"]
 )
 def test_honest_removals_are_not_accused(shift: float, references: int, least: float) -> None:
     """With and without a shift that the whole cohort shares, for which a band from items alone would be too narrow."""
@@ -211,11 +192,6 @@ def test_too_little_is_inconclusive_and_says_so(settings: dict[str, Any], compla
     check = PROBE.run(case(6, **settings))
     assert check.verdict is Verdict.INCONCLUSIVE
     assert complaint in check.answer
-
-
-def test_no_held_out_item_is_inconclusive() -> None:
-    check = PROBE.run(replace(case(6), held_out=items(6, 0, removed=False)))
-    assert check.verdict is Verdict.INCONCLUSIVE
 
 
 class Broken(Recalling):

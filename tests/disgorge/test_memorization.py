@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence.checks import ProbeCase, Verdict, probes
+from disgorge.evidence.checks import ProbeCase, Verdict
 from disgorge.evidence.probes.memorization import PROBE, SAMPLES
 from disgorge.method import Items
 from tests.disgorge.probe_cases import case_of, few
@@ -48,10 +48,6 @@ def case() -> ProbeCase:
         "toy", Copier(np.concatenate([removed, kept]), 0.0),
         models[0], tuple(models[1:]), items(removed), items(kept), items(kept[:5]), 3,
     )  # fmt: skip
-
-
-def test_it_is_registered() -> None:
-    assert probes()["memorization"] is PROBE
 
 
 def test_an_honest_removal_passes(case: ProbeCase) -> None:

@@ -9,28 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disgorge.audit.rules import audit
+from disgorge.locations.every import search
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.location import Deletion, Spare, Target, Traces
-from disgorge.locations.mlflow import Mlflow
-from disgorge.tracking.client import Store
+from disgorge.locations.mlflow import Mlflow, unexplained_in
+from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
 from disgorge.tracking.registry import Registry
-from lineage.records import Composition, Member
+from lineage.records import Composition, Member, plain
 from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
 
 OLD, NEW = save_tensors({"w": np.arange(4.0)}), save_tensors({"w": np.arange(4.0) * 2})
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an MLflow database with its tables and nothing in it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):  # MLflow sets them for whoever chose a store before
-            patch.delenv(name, raising=False)
-        with Store(folder).client() as client:
-            client.search_experiments()
-    return folder / "mlflow.db"
 
 
 class Logged:
@@ -199,16 +189,6 @@ def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
     assert logged.bytes() == [NEW, NEW]
 
 
-def test_a_copied_workspace_deletes_nothing_in_the_original(logged: Logged, tmp_path: Path) -> None:
-    """Its store names the original's folders, which belong to another workspace."""
-    copy = tmp_path / "copy"
-    shutil.copytree(logged.root, copy)
-    before = logged.bytes()
-    done = Mlflow(Workspace.open(copy)).delete(Deletion(logged.target))
-    assert logged.bytes() == before
-    assert any("outside this workspace" in words for words in done.left)
-
-
 def test_a_linked_folder_is_not_cleared(logged: Logged, tmp_path: Path) -> None:
     """A link that leads out of the workspace is named, and what it leads to stays."""
     outside = tmp_path / "outside"
@@ -229,9 +209,72 @@ def test_an_artifact_store_elsewhere_is_named(logged: Logged) -> None:
     assert left == ("not enumerated: MLflow artifacts at s3://bucket are out of reach and were not searched",)
 
 
-def test_without_a_store_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No database, no folder: nothing to look into."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    workspace, target = Workspace.init(tmp_path / "workspace"), Target(weights=("0" * 64,))
-    assert Mlflow(workspace).search(target, Spare()) == Traces()
-    assert Mlflow(workspace).delete(Deletion(target)) == Deletion()
+# The store itself
+
+
+MADE = Composition("toy", {}, (Member("head", "1" * 64),))
+
+
+@pytest.fixture(scope="module")
+def theirs(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database in which somebody has an experiment and a registered model."""
+    folder = tmp_path_factory.mktemp("theirs")
+    shutil.copy(database, folder / "mlflow.db")
+    with Store(folder).client() as client:
+        experiment = client.create_experiment("churn", artifact_location=(folder / "churn").as_uri())
+        run = client.create_run(experiment).info.run_id
+        client.log_text(run, "weights", "model/model.txt")
+        client.create_registered_model("churn")
+        client.create_model_version("churn", f"runs:/{run}/model", run_id=run)
+    return folder / "mlflow.db"
+
+
+def test_a_database_of_somebody_in_the_folder_is_read_and_not_written(
+    tmp_path: Path, database: Path, theirs: Path
+) -> None:
+    workspace = Workspace.init(tmp_path / "workspace")
+    beside = Path(shutil.copy(theirs, workspace.root / "mlflow.db"))
+    before = beside.read_bytes()
+    own = own_database(workspace.root)
+    assert (own, database_beside(workspace.root)) == (workspace.home / "mlflow.db", beside)
+    shutil.copy(database, own)  # a fresh one takes MLflow seconds
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
+    assert beside.read_bytes() == before
+    assert sorted(finding.where for finding in audit(workspace)) == ["churn", "digits"]  # nothing records digits yet
+    workspace.ledger.append("composition", {"composition": plain(MADE)})
+    assert list(map(str, unexplained_in(workspace) or ())) == ["churn/1"]
+    assert search(workspace, Target()).unexplained == ("churn/1",)
+    beside.unlink()
+    assert tracking_uri(workspace.root) == f"sqlite:///{own}", "it stays where it is"
+
+
+def test_the_workspaces_own_database_may_hold_what_others_log(tmp_path: Path, database: Path) -> None:
+    workspace = Workspace.init(tmp_path / "workspace")
+    own = workspace.root / "mlflow.db"
+    assert own_database(workspace.root) == own
+    shutil.copy(database, own)
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    with Store(workspace.root).client() as client:
+        client.create_experiment("churn", artifact_location=(tmp_path / "churn").as_uri())
+    assert (own_database(workspace.root), database_beside(workspace.root)) == (own, None)
+
+
+@pytest.mark.parametrize("named", ["", "sqlite"])
+def test_nothing_is_written_where_one_happens_to_be(
+    tmp_path: Path, database: Path, theirs: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The current folder holds what MLflow uses by default; a database that is named keeps no artifacts."""
+    workspace = Workspace.init(tmp_path / "workspace")
+    here = tmp_path / "here"
+    (here / "mlruns").mkdir(parents=True)
+    shutil.copy(theirs, here / "mlflow.db")
+    before = (here / "mlflow.db").read_bytes()
+    store = Path(shutil.copy(database, (tmp_path if named else workspace.root) / "mlflow.db"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}" if named else "")
+    monkeypatch.chdir(here)
+    Registry(Store(workspace.root)).adopt("digits", "live", MADE)
+    assert Registry(Store(workspace.root)).served("digits") == {"live": MADE.digest}
+    assert sorted(path.name for path in here.rglob("*")) == ["mlflow.db", "mlruns"]
+    assert (here / "mlflow.db").read_bytes() == before
+    assert [path.name for path in (workspace.root / "mlartifacts").rglob("composition.json")]

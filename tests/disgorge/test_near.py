@@ -1,122 +1,73 @@
 """Near-duplicates stop a removal until a person judged them, whenever they appear; what is said of them is bound."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from disgorge.errors import CertificateRefused, DisgorgeError
-from disgorge.evidence.checks import Near, NearItem
-from disgorge.plan.plan import Action, Step
-from disgorge.removal.execute import execute
+from disgorge.plan.plan import Action
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import case_of
-from disgorge.request.included import included_items
-from disgorge.request.near.find import look, near_now
-from disgorge.request.near.review import judge_distinct, judge_same
+from disgorge.request.near.find import look
+from disgorge.request.near.review import included_items, judge_same
 from disgorge.request.particulars import selectors_of
-from disgorge.request.workflow.approval import approve_plan
-from disgorge.request.workflow.decide import decide_request
-from disgorge.request.workflow.filing import deny_request
 from disgorge.request.workflow.impact import impact_of
 from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import DigestMismatch
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
-from policies.packs.load import load_packs
 from tests import lookalikes
-from tests.lookalikes import ORIGINAL, ROW, SHARD, add_copies, digest_at, noisy
-from tests.toys import bytes_by_name, carry, filed_and_decided, granted_plan, live_shards, person, train
+from tests.lookalikes import ORIGINAL, ROW, SHARD, add_copies, digest_at, judge, near, noisy
+from tests.toys import (
+    RELEASE,
+    approved,
+    bytes_by_name,
+    carry,
+    decide,
+    doing,
+    filed_and_decided,
+    granted_plan,
+    live_shards,
+    person,
+)
 
 WHO = ("shard-3", 1)
-RELEASE = "toy-averages"
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a near-duplicate of an item that is asked for; every test works on a copy."""
-    folder = tmp_path_factory.mktemp("near")
-    workspace = Workspace.init(folder / "workspace")
-    train(workspace, lookalikes.populate(workspace, folder / "sources"))
-    return workspace.root
-
-
-@pytest.fixture
-def workspace(trained: Path, tmp_path: Path) -> Workspace:
-    """A copy of it."""
-    return Workspace.open(Path(shutil.copytree(trained, tmp_path / "workspace")))
-
-
-def near(workspace: Workspace, request_id: str = "R-1") -> Near:
-    """What a request's near-duplicates are now."""
-    case = case_of(workspace, request_id)
-    return near_now(workspace, case, [change.before for change in impact_of(workspace, case.request).shards])
-
-
-def judge(workspace: Workspace, *, same: bool, request_id: str = "R-1") -> None:
-    """Say of everything that nobody has judged that it is the same, or that it is not."""
-    case, found = case_of(workspace, request_id), near(workspace, request_id).unjudged
-    assert found
-    if same:
-        judge_same(workspace, case, [item.digest for item in found], by="ann", because="compared side by side")
-    else:
-        pairs = [(item.digest, item.near) for item in found]
-        judge_distinct(workspace, case, pairs, by="ann", because="another place, another day")
-
-
-def plan_and_approve(workspace: Workspace, request_id: str = "R-1") -> None:
-    """Plan a decided request and approve it."""
-    plan = plan_request(workspace, request_id)
-    approve_plan(workspace, request_id, plan.digest, approver="ann")
+    return lookalikes.trained(tmp_path_factory.mktemp("near")).root
 
 
 def approved_with_the_copy_staying(workspace: Workspace) -> None:
     """Ask for the person's items, say that the near-duplicate is another item, plan and approve."""
     filed_and_decided(workspace, [person(workspace, *WHO)])
     judge(workspace, same=False)
-    plan_and_approve(workspace)
+    approved(workspace)
 
 
 def carry_with_copy_added(workspace: Workspace, folder: Path, before: Action) -> None:
     """Carry R-1 out, and add another copy of the item just before the first step of an action."""
     picture = lookalikes.toy().items[ORIGINAL[0]].arrays["picture"][ORIGINAL[1]]
 
-    def on_step(step: Step) -> None:
-        if step.action is before:
-            add_copies(workspace, folder, "shard-9", [noisy(picture, seed=9)])
+    def add() -> None:
+        add_copies(workspace, folder, "shard-9", [noisy(picture, seed=9)])
 
-    execute(
-        workspace,
-        "R-1",
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=Unregistered(),
-        observer=Untracked(),
-        on_step=on_step,
-    )
-
-
-def test_the_near_duplicate_and_nothing_else_is_found(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, *WHO)])
-    (item,) = near(workspace).unjudged
-    assert (item.shard, item.digest, item.near) == (
-        SHARD,
-        digest_at(workspace, SHARD, ROW),
-        (digest_at(workspace, *ORIGINAL),),
-    )
-    assert 0 < item.bits <= 21
-    assert (near(workspace).sought, near(workspace).unseen) == (3, ())
+    carry(workspace, on_step=doing(add, before))
 
 
 def test_nothing_is_planned_while_it_is_not_judged(workspace: Workspace) -> None:
+    """The near-duplicate and nothing else is found."""
     filed_and_decided(workspace, [person(workspace, *WHO)])
+    (item,) = near(workspace).unjudged
+    copy, original = digest_at(workspace, SHARD, ROW), digest_at(workspace, *ORIGINAL)
+    assert (item.shard, item.digest, item.near) == (SHARD, copy, (original,))
+    assert 0 < item.bits <= 21
+    assert (near(workspace).sought, near(workspace).unseen) == (3, ())
     head = workspace.ledger.head
     with pytest.raises(DisgorgeError, match=r"1 item of shard-2 look.* `disgorge request near R-1`"):
         plan_request(workspace, "R-1")
@@ -131,8 +82,8 @@ def test_the_same_is_removed_too(workspace: Workspace) -> None:
     with pytest.raises(DisgorgeError, match="decide R-1` again"):
         plan_request(workspace, "R-1")
     assert impact_of(workspace, case_of(workspace, "R-1").request).items == 4
-    decide_request(workspace, "R-1", load_packs())
-    plan_and_approve(workspace)
+    decide(workspace)
+    approved(workspace)
     done = carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
     assert {name: live_shards(workspace)[name].count for name in ("shard-2", "shard-3")} == {
@@ -183,7 +134,7 @@ def test_a_copy_that_comes_after_the_items_went_has_a_way_out(workspace: Workspa
         judge_same(workspace, case, [item.digest], by="ann", because="the same")
     filed_and_decided(workspace, [Selector("item", item.digest)], request_id="R-2")
     judge(workspace, same=False, request_id="R-2")
-    plan_and_approve(workspace, "R-2")
+    approved(workspace, "R-2")
     assert carry(workspace, "R-2").verdict == "certified"
     assert carry(workspace).verdict == "certified"
 
@@ -225,35 +176,13 @@ def test_what_was_added_must_be_known(workspace: Workspace) -> None:
     (file,) = (workspace.home / "private" / "near").iterdir()
     file.unlink()
     with pytest.raises(DisgorgeError, match="missing from the workspace's private folder"):
-        decide_request(workspace, "R-1", load_packs())
-
-
-def test_a_denied_request_leaves_nothing_private_of_it(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, *WHO)])
-    judge(workspace, same=True)
-    deny_request(workspace, "R-1", reason="other")
-    assert not list((workspace.home / "private" / "near").iterdir())
-
-
-def test_the_ledger_names_no_item(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, *WHO)])
-    judge(workspace, same=True)
-    text = (workspace.home / "ledger.jsonl").read_text()
-    assert digest_at(workspace, SHARD, ROW) not in text
-    assert '"ann"' not in text
+        decide(workspace)
 
 
 def test_without_likenesses_the_report_says_that_nobody_looked(tmp_path: Path) -> None:
-    workspace = Workspace.init(tmp_path / "workspace")
-    train(workspace, lookalikes.populate(workspace, tmp_path / "sources", likeness=None))
+    workspace = lookalikes.trained(tmp_path, likeness=None)
     granted_plan(workspace, [person(workspace, *WHO)])
     done = carry(workspace)
     assert done.verdict == "certified"
     said = (done.bundle / "report.html").read_text()
     assert "were not looked for with 3 of 3 of them: no likeness was recorded" in said
-
-
-def test_words_count() -> None:
-    item = NearItem("a", "0" * 64, ("1" * 64,), 3)
-    assert Near(1).words == ""
-    assert Near(1, (item, item)).words == "2 items of a look like what it removes"

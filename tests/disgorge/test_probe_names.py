@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from disgorge.errors import BadProbe
-from disgorge.evidence.checks import CONTROLS, Check, Items, ProbeCase, Verdict, check_from, probes
+from disgorge.evidence.checks import CONTROLS, Check, Items, Probe, ProbeCase, Verdict, check_from, probes
 
 Install = Callable[[str, str], None]
 
@@ -41,6 +41,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
     yield put
     probes.cache_clear()
+
+
+def test_those_that_ship_are_registered() -> None:
+    assert probes().keys() >= {"membership", "forget-quality", "memorization"}
+    assert all(isinstance(probe, Probe) for probe in probes().values())
 
 
 @pytest.mark.parametrize("name", [*sorted(CONTROLS), "membership"])

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from contextlib import chdir
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,31 +22,36 @@ from disgorge.request.holds.purge_hold import due, hold_purge, release_purge, wa
 from disgorge.request.particulars import erase_particulars
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.disgorge.test_purge import dvc_template, quiet_dvc
-from tests.toys import bytes_by_name, carry, granted_plan, live_shards, person, populate, toy_of, train
+from tests.disgorge.test_purge import quiet_dvc
+from tests.toys import (
+    NOW,
+    RELEASE,
+    at,
+    bytes_by_name,
+    carry,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    toy_of,
+    train,
+    trained_toy,
+)
 
-__all__ = ["dvc_template"]  # a fixture
-
-RELEASE = "toy-averages"
-NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 UNTIL = dt.date(2026, 12, 24)
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """Return a trained toy with an approved removal whose purge is on hold for a month."""
-    made = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, tmp_path / "sources")
-    train(made, toy)
-    granted_plan(made, [person(made, "shard-3", 1)])
-    hold_purge(made, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
-    return made
+def workspace(workspace: Workspace) -> Workspace:
+    """A trained toy with an approved removal whose purge is on hold for a month."""
+    return purge_held(workspace)
 
 
-def later(workspace: Workspace, day: dt.date) -> Workspace:
-    """Return the same workspace on another day."""
-    return Workspace.open(workspace.root, clock=lambda: dt.datetime.combine(day, dt.time(1), tzinfo=dt.UTC))
+def purge_held(workspace: Workspace) -> Workspace:
+    """Approve a removal whose purge is on hold for a month."""
+    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    hold_purge(workspace, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    return workspace
 
 
 def test_all_but_the_purge_is_done_and_nothing_is_certified(workspace: Workspace) -> None:
@@ -62,7 +66,7 @@ def test_all_but_the_purge_is_done_and_nothing_is_certified(workspace: Workspace
     assert list(waiting(workspace)) == ["R-1"]
     assert not due(workspace)
     with pytest.raises(PurgeHeld):
-        carry(later(workspace, UNTIL - dt.timedelta(days=1)))
+        carry(at(workspace, UNTIL - dt.timedelta(days=1)))
     assert workspace.objects.exists(old)
 
 
@@ -70,7 +74,7 @@ def test_on_its_day_the_purge_is_due_and_the_request_ends(workspace: Workspace) 
     old = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"]
     with pytest.raises(PurgeHeld):
         carry(workspace)
-    on_the_day = later(workspace, UNTIL)
+    on_the_day = at(workspace, UNTIL)
     assert list(due(on_the_day)) == ["R-1"]
     assert carry(on_the_day).verdict == "certified"
     assert not workspace.objects.exists(old)
@@ -100,7 +104,7 @@ def test_another_removal_from_the_release_goes_on_meanwhile(workspace: Workspace
     granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
     other = carry(workspace, "R-2")
     assert other.verdict == verify_bundle(other.bundle).verdict == "certified"
-    own = carry(later(workspace, UNTIL))
+    own = carry(at(workspace, UNTIL))
     assert own.verdict == verify_bundle(own.bundle).verdict == "certified"
 
 
@@ -110,11 +114,11 @@ def test_where_what_is_kept_has_their_items_too_their_purge_waits(
 ) -> None:
     """The old shard has the items of both people; or an old part learned from both shards."""
     if shard == "shard-4":
-        workspace = both_in_one_part(tmp_path / "joint")
+        workspace = purge_held(trained_toy(tmp_path / "joint", parameters={"joint": True}))
     with pytest.raises(PurgeHeld):
         carry(workspace)
     granted_plan(workspace, [person(workspace, shard, 2)], request_id="R-2")
-    there = later(workspace, UNTIL)
+    there = at(workspace, UNTIL)
     for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old .* until 2026-12-24"):
             carry(day, "R-2")
@@ -129,7 +133,7 @@ def test_who_asks_for_the_same_items_and_others_waits_too(workspace: Workspace) 
     with pytest.raises(PurgeHeld):
         carry(workspace)
     granted_plan(workspace, [same, other], request_id="R-2")
-    there = later(workspace, UNTIL)
+    there = at(workspace, UNTIL)
     for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
             carry(day, "R-2")
@@ -148,25 +152,14 @@ def test_who_asks_for_them_again_is_told_that_they_are_kept(
     with pytest.raises(PurgeHeld):
         carry(workspace)
     kept = r"old shards that request R-1 keeps until 2026-12-24 \(the court may ask for it\) hold items that it selects"
-    asked = [
-        "request",
-        "file",
-        "--id",
-        "R-2",
-        "--standing",
-        "contributor",
-        "--ground",
-        "contract",
-        "--regime",
-        "contract",
-    ]
+    asked = "request file --id R-2 --standing contributor --ground contract --regime contract".split()
     filed = CliRunner().invoke(app, [*asked, "--verified", "--subject", "shard-3-person-1"])
     assert filed.exit_code == 0, filed.output
     assert re.search(kept, one_line(filed.output))
     decided = CliRunner().invoke(app, ["request", "decide", "R-2"])
     assert re.search(kept, one_line(decided.output))
     assert not keepers(workspace, [person(workspace, "shard-1", 0)]), "of somebody else nothing is kept"
-    assert carry(later(workspace, UNTIL)).verdict == "certified"
+    assert carry(at(workspace, UNTIL)).verdict == "certified"
     assert not keepers(workspace, [person(workspace, "shard-3", 1)])
 
 
@@ -185,7 +178,7 @@ def test_who_erased_what_was_asked_for_waits_and_is_told_why(workspace: Workspac
         with pytest.raises(PurgeHeld):
             carry(workspace, name)
         assert erase_particulars(workspace, name)
-    there = later(workspace, UNTIL)
+    there = at(workspace, UNTIL)
     for name, earlier in (("R-3", "R-1"), ("R-2", "R-1")):
         with pytest.raises(PurgeHeld, match=f"{earlier} keeps old shards, and what it selected is erased"):
             carry(there, name)
@@ -217,28 +210,16 @@ def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, 
 
         with Repo(str(workspace.root)) as repo:
             repo.reproduce()
-    granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    hold_purge(workspace, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
+    purge_held(workspace)
     with pytest.raises(PurgeHeld):
         carry(workspace)
     granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
     with pytest.raises(PurgeHeld, match="R-1 keeps what DVC made of the items of both until 2026-12-24"):
         carry(workspace, "R-2")
     assert (workspace.root / "model.bin").exists()
-    there = later(workspace, UNTIL)
+    there = at(workspace, UNTIL)
     assert carry(there).verdict == carry(there, "R-2").verdict == "certified"
     assert not (workspace.root / "model.bin").exists()
-
-
-def both_in_one_part(folder: Path) -> Workspace:
-    """A release with a part that learned from every shard, and R-1 on hold."""
-    made = Workspace.init(folder / "workspace", clock=lambda: NOW)
-    toy = toy_of("averages", 3)
-    populate(made, toy, folder / "sources")
-    train(made, replace(toy, spec=replace(toy.spec, parameters={"joint": True})))
-    granted_plan(made, [person(made, "shard-3", 1)])
-    hold_purge(made, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
-    return made
 
 
 def test_a_day_that_is_past_is_no_hold(workspace: Workspace) -> None:

@@ -11,17 +11,12 @@ from disgorge.cli.app import app
 from disgorge.errors import StalePlan
 from disgorge.plan.plan import Plan
 from disgorge.removal.dry_run import coming_facts, preview
-from disgorge.removal.execute import execute
 from disgorge.request.case import case_of
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.crash_harness.removals import ordered_plan
 from tests.stores import registry_of, with_stores
 from tests.tier import amount
-from tests.toys import carry, filed_and_decided, granted_plan, person, populate, toy_of, train
+from tests.toys import ORDER, carry, filed_and_decided, granted_plan, person, stopped, toy_of, train
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +45,7 @@ def again(folder: Path) -> Workspace:
 def planned(workspace: Workspace, kind: str) -> Plan:
     """Have a person's items, a whole shard, or everything built on one removed."""
     if kind == "order":
-        return ordered_plan(workspace, [Selector("shard", "shard-3")])
+        return granted_plan(workspace, [Selector("shard", "shard-3")], ORDER)
     return granted_plan(
         workspace, [person(workspace, "shard-3", 1) if kind == "person" else Selector("shard", "shard-3")]
     )
@@ -81,33 +76,13 @@ def test_what_is_said_before_the_execution_is_what_it_deletes(stored: Path, kind
 
 
 @pytest.mark.parametrize("steps", range(1, 7, amount(3, 1)))
-def test_it_is_the_same_whatever_was_done_by_then(tmp_path: Path, steps: int) -> None:
+def test_it_is_the_same_whatever_was_done_by_then(workspace: Workspace, steps: int) -> None:
     """Stopped before each step: what goes is what was said at first, but for the projection of the catalog."""
-    workspace = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
     plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
     first = preview(workspace, "R-1")
 
-    class Stop(Exception):  # noqa: N818
-        """Ends the execution before a step."""
-
-    def on_step(step: object) -> None:
-        if step == plan.steps[steps]:
-            raise Stop
-
-    with pytest.raises(Stop):
-        execute(
-            workspace,
-            "R-1",
-            runner=InProcessRunner(workspace),
-            independent=lambda: InProcessRunner(workspace),
-            references=0,
-            registrar=Unregistered(),
-            observer=Untracked(),
-            on_step=on_step,
-        )
+    step = plan.steps[steps]
+    stopped(workspace, step.action, subject=step.subject)
     then = preview(workspace, "R-1")
     assert set(then.paths) == set(first.paths)
     assert (then.ahead, then.kept) == (6 - steps, first.kept)

@@ -20,21 +20,41 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from disgorge.errors import BundleBroken, InputsMissing
+from disgorge.audit.rules import audit
+from disgorge.errors import BundleBroken, CertificateRefused, InputsMissing
+from disgorge.evidence.checks import Check
 from disgorge.evidence.tolerance import DEFAULT, apart
+from disgorge.examination.reexecuted import earlier_reexecutions, unsealed
+from disgorge.removal.actions import examination_of
 from disgorge.removal.execute import Executed
+from disgorge.report.bundle import write_zip
 from disgorge.report.compile import gather, key_of, report_case, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.statement.bundle_zip import pack, read_members
-from disgorge.statement.signing import open_envelope, read_key, sign
+from disgorge.statement.certificate import issue
+from disgorge.statement.signing import read_key
 from disgorge.verify.verify import Verified, verify_bundle
 from lineage.errors import DigestMismatch
-from lineage.records import canonical
+from lineage.records import Component, canonical, in_member_order, plain
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests.campaigns.test_bundle_bytes import put
+from tests.disgorge.report_cases import sign_again
 from tests.tier import amount
-from tests.toys import person, populate, remove, toy_of, train
+from tests.toys import (
+    RELEASE,
+    carry,
+    component_of,
+    composition_of,
+    granted_plan,
+    live_shards,
+    person,
+    populate,
+    remove,
+    toy_of,
+    train,
+    trained_toy,
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +73,8 @@ class Removal:
 
 def removal_of(method: str, folder: Path) -> Removal:
     """Train a toy, remove a person, write the bundle with inputs."""
-    workspace = Workspace.init(folder)
-    toy = toy_of(method, 0)
-    populate(workspace, toy, folder / "source")
-    train(workspace, toy)
-    executed = remove(workspace, [person(workspace, toy.spec.shards[0], 0)])
+    workspace = trained_toy(folder, method=method, seed=0, clock=None)
+    executed = remove(workspace, [person(workspace, toy_of(method, 0).spec.shards[0], 0)])
     case = case_of(workspace, "R-1")
     return Removal(workspace, executed, write_with_inputs(workspace, plan_of(workspace, case), case))
 
@@ -112,36 +129,34 @@ def test_a_longer_ledger_still_begins_with_it(averages: Removal, tmp_path: Path)
     assert "it begins with those facts" in found.checked[-1]
 
 
-def resigned(removal: Removal, changes: Callable[[dict[str, Any], dict[str, bytes]], None]) -> dict[str, bytes]:
+Change = Callable[[dict[str, Any], dict[str, bytes]], None]
+
+
+def resigned(removal: Removal, path: Path, change: Change, bundle: Path | None = None) -> Path:
     """What a dishonest operator does: change members and claims, and sign again with the real key."""
-    key, public = read_key(removal.workspace.home / "private" / "signing.pem"), removal.workspace.home / "public.pem"
-    members = read_members(removal.handed)
-    statement = open_envelope(members["statement.json"], public=public.read_bytes()).statement
-    changes(statement, members)
-    statement["predicate"]["pdf"] = False
-    for name in ("certificate.pdf", "certificate.pdf.sig"):
-        members.pop(name, None)
-    for name in statement["predicate"]["files"]:
-        statement["predicate"]["files"][name] = sha256(members[name]).hexdigest()
-    members["statement.json"] = sign(statement, key=key)
-    return members
+    key = read_key(removal.workspace.home / "private" / "signing.pem")
+    path.write_bytes(pack(sign_again(read_members(bundle or removal.handed), key, change)))
+    return path
 
 
-def with_environment(**values: Any) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
-    """Let the parts be made in another environment, as the recipes say."""
+def in_recipes(change: Callable[[list[Any]], object]) -> Change:
+    """Change the recipes."""
 
-    def change(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+    def edit(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
         recipes = json.loads(members["recipes.json"])
-        for note in recipes:
-            note["environment"] |= values
+        change(recipes)
         members["recipes.json"] = canonical(recipes)
 
-    return change
+    return edit
+
+
+def with_environment(**values: Any) -> Change:
+    """Let the parts be made in another environment, as the recipes say."""
+    return in_recipes(lambda recipes: [note["environment"].update(values) for note in recipes])
 
 
 def test_equal_bits_on_another_machine_are_equal_bits(averages: Removal, tmp_path: Path) -> None:
-    path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(averages, with_environment(processor="Neoverse"))))
+    path = resigned(averages, tmp_path / "R-1.zip", with_environment(processor="Neoverse"))
     found = verified(averages, path).reexecution
     assert found is not None
     assert found.outcome == "re-executed"
@@ -149,12 +164,11 @@ def test_equal_bits_on_another_machine_are_equal_bits(averages: Removal, tmp_pat
 
 
 def test_other_data_under_a_shards_name_is_refused(averages: Removal, tmp_path: Path) -> None:
-    def swap(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+    def swap(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
         one, other = sorted(name for name in members if name.startswith("inputs/"))[:2]
         members[one] = members[other]
 
-    path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(averages, swap)))
+    path = resigned(averages, tmp_path / "R-1.zip", swap)
     with pytest.raises(BundleBroken, match="is not what its digest says"):
         verified(averages, path)
 
@@ -162,15 +176,14 @@ def test_other_data_under_a_shards_name_is_refused(averages: Removal, tmp_path: 
 def test_inputs_that_unpack_to_more_than_a_shard_may_hold_are_not_read(averages: Removal, tmp_path: Path) -> None:
     """Some kilobytes, signed with the real key, that would take gigabytes of whoever verifies."""
 
-    def bomb(statement: dict[str, Any], members: dict[str, bytes]) -> None:
+    def bomb(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
         zeros, text = pa.array(np.zeros(9_000_000, np.int8)), pa.array(["0" * 64])
         repeated = pa.DictionaryArray.from_arrays(zeros, text)
         stream = pa.BufferOutputStream()
         pq.write_table(pa.table({"digest": repeated, "x": zeros}), stream, compression="zstd", store_schema=False)
         members[min(name for name in members if name.startswith("inputs/"))] = stream.getvalue().to_pybytes()
 
-    path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(averages, bomb)))
+    path = resigned(averages, tmp_path / "R-1.zip", bomb)
     assert path.stat().st_size < 500_000
     with pytest.raises(BundleBroken, match=r"inputs/[0-9a-f]{64}\.parquet: unpacks to more than a shard may hold"):
         verified(averages, path)
@@ -198,28 +211,13 @@ def lying(removal: Removal, path: Path, *, shift: float, **environment: Any) -> 
     moved = {**tensors, name: (tensors[name] * (1 + shift)).astype(tensors[name].dtype)}
     weights = save_tensors(moved)
     digest = sha256(weights).hexdigest()
-    members = tuple(
-        sorted(
-            (replace(m, component=digest) if m.name == victim.name else m for m in composition.members),
-            key=lambda m: (m.component, m.name),
-        )
-    )
-    changed = replace(composition, members=members)
-    recipes = tuple(
-        sorted(
-            (
-                replace(n, component=digest, environment={**n.environment, **environment})
-                if n.component == victim.component
-                else n
-                for n in report.recipes
-            ),
-            key=lambda n: n.component,
-        )
-    )
+    members = [replace(m, component=digest) if m.name == victim.name else m for m in composition.members]
+    changed = replace(composition, members=in_member_order(members))
+    others = [note for note in report.recipes if note.component != victim.component]
+    (note,) = (note for note in report.recipes if note.component == victim.component)
+    note = replace(note, component=digest, environment={**note.environment, **environment})
+    recipes = tuple(sorted([*others, note], key=lambda each: each.component))
     evidence = replace(report.evidence, after={release: changed.digest})
-    from disgorge.report.bundle import write_zip
-    from disgorge.statement.certificate import issue
-
     certificate = issue(
         evidence, plan=plan, decision=report.decision, steps_done=case.steps[plan.digest], guarantee=plan.guarantee
     )
@@ -257,17 +255,12 @@ def test_a_claim_of_another_machine_does_not_excuse_other_weights(averages: Remo
 
 def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages: Removal, tmp_path: Path) -> None:
     path = lying(averages, tmp_path / "R-1.zip", shift=1e-5, processor="Neoverse")
-    members = {name: data for name, data in read_members(path).items() if not name.startswith("weights/")}
-    members = {name: data for name, data in members.items() if not name.startswith("certificate.pdf")}
-    # an operator who hands no weights over signs a statement without them
-    key = read_key(averages.workspace.home / "private" / "signing.pem")
-    public = (averages.workspace.home / "public.pem").read_bytes()
-    statement = open_envelope(members["statement.json"], public=public).statement
-    files = statement["predicate"]["files"]
-    statement["predicate"]["files"] = {name: files[name] for name in files if name in members}
-    statement["predicate"]["pdf"] = False
-    members["statement.json"] = sign(statement, key=key)
-    path.write_bytes(pack(members))
+
+    def keep_weights(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
+        for name in [name for name in members if name.startswith("weights/")]:
+            del members[name]
+
+    resigned(averages, path, keep_weights, path)
     with pytest.raises(InputsMissing, match="without its recorded weights"):
         verified(averages, path)
 
@@ -283,14 +276,10 @@ HOSTILE: list[tuple[tuple[Any, ...], Any]] = [
 def test_a_hostile_recipe_ends_in_one_line(
     averages: Removal, tmp_path: Path, place: tuple[Any, ...], value: Any
 ) -> None:
-    def change(statement: dict[str, Any], members: dict[str, bytes]) -> None:
-        recipes = json.loads(members["recipes.json"])
-        recipes[0]["recipe"].setdefault(place[0], None)
-        recipes[0]["recipe"] = put(recipes[0]["recipe"], place, value)
-        members["recipes.json"] = canonical(recipes)
+    def change(recipes: list[Any]) -> None:
+        recipes[0]["recipe"] = put({place[0]: None, **recipes[0]["recipe"]}, place, value)
 
-    path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(averages, change)))
+    path = resigned(averages, tmp_path / "R-1.zip", in_recipes(change))
     with pytest.raises((BundleBroken, InputsMissing)) as told:
         verified(averages, path)
     assert "\n" not in str(told.value)
@@ -326,8 +315,7 @@ def test_parts_made_elsewhere_are_not_accused_and_not_called_equal(tangents: Rem
     """For real: re-executed with the plainest kernels, as on a processor that has no others."""
     key = str(tangents.workspace.home / "public.pem")
     plain_kernels = {"variables": {"ATEN_CPU_CAPABILITY": "default"}, "kernels": {"aten": "NEON"}}
-    path = tmp_path / "R-1.zip"
-    path.write_bytes(pack(resigned(tangents, with_environment(**plain_kernels))))
+    path = resigned(tangents, tmp_path / "R-1.zip", with_environment(**plain_kernels))
     other = disgorge("verify", str(path), "--level", "reexecute", "--key", key)
     assert other.returncode == 4, other.stderr
     assert "within tolerance, not bit for bit" in other.stdout
@@ -343,33 +331,15 @@ def test_the_default_tolerance_is_far_from_rounding_and_far_from_a_removal(tange
     toy = toy_of("tangent_composition", 0)
     populate(workspace, toy, tmp_path / "source")
     before = {component.name: component.digest for component in train(workspace, toy).components}
-    (after,) = report_compositions(tangents)
+    ((_, after),) = json.loads(read_members(tangents.plain)["compositions.json"]).items()
+    pairs = [(before[member["name"]], member["component"]) for member in after["members"]]
     moved = [
-        apart(
-            load_tensors(tangents.workspace.objects.get(m.component)),
-            load_tensors(workspace.objects.get(before[m.name])),
-            DEFAULT,
-        )
-        for m in after
-        if before[m.name] != m.component
+        apart(load_tensors(tangents.workspace.objects.get(new)), load_tensors(workspace.objects.get(old)), DEFAULT)
+        for old, new in pairs
+        if old != new
     ]
     assert moved
     assert min(moved) > 10
-
-
-def report_compositions(removal: Removal) -> list[Any]:
-    """The members of the new compositions."""
-    found = json.loads(read_members(removal.plain)["compositions.json"])
-    return [
-        [_Member(member["name"], member["component"]) for member in composition["members"]]
-        for composition in found.values()
-    ]
-
-
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    component: str
 
 
 @pytest.mark.parametrize(
@@ -398,3 +368,82 @@ def test_whole_numbers_are_equal_or_not() -> None:
 def test_a_small_tensor_cannot_hide_among_large_ones() -> None:
     old = {"large": np.ones(10_000, np.float32), "small": np.full(2, 1e-3, np.float32)}
     assert apart(old, {**old, "small": old["small"] * 2}, DEFAULT) > 1
+
+
+# What was re-executed once
+
+
+def never_trained(workspace: Workspace) -> Check:
+    """The last check of that name."""
+    (*_, last) = workspace.ledger.facts("examination")
+    checks = examination_of(workspace, last.body["examination"]).checks
+    return next(check for check in checks if check.name == "never-trained")
+
+
+def contaminated(workspace: Workspace) -> Component:
+    """Put a part into the release whose weights no recipe makes, under a shard nobody asks to remove; return it."""
+    part, composition = component_of(workspace, f"{RELEASE}/mean/shard-4"), composition_of(workspace)
+    tensors = load_tensors(workspace.objects.get(part.digest))
+    digest = workspace.objects.put(save_tensors({**tensors, "sums": tensors["sums"] + 0.25}))
+    foul = replace(part, digest=digest)
+    members = [replace(m, component=digest) if m.name == part.name else m for m in composition.members]
+    other = replace(composition, members=in_member_order(members))
+    workspace.ledger.append("component", {"component": plain(foul)})
+    workspace.ledger.append("composition", {"composition": plain(other)})
+    workspace.ledger.append("release", {"name": RELEASE, "alias": "live", "composition": other.digest})
+    return foul
+
+
+@pytest.mark.parametrize("seal", [None, "0" * 64, 7, "of another part"], ids=repr)
+def test_a_forged_line_spares_nothing(workspace: Workspace, seal: object) -> None:
+    foul = contaminated(workspace)
+    body = {"recipe": foul.recipe_digest, "component": foul.digest, "confined": True, "alone": True}
+    if seal == "of another part":
+        granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-0")
+        with pytest.raises(CertificateRefused):
+            carry(workspace, "R-0")
+        seal = next(fact.body["seal"] for fact in workspace.ledger.facts("reexecuted"))
+    forged = workspace.ledger.append("reexecuted", body if seal is None else body | {"seal": seal})
+    assert [fact.seq for fact in unsealed(workspace)] == [forged.seq]
+    told = [finding for finding in audit(workspace) if finding.id == "DSG018"]
+    assert [(finding.level.value, finding.fact) for finding in told] == [
+        ("warning" if seal is None else "error", forged.seq)
+    ]
+    begun = bool(list(workspace.ledger.facts("plan")))
+    if not begun:
+        granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    with pytest.raises(CertificateRefused, match=r"never-trained is fail.*mean/shard-4 differs"):
+        carry(workspace, "R-0" if begun else "R-1")
+
+
+def test_what_was_shown_once_stands_and_is_counted(workspace: Workspace) -> None:
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    first = carry(workspace)
+    assert "(5 run now, 0 standing on earlier runs)" in never_trained(workspace).answer
+    assert len(earlier_reexecutions(workspace)) == 5
+    assert list(unsealed(workspace)) == []
+    granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-2")
+    second = carry(workspace, "R-2")
+    check = never_trained(workspace)
+    assert "(1 run now, 4 standing on earlier runs)" in check.answer
+    assert (check.detail["run now"], check.detail["standing on earlier runs"]) == (1, 4)
+    for done, words in ((first, "5 run now, 0 standing"), (second, "1 run now, 4 standing")):
+        assert words in (done.bundle / "report.html").read_text()
+        assert words in json.dumps(json.loads((done.bundle / "evidence.json").read_text()))
+
+
+def test_another_workspaces_seal_is_none_here(workspace: Workspace, tmp_path: Path) -> None:
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    carry(workspace)
+    other = Workspace.init(tmp_path / "other")
+    for fact in workspace.ledger.facts("reexecuted"):
+        other.ledger.append("reexecuted", fact.body)
+    assert earlier_reexecutions(other) == {}
+    assert len(list(unsealed(other))) == 5
+    assert [finding.id for finding in audit(other)] == ["DSG018"] * 5
+    key = other.home / "private" / "withdrawn.key"
+    key.write_text("garbage")
+    assert "DSG018" not in [finding.id for finding in audit(Workspace.open(other.root))]
+    key.unlink()
+    assert [finding.id for finding in audit(other)] == [], "without the key nothing can be said of them"
+    assert live_shards(other) == {}

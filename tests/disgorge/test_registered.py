@@ -1,7 +1,5 @@
 """Models that were registered in MLflow beside this tool: in the audit, in the way of a certificate, in the report."""
 
-import base64
-import json
 import shutil
 import subprocess
 import sys
@@ -13,45 +11,40 @@ import pytest
 from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
 from disgorge.audit.rules import audit, not_looked_at
 from disgorge.errors import CertificateRefused
-from disgorge.release.places import places_of, record_place
+from disgorge.release.places import record_place
 from disgorge.release.serving import settle
-from disgorge.removal.execute import Executed, execute
+from disgorge.removal.execute import Executed
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.holds.hold import hold_request
-from disgorge.request.workflow.filing import file_request
 from disgorge.tracking.client import Store, versions_of
 from disgorge.tracking.registered import Registered, Touched, from_client, from_databases, unexplained
 from disgorge.tracking.registry import Registry
-from disgorge.tracking.runs import Untracked
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
-from policies.request import Standing
-from policies.taxonomy import Defect
-from tests.toys import carry, granted_plan, live_shards, person, populate, served, toy_of, train
+from tests.toys import (
+    GDPR,
+    RELEASE,
+    carry,
+    composition_of,
+    file,
+    granted_plan,
+    person,
+    populate,
+    predicate,
+    served,
+    toy_of,
+)
 
-RELEASE = "toy-averages"
 PART = f"{RELEASE}/mean/shard-3"
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an MLflow database with its tables and nothing in it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with Store(folder).client() as client:
-        client.search_experiments()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def workspace(tmp_path: Path, database: Path) -> Workspace:
+def workspace(workspace: Workspace, database: Path) -> Workspace:
     """Return a trained toy that is registered, served, and copied by somebody to another model."""
-    workspace = Workspace.init(tmp_path / "workspace")
+    workspace = Workspace.open(workspace.root)  # at the hour that MLflow has
     shutil.copy(database, workspace.root / "mlflow.db")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    made = train(workspace, toy)
-    Registry(Store(workspace.root)).adopt(RELEASE, "live", made.composition)
+    composition = composition_of(workspace)
+    Registry(Store(workspace.root)).adopt(RELEASE, "live", composition)
     with Store(workspace.root).client() as client:
         client.create_registered_model("copy")
         run = next(iter(versions_of(client))).run_id
@@ -91,22 +84,7 @@ def found(workspace: Workspace) -> list[Finding]:
 
 def carried(workspace: Workspace, said: list[str]) -> Executed:
     """Carry R-1 out, and keep what is said to the person who runs it."""
-    return execute(
-        workspace,
-        "R-1",
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=Registry(Store(workspace.root)),
-        observer=Untracked(),
-        on_words=said.append,
-    )
-
-
-def predicate_of(done: Executed) -> dict[str, object]:
-    """Return the predicate of a signed statement."""
-    statement = json.loads(base64.b64decode(json.loads((done.bundle / "statement.json").read_bytes())["payload"]))
-    return dict(statement["predicate"])
+    return carry(workspace, registrar=Registry(Store(workspace.root)), on_words=said.append)
 
 
 def test_a_model_registered_beside_is_a_warning_and_ours_is_none(workspace: Workspace) -> None:
@@ -202,11 +180,11 @@ def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Work
     told = (
         "1 version of a model is registered in MLflow (shop/1 (alias champion)) that no recorded composition explains"
     )
-    predicate = predicate_of(done)
+    signed = predicate(done.bundle)
     assert done.verdict == "certified"
-    assert told in str(predicate["certificate"])
-    assert told in str(predicate["caveats"])
-    assert "is served at https://shop.example/predict as well" in str(predicate["caveats"])
+    assert told in str(signed["certificate"])
+    assert told in str(signed["caveats"])
+    assert "is served at https://shop.example/predict as well" in str(signed["caveats"])
     assert told in verify_bundle(done.bundle).words
     page = (done.bundle / "report.html").read_text()
     assert told in page[: page.index("What was asked")]
@@ -243,26 +221,12 @@ def test_an_audit_says_where_it_did_not_look(tmp_path: Path, monkeypatch: pytest
     assert "were not looked at" in finding.words
 
 
-def test_places_are_recorded_without_a_name(workspace: Workspace) -> None:
-    assert record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example")
-    assert not record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example")
-    assert [each.place for each in places_of(workspace.ledger.facts())[RELEASE, "live"]] == ["/srv/models/shop"]
-    assert "Ada" not in (workspace.home / "ledger.jsonl").read_text()
-    assert record_place(workspace, RELEASE, "live", "/srv/models/shop", by="Ada Example", stopped=True)
-    assert places_of(workspace.ledger.facts()) == {}
-    assert served(workspace, RELEASE)
-    assert live_shards(workspace)
-
-
 def test_a_hold_that_stops_a_release_takes_aliases_set_by_hand_away(workspace: Workspace) -> None:
     """In MLflow's own store: the release's alias, one that somebody set on it, and one of a copy."""
     with Store(workspace.root).client() as client:
         client.set_registered_model_alias(RELEASE, "champion", "1")
         client.set_registered_model_alias("copy", "shop", "1")
-    file_request(
-        workspace, standing=Standing.DATA_SUBJECT, ground=Defect.PRIVACY, regime="gdpr",
-        selectors=[person(workspace, "shard-3", 1)], request_id="H-1",
-    )  # fmt: skip
+    file(workspace, [person(workspace, "shard-3", 1)], GDPR, request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
     registry = Registry(Store(workspace.root))
     stopped = settle(workspace, registry)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from disgorge.errors import ReleaseContained
 from disgorge.method import ModelSpec
@@ -14,10 +13,10 @@ from disgorge.tracking.runs import Untracked
 from disgorge.training.make import Made
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
-from lineage.errors import UnknownRecord, WorkspaceBusy
+from lineage.errors import UnknownRecord
 from lineage.records import Composition, Shard
 from lineage.workspace import Workspace
-from tests.toys import granted_plan, person, populate, remove, toy_of
+from tests.toys import person, populate, remove, toy_of
 
 
 class Kept(Unregistered, Untracked):
@@ -118,28 +117,12 @@ def test_a_contained_release_is_not_trained_over(workspace: Workspace, spec: Mod
     assert kept.adopted == []
 
 
-def test_nothing_is_trained_while_a_removal_runs(workspace: Workspace, spec: ModelSpec) -> None:
-    with FileLock(workspace.home / "execute.lock"), pytest.raises(WorkspaceBusy, match="another execution or training"):
-        train(workspace, spec, Kept())
-
-
 def test_a_withdrawn_shard_is_not_trained_on_again(workspace: Workspace, spec: ModelSpec) -> None:
     spec = replace(spec, evaluate=())
     train(workspace, spec, Kept())
     remove(workspace, [person(workspace, "shard-2", n) for n in range(4)])
     with pytest.raises(UnknownRecord, match="names 'shard-2'"):
         train(workspace, spec, Kept())
-
-
-def test_a_plan_goes_stale_when_something_is_trained(workspace: Workspace, spec: ModelSpec) -> None:
-    from disgorge.errors import StalePlan
-    from tests.toys import carry
-
-    train(workspace, spec, Kept())
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    train(workspace, replace(spec, alias="candidate"), Kept())
-    with pytest.raises(StalePlan):
-        carry(workspace)
 
 
 def test_the_layout_is_told_before_anything_is_trained(workspace: Workspace, spec: ModelSpec) -> None:

@@ -12,41 +12,29 @@ import pytest
 from disgorge.audit.rules import audit
 from disgorge.cli.output.errors import exit_code_of
 from disgorge.errors import EnvironmentDiffers
-from disgorge.plan.plan import Action, Plan
-from disgorge.removal.execute import execute
-from disgorge.request.case import case_of
+from disgorge.plan.plan import Action
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.local import Workers
-from lineage.catalog.catalog import Catalog
 from lineage.ledger.state import component_of
-from lineage.records import digest_of, plain, restore
+from lineage.records import plain
 from lineage.workspace import Workspace
 from tests.toys import (
+    RELEASE,
+    approved,
     bytes_by_name,
     carry,
+    component_names,
     filed_and_decided,
     granted_plan,
     is_contained,
+    live_shards,
     person,
-    populate,
     stopped,
     toy_of,
     train,
+    trained_toy,
 )
-
-RELEASE = "toy-averages"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """A workspace with the averages, trained and released."""
-    found, toy = Workspace.init(tmp_path / "workspace"), toy_of("averages", 3)
-    populate(found, toy, tmp_path / "sources")
-    train(found, toy)
-    return found
 
 
 class Upgrade:
@@ -118,14 +106,12 @@ def test_an_upgrade_in_the_middle_leaves_two_ways_on(
     with pytest.raises(EnvironmentDiffers, match="install what they were made with and run this again"):
         carry(workspace)
     if way == "retrain":
-        plan = plan_request(workspace, "R-1", retrain_untouched=True)
-        approve_plan(workspace, "R-1", plan.digest, approver="ann")
+        approved(workspace, "R-1", retrain_untouched=True)
     else:
         upgraded.remove()
     assert carry(workspace).verdict == "certified"
     assert not is_contained(workspace, RELEASE)
-    with Catalog.of(workspace) as catalog:
-        live = [component.name for component in catalog.components()]
+    live = component_names(workspace)
     assert len(live) == len(set(live)) == 5
 
 
@@ -158,38 +144,6 @@ def rewritten(workspace: Workspace, folder: Path, change: Callable[[dict[str, An
     return Workspace.open(other.root)
 
 
-def as_an_older_version_recorded(workspace: Workspace, folder: Path, **libraries: str) -> Workspace:
-    """A workspace in which recipes hold libraries, and components have no environment."""
-
-    def older(component: dict[str, Any]) -> dict[str, Any]:
-        recipe = {name: value for name, value in component["recipe"].items() if name != "device"}
-        kept = {name: value for name, value in component.items() if name != "environment"}
-        return kept | {"recipe": recipe | {"libraries": libraries}}
-
-    return rewritten(workspace, folder, older)
-
-
-def test_a_workspace_of_an_older_version_is_removed_from(workspace: Workspace, tmp_path: Path) -> None:
-    import numpy as np
-
-    older = as_an_older_version_recorded(workspace, tmp_path, numpy=np.__version__, torch="0.1", diffusers="0.1")
-    granted_plan(older, [person(older, "shard-2", 0)])
-    assert carry(older).verdict == "certified"
-
-
-def test_a_removal_that_an_upgrade_stopped_in_an_older_version_can_go_on(workspace: Workspace, tmp_path: Path) -> None:
-    """It stood behind the retraining, because untouched parts had recipes with other libraries in them."""
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    stopped(workspace, Action.RECOMPOSE)
-    older = as_an_older_version_recorded(workspace, tmp_path, numpy="0.1")
-    with pytest.raises(EnvironmentDiffers, match=r"numpy was 0\.1"):
-        carry(older)
-    plan = plan_request(older, "R-1", retrain_untouched=True)
-    approve_plan(older, "R-1", plan.digest, approver="ann")
-    assert carry(older).verdict == "certified"
-    assert case_of(older, "R-1").closed == "done"
-
-
 def made_elsewhere(component: dict[str, Any]) -> dict[str, Any]:
     """A part as made on another processor, whose kernels this one has not: other bits come out here."""
     if component["name"] != "toy-tangent/tangent/shard-3":
@@ -200,19 +154,13 @@ def made_elsewhere(component: dict[str, Any]) -> dict[str, Any]:
 
 def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again(tmp_path: Path) -> None:
     """Bits differ because the kernels do: both environments are named, nothing is adopted, and nothing is accused."""
-    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of("tangent_composition", 5)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
-    workspace = rewritten(workspace, tmp_path, made_elsewhere)
+    workspace = rewritten(trained_toy(tmp_path, method="tangent_composition", seed=5), tmp_path, made_elsewhere)
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     with (
         Workers(workspace, count=1) as runner,
         pytest.raises(EnvironmentDiffers, match=r"never-trained is inconclusive.*aten was NEON and is DEFAULT") as said,
     ):
-        execute(
-            workspace, "R-1", runner=runner, independent=lambda: Workers(workspace, count=1, apart=True), references=0,
-            registrar=Unregistered(), observer=Untracked(),
-        )  # fmt: skip
+        carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
     assert "--retrain-untouched" in str(said.value)
     assert "--withdraw" not in str(said.value), "destroying the release is not the advice"
     assert exit_code_of(said.value) == 4
@@ -223,23 +171,20 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
     assert carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True)).verdict == "certified"
 
 
-def alias(workspace: Workspace, name: str) -> dict[str, str]:
-    """The parts of what an alias serves, by name."""
-    with Catalog.of(workspace) as catalog:
-        return {m.name: m.component for m in catalog.composition(catalog.release(RELEASE, name).composition).members}
-
-
 @pytest.mark.parametrize("shares", ["every shard", "no touched shard"])
 def test_two_aliases_with_parts_of_the_same_names_are_kept_apart(workspace: Workspace, shares: str) -> None:
     """The parts of an alias are those of its composition, not what was recorded last under their names."""
     toy = toy_of("averages", 3)
     shards = toy.spec.shards if shares == "every shard" else tuple(s for s in toy.spec.shards if s != "shard-2")
     train(workspace, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
-    before = alias(workspace, "next")
+    before = bytes_by_name(workspace, RELEASE, "next")
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     assert carry(workspace).verdict == "certified"
-    assert alias(workspace, "live")[f"{RELEASE}/mean/shard-4"] != alias(workspace, "next")[f"{RELEASE}/mean/shard-4"]
-    for name, digest in alias(workspace, "next").items():
+    assert (
+        bytes_by_name(workspace, RELEASE, "live")[f"{RELEASE}/mean/shard-4"]
+        != bytes_by_name(workspace, RELEASE, "next")[f"{RELEASE}/mean/shard-4"]
+    )
+    for name, digest in bytes_by_name(workspace, RELEASE, "next").items():
         assert workspace.objects.exists(digest)
         assert digest == before[name] or (name.endswith("shard-2") and shares == "every shard")
 
@@ -257,14 +202,15 @@ def test_what_is_trained_again_stays_where_another_alias_has_it(workspace: Works
     toy = toy_of("averages", 3)
     rest = tuple(name for name in toy.spec.shards if name != "shard-2")
     train(workspace, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
-    before = alias(workspace, "next")
-    assert set(before.items()) < set(alias(workspace, "live").items()), "they share what the request does not touch"
+    before = bytes_by_name(workspace, RELEASE, "next")
+    assert set(before.items()) < set(bytes_by_name(workspace, RELEASE, "live").items()), (
+        "they share what the request does not touch"
+    )
     filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
     upgraded.install()
-    plan = plan_request(workspace, "R-1", retrain_untouched=True)
-    approve_plan(workspace, "R-1", plan.digest, approver="ann")
+    approved(workspace, "R-1", retrain_untouched=True)
     assert carry(workspace).verdict == "certified"
-    assert alias(workspace, "next") == before
+    assert bytes_by_name(workspace, RELEASE, "next") == before
     assert all(workspace.objects.exists(digest) for digest in before.values())
     assert [finding.id for finding in audit(workspace) if finding.level.value == "error"] == []
 
@@ -285,26 +231,11 @@ def test_what_was_re_executed_once_stands_whatever_was_recorded_since(workspace:
     assert carry(workspace, "R-2").verdict == "certified"
 
 
-def test_records_of_an_older_version_keep_their_digests(workspace: Workspace) -> None:
-    """Fields that came later are left out while they are empty, so a plan that was begun before is found again."""
-    plan = granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    old = replace(plan, expected={}, probes=())
-    body = plain(old)
-    assert not {"expected", "probes"} & set(body)
-    assert restore(Plan, body).digest == old.digest == digest_of(body)
-    assert {"expected"} <= set(plain(plan))
-    (part, *_) = (fact.body["component"] for fact in workspace.ledger.facts("component"))
-    older = {name: value for name, value in part.items() if name != "environment"}
-    assert plain(component_of(older)) == older
-
-
 def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(workspace: Workspace) -> None:
     from disgorge.errors import DisgorgeError
 
     filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
-    with Catalog.of(workspace) as catalog:
-        shard = catalog.shard("shard-4")
-    workspace.content_path(shard.digest).unlink()
+    workspace.content_path(live_shards(workspace)["shard-4"].digest).unlink()
     with pytest.raises(DisgorgeError, match=r"the data of shard 'shard-4' is missing.*dvc pull"):
         plan_request(workspace, "R-1")
     assert not is_contained(workspace, RELEASE)

@@ -1,9 +1,12 @@
 """The bundle round-trips, verifies with nothing of ours, and refuses whatever was changed in it, signed or not."""
 
+import builtins
 import json
+import re
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -19,9 +22,15 @@ from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.plan.plan import Action
 from disgorge.report.bundle import ReportCase, verify_bundle, write_bundle
-from disgorge.statement.signing import new_key, open_envelope, public_pem, sign
+from disgorge.report.page import render_certificate
+from disgorge.report.pdf import MISSING, render_pdf
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import new_key, open_envelope, public_pem
+from disgorge.verify.bundle import carries
 from lineage.records import canonical, digest_of, plain
-from tests.disgorge.report_cases import RELEASES, case, decision, evidence, facts_of, plan, request, without
+from tests.disgorge.report_cases import RELEASES, case, decision, evidence, facts_of, plan, request, sign_again, without
+
+DRAWS_PDF = True
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
@@ -63,15 +72,10 @@ def test_a_certified_bundle_verifies(pristine: Path) -> None:
     assert (found.verdict, found.request, found.guarantee) == ("certified", "R-7", "exact")
     assert found.key_source == "given"
     assert found.warning == ""
+    assert f"<code>{found.key_id}</code>" in (pristine / "report.html").read_text(), "who has it on paper can ask"
     assert found.statement == sha256((pristine / "statement.json").read_bytes()).hexdigest()
     parts = {f"{release}/node/bob" for release in RELEASES}
     assert set(found.subjects) == {*RELEASES, *parts}
-
-
-def test_the_page_says_which_key_signed_it(pristine: Path) -> None:
-    """Whoever has the page on paper can ask the issuer whether that key is theirs."""
-    found = verify_bundle(pristine, public_key=PUBLIC)
-    assert f"<code>{found.key_id}</code>" in (pristine / "report.html").read_text()
 
 
 def test_the_key_can_be_a_file(pristine: Path, tmp_path: Path) -> None:
@@ -165,42 +169,38 @@ def test_any_flipped_byte_is_refused(bundle: Path) -> None:
     assert tried >= 10 * len(list(bundle.iterdir()))
 
 
-def test_the_error_names_the_file(bundle: Path) -> None:
-    (bundle / "impact.json").write_bytes(b"{}")
-    with pytest.raises(BundleBroken, match=r"impact\.json was edited: its SHA-256 is not the one signed"):
-        verify_bundle(bundle)
+def link_to_a_file_outside(folder: Path) -> None:
+    outside = Path(shutil.move(folder / "plan.json", folder.parent / "plan.json"))
+    (folder / "plan.json").symlink_to(outside)
 
 
-@pytest.mark.parametrize("name", ["statement.json", "public.pem", "report.html", "ledger-slice.jsonl"])
-def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
-    (bundle / name).unlink()
-    with pytest.raises(BundleBroken, match=name):
-        verify_bundle(bundle, public_key=PUBLIC)
-
-
-def test_a_truncated_file_is_refused(bundle: Path) -> None:
-    path = bundle / "ledger-slice.jsonl"
+def cut_last_line(folder: Path) -> None:
+    path = folder / "ledger-slice.jsonl"
     path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:-1]) + b"\n")
-    with pytest.raises(BundleBroken, match=r"ledger-slice\.jsonl was edited"):
-        verify_bundle(bundle)
 
 
-def test_a_file_too_many_is_refused(bundle: Path) -> None:
-    (bundle / "notes.txt").write_text("looks official")
-    with pytest.raises(BundleBroken, match=r"unexpected file notes\.txt in the bundle"):
-        verify_bundle(bundle)
+FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "edited": (
+        lambda folder: (folder / "impact.json").write_bytes(b"{}"),
+        r"impact\.json was edited: its SHA-256 is not the one signed",
+    ),
+    **{
+        f"{name} missing": (lambda folder, name=name: (folder / name).unlink(), name)
+        for name in ("statement.json", "public.pem", "report.html", "ledger-slice.jsonl")
+    },
+    "cut": (cut_last_line, r"ledger-slice\.jsonl was edited"),
+    "too many": (lambda folder: (folder / "notes.txt").touch(), r"unexpected file notes\.txt in the bundle"),
+    "folder": (lambda folder: (folder / "more").mkdir(), "more is not a file of the report"),
+    "link": (link_to_a_file_outside, r"plan\.json is not a file"),
+}
 
 
-def test_a_link_or_folder_inside_is_refused(bundle: Path, tmp_path: Path) -> None:
-    (bundle / "more").mkdir()
-    with pytest.raises(BundleBroken, match="more is not a file of the report"):
-        verify_bundle(bundle)
-    (bundle / "more").rmdir()
-    (tmp_path / "plan.json").write_bytes((bundle / "plan.json").read_bytes())
-    (bundle / "plan.json").unlink()
-    (bundle / "plan.json").symlink_to(tmp_path / "plan.json")
-    with pytest.raises(BundleBroken, match=r"plan\.json is not a file"):
-        verify_bundle(bundle)
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_changed_folder_is_refused_and_the_error_names_the_file(bundle: Path, name: str) -> None:
+    change, words = FOLDERS[name]
+    change(bundle)
+    with pytest.raises(BundleBroken, match=words):
+        verify_bundle(bundle, public_key=PUBLIC)
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
@@ -211,139 +211,103 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
         verify_bundle(tmp_path / "empty")
 
 
-def signed_anew(folder: Path, change: Callable[[dict[str, Any], dict[str, bytes]], None]) -> None:
-    """What a dishonest maker does: edit records or claims, hash again, sign again with the real key; a PDF less."""
-    for name in ("certificate.pdf", "certificate.pdf.sig"):
-        (folder / name).unlink(missing_ok=True)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "statement.json"}
-    statement = open_envelope((folder / "statement.json").read_bytes(), public=PUBLIC).statement
-    statement["predicate"]["pdf"] = False
-    change(statement["predicate"], files)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    statement["predicate"]["files"] = {name: sha256(data).hexdigest() for name, data in files.items()}
-    (folder / "statement.json").write_bytes(sign(statement, key=KEY))
+Predicate = dict[str, Any]
+Files = dict[str, bytes]
 
 
-def edit_json(files: dict[str, bytes], name: str, change: Callable[[Any], None]) -> str:
-    """Edit a record and return its new digest."""
+def edited(files: Files, name: str, change: Callable[[Any], object]) -> str:
+    """Edit a record and return its new digest, which a certificate names."""
     value = json.loads(files[name])
     change(value)
     files[name] = canonical(value)
     return digest_of(value)
 
 
-def fail_a_check(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    def change(value: Any) -> None:
-        value["checks"][0]["verdict"] = "fail"
+def checks(change: Callable[[list[Any]], object]) -> Callable[[Predicate, Files], None]:
+    """Edit the checks in the evidence, and name that evidence in the certificate."""
 
-    predicate["certificate"]["evidence"] = edit_json(files, "evidence.json", change)
+    def forge(predicate: Predicate, files: Files) -> None:
+        told = edited(files, "evidence.json", lambda value: change(value["checks"]))
+        predicate["certificate"]["evidence"] = told
 
-
-def drop_controls(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    def change(value: Any) -> None:
-        for check in value["checks"]:
-            check["controls"] = []
-
-    predicate["certificate"]["evidence"] = edit_json(files, "evidence.json", change)
+    return forge
 
 
-def forget_the_evidence_digest(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    edit_json(files, "evidence.json", lambda value: value["environment"].clear())
+def lines(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[Predicate, Files], None]:
+    """Edit the facts."""
+
+    def forge(predicate: Predicate, files: Files) -> None:
+        files["ledger-slice.jsonl"] = b"".join(change(files["ledger-slice.jsonl"].splitlines(keepends=True)))
+
+    return forge
 
 
-def other_plan(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    edit_json(files, "plan.json", lambda value: value.update(approvals=0))
+FORGERIES: dict[str, tuple[Callable[[Predicate, Files], object], str]] = {
+    "fail_a_check": (
+        checks(lambda found: found[0].update(verdict="fail")),
+        "claims a certificate the evidence does not carry.*answers|never-trained|lineage-closure",
+    ),
+    "drop_controls": (checks(lambda found: [c.update(controls=[]) for c in found]), "without a negative control"),
+    "forget_the_evidence_digest": (
+        lambda predicate, files: edited(files, "evidence.json", lambda value: value["environment"].clear()),
+        "carries another certificate",
+    ),
+    "other_plan": (
+        lambda predicate, files: edited(files, "plan.json", lambda value: value.update(approvals=0)),
+        "evidence.json is about another plan",
+    ),
+    "claim_more_subjects": (
+        lambda predicate, files: predicate["certificate"].update(subjects=["everything"]),
+        "carries another certificate",
+    ),
+    "claim_certified_by_words": (
+        lambda predicate, files: predicate["certificate"].update(words="All is well."), "carries another certificate",
+    ),
+    "leave_out_a_step": (
+        lines(lambda found: [line for line in found if b'"step":"purge' not in line]), "steps not done: purge",
+    ),
+    "leave_out_the_approval": (
+        lines(lambda found: [line for line in found if b'"kind":"approval"' not in line]),
+        "0 approvals of the plan and it needs 1",
+    ),
+    "edit_a_fact": (
+        lines(lambda found: [line.replace(b'"seconds":0.5', b'"seconds":0.6', 1) for line in found]),
+        "does not match its digest in the chain",
+    ),
+    "reorder_facts": (lines(lambda found: [found[1], found[0], *found[2:]]), "out of order"),
+    "no_facts": (lines(lambda found: []), "no fact that records this request"),
+    "nonsense_facts": (lines(lambda found: [b"[]\n"]), "line 1 is not a fact"),
+    "certificate_without_guarantee": (
+        lambda predicate, files: predicate["certificate"].update(guarantee=9),
+        "lacks what a removal statement must say",
+    ),
+    "refusal_with_certificate": (
+        lambda predicate, files: predicate.update(verdict="refused"), "lacks what a removal statement must say",
+    ),
+    "no_predicate_to_speak_of": (
+        lambda predicate, files: predicate.clear(), "lacks what a removal statement must say",
+    ),
+    "other_request": (
+        lambda predicate, files: edited(files, "request.json", lambda value: value.update(identity_verified=False)),
+        "no fact that records this request",
+    ),
+    "loose_json": (
+        lambda predicate, files: files.update({"plan.json": json.dumps(json.loads(files["plan.json"])).encode()}),
+        "plan.json is not written in canonical form",
+    ),
+    "another_key": (
+        lambda predicate, files: files.update({"public.pem": public_pem(new_key())}), "is not the key that signed",
+    ),
+}  # fmt: skip
 
 
-def claim_more_subjects(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    predicate["certificate"]["subjects"] = ["everything"]
-
-
-def claim_certified_by_words(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    predicate["certificate"]["words"] = "All is well."
-
-
-def leave_out_a_step(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    lines = files["ledger-slice.jsonl"].splitlines(keepends=True)
-    files["ledger-slice.jsonl"] = b"".join(line for line in lines if b'"step":"purge' not in line)
-
-
-def leave_out_the_approval(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    lines = files["ledger-slice.jsonl"].splitlines(keepends=True)
-    files["ledger-slice.jsonl"] = b"".join(line for line in lines if b'"kind":"approval"' not in line)
-
-
-def edit_a_fact(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    files["ledger-slice.jsonl"] = files["ledger-slice.jsonl"].replace(b'"seconds":0.5', b'"seconds":0.6', 1)
-
-
-def reorder_facts(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    lines = files["ledger-slice.jsonl"].splitlines(keepends=True)
-    files["ledger-slice.jsonl"] = b"".join([lines[1], lines[0], *lines[2:]])
-
-
-def no_facts(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    files["ledger-slice.jsonl"] = b""
-
-
-def nonsense_facts(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    files["ledger-slice.jsonl"] = b"[]\n"
-
-
-def certificate_without_guarantee(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    predicate["certificate"]["guarantee"] = 9
-
-
-def refusal_with_certificate(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    predicate["verdict"] = "refused"
-
-
-def no_predicate_to_speak_of(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    predicate.clear()
-
-
-def other_request(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    edit_json(files, "request.json", lambda value: value.update(identity_verified=False))
-
-
-def loose_json(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    files["plan.json"] = json.dumps(json.loads(files["plan.json"]), indent=1).encode()
-
-
-def another_key(predicate: dict[str, Any], files: dict[str, bytes]) -> None:
-    files["public.pem"] = public_pem(new_key())
-
-
-FORGERIES = {
-    fail_a_check: "claims a certificate the evidence does not carry.*answers|never-trained|lineage-closure",
-    drop_controls: "without a negative control",
-    forget_the_evidence_digest: "carries another certificate",
-    other_plan: "evidence.json is about another plan",
-    claim_more_subjects: "carries another certificate",
-    claim_certified_by_words: "carries another certificate",
-    leave_out_a_step: "steps not done: purge",
-    leave_out_the_approval: "0 approvals of the plan and it needs 1",
-    edit_a_fact: "does not match its digest in the chain",
-    reorder_facts: "out of order",
-    no_facts: "no fact that records this request",
-    nonsense_facts: "line 1 is not a fact",
-    certificate_without_guarantee: "lacks what a removal statement must say",
-    refusal_with_certificate: "lacks what a removal statement must say",
-    no_predicate_to_speak_of: "lacks what a removal statement must say",
-    other_request: "no fact that records this request",
-    loose_json: "plan.json is not written in canonical form",
-    another_key: "is not the key that signed",
-}
-
-
-@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.__name__)
-def test_signed_claims_that_do_not_follow_are_refused(
-    bundle: Path, forgery: Callable[[dict[str, Any], dict[str, bytes]], None]
-) -> None:
-    signed_anew(bundle, forgery)
-    with pytest.raises(BundleBroken, match=FORGERIES[forgery]):
-        verify_bundle(bundle, public_key=PUBLIC)
+@pytest.mark.parametrize("name", FORGERIES)
+def test_signed_claims_that_do_not_follow_are_refused(bundle: Path, name: str) -> None:
+    forge, words = FORGERIES[name]
+    path = bundle.with_name("forged.zip")
+    path.write_bytes(pack(sign_again(read_members(bundle), KEY, forge)))
+    with pytest.raises(BundleBroken, match=words):
+        verify_bundle(path, public_key=PUBLIC)
 
 
 def test_a_refused_execution_has_a_signed_report_and_no_certificate(tmp_path: Path) -> None:
@@ -428,3 +392,94 @@ def test_reading_and_writing_reports_loads_nothing_heavy(tmp_path: Path) -> None
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+# The PDF: one or two sheets of PDF/A-3 that carry the statement, the same bytes each time
+
+
+STATEMENT = b'{"payload":"e30="}\n'
+
+
+@pytest.fixture(scope="module")
+def pdf() -> bytes:
+    """The certificate of a usual case."""
+    drawn = render_pdf(case(), STATEMENT)
+    assert drawn is not None, MISSING
+    return drawn
+
+
+def streams(pdf: bytes) -> list[bytes]:
+    """What the streams of a PDF hold, unpacked where they are packed."""
+    found = []
+    for match in re.finditer(rb"\bstream\r?\n", pdf):
+        try:
+            found.append(zlib.decompressobj().decompress(pdf[match.end() :]))
+        except zlib.error:
+            found.append(pdf[match.end() : pdf.index(b"endstream", match.end())])
+    return found
+
+
+def test_it_says_that_it_is_an_archival_pdf_and_attaches_the_statement(pdf: bytes) -> None:
+    told = b"".join(streams(pdf))
+    assert re.search(rb"pdfaid:part[^0-9]+3", told)
+    assert re.search(rb"pdfaid:conformance[^A-Z]+B", told)
+    assert b"/AFRelationship/Source" in told.replace(b" ", b"")
+    assert STATEMENT in streams(pdf)
+
+
+def test_it_is_one_or_two_sheets_of_a4(pdf: bytes) -> None:
+    told = b"".join((pdf, *streams(pdf))).replace(b" ", b"")
+    assert 1 <= len(re.findall(rb"/Type/Page\b(?!s)", told)) <= 2
+    assert set(re.findall(rb"/MediaBox\[([0-9.]+)\]", told)) == {b"00595.275591841.889764"}
+
+
+def test_it_says_everything_a_reader_must_know() -> None:
+    words = re.sub(r"<[^>]*>", " ", render_certificate(case()))
+    for needed in ("Carried out and certified", "What was asked", "What was done", "What was checked", "Controls held"):
+        assert needed in words
+    for needed in (
+        "What is not promised, and not shown",
+        "About this removal",
+        "About this machine",
+        "Always",
+        "the operator is honest",
+        "How to verify",
+    ):
+        assert needed in words
+    assert "4 of 4" in words  # both controls of both attacks
+
+
+def test_another_statement_is_not_carried(pdf: bytes) -> None:
+    assert carries(pdf, STATEMENT)
+    assert not carries(pdf, STATEMENT + b"\n")
+    assert not carries(pdf, STATEMENT[:-2])
+    assert not carries(b"%PDF-1.7 stream\n" + b"x" * 1000 + b"endstream", STATEMENT)
+
+
+def test_without_pango_the_report_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(name: str, *rest: Any) -> Any:
+        if name.startswith("weasyprint"):
+            raise OSError("cannot load library 'libpango-1.0-0'")
+        return real(name, *rest)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", without)
+    key = new_key()
+    folder = write_bundle(tmp_path / "R-7", case(), key=key)
+    monkeypatch.undo()
+    assert "certificate.pdf" not in read_members(folder)
+    assert verify_bundle(folder.with_name("R-7.zip"), public_key=public_pem(key), level="ledger").verdict == "certified"
+
+
+def test_verifying_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Digests and ledger are checked where neither torch nor the library that draws is installed."""
+    key = new_key()
+    folder = write_bundle(tmp_path / "R-7", case(), key=key)
+    script = (
+        "import sys, pathlib\n"
+        "sys.modules.update(dict.fromkeys(('torch', 'weasyprint', 'jinja2', 'mlflow', 'dvc', 'pandas')))\n"
+        "from disgorge.verify.verify import verify_bundle\n"
+        f"print(verify_bundle(pathlib.Path({str(folder)!r}), level='ledger').verdict)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "certified"

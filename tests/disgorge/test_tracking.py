@@ -21,7 +21,6 @@ import pytest
 from disgorge.errors import DisgorgeError, PurgeHeld, TrackingFailed
 from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.removal.execute import execute
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.holds.purge_hold import hold_purge, release_purge
 from disgorge.tracking.client import Store, quiet, tracking_uri
@@ -29,35 +28,21 @@ from disgorge.tracking.pyfunc import items_from, workspace_of
 from disgorge.tracking.registry import Registry, Unregistered, registry_or_none
 from disgorge.tracking.runs import Tracking, Untracked, tracking_or_none
 from disgorge.training.assemble import assemble
-from disgorge.training.runners.in_process import InProcessRunner
-from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, LineageError
 from lineage.records import Composition, Cost, Member, Selector, Shard
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Guarantee
 from tests.disgorge.cli.conftest import fine
-from tests.toys import carry, granted_plan, live_shards, populate, toy_of, train
-
-RELEASE = "toy-averages"
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an MLflow database with its tables and nothing in it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with Store(folder).client() as client:
-        client.search_experiments()
-    return folder / "mlflow.db"
+from tests.toys import RELEASE, StoppedError, carry, composition_of, granted_plan, live_shards, toy_of, train
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Return an empty workspace with a migrated MLflow database."""
+def workspace(workspace: Workspace, database: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A trained toy, released in the ledger alone, with a migrated MLflow database."""
     monkeypatch.delenv("DISGORGE_WORKSPACE", raising=False)
-    made = Workspace.init(tmp_path / "workspace")
-    shutil.copy(database, made.root / "mlflow.db")
-    return made
+    shutil.copy(database, workspace.root / "mlflow.db")
+    return workspace
 
 
 @pytest.fixture(autouse=True)
@@ -81,15 +66,6 @@ def bundle(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "statement.json").write_text("{}")
     return folder
-
-
-@pytest.fixture
-def trained(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """Return a workspace with a trained toy, released in the ledger alone."""
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
-    return workspace
 
 
 def runs(workspace: Workspace, **tags: str) -> list[Any]:
@@ -177,7 +153,6 @@ def test_an_execution_that_goes_on_doubles_nothing(workspace: Workspace) -> None
 
 
 def test_a_refusal_is_a_failed_run(workspace: Workspace, bundle: Path) -> None:
-    """A verdict that is not a certificate is seen at once."""
     observer = tracking_or_none(workspace)
     observer.start(PLAN, REQUEST, SHARDS)
     observer.finish(EVIDENCE, bundle, "refused")
@@ -186,7 +161,6 @@ def test_a_refusal_is_a_failed_run(workspace: Workspace, bundle: Path) -> None:
 
 
 def test_names_mlflow_would_not_take_are_taken(workspace: Workspace, bundle: Path) -> None:
-    """Hostile names of shards and components are renamed for MLflow, never an error in the middle of a removal."""
     odd = "a'b\"; drop: [x] \u202e\u00fc" + "x" * 400
     evidence = Evidence("R-1", "", (), (), (Check("residue", odd, "?", "!", 0, 0, 1, Verdict.PASS),), (), {}, {}, {})
     observer = tracking_or_none(workspace)
@@ -196,31 +170,24 @@ def test_names_mlflow_would_not_take_are_taken(workspace: Workspace, bundle: Pat
     assert len(runs(workspace, kind="step")) == 1
 
 
-def test_a_training_is_one_run_with_the_cost_of_each_component(trained: Workspace) -> None:
-    """Training again what exists adds no second run."""
+def test_a_training_is_one_run_with_the_cost_of_each_component(workspace: Workspace) -> None:
     toy = toy_of("averages", 3)
-    made = train(trained, toy)
+    made = train(workspace, toy)
     for _ in range(2):
-        tracking_or_none(trained).training(toy.spec, made, list(live_shards(trained).values()))
-    (run,) = runs(trained, kind="training")
+        tracking_or_none(workspace).training(toy.spec, made, list(live_shards(workspace).values()))
+    (run,) = runs(workspace, kind="training")
     assert run.data.tags["release"] == RELEASE
     assert run.data.metrics["components"] == 5
     assert run.data.metrics[f"component.{RELEASE}/scale.steps"] == 1
-    assert len(run.inputs.dataset_inputs) == len(live_shards(trained))
+    assert len(run.inputs.dataset_inputs) == len(live_shards(workspace))
 
 
-def composition_of(workspace: Workspace) -> Composition:
-    """Return what the toy release serves."""
-    with Catalog.of(workspace) as catalog:
-        return catalog.composition(catalog.release(RELEASE).composition)
-
-
-def test_a_registered_release_answers_as_the_assembled_model(trained: Workspace) -> None:
+def test_a_registered_release_answers_as_the_assembled_model(workspace: Workspace) -> None:
     """``models:/name@alias`` loads from the object store and predicts the same, in another process and folder."""
-    composition = composition_of(trained)
-    assert registry_or_none(trained).adopt(RELEASE, "live", composition) == "1"
+    composition = composition_of(workspace)
+    assert registry_or_none(workspace).adopt(RELEASE, "live", composition) == "1"
     items = toy_of("averages", 3).items["shard-1"]
-    expected = assemble(trained, composition).predict(items)
+    expected = assemble(workspace, composition).predict(items)
     code = (
         "import sys, json, mlflow\n"
         "mlflow.set_tracking_uri(sys.argv[1])\n"
@@ -229,47 +196,41 @@ def test_a_registered_release_answers_as_the_assembled_model(trained: Workspace)
     )
     x = json.dumps(items.arrays["x"].tolist())
     done = subprocess.run(
-        [sys.executable, "-c", code, tracking_uri(trained.root), x],
-        cwd=trained.root.parent, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code, tracking_uri(workspace.root), x],
+        cwd=workspace.root.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert np.allclose(json.loads(done.stdout.rpartition("answer:")[2]), expected, atol=0)
 
 
-def test_the_artifact_is_a_description_and_no_weights(trained: Workspace) -> None:
+def test_the_artifact_is_a_description_and_no_weights(workspace: Workspace) -> None:
     """MLflow gets digests and code; there is no pickle, and no file with the bytes of a component."""
-    registry_or_none(trained).adopt(RELEASE, "live", composition_of(trained))
-    files = {path.name: path for path in (trained.root / "mlartifacts").rglob("*") if path.is_file()}
+    registry_or_none(workspace).adopt(RELEASE, "live", composition_of(workspace))
+    files = {path.name: path for path in (workspace.root / "mlartifacts").rglob("*") if path.is_file()}
     assert {"MLmodel", "composition.json", "pyfunc.py"} <= files.keys()
     assert not [name for name in files if name.endswith((".pkl", ".pth", ".safetensors", ".bin"))]
     assert max(path.stat().st_size for path in files.values()) < 20_000
 
 
-def test_a_purged_component_stops_an_old_version(trained: Workspace) -> None:
-    """Once a component is purged, no version that needs it can be loaded."""
-    composition = composition_of(trained)
-    registry_or_none(trained).adopt(RELEASE, "live", composition)
-    trained.objects.delete(composition.members[0].component)
+def test_a_purged_component_stops_an_old_version(workspace: Workspace) -> None:
+    composition = composition_of(workspace)
+    registry_or_none(workspace).adopt(RELEASE, "live", composition)
+    workspace.objects.delete(composition.members[0].component)
     with quiet():
         import mlflow
 
-        mlflow.set_tracking_uri(tracking_uri(trained.root))
+        mlflow.set_tracking_uri(tracking_uri(workspace.root))
         with pytest.raises(LineageError, match="purged"):
             mlflow.pyfunc.load_model(f"models:/{RELEASE}@live")
 
 
-def test_the_life_of_an_alias(trained: Workspace) -> None:
+def test_the_life_of_an_alias(workspace: Workspace) -> None:
     """Contain takes it away, adopt moves it, withdraw destroys everything; each twice does no more than once."""
-    registry = Registry(Store(trained.root))
-    old = composition_of(trained)
+    registry = Registry(Store(workspace.root))
+    old = composition_of(workspace)
     new = Composition(old.method, old.spec, old.members[:-1])
     assert registry.served(RELEASE) == {}
     registry.contain(RELEASE, "live")
-    assert (
-        registry.register(RELEASE, old)
-        == registry.register(RELEASE, old)
-        == registry.adopt(RELEASE, "live", old)
-        == "1"
-    )
+    assert {registry.register(RELEASE, old) for _ in range(2)} == {registry.adopt(RELEASE, "live", old)} == {"1"}
     assert registry.served(RELEASE) == {"live": old.digest}
     for _ in range(2):
         registry.contain(RELEASE, "live")
@@ -280,35 +241,34 @@ def test_the_life_of_an_alias(trained: Workspace) -> None:
     for _ in range(2):
         assert registry.withdraw(RELEASE) == ()
         assert registry.served(RELEASE) == {}
-    assert [path for path in (trained.root / "mlartifacts").rglob("*") if path.is_file()] == []
-    assert runs(trained, kind="release") == []
+    assert [path for path in (workspace.root / "mlartifacts").rglob("*") if path.is_file()] == []
+    assert runs(workspace, kind="release") == []
 
 
-def test_every_alias_that_serves_the_old_release_goes(trained: Workspace) -> None:
+def test_every_alias_that_serves_the_old_release_goes(workspace: Workspace) -> None:
     """One that somebody set by hand, and one of a copy in another model; before and while the removal runs."""
-    registry = Registry(Store(trained.root))
-    old = composition_of(trained)
+    registry = Registry(Store(workspace.root))
+    old = composition_of(workspace)
     version = registry.adopt(RELEASE, "live", old)
     registry.adopt("another", "live", Composition(old.method, old.spec, old.members[:-1]))
     with registry.store.client() as client:
         client.set_registered_model_alias(RELEASE, "champion", version)
         copy = client.copy_model_version(f"models:/{RELEASE}/{version}", "a copy")
         client.set_registered_model_alias("a copy", "best", copy.version)
-    granted_plan(trained, [Selector("shard", "shard-2")])
-    hold_purge(trained, "R-1", until=dt.date(2999, 1, 1), because="trial", by="Ann")
+    granted_plan(workspace, [Selector("shard", "shard-2")])
+    hold_purge(workspace, "R-1", until=dt.date(2999, 1, 1), because="trial", by="Ann")
     with pytest.raises(PurgeHeld):
-        carry(trained, registrar=registry)
+        carry(workspace, registrar=registry)
     assert registry.served("a copy") == {}
-    assert registry.served(RELEASE) == {"live": composition_of(trained).digest}
+    assert registry.served(RELEASE) == {"live": composition_of(workspace).digest}
     assert registry.served("another").keys() == {"live"}, "it never served what is removed"
-    release_purge(trained, "R-1", because="settled", by="Ann")
-    page = (carry(trained, registrar=registry).bundle / "report.html").read_text()
+    release_purge(workspace, "R-1", because="settled", by="Ann")
+    page = (carry(workspace, registrar=registry).bundle / "report.html").read_text()
     for alias in (f"{RELEASE}@champion", "a copy@best"):
         assert f"MLflow's alias {alias} served the old release as well and was taken away" in unescape(page)
 
 
 def test_what_mlflow_refuses_is_one_line(workspace: Workspace) -> None:
-    """A name the registry does not take is a clear error of ours."""
     composition = Composition("averages", {}, (Member("a", "ab" * 32),))
     with pytest.raises(DisgorgeError, match=r"MLflow at sqlite:.*run the same command again") as raised:
         registry_or_none(workspace).adopt("a/b:c", "live", composition)
@@ -318,7 +278,6 @@ def test_what_mlflow_refuses_is_one_line(workspace: Workspace) -> None:
 def test_another_tracking_server_is_honored(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path
 ) -> None:
-    """The usual variable moves runs and registry; nothing is written to the workspace then."""
     shutil.copy(database, tmp_path / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", str(tmp_path))
@@ -331,7 +290,6 @@ def test_another_tracking_server_is_honored(
 def test_without_mlflow_everything_goes_on(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The core does without MLflow and says so."""
     monkeypatch.setattr("disgorge.tracking.runs.installed", lambda: False)
     monkeypatch.setattr("disgorge.tracking.registry.installed", lambda: False)
     observer, registry = tracking_or_none(workspace), registry_or_none(workspace)
@@ -346,29 +304,20 @@ def test_without_mlflow_everything_goes_on(
     assert registry.withdraw(RELEASE) == ()
 
 
-def test_a_whole_removal_is_tracked_and_its_alias_moves(trained: Workspace) -> None:
+def test_a_whole_removal_is_tracked_and_its_alias_moves(workspace: Workspace) -> None:
     """The executor's own calls: one parent, a run per step of the plan, the alias on the new composition."""
-    registry = Registry(Store(trained.root))
-    old = composition_of(trained)
+    registry = Registry(Store(workspace.root))
+    old = composition_of(workspace)
     registry.adopt(RELEASE, "live", old)
-    granted_plan(trained, [Selector("shard", "shard-2")])
-    plan = plan_of(trained, case_of(trained, "R-1"))
-    executed = execute(
-        trained,
-        "R-1",
-        runner=InProcessRunner(trained),
-        independent=lambda: InProcessRunner(trained),
-        references=0,
-        registrar=registry,
-        observer=tracking_or_none(trained),
-    )
-    assert executed.verdict == "certified"
-    (parent,) = runs(trained, kind="execution")
-    steps = runs(trained, kind="step")
+    granted_plan(workspace, [Selector("shard", "shard-2")])
+    plan = plan_of(workspace, case_of(workspace, "R-1"))
+    assert carry(workspace, registrar=registry, observer=tracking_or_none(workspace)).verdict == "certified"
+    (parent,) = runs(workspace, kind="execution")
+    steps = runs(workspace, kind="step")
     assert [run.data.tags["disgorge.step"] for run in steps] == [step.id for step in plan.steps]
     assert {run.data.tags["mlflow.parentRunId"] for run in steps} == {parent.info.run_id}
-    assert registry.served(RELEASE) == {"live": composition_of(trained).digest}
-    assert composition_of(trained).digest != old.digest
+    assert registry.served(RELEASE) == {"live": composition_of(workspace).digest}
+    assert composition_of(workspace).digest != old.digest
 
 
 def test_items_for_a_served_model() -> None:
@@ -398,14 +347,14 @@ def test_where_a_served_model_looks_for_its_workspace(
     assert workspace_of(config) == tmp_path / "named"
 
 
-def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Workspace, tmp_path: Path) -> None:
+def test_a_copied_workspace_leaves_the_originals_artifacts_alone(workspace: Workspace, tmp_path: Path) -> None:
     """MLflow keeps absolute places; a removal tried in a copy must not reach through them into the original."""
-    old = composition_of(trained)
-    Registry(Store(trained.root)).register(RELEASE, old)
-    artifacts = trained.root / "mlartifacts"
+    old = composition_of(workspace)
+    Registry(Store(workspace.root)).register(RELEASE, old)
+    artifacts = workspace.root / "mlartifacts"
     before = sorted(artifacts.rglob("*"))
     copy = tmp_path / "copy"
-    shutil.copytree(trained.root, copy)
+    shutil.copytree(workspace.root, copy)
     registry = Registry(Store(copy))
     registry.adopt(RELEASE, "live", Composition(old.method, old.spec, old.members[:-1]))
     assert len([path for path in (copy / "mlartifacts").glob("*") if path.is_dir()]) == 2
@@ -413,7 +362,7 @@ def test_a_copied_workspace_leaves_the_originals_artifacts_alone(trained: Worksp
     assert len(left) == 1
     assert "in another workspace" in left[0]
     assert sorted(artifacts.rglob("*")) == before
-    assert Registry(Store(trained.root)).withdraw(RELEASE) == ()
+    assert Registry(Store(workspace.root)).withdraw(RELEASE) == ()
 
 
 def test_a_store_that_fails_is_one_line_and_the_machines_failure(
@@ -427,31 +376,14 @@ def test_a_store_that_fails_is_one_line_and_the_machines_failure(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-class DyingError(BaseException):
-    """Stands for a kill: nothing of ours catches it."""
-
-
-def carried(workspace: Workspace, observer: Any) -> None:
-    """Carry R-1 out, or go on, and tell ``observer``."""
-    execute(
-        workspace,
-        "R-1",
-        runner=InProcessRunner(workspace),
-        independent=lambda: InProcessRunner(workspace),
-        references=0,
-        registrar=Unregistered(),
-        observer=observer,
-    )
-
-
 def statuses(workspace: Workspace) -> set[str]:
     """Return the statuses of all runs of executions and steps."""
     return {run.info.status for kind in ("execution", "step") for run in runs(workspace, kind=kind)}
 
 
-def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_a_kill_left_open_are_closed_on_resume(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the fact of a step and the end of its run: of one in the middle, then of the last."""
-    plan = granted_plan(trained, [Selector("shard", "shard-2")])
+    plan = granted_plan(workspace, [Selector("shard", "shard-2")])
 
     class Dying(Tracking):
         at = Action.RECOMPOSE
@@ -460,24 +392,24 @@ def test_runs_that_a_kill_left_open_are_closed_on_resume(trained: Workspace, mon
             if step.action is self.at and not step_of(step):
                 with self.store.client() as client:
                     self._run(client, step.words, self._step_tags(step))
-                raise DyingError
+                raise StoppedError
             super().step(step, seconds, result)
 
     def step_of(step: Step) -> list[Any]:
-        return runs(trained, kind="step", step=step.id)
+        return runs(workspace, kind="step", step=step.id)
 
     for Dying.at in (Action.RECOMPOSE, Action.REPORT):
-        with pytest.raises(DyingError):
-            carried(trained, Dying(Store(trained.root)))
-        assert statuses(trained) == {"RUNNING", "FINISHED"}
-    case = case_of(trained, "R-1")
+        with pytest.raises(StoppedError):
+            carry(workspace, observer=Dying(Store(workspace.root)))
+        assert statuses(workspace) == {"RUNNING", "FINISHED"}
+    case = case_of(workspace, "R-1")
     assert case.closed == "done"
-    monkeypatch.chdir(trained.root)
+    monkeypatch.chdir(workspace.root)
     assert "there is nothing to resume" in fine("request", "resume", "R-1").out
-    assert statuses(trained) == {"FINISHED"}
-    (parent,) = runs(trained, kind="execution")
+    assert statuses(workspace) == {"FINISHED"}
+    (parent,) = runs(workspace, kind="execution")
     assert parent.data.tags["disgorge.verdict"] == "certified"
-    assert [run.data.tags["disgorge.step"] for run in runs(trained, kind="step")] == [step.id for step in plan.steps]
+    assert [run.data.tags["disgorge.step"] for run in runs(workspace, kind="step")] == [step.id for step in plan.steps]
 
 
 def test_the_runs_of_a_plan_that_was_made_again_are_killed(workspace: Workspace) -> None:

@@ -67,6 +67,9 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
     )
     assert f"{len(named) + 1} files were not looked into" in unread
     assert unread.endswith("data/shard-4.npz, mlartifacts/run/model.pt.")
+    text = (workspace.home / "ledger.jsonl").read_text()
+    assert '"detail":{"kept":' in text
+    assert not [word for word in (".npz", "model.pt", "still holds") if word in text], "the ledger has numbers only"
     page = (workspace.root / "reports" / "R-1" / "report.html").read_text()
     assert "mlartifacts/run/model.pt" in page
     assert source in re.sub(r"\s+", " ", page)
@@ -84,12 +87,6 @@ def test_items_that_name_no_person_are_told_where_one_was_asked_for(workspace: W
     assert told in re.sub(r"\s+", " ", (by_person.bundle / "report.html").read_text())
     by_shard = remove(workspace, [Selector("shard", "shard-2")], request_id="R-3")
     assert "name no person" not in (by_shard.bundle / "report.html").read_text()
-
-
-def test_the_ledger_has_numbers_only(workspace: Workspace) -> None:
-    text = (workspace.home / "ledger.jsonl").read_text()
-    assert '"detail":{"kept":' in text
-    assert not [word for word in (".npz", "model.pt", "still holds") if word in text]
 
 
 def test_a_report_with_inputs_names_the_same(workspace: Workspace) -> None:

@@ -7,18 +7,12 @@ from pathlib import Path
 
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers, _spawners
-from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
-from tests.toys import granted_plan, person, populate, toy_of, train
+from tests.toys import component_of, granted_plan, person, trained_toy
 
 
-def test_a_process_that_died_between_two_jobs_is_started_again(tmp_path: Path) -> None:
-    workspace = Workspace.init(tmp_path / "workspace")
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
-    with Catalog.of(workspace) as catalog:
-        scale = catalog.component("toy-averages/scale")
+def test_a_process_that_died_between_two_jobs_is_started_again(workspace: Workspace) -> None:
+    scale = component_of(workspace, "toy-averages/scale")
     job = Job(scale.name, scale.recipe, 1)
     with Workers(workspace, count=1) as workers:
         (first,) = workers.run([job])
@@ -40,27 +34,19 @@ sys.meta_path.insert(0, Finder())
 """
 A_REMOVAL = """
 from pathlib import Path
-from disgorge.removal.execute import execute
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
+from tests.toys import carry
 
-ledger = Workspace.open(Path({workspace!r}))
-with Workers(ledger, count=2) as workers:
-    done = execute(
-        ledger, "R-1", runner=workers, independent=lambda: Workers(ledger, count=2, apart=True),
-        registrar=Unregistered(), observer=Untracked(),
-    )
-print(done.verdict)
+workspace = Workspace.open(Path({workspace!r}))
+with Workers(workspace, count=2) as workers:
+    print(carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=2, apart=True)).verdict)
 """
 
 
 def test_a_removal_loads_libraries_once_and_asks_no_shell_which_kernels_to_use(tmp_path: Path) -> None:
     """Trained under one setting, carried out under a shell that asks for others; the process that judges loads none."""
-    workspace, toy = Workspace.init(tmp_path / "workspace"), toy_of("tangent_composition", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
+    workspace = trained_toy(tmp_path, method="tangent_composition")
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     log = tmp_path / "loads"
     (tmp_path / "sitecustomize.py").write_text(SAY_WHO_LOADS_TORCH.format(log=str(log)))
