@@ -1,8 +1,15 @@
 """Conditions of rules: generated CEL, from sensible to absurd, and the ones that are known to be expensive."""
 
 import datetime as dt
-import random
 
+from hypothesis import strategies as st
+
+from lineage.records import Impact, Selector
+from policies.errors import BadPack
+from policies.packs.conditions import CannotEvaluate, context_of, holds, parse
+from policies.request import RemovalRequest, Standing
+from policies.taxonomy import Defect
+from tests.fuzz.kind import BOTH, Kind
 from tests.fuzz.place import Place
 
 EXPENSIVE = (
@@ -60,66 +67,46 @@ EXPENSIVE = (
 )
 """Known to try an engine's patience or its arithmetic. None may take longer than a case may."""
 
-_ATOMS = (
+_ATOMS = st.sampled_from((
     "true", "false", "null", "0", "1", "-1", "9223372036854775807", "1.5", "'x'", "'gdpr'", "[]", "{}", "today",
     "request.id", "request.standing", "request.regime", "request.received", "request.identity_verified",
     "request.selectors", "request.facts", "impact.items", "impact.shards", "impact.hits_core", "impact.licenses",
     "request.regimes", "duration('1h')", "timestamp('2026-01-01T00:00:00Z')", "b'x'", "1u",
-)  # fmt: skip
+))  # fmt: skip
 _BETWEEN = ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "in")
 _MACROS = ("all", "exists", "exists_one", "map", "filter")
+_CALLS = ("size", "int", "double", "string", "min", "max", "has", "type", "dyn")
+CONDITION = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from(_BETWEEN), inner),
+        st.builds("{}{}".format, st.sampled_from("!-"), inner),
+        st.builds("({} ? {} : {})".format, inner, inner, inner),
+        st.builds("{}.{}(v, {})".format, _ATOMS, st.sampled_from(_MACROS), inner),
+        st.builds("{}({})".format, st.sampled_from(_CALLS), inner),
+    ),
+    max_leaves=12,
+).map(lambda text: text[:2_100])
+
+ASKED = RemovalRequest(
+    "R-1", Standing.CUSTOMER, Defect.PRIVACY, "gdpr",
+    tuple(Selector("key", f"{'a' * 30}{row}") for row in range(20)), dt.date(2026, 11, 2),
+)  # fmt: skip
 
 
-def condition(rng: random.Random) -> str:
-    """Return a condition."""
-    if rng.random() < 0.3:
-        return rng.choice(EXPENSIVE)
-    return _expression(rng, depth=rng.randrange(1, 6))[:2_100]
-
-
-def _expression(rng: random.Random, *, depth: int) -> str:
-    if not depth:
-        return rng.choice(_ATOMS)
-    match rng.randrange(7):
-        case 0 | 1 | 2:
-            sign = rng.choice(_BETWEEN)
-            return f"({_expression(rng, depth=depth - 1)} {sign} {_expression(rng, depth=depth - 1)})"
-        case 3:
-            return f"{rng.choice('!-')}{_expression(rng, depth=depth - 1)}"
-        case 4:
-            inner = [_expression(rng, depth=depth - 1) for _ in range(3)]
-            return f"({inner[0]} ? {inner[1]} : {inner[2]})"
-        case 5:
-            name = f"v{depth}"
-            return f"{rng.choice(_ATOMS)}.{rng.choice(_MACROS)}({name}, {_expression(rng, depth=depth - 1)})"
-        case _:
-            call = rng.choice(("size", "int", "double", "string", "min", "max", "has", "type", "dyn"))
-            return f"{call}({_expression(rng, depth=depth - 1)})"
-
-
-def case(place: Place, number: int) -> str:
+def attempt(place: Place, text: str) -> str:
     """Check a condition as a pack is checked, then evaluate it as a decision does."""
-    from lineage.records import Impact, Selector
-    from policies.errors import BadPack
-    from policies.packs.conditions import CannotEvaluate, context_of, holds, parse
-    from policies.request import RemovalRequest, Standing
-    from policies.taxonomy import Defect
-
-    rng = random.Random(f"condition-{number}")
-    text = EXPENSIVE[number] if number < len(EXPENSIVE) else _expression(rng, depth=rng.randrange(1, 6))
-    asked = RemovalRequest(
-        "R-1", Standing.CUSTOMER, Defect.PRIVACY, "gdpr",
-        tuple(Selector("key", f"{'a' * 30}{row}") for row in range(20)), dt.date(2026, 11, 2),
-    )  # fmt: skip
     impact = Impact("", (), (), (), (), 3, 1, 0)
-    context = context_of(asked, impact, facts={"x": "a" * 900}, regimes=("gdpr",), today="2026-11-02")
+    context = context_of(ASKED, impact, facts={"x": "a" * 900}, regimes=("gdpr",), today="2026-11-02")
     try:
         parse(text, facts=("x",))
         holds(text, context)
-    except BadPack as problem:
+    except (BadPack, CannotEvaluate) as problem:
         place.refusal(f"mine.yaml: {problem}")
-        return "refused"
-    except CannotEvaluate as problem:
-        place.refusal(f"mine.yaml: {problem}")
-        return "unclear"
+        return "refused" if isinstance(problem, BadPack) else "unclear"
     return "taken"
+
+
+KINDS = (
+    Kind("condition", attempt, CONDITION, lambda: EXPENSIVE, full=1_500, outcomes=BOTH | {"unclear"}, isolated=True),
+)

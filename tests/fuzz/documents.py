@@ -1,20 +1,26 @@
 """What people write: requests, packs, cases, models, rules, settings. Valid ones changed, and YAML's known traps."""
 
 import json
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hypothesis import strategies as st
 
-from tests.fuzz import hostile
-from tests.fuzz.conditions import condition
-from tests.fuzz.mutation import changed, damaged, words_changed
+from disgorge.errors import DisgorgeError
+from disgorge.method import method_named
+from disgorge.training.model_file import read_model_file
+from lineage.dvc.repo import tracked_hash
+from lineage.errors import BadInput, LineageError
+from lineage.shards.validation_rules import Rules
+from tests.fuzz.conditions import CONDITION
+from tests.fuzz.kind import BOTH, Kind
 from tests.fuzz.place import Place
-from tests.fuzz.taking import files, incoming
+from tests.fuzz.strategies import CHANGES, DAMAGE, NUMBERS, WORD, changed, damaged
 
 ROOT = Path(__file__).parent.parent.parent
+Text = str | bytes
 
 REQUEST: dict[str, Any] = {
     "standing": "data-subject", "ground": "privacy", "regime": "gdpr", "received": "2026-11-02", "verified": True,
@@ -30,181 +36,190 @@ RULES: dict[str, Any] = {
     "ranges": {"x": [0, None]}, "values": {"label": [0, 1]}, "license_required": False,
     "more": [{"type": "expect_column_mean_to_be_between", "kwargs": {"column": "x", "min_value": 0}}],
 }  # fmt: skip
-TRAPS: tuple[Callable[[], str | bytes], ...] = (
-    lambda: "",
-    lambda: "\x00",
-    lambda: b"\xff\xfe\x00",
-    lambda: "[]",
-    lambda: "null",
-    lambda: "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n",
-    lambda: "a: &a [*a]\n",
-    lambda: "&a {x: *a}\n",
-    lambda: "<<: {standing: customer}\n",
-    lambda: "standing: !!python/object/apply:os.system ['touch CANARY']\n",
-    lambda: "!!python/object/new:subprocess.check_output [['touch', 'CANARY']]\n",
-    lambda: "!!python/name:os.system ''\n",
-    lambda: "!!binary aGVsbG8=\n",
-    lambda: "x: !<tag:yaml.org,2002:set> {a, b}\n",
-    lambda: "x: !!timestamp 9999-99-99\n",
-    lambda: "x: 0001-01-01T00:00:00+99:99\n",
-    lambda: "2026-01-01: x\n",
-    lambda: "? [a, b]\n: c\n",
-    lambda: "x: " + "[" * 5_000 + "]" * 5_000 + "\n",
-    lambda: "x: " + "{a: " * 2_000 + "1" + "}" * 2_000 + "\n",
-    lambda: "x: 0x" + "f" * 100_000 + "\n",
-    lambda: "x: 1:" + "59:" * 10_000 + "0\n",
-    lambda: "x: .inf\ny: -.inf\nz: .nan\n",
-    lambda: "a" * 2_000_000,
-    lambda: "---\na: 1\n---\nb: 2\n",
-    lambda: "x: 1\nx: 2\n",
-    lambda: "%YAML 9.9\n---\nx: 1\n",
-    lambda: '"\\ud800": 1\n',
-    lambda: 'x: "\\U00110000"\n',
-    lambda: "\ufeffx: 1\n",
-    lambda: "x: yes\ny: on\nz: NO\n",
-    lambda: "\n".join(" " * depth + "x:" for depth in range(900)) + "\n",
-    lambda: "x: " + "9" * 100_000 + "\n",
-    lambda: "x: 'a" + "b" * 900_000 + "'\n",
-    lambda: "x: |\n" + " a\n" * 50_000,
-    lambda: "\n".join(f"k{number}: 1" for number in range(20_000)),
-    lambda: "{" * 100_000,
-    lambda: '{"x": ' * 20_000,
-)
-"""Each once for each kind of document, every other case until there are no more; the heavy ones come last."""
+_OUTS = [{"md5": "d8e8fca2dc0f896fd7cb4cb0031ba249", "size": 4, "hash": "md5", "path": "data.csv"}]
+DVC = {"data.csv.dvc": {"outs": _OUTS}, "dvc.lock": {"schema": "2.0", "stages": {"make": {"cmd": "x", "outs": _OUTS}}}}
 
 
-def trap(number: int) -> bytes | None:
-    """Return the trap that a case is, if it is one."""
-    if number % 2 or number // 2 >= len(TRAPS):
-        return None
-    made = TRAPS[number // 2]()
-    return made if isinstance(made, bytes) else made.encode("utf-8", "surrogatepass")
+def traps() -> Iterator[Text]:
+    """What any reader of YAML or JSON has to survive."""
+    yield ""
+    yield "\x00"
+    yield b"\xff\xfe\x00"
+    yield "[]"
+    yield "null"
+    yield "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n"
+    yield "a: &a [*a]\n"
+    yield "&a {x: *a}\n"
+    yield "<<: {standing: customer}\n"
+    yield "standing: !!python/object/apply:os.system ['touch CANARY']\n"
+    yield "!!python/object/new:subprocess.check_output [['touch', 'CANARY']]\n"
+    yield "!!python/name:os.system ''\n"
+    yield "!!binary aGVsbG8=\n"
+    yield "x: !<tag:yaml.org,2002:set> {a, b}\n"
+    yield "x: !!timestamp 9999-99-99\n"
+    yield "x: 0001-01-01T00:00:00+99:99\n"
+    yield "2026-01-01: x\n"
+    yield "? [a, b]\n: c\n"
+    yield "x: " + "[" * 5_000 + "]" * 5_000 + "\n"
+    yield "x: " + "{a: " * 2_000 + "1" + "}" * 2_000 + "\n"
+    yield "x: 0x" + "f" * 100_000 + "\n"
+    yield "x: 1:" + "59:" * 10_000 + "0\n"
+    yield "x: .inf\ny: -.inf\nz: .nan\n"
+    yield "a" * 2_000_000
+    yield "---\na: 1\n---\nb: 2\n"
+    yield "x: 1\nx: 2\n"
+    yield "%YAML 9.9\n---\nx: 1\n"
+    yield '"\\ud800": 1\n'
+    yield 'x: "\\U00110000"\n'
+    yield "\ufeffx: 1\n"
+    yield "x: yes\ny: on\nz: NO\n"
+    yield "\n".join(" " * depth + "x:" for depth in range(900)) + "\n"
+    yield "x: " + "9" * 100_000 + "\n"
+    yield "x: 'a" + "b" * 900_000 + "'\n"
+    yield "x: |\n" + " a\n" * 50_000
+    yield "\n".join(f"k{number}: 1" for number in range(20_000))
+    yield "{" * 100_000
+    yield '{"x": ' * 20_000
 
 
-def request(place: Place, number: int) -> str:
+def written(value: Any, *, as_json: bool = False) -> bytes:
+    """Return a document as somebody writes it; what YAML does not know is written as JSON."""
+    try:
+        text = json.dumps(value, default=str) if as_json else yaml.safe_dump(value, allow_unicode=True)
+    except (yaml.YAMLError, ValueError):
+        text = json.dumps(value, default=str)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def document(valid: Any, *, as_json: bool = False) -> st.SearchStrategy[bytes]:
+    """Draw the valid document, its text damaged, or, mostly, its tree changed."""
+    whole = written(valid, as_json=as_json)
+    other = CHANGES.map(lambda changes: written(changed(valid, changes), as_json=as_json))
+    return st.one_of(st.just(whole), DAMAGE.map(lambda damage: damaged(whole, damage)), other, other, other)
+
+
+def document_of(folder: str, change: Callable[[Any, list[str]], object]) -> st.SearchStrategy[bytes]:
+    """Draw one of a folder's documents, which ``change`` makes smaller or other with some conditions."""
+
+    def made(path: Path, conditions: list[str]) -> Any:
+        value = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        change(value, conditions)
+        return value
+
+    paths = st.sampled_from(sorted((ROOT / folder).glob("*.yaml")))
+    return st.builds(made, paths, st.lists(CONDITION, max_size=3)).flatmap(document)
+
+
+def with_conditions(pack: Any, conditions: list[str]) -> None:
+    """Give the first rules of a pack other conditions."""
+    for rule, condition in zip(pack["rules"], conditions, strict=False):
+        rule["when"] = condition
+
+
+def three_cases(cases: Any, conditions: list[str]) -> None:
+    """Keep three cases of a file."""
+    first = sum(map(len, conditions)) % len(cases["cases"])
+    cases["cases"] = cases["cases"][first : first + 3]
+
+
+def incoming(place: Place, name: str, text: Text) -> Path:
+    """Put a document where it came in."""
+    return place.incoming(name, text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+
+
+def request(place: Place, text: Text) -> str:
     """File a request from a document."""
-    rng = place.fresh("trained", kind="request", number=number).rng
-    path = _written(place, "request.yaml", number, rng, REQUEST)
-    before = files(place)
-    more = ("--unmatched",) if rng.random() < 0.5 else ()
-    ran = place.run("request", "file", "--from", str(path), *more, names="")
+    path, before = incoming(place, "request.yaml", text), place.files()
+    ran = place.run("request", "file", "--from", str(path), *(("--unmatched",) if len(text) % 2 else ()))
     assert ran.code in (0, 2), ran.err
     place.workspace.ledger.verify()
     if ran.code == 2:
-        assert files(place) == before, "a refused request left something"
+        assert place.files() == before, "a refused request left something"
         return "refused"
-    for verb in ("list", "show", "decide"):
-        place.run("request", verb, *(() if verb == "list" else ("R-2",)))
+    for verb in (("list",), ("show", "R-2"), ("decide", "R-2")):
+        place.run("request", *verb)
     return "taken"
 
 
-def pack(place: Place, number: int) -> str:
+def pack(place: Place, text: Text) -> str:
     """Judge by a changed pack: whatever it says, a decision or a refusal comes of it, soon."""
-    rng = place.fresh("trained", kind="pack", number=number).rng
-    folder = incoming(place, "packs")
-    folder.mkdir()
-    shipped = yaml.safe_load(rng.choice(sorted((ROOT / "policies" / "packs").glob("*.yaml"))).read_text())
-    if rng.random() < 0.5:
-        for rule in shipped["rules"]:
-            if rng.random() < 0.4:
-                rule["when"] = condition(rng)
-        _write(folder / "mine.yaml", shipped)
-    else:
-        path = _written(place, "mine.yaml", number, rng, shipped)
-        path.rename(folder / "mine.yaml")
-    if (ran := place.run("policy", "list", "--packs", str(folder))).code:
+    path = incoming(place, "mine.yaml", text)
+    if (ran := place.run("policy", "list", "--packs", str(path))).code:
         assert ran.code == 2, ran.err
         return "refused"
-    ran = place.run("request", "decide", "R-1", "--packs", str(folder))
+    ran = place.run("request", "decide", "R-1", "--packs", str(path))
     assert ran.code in (0, 2), ran.err
     place.run("policy", "explain", "R-1")
     place.workspace.ledger.verify()
     return "taken"
 
 
-def policy_case(place: Place, number: int) -> str:
+def policy_case(place: Place, text: Text) -> str:
     """Run changed cases against the packs."""
-    rng = place.fresh("empty", kind="policy-case", number=number).rng
-    source = yaml.safe_load(rng.choice(sorted((ROOT / "tests" / "policies" / "cases").glob("*.yaml"))).read_text())
-    source["cases"] = rng.sample(source["cases"], min(3, len(source["cases"])))
-    path = _written(place, "cases.yaml", number, rng, source)
-    ran = place.run("policy", "test", str(path))
+    ran = place.run("policy", "test", str(incoming(place, "cases.yaml", text)))
     assert ran.code in (0, 1, 2), ran.err
     return "refused" if ran.code == 2 else "taken"
 
 
-def model(place: Place, number: int) -> str:
-    """Read a model and lay it out, as training does first."""
-    from disgorge.errors import DisgorgeError
-    from disgorge.method import method_named
-    from disgorge.training.model_file import read_model_file
-
-    rng = place.fresh("empty", kind="model", number=number).rng
-    path = _written(place, "model.yaml", number, rng, MODEL)
+def model(place: Place, text: Text) -> str:
+    """Read a model, as training does first."""
+    path = incoming(place, "model.yaml", text)
     try:
-        spec = read_model_file(path)
-        method_named(spec.method)
+        method_named(read_model_file(path).method)
     except DisgorgeError as problem:
         place.refusal(str(problem), names=path.name if "model.yaml" in str(problem) else "")
         assert place.run("train", str(path)).code in (1, 2)
         return "refused"
-    assert spec.shards
     return "taken"
 
 
-def rules(place: Place, number: int) -> str:
+def rules(place: Place, text: Text) -> str:
     """Read expectations in JSON."""
-    from lineage.errors import BadInput
-    from lineage.shards.validation_rules import Rules
-
-    rng = place.fresh("empty", kind="rules", number=number).rng
-    path = _written(place, "rules.json", number, rng, RULES, as_json=True)
     try:
-        Rules.read(path).describe()
+        Rules.read(incoming(place, "rules.json", text)).describe()
     except BadInput as problem:
         place.refusal(str(problem), names="rules.json")
         return "refused"
     return "taken"
 
 
-def settings(place: Place, number: int) -> str:
+def settings(place: Place, text: Text) -> str:
     """Open a workspace whose settings changed."""
-    rng = place.fresh("empty", kind="settings", number=number).rng
-    path = place.root / ".disgorge" / "config.toml"
-    if (trapped := trap(number)) is not None:
-        path.write_bytes(trapped)
-    elif rng.random() < 0.5:
-        path.write_bytes(damaged(path.read_bytes(), rng))
-    else:
-        value = rng.choice((*hostile.WORDS, *map(str, hostile.NUMBERS), "1e400", "-1", '"x"', "[1]", "true"))
-        path.write_bytes(f"{rng.choice(('lock_seconds', 'format', 'x'))} = {value}\n".encode("utf-8", "replace"))
+    incoming(place, "config.toml", text).rename(place.root / ".disgorge" / "config.toml")
     ran = place.run("shard", "list")
     assert ran.code in (0, 2), ran.err
     return "refused" if ran.code else "taken"
 
 
-def _written(place: Place, name: str, number: int, rng: random.Random, valid: Any, *, as_json: bool = False) -> Path:
-    """Write a trap, the valid document changed, or its text damaged; an eighth stays valid."""
-    path = incoming(place, name)
-    if (trapped := trap(number)) is not None:
-        path.write_bytes(trapped)
-        return path
-    match rng.randrange(8):
-        case 0:
-            _write(path, valid, as_json=as_json)
-        case 1 | 2:
-            _write(path, words_changed(valid, rng, share=0.2), as_json=as_json)
-        case 3:
-            _write(path, valid, as_json=as_json)
-            path.write_bytes(damaged(path.read_bytes(), rng))
-        case _:
-            _write(path, changed(valid, rng), as_json=as_json)
-    return path
+SETTING = st.builds(
+    lambda name, value: f"{name} = {value}\n",
+    st.sampled_from(["lock_seconds", "format", "x"]),
+    WORD | st.sampled_from([*map(str, NUMBERS), "1e400", "-1", '"x"', "[1]", "true"]),
+)
 
 
-def _write(path: Path, value: Any, *, as_json: bool = False) -> None:
+def dvc(place: Place, case: Text | tuple[str, bytes]) -> str:
+    """Look for a file's hash in what stands beside it where DVC's files stand."""
+    name, text = case if isinstance(case, tuple) else ("dvc.lock", case)
+    incoming(place, name, text)
     try:
-        text = json.dumps(value, default=str) if as_json else yaml.safe_dump(value, allow_unicode=True)
-    except (yaml.YAMLError, ValueError):  # what YAML does not know is no document somebody wrote
-        text = json.dumps(value, default=str)
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        found = tracked_hash(place.incoming("data.csv", b"x\n1\n"))
+    except LineageError as problem:
+        place.refusal(str(problem))
+        return "refused"
+    assert found is None or isinstance(found, str)
+    return "found" if found else "taken"
+
+
+KINDS = (
+    Kind("request", request, document(REQUEST), traps, full=300, template="trained"),
+    Kind("pack", pack, document_of("policies/packs", with_conditions), traps, full=300, template="trained",
+         isolated=True),
+    Kind("policy-case", policy_case, document_of("tests/policies/cases", three_cases), traps, full=300),
+    Kind("model", model, document(MODEL), traps, full=400),
+    Kind("rules", rules, document(RULES, as_json=True), traps, full=500),
+    Kind("settings", settings, SETTING | DAMAGE.map(lambda damage: damaged(b"lock_seconds = 30\n", damage)), traps,
+         full=300),
+    Kind("dvc", dvc, st.sampled_from(sorted(DVC)).flatmap(lambda name: st.tuples(st.just(name), document(DVC[name]))),
+         traps, full=500, outcomes=BOTH | {"found"}, isolated=True),
+)  # fmt: skip

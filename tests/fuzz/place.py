@@ -7,15 +7,19 @@ leave. What a command says is held to the rules of :meth:`Place.run`.
 import contextlib
 import io
 import os
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unicodedata import category
 
+from disgorge.report.compile import write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.request.workflow.plan_request import plan_request
+from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.toys import populate, toy_of, train
+from tests.toys import filed_and_decided, person, populate, remove, toy_of, train
 
 DEPTH = 6
 """Folders above the workspace that are watched too: a path that climbs out lands in one of them."""
@@ -52,7 +56,7 @@ class Ran:
 
 
 class Place:
-    """A watched tree with a workspace deep inside; ``templates`` are copied for every case."""
+    """A watched tree with a workspace deep inside, which is a copy of a template for every case."""
 
     def __init__(self, root: Path) -> None:
         self.watched_tree = root / "watched"
@@ -60,35 +64,40 @@ class Place:
         self.root = self.outer / "workspace"
         self.canary = self.outer / "CANARY"
         self._templates = root / "templates"
-        self.rng = random.Random(0)
-        self.drawn: random.Random | None = None
         for name in ("home", "tmp", "outside"):
             (self.outer / name).mkdir(parents=True)
         (self.outer / "outside" / "secret.txt").write_text("not to be taken")
         (self.outer / "outside" / "secret.npy").write_bytes(b"not to be taken")
         os.environ |= {"HOME": str(self.outer / "home"), "TMPDIR": str(self.outer / "tmp"), "TERM": "dumb"}
         os.environ |= {"COLUMNS": "100", "CANARY": str(self.canary)}
-        self._make_templates()
         self._before = self.snapshot()
 
-    def fresh(self, template: str, *, kind: str, number: int) -> "Place":
-        """Begin a case in a copy of a template; its generator is ``drawn``, or seeded by kind and number."""
+    def fresh(self, template: str) -> None:
+        """Begin a case in a copy of a template, which is made on its first use."""
+        made = self._templates / template
+        if not made.exists():
+            made.mkdir(parents=True)
+            TEMPLATES[template](made)
         os.chdir(self.outer)
         _remove(self.root)
-        shutil.copytree(self._templates / template, self.root, symlinks=True)
+        shutil.copytree(made, self.root, symlinks=True)
         os.chdir(self.root)
-        self.rng = self.drawn or random.Random(f"{kind}-{number}")
-        return self
 
-    def template(self, name: str, make: Callable[[Path], None]) -> str:
-        """Return the name of a template that only some kinds need; it is made on the first use."""
-        folder = self._templates / name
-        if not folder.exists():
-            made = self._templates / f"making-{name}"
-            made.mkdir()
-            make(made)
-            made.rename(folder)
-        return name
+    def incoming(self, name: str, data: bytes | None = None) -> Path:
+        """Return where a file that came from outside is put, with these bytes in it."""
+        path = self.root / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        if data is not None:
+            path.write_bytes(data)
+        return path
+
+    def files(self) -> set[str]:
+        """Return every file of the workspace but what was put in by the case."""
+        found = set()
+        for folder, _, names in os.walk(self.root):
+            if not Path(folder).is_relative_to(self.root / "in"):
+                found |= {os.path.join(folder, name) for name in names if not name.endswith(".lock")}
+        return found
 
     @property
     def workspace(self) -> Workspace:
@@ -108,17 +117,13 @@ class Place:
                 found[path] = (status.st_mode, size, 0 if name in folders else status.st_mtime_ns)
         return found
 
-    def watched(self, case: Callable[["Place", int], str], number: int) -> str:
-        """Run one case and look at what it left outside."""
-        outcome = case(self, number)
-        self.check_outside()
-        return outcome
-
-    def check_outside(self) -> None:
-        """Hold that nothing came, went or changed outside of the workspace, and that no planted code ran."""
+    def watched(self, attempt: Callable[["Place", Any], str], case: Any) -> str:
+        """Run one case: nothing may come, go or change outside of the workspace, and no planted code may run."""
+        outcome = attempt(self, case)
         after = self.snapshot()
         assert after == self._before, f"changed outside: {sorted(set(after.items()) ^ set(self._before.items()))[:3]}"
         assert not (self.root / "CANARY").exists(), "planted code ran"
+        return outcome
 
     def run(self, *arguments: str, terminal: bool = False, names: str = "") -> Ran:
         """Run a command and hold what it says to the rules; ``names`` must stand in its error, if it has one.
@@ -164,38 +169,42 @@ class Place:
         assert names in line, f"{names!r} is not named in {line[:300]!r}"
         assert "\n" not in line, f"an error of several lines: {line[:300]!r}"
 
-    def _make_templates(self) -> None:
-        from disgorge.report.bundle import write_zip
-        from disgorge.statement.signing import new_key
-        from tests.disgorge.report_cases import case
 
-        Workspace.init(self._templates / "empty")
-        Workspace.init(self._templates / "report")
-        write_zip(self._templates / "report" / "R-7.zip", case(), key=new_key())
-        workspace = Workspace.init(self._templates / "trained")
-        toy = toy_of("averages", 3)
-        populate(workspace, toy, self._templates / "sources")
-        train(workspace, toy)
-        self._file_request(workspace)
+def _report(folder: Path) -> None:
+    """A report as it is handed over."""
+    from disgorge.report.bundle import write_zip
+    from disgorge.statement.signing import new_key
+    from tests.disgorge.report_cases import case
 
-    def _file_request(self, workspace: Workspace) -> None:
-        import datetime as dt
+    Workspace.init(folder)
+    write_zip(folder / "R-7.zip", case(), key=new_key())
 
-        from disgorge.request.workflow.decide import decide_request
-        from disgorge.request.workflow.filing import file_request
-        from disgorge.request.workflow.plan_request import plan_request
-        from lineage.records import Selector
-        from policies.packs.load import load_packs
-        from policies.request import Standing
-        from policies.taxonomy import Defect
 
-        file_request(
-            workspace, standing=Standing.CONTRIBUTOR, ground=Defect.CONTRACT, regime="contract",
-            selectors=[Selector("shard", "shard-2")], received=dt.date(2026, 11, 2), identity_verified=True,
-            request_id="R-1", facts={"all_theirs": True},
-        )  # fmt: skip
-        decide_request(workspace, "R-1", load_packs())
-        plan_request(workspace, "R-1")
+def _trained(folder: Path) -> None:
+    """A trained toy, and a request that is decided and planned."""
+    workspace = Workspace.init(folder)
+    toy = toy_of("averages", 3)
+    populate(workspace, toy, folder.parent / "sources")
+    train(workspace, toy)
+    filed_and_decided(workspace, [Selector("shard", "shard-2")])
+    plan_request(workspace, "R-1")
+
+
+def _handed(folder: Path) -> None:
+    """The report of a real removal, with its inputs, by the method that trains at once."""
+    workspace = Workspace.init(folder / "made")
+    toy = toy_of("averages", 3)
+    populate(workspace, toy, folder / "sources")
+    train(workspace, toy)
+    remove(workspace, [person(workspace, toy.spec.shards[0], 0)])
+    found = case_of(workspace, "R-1")
+    write_with_inputs(workspace, plan_of(workspace, found), found).rename(folder / "R-1.zip")
+
+
+TEMPLATES: dict[str, Callable[[Path], object]] = {
+    "empty": Workspace.init, "report": _report, "trained": _trained, "handed": _handed,
+}  # fmt: skip
+"""What a case may begin with, by name."""
 
 
 def _remove(folder: Path) -> None:

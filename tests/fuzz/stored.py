@@ -1,137 +1,106 @@
-"""What lies on the disk, damaged: ledger, manifests, contents, weights, private files; and DVC's files beside data.
+"""What lies on the disk, damaged: ledger, manifests, contents, weights, private files.
 
 Also a ledger whose chain holds and whose facts are none we would write: appended by another program, or by somebody.
 """
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hypothesis import strategies as st
+
 from lineage.errors import LineageError
-from tests.fuzz import hostile
-from tests.fuzz.documents import trap
-from tests.fuzz.mutation import changed, damaged
+from lineage.storage.objects import load_tensors, save_tensors
+from tests.fuzz.kind import Kind
 from tests.fuzz.place import Place
-from tests.fuzz.taking import incoming
+from tests.fuzz.strategies import CHANGES, DAMAGE, VALUE, changed, damaged
 
 LOOKS = (
-    ("ledger", "verify"), ("audit",), ("shard", "list", "--all"), ("shard", "check"), ("shard", "show", "shard-1"),
+    ("ledger", "verify"), ("shard", "list", "--all"), ("shard", "check"), ("shard", "show", "shard-1"),
     ("request", "list", "--all"), ("request", "show", "R-1"), ("request", "impact", "R-1"), ("release", "list"),
     ("release", "show", "toy-averages"), ("release", "predict", "toy-averages", "shard-1"), ("trace", "shard-1"),
     ("request", "decide", "R-1"), ("request", "plan", "R-1"), ("policy", "explain", "R-1"),
 )  # fmt: skip
+_MANY = st.integers(0, 1 << 16)
+LOOK = st.lists(st.tuples(st.sampled_from(LOOKS), st.booleans()), min_size=1, max_size=3)
+BROKEN = st.tuples(_MANY, DAMAGE, st.sampled_from([0, 0, 12, 200, 2_000]), LOOK)
+"""Which file, its damage, how far from its end, and how it is looked at."""
 
 
-def workspace(place: Place, number: int) -> str:
-    """Damage the bytes of the ledger or of its head."""
-    rng = place.fresh("trained", kind="ledger", number=number).rng
-    path = place.root / ".disgorge" / rng.choice(("ledger.jsonl", "ledger.jsonl", "head.json"))
-    path.write_bytes(damaged(path.read_bytes(), rng, end=rng.choice((0, 0, 200))))
-    return _looked(place, rng, looks=3)
+def looked(place: Place, looks: list[tuple[tuple[str, ...], bool]]) -> str:
+    """Look at a damaged workspace with some verbs; ``refused`` if any of them said what is wrong."""
+    codes = {place.run(*arguments, terminal=terminal).code for arguments, terminal in (*looks, (("audit",), False))}
+    return "refused" if codes - {0} else "taken"
 
 
-def facts(place: Place, number: int) -> str:
+def attempt_on(*patterns: str) -> Callable[[Place, Any], str]:
+    """Return what damages one of the files that match these patterns, and looks at it."""
+
+    def attempt(place: Place, case: tuple[int, Any, int, Any]) -> str:
+        number, damage, end, looks = case
+        paths = [path for pattern in patterns for path in sorted(place.root.glob(pattern)) if path.is_file()]
+        path: Path = paths[number % len(paths)]
+        path.write_bytes(damaged(path.read_bytes(), damage, end=end))
+        return looked(place, looks)
+
+    return attempt
+
+
+def facts(place: Place, case: tuple[list[tuple[int, Any, int]], Any]) -> str:
     """Append facts that follow the chain and have not the form of any, or a strange one."""
-    rng = place.fresh("trained", kind="facts", number=number).rng
     known = list(place.workspace.ledger.facts())
-    for _ in range(rng.choice((1, 1, 3))):
-        fact = rng.choice(known)
-        body: Any = changed(fact.body, rng) if rng.random() < 0.8 else hostile.value(rng)
-        kind = fact.kind if rng.random() < 0.9 else rng.choice([other.kind for other in known])
+    appended, looks = case
+    for number, change, other in appended:
+        fact = known[number % len(known)]
+        body: Any = changed(fact.body, change["changes"]) if "changes" in change else change["value"]
+        kind = known[other % len(known)].kind if other % 10 == 0 else fact.kind
         try:
             place.workspace.ledger.append(kind, body if isinstance(body, dict) else {"x": body})
         except LineageError as problem:
             place.refusal(str(problem))
-    return _looked(place, rng, looks=5)
+    return looked(place, looks)
 
 
-def tables(place: Place, number: int) -> str:
-    """Damage a manifest or the content of a shard."""
-    rng = place.fresh("trained", kind="tables", number=number).rng
-    path = rng.choice([*sorted((place.root / ".disgorge" / "manifests").iterdir()),
-                       *sorted((place.root / "shards").iterdir())])  # fmt: skip
-    data = path.read_bytes()
-    footer = int.from_bytes(data[-8:-4], "little") + 8
-    path.write_bytes(damaged(data, rng, end=rng.choice((0, footer, footer, 12))))
-    return _looked(place, rng, looks=3)
+CHANGED = CHANGES.map(lambda changes: {"changes": changes})
+FACTS = st.lists(
+    st.tuples(_MANY, CHANGED | CHANGED | VALUE.map(lambda value: {"value": value}), _MANY), min_size=1, max_size=3
+)
+
+TENSORS = save_tensors({"w": np.zeros((2, 3), np.float32), "b": np.zeros(3, np.int64)})
 
 
-def weights(place: Place, number: int) -> str:
-    """Damage a weight file, a recorded report, or something private."""
-    rng = place.fresh("trained", kind="weights", number=number).rng
-    home = place.root / ".disgorge"
-    paths = [path for folder in ("objects", "private") for path in sorted((home / folder).rglob("*")) if path.is_file()]
-    path = rng.choice(paths)
-    path.write_bytes(damaged(path.read_bytes(), rng) if rng.random() < 0.9 else rng.randbytes(rng.randrange(99)))
-    return _looked(place, rng, looks=3)
+def known_tensors() -> Iterator[bytes]:
+    """Known bad ones."""
+    yield b""
+    yield b"\xff" * 8
+    yield (1 << 40).to_bytes(8, "little") + b"{}"
+    yield (2).to_bytes(8, "little") + b"{}"
+    yield TENSORS[:-1]
+    yield TENSORS + b"\x00"
+    yield (100_000).to_bytes(8, "little") + b"[" * 100_000
 
 
-def tensors(place: Place, number: int) -> str:
+def tensors(place: Place, data: bytes) -> str:
     """Read damaged safetensors."""
-    import numpy as np
-
-    from lineage.storage.objects import load_tensors, save_tensors
-
-    rng = place.fresh("empty", kind="tensors", number=number).rng
-    data = save_tensors({"w": np.zeros((2, 3), np.float32), "b": np.zeros(3, np.int64)})
-    known: tuple[Callable[[], bytes], ...] = (
-        lambda: b"", lambda: b"\xff" * 8, lambda: (1 << 40).to_bytes(8, "little") + b"{}",
-        lambda: (2).to_bytes(8, "little") + b"{}", lambda: data[:-1], lambda: data + b"\x00",
-        lambda: (100_000).to_bytes(8, "little") + b"[" * 100_000,
-    )  # fmt: skip
-    text = known[number]() if number < len(known) else damaged(data, rng, end=rng.choice((0, 0, 30)))
     try:
-        assert load_tensors(text) is not None
+        assert load_tensors(data) is not None
     except LineageError as problem:
         place.refusal(str(problem))
         return "refused"
     return "taken"
 
 
-def dvc(place: Place, number: int) -> str:
-    """Look for a file's hash in what stands beside it where DVC's files stand."""
-    from lineage.dvc.repo import tracked_hash
+NAMED = frozenset({"refused"})
 
-    rng = place.fresh("empty", kind="dvc", number=number).rng
-    path = incoming(place, "data.csv")
-    path.write_text("x\n1\n")
-    beside = rng.random() < 0.5
-    target = incoming(place, "data.csv.dvc" if beside else "dvc.lock")
-    if (trapped := trap(number)) is not None:
-        target.write_bytes(trapped)
-    else:
-        outs = [{"md5": "d8e8fca2dc0f896fd7cb4cb0031ba249", "size": 4, "hash": "md5", "path": "data.csv"}]
-        valid = (
-            {"outs": outs} if beside else {"schema": "2.0", "stages": {"make": {"cmd": "touch CANARY", "outs": outs}}}
-        )
-        _write_yaml(target, valid if rng.random() < 0.3 else changed(valid, rng))
-        if rng.random() < 0.25:
-            target.write_bytes(damaged(target.read_bytes(), rng))
-    try:
-        found = tracked_hash(path)
-    except LineageError as problem:
-        place.refusal(str(problem))
-        return "refused"
-    assert found is None or isinstance(found, str)
-    return "found" if found else "taken"
-
-
-def _write_yaml(path: Path, value: Any) -> None:
-    import json
-
-    import yaml
-
-    try:
-        text = yaml.safe_dump(value, allow_unicode=True)
-    except yaml.YAMLError:
-        text = json.dumps(value, default=str)
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-
-
-def _looked(place: Place, rng: random.Random, *, looks: int) -> str:
-    """Look at a damaged workspace with some verbs; ``refused`` if any of them said what is wrong."""
-    codes = set()
-    for arguments in rng.sample(LOOKS, looks):
-        codes.add(place.run(*arguments, terminal=rng.random() < 0.3).code)
-    return "refused" if codes - {0} else "taken"
+KINDS = (
+    Kind("ledger", attempt_on(".disgorge/ledger.jsonl", ".disgorge/head.json"), BROKEN, template="trained",
+         outcomes=NAMED, isolated=True),
+    Kind("facts", facts, st.tuples(FACTS, LOOK), template="trained", isolated=True),
+    Kind("tables", attempt_on(".disgorge/manifests/*", "shards/*"), BROKEN, template="trained",
+         outcomes=NAMED, isolated=True),
+    Kind("weights", attempt_on(".disgorge/objects/**/*", ".disgorge/private/**/*"), BROKEN, full=100, outcomes=NAMED,
+         template="trained", isolated=True),
+    Kind("tensors", tensors, DAMAGE.map(lambda damage: damaged(TENSORS, damage)), known_tensors, full=500,
+         isolated=True),
+)  # fmt: skip

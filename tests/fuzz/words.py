@@ -1,9 +1,10 @@
 """The command line's own arguments: every verb with hostile words where names, reasons, dates and paths go."""
 
-import random
+from hypothesis import strategies as st
 
-from tests.fuzz import hostile
+from tests.fuzz.kind import Kind
 from tests.fuzz.place import Place
+from tests.fuzz.strategies import WORD, WORDS
 
 HERE = "?"
 """Where a word goes."""
@@ -45,26 +46,40 @@ AFTER = (("shard", "list"), ("request", "list", "--all"), ("audit",), ("request"
 """What is looked at after a word was taken: on a terminal every other time."""
 
 
-def case(place: Place, number: int) -> str:
+Case = tuple[tuple[str, ...], bool]
+"""What is typed, and whether on a terminal."""
+
+
+def attempt(place: Place, case: Case) -> str:
     """Type one command, then look at what it left."""
-    rng = place.fresh("trained", kind="words", number=number).rng
-    (place.root / "a.csv").write_text("key,subject,x\na,ann,1\nb,bob,2\n")
-    verb = VERBS[number % len(VERBS)]
-    arguments = tuple(_filled(part, rng, number) for part in verb)
-    if rng.random() < 0.2:
-        arguments += ("--json",)
-    ran = place.run(*arguments, terminal=number % 2 == 0)
-    assert ran.code != 3, f"{[argument[:60] for argument in arguments]}: what was typed is no failure of the machine"
+    arguments, terminal = case
+    (place.root / "a.csv").write_bytes(b"key,subject,x\na,ann,1\nb,bob,2\n")
+    ran = place.run(*arguments, terminal=terminal)
+    assert ran.code != 3, "what was typed is no failure of the machine"
     place.workspace.ledger.verify()
     if ran.code == 2:
         return "refused"
     for looked in AFTER:
-        place.run(*looked, terminal=number % 2 == 1)
+        place.run(*looked, terminal=not terminal)
     return "taken"
 
 
-def _filled(part: str, rng: random.Random, number: int) -> str:
-    if HERE not in part:
-        return part
-    word = hostile.WORDS[number % len(hostile.WORDS)] if rng.random() < 0.5 else hostile.word(rng)
-    return part.replace(HERE, word)
+def typed(number: int) -> Case:
+    """Put a known word, and the next ones, into a verb."""
+    verb = VERBS[number * len(VERBS) // len(WORDS)]
+    arguments = (part.replace(HERE, WORDS[(number + place) % len(WORDS)]) for place, part in enumerate(verb))
+    return tuple(arguments), number % 2 == 0
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> Case:
+    """Draw a verb with words in it, for people or for machines."""
+    arguments = tuple(part.replace(HERE, draw(WORD)) if HERE in part else part for part in draw(st.sampled_from(VERBS)))
+    return (*arguments, *draw(st.sampled_from([(), (), ("--json",)]))), draw(st.booleans())
+
+
+KINDS = (
+    Kind(
+        "words", attempt, commands(), known=lambda: map(typed, range(len(WORDS))), full=500, template="trained",
+    ),
+)  # fmt: skip

@@ -102,10 +102,7 @@ def test_the_digest_covers_name_dtype_shape_and_bytes() -> None:
         {**item, "x": np.array([-0.0, 1, 2, 3], np.float32)},
     ]
     assert len({item_digest(item), *map(item_digest, others)}) == len(others) + 1
-
-
-def test_text_cannot_be_shifted_from_one_field_to_the_next() -> None:
-    assert item_digest({"a": "xy", "b": "z"}) != item_digest({"a": "x", "b": "yz"})
+    assert item_digest({"a": "xy", "b": "z"}) != item_digest({"a": "x", "b": "yz"}), "text shifted to the next field"
 
 
 def test_byte_order_memory_order_and_text_width_do_not_change_a_digest() -> None:
@@ -218,34 +215,27 @@ def test_a_limit_lets_through_what_it_has_room_for_as_it_is(tmp_path: Path) -> N
     assert item_digests(limited) == item_digests(free) == digests
 
 
-@pytest.mark.parametrize("column", [pa.array([[1]]), pa.array([b"x"]), pa.array(["x"], pa.large_string())])
-def test_under_a_limit_no_column_is_read_whose_size_only_its_pages_say(column: Any, tmp_path: Path) -> None:
-    pq.write_table(pa.table({"digest": ["0" * 64], "x": column}), tmp_path / "x.parquet")
-    with pytest.raises(DigestMismatch, match="changed on disk"):
-        read_content(tmp_path / "x.parquet", limit=10_000_000)
-
-
-@pytest.mark.parametrize(
-    "layout",
-    [
+WHOLE = canonical({"x": {"dtype": "<i8", "shape": []}})
+DAMAGED: dict[str, tuple[Any, Any, bytes]] = {
+    **{f"layout {layout[:60]!r}": (["0" * 64], [1], layout) for layout in (
         b"[" * 100_000, b"[]", b"null", b'{"x": null}', b'{"x": {"dtype": "O", "shape": []}}',
         b'{"x": {"dtype": "<i8", "shape": [99999999999999999999]}}', b'{"x": {"dtype": "((((", "shape": []}}',
-        b'{"x": {"dtype": "<i8", "shape": {"a": 1}}}', b'{"y": {"dtype": "<i8", "shape": []}}', b"\xff",
-    ],
-)  # fmt: skip
-def test_a_layout_that_is_none_is_damage(layout: bytes, tmp_path: Path) -> None:
-    table = pa.table({"digest": ["0" * 64], "x": [1]}).replace_schema_metadata({b"disgorge.content": layout})
+        b'{"x": {"dtype": "<i8", "shape": {"a": 1}}}', b'{"y": {"dtype": "<i8", "shape": []}}', b"\xff")},
+    **{f"digests {digests}": (digests, [1], WHOLE) for digests in (["no digest"], [None], [1])},
+    **{f"column {column.type}": (["0" * 64], column, WHOLE) for column in (
+        pa.array([[1]]), pa.array([b"x"]), pa.array(["x"], pa.large_string()))},
+}  # fmt: skip
+"""Digests, a column and a layout that do not fit: the last columns say their size only in their pages."""
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_what_is_no_content_is_damage_with_and_without_a_limit(damage: str, tmp_path: Path) -> None:
+    digests, column, layout = DAMAGED[damage]
+    table = pa.table({"digest": digests, "x": column}).replace_schema_metadata({b"disgorge.content": layout})
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(DigestMismatch, match="changed on disk"):
-        read_content(tmp_path / "x.parquet")
-
-
-@pytest.mark.parametrize("digests", [["no digest"], [None], [1]])
-def test_digests_that_are_none_are_damage(digests: list[Any], tmp_path: Path) -> None:
-    layout = {b"disgorge.content": canonical({"x": {"dtype": "<i8", "shape": []}})}
-    pq.write_table(pa.table({"digest": digests, "x": [1]}).replace_schema_metadata(layout), tmp_path / "x.parquet")
-    with pytest.raises(DigestMismatch, match="changed on disk"):
-        read_content(tmp_path / "x.parquet")
+    for limit in ({"limit": 10_000_000}, {}):
+        with pytest.raises(DigestMismatch, match="changed on disk"):
+            read_content(tmp_path / "x.parquet", **limit)
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -102,13 +102,9 @@ def test_json_holds_all_of_it(world: World) -> None:
 
 def test_items_are_shown_only_when_asked_for(world: World) -> None:
     with world.catalog() as catalog:
-        assert {node.kind for node in catalog.trace("alice", up=True, down=True).nodes} == {
-            "shard",
-            "component",
-            "release",
-        }
-        held = next(node for node in catalog.trace("alice", up=True, down=False).nodes if node.name == "alice")
-    assert held.detail == "2 items"
+        found = catalog.trace("alice", up=True, down=True).nodes
+    assert {node.kind for node in found} == {"shard", "component", "release"}
+    assert next(node for node in found if node.name == "alice").detail == "2 items"
 
 
 def test_a_catalog_of_a_real_ledger_traces_alike(world: World) -> None:
@@ -128,14 +124,9 @@ def test_bytes_with_several_names_are_one_node_that_is_called_by_the_shortest_li
     assert (found.name, found.also) == ("trunk", ("aaa-trunk", "trunk~again"))
 
 
-def test_rows_come_in_the_order_of_names(world: World) -> None:
-    with world.catalog() as catalog:
-        below = catalog.trace("core", up=False, down=True)
-    assert [row[3] for row in below.rows()] == ["trunk", "head-a", "head-b", "model@live", "model@live", "model@live"]
-
-
-def test_without_takes_nodes_out_with_their_edges(world: World) -> None:
+def test_rows_come_in_the_order_of_names_and_nodes_go_out_with_their_edges(world: World) -> None:
     with world.catalog() as catalog:
         below = catalog.trace("core", up=False, down=True)
         gone = catalog.component("head-b").digest
+    assert [row[3] for row in below.rows()] == ["trunk", "head-a", "head-b", "model@live", "model@live", "model@live"]
     assert [row[3] for row in below.without([gone]).rows()] == ["trunk", "head-a", "model@live", "model@live"]

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lineage.records import Selector, digest_of, plain, restore
+from lineage.records import Selector, plain, restore
 from policies.cases.case_files import ImpactFacts, ShardFacts
-from policies.decision import Owed
 from policies.errors import BadPack, BadRequest
 from policies.events import ENDS, Event, EventKind, in_order, pending
 from policies.judging.deadlines import due, due_by, extended
 from policies.judging.explain import explain
 from policies.judging.judge import decide
 from policies.packs.conditions import parse
-from policies.packs.load import load_packs, pack_of
+from policies.packs.load import pack_of
 from policies.packs.rules import Deadline, Extension, Stop
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Outcome, Part
-from tests.policies.test_judge_laws import DATES, PATIENT, SHIPPED, impacts, packs, requests
+from tests.policies.shipped import SHIPPED
+from tests.policies.test_judge_laws import DATES, PATIENT, impacts, packs, requests
 
 PAUSE = Stop(EventKind.IDENTITY_ASKED, (EventKind.IDENTITY_SHOWN, EventKind.IDENTITY_FAILED))
 ANEW = Stop(EventKind.FEE_ASKED, EventKind.FEE_PAID, anew=True)
@@ -251,17 +251,10 @@ def test_a_condition_sees_kinds_and_days():
                      "deadline": {"days": 30, "from_event": "complaint"}}}  # fmt: skip
     pack = pack_of({"pack": "p", "title": "P", "version": "1", "applies": "true", "rules": [rule]}, name="p")
     asked = RemovalRequest("r-1", Standing.DATA_SUBJECT, Defect.PRIVACY, "p", (Selector("shard", "a"),), RECEIVED)
-    impact = impacts_of_one_item()
+    impact = ImpactFacts().build()
     for day, deadline in ((9, None), (10, dt.date(2026, 4, 9))):
         decision = decide(asked.after([on("complaint", day)]), impact, [pack], today=dt.date(2026, 3, 20))
         assert (decision.owed.deadline if decision.owed else None) == deadline
-
-
-def impacts_of_one_item():
-    """Return an impact of one item."""
-    from policies.cases.case_files import ImpactFacts
-
-    return ImpactFacts().build()
 
 
 @pytest.mark.parametrize(
@@ -289,25 +282,11 @@ def test_a_deadline_that_does_not_hold_together_is_refused(then, says):
         pack_of({"pack": "p", "title": "P", "version": "1", "applies": "true", "rules": [rule]}, name="p")
 
 
-def test_what_was_recorded_before_events_keeps_its_digest():
-    """A decision as version 2026-11-24 recorded it."""
-    owed = {
-        "guarantee": 3, "families": ["retraining"], "scope": "influence", "deadline": "2026-04-02",
-        "acknowledge_by": None, "approvals": 1, "evidence": [], "notices": [], "utility_floor": None,
-    }  # fmt: skip
-    restored = restore(Owed, owed)
-    assert plain(restored) == owed
-    assert digest_of(restored) == digest_of(owed)
-    (pack,) = (pack for pack in load_packs() if pack.pack == "quality")  # it uses nothing new
-    assert "stops" not in str(plain(pack))
-    assert "deadlines" not in str(plain(pack))
-
-
 def test_explain_says_how_days_were_counted():
     asked = RemovalRequest("r-1", Standing.DATA_SUBJECT, Defect.PRIVACY, "gdpr", (Selector("shard", "a"),), RECEIVED)
-    said = explain(decide(asked, impacts_of_one_item(), SHIPPED, today=RECEIVED), asked)
+    said = explain(decide(asked, ImpactFacts().build(), SHIPPED, today=RECEIVED), asked)
     assert "counted without moving a last day that is a weekend or holiday, so never too late" in said
     after = asked.after([on("identity-asked", 2)])
-    still = explain(decide(after, impacts_of_one_item(), SHIPPED, today=RECEIVED), after)
+    still = explain(decide(after, ImpactFacts().build(), SHIPPED, today=RECEIVED), after)
     assert "deadline: none that can be given now" in still
     assert "the clock stands still since 2026-03-02 (identity-asked), until identity-shown or identity-failed" in still

@@ -6,6 +6,7 @@ import pytest
 
 from lineage.records import Selector
 from policies.cases.case_files import ImpactFacts, ShardFacts
+from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
 from policies.judging.judge import decide
 from policies.packs.load import load_packs
@@ -79,3 +80,11 @@ def test_a_decision_names_the_packs_it_was_made_by():
     some = decided(packs=[pack for pack in load_packs() if pack.pack == "gdpr"])
     assert all_packs.packs != some.packs
     assert all_packs.digest == decided().digest != some.digest
+
+
+def test_a_refusal_is_due_by_the_earliest_of_its_answers_and_no_record_is() -> None:
+    day = dt.date(2026, 12, 3)
+    answer, record = Duty("say why", day, "a/b"), Duty("keep it", dt.date(2026, 11, 4), "a/c", lasts=True)
+    claim = Claim("a", "A", Outcome.DENIED, None, None, None, None, "a sets none", (), (record, answer))
+    assert Decision("r", Outcome.DENIED, "x", None, None, (), "", day, (), (claim,)).due == day
+    assert (answer.said, record.said) == ("by 2026-12-03: say why", "until 2026-11-04: keep it")

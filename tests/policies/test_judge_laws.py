@@ -16,16 +16,16 @@ from policies.judging.deadlines import extend
 from policies.judging.explain import explain
 from policies.judging.judge import decide
 from policies.packs.facts import known_regimes
-from policies.packs.load import load_packs, pack_of
+from policies.packs.load import pack_of
 from policies.packs.rules import RESERVED_FACTS
 from policies.request import RemovalRequest, Standing
 from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
+from tests.policies.shipped import SHIPPED
 from tests.tier import amount
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine drawing is slow, which is no fault of the rules."""
 
-SHIPPED = load_packs()
 FACTS = {**RESERVED_FACTS, **{name: spec for pack in SHIPPED for name, spec in pack.facts.items()}}
 REGIMES = known_regimes(SHIPPED)
 SEVERITY = list(Outcome)
@@ -37,15 +37,10 @@ RIGHT = {
     "text": st.sampled_from(["a", "b", "c", "d", "e", "x", *REGIMES, "gdpr,ccpa", "gdpr, regulator-order"]),
     "date": DATES.map(dt.date.isoformat),
 }
-WRONG = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=8),
-    st.dates(),
-    st.lists(st.integers(), max_size=2),
-)
+WRONG = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
+    | st.lists(st.integers(), max_size=2)
+)  # fmt: skip
 
 
 @st.composite
@@ -65,9 +60,7 @@ def requests(draw, *, wild: bool = False, dates=DATES):
         id=draw(st.sampled_from(["r-1", "r-2"])),
         standing=draw(st.sampled_from(Standing)),
         ground=draw(st.sampled_from(Defect)),
-        regime=draw(st.one_of(st.sampled_from(REGIMES), st.text(max_size=5)))
-        if wild
-        else draw(st.sampled_from(REGIMES)),
+        regime=draw(st.sampled_from(REGIMES) | st.text(max_size=5) if wild else st.sampled_from(REGIMES)),
         selectors=(Selector("subject", "7f3a"),),
         received=draw(dates),
         identity_verified=draw(st.booleans()),
@@ -97,6 +90,17 @@ def impacts(draw):
     return short.build()
 
 
+CONDITIONS = (
+    "true",
+    "impact.items > 1",
+    "request.facts.risk > 3",
+    "request.identity_verified",
+    "impact.items",
+    "1/0 > 0",
+)
+DEADLINES = (None, {"days": 3}, {"months": 2}, {"business_days": 4, "calendar": "DE"})
+
+
 @st.composite
 def packs(draw):
     """Draw a pack that is well formed, and whose conditions may have no answer."""
@@ -107,38 +111,16 @@ def packs(draw):
             "outcome": outcome,
             "category": "drawn",
             "guarantee": draw(st.sampled_from(["approximate", "certified", "exact"])),
-            "families": draw(st.one_of(st.none(), st.lists(st.sampled_from(Family), min_size=1, max_size=4))),
+            "families": draw(st.none() | st.lists(st.sampled_from(Family), min_size=1, max_size=4)),
             "scope": draw(st.sampled_from([None, *Scope])),
-            "deadline": draw(
-                st.sampled_from([None, {"days": 3}, {"months": 2}, {"business_days": 4, "calendar": "DE"}])
-            ),
-            "approvals": draw(st.one_of(st.none(), st.integers(1, 4))),
-            "utility_floor": draw(st.one_of(st.none(), st.floats(0, 1))),
+            "deadline": draw(st.sampled_from(DEADLINES)),
+            "approvals": draw(st.none() | st.integers(1, 4)),
+            "utility_floor": draw(st.none() | st.floats(0, 1)),
             "refusal": draw(st.sampled_from(Refusal)) if outcome is Outcome.DENIED else None,
             "reaches_core": draw(st.booleans()),
         }
-        when = draw(
-            st.sampled_from(
-                [
-                    "true",
-                    "impact.items > 1",
-                    "request.facts.risk > 3",
-                    "request.identity_verified",
-                    "impact.items",
-                    "1/0 > 0",
-                ]
-            )
-        )
-        rules.append(
-            {
-                "id": f"rule-{number}",
-                "when": when,
-                "words": "Drawn.",
-                "citation": "ours",
-                "dated": "2026-01-01",
-                "then": effect,
-            }
-        )
+        rule = {"id": f"rule-{number}", "words": "Drawn.", "citation": "ours", "dated": "2026-01-01", "then": effect}
+        rules.append(rule | {"when": draw(st.sampled_from(CONDITIONS))})
     value = {"pack": "drawn", "title": "Drawn", "version": "1", "applies": "true", "rules": rules}
     return pack_of(value | {"facts": {"risk": {"type": "int", "words": "a number"}}}, name="drawn")
 

@@ -1,6 +1,5 @@
 """Loading packs: what is shipped holds, and what is not understood is refused by file, rule and field."""
 
-import copy
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import yaml
 from policies.errors import BadPack
 from policies.packs.facts import known_regimes
 from policies.packs.load import SHIPPED, agree, load_pack, load_packs, pack_of, packs_digest
+from tests.policies.shipped import changed
 
 KNOWN_CHECKS = {"answers", "never-trained", "lineage-closure", "residue", "membership", "utility"}
 
@@ -30,20 +30,6 @@ GOOD = {
         }
     ],
 }
-
-
-def changed(path: str, value: object) -> dict:
-    """Return the good pack with one value changed, or taken out for ``...``."""
-    pack = copy.deepcopy(GOOD)
-    *folders, last = path.split(".")
-    place = pack
-    for folder in folders:
-        place = place[int(folder)] if folder.isdigit() else place[folder]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return pack
 
 
 def test_every_regime_has_a_pack_whose_rules_all_cite_a_dated_source():
@@ -67,7 +53,7 @@ def test_a_pack_that_asks_for_a_regime_does_not_make_its_own_name_one():
     assert "us-state" in known
     assert "us-states" not in known
     assert known_regimes([pack_of(GOOD, name="a")]) == ("mine",), "it applies whatever the regime is"
-    asking = changed("applies", "request.regime == 'theirs'")
+    asking = changed(GOOD, "applies", "request.regime == 'theirs'")
     assert known_regimes([pack_of(asking, name="a")]) == ("theirs",)
 
 
@@ -80,7 +66,7 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
     packs = load_packs()
     assert packs_digest(packs) == packs_digest(packs[::-1])
     assert packs_digest([pack_of(GOOD, name="a")]) == packs_digest([pack_of(GOOD, name="b")])
-    other = pack_of(changed("rules.0.words", "Much too risky."), name="a")
+    other = pack_of(changed(GOOD, "rules.0.words", "Much too risky."), name="a")
     assert packs_digest([other]) != packs_digest([pack_of(GOOD, name="a")])
 
 
@@ -155,7 +141,7 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
 )
 def test_what_is_not_understood_is_refused_in_one_line(path, value, says):
     with pytest.raises(BadPack) as refused:
-        pack_of(changed(path, value), name="mine.yaml")
+        pack_of(changed(GOOD, path, value), name="mine.yaml")
     assert says in str(refused.value)
     assert str(refused.value).startswith("mine.yaml: ")
     assert "\n" not in str(refused.value)
@@ -210,7 +196,7 @@ def test_two_packs_agree_on_names_and_facts():
     mine = pack_of(GOOD, name="a")
     with pytest.raises(BadPack, match=r"a pack named mine is in a\.yaml too"):
         agree([(mine, "a.yaml"), (mine, "b.yaml")])
-    other = pack_of(changed("pack", "other") | {"facts": {"risk": {"type": "date", "words": "a day"}}, "rules": [
+    other = pack_of(changed(GOOD, "pack", "other") | {"facts": {"risk": {"type": "date", "words": "a day"}}, "rules": [
         {**GOOD["rules"][0], "when": "true"}]}, name="b")  # fmt: skip
     with pytest.raises(BadPack, match=r"facts\.risk is date here and int in a\.yaml"):
         agree([(mine, "a.yaml"), (other, "b.yaml")])
@@ -219,7 +205,9 @@ def test_two_packs_agree_on_names_and_facts():
 def test_importing_packs_loads_nothing_heavy():
     code = (
         "import sys, policies.packs.load, policies.judging.explain, policies.cases.run_cases;"
-        "print(sorted({'cel', 'holidays', 'pydantic', 'dateutil', 'torch', 'duckdb'} & set(sys.modules)))"
+        "import policies.vocabulary.licenses;"
+        "heavy = {'cel', 'holidays', 'pydantic', 'dateutil', 'license_expression', 'torch', 'duckdb'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 

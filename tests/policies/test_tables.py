@@ -1,7 +1,6 @@
 """Tables in packs: one rule per row, every row what it says, and what is not applied refused."""
 
 import copy
-from typing import Any
 
 import pytest
 
@@ -9,6 +8,7 @@ from policies.errors import BadPack
 from policies.packs.load import load_pack, pack_of
 from policies.packs.rules import Deadline, Pack
 from policies.packs.tables import MOST_RULES, expanded
+from tests.policies.shipped import changed
 
 STATES = {
     "pack": "states",
@@ -38,20 +38,6 @@ STATES = {
 }
 
 
-def changed(path: str, value: object) -> dict[str, Any]:
-    """Return the pack with one value changed, or taken out for ``...``."""
-    pack: Any = copy.deepcopy(STATES)
-    *folders, last = path.split(".")
-    place = pack
-    for folder in folders:
-        place = place[int(folder)] if folder.isdigit() else place[folder]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return pack  # type: ignore[no-any-return]
-
-
 def states() -> Pack:
     return pack_of(STATES, name="states.yaml")
 
@@ -72,7 +58,7 @@ def test_an_expanded_pack_is_the_pack_that_is_written_out():
     del written["tables"]
     written["rules"] = expanded(STATES, name="states.yaml")["rules"]
     assert pack_of(written, name="a").digest == states().digest
-    assert pack_of(changed("tables.states.VA.days", 44), name="a").digest != states().digest
+    assert pack_of(changed(STATES, "tables.states.VA.days", 44), name="a").digest != states().digest
 
 
 @pytest.mark.parametrize(
@@ -107,22 +93,31 @@ def test_an_expanded_pack_is_the_pack_that_is_written_out():
 )
 def test_what_is_not_understood_names_file_rule_row_and_column(path, value, says):
     with pytest.raises(BadPack) as refused:
-        pack_of(changed(path, value), name="states.yaml")
+        pack_of(changed(STATES, path, value), name="states.yaml")
     assert says in str(refused.value)
     assert str(refused.value).startswith("states.yaml: ")
     assert "\n" not in str(refused.value)
 
 
+def test_one_mistake_of_a_rule_with_a_table_is_told_once_with_the_number_of_its_rows():
+    with pytest.raises(BadPack) as refused:
+        pack_of(changed(STATES, "rules.1.then", {"outcome": "denied"}), name="states.yaml")
+    said = str(refused.value)
+    assert said.count("a rule that denies has a `refusal`") == 1
+    assert "claim-not-covered" in said
+    assert "(row VA of the table states), and alike in 1 more row" in said
+
+
 def test_a_table_cannot_make_a_small_file_a_huge_pack():
     row = {"days": 1, "law": "a", "since": "2026-01-01", "read": True}
     with pytest.raises(BadPack, match=f"more than {MOST_RULES} rules"):
-        pack_of(changed("tables.states", {str(n): row for n in range(MOST_RULES + 1)}), name="states.yaml")
+        pack_of(changed(STATES, "tables.states", {str(n): row for n in range(MOST_RULES + 1)}), name="states.yaml")
 
 
 def test_braces_that_are_no_column_stay_as_they_are():
-    pack = pack_of(changed("rules.1.when", '{"a": 1}.a == 1 && request.facts.us_state == "{row}"'), name="a")
+    pack = pack_of(changed(STATES, "rules.1.when", '{"a": 1}.a == 1 && request.facts.us_state == "{row}"'), name="a")
     assert pack.rules[1].when.startswith('{"a": 1}.a == 1')
-    kept = changed("rules.0.words", "Outside of `each` nothing is put in: {days}.")
+    kept = changed(STATES, "rules.0.words", "Outside of `each` nothing is put in: {days}.")
     assert pack_of(kept, name="a").rules[0].words.endswith("{days}.")
 
 

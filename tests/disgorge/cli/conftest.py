@@ -1,6 +1,7 @@
 """A trained toy as a workspace, and commands run in it as if they were typed there."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,24 +65,24 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run(*arguments: str) -> Ran:
-    """Run a command; anything but an exit code is a failure of the test."""
-    result = CliRunner().invoke(app, list(arguments), prog_name="disgorge")
+def run(typed: str, *more: str) -> Ran:
+    """Run a command as it is typed, and more arguments as they are; all but an exit code fails the test."""
+    result = CliRunner().invoke(app, [*shlex.split(typed), *more], prog_name="disgorge")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert "Traceback" not in result.stderr
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 
-def fine(*arguments: str) -> Ran:
+def fine(typed: str, *more: str) -> Ran:
     """Run a command that must be fine."""
-    ran = run(*arguments)
+    ran = run(typed, *more)
     assert ran.code == 0, ran
     return ran
 
 
-def refused(*arguments: str, code: int) -> str:
+def refused(typed: str, *more: str, code: int = 2) -> str:
     """Run a command that must say one line on standard error, print nothing else, and end with ``code``."""
-    ran = run(*arguments)
+    ran = run(typed, *more)
     lines = ran.err.splitlines()
     assert (ran.code, len(lines), ran.out) == (code, 1, ""), ran
     assert lines[0].startswith("error: ")
@@ -101,17 +102,52 @@ def untouched(workspace_folder: Path) -> Iterator[None]:
     assert state() == before
 
 
+WITHDRAWAL = "request file --standing contributor --ground contract --regime contract"
+"""A request that the contract pack grants where ``--verified`` and ``--fact all_theirs=true`` are said as well."""
+
+
 def filed(request: str = "R-1", *selectors: str) -> None:
     """File a withdrawal that the contract pack grants."""
-    fine(
-        "request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract", "--verified",
-        "--fact", "all_theirs=true", "--id", request, *(selectors or ("--shard", "shard-2")),
-    )  # fmt: skip
+    fine(f"{WITHDRAWAL} --verified --fact all_theirs=true --id {request}", *(selectors or ("--shard", "shard-2")))
+
+
+PERSON = "shard-2-person-1"
+CLAIM = f"request file --standing data-subject --ground privacy --subject {PERSON}"
+"""A request of a person about their own data."""
+
+
+def asked(request: str, facts: str = "", *, regime: str = "gdpr", options: str = "--verified") -> None:
+    """File an identified person's request with facts, and decide it."""
+    given = " ".join(f"--fact {fact}" for fact in facts.split())
+    fine(f"{CLAIM} --regime {regime} --id {request} {given} {options}")
+    fine(f"request decide {request}")
 
 
 def planned(request: str = "R-1", *selectors: str) -> str:
     """File, decide and plan; return the plan's digest."""
     filed(request, *selectors)
-    fine("request", "decide", request)
-    digest = fine("request", "plan", request, "--json").json["digest"]
-    return str(digest)
+    fine(f"request decide {request}")
+    return plan_of(request)
+
+
+def plan_of(request: str = "R-1") -> str:
+    """Plan, and return the plan's digest."""
+    return str(fine(f"request plan {request} --json").json["digest"])
+
+
+def one_line(text: str) -> str:
+    """What was printed, without its line breaks."""
+    return " ".join(text.split())
+
+
+def executed(request: str = "R-1") -> Ran:
+    """Plan, approve and execute a request that is granted."""
+    fine(f"request approve {request} {plan_of(request)} --by ann")
+    return fine(f"request execute {request} --references 0")
+
+
+@pytest.fixture
+def no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No MLflow: a new store takes many seconds."""
+    for module in ("tracking.runs", "tracking.registry"):
+        monkeypatch.setattr(f"disgorge.{module}.installed", lambda: False)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from disgorge.statement.bundle_zip import read_members
 from lineage.records import Selector
 from lineage.workspace import Workspace
@@ -15,25 +13,23 @@ def test_what_another_request_removed_is_closed_shown_and_verified(workspace_fol
     filed("R-2", "--subject", "shard-2-person-0")
     workspace = Workspace.open(workspace_folder)
     remove(workspace, [Selector("shard", "shard-2")])
-    assert "request close R-2 --fulfilled-by R-1" in fine("request", "decide", "R-2").out
-    assert "close it with `disgorge request close R-2 --fulfilled-by R-1`" in refused("request", "plan", "R-2", code=2)
-    assert "has no certificate" in refused("request", "close", "R-2", "--fulfilled-by", "R-2", code=2)
-    told = fine("request", "close", "R-2", "--fulfilled-by", "R-1").out
+    assert "request close R-2 --fulfilled-by R-1" in fine("request decide R-2").out
+    assert "close it with `disgorge request close R-2 --fulfilled-by R-1`" in refused("request plan R-2")
+    assert "has no certificate" in refused("request close R-2 --fulfilled-by R-2")
+    told = fine("request close R-2 --fulfilled-by R-1").out
     assert told.startswith("R-2 is fulfilled by R-1; the report is ")
-    assert "fulfilled by R-1" in fine("request", "list", "--all").out
-    assert "R-2" not in fine("request", "list").out
-    shown = fine("request", "show", "R-2").out
+    assert "fulfilled by R-1" in fine("request list --all").out
+    assert "R-2" not in fine("request list").out
+    shown = fine("request show R-2").out
     assert "R-2: fulfilled" in shown
     assert "fulfilled by R-1" in shown
     assert "next:" not in shown
-    assert fine("request", "show", "R-2", "--json").json["ending"]["by_request"] == "R-1"
-    checked = fine(
-        "verify", "reports/R-2", "--key", ".disgorge/public.pem", "--level", "ledger", "--workspace", "."
-    ).out
+    assert fine("request show R-2 --json").json["ending"]["by_request"] == "R-1"
+    checked = fine("verify reports/R-2 --key .disgorge/public.pem --level ledger --workspace .").out
     assert "was removed by request R-1" in checked
     assert fine("audit").out.startswith("no findings")
-    assert "trained nothing" in refused("request", "report", "R-2", "--with-inputs", code=2)
-    assert "closed (fulfilled)" in refused("request", "deny", "R-2", "--reason", "no-match", code=2)
+    assert "trained nothing" in refused("request report R-2 --with-inputs")
+    assert "closed (fulfilled)" in refused("request deny R-2 --reason no-match")
     page = read_members(Path("reports/R-2"))["report.html"].decode()
     for words in (
         "Fulfilled by another removal, and certified",
@@ -47,25 +43,8 @@ def test_what_another_request_removed_is_closed_shown_and_verified(workspace_fol
 
 def test_what_its_requester_took_back_is_closed_without_a_report(workspace_folder: Path) -> None:
     planned("R-1")
-    assert fine("request", "close", "R-1", "--taken-back", "--by", "Ann").out == "R-1 is taken back\n"
-    assert "taken back (said by pseudonym " in fine("request", "list", "--all").out
+    assert fine("request close R-1 --taken-back --by Ann").out == "R-1 is taken back\n"
+    assert "taken back (said by pseudonym " in fine("request list --all").out
     assert "Ann" not in (workspace_folder / ".disgorge" / "ledger.jsonl").read_text()
-    assert "closed (taken-back)" in refused("request", "close", "R-1", "--taken-back", "--by", "ann", code=2)
-    assert "closed (taken-back)" in refused("request", "execute", "R-1", code=2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "give either --fulfilled-by REQUEST or --taken-back --by NAME"),
-        (("--fulfilled-by", "R-9", "--taken-back", "--by", "ann"), "give either"),
-        (("--fulfilled-by", "R-9", "--by", "ann"), "--by goes with --taken-back"),
-        (("--taken-back",), "--by must be a name on one line"),
-        (("--taken-back", "--by", "a\nb"), "--by must be a name on one line"),
-        (("--fulfilled-by", "R-9"), "no request 'R-9'"),
-        (("--fulfilled-by", "\x1b[31m\n"), "no request"),
-    ],
-)
-def test_wrong_use_is_one_line(workspace_folder: Path, arguments: tuple[str, ...], words: str) -> None:
-    filed()
-    assert words in refused("request", "close", "R-1", *arguments, code=2)
+    assert "closed (taken-back)" in refused("request close R-1 --taken-back --by ann")
+    assert "closed (taken-back)" in refused("request execute R-1")

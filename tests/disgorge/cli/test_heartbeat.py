@@ -2,11 +2,7 @@
 
 import io
 import json
-import os
-import pty
 import re
-import select
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +13,7 @@ import pytest
 
 from disgorge.cli.output.heartbeat import IN_A_LOG, ON_A_TERMINAL, Heartbeat
 from lineage.activity import activity, current, detail
+from tests.disgorge.cli.terminal import on_a_terminal
 
 ERASE = "\r\x1b[2K"
 
@@ -121,39 +118,6 @@ def test_activities_are_named_from_inside_out_and_end_with_an_error() -> None:
             raise ValueError("c")
         assert (doing := current()) is not None
         assert doing.words == "a"
-
-
-def on_a_terminal(code: str, *arguments: str, interrupt_after: float | None = None) -> tuple[str, float]:
-    """Run Python code on a terminal; return what it drew and the longest time in which it drew nothing, once begun."""
-    leader, follower = pty.openpty()
-    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm"}
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=follower, stderr=follower, stdin=follower, env=environment
-    )
-    os.close(follower)
-    drawn, longest, last = b"", 0.0, None
-    began = time.monotonic()
-    while True:
-        if interrupt_after is not None and b"still" in drawn and time.monotonic() - began > interrupt_after:
-            child.send_signal(signal.SIGINT)
-            interrupt_after = None
-        ready, _, _ = select.select([leader], [], [], 0.1)
-        if not ready:
-            if child.poll() is not None:
-                break
-            continue
-        try:
-            part = os.read(leader, 1 << 16)
-        except OSError:  # the child has closed it
-            break
-        if not part:
-            break
-        now = time.monotonic()
-        longest = max(longest, now - last) if last is not None else 0.0
-        drawn, last = drawn + part, now
-    os.close(leader)
-    child.wait()
-    return drawn.decode(), longest
 
 
 def test_a_long_activity_on_a_terminal_is_never_silent() -> None:

@@ -10,7 +10,7 @@ import pytest
 from disgorge.layout import component_name, reference_release
 from lineage.recording import recording
 from lineage.workspace import Workspace
-from tests.disgorge.cli.conftest import RELEASE, fine, refused, untouched
+from tests.disgorge.cli.conftest import RELEASE, filed, fine, refused, untouched
 
 SVG = "{http://www.w3.org/2000/svg}"
 HEAD = f"{RELEASE}/mean/shard-2"
@@ -25,21 +25,19 @@ def recorded(workspace_folder: Path, name: str, tensor: float) -> None:
 
 def test_references_are_counted_and_listed_when_asked_for(workspace_folder: Path) -> None:
     recorded(workspace_folder, REFERENCE, 1)
-    shown = fine("trace", "shard-2", "--down").out
+    shown = fine("trace shard-2 --down").out
     assert HEAD in shown
     assert REFERENCE not in shown
     assert "and 1 component of references that probes compare with (--all lists them)\n" in shown
-    assert REFERENCE in fine("trace", "shard-2", "--down", "--all").out
-    assert REFERENCE in fine("trace", "shard-2", "--down", "--json").out
+    assert REFERENCE in fine("trace shard-2 --down --all").out
+    assert REFERENCE in fine("trace shard-2 --down --json").out
     assert REFERENCE in fine("trace", REFERENCE).out
-    for verb in ("shard", "show", "shard-2"), ("request", "impact", "R-1"):
-        if verb[0] == "request":
-            fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
-                 "--shard", "shard-2", "--id", "R-1")  # fmt: skip
-        assert REFERENCE not in fine(*verb).out
-        assert "and 1 component of references" in fine(*verb).out
-        assert REFERENCE in fine(*verb, "--all").out
-        assert REFERENCE in fine(*verb, "--json").out
+    filed("R-1")
+    for verb in ("shard show shard-2", "request impact R-1"):
+        assert REFERENCE not in fine(verb).out
+        assert "and 1 component of references" in fine(verb).out
+        assert REFERENCE in fine(verb, "--all").out
+        assert REFERENCE in fine(verb, "--json").out
 
 
 def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspace_folder: Path) -> None:
@@ -55,13 +53,13 @@ def test_what_is_called_like_a_reference_and_is_served_is_never_left_out(workspa
 
 def test_a_drawing_has_what_the_table_has(workspace_folder: Path) -> None:
     recorded(workspace_folder, REFERENCE, 1)
-    fine("trace", "shard-2", "--down", "--svg", "trace.svg")
+    fine("trace shard-2 --down --svg trace.svg")
     root = ElementTree.parse("trace.svg").getroot()
     assert root.tag == f"{SVG}svg"
     titles = [title.text or "" for title in root.iter(f"{SVG}title")]
     assert any(HEAD in title for title in titles)
     assert not any(REFERENCE in title for title in titles)
-    fine("trace", "shard-2", "--down", "--all", "--svg", "trace.svg")
+    fine("trace shard-2 --down --all --svg trace.svg")
     assert REFERENCE in Path("trace.svg").read_text()
 
 
@@ -82,9 +80,9 @@ def test_a_person_is_traced_by_name_and_told_by_name(workspace_folder: Path) -> 
     person = "shard-2-person-1"
     assert HEAD in fine("trace", person, "--subject").out
     with untouched(workspace_folder):
-        said = refused("trace", "Nobody Known", "--subject", code=2)
+        said = refused("trace 'Nobody Known' --subject")
         assert said.startswith("no item of a live shard is recorded as one of 'Nobody Known'; check the name")
-        assert "--subject takes the name of a person" in refused("trace", person, code=2)
+        assert "--subject takes the name of a person" in refused("trace", person)
 
 
 def test_every_way_is_json(workspace_folder: Path) -> None:
@@ -98,8 +96,7 @@ def test_a_foreign_component_is_told_to_whoever_serves_it(workspace_folder: Path
     """Recorded by somebody's own training and in no release: copies of it may be served elsewhere."""
     recorded(workspace_folder, "mine", 1)
     recorded(workspace_folder, REFERENCE, 2)
-    fine("request", "file", "--standing", "contributor", "--ground", "contract", "--regime", "contract",
-         "--shard", "shard-2", "--id", "R-1", "--verified", "--fact", "all_theirs=true")  # fmt: skip
-    fine("request", "decide", "R-1")
-    shown = fine("request", "plan", "R-1").out
+    filed("R-1")
+    fine("request decide R-1")
+    shown = fine("request plan R-1").out
     assert "note: in no release here, and destroyed: mine. Whoever serves a copy elsewhere must stop.\n" in shown

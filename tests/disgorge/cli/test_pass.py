@@ -30,31 +30,31 @@ def register(folder: Path) -> None:
 @pytest.mark.timeout(180)
 def test_data_comes_in_is_learned_from_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert fine("init", "--json").json["workspace"] == str(tmp_path)
+    assert fine("init --json").json["workspace"] == str(tmp_path)
     register(tmp_path)
     Path("model.yaml").write_text(MODEL)
 
-    trained = fine("train", "model.yaml").out
+    trained = fine("train model.yaml").out
     assert trained.count("trained toy/") == 4
     assert "released as toy@live" in trained
-    again = fine("train", "model.yaml", "--json").json
+    again = fine("train model.yaml --json").json
     assert not any(component["trained"] for component in again["components"])
-    assert fine("release", "list", "--json").json[0]["composition"] == again["composition"]
-    predicted = fine("release", "predict", "toy", "shard-4", "--json").json
+    assert fine("release list --json").json[0]["composition"] == again["composition"]
+    predicted = fine("release predict toy shard-4 --json").json
     assert len(predicted["predictions"]) == 12
     assert predicted["measures"]["accuracy"] > 0.5
-    assert fine("release", "predict", "toy", "shard-4.npz", "--json").json["measures"] == predicted["measures"]
+    assert fine("release predict toy shard-4.npz --json").json["measures"] == predicted["measures"]
 
     digest = planned("R-1", "--subject", "shard-2-person-1")
-    fine("request", "approve", "R-1", digest, "--by", "ann")
-    executed = fine("request", "execute", "R-1", "--references", "0").out
+    fine(f"request approve R-1 {digest} --by ann")
+    executed = fine("request execute R-1 --references 0").out
     assert "8/8 Write and sign the report." in executed
     assert "certified; the report is" in executed
     assert "took 1 step," in executed
     went = "utility of toy: accuracy on held-out data went from "
     assert went in executed
 
-    told = fine("request", "report", "R-1", "--json").json
+    told = fine("request report R-1 --json").json
     assert told["verdict"] == "certified"
     bundle = Path(told["bundle"])
     assert "SELF-ASSERTED KEY" in fine("verify", str(bundle)).err
@@ -62,23 +62,23 @@ def test_data_comes_in_is_learned_from_and_goes(tmp_path: Path, monkeypatch: pyt
     assert went in fine("verify", str(bundle)).out
     verified = fine("verify", str(bundle), "--key", str(bundle / "public.pem"), "--json").json
     assert (verified["verdict"], verified["request"], verified["warning"]) == ("certified", "R-1", "")
-    assert fine("request", "show", "R-1").out.startswith("R-1: done")
+    assert fine("request show R-1").out.startswith("R-1: done")
 
-    assert "is closed" in refused("request", "execute", "R-1", code=2)
-    assert fine("request", "resume", "R-1").out.startswith("request R-1 is finished (certified), there is nothing to")
-    assert fine("request", "resume", "R-1", "--json").json["resumed"] is False
+    assert "is closed" in refused("request execute R-1")
+    assert fine("request resume R-1").out.startswith("request R-1 is finished (certified), there is nothing to")
+    assert fine("request resume R-1 --json").json["resumed"] is False
     fine("audit")
-    assert fine("audit", "--json", "--sarif", "a.sarif", "--junit", "a.xml").json["exit"] == 0
+    assert fine("audit --json --sarif a.sarif --junit a.xml").json["exit"] == 0
     assert json.loads(Path("a.sarif").read_text())["version"] == "2.1.0"
     assert Path("a.xml").read_text().startswith("<testsuites>")
-    assert "toy@live" in fine("trace", "shard-2", "--down", "--svg", "trace.svg").out
+    assert "toy@live" in fine("trace shard-2 --down --svg trace.svg").out
     assert Path("trace.svg").read_text().startswith("<svg")
-    kinds = [json.loads(line)["kind"] for line in fine("ledger", "export", "--request", "R-1").out.splitlines()]
+    kinds = [json.loads(line)["kind"] for line in fine("ledger export --request R-1").out.splitlines()]
     assert kinds[0] == "request"
     assert kinds[-1] == "request-closed"
 
     shutil.copytree(bundle, "edited")
     page = Path("edited/report.html")
     page.write_bytes(page.read_bytes() + b" ")
-    assert "report.html was edited" in refused("verify", "edited", code=1)
-    assert run("audit", "--today", "2099-01-01").code == 0
+    assert "report.html was edited" in refused("verify edited", code=1)
+    assert run("audit --today 2099-01-01").code == 0

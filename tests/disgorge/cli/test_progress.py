@@ -1,9 +1,5 @@
 """What long work shows: lines without a terminal, bars on one, and runners that are watched unchanged."""
 
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -13,6 +9,7 @@ from disgorge.training.progress import Pace
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.watched import Watched
 from lineage.activity import activity, current
+from tests.disgorge.cli.terminal import on_a_terminal
 
 JOBS = [Job("a", {}, 2), Job("b", {}, 1)]
 
@@ -110,19 +107,8 @@ def test_without_a_terminal_only_lines_are_printed(capsys: pytest.CaptureFixture
     assert capsys.readouterr() == (out, "")
 
 
-def on_a_terminal(code: str) -> str:
-    """Run Python code on a terminal of its own and return what it draws."""
-    leader, follower = pty.openpty()
-    environment = os.environ | {"COLUMNS": "100", "TERM": "xterm"}
-    subprocess.run([sys.executable, "-c", code], stdout=follower, stderr=follower, env=environment, check=True)
-    os.close(follower)
-    drawn = os.read(leader, 1 << 16)
-    os.close(leader)
-    return drawn.decode()
-
-
 def test_on_a_terminal_bars_are_drawn_and_names_are_only_names() -> None:
-    drawn = on_a_terminal(DRAWN)
+    drawn, _ = on_a_terminal(DRAWN)
     assert "training [x]" in drawn
     assert "1/4" in drawn
     assert "model/\ufffd[31mpart" in drawn
