@@ -102,10 +102,6 @@ def approve(workspace: Workspace, request: str, digest: str, *, by: str, accept_
     return Approved(request, approved.digest, have, need, approved.warnings, accepted, shown=shown)
 
 
-MOST_REFERENCES = 64
-"""Each takes as long as the whole model; no probe gains by more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Execution(Result):
     """How a removal ended; ``resumed`` is False where it had been finished before, ``full_cost`` that of starting over.

@@ -47,7 +47,6 @@ from lineage.shards.source_files import remember, source_at
 from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, item_sizes
 from lineage.storage.manifest import read_digests
-from lineage.storage.size_limits import LIMIT
 from lineage.workspace import Workspace
 
 __all__ = ["Added", "add_items", "add_shard", "adding_alone", "live_shards", "shard_items", "shard_rows"]
@@ -101,7 +100,6 @@ def add_shard(
     license_column: str | None = None,
     fields: Sequence[str] | None = None,
     encoding: str = "utf-8",
-    limit: int = LIMIT,
     **terms: Unpack[Terms],
 ) -> Added:
     """Read a file or folder and record it as a shard; see :func:`.read_file` and :func:`add_items`."""
@@ -114,7 +112,6 @@ def add_shard(
             license=license_column,
             fields=fields,
             encoding=encoding,
-            limit=limit,
         )
     return add_items(workspace, intake, read_from=Path(path), **terms)
 
