@@ -81,6 +81,8 @@ class Folder(Location):
     def _is_named(self, path: Path) -> bool:
         """Whether a file is looked at by another search, for what it is called."""
         objects, *tables = own_folders(self.workspace)
+        if path == self.workspace.ledger.journal.file:
+            return True  # facts, which hold no items
         if path.parent in tables:
             return path.suffix == ".parquet"
         return path.parent.parent == objects and is_digest(path.name) and path.name.startswith(path.parent.name)

@@ -6,14 +6,14 @@ enough; until then nobody can say what is in them, which is missing coverage.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from disgorge.locations.fingerprints import holds_any
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.storage.file_types import holds
-from lineage.storage.objects import sha256_of
+from lineage.storage.objects import cached_sha256
 
 SETTLED_SECONDS = 60.0
 """Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
@@ -32,9 +32,11 @@ class Objects(Location):
         found += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
         holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
         found += [f"{self._relative(path)} holds withdrawn items" for path in holding]
-        digests = workspace.objects.digests()
-        found += [f"object {digest} {words}" for digest in digests if (words := self._trace(digest, target, spare))]
-        return Traces(tuple(found), unreachable=tuple(self._unsettled()))
+        named = self._digests_named()
+        for digest in workspace.objects.digests():
+            if words := self._trace(digest, named.get(digest, frozenset()), target, spare):
+                found.append(f"object {digest} {words}")
+        return Traces(tuple(found), unreachable=tuple(self._unsettled(named)))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
@@ -42,7 +44,10 @@ class Objects(Location):
         tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
         files += [path for path in tables if holds(path, target.items)]
         oldest = time.time() - SETTLED_SECONDS
-        files += [*self._left_aside(), *(path for path in self._unnamed() if path.stat().st_mtime < oldest)]
+        files += [
+            *self._left_aside(),
+            *(path for path in self._unnamed(self._digests_named()) if path.stat().st_mtime < oldest),
+        ]
         return Deletion(paths=tuple(path for path in dict.fromkeys(files) if path.is_file()))
 
     def present(self, target: Target) -> Iterator[Path]:
@@ -59,16 +64,19 @@ class Objects(Location):
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.workspace.root).as_posix()
 
-    def _trace(self, digest: str, target: Target, spare: Spare) -> str | None:
-        """Return in words what is the matter with an object; images are those of a model that learned too much."""
+    def _trace(self, digest: str, named: frozenset[str], target: Target, spare: Spare) -> str | None:
+        """Return in words what is the matter with an object, a text that names these digests.
+
+        Pictures are those of a model that learned too much.
+        """
         path = self.workspace.objects.path(digest)
         if digest in spare.outlived:
             return "holds pictures by a model that learned from withdrawn items"
         if digest in target.weights:
             return "is there"
-        if _is_text(path) and not target.items.isdisjoint(each.decode() for each in _DIGEST.findall(path.read_bytes())):
+        if not named.isdisjoint(target.items):
             return "names withdrawn items"
-        if sha256_of(path) != digest:
+        if cached_sha256(path) != digest:
             return "is not what its name says"
         is_copy = digest not in spare.objects and holds_any(path, target.tensors)
         return "holds removed weights under another name" if is_copy else None
@@ -79,23 +87,29 @@ class Objects(Location):
         copies = (path for stage in stages_of(self.workspace) for path in stage.rglob("*.parquet"))
         return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
 
-    def _unnamed(self) -> list[Path]:
-        """Return the objects that are no text and that no fact names, nor a text that a fact names."""
-        workspace = self.workspace
-        named = {digest.decode() for digest in _DIGEST.findall((workspace.home / "ledger.jsonl").read_bytes())}
-        paths = {digest: workspace.objects.path(digest) for digest in workspace.objects.digests()}
-        texts = {digest for digest, path in paths.items() if _is_text(path)}
-        named |= {found.decode() for digest in texts & named for found in _DIGEST.findall(paths[digest].read_bytes())}
-        return [path for digest, path in paths.items() if digest not in texts | named]
+    def _digests_named(self) -> dict[str, frozenset[str]]:
+        """Return the digests that each object names which is text: JSON, as weights are not."""
+        found = {}
+        for digest in self.workspace.objects.digests():
+            with self.workspace.objects.path(digest).open("rb") as file:
+                if (first := file.read(1)) in (b"{", b"["):
+                    found[digest] = _digests_in(first + file.read())
+        return found
 
-    def _unsettled(self) -> Iterator[str]:
+    def _unnamed(self, named: Mapping[str, frozenset[str]]) -> list[Path]:
+        """Return the objects that are not text, and that neither a fact names nor a text that a fact names."""
+        facts, objects = _digests_in(self.workspace.ledger.journal.text()), self.workspace.objects
+        known = facts.union(*(named[digest] for digest in named.keys() & facts))
+        return [objects.path(digest) for digest in objects.digests() if digest not in known | named.keys()]
+
+    def _unsettled(self, named: Mapping[str, frozenset[str]]) -> Iterator[str]:
         """Yield which unrecorded objects a purge spares, because a training may be about to record them."""
         youngest = time.time() - SETTLED_SECONDS
-        for path in self._unnamed():
+        for path in self._unnamed(named):
             if path.stat().st_mtime >= youngest:
                 yield (
-                    f"object {path.name} was written less than a minute ago and nobody recorded it yet, so nobody "
-                    f"knows what is in it; let the training that wrote it end, or wait a minute"
+                    f"object {path.name} was written less than a minute ago and is not recorded yet, so what is "
+                    f"in it is unknown; let the training that wrote it end, or wait a minute"
                 )
 
     def _left_aside(self) -> Iterator[Path]:
@@ -111,7 +125,5 @@ class Objects(Location):
                 yield path
 
 
-def _is_text(path: Path) -> bool:
-    """Whether an object is JSON: weights are none."""
-    with path.open("rb") as file:
-        return file.read(1) in (b"{", b"[")
+def _digests_in(text: bytes) -> frozenset[str]:
+    return frozenset(each.decode() for each in _DIGEST.findall(text))

@@ -78,6 +78,11 @@ class Journal:
             self._known = replace(self._checked(head, data), stamps=stamps)
         return self._known.facts
 
+    def text(self) -> bytes:
+        """Return the bytes of the file, checked as :meth:`facts` says."""
+        self.facts()
+        return self._known.data
+
     def append(self, make: Callable[[Fact], Sequence[Fact]]) -> tuple[Fact, ...]:
         """Append what ``make`` returns for the last fact; on any failure the file is as it was."""
         with self.writing():
