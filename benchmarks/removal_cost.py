@@ -306,7 +306,14 @@ def retrain_share(items: int, *, shards: int = 4, times: int = 5) -> Figures:
             start = time.perf_counter()
             workspace.ledger.append("component", {"component": plain(component)})
             retired = {"name": "part", "component": before, "after": after, "action": "retrain", "plan": "p"}
-            step = {"request": "R-1", "plan": "p", "step": f"retrain-{time_}", "result": {}}
+            step = {
+                "request": "R-1",
+                "plan": "p",
+                "step": f"retrain-{time_}",
+                "action": "contain",
+                "result": {},
+                "seconds": 0.1,
+            }
             workspace.ledger.append_all([("component-retired", retired), ("step", step)])
             append.append(time.perf_counter() - start)
             with Catalog.of(workspace) as now:

@@ -20,7 +20,8 @@ from typing import Any
 
 from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
-from lineage.records import Component, Cost, Json, Role, Use, plain
+from lineage.ledger.fact_kinds import ComponentFact
+from lineage.records import Component, Cost, Json, Role, Use
 from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace
 
@@ -92,7 +93,7 @@ def recording(
     cost = making.cost + Cost(seconds=round(timer() - started, 6))
     digest = workspace.objects.put(making.weights)
     component = Component(digest, name, kind, resolved, making.recipe, cost)
-    workspace.ledger.append("component", {"component": plain(component)})
+    workspace.ledger.record(ComponentFact(component))
     workspace.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
     making.component = component
 

@@ -291,6 +291,13 @@ def restore(record: type[Record], value: Json) -> Record:
     return found
 
 
+def restore_json(record: type[Record], text: str | bytes) -> Record:
+    """Return the ``record`` that JSON text holds; ``pydantic.ValidationError`` unless every value has its very type."""
+    kind: Any = record  # mypy takes a variable's type for one that cannot be hashed
+    found: Record = adapter(kind).validate_json(text, strict=True)
+    return found
+
+
 @cache
 def adapter(record: type[Any]) -> "TypeAdapter[Any]":
     """Return what validates a type of record, made once: making it takes a hundred times as long as using it."""

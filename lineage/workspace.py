@@ -2,7 +2,7 @@
 
 >>> import tempfile
 >>> workspace = Workspace.init(Path(tempfile.mkdtemp()))
->>> fact = workspace.ledger.append("release", {"name": "digits", "alias": "live", "composition": "ab" * 32})
+>>> (fact,) = workspace.ledger.record(ReleaseFact("digits", "live", "ab" * 32))
 >>> [fact.kind for fact in workspace.ledger.facts()], workspace.ledger.head() == fact.digest
 (['opened', 'release'], True)
 """
@@ -21,6 +21,7 @@ from typing import Any
 from lineage.errors import BadInput, LineageError, NoWorkspace, UnknownRecord
 from lineage.git_ignored import HOME, ignore_data
 from lineage.ledger.chain import FORMAT, Fact, next_fact
+from lineage.ledger.fact_kinds import ShardWithdrawnFact
 from lineage.ledger.journal import LOCK_SECONDS, Journal
 from lineage.ledger.ledger import Ledger, stamp
 from lineage.private import Private
@@ -142,7 +143,7 @@ class Workspace:
 
     def require_marks(self) -> None:
         """Raise :class:`LineageError` unless as many withdrawn items are remembered as the facts count."""
-        counted = max((fact.body.get("marks", 0) for fact in self.ledger.facts("shard-withdrawn")), default=0)
+        counted = max((said.marks for _, said in self.ledger.said(ShardWithdrawnFact)), default=0)
         if (there := len(self.private.marks())) < counted:
             raise LineageError(
                 f"{self.private.marks_file}: remembers {there} withdrawn items and {counted} were withdrawn; copy it "

@@ -59,7 +59,8 @@ class RemovalRequest:
         for selector in self.selectors:
             if selector.field not in SELECTABLE:
                 raise BadRequest(
-                    f"request {self.id}: no field {selector.field!r} to select by; use one of {', '.join(SELECTABLE)}"
+                    f"request {self.id}: unknown field {selector.field!r} to select by; "
+                    f"use one of {', '.join(SELECTABLE)}"
                 )
             if not selector.value:
                 raise BadRequest(f"request {self.id}: the selector {selector.field!r} has an empty value")

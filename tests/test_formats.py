@@ -1,12 +1,14 @@
 """Golden workspaces: what an earlier version wrote is read, or refused by the name of its format."""
 
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import FORMAT
+from lineage.ledger.fact_kinds import FACT_KINDS
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import run
 from tests.golden.write import FOLDER
@@ -52,3 +54,11 @@ def test_an_earlier_format_is_refused_by_its_name(
         assert f"workspace format {number}, and this version of disgorge reads format {FORMAT}" in ran.err
     ran = run(*VERIFY)
     assert (ran.code, "is of an earlier format (urn:x-disgorge:removal:v" in ran.err) == (1, True)
+
+
+def test_the_page_names_every_kind_of_fact_with_its_fields() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
+    for kind, body in FACT_KINDS.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{kind}` |")]
+        named = row.split("|")[2].replace("[", "").replace("]", "")
+        assert [name.strip(" `") for name in named.split(",")] == [each.name for each in fields(body)]

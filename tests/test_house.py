@@ -63,7 +63,10 @@ def is_module(name: str) -> bool:
 
 
 ROOMS = {
-    "disgorge": "lineage/lock lineage/records lineage/workspace policies/taxonomy",
+    "disgorge": """
+        lineage/ledger lineage/lock lineage/records lineage/workspace policies/decision policies/events
+        policies/request policies/taxonomy
+    """,
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
         disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
@@ -78,11 +81,11 @@ ROOMS = {
         lineage/storage lineage/workspace policies/errors
     """,
     "disgorge/audit/rules": """
-        disgorge/audit disgorge/errors disgorge/examination disgorge/locations disgorge/report disgorge/request
-        disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking disgorge/verify
-        lineage/activity lineage/errors lineage/ledger lineage/plural lineage/private_files lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/events policies/judging
-        policies/taxonomy
+        disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations disgorge/report
+        disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking
+        disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
+        policies/events policies/judging policies/taxonomy
     """,
     "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """
@@ -92,14 +95,14 @@ ROOMS = {
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout disgorge/locations disgorge/method
-        disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash lineage/records
-        lineage/storage lineage/workspace policies/request
+        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout
+        disgorge/locations disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger
+        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
-        disgorge/errors disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog lineage/dvc
-        lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace
+        disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
+        lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records
+        lineage/shards lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -113,60 +116,62 @@ ROOMS = {
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
     "disgorge/plan": """
-        disgorge/errors disgorge/layout disgorge/method lineage/plural lineage/records lineage/shown policies/decision
-        policies/judging policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/layout disgorge/method lineage/plural lineage/records
+        lineage/shown policies/decision policies/judging policies/taxonomy
     """,
     "disgorge/release": """
-        disgorge/errors disgorge/layout disgorge/locations disgorge/method disgorge/request disgorge/request/holds
-        disgorge/tracking disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger
-        lineage/records lineage/shards lineage/workspace
+        disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method disgorge/request
+        disgorge/request/holds disgorge/tracking disgorge/training disgorge/workspace_lock lineage/catalog
+        lineage/errors lineage/ledger lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/removal": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/locations
-        disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds disgorge/request/near
-        disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking disgorge/training
-        disgorge/training/sandbox disgorge/verify disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger
-        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
-        policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts
+        disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request
+        disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow
+        disgorge/statement disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/verify
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/decision policies/taxonomy
     """,
     "disgorge/report": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/locations disgorge/method disgorge/plan
-        disgorge/request disgorge/request/workflow disgorge/statement disgorge/training disgorge/verify
-        disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/judging policies/packs
-        policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations disgorge/method
+        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
+        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
+        policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
-        disgorge/errors disgorge/plan lineage/errors lineage/ledger lineage/lock lineage/private_files lineage/records
-        lineage/storage lineage/workspace policies/decision policies/events policies/judging policies/request
-        policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/plan lineage/errors lineage/ledger lineage/lock
+        lineage/private_files lineage/records lineage/storage lineage/workspace policies/decision
+        policies/events policies/judging policies/request policies/taxonomy
     """,
     "disgorge/request/history": """
-        disgorge/errors disgorge/plan disgorge/request disgorge/request/holds disgorge/request/workflow lineage/catalog
-        lineage/errors lineage/ledger lineage/plural lineage/records lineage/shown lineage/workspace policies/decision
-        policies/events policies/judging policies/packs policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/plan disgorge/request disgorge/request/holds
+        disgorge/request/workflow lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records
+        lineage/shown lineage/workspace policies/decision policies/events policies/judging policies/packs
+        policies/taxonomy
     """,
     "disgorge/request/holds": """
-        disgorge/errors disgorge/plan disgorge/request disgorge/request/withdrawn disgorge/workspace_lock
-        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/private_files lineage/records
-        lineage/shards lineage/workspace policies/judging policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/plan disgorge/request disgorge/request/withdrawn
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/private_files lineage/records lineage/shards lineage/workspace policies/judging
+        policies/taxonomy
     """,
     "disgorge/request/near": """
-        disgorge/errors disgorge/evidence disgorge/request disgorge/request/holds disgorge/request/withdrawn
-        disgorge/workspace_lock lineage/activity lineage/catalog lineage/perceptual_hash lineage/private_files
-        lineage/records lineage/shards lineage/workspace
+        disgorge/errors disgorge/evidence disgorge/facts disgorge/request disgorge/request/holds
+        disgorge/request/withdrawn disgorge/workspace_lock lineage/activity lineage/catalog
+        lineage/perceptual_hash lineage/private_files lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/request/withdrawn": """
-        disgorge/errors disgorge/request lineage/catalog lineage/errors lineage/private_files lineage/records
-        lineage/shards lineage/workspace
+        disgorge/errors disgorge/facts disgorge/plan disgorge/request lineage/catalog lineage/errors
+        lineage/private_files lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/request/workflow": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/layout disgorge/method disgorge/plan
-        disgorge/request disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/training
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/shown lineage/workspace policies/decision policies/errors policies/events policies/judging
-        policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout disgorge/method
+        disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near disgorge/request/withdrawn
+        disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records
+        lineage/shards lineage/shown lineage/workspace policies/decision policies/errors policies/events
+        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records

@@ -214,7 +214,7 @@ def _others_left(workspace: Workspace, case: Case) -> bool:
 def _finished(workspace: Workspace, case: Case) -> Execution:
     """Return that there is nothing to go on with, once MLflow knows that as well."""
     close_tracking(workspace, case, tracking_or_none(workspace))
-    request, bundle, verdict = case.request.id, workspace.root / case.report["bundle"], case.report["verdict"]
+    request, bundle, verdict = case.request.id, workspace.root / case.last_report.bundle, case.last_report.verdict
     words = f"request {request} is finished ({verdict}), there is nothing to resume; its report is {bundle}"
     return Execution(request, verdict, bundle, resumed=False, shown=(words,))
 
@@ -266,7 +266,7 @@ class Report(Result):
 
     def plain(self) -> Json:
         """Return the fields; the zip only where it was asked for."""
-        told = {"request": self.request, "bundle": str(self.bundle), "verdict": self.verdict, "fact": self.fact}
+        told = {"request": self.request, "bundle": str(self.bundle), "verdict": self.verdict, "fact": plain(self.fact)}
         return told | ({"with_inputs": str(self.with_inputs)} if self.with_inputs else {})
 
 
@@ -282,11 +282,11 @@ def report(workspace: Workspace, request: str, *, with_inputs: bool = False, aga
     if again:
         write_again(workspace, case)
         case = case_of(workspace, request)
-    bundle, verdict = workspace.root / case.report["bundle"], case.report["verdict"]
+    bundle, verdict = workspace.root / case.last_report.bundle, case.last_report.verdict
     handed: Path | None = None
     if with_inputs:
-        if case.closed == "fulfilled":
-            by = case.ending["by_request"]
+        if case.ending is not None and case.ending.outcome == "fulfilled":
+            by = case.ending.by_request
             raise WrongUse(f"{request} was fulfilled by {by} and trained nothing; ask for the inputs of {by}")
         handed = write_with_inputs(workspace, plan_of(workspace, case), case)
     words = f"with inputs and weights: {handed}; it holds the retained data, and no later removal reaches it"

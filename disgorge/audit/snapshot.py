@@ -1,18 +1,17 @@
 """What an audit looks at: the ledger folded once, the manifests read once."""
 
 import datetime as dt
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from disgorge.request.case import Case, docket
+from disgorge.request.case import Case, begun_plan, docket
 from disgorge.request.holds.open import is_held
-from lineage.errors import LedgerBroken, LineageError
+from lineage.errors import LineageError
+from lineage.ledger.fact_kinds import ShardWithdrawnFact, said
 from lineage.ledger.state import Entry, State, influences_of
 from lineage.records import Component, Item, Shard
 from lineage.workspace import Workspace
-from policies.errors import PolicyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,11 @@ class Look:
         """Read and check the whole ledger; :class:`LedgerBroken` if it does not hold or cannot be read."""
         facts = list(workspace.ledger.facts())
         state = workspace.ledger.state()
-        try:
-            cases = docket(workspace, today=today)
-            withdrawals = {
-                fact.body["shard"]: Withdrawal(
-                    fact.seq, fact.body["name"], fact.body.get("request", ""), fact.body.get("plan", "")
-                )
-                for fact in facts
-                if fact.kind == "shard-withdrawn"
-            }
-        except (KeyError, TypeError, ValueError, AttributeError, PolicyError) as problem:
-            first = str(problem).splitlines()[0]
-            raise LedgerBroken(
-                f"a fact about a request has not the form of one ({first}); restore the file as it was before"
-            ) from problem
+        cases = docket(workspace, today=today)
+        withdrawals = {
+            withdrawn.shard: Withdrawal(fact.seq, withdrawn.name, withdrawn.request, withdrawn.plan)
+            for fact, withdrawn in said(facts, ShardWithdrawnFact)
+        }
         known: defaultdict[str, list[Component]] = defaultdict(list)
         for entry in state.components.values():
             known[entry.record.digest].append(entry.record)
@@ -127,9 +117,9 @@ class Look:
 
     def _read_plan(self, plan: str) -> frozenset[str]:
         try:
-            steps = json.loads(self.workspace.objects.get(plan))["steps"]
-            return frozenset(digest for step in steps for digest in step["detail"].get("components", []))
-        except (LineageError, ValueError, KeyError, TypeError):
+            steps = begun_plan(self.workspace, plan).steps
+            return frozenset(part.component for step in steps for part in step.parts)
+        except (LineageError, ValueError):
             return frozenset()
 
 

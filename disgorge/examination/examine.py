@@ -163,7 +163,7 @@ class Examiner:
             confined[component.recipe_digest] = done.confined
             elsewhere[component.name] = differences(recorded_environment(component), done.environment)
             if done.digest == component.digest:
-                self.workspace.ledger.append(*reexecuted(self.workspace, component, confined=done.confined))
+                self.workspace.ledger.record(reexecuted(self.workspace, component, confined=done.confined))
 
         def once_more(component: Component) -> str:
             (done,) = apart.run([_again(component)])

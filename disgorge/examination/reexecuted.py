@@ -6,32 +6,26 @@ Such a fact saves a later removal a training, so it has to be worth believing: i
 
 import hmac
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from disgorge.facts import ReexecutedFact
 from disgorge.method import methods
 from disgorge.training.environment import can_be_reused
-from lineage.ledger.chain import Fact
-from lineage.records import Component, Json, canonical
+from lineage.records import Component, canonical
 from lineage.workspace import Workspace
 
-KIND = "reexecuted"
-_SEALED = ("recipe", "component", "confined")
 
-
-def reexecuted(workspace: Workspace, component: Component, *, confined: bool) -> tuple[str, dict[str, Json]]:
+def reexecuted(workspace: Workspace, component: Component, *, confined: bool) -> ReexecutedFact:
     """Return the fact that a component's recipe was carried out in a process of its own and made its very bytes."""
-    body: dict[str, Json] = {
-        "recipe": component.recipe_digest,
-        "component": component.digest,
-        "confined": confined,
-    }
-    return KIND, body | {"seal": _seal(workspace, body)}
+    fact = ReexecutedFact(component.recipe_digest, component.digest, confined)
+    return replace(fact, seal=_seal(workspace, fact))
 
 
 def earlier_reexecutions(workspace: Workspace) -> dict[tuple[str, str], bool]:
     """Return whether it was confined, by recipe and component, of every re-execution whose fact is sealed."""
     return {
-        (fact.body["recipe"], fact.body["component"]): fact.body["confined"]
-        for fact in workspace.ledger.facts(KIND)
+        (fact.recipe, fact.component): fact.confined
+        for _, fact in workspace.ledger.said(ReexecutedFact)
         if is_sealed(workspace, fact)
     }
 
@@ -56,19 +50,16 @@ def recording_for_here(
     return (proved or [each for each in last_first if can_be_reused(each, libraries)] or last_first)[0]
 
 
-def unsealed(workspace: Workspace) -> Iterator[Fact]:
-    """Yield the facts that say a part was re-executed and have no right seal."""
-    return (fact for fact in workspace.ledger.facts(KIND) if not is_sealed(workspace, fact))
+def unsealed(workspace: Workspace) -> Iterator[tuple[int, ReexecutedFact]]:
+    """Yield the facts that say a part was re-executed and have no right seal, each after its place."""
+    told = workspace.ledger.said(ReexecutedFact)
+    return ((fact.seq, said) for fact, said in told if not is_sealed(workspace, said))
 
 
-def is_sealed(workspace: Workspace, fact: Fact) -> bool:
+def is_sealed(workspace: Workspace, fact: ReexecutedFact) -> bool:
     """Whether a fact was written by a program that holds this workspace's private key."""
-    body = fact.body
-    seal = body.get("seal")
-    if not isinstance(seal, str) or not isinstance(body.get("confined"), bool):
-        return False
-    return hmac.compare_digest(seal.encode(), _seal(workspace, body).encode())
+    return hmac.compare_digest(fact.seal.encode(), _seal(workspace, fact).encode())
 
 
-def _seal(workspace: Workspace, body: dict[str, Json]) -> str:
-    return workspace.private.seal(KIND + canonical({name: body.get(name) for name in _SEALED}).decode())
+def _seal(workspace: Workspace, fact: ReexecutedFact) -> str:
+    return workspace.private.seal(fact.kind_of_fact + canonical(replace(fact, seal="")).decode())

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from disgorge.facts import BundleExportedFact
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
 from lineage.errors import LineageError
 from lineage.ledger.state import cut_from
@@ -41,18 +42,17 @@ class Exports(Location):
 
 def note_bundle(workspace: Workspace, request: str, name: str, shards: Collection[str]) -> None:
     """Record that a bundle with the items of these shards, by digest, is about to be written."""
-    workspace.ledger.append("bundle-exported", {"request": request, "name": name, "shards": sorted(shards)})
+    workspace.ledger.record(BundleExportedFact(request, name, tuple(sorted(shards))))
 
 
 def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
     """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
-    facts = list(workspace.ledger.facts())
     held = frozenset(cut_from((entry.record for entry in workspace.ledger.state().shards.values()), shards))
     told = [
-        f"exported bundle {fact.body['name']} of request {fact.body['request']} on {fact.at[:10]} held them; ask "
+        f"exported bundle {exported.name} of request {exported.request} on {fact.at[:10]} held them; ask "
         f"whoever has it to delete it"
-        for fact in facts
-        if fact.kind == "bundle-exported" and not held.isdisjoint(fact.body["shards"])
+        for fact, exported in workspace.ledger.said(BundleExportedFact)
+        if not held.isdisjoint(exported.shards)
     ]
     return list(dict.fromkeys(told))
 

@@ -12,10 +12,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from disgorge.facts import ExaminationFact, PlanFact, StepFact
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
 from lineage.catalog.influence import by_digest, influences
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import ShardWithdrawnFact, said
 from lineage.ledger.state import State, cut_from, state_of
 from lineage.records import Component
 from lineage.workspace import Workspace
@@ -55,19 +57,16 @@ class ReportImages(Location):
 def drawings(workspace: Workspace, coming: Sequence[Fact] = ()) -> tuple[Drawing, ...]:
     """Return every drawing that an examination shows once these facts have come, whether or not it is still there."""
     facts = [*workspace.ledger.facts(), *coming]
-    shown = [fact for fact in facts if fact.kind == "examination"]
-    kept = [(fact, samples) for fact in shown if (samples := _samples_of(workspace, fact.body["examination"]))]
+    shown = [examined for _, examined in said(facts, ExaminationFact)]
+    kept = [(each.plan, samples) for each in shown if (samples := _samples_of(workspace, each.examination))]
     if not kept:
         return ()
     state = state_of(coming, after=workspace.ledger.state())
     known = by_digest(entry.record for entry in state.components.values())
-    asked = {
-        fact.body["plan"]: (fact.body["request"], *fact.body.get("with", ())) for fact in facts if fact.kind == "plan"
-    }
+    asked = {planned.plan: (planned.request, *planned.others) for _, planned in said(facts, PlanFact)}
     gone = _gone(facts, state)
     told = []
-    for fact, samples in kept:
-        plan = fact.body["plan"]
+    for plan, samples in kept:
         requests, learned = asked.get(plan, ("",)), _learned_from(facts, plan, state, known)
         outlived = tuple(other for other, shards in gone.items() if other != requests[0] and shards & learned)
         told += [Drawing(samples, request, outlived) for request in requests]
@@ -84,9 +83,8 @@ def outlived(told: Iterable[Drawing]) -> frozenset[str]:
 def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
     """Return what each request withdrew: shards by digest, and whatever each was cut from."""
     withdrawn: dict[str, list[str]] = {}
-    for fact in facts:
-        if fact.kind == "shard-withdrawn":
-            withdrawn.setdefault(fact.body.get("request", ""), []).append(fact.body["shard"])
+    for _, each in said(facts, ShardWithdrawnFact):
+        withdrawn.setdefault(each.request, []).append(each.shard)
     recorded = [entry.record for entry in state.shards.values()]
     return {request: frozenset(cut_from(recorded, shards)) for request, shards in withdrawn.items()}
 
@@ -95,8 +93,8 @@ def _learned_from(
     facts: Sequence[Fact], plan: str, state: State, known: Mapping[str, Sequence[Component]]
 ) -> frozenset[str]:
     """Return the digests of all that shaped a model which a plan replaced or composed."""
-    results = [fact.body["result"] for fact in facts if fact.kind == "step" and fact.body["plan"] == plan]
-    composed = {result.get(side) for result in results for side in ("before", "after")} & state.compositions.keys()
+    results = [done.result for _, done in said(facts, StepFact) if done.plan == plan]
+    composed = state.compositions.keys() & {result.get(side) for result in results for side in ("before", "after")}
     members = [member.component for digest in composed for member in state.compositions[digest].members]
     return influences((each for digest in members for each in known.get(digest, ())), known)
 

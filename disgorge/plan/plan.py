@@ -5,9 +5,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeVar
 
 from disgorge.errors import DisgorgeError
-from lineage.records import LEFT_OUT, Cost, Json, Shard, ShardChange, digest_of, restore
+from disgorge.plan.details import (
+    ConfirmationDetail,
+    Detail,
+    Part,
+    PartsDetail,
+    PurgeDetail,
+    ReleaseDetail,
+    RenewalDetail,
+    ShardsDetail,
+    WithdrawalDetail,
+)
+from lineage.records import LEFT_OUT, Cost, Shard, ShardChange, digest_of, restore
 from policies.taxonomy import Guarantee, Remedy
 
 
@@ -30,6 +42,21 @@ class Action(StrEnum):
 
 
 _REMEDIES = {Action(remedy.value) for remedy in Remedy}
+_DETAILS: dict[Action, type[Detail]] = {
+    Action.CONTAIN: ReleaseDetail,
+    Action.WITHDRAW_ITEMS: ShardsDetail,
+    Action.DROP: PartsDetail,
+    Action.SUBTRACT: PartsDetail,
+    Action.RETRAIN: PartsDetail,
+    Action.RECOMPOSE: RenewalDetail,
+    Action.PROBE: RenewalDetail,
+    Action.ADOPT: RenewalDetail,
+    Action.WITHDRAW: WithdrawalDetail,
+    Action.PURGE: PurgeDetail,
+    Action.CONFIRM: ConfirmationDetail,
+    Action.REPORT: Detail,
+}
+AnyDetail = TypeVar("AnyDetail", bound=Detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. ``subject`` is the name of a shard, component or release; ``detail`` is what the shell needs.
+    """One thing to do. ``subject`` is the name of a shard, component or release; ``detail`` says what of it.
 
     ``cost`` is what is expected; ``full_cost`` what training that subject's model from nothing would take.
     """
@@ -58,7 +85,24 @@ class Step:
     words: str
     caveat: str = ""
     alternatives: tuple[Alternative, ...] = ()
-    detail: dict[str, Json] = field(default_factory=dict)
+    detail: Detail = field(default_factory=Detail)
+
+    def __post_init__(self) -> None:
+        """Restore a detail that was read; ``ValueError`` if it has another form than its action's."""
+        read: object = self.detail
+        if not isinstance(read, Detail):
+            object.__setattr__(self, "detail", restore(_DETAILS[self.action], read))
+
+    def detail_as(self, kind: type[AnyDetail]) -> AnyDetail:
+        """Return the detail of a step whose action has this kind of it; :class:`DisgorgeError` for another."""
+        if not isinstance(self.detail, kind):
+            raise DisgorgeError(f"step {self.id} of the plan is no step of its action; plan the request again")
+        return self.detail
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The components that it retires."""
+        return self.detail.parts if isinstance(self.detail, PartsDetail | WithdrawalDetail) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +227,23 @@ class Plan:
     @property
     def shard_changes(self) -> tuple[ShardChange, ...]:
         """What the plan does to shards."""
-        steps = [step for step in self.steps if step.action is Action.WITHDRAW_ITEMS]
-        return tuple(restore(ShardChange, change) for step in steps for change in step.detail["changes"])
+        details = [step.detail for step in self.steps if isinstance(step.detail, ShardsDetail)]
+        return tuple(change for detail in details for change in detail.changes)
 
     @property
-    def confirmation(self) -> Step | None:
-        """The step of a plan that removes nothing itself, None for every other plan."""
-        steps = [step for step in self.steps if step.action is not Action.REPORT]
-        return steps[0] if len(steps) == 1 and steps[0].action is Action.CONFIRM else None
+    def purges(self) -> PurgeDetail:
+        """The digests of what the plan deletes."""
+        details = [step.detail for step in self.steps if isinstance(step.detail, PurgeDetail)]
+        return PurgeDetail(
+            tuple(digest for detail in details for digest in detail.objects),
+            tuple(digest for detail in details for digest in detail.shards),
+        )
+
+    @property
+    def confirmation(self) -> ConfirmationDetail | None:
+        """The removal that a plan confirms which removes nothing itself, None for every other plan."""
+        details = [step.detail for step in self.steps if step.action is not Action.REPORT]
+        return details[0] if len(details) == 1 and isinstance(details[0], ConfirmationDetail) else None
 
     def step_for(self, action: Action, subject: str | None) -> Step:
         """Return the step that does ``action`` to ``subject``; :class:`DisgorgeError` if the plan has none."""

@@ -12,10 +12,19 @@ from dataclasses import replace
 
 from disgorge.errors import DisgorgeError
 from disgorge.method import Method
+from disgorge.plan.details import (
+    PartsDetail,
+    PurgeDetail,
+    ReleaseDetail,
+    RenewalDetail,
+    ShardsDetail,
+    WithdrawalDetail,
+    parts_of,
+)
 from disgorge.plan.plan import Action, Plan, Share, Step, shards_after
-from disgorge.plan.remedies import Again, Hit, loss_of_use, remedies_for, retiring
+from disgorge.plan.remedies import Again, Hit, loss_of_use, remedies_for
 from disgorge.plan.required_checks import ALWAYS, required_checks
-from lineage.records import Component, Cost, Impact, Json, Shard, plain
+from lineage.records import Component, Cost, Impact, Shard
 from policies.decision import Decision, Owed
 from policies.judging.house import models_learned
 from policies.taxonomy import CARRIED_OUT, Guarantee, Outcome, Remedy, Scope
@@ -85,7 +94,7 @@ def make_plan(
             loss = loss_of_use(hit, methods[hit.spec.method], after)
             endings.extend(_renewal(hit, owed, loss=loss))
     remedies.extend(_unreleased(impact, hits))
-    retired = [digest for step in (*remedies, *endings) for digest in step.detail.get("components", [])]
+    retired = [part.component for step in (*remedies, *endings) for part in step.parts]
     steps = [
         *(_contain(hit) for hit in hits),
         *_withdraw_items(impact),
@@ -125,7 +134,7 @@ def _contain(hit: Hit) -> Step:
     return Step(
         f"contain-{hit.label}", Action.CONTAIN, hit.label, hit.label, Guarantee.NONE, Cost(),
         f"Stop serving {hit.label} until its next release is checked.",
-        detail={"name": hit.release, "alias": hit.alias},
+        detail=ReleaseDetail(hit.release, hit.alias),
     )  # fmt: skip
 
 
@@ -136,16 +145,15 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
     yield Step(
         "withdraw-items", Action.WITHDRAW_ITEMS, names, None, Guarantee.EXACT, Cost(),
         f"Write new shards without {impact.items} {'item' if impact.items == 1 else 'items'} of {names}.",
-        detail={"changes": [plain(change) for change in impact.shards]},
+        detail=ShardsDetail(impact.shards),
     )  # fmt: skip
 
 
 def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
     def step(action: Action, words: str, caveat: str = "") -> Step:
-        detail: dict[str, Json] = {"name": hit.release, "alias": hit.alias, "before": hit.composition}
         return Step(
             f"{action.value}-{hit.label}", action, hit.label, hit.label, owed.guarantee, Cost(), words,
-            caveat=caveat, detail=detail,
+            caveat=caveat, detail=RenewalDetail(hit.release, hit.alias, hit.composition),
         )  # fmt: skip
 
     yield step(Action.RECOMPOSE, f"Compose {hit.label} from what was kept and what was trained again.")
@@ -170,12 +178,7 @@ def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked:
         guarantee=Guarantee.EXACT,
         cost=Cost(),
         words=f"Take {hit.label} down and destroy it: {why}.",
-        detail={
-            "name": hit.release,
-            "alias": hit.alias,
-            "before": hit.composition,
-            **retiring((*hit.members, *references)),
-        },
+        detail=WithdrawalDetail(hit.release, hit.alias, hit.composition, parts_of((*hit.members, *references))),
     )
 
 
@@ -188,21 +191,21 @@ def _unreleased(impact: Impact, hits: Sequence[Hit]) -> Iterator[Step]:
         yield Step(
             "drop-unreleased", Action.DROP, f"{len(left)} unreleased {noun}", None, Guarantee.EXACT, Cost(),
             f"Destroy {len(left)} {noun} that learned from the items and that no live release uses.",
-            detail=retiring(left),
+            detail=PartsDetail(parts_of(left)),
         )  # fmt: skip
 
 
 def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -> Step:
-    owed = [step.detail for plan in unfinished for step in plan.steps if step.action is Action.PURGE]
-    objects = [*retired, *(digest for detail in owed for digest in detail["objects"])]
+    owed = [plan.purges for plan in unfinished]
+    objects = [*retired, *(digest for detail in owed for digest in detail.objects)]
     shards = [
         *(change.before.digest for change in impact.shards),
-        *(digest for detail in owed for digest in detail["shards"]),
+        *(digest for detail in owed for digest in detail.shards),
     ]
     return Step(
         "purge", Action.PURGE, "old weights and withdrawn items", None, Guarantee.EXACT, Cost(),
         "Delete what was retired and the shards as they were, and look whether they are gone.",
-        detail={"objects": list(dict.fromkeys(objects)), "shards": list(dict.fromkeys(shards))},
+        detail=PurgeDetail(tuple(dict.fromkeys(objects)), tuple(dict.fromkeys(shards))),
     )  # fmt: skip
 
 

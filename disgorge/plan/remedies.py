@@ -3,13 +3,14 @@
 Pure, as :mod:`disgorge.plan.planner`, which makes a plan of what is chosen here.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from disgorge.layout import is_emptied, layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
+from disgorge.plan.details import PartsDetail, parts_of
 from disgorge.plan.plan import Action, Alternative, Step
-from lineage.records import Affected, Component, Cost, Impact, Json, Member, ReleaseHit, Shard, restore
+from lineage.records import Affected, Component, Cost, Impact, Member, ReleaseHit, Shard, restore
 from policies.decision import Owed
 from policies.taxonomy import Guarantee, Remedy
 
@@ -112,7 +113,7 @@ def _again(hit: Hit, again: AgainHere, blueprint: Blueprint) -> Step:
         guarantee=Guarantee.EXACT,
         cost=_cost(Remedy.RETRAIN, component, blueprint),
         words=f"Train {component.name} again here, though the removal does not touch it: {again.why}.",
-        detail={**retiring([] if again.stays else [component]), "untouched": component.digest},
+        detail=PartsDetail(parts_of([] if again.stays else [component]), untouched=component.digest),
     )
 
 
@@ -156,7 +157,7 @@ def _remedy(hit: Hit, component: Component, blueprint: Blueprint | None, owed: O
         words=_words(chosen.remedy, component),
         caveat=chosen.caveat,
         alternatives=(*rejected, everything),
-        detail=retiring([component]),
+        detail=PartsDetail(parts_of([component])),
     )
 
 
@@ -189,12 +190,3 @@ def _words(remedy: Remedy, component: Component) -> str:
         Remedy.SUBTRACT: f"Take the vector of {component.name} out and recompose the model from the vectors kept.",
         Remedy.RETRAIN: f"Train {component.name} again, from nothing, on the retained items.",
     }[remedy]
-
-
-def retiring(components: Sequence[Component]) -> dict[str, Json]:
-    """Return what a step that retires components needs to know of them."""
-    return {
-        "components": [component.digest for component in components],
-        "names": [component.name for component in components],
-        "kinds": sorted({component.kind for component in components}),
-    }

@@ -29,7 +29,7 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
         yield f"note: {caveat}"
     for step in plan.steps:
         if step.action.value == "drop" and step.release is None:
-            names = [name for name in step.detail["names"] if not of_reference(name)]
+            names = [part.name for part in step.parts if not of_reference(part.name)]
             if names:
                 destroyed = f"note: in no release here, and destroyed: {', '.join(names)}. "
                 yield f"{destroyed}Whoever serves a copy elsewhere must stop."

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from shlex import quote
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import ReleaseServedAtFact
 from disgorge.locations.mlflow import unexplained_in
 from disgorge.tracking.client import without_secrets
 from disgorge.tracking.registered import listed
 from lineage.errors import BadInput, UnknownRecord
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import said
 from lineage.records import is_unicode
 from lineage.workspace import Workspace
 
@@ -43,29 +45,26 @@ def record_place(workspace: Workspace, name: str, alias: str, place: str, *, by:
         raise BadInput(
             "the URL has a user name, password or query in it, and the ledger keeps it for good; give it without"
         )
-    known = {each.place for each in places_of(workspace.ledger.facts(KIND)).get((name, alias), ())}
+    known = {each.place for each in places_of(workspace.ledger.facts()).get((name, alias), ())}
     if (place in known) != stopped:
         if stopped:
             raise UnknownRecord(
                 f"{place} is not recorded as serving {name}@{alias}; `disgorge release list --all` shows what is"
             )
         return False
-    body = {"name": name, "alias": alias, "place": place, "by": workspace.pseudonym(by), "stopped": stopped}
-    workspace.ledger.append(KIND, body)
+    workspace.ledger.record(ReleaseServedAtFact(name, alias, place, workspace.pseudonym(by), stopped))
     return True
 
 
 def places_of(facts: Iterable[Fact]) -> dict[tuple[str, str], tuple[Place, ...]]:
     """Return where each release, by name and alias, is served besides, in the order in which it was recorded."""
     found: dict[tuple[str, str], dict[str, Place]] = {}
-    for fact in facts:
-        if fact.kind != KIND:
-            continue
-        places = found.setdefault((fact.body["name"], fact.body["alias"]), {})
-        if fact.body["stopped"]:
-            places.pop(fact.body["place"], None)
+    for fact, served in said(facts, ReleaseServedAtFact):
+        places = found.setdefault((served.name, served.alias), {})
+        if served.stopped:
+            places.pop(served.place, None)
         else:
-            places[fact.body["place"]] = Place(fact.body["place"], fact.at[:10])
+            places[served.place] = Place(served.place, fact.at[:10])
     return {release: tuple(places.values()) for release, places in found.items() if places}
 
 

@@ -20,6 +20,7 @@ from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.errors import LineageError, WorkspaceBusy
+from lineage.ledger.fact_kinds import FactBody, ReleaseContainedFact, ReleaseFact
 from lineage.ledger.state import State
 from lineage.records import Composition, Json, Release
 from lineage.shards.add import shard_rows
@@ -97,8 +98,7 @@ def _stop(workspace: Workspace, registrar: Registrar, release: Release, by: Sequ
     name, alias = release.name, release.alias
     registrar.contain(name, alias)
     others = registrar.stop(release.composition)
-    body = {"name": name, "alias": alias, "hold": True} | ({"aliases": list(others)} if others else {})
-    workspace.ledger.append_all([("release-contained", {**body, "request": request}) for request in by])
+    workspace.ledger.record(*(ReleaseContainedFact(name, alias, each, hold=True, aliases=others) for each in by))
     settled.stopped.append(f"{name}@{alias}")
     settled.words += [
         f"MLflow's alias {other} served it as well and was taken away; it is not set again when the hold ends"
@@ -126,7 +126,7 @@ def _serve_again(workspace: Workspace, registrar: Registrar, key: Key, by: tuple
         settled.words.append(f"{label} stays out of service: {why}")
         return
     registrar.adopt(*key, composition)
-    workspace.ledger.append("release", {"name": key[0], "alias": key[1], "composition": composition.digest})
+    workspace.ledger.record(ReleaseFact(*key, composition.digest))
     settled.served.append(label)
     settled.words += [
         f"MLflow's alias {alias} was taken away with {label} and is not set again; set it if it is needed"
@@ -163,22 +163,20 @@ def refuse_what_went_since(workspace: Workspace, subject: str, composition: Comp
 
 def release_it(
     workspace: Workspace, registrar: Registrar, key: Key, composition: Composition
-) -> tuple[Facts, list[str]]:
+) -> tuple[list[FactBody], list[str]]:
     """Serve a new composition under a name and alias, or only register it where a hold wants it out of service.
 
     Returns the facts to append, and in words that it is not served.
     """
     name, alias = key
-    released: Facts = [("release", {"name": name, "alias": alias, "composition": composition.digest})]
+    released: list[FactBody] = [ReleaseFact(name, alias, composition.digest)]
     by = Wanted(workspace).by(composition, key)
     if not by:
         registrar.adopt(name, alias, composition)
         return released, []
     registrar.register(name, composition)
     registrar.contain(name, alias)
-    stops: Facts = [
-        ("release-contained", {"name": name, "alias": alias, "hold": True, "request": request}) for request in by
-    ]
+    stops = [ReleaseContainedFact(name, alias, request, hold=True) for request in by]
     words = f"{name}@{alias} is made and not served: {stopped_words(by)}, because it learned from held items"
     return [*released, *stops], [words]
 
@@ -187,9 +185,9 @@ def _aliases_taken(workspace: Workspace, key: Key, since: int) -> list[str]:
     """Return the MLflow aliases that people had set and that were taken away since a release was made."""
     taken = [
         alias
-        for fact in workspace.ledger.facts("release-contained")
-        if (fact.body["name"], fact.body["alias"]) == key and fact.seq > since
-        for alias in fact.body.get("aliases", ())
+        for fact, contained in workspace.ledger.said(ReleaseContainedFact)
+        if (contained.name, contained.alias) == key and fact.seq > since
+        for alias in contained.aliases
     ]
     return list(dict.fromkeys(taken))
 

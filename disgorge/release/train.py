@@ -22,7 +22,8 @@ from disgorge.training.recipe import OnProgress, Runner, unseen
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
-from lineage.records import Composition, Json, Release, Shard, plain
+from lineage.ledger.fact_kinds import CompositionFact, FactBody
+from lineage.records import Composition, Release, Shard
 from lineage.workspace import Workspace
 
 
@@ -48,15 +49,15 @@ def train_release(
             raise contained(workspace, held)
         made = make(workspace, spec, runner, shards=shards, on_progress=on_progress)
         composition = made.composition
-        facts: list[tuple[str, dict[str, Json]]] = []
+        facts: list[FactBody] = []
         if not _is_recorded(workspace, composition):
-            facts.append(("composition", {"composition": plain(composition)}))
+            facts.append(CompositionFact(composition))
         released, words = release_it(
             workspace, registrar or registry_or_none(workspace), (spec.release, spec.alias), composition
         )
         if held is None or held.composition != composition.digest or words:
             facts += released
-        workspace.ledger.append_all(facts)
+        workspace.ledger.record(*facts)
     used = [shards[name] for name in (*spec.core, *spec.shards)]
     (observer or tracking_or_none(workspace)).training(spec, made, used)
     return made

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Examination
 from disgorge.examination.examine import Examiner
+from disgorge.facts import ExaminationFact, RequestClosedFact
+from disgorge.plan.details import PartsDetail, ReleaseDetail, RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.results import Adopted, ItemsWithdrawn, Probed, Recomposed, Reported, Result, Retired, Retrained
 from disgorge.release.places import served_besides, unexplained_besides
 from disgorge.release.serving import refuse_what_went_since, release_it
 from disgorge.removal.preconditions import refuse_borrowed, require_still_so, require_unchanged
@@ -33,7 +36,16 @@ from disgorge.training.make import make, remake
 from disgorge.training.recipe import OnProgress, Runner
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
-from lineage.records import Component, Composition, Json, canonical, plain
+from lineage.ledger.fact_kinds import (
+    ComponentRetiredFact,
+    CompositionFact,
+    FactBody,
+    ReleaseContainedFact,
+    ReleaseWithdrawnFact,
+    ShardFact,
+    ShardWithdrawnFact,
+)
+from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
 from lineage.shards.files import recorded_likenesses
 from lineage.workspace import Workspace
@@ -51,16 +63,13 @@ class Workshop:
     on_progress: OnProgress
 
 
-Facts = list[tuple[str, dict[str, Json]]]
-
-
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What a step came to: its result, the facts to append before its own, and those after it."""
 
-    result: dict[str, Json] = field(default_factory=dict)
-    facts: Facts = field(default_factory=list)
-    closing: Facts = field(default_factory=list)
+    result: Result = field(default_factory=Result)
+    facts: list[FactBody] = field(default_factory=list)
+    closing: list[FactBody] = field(default_factory=list)
     told: tuple[str, ...] = ()
     """What to say to the person who runs it; it is not recorded."""
 
@@ -73,16 +82,15 @@ def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> St
 
 
 def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
-    name, alias = step.detail["name"], step.detail["alias"]
+    detail = step.detail_as(ReleaseDetail)
+    name, alias = detail.name, detail.alias
     entry = workshop.workspace.ledger.state().releases[name, alias]
     workshop.registrar.contain(name, alias)
     stopped = _stopped(workshop, entry.record.composition)
     served = served_besides(workshop.workspace, name, alias)
-    facts: Facts = [
-        ("release-contained", {"name": name, "alias": alias, "request": request}) for request in plan.requests
-    ]
+    facts: list[FactBody] = [ReleaseContainedFact(name, alias, request) for request in plan.requests]
     told = (*stopped, *served, *unexplained_besides(workshop.workspace))
-    return StepResult({"release": name, "alias": alias, "residuals": [*stopped, *served]}, facts, told=told)
+    return StepResult(Result(residuals=(*stopped, *served)), facts, told=told)
 
 
 def _stopped(workshop: Workshop, composition: str) -> list[str]:
@@ -112,35 +120,31 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
         likenesses |= known
     ForgetList(workspace, plan.digest).remember(forget, likenesses, own if plan.together else None)
     marks = workspace.mark_withdrawn(forget)
-    facts: Facts = []
+    facts: list[FactBody] = []
     for change in changes:
         after = cut_shard(workspace, change, selected[change.before.digest])
         if after is not None:
-            facts.append(("shard", {"shard": plain(after), "duplicates": {"within": 0, "across": 0}}))
+            facts.append(ShardFact(after, {"within": 0, "across": 0}))
         facts.append(
-            (
-                "shard-withdrawn",
-                {
-                    "shard": change.before.digest,
-                    "name": change.before.name,
-                    "after": after.digest if after else None,
-                    "removed": change.removed,
-                    "marks": marks,
-                    "request": plan.request,
-                    "plan": plan.digest,
-                },
+            ShardWithdrawnFact(
+                change.before.digest,
+                change.before.name,
+                after=after.digest if after else None,
+                removed=change.removed,
+                marks=marks,
+                request=plan.request,
+                plan=plan.digest,
             )
         )
     facts += note_overlaps(workspace, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
-    return StepResult({"shards": len(changes), "rows": rows, "items": len(forget)}, facts)
+    return StepResult(ItemsWithdrawn(len(changes), rows, len(forget)), facts)
 
 
 def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Retire components: ``recompose`` leaves them out and ``purge`` deletes their bytes."""
-    retired = zip(step.detail["names"], step.detail["components"], strict=True)
-    facts = [_retired(plan, name, digest, None, step.action.value) for name, digest in retired]
-    return StepResult({"retired": len(facts)}, facts)
+    facts: list[FactBody] = [_retired(plan, part.name, part.component, None, step.action.value) for part in step.parts]
+    return StepResult(Retired(len(facts)), facts)
 
 
 def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
@@ -153,9 +157,10 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
         workspace, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
         on_progress=workshop.on_progress,
     )  # fmt: skip
-    before = step.detail.get("untouched") or step.detail["components"][0]
-    result = {"before": before, "after": component.digest, "cost": plain(component.cost)}
-    if step.detail.get("untouched") and (component.digest == before or not step.detail["components"]):
+    untouched_part = step.detail_as(PartsDetail).untouched
+    before = untouched_part or step.parts[0].component
+    result = Retrained(before, component.digest, component.cost)
+    if untouched_part and (component.digest == before or not step.parts):
         return StepResult(result)  # the old one is what came out, or stays where another release has it
     if component.digest == before:
         raise ExecutionFailed(
@@ -172,7 +177,7 @@ def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case
     """
     composition = _composition(workspace, _before(plan, release))
     steps = [step for step in plan.steps if step.action in CHANGED]
-    retired = {pair for step in steps for pair in zip(step.detail["names"], step.detail["components"], strict=True)}
+    retired = {(part.name, part.component) for step in steps for part in step.parts}
     trained = {step.subject for step in steps if step.action is Action.RETRAIN and step.release == release}
     members = {(member.name, member.component) for member in composition.members}
     with Catalog.of(workspace) as catalog:
@@ -191,25 +196,26 @@ def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepRe
     workspace = workshop.workspace
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    spec = spec_of(_composition(workspace, step.detail["before"]))
+    before = _before(plan, step.release)
+    spec = spec_of(_composition(workspace, before))
     untouched = _untouched(workspace, plan, step.release, case)
     made = make(workspace, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
-    result = {"before": step.detail["before"], "after": made.composition.digest}
-    return StepResult(result, [("composition", {"composition": plain(made.composition)})])
+    result = Recomposed(before, made.composition.digest)
+    return StepResult(result, [CompositionFact(made.composition)])
 
 
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Examine the release; a check that does not pass refuses adoption, and its evidence is kept."""
     workspace = workshop.workspace
-    spec = spec_of(_composition(workspace, step.detail["before"]))
+    spec = spec_of(_composition(workspace, step.detail_as(RenewalDetail).before))
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
     old = join([read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()])
-    result = case.steps[plan.digest][plan.step_for(Action.RECOMPOSE, step.subject).id]
+    recomposed = case.result(plan.digest, plan.step_for(Action.RECOMPOSE, step.subject), Recomposed)
     found = Examiner(
         workspace, workshop.runner, workshop.independent, workshop.references, workshop.on_progress
     ).examine(
-        before=_composition(workspace, result["before"]),
-        after=_composition(workspace, result["after"]),
+        before=_composition(workspace, recomposed.before),
+        after=_composition(workspace, recomposed.after),
         withdrawn=frozenset(case.withdrawn),
         removed=pick(old, forgotten(workspace, case)),
         utility_floor=plan.utility_floor,
@@ -228,27 +234,27 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
             f"({error}); look at the weights that were trained, then plan the request again"
         ) from error
     kept = workspace.objects.put(record)
-    workspace.ledger.append("examination", {"plan": plan.digest, "release": step.subject, "examination": kept})
+    workspace.ledger.record(ExaminationFact(plan.digest, step.subject, kept))
     refuse_adoption(plan, step.subject, found.checks)
-    return StepResult({"release": step.subject, "examination": kept, "after": result["after"]})
+    return StepResult(Probed(kept, recomposed.after))
 
 
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
     """Move the alias; all it rests on is looked at again, because this is the step that must not be fooled."""
     workspace = workshop.workspace
-    probed = case.steps[plan.digest][plan.step_for(Action.PROBE, step.subject).id]
-    examination = examination_of(workspace, probed["examination"])
+    probed = case.result(plan.digest, plan.step_for(Action.PROBE, step.subject), Probed)
+    examination = kept_record(workspace, Examination, probed.examination)
     refuse_adoption(plan, step.subject, examination.checks)
-    name, alias = step.detail["name"], step.detail["alias"]
-    composition = _composition(workspace, probed["after"])
+    detail = step.detail_as(RenewalDetail)
+    composition = _composition(workspace, probed.after)
     refuse_borrowed(step.subject, examination, composition)
     refuse_what_went_since(workspace, step.subject, composition)
     for member in composition.members:
         workspace.objects.get(member.component)  # raises for bytes that changed since they were probed
-    facts, unserved = release_it(workspace, workshop.registrar, (name, alias), composition)
-    old = step.detail["before"]
-    stopped = _stopped(workshop, old) if old != composition.digest else []  # set by hand since it was contained
-    result = {"release": step.subject, "composition": composition.digest, "residuals": [*stopped, *unserved]}
+    facts, unserved = release_it(workspace, workshop.registrar, (detail.name, detail.alias), composition)
+    moved = detail.before != composition.digest
+    stopped = _stopped(workshop, detail.before) if moved else []  # set by hand since it was contained
+    result = Adopted(composition.digest, residuals=(*stopped, *unserved))
     return StepResult(result, facts, told=tuple(unserved))
 
 
@@ -257,8 +263,9 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case])
     workspace = workshop.workspace
     for each in cases:
         require_all_unheld(workspace, each, before=f"step {step.id}")
+    detail = step.detail_as(WithdrawalDetail)
+    name, alias = detail.name, detail.alias
     with Catalog.of(workspace) as catalog:
-        name, alias = step.detail["name"], step.detail["alias"]
         staying = [release for release in catalog.releases() if (release.name, release.alias) != (name, alias)]
         others = {
             (member.name, member.component)
@@ -268,24 +275,15 @@ def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case])
         live = {(component.name, component.digest) for component in catalog.components()}
     kept = {release.composition for release in staying if release.name == name}
     left = workshop.registrar.withdraw(name, keep=kept)
-    fact = {
-        "name": name,
-        "alias": alias,
-        "composition": step.detail["before"],
-        "request": plan.request,
-    }
-    facts: Facts = [("release-withdrawn", fact)]
-    retired = 0
-    for member, digest in zip(step.detail["names"], step.detail["components"], strict=True):
-        if (member, digest) in live - others:
-            facts.append(_retired(plan, member, digest, None, "withdraw"))
-            retired += 1
-    return StepResult({"release": step.subject, "retired": retired, "residuals": list(left)}, facts)
+    facts: list[FactBody] = [ReleaseWithdrawnFact(name, alias, detail.before, plan.request)]
+    retired = [part for part in detail.parts if (part.name, part.component) in live - others]
+    facts += [_retired(plan, part.name, part.component, None, "withdraw") for part in retired]
+    return StepResult(Retired(len(retired), residuals=tuple(left)), facts)
 
 
 def _purge(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
     fact, result = purge_and_look(workshop.workspace, plan, step, cases)
-    return StepResult(result, [("purged", fact)])
+    return StepResult(result, [fact])
 
 
 def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
@@ -294,14 +292,12 @@ def _report(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResul
     written = write_up(workspace, plan, case)
     if written.refusal is not None:
         raise CertificateRefused(written.refusal)
-    report = report_fact(workspace, written)
-    closing: Facts = [("report", report)]
-    if plan.left_out:  # it stays open: what holds keep is planned when they end, and the lists are needed then
-        report["left_out"] = sum(each.items for each in plan.left_out)
-    else:
+    report = report_fact(workspace, written, left_out=sum(each.items for each in plan.left_out))
+    closing: list[FactBody] = [report]
+    if not plan.left_out:  # otherwise it stays open: what holds keep is planned when they end, and needs the lists
         delete_private_lists(workspace, case)
-        closing.append(("request-closed", {"request": plan.request, "outcome": "done"}))
-    return StepResult({"bundle": report["bundle"], "verdict": written.verdict}, [], closing)
+        closing.append(RequestClosedFact(plan.request, "done"))
+    return StepResult(Reported(report.bundle, written.verdict), [], closing)
 
 
 _ACTIONS: dict[Action, Callable[[Workshop, Plan, Step, Case], StepResult]] = {
@@ -322,20 +318,14 @@ _FOR_EACH: dict[Action, Callable[[Workshop, Plan, Step, Sequence[Case]], StepRes
 """What asks something of each request by itself: which items it selects, and which holds they are under."""
 
 
-def examination_of(workspace: Workspace, digest: str) -> Examination:
-    """Return an examination kept in the object store."""
-    return kept_record(workspace, Examination, digest)
-
-
 def _composition(workspace: Workspace, digest: str) -> Composition:
     with Catalog.of(workspace) as catalog:
         return catalog.composition(digest)
 
 
 def _before(plan: Plan, release: str | None) -> str:
-    return str(plan.step_for(Action.RECOMPOSE, release).detail["before"])
+    return plan.step_for(Action.RECOMPOSE, release).detail_as(RenewalDetail).before
 
 
-def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> tuple[str, dict[str, Json]]:
-    fact = {"name": name, "component": before, "after": after, "remedy": remedy, "plan": plan.digest}
-    return ("component-retired", fact)
+def _retired(plan: Plan, name: str, before: str, after: str | None, remedy: str) -> ComponentRetiredFact:
+    return ComponentRetiredFact(name, before, after, remedy, plan.digest)

@@ -11,14 +11,14 @@ from disgorge.errors import PurgeHeld
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.location import Target
 from disgorge.locations.references import spare_of
-from disgorge.plan.plan import Action
+from disgorge.plan.details import PurgeDetail
 from disgorge.request.case import Case, begun_plan, docket
 from disgorge.request.holds.purge_hold import is_kept, is_unpurged
 from disgorge.request.particulars import is_erased, selectors_of
-from disgorge.request.selectors import selected_items
 from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
+from lineage.catalog.selection import selected_items
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.storage.file_types import holds
@@ -36,16 +36,16 @@ def require_nothing_kept(workspace: Workspace, cases: Sequence[Case], items: fro
     for other in docket(workspace).values():
         if other.request.id in case.requests or not is_unpurged(workspace, other):
             continue
-        shards, objects = purge_targets(workspace, other)
-        tables = [place(shard) for shard in shards for place in (workspace.manifest_path, workspace.content_path)]
-        retired = [component for digest in objects for component in known.get(digest, ())]
+        gone = purges_of(workspace, other)
+        tables = [place(shard) for shard in gone.shards for place in (workspace.manifest_path, workspace.content_path)]
+        retired = [component for digest in gone.objects for component in known.get(digest, ())]
         learned = influences(retired, known) & case.withdrawn.keys()
         if learned or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from its items" if learned else "old shards that hold its items"
         elif any(is_erased(workspace, each.request) for each in cases) and _began(other) < _began(case):
             what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
         elif any(  # what went from them later was live when one that is erased looked for it
-            _select_any(workspace, selectors_of(workspace, each.request), shards)
+            _select_any(workspace, selectors_of(workspace, each.request), gone.shards)
             for each in cases
             if not is_erased(workspace, each.request)
         ):
@@ -68,7 +68,7 @@ def keepers(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[str, .
     found: list[str] = []
     for other in docket(workspace).values():
         name = other.request.id
-        if is_unpurged(workspace, other) and _select_any(workspace, selectors, purge_targets(workspace, other)[0]):
+        if is_unpurged(workspace, other) and _select_any(workspace, selectors, purges_of(workspace, other).shards):
             found.append(
                 f"old shards that request {name} keeps{_until(other)} hold items that it selects; `disgorge purge run "
                 f"{name}` deletes them"
@@ -102,11 +102,9 @@ def require_nothing_made_kept(workspace: Workspace, case: Case, target: Target) 
             )
 
 
-def purge_targets(workspace: Workspace, case: Case) -> tuple[list[str], list[str]]:
-    """Return the shards and the objects, by digest, that a case's last plan purges."""
-    purges = [step.detail for step in begun_plan(workspace, str(case.plan)).steps if step.action is Action.PURGE]
-    shards, objects = ([digest for detail in purges for digest in detail[kind]] for kind in ("shards", "objects"))
-    return shards, objects
+def purges_of(workspace: Workspace, case: Case) -> PurgeDetail:
+    """Return what a case's last plan purges."""
+    return begun_plan(workspace, str(case.plan)).purges
 
 
 def _began(case: Case) -> float:
@@ -119,8 +117,8 @@ def _until(case: Case) -> str:
 
 
 def _target(workspace: Workspace, case: Case) -> Target:
-    shards, objects = purge_targets(workspace, case)
-    return Target(tuple(shards), tuple(objects))
+    gone = purges_of(workspace, case)
+    return Target(gone.shards, gone.objects)
 
 
 def _made(workspace: Workspace, target: Target) -> frozenset[str]:
@@ -131,4 +129,4 @@ def _select_any(workspace: Workspace, selectors: Sequence[Selector], shards: Col
     """Whether an old shard still has items that these select, though they may be live nowhere any more."""
     records = {entry.record.digest: entry.record for entry in workspace.ledger.state().shards.values()}
     there = [shard for shard in shards if workspace.manifest_path(shard).is_file()]
-    return any(selected_items([(records[shard], shard_rows(workspace, shard))], selectors) for shard in there)
+    return bool(selected_items([(records[shard], shard_rows(workspace, shard)) for shard in there], selectors))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import RequestClosedFact
 from disgorge.release.serving import Wanted, unfit
 from disgorge.removal.preconditions import is_begun
 from disgorge.request.case import Case, docket, open_case
@@ -19,7 +20,8 @@ from disgorge.request.withdrawn.forget_list import ForgetList
 from disgorge.request.workflow.decide import require_current
 from disgorge.tracking.registry import Registrar
 from disgorge.workspace_lock import turn
-from lineage.records import Composition, Json, Release
+from lineage.ledger.fact_kinds import FactBody, ReleaseContainedFact, ReleaseFact, said
+from lineage.records import Composition, Release
 from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
 
@@ -28,7 +30,7 @@ from policies.taxonomy import Outcome
 class Served:
     """The facts that record what is served again, and what people must be told."""
 
-    facts: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    facts: list[FactBody] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
 
 
@@ -46,8 +48,7 @@ def take_back(workspace: Workspace, request: str, *, by: str, registrar: Registr
                 f"finish it with `disgorge request resume {request}`"
             )
         served = serve_again(workspace, case, registrar)
-        closed = {"request": request, "outcome": "taken-back", "by": workspace.pseudonym(by)}
-        workspace.ledger.append_all([*served.facts, ("request-closed", closed)])
+        workspace.ledger.record(*served.facts, RequestClosedFact(request, "taken-back", by=workspace.pseudonym(by)))
         delete_private_lists(workspace, case)
         return tuple(served.words)
 
@@ -75,8 +76,7 @@ def deny_begun(workspace: Workspace, request: str, *, reason: str, registrar: Re
                 "back; a release that learned from them is trained again without them (`disgorge train`)"
             )
             served.words += _deleted_for_others(workspace, case)
-        closed = {"request": request, "outcome": "denied", "reason": reason}
-        workspace.ledger.append_all([*served.facts, ("request-closed", closed)])
+        workspace.ledger.record(*served.facts, RequestClosedFact(request, "denied", reason=reason))
         delete_private_lists(workspace, case)
         return tuple(dict.fromkeys(served.words))
 
@@ -96,14 +96,10 @@ def _deleted_for_others(workspace: Workspace, case: Case) -> list[str]:
 def serve_again(workspace: Workspace, case: Case, registrar: Registrar) -> Served:
     """Set the aliases again that a request took away, and return the facts of it. Doing it twice is doing it once."""
     served = Served()
-    contained = [fact.body for fact in case.facts if fact.kind == "release-contained" and not fact.body.get("hold")]
-    if contained:
-        _set_again(
-            workspace, case, registrar, dict.fromkeys((body["name"], body["alias"]) for body in contained), served
-        )
-    served.words += [
-        words for done in case.steps.values() for step in done.values() for words in step.get("residuals", ())
-    ]
+    told = (each for _, each in said(case.facts, ReleaseContainedFact) if not each.hold)
+    if contained := dict.fromkeys((each.name, each.alias) for each in told):
+        _set_again(workspace, case, registrar, contained, served)
+    served.words += [words for done in case.steps.values() for step in done.values() for words in step.residuals]
     return served
 
 
@@ -119,7 +115,7 @@ def _set_again(workspace: Workspace, case: Case, registrar: Registrar, keys: Ite
             served.words.append(f"{label} stays out of service: {why}")
             continue
         registrar.adopt(*key, composition)
-        served.facts.append(("release", {"name": key[0], "alias": key[1], "composition": composition.digest}))
+        served.facts.append(ReleaseFact(*key, composition.digest))
         served.words.append(f"{label} is served again, as it was before {case.request.id} contained it")
 
 

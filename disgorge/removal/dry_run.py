@@ -13,6 +13,7 @@ from dataclasses import replace
 from disgorge.locations.every import plan as plan_purge
 from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import tensors_that_go
+from disgorge.plan.details import RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.case import Case, case_of, plan_of
 from disgorge.request.holds.held_items import items_of_all, overlaps
@@ -21,8 +22,17 @@ from disgorge.request.withdrawn.forget_list import ForgetList, forgotten
 from disgorge.request.workflow.approval import require_fresh
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import (
+    ComponentRetiredFact,
+    CompositionFact,
+    FactBody,
+    ReleaseFact,
+    ReleaseWithdrawnFact,
+    ShardFact,
+    ShardWithdrawnFact,
+)
 from lineage.ledger.state import State
-from lineage.records import Json, plain
+from lineage.records import plain
 from lineage.workspace import Workspace
 
 _REMEDIES = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
@@ -41,8 +51,7 @@ def preview(workspace: Workspace, request: str) -> Deletion:
     done = case.steps.get(plan.digest, {})
     require_fresh(workspace, plan, started=bool(done))
     ahead = [step for step in plan.steps if step.id not in done]
-    purges = [step.detail for step in plan.steps if step.action is Action.PURGE]
-    shards, objects = (tuple(each for detail in purges for each in detail[kind]) for kind in ("shards", "objects"))
+    shards, objects = plan.purges.shards, plan.purges.objects
     cases = cases_of(workspace, plan)
     items = _items(workspace, as_one(cases), ahead, cases)
     found = dict.fromkeys(each.words for name in plan.requests for each in overlaps(workspace, name, items))
@@ -62,7 +71,8 @@ def preview(workspace: Workspace, request: str) -> Deletion:
 
 def coming_facts(plan: Plan, ahead: Sequence[Step], state: State) -> Iterator[Fact]:
     """Yield what these steps append, as far as it decides what is needed when the plan comes to its purge."""
-    down = {(step.detail["name"], step.detail["alias"]) for step in ahead if step.action is Action.WITHDRAW}
+    gone = [step.detail for step in ahead if isinstance(step.detail, WithdrawalDetail)]
+    down = {(detail.name, detail.alias) for detail in gone}
     staying = {
         (member.name, member.component)
         for place, release in state.releases.items()
@@ -74,20 +84,21 @@ def coming_facts(plan: Plan, ahead: Sequence[Step], state: State) -> Iterator[Fa
     if any(step.action is Action.WITHDRAW_ITEMS for step in ahead):
         for change in plan.shard_changes:
             if change.after is not None:
-                yield _fact("shard", {"shard": plain(change.after)})
-            yield _fact("shard-withdrawn", {"shard": change.before.digest, "request": plan.request})
+                yield _fact(ShardFact(change.after))
+            yield _fact(ShardWithdrawnFact(change.before.digest, change.before.name, request=plan.request))
     for step in ahead:
-        if step.action is Action.WITHDRAW:
+        if isinstance(step.detail, WithdrawalDetail):
             retired |= _components(step) - staying
-            yield _fact("release-withdrawn", step.detail)
+            yield _fact(ReleaseWithdrawnFact(step.detail.name, step.detail.alias))
         elif step.action is Action.ADOPT:
-            old = state.compositions[step.detail["before"]]
+            detail = step.detail_as(RenewalDetail)
+            old = state.compositions[detail.before]
             kept = tuple(member for member in old.members if (member.name, member.component) in live - retired)
             new = replace(old, members=kept)
-            yield _fact("composition", {"composition": plain(new)})
-            yield _fact("release", {**step.detail, "composition": new.digest})
+            yield _fact(CompositionFact(new))
+            yield _fact(ReleaseFact(detail.name, detail.alias, new.digest))
     for name, digest in sorted(retired):
-        yield _fact("component-retired", {"name": name, "component": digest})
+        yield _fact(ComponentRetiredFact(name, digest))
 
 
 def _items(workspace: Workspace, case: Case, ahead: Iterable[Step], cases: Sequence[Case]) -> frozenset[str]:
@@ -100,8 +111,8 @@ def _items(workspace: Workspace, case: Case, ahead: Iterable[Step], cases: Seque
 
 
 def _components(step: Step) -> Names:
-    return set(zip(step.detail["names"], step.detail["components"], strict=True))
+    return {(part.name, part.component) for part in step.parts}
 
 
-def _fact(kind: str, body: dict[str, Json]) -> Fact:
-    return Fact(0, "", kind, body, "", "")
+def _fact(said: FactBody) -> Fact:
+    return Fact(0, "", said.kind_of_fact, plain(said), "", "")

@@ -17,6 +17,7 @@ from pathlib import Path
 from disgorge.errors import AlreadyExecuted, CertificateRefused, DisgorgeError, ExecutionFailed
 from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import headlines
+from disgorge.facts import StepFact
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.removal.actions import Workshop, act
 from disgorge.removal.preconditions import require_alone, require_decided
@@ -33,7 +34,7 @@ from disgorge.tracking.runs import Observer
 from disgorge.training.recipe import OnProgress, Runner, unseen
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.workspace_lock import turn
-from lineage.records import Cost
+from lineage.records import Cost, plain
 from lineage.workspace import Workspace
 
 
@@ -103,8 +104,8 @@ def _execute(
         start = time.perf_counter()
         done = act(workshop, plan, step, cases)
         seconds = time.perf_counter() - start
-        fact = {"plan": plan.digest, "step": step.id, "result": done.result, "seconds": round(seconds, 3)}
-        workspace.ledger.append_all([*done.facts, ("step", fact), *done.closing])
+        fact = StepFact(plan.digest, step.id, step.action.value, plain(done.result), round(seconds, 3))
+        workspace.ledger.record(*done.facts, fact, *done.closing)
         observer.step(step, seconds, done.result)
         on_done(step, seconds)
         for words in done.told:
@@ -214,7 +215,7 @@ def _written_up(
     for case in cases:
         view, now = plan.seen_by(case.request.id), case_of(workspace, case.request.id)
         written = write_up(workspace, view, now, refusal=str(refusal))
-        workspace.ledger.append("report", report_fact(workspace, written))
+        workspace.ledger.record(report_fact(workspace, written))
         observer.finish(written.evidence, written.bundle, "refused")
         bundles.append(str(written.bundle))
     stays = "the request stays" if len(bundles) == 1 else "the requests stay"
@@ -226,30 +227,30 @@ def _executed(workspace: Workspace, plan: Plan, request: str, observer: Observer
     """Return what an execution came to for the request that was named, with the reports on the others."""
     reports = {}
     for case in cases_of(workspace, plan):
-        if not case.report or case.report["plan"] != plan.digest or case.closed == "denied":
+        if not case.report or case.report.plan != plan.digest or case.closed == "denied":
             continue  # it has another plan by now, or ended without a removal
-        bundle, verdict = workspace.root / case.report["bundle"], case.report["verdict"]
+        bundle = workspace.root / case.report.bundle
         reports[case.request.id] = bundle
-        observer.finish(evidence_of(workspace, case.report["evidence"]), bundle, verdict)
+        observer.finish(evidence_of(workspace, case.report.evidence), bundle, case.report.verdict)
     case = case_of(workspace, request)
-    evidence = evidence_of(workspace, case.report["evidence"])
+    evidence = evidence_of(workspace, case.last_report.evidence)
     took = Cost(plan.cost.examples, plan.cost.steps, sum(case.seconds[plan.digest].values()))
     return Executed(
-        request, case.report["verdict"], reports[request], took, headlines(evidence.utility),
+        request, case.last_report.verdict, reports[request], took, headlines(evidence.utility),
         reports if plan.together else {},
     )  # fmt: skip
 
 
 def close_tracking(workspace: Workspace, case: Case, observer: Observer) -> None:
     """Tell the observer of the end of a finished execution, if a kill after the last step kept it from hearing."""
-    plan = case.report.get("plan", "")
+    plan = case.report.plan if case.report else ""
     if observer.left_open(plan):
         whole = begun_plan(workspace, plan)
         cases = cases_of(workspace, whole)
         _start(observer, whole, as_one(cases))
-        for each in [each for each in cases if each.report and each.report["plan"] == plan]:
-            evidence = evidence_of(workspace, each.report["evidence"])
-            observer.finish(evidence, workspace.root / each.report["bundle"], each.report["verdict"])
+        for report in [each.report for each in cases if each.report and each.report.plan == plan]:
+            evidence = evidence_of(workspace, report.evidence)
+            observer.finish(evidence, workspace.root / report.bundle, report.verdict)
 
 
 def _start(observer: Observer, plan: Plan, case: Case) -> None:
@@ -273,4 +274,4 @@ def require_no_hold(case: Case, before: str, joint: Plan | None = None) -> None:
 
 
 def _where(case: Case) -> str:
-    return case.report["bundle"] if case.report else "none: nothing was done"
+    return case.report.bundle if case.report else "none: nothing was done"

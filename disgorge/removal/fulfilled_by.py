@@ -15,12 +15,15 @@ from dataclasses import replace
 from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence.checks import Evidence
 from disgorge.examination.coverage import nameless, nobody_named, require_gone, residue_check
+from disgorge.facts import FulfilledFact, OverlapFact, RequestClosedFact
 from disgorge.locations.every import search
 from disgorge.locations.exports import bundles_with, pages_with
 from disgorge.locations.location import Copy, Target
 from disgorge.locations.references import still_gone
+from disgorge.plan.details import ConfirmationDetail
 from disgorge.plan.plan import Action, Plan, Step
-from disgorge.removal.conflicts import keepers, purge_targets
+from disgorge.plan.results import Searched
+from disgorge.removal.conflicts import keepers, purges_of
 from disgorge.removal.containment import serve_again
 from disgorge.removal.preconditions import is_begun
 from disgorge.removal.purge import closures_of
@@ -39,7 +42,7 @@ from disgorge.verify.verify import Verified, verify_bundle
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
-from lineage.records import Cost, Json, canonical, plain
+from lineage.records import Cost, canonical, plain
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
@@ -62,17 +65,16 @@ def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, regi
         done = begun_plan(workspace, theirs.plan)
         _require_owed(workspace, decision, other, done)
         plan = _plan_for(workspace, decision, other, theirs, done, case.overlaps[-1])
-        workspace.ledger.append("fulfilled", _confirmed(workspace, plan, case, other, done, listed))
+        workspace.ledger.record(_confirmed(workspace, plan, case, other, done, listed))
         written = write_up(workspace, plan, case_of(workspace, request))
-        report = ("report", report_fact(workspace, written))
+        report = report_fact(workspace, written)
         if written.refusal is not None:
-            workspace.ledger.append(*report)
+            workspace.ledger.record(report)
             raise CertificateRefused(
                 f"{written.refusal}; the request stays open, the signed refusal is {written.bundle}"
             )
         served = serve_again(workspace, case, registrar)
-        closed = {"request": request, "outcome": "fulfilled", "by_request": by_request}
-        workspace.ledger.append_all([report, *served.facts, ("request-closed", closed)])
+        workspace.ledger.record(report, *served.facts, RequestClosedFact(request, "fulfilled", by_request=by_request))
         delete_private_lists(workspace, case)
         return written
 
@@ -96,7 +98,7 @@ def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
 def _require_certified(workspace: Workspace, other: Case) -> Verified:
     """Return what the report on the other removal says, verified now with the workspace's key."""
     name = other.request.id
-    if other.closed != "done" or not other.report or other.report["verdict"] != "certified":
+    if other.closed != "done" or not other.report or other.last_report.verdict != "certified":
         state = "not finished" if not other.closed else f"closed as {other.closed}"
         way_on = f"`disgorge request show {name}` says where it stands"
         if other.closed == "denied":
@@ -104,8 +106,8 @@ def _require_certified(workspace: Workspace, other: Case) -> Verified:
         raise DisgorgeError(
             f"request {name} is {state}, so it has no certificate that another request could rest on; {way_on}"
         )
-    found = verify_bundle(workspace.root / other.report["bundle"], public_key=workspace.home / "public.pem")
-    if found.request != name or found.plan != other.report["plan"] or found.verdict != "certified":
+    found = verify_bundle(workspace.root / other.last_report.bundle, public_key=workspace.home / "public.pem")
+    if found.request != name or found.plan != other.last_report.plan or found.verdict != "certified":
         raise DisgorgeError(
             f"{found.bundle} is not the report on {name} that the ledger records; put that one back and repeat"
         )
@@ -115,21 +117,21 @@ def _require_certified(workspace: Workspace, other: Case) -> Verified:
 def _require_all_taken(workspace: Workspace, case: Case, other: Case) -> ForgetList:
     """Return the list of the items, once ledger and list agree that the other request took every one of them."""
     name, by = case.request.id, other.request.id
-    took = [each for each in case.overlaps if each["by_request"] == by]
+    took = [each for each in case.overlaps if each.by_request == by]
     if not took:
         rest = f"; {found} took them: name that one" if (found := case.covered_by) else (
             f": {by} withdrew none, or {name} was filed after that; if it matches nothing, close it with `disgorge "
             f"request deny {name} --reason no-match`"
         )  # fmt: skip
         raise DisgorgeError(f"nothing recorded shows that {by} removed items that {name} selects{rest}")
-    if strangers := sorted({str(each["by_request"]) for each in case.overlaps} - {by}):
+    if strangers := sorted({each.by_request for each in case.overlaps} - {by}):
         raise DisgorgeError(
             f"{by} removed only a part of what {name} selects, {', '.join(strangers)} removed others; carry out {name} "
             f"itself, or close it with `disgorge request deny {name} --reason no-match`"
         )
-    if took[-1]["removed"] != took[-1]["of"]:
+    if took[-1].removed != took[-1].of:
         raise DisgorgeError(
-            f"{by} removed {took[-1]['removed']:,} of {counted(took[-1]['of'], 'item')} that {name} selected, and not "
+            f"{by} removed {took[-1].removed:,} of {counted(took[-1].of, 'item')} that {name} selected, and not "
             f"the rest; plan {name} with `disgorge request plan {name}`"
         )
     return whole_list(workspace, case, by)
@@ -156,7 +158,7 @@ def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: P
     owed, given = decision.owed, other.decision.owed if other.decision else None
     if owed is None or given is None:
         raise DisgorgeError(f"what {name if owed is None else by} is owed is not recorded; decide it again")
-    if less := [*_less(owed, given, done, evidence_of(workspace, other.report["evidence"]))]:
+    if less := [*_less(owed, given, done, evidence_of(workspace, other.last_report.evidence))]:
         raise DisgorgeError(
             f"the removal for {by} gave less than {name} is owed: {'; '.join(less)}; the items are gone, so close it "
             f"with `disgorge request deny {name} --reason no-match` and tell the requester what was done for {by}"
@@ -181,17 +183,13 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
         yield f"it may have used {', '.join(strange)}, which this decision does not admit"
 
 
-def _plan_for(workspace: Workspace, decision: Decision, other: Case, theirs: Verified, done: Plan, took: Json) -> Plan:
+def _plan_for(
+    workspace: Workspace, decision: Decision, other: Case, theirs: Verified, done: Plan, took: OverlapFact
+) -> Plan:
     """Return the plan that removes nothing: look that the other removal covered this request, and report."""
     name, by = decision.request, other.request.id
     words = f"Confirm that request {by} removed every item that {name} selects, and search for them."
-    detail = {
-        "request": by,
-        "plan": theirs.plan,
-        "statement": theirs.statement,
-        "removed": took["removed"],
-        "of": took["of"],
-    }
+    detail = ConfirmationDetail(by, theirs.plan, theirs.statement, took.removed, took.of)
     guarantee, nothing = done.guarantee, Guarantee.NONE
     return Plan(
         request=name,
@@ -211,14 +209,14 @@ def _plan_for(workspace: Workspace, decision: Decision, other: Case, theirs: Ver
 
 def _confirmed(
     workspace: Workspace, plan: Plan, case: Case, other: Case, done: Plan, listed: ForgetList
-) -> dict[str, Json]:
-    """Search for the items and for what learned from them, and return the body of the fact that says what was found."""
-    shards, objects = purge_targets(workspace, other)
+) -> FulfilledFact:
+    """Search for the items and for what learned from them, and return the fact that says what was found."""
+    gone = purges_of(workspace, other)
     residue = residue_check(  # as a purge searches: for the items, and for the old shards and weights
         workspace,
         Target(
-            tuple(shards),
-            tuple(objects),
+            gone.shards,
+            gone.objects,
             listed.items,
             still_gone(workspace, listed.tensors),
             request=case.request.id,
@@ -232,24 +230,24 @@ def _confirmed(
     closures = [each for each in closures_of(workspace, done, other) if each.subject == done.request]
     residuals = [
         *residuals_of(done, other.done(done.digest), drawn=False),
-        *Copy.UNSUPPORTED.words([*bundles_with(workspace, shards), *pages_with(workspace, listed.items)]),
+        *Copy.UNSUPPORTED.words([*bundles_with(workspace, gone.shards), *pages_with(workspace, listed.items)]),
         *nobody_named(workspace, case.request),
     ]
-    result = {
-        "residue": plain(nameless(workspace, residue)),
-        "closures": plain([replace(each, subject=case.request.id, answer=_CLOSED) for each in closures]),
-        "residuals": list(dict.fromkeys(residuals)),
-    }
+    result = Searched(
+        nameless(workspace, residue),
+        tuple(replace(each, subject=case.request.id, answer=_CLOSED) for each in closures),
+        residuals=tuple(dict.fromkeys(residuals)),
+    )
     impact = workspace.objects.put(canonical(impact_of(workspace, case.request)))
     workspace.objects.put(canonical(plan))
-    return {
-        "request": case.request.id,
-        "by_request": other.request.id,
-        "plan": plan.digest,
-        "impact": impact,
-        "step": plan.steps[0].id,
-        "result": result,
-    }
+    return FulfilledFact(
+        request=case.request.id,
+        by_request=other.request.id,
+        plan=plan.digest,
+        impact=impact,
+        step=plan.steps[0].id,
+        result=plain(result),
+    )
 
 
 _CLOSED = "no recorded path leads from what the other removal withdrew to anything live"

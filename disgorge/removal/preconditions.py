@@ -15,7 +15,9 @@ from disgorge.evidence.checks import Examination
 from disgorge.evidence.probes.never_trained import NAME as NEVER_TRAINED
 from disgorge.locations.every import search
 from disgorge.locations.location import Target
+from disgorge.plan.details import ReleaseDetail, RenewalDetail
 from disgorge.plan.plan import Action, Plan
+from disgorge.plan.results import Adopted
 from disgorge.request.case import Case, begun_plan, docket
 from disgorge.request.holds.held_items import all_overlaps, removable
 from disgorge.request.holds.open import open_holds
@@ -113,7 +115,7 @@ def _touched(plans: Iterable[Plan]) -> tuple[set[str], set[str]]:
     releases: set[str] = set()
     for plan in plans:
         shards.update(change.before.name for change in plan.shard_changes)
-        releases.update(str(step.detail["name"]) for step in plan.steps if step.action is Action.CONTAIN)
+        releases.update(step.detail.name for step in plan.steps if isinstance(step.detail, ReleaseDetail))
     return shards, releases
 
 
@@ -182,15 +184,16 @@ def _aliases(workspace: Workspace, plan: Plan, case: Case, registrar: Registrar)
     for step in plan.steps:
         if step.action is not Action.ADOPT or step.id not in done:
             continue
-        name, alias = step.detail["name"], step.detail["alias"]
+        detail, adopted = step.detail_as(RenewalDetail), case.result(plan.digest, step, Adopted).composition
+        name, alias = detail.name, detail.alias
         entry = releases.get((name, alias))
         live = entry.record.composition if entry is not None and entry.live else None
-        if live == step.detail["before"]:
+        if live == detail.before:
             against.append(f"{name}@{alias} serves the old release again")
-        if live is not None and live == done[step.id]["composition"]:
+        if live is not None and live == adopted:
             against += _changed(workspace, name, live)
         served = registrar.served(name).get(alias)
-        if served is not None and served not in (live, done[step.id]["composition"]):
+        if served is not None and served not in (live, adopted):
             against.append(f"{name}@{alias} in MLflow is not what was adopted")
     return against
 
@@ -218,9 +221,7 @@ def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
     near = look(workspace, case, forgotten_likenesses(workspace, case) if listed else {})
     if near.unjudged:
         return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
-    for step in plan.steps:
-        if step.action is Action.PURGE:
-            gone = Target(tuple(step.detail["shards"]), tuple(step.detail["objects"]), items, tensors)
-            traces = search(workspace, gone)
-            return [f"what was purged is back: {traces.left[0]}"] if traces.left else [*traces.unreachable[:1]]
-    return []
+    if not any(step.action is Action.PURGE for step in plan.steps):
+        return []
+    traces = search(workspace, Target(plan.purges.shards, plan.purges.objects, items, tensors))
+    return [f"what was purged is back: {traces.left[0]}"] if traces.left else [*traces.unreachable[:1]]

@@ -13,7 +13,9 @@ from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
 from disgorge.locations.location import Target
 from disgorge.locations.references import still_gone, tensors_that_go
-from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.details import PurgeDetail, WithdrawalDetail
+from disgorge.plan.plan import Plan, Step
+from disgorge.plan.results import Purged
 from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import require_purge_unheld
@@ -24,14 +26,12 @@ from disgorge.request.withdrawn.overlap import lists_shared
 from disgorge.request.workflow.impact import impact_as_planned
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
-from lineage.records import Json, plain
+from lineage.ledger.fact_kinds import PurgedFact
 from lineage.workspace import Workspace
 
 
-def purge_and_look(
-    workspace: Workspace, plan: Plan, step: Step, cases: Sequence[Case]
-) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Delete what a purge step names, search for it, and return the body of the fact of it and the step's result.
+def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence[Case]) -> tuple[PurgedFact, Purged]:
+    """Delete what a purge step names, search for it, and return the fact of it and the step's result.
 
     The searches are run before as well, to show that they can find. Raises :class:`CertificateRefused` where something
     live learned from it, or something of it is left, :class:`~disgorge.errors.PurgeHeld` where another request's hold
@@ -40,12 +40,11 @@ def purge_and_look(
     case = as_one(cases)
     forget = forgotten(workspace, case)
     likenesses = {item: likeness for each in cases for item, likeness in forgotten_likenesses(workspace, each).items()}
+    gone = step.detail_as(PurgeDetail)
     require_nothing_kept(workspace, cases, forget)
     for each in cases:
-        require_purge_unheld(workspace, each, step.detail["shards"], forget, before=f"step {step.id}")
-    target = Target(
-        tuple(step.detail["shards"]), tuple(step.detail["objects"]), frozenset(forget), request=plan.request
-    )
+        require_purge_unheld(workspace, each, gone.shards, forget, before=f"step {step.id}")
+    target = Target(gone.shards, gone.objects, frozenset(forget), request=plan.request)
     require_nothing_made_kept(workspace, case, target)
     closures = closures_of(workspace, plan, case)
     listed = ForgetList(workspace, plan.digest)
@@ -71,27 +70,16 @@ def purge_and_look(
         recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
     )
     require_gone(residue, plan.requests, then="resume")
-    fact = {
-        "shards": list(target.shards),
-        "objects": list(target.weights),
-        "request": plan.request,
-        "plan": plan.digest,
-    }
-    result: dict[str, Json] = {
-        "deleted": len(purged.entries),
-        "kept": list(purged.kept),
-        "residuals": list(purged.left),
-        "residue": plain(nameless(workspace, residue)),
-        "closures": plain(closures),
-    }
-    return fact, result | _nobody_named(workspace, plan, cases, result["residuals"])
-
-
-def _nobody_named(workspace: Workspace, plan: Plan, cases: Sequence[Case], said: list[str]) -> dict[str, Json]:
-    """Return what is to be said of items that name no person: of a joint plan to those requests that ask for one."""
-    if not plan.together:
-        return {"residuals": [*said, *nobody_named(workspace, cases[0].request)]}
-    return {"residuals_of": {case.request.id: list(nobody_named(workspace, case.request)) for case in cases}}
+    unnamed = {each.request.id: tuple(nobody_named(workspace, each.request)) for each in cases}
+    result = Purged(
+        nameless(workspace, residue),
+        tuple(closures),
+        deleted=len(purged.entries),
+        kept=tuple(purged.kept),
+        residuals=tuple(purged.left) if plan.together else (*purged.left, *unnamed[plan.request]),
+        residuals_of=unnamed if plan.together else {},  # each report says what concerns its own request
+    )
+    return PurgedFact(plan.request, target.shards, target.weights, plan.digest), result
 
 
 def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target: Target) -> None:
@@ -121,8 +109,11 @@ def closures_of(workspace: Workspace, plan: Plan, case: Case) -> list[Check]:
         live = list(catalog.components())
         for release in catalog.releases():
             live += members_of(catalog.composition(release.composition), known)
-        taken_down = [step for step in plan.steps if step.action is Action.WITHDRAW]
-        about = {step.subject: members_of(catalog.composition(step.detail["before"]), known) for step in taken_down}
+        about = {
+            step.subject: members_of(catalog.composition(step.detail.before), known)
+            for step in plan.steps
+            if isinstance(step.detail, WithdrawalDetail)
+        }
     affected = tuple(each.component for each in impact_as_planned(workspace, plan).affected)
     if affected:
         about[plan.request] = affected

@@ -6,6 +6,7 @@ from disgorge.statement.bundle_zip import INPUTS, WEIGHTS
 from disgorge.statement.records import RecipeNote, Records, RetainedShard
 from disgorge.training.environment import recorded_environment
 from lineage.catalog.catalog import Catalog
+from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition
 from lineage.shards.add import shard_items
 from lineage.storage.objects import sha256_of
@@ -65,10 +66,10 @@ def _refuse_purged(workspace: Workspace, made: Records) -> None:
     """Refuse to export what a removal has deleted since: no copy shall bring it back."""
     places = {note.component: workspace.objects.path(note.component) for note in made.recipes}
     places |= {shard.digest: workspace.content_path(shard.digest) for shard in made.inputs}
-    for fact in workspace.ledger.facts("purged"):
-        for digest in (*fact.body["objects"], *fact.body["shards"]):
+    for _, purged in workspace.ledger.said(PurgedFact):
+        for digest in (*purged.objects, *purged.shards):
             if digest in places and not places[digest].exists():
                 raise DisgorgeError(
-                    f"{digest[:12]}, which this report is about, was deleted for request {fact.body['request']} since; "
+                    f"{digest[:12]}, which this report is about, was deleted for request {purged.request} since; "
                     f"no bundle with inputs can be written any more, and one written before holds what was removed"
                 )

@@ -14,10 +14,13 @@ from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
 from disgorge.evidence.checks import Check, Evidence, Examination, Utility
 from disgorge.evidence.tolerance import tolerance_of
 from disgorge.examination.coverage import with_names
+from disgorge.facts import ExaminationFact, ReportFact
 from disgorge.locations.exports import note_bundle
 from disgorge.locations.report_images import drawings, outlived
 from disgorge.method import methods
+from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan
+from disgorge.plan.results import Adopted, Purged, Result, Retrained, Searched
 from disgorge.report.artifacts import made_by, weights_and_inputs
 from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case, begun_plan
@@ -30,7 +33,7 @@ from disgorge.training.environment import environment
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
-from lineage.records import Cost, Json, canonical, plain, restore
+from lineage.records import Cost, canonical, plain
 from lineage.storage.objects import load_tensors, write_atomically
 from lineage.workspace import Workspace
 
@@ -68,10 +71,9 @@ def write_with_inputs(workspace: Workspace, plan: Plan, case: Case) -> Path:
     (:mod:`disgorge.locations.exports`), which is why none runs meanwhile. The evidence is that of the report, not
     measured again. Raises :class:`DisgorgeError` if no report was written yet.
     """
-    if not case.report:
-        raise DisgorgeError(f"request {plan.request} has no report yet; carry it out first")
+    recorded = case.last_report
     with turn(workspace, then=f"run `disgorge request report {plan.request} --with-inputs`"):
-        evidence = evidence_of(workspace, case.report["evidence"])
+        evidence = evidence_of(workspace, recorded.evidence)
         report = report_case(workspace, plan, case, evidence)
         attached = weights_and_inputs(workspace, report)
         path = workspace.root / "reports" / f"{plan.request}-with-inputs.zip"
@@ -87,17 +89,17 @@ def write_again(workspace: Workspace, case: Case) -> Written:
     evidence does not carry the certificate.
     """
     request = case.request.id
-    if not ((case.closed or case.partly_done) and case.report):
+    recorded = case.report if case.closed or case.partly_done else None
+    if recorded is None:
         raise DisgorgeError(f"request {request} is {case.state} and has no report to write again; carry it out first")
     with turn(workspace, then=f"run `disgorge request report {request} --again`"):
-        plan = begun_plan(workspace, case.report.get("plan", "")).seen_by(request)
-        report = report_case(workspace, plan, case, evidence_of(workspace, case.report["evidence"]))
+        plan = begun_plan(workspace, recorded.plan).seen_by(request)
+        report = report_case(workspace, plan, case, evidence_of(workspace, recorded.evidence))
         if report.refusal is not None:
             raise CertificateRefused(report.refusal)
         bundle = write_bundle(workspace.root / "reports" / request, report, key=key_of(workspace))
         written = Written(bundle, report.evidence, report.verdict, None)
-        left_out = {"left_out": case.report["left_out"]} if case.report.get("left_out") else {}
-        workspace.ledger.append("report", report_fact(workspace, written) | left_out)
+        workspace.ledger.record(report_fact(workspace, written, left_out=recorded.left_out))
         return written
 
 
@@ -145,20 +147,21 @@ def report_case(
     )
 
 
-def report_fact(workspace: Workspace, written: Written) -> dict[str, Json]:
+def report_fact(workspace: Workspace, written: Written, *, left_out: int = 0) -> ReportFact:
     """Return the fact that a report was written, its evidence kept in the object store.
 
     The SHA-256 of the zip and the id of the key let an audit tell this report from every other.
     """
-    return {
-        "request": written.evidence.request,
-        "plan": written.evidence.plan,
-        "bundle": written.bundle.relative_to(workspace.root).as_posix(),
-        "zip": sha256(zip_of(written.bundle).read_bytes()).hexdigest(),
-        "key": key_id((written.bundle / "public.pem").read_bytes()),
-        "evidence": workspace.objects.put(canonical(written.evidence)),
-        "verdict": written.verdict,
-    }
+    return ReportFact(
+        request=written.evidence.request,
+        plan=written.evidence.plan,
+        bundle=written.bundle.relative_to(workspace.root).as_posix(),
+        zip=sha256(zip_of(written.bundle).read_bytes()).hexdigest(),
+        key=key_id((written.bundle / "public.pem").read_bytes()),
+        evidence=workspace.objects.put(canonical(written.evidence)),
+        verdict=written.verdict,
+        left_out=left_out,
+    )
 
 
 def key_of(workspace: Workspace) -> "Key":
@@ -193,19 +196,15 @@ def gather(workspace: Workspace, plan: Plan, case: Case) -> Evidence:
     before: dict[str, str] = {}
     after: dict[str, str] = {}
     for step in plan.steps:
-        result = results.get(step.id, {})
+        result = results.get(step.id)
         if step.action in _ENDS:
-            before[step.subject] = step.detail["before"]
-        if step.action is Action.ADOPT and result:
-            after[step.subject] = result["composition"]
-        if step.action is Action.PURGE and result:
-            closures = [restore(Check, found) for found in result["closures"]]
-            residue = with_names(workspace, restore(Check, result["residue"]))
-            closures = [replace(each, subject=plan.request) if each.subject == whole else each for each in closures]
-            checks += [*closures, *(replace(residue, subject=subject) for subject in subjects or (plan.request,))]
-        if step.action is Action.CONFIRM and result:
-            checks += [with_names(workspace, restore(Check, result["residue"]))]
-            checks += [restore(Check, found) for found in result["closures"]]
+            before[step.subject] = step.detail_as(RenewalDetail).before
+        if isinstance(result, Adopted):
+            after[step.subject] = result.composition
+        if isinstance(result, Searched):
+            residue, found = with_names(workspace, result.residue), result.closures
+            checks += [replace(each, subject=plan.request) if each.subject == whole else each for each in found]
+            checks += [replace(residue, subject=subject) for subject in subjects or (plan.request,)]
     return Evidence(
         request=plan.request,
         plan=plan.digest,
@@ -226,9 +225,9 @@ _ENDS = (Action.ADOPT, Action.WITHDRAW)
 def examinations_of(workspace: Workspace, plan: Plan) -> dict[str, Examination]:
     """Return the last examination of each release, also of those that were refused."""
     return {
-        fact.body["release"]: kept_record(workspace, Examination, fact.body["examination"])
-        for fact in workspace.ledger.facts("examination")
-        if fact.body["plan"] == plan.digest
+        examined.release: kept_record(workspace, Examination, examined.examination)
+        for _, examined in workspace.ledger.said(ExaminationFact)
+        if examined.plan == plan.digest
     }
 
 
@@ -236,18 +235,19 @@ def _costs(plan: Plan, case: Case) -> dict[str, Cost]:
     """Return what each step took: the seconds of the step, and what was trained in it."""
     found = {}
     for step_id, result in case.steps.get(plan.digest, {}).items():
-        trained = restore(Cost, result["cost"]) if "cost" in result else Cost()
+        trained = result.cost if isinstance(result, Retrained) else Cost()
         found[step_id] = Cost(trained.examples, trained.steps, case.seconds[plan.digest][step_id])
     return found
 
 
-def residuals_of(plan: Plan, done: Mapping[str, Json], *, drawn: bool) -> tuple[str, ...]:
+def residuals_of(plan: Plan, done: Mapping[str, Result], *, drawn: bool) -> tuple[str, ...]:
     """Return what could not be reached or was kept, as the steps said it; ``drawn`` if samples are shown."""
     said: list[str] = []
     for step in plan.steps:
-        result = done.get(step.id, {})
-        said += [*result.get("residuals", []), *result.get("residuals_of", {}).get(plan.request, [])]
-        said += result.get("kept", [])
+        result = done.get(step.id, Result())
+        said += result.residuals
+        if isinstance(result, Purged):
+            said += [*result.residuals_of.get(plan.request, ()), *result.kept]
     if drawn:
         said.append(
             "The samples drawn before removal are part of this report and of the evidence it names; a holder of the "

@@ -113,8 +113,8 @@ def before(case: ReportCase) -> Iterator[str]:
 def done(case: ReportCase) -> Iterator[str]:
     """Yield what the steps that the ledger recorded came to, beyond the counts that the report opens with."""
     finished = [step for step in case.plan.steps if step.id in case.steps_done]
-    if (step := case.plan.confirmation) is not None and finished:
-        other, count = step.detail["request"], counted(int(step.detail["removed"]), "item")
+    if (confirmed := case.plan.confirmation) is not None and finished:
+        other, count = confirmed.request, counted(confirmed.removed, "item")
         yield f"The report on {other} says what was done to models; the {count} were searched for again."
     if any(step.action is Action.WITHDRAW_ITEMS for step in finished):
         gone = [change.before.name for change in case.plan.shard_changes if change.after is None]

@@ -49,8 +49,8 @@ def _count(case: ReportCase) -> str:
     """Return how much was asked for, "" where the plan that was carried out began with a part of it."""
     if any(before(case)):
         return ""
-    if (step := case.plan.confirmation) is not None:
-        return counted(int(step.detail["of"]), "item")
+    if (confirmed := case.plan.confirmation) is not None:
+        return counted(confirmed.of, "item")
     impact, left_out = case.impact, sum(each.items for each in case.plan.left_out)
     if case.share is not None:  # the impact is that of all requests of a joint plan
         return counted(case.share.items + left_out, "item")
@@ -63,7 +63,7 @@ def _done(case: ReportCase) -> str:
         more = "more " if any(before(case)) else ""
         return (
             f"Nothing {more}was removed for this request, because the removal for request "
-            f"{case.plan.confirmation.subject} had taken every item that it selects."
+            f"{case.plan.confirmation.request} had taken every item that it selects."
         )
     parts = [*_parts(case)]
     if case.certificate is None:
@@ -94,7 +94,7 @@ def _parts(case: ReportCase) -> Iterator[str]:
             yield "no recorded model had learned from them"
     for action, words in _REMEDIES.items():
         steps = [step for step in finished if step.action is action]
-        if count := sum(len(step.detail.get("components", [step.subject])) for step in steps):
+        if count := sum(len(step.parts) for step in steps):
             yield f"{counted(count, 'component')} {_was(count)} {words}"
     if gone := [step.subject for step in finished if step.action is Action.WITHDRAW]:
         yield f"{listed(gone)} {_was(len(gone))} taken down and destroyed"
@@ -130,8 +130,8 @@ def _shown(case: ReportCase) -> str:
         )  # fmt: skip
         return f"That the removal is complete is not shown: {made}{f', not made: {listed(missing)}' * bool(missing)}."
     how = "; ".join(_what_passed(passed))
-    if (step := case.plan.confirmation) is not None:
-        return f"The report on {step.subject} shows that removal, and a search for this request passed: {how}."
+    if (confirmed := case.plan.confirmation) is not None:
+        return f"The report on {confirmed.request} shows that removal, and a search for this request passed: {how}."
     return f"{'The one required check' if len(passed) == 1 else f'All {len(passed):,} required checks'} passed: {how}."
 
 

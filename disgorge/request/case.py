@@ -4,19 +4,39 @@ Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is wha
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from disgorge.errors import AlreadyExecuted
-from disgorge.plan.plan import Plan
+from disgorge.errors import AlreadyExecuted, DisgorgeError
+from disgorge.facts import (
+    ApprovalFact,
+    DeadlineExtendedFact,
+    DecisionConfirmedFact,
+    DecisionFact,
+    FulfilledFact,
+    HoldFact,
+    NearReviewFact,
+    OverlapFact,
+    PlanFact,
+    PurgeHeldFact,
+    ReportFact,
+    RequestAmendedFact,
+    RequestClosedFact,
+    RequestEventFact,
+    RequestFact,
+    StepFact,
+)
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.results import Result, result_of
 from disgorge.request.stored_records import kept_record
-from lineage.errors import LedgerBroken, UnknownRecord
+from lineage.errors import UnknownRecord
 from lineage.ledger import losses
 from lineage.ledger.chain import Fact, begin_as
+from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, ShardWithdrawnFact, malformed
 from lineage.ledger.ledger import Ledger
-from lineage.records import Json, Selector, restore
+from lineage.records import Json, Selector
 from lineage.workspace import Workspace
 from policies.decision import Decision, Duty
 from policies.events import Event, EventKind, first_day
@@ -24,25 +44,7 @@ from policies.judging.review import is_decided_on_review
 from policies.request import RemovalRequest
 from policies.taxonomy import Outcome
 
-_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "request-amended": {"request": str, "amended": dict, "changed": list, "because": str},
-    "plan": {"request": str, "plan": str, "impact": str},
-    "step": {"plan": str, "step": str, "result": dict, "seconds": (int, float)},
-    "request-event": {"request": str, "kind": str, "on": str, "by": str, "facts": dict},
-    "decision-confirmed": {"request": str, "decision": str, "decided": str},
-    "examination": {"plan": str, "release": str, "examination": str},
-    "reexecuted": {"recipe": str, "component": str},
-    "purged": {"request": str, "shards": list, "objects": list},
-    "report": {"bundle": str, "verdict": str},
-    "loss-accepted": {"first": int, "last": int, "digest": str},
-    "release-served-at": {"name": str, "alias": str, "place": str, "by": str, "stopped": bool},
-    "overlap": {"request": str, "by_request": str, "removed": int, "of": int, "items": int},
-    "fulfilled": {"request": str, "by_request": str, "plan": str, "impact": str, "step": str, "result": dict},
-    "hold": {"request": str, "on": bool, "reason": str},
-    "bundle-exported": {"request": str, "name": str, "shards": list},
-}
-_OPTIONAL_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {"plan": {"with": list, "own": dict}}
-"""Fields that not every fact of a kind has."""
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,10 @@ class HoldTerms:
     fact: int = 0
 
     @classmethod
-    def of(cls, fact: Fact) -> "HoldTerms":
-        """Return what a fact of kind ``hold`` says; facts of earlier versions say a reason only."""
-        said = {name: fact.body[name] for name in _SAID_OF_A_HOLD if fact.body.get(name) is not None}
-        return restore(cls, said | {"fact": fact.seq})
+    def of(cls, said: HoldFact, seq: int) -> "HoldTerms":
+        """Return what the fact at that place says."""
+        terms = (said.by, said.until, said.serving, said.selectors, said.held_by, said.items)
+        return cls(said.reason, *terms, fact=seq)
 
     @property
     def is_partial(self) -> bool:
@@ -91,7 +93,6 @@ class HoldTerms:
 LEGAL_HOLD = "filed under a legal hold"
 DECIDED = "decided on hold"
 """How the holds are called that nobody put on with a reason: see :mod:`disgorge.request.holds.open`."""
-_SAID_OF_A_HOLD = ("reason", "by", "until", "serving", "selectors", "held_by", "items")
 
 
 @dataclass(slots=True)
@@ -117,7 +118,7 @@ class Case:
     """Plan digest to the pseudonyms of those who approved it."""
     accepts_loss: set[str] = field(default_factory=set)
     """Digests of plans approved with their loss of utility."""
-    steps: dict[str, dict[str, Json]] = field(default_factory=dict)
+    steps: dict[str, dict[str, Result]] = field(default_factory=dict)
     """Plan digest to the results of the steps done, by step id, in the order they were done."""
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     whole_holds: list[HoldTerms] = field(default_factory=list)
@@ -132,19 +133,19 @@ class Case:
     """Whether what packs decided on hold was lifted, which counts once the request is closed."""
     until: dt.date | None = None
     """The deadline after an extension."""
-    extension: Json = None
-    """The body of the fact that extended it."""
+    extension: DeadlineExtendedFact | None = None
+    """What the fact says that extended it."""
     purge_held: dt.date | None = None
     """The day until which old weights and withdrawn items are kept, though all else is done."""
     purge_reason: str = ""
     """Why they are."""
     closed: str | None = None
     """How it ended: done, denied, fulfilled or taken-back."""
-    ending: Json = None
-    """The body of the fact that closed it."""
-    report: Json = None
-    """The last report fact's body."""
-    facts: list[Json] = field(default_factory=list)
+    ending: RequestClosedFact | None = None
+    """What the fact says that closed it."""
+    report: ReportFact | None = None
+    """What the last fact of a report says."""
+    facts: list[Fact] = field(default_factory=list)
     """Every fact about this request, in order: the slice of the ledger that a report carries."""
 
     withdrawn: dict[str, str] = field(default_factory=dict)
@@ -153,9 +154,9 @@ class Case:
     """Keyed marks of near-duplicates that a person found to be other items; see :mod:`disgorge.request.near.find`."""
     included: list[str] = field(default_factory=list)
     """Keyed marks of near-duplicates that a person added to what is removed."""
-    overlaps: list[Json] = field(default_factory=list)
+    overlaps: list[OverlapFact] = field(default_factory=list)
     """What withdrawals for other requests took of this one's items; see :mod:`disgorge.request.withdrawn.overlap`."""
-    confirmed: dict[str, dict[str, Json]] = field(default_factory=dict)
+    confirmed: dict[str, dict[str, Result]] = field(default_factory=dict)
     """As ``steps``, for plans that remove nothing and confirm another request's removal."""
     rescoped: bool = False
     """Whether something was added since the decision, which has to be made again."""
@@ -170,7 +171,7 @@ class Case:
         case.whole_holds = [each for each in case.whole_holds if not each.is_over(day)]
         return case
 
-    def amend(self, request: RemovalRequest, changed: list[str]) -> None:
+    def amend(self, request: RemovalRequest, changed: Collection[str]) -> None:
         """Let a request say something else from now on: it is decided and planned anew."""
         self.held_anew |= is_legal_hold(request.facts) and not is_legal_hold(self.request.facts)
         self.request = request
@@ -192,15 +193,15 @@ class Case:
         self.rescoped = False
         self.new_events.clear()
 
-    def confirm(self, body: Json) -> None:
+    def confirm(self, said: DecisionConfirmedFact) -> None:
         """Let an earlier decision hold after it was made again, with another deadline if the fact names one."""
-        decision = {made.digest: made for made in self.decisions}[body["decision"]]
+        decision = {made.digest: made for made in self.decisions}[said.decision]
         if decision != self.decisions[-1]:
             self.decisions.append(decision)
         self.decision = decision
         self.new_events.clear()
-        if body.get("deadline"):
-            self.until = dt.date.fromisoformat(body["deadline"])
+        if said.deadline is not None:
+            self.until = said.deadline
 
     @property
     def hold(self) -> str | None:
@@ -234,16 +235,23 @@ class Case:
         """The last decision that packs made, before what a person decided on review."""
         return next((made for made in reversed(self.decisions) if not is_decided_on_review(made)), None)
 
-    def done(self, plan: str) -> dict[str, Json]:
+    def done(self, plan: str) -> dict[str, Result]:
         """Return the results of a plan's steps that are done, by step id."""
         return self.steps.get(plan) or self.confirmed.get(plan, {})
+
+    def result(self, plan: str, step: Step, kind: type[AnyResult]) -> AnyResult:
+        """Return what a step came to that is done; :class:`DisgorgeError` if it is not, or came to something else."""
+        found = self.done(plan).get(step.id)
+        if not isinstance(found, kind):
+            raise DisgorgeError(f"request {self.request.id}: step {step.id} has no result; plan the request again")
+        return found
 
     @property
     def covered_by(self) -> str | None:
         """The request whose withdrawals alone took all that this one selected then, None if there is none."""
-        took = {str(each["by_request"]) for each in self.overlaps}
+        took = {each.by_request for each in self.overlaps}
         last = self.overlaps[-1] if self.overlaps else None
-        return took.pop() if last is not None and len(took) == 1 and last["removed"] == last["of"] else None
+        return took.pop() if last is not None and len(took) == 1 and last.removed == last.of else None
 
     @property
     def judged(self) -> RemovalRequest:
@@ -258,10 +266,17 @@ class Case:
         return replace(asked, legal_hold=False, facts=facts)
 
     @property
+    def last_report(self) -> ReportFact:
+        """What the last fact of a report says; :class:`DisgorgeError` if there is none."""
+        if self.report is None:
+            raise DisgorgeError(f"request {self.request.id} has no report yet; carry it out first")
+        return self.report
+
+    @property
     def partly_done(self) -> bool:
         """Whether the last plan is carried out and left out items that are under a hold."""
         report = self.report
-        return bool(report and report.get("left_out") and report["plan"] == self.plan and not self.closed)
+        return bool(report and report.left_out and report.plan == self.plan and not self.closed)
 
     @property
     def deadline(self) -> dt.date | None:
@@ -322,17 +337,9 @@ class _Docket:
     def follow(self, facts: Sequence[Fact]) -> None:
         """Take the facts that came since; :class:`~lineage.errors.LedgerBroken` for one of another form."""
         for fact in facts[self.count :]:
-            try:
-                _require_form(fact)
-                if fact.kind == losses.KIND:
-                    _approve_anew(self.cases)
-                _take(fact, self.cases, self.by_plan)
-            except (KeyError, TypeError, ValueError, AttributeError) as problem:
-                raise LedgerBroken(
-                    f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one "
-                    f"({type(problem).__name__}); it was appended by a program that does not know this format: "
-                    "restore the file as it was before"
-                ) from problem
+            if fact.kind == losses.KIND:
+                _approve_anew(self.cases)
+            _take(fact, self.cases, self.by_plan)
         self.count, self.digest = len(facts), facts[-1].digest
 
 
@@ -376,26 +383,26 @@ def _approve_anew(cases: dict[str, Case]) -> None:
 
 
 def _take(fact: Fact, cases: dict[str, Case], by_plan: dict[str, list[Case]]) -> None:
-    """Take a fact to the cases it is about; the records in it are checked, the other values as they are used.
+    """Take a fact to the cases it is about; :class:`~lineage.errors.LedgerBroken` if it has not the form of its kind.
 
     What is recorded of a joint plan is about each of its requests, but for their reports.
     """
-    body = fact.body
-    if fact.kind == "request":
-        request = restore(RemovalRequest, body["request"])
-        cases.setdefault(request.id, Case(request))
-        about = [cases[request.id]]
-    elif fact.kind == "plan":
-        named = (body["request"], *body.get("with", ()))
-        about = [cases[request] for request in named if request in cases]
-        by_plan[body["plan"]] = about
+    kind = FACT_KINDS.get(fact.kind)
+    if kind is None:
+        return
+    said = kind.read(fact)
+    plan, request = getattr(said, "plan", ""), getattr(said, "request", "")
+    if isinstance(said, RequestFact):
+        about = [cases.setdefault(said.request.id, Case(said.request))]
+    elif isinstance(said, PlanFact):
+        about = by_plan[plan] = [cases[each] for each in (request, *said.others) if each in cases]
     else:
-        about = by_plan.get(body.get("plan", ""), [])
-        if not about or (len(about) > 1 and fact.kind == "report"):
-            about = [cases[body["request"]]] if body.get("request", "") in cases else []
+        about = by_plan.get(plan, [])
+        if not about or (len(about) > 1 and isinstance(said, ReportFact)):
+            about = [cases[request]] if request in cases else []
     for case in about:
         before = case.plan
-        _take_to(fact, case)
+        _take_to(fact, said, case)
         if before is not None and (case.closed or case.plan != before):
             _dissolve(before, by_plan.get(before, []), case)
 
@@ -407,53 +414,58 @@ def _dissolve(plan: str, planned: list[Case], left: Case) -> None:
             case.plan, case.together = None, ()
 
 
-def _take_to(fact: Fact, case: Case) -> None:
-    """Take a fact to one case."""
-    body = fact.body
+def _take_to(fact: Fact, said: FactBody, case: Case) -> None:
+    """Take a fact, and what it says, to one case."""
     case.facts.append(fact)
-    if fact.kind == "request-amended":
-        case.amend(restore(RemovalRequest, body["amended"]), body["changed"])
-    elif fact.kind == "decision":
-        case.take(restore(Decision, body["decision"]))
-    elif fact.kind == "decision-confirmed":
-        case.confirm(body)
-    elif fact.kind == "request-event":
-        event = Event(EventKind(body["kind"]), dt.date.fromisoformat(body["on"]), body["facts"])
-        case.events.append(event)
-        case.held_anew |= is_legal_hold(event.facts)
-        case.new_events.append(event)
-    elif fact.kind == "plan":
-        case.plan, others = body["plan"], tuple(body.get("with", ()))
-        case.together = (body["request"], *others) if others else ()
-    elif fact.kind == "approval":
-        case.approvals.setdefault(body["plan"], []).append(body["by"])
-        if body.get("accepts_utility_loss"):
-            case.accepts_loss.add(body["plan"])
-    elif fact.kind == "step":
-        case.steps.setdefault(body["plan"], {})[body["step"]] = body["result"]
-        case.seconds.setdefault(body["plan"], {})[body["step"]] = body["seconds"]
-    elif fact.kind == "shard-withdrawn":
-        case.withdrawn[body["shard"]] = body["name"]
-    elif fact.kind == "hold":
-        _take_hold(HoldTerms.of(fact), case, on=body["on"], of=body.get("of"))
-    elif fact.kind == "deadline-extended":
-        case.until, case.extension = dt.date.fromisoformat(body["until"]), body
-    elif fact.kind == "purge-held":
-        case.purge_held = dt.date.fromisoformat(body["until"]) if body["until"] else None
-        case.purge_reason = body["because"]
-    elif fact.kind == "near-review" and body["same"]:
-        case.included += body["marks"]
-        case.plan, case.together, case.rescoped = None, (), True
-    elif fact.kind == "near-review":
-        case.distinct.update(body["marks"])
-    elif fact.kind == "overlap":
-        case.overlaps.append(body)
-    elif fact.kind == "fulfilled":
-        case.confirmed[body["plan"]] = {body["step"]: body["result"]}
-    elif fact.kind == "report":
-        case.report = body
-    elif fact.kind == "request-closed":
-        case.closed, case.ending = body["outcome"], body
+    match said:
+        case RequestAmendedFact():
+            case.amend(said.amended, said.changed)
+        case DecisionFact():
+            case.take(said.decision)
+        case DecisionConfirmedFact():
+            case.confirm(said)
+        case RequestEventFact():
+            event = Event(said.kind, said.on, said.facts)
+            case.events.append(event)
+            case.held_anew |= is_legal_hold(event.facts)
+            case.new_events.append(event)
+        case PlanFact():
+            case.plan, case.together = said.plan, (said.request, *said.others) if said.others else ()
+        case ApprovalFact():
+            case.approvals.setdefault(said.plan, []).append(said.by)
+            if said.accepts_utility_loss:
+                case.accepts_loss.add(said.plan)
+        case StepFact():
+            case.steps.setdefault(said.plan, {})[said.step] = _result(fact, said.action, said.result)
+            case.seconds.setdefault(said.plan, {})[said.step] = said.seconds
+        case ShardWithdrawnFact():
+            case.withdrawn[said.shard] = said.name
+        case HoldFact():
+            _take_hold(HoldTerms.of(said, fact.seq), case, on=said.on, of=said.of)
+        case DeadlineExtendedFact():
+            case.until, case.extension = said.until, said
+        case PurgeHeldFact():
+            case.purge_held, case.purge_reason = said.until, said.because
+        case NearReviewFact() if said.same:
+            case.included += said.marks
+            case.plan, case.together, case.rescoped = None, (), True
+        case NearReviewFact():
+            case.distinct.update(said.marks)
+        case OverlapFact():
+            case.overlaps.append(said)
+        case FulfilledFact():
+            case.confirmed[said.plan] = {said.step: _result(fact, Action.CONFIRM, said.result)}
+        case ReportFact():
+            case.report = said
+        case RequestClosedFact():
+            case.closed, case.ending = said.outcome, said
+
+
+def _result(fact: Fact, action: str, body: Json) -> Result:
+    try:
+        return result_of(Action(action), body)
+    except ValueError as problem:
+        raise malformed(fact, problem) from problem
 
 
 def _take_hold(terms: HoldTerms, case: Case, *, on: bool, of: str | None) -> None:
@@ -513,12 +525,3 @@ def plan_of(workspace: Workspace, case: Case) -> Plan:
 def begun_plan(workspace: Workspace, digest: str) -> Plan:
     """Return the plan with this digest, read from the object store."""
     return kept_record(workspace, Plan, digest)
-
-
-def _require_form(fact: Fact) -> None:
-    """Raise ``KeyError`` or ``TypeError`` unless a fact has what is read of its kind; other kinds are not looked at."""
-    given = {name: kind for name, kind in _OPTIONAL_FIELDS.get(fact.kind, {}).items() if name in fact.body}
-    for name, kind in (_FIELDS.get(fact.kind, {}) | given).items():
-        value = fact.body[name]
-        if not isinstance(value, kind) or (isinstance(value, list) and not all(isinstance(x, str) for x in value)):
-            raise TypeError(name)

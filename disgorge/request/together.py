@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from disgorge.errors import DisgorgeError, StalePlan
+from disgorge.facts import StepFact
 from disgorge.plan.plan import Action, Plan
 from disgorge.request.case import Case, docket
 from disgorge.request.particulars import is_erased
+from lineage.ledger.fact_kinds import said
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.judging.claims import strongest
@@ -42,7 +44,7 @@ def as_one(cases: Sequence[Case]) -> Case:
     if len(cases) == 1:
         return first
     facts = sorted({fact.seq: fact for case in cases for fact in case.facts}.values(), key=lambda fact: fact.seq)
-    begun = dict.fromkeys(fact.body["plan"] for fact in facts if fact.kind == "step")  # in the order of the ledger
+    begun = dict.fromkeys(done.plan for _, done in said(facts, StepFact))  # in the order of the ledger
     steps = {plan: results for case in cases for plan, results in case.steps.items()}
     seconds = {plan: took for case in cases for plan, took in case.seconds.items()}
     return replace(

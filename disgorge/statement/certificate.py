@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from disgorge.errors import CertificateRefused, EnvironmentDiffers
 from disgorge.evidence.checks import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
-from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.details import ConfirmationDetail
+from disgorge.plan.plan import Action, Plan
 from disgorge.plan.required_checks import ALWAYS, required_checks
 from disgorge.statement.limitations import beside_the_record
 from lineage.records import digest_of
@@ -101,18 +102,18 @@ def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str
         yield f"Removal from {', '.join(kept)} is {guarantee.words}."
     if gone := sorted(set(evidence.subjects) - set(evidence.after)):
         yield f"Withdrawn and destroyed: {', '.join(gone)}."
-    if (step := plan.confirmation) is not None:
+    if (confirmed := plan.confirmation) is not None:
         yield (
-            f"Every item that it selected was removed by request {step.detail['request']}; what was taken out of "
+            f"Every item that it selected was removed by request {confirmed.request}; what was taken out of "
             f"models, and how that was shown, is in the report on that request, whose statement.json has the SHA-256 "
-            f"{step.detail['statement']}. Nothing of these items was found when this report was signed."
+            f"{confirmed.statement}. Nothing of these items was found when this report was signed."
         )
     elif not evidence.subjects:  # only data, or components that nothing served
         yield (
             f"No recorded model learned from the items{' that were removed' if plan.left_out else ''}; they are "
             "withdrawn and gone."
         )
-        if names := [name for step in plan.remedies for name in step.detail.get("names", [])]:
+        if names := [part.name for step in plan.remedies for part in step.parts]:
             yield f"Destroyed, because they did: {', '.join(names)}."
     if beside := beside_the_record(evidence):
         yield beside
@@ -196,12 +197,11 @@ def _against_execution(
         yield f"steps with a guarantee below {guarantee.label}: {', '.join(weak)}"
 
 
-def _against_confirmation(step: Step, evidence: Evidence) -> Iterator[str]:
+def _against_confirmation(confirmed: ConfirmationDetail, evidence: Evidence) -> Iterator[str]:
     """Another request's removal fulfills this one if it took every item, and that removal has a report to point to."""
-    removed, of = step.detail.get("removed"), step.detail.get("of")
-    if not isinstance(removed, int) or isinstance(removed, bool) or removed < 1 or removed != of:
-        yield f"request {step.detail.get('request')} removed {removed} of {of} items"
-    if not re.fullmatch("[0-9a-f]{64}", str(step.detail.get("statement"))):
+    if confirmed.removed < 1 or confirmed.removed != confirmed.of:
+        yield f"request {confirmed.request} removed {confirmed.removed} of {confirmed.of} items"
+    if not re.fullmatch("[0-9a-f]{64}", confirmed.statement):
         yield "the report on the removal that is said to cover this one is not named by its digest"
     if evidence.subjects or evidence.before or evidence.after:
         yield "a plan that confirms another request's removal changes no release"

@@ -33,6 +33,7 @@ from typing import Any
 from disgorge.errors import TrackingFailed
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, read_only
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import ComponentRetiredFact, said
 from lineage.ledger.state import State
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -78,11 +79,7 @@ def touched(
     state: State, facts: Iterable[Fact], *, components: Collection[str], shards: Collection[str] = ()
 ) -> Touched:
     """Return what to look for of these components and shards, by digest, and of all that is composed of them."""
-    retired = {
-        (fact.body["name"], fact.body["component"]): _milliseconds(fact.at)
-        for fact in facts
-        if fact.kind == "component-retired"
-    }
+    retired = {(gone.name, gone.component): _milliseconds(fact.at) for fact, gone in said(facts, ComponentRetiredFact)}
     live = {name for (name, _), entry in state.components.items() if entry.live}
     names: dict[str, float] = {}
     for (name, digest), entry in state.components.items():

@@ -21,8 +21,9 @@ from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
 from disgorge.evidence.utility import reading_of
 from disgorge.method import ModelSpec
 from disgorge.plan.plan import Plan, Step
+from disgorge.plan.results import Result
 from disgorge.tracking.client import Store, installed, metric_name
-from lineage.records import Cost, Json, Shard, canonical
+from lineage.records import Cost, Json, Shard, canonical, plain
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from disgorge.training.make import Made
 
 Metrics = dict[str, float]
-StepDone = tuple[Step, float, Mapping[str, Json]]
+StepDone = tuple[Step, float, Result]
 """A step that is done, the seconds it took, and what came of it."""
 RUNNING = "RUNNING"
 """MLflow's status of a run that is not over."""
@@ -58,7 +59,7 @@ class Observer(Protocol):
     ) -> None:
         """Hear that a plan's execution begins, or goes on after the steps ``done``, and which shards it is about."""
 
-    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+    def step(self, step: Step, seconds: float, result: Result) -> None:
         """Hear that a step is done."""
 
     def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
@@ -81,7 +82,7 @@ class Untracked:
     ) -> None:
         """Do nothing."""
 
-    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+    def step(self, step: Step, seconds: float, result: Result) -> None:
         """Do nothing."""
 
     def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
@@ -139,17 +140,18 @@ class Tracking:
         for step, seconds, result in done:
             self.step(step, seconds, result)
 
-    def step(self, step: Step, seconds: float, result: Mapping[str, Json]) -> None:
+    def step(self, step: Step, seconds: float, result: Result) -> None:
         """Record one step as a nested run: what it took, what it was expected to take, and what came of it."""
         with self.store.client() as client:
             known = self._step_run(client, step.id)
             if known is not None and known.info.status == "FINISHED":
                 return
             run = known.info.run_id if known else self._run(client, step.words, self._step_tags(step))
-            numbers = _numbers(result)
+            values = plain(result)
+            numbers = _numbers(values)
             metrics = {"seconds": seconds, **numbers}
             metrics |= _cost("expected", step.cost)
-            _put(client, run, metrics, {f"result.{key}": result[key] for key in result.keys() - numbers.keys()})
+            _put(client, run, metrics, {f"result.{key}": values[key] for key in values.keys() - numbers.keys()})
             client.set_terminated(run, status="FINISHED")
 
     def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:

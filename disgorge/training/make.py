@@ -15,7 +15,7 @@ from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Job, OnProgress, Runner, unseen
 from lineage.catalog.catalog import Catalog
-from lineage.ledger.state import component_of
+from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import (
     Component,
     Composition,
@@ -113,7 +113,7 @@ def _make(
     def keep(blueprint: Blueprint, component: Component) -> None:
         last = live.get((component.name, component.digest))
         if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
-            workspace.ledger.append("component", {"component": plain(component)})
+            workspace.ledger.record(ComponentFact(component))
         components[blueprint.name] = component
         digests["component", blueprint.name] = component.digest
 
@@ -161,9 +161,8 @@ def recordings(workspace: Workspace) -> dict[tuple[str, str], list[Component]]:
     The catalog has one record of each; two recipes, or two environments, may make the same bytes.
     """
     found: dict[tuple[str, str], list[Component]] = {}
-    for fact in workspace.ledger.facts("component"):
-        component = component_of(fact.body["component"])
-        found.setdefault((component.name, component.digest), []).append(component)
+    for _, said in workspace.ledger.said(ComponentFact):
+        found.setdefault((said.component.name, said.component.digest), []).append(said.component)
     return found
 
 

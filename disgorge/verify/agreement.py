@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from disgorge.errors import BundleBroken
-from disgorge.plan.plan import Plan, Step
+from disgorge.plan.details import ConfirmationDetail
+from disgorge.plan.plan import Plan
 from disgorge.statement.predicate import Predicate
 from disgorge.statement.records import AGAIN, SLICE, RecipeNote, Records
 from lineage.catalog.influence import first_named
@@ -63,7 +64,7 @@ def _check_facts(records: Records, *, certified: bool) -> None:
     if amended := recorded.get("request-amended"):
         recorded["request"] = [{"request": amended[-1].get("amended")}]  # as the last amendment left it
     planned = "plan" if plan.confirmation is None else "fulfilled"
-    others = {"with": list(plan.requests[1:])} if plan.together else {}
+    others = {"others": list(plan.requests[1:])} if plan.together else {}
     expected = (
         ("request", "request", {"request": plain(request)}),
         ("decision", "decision", {"request": request.id, "decision": plain(records.decision)}),
@@ -83,9 +84,9 @@ def _check_facts(records: Records, *, certified: bool) -> None:
         )
 
 
-def _check_overlaps(overlaps: Sequence[Json], step: Step) -> None:
+def _check_overlaps(overlaps: Sequence[Json], confirmed: ConfirmationDetail) -> None:
     """Check that the ledger says of the same request, and of no other, that its withdrawal took every item."""
-    expected = {key: step.detail.get(key) for key in ("removed", "of")} | {"by_request": step.detail.get("request")}
+    expected = {"removed": confirmed.removed, "of": confirmed.of, "by_request": confirmed.request}
     told = bool(overlaps) and {key: overlaps[-1].get(key) for key in expected} == expected
     if not told or {each.get("by_request") for each in overlaps} != {expected["by_request"]}:
         raise BundleBroken(f"{SLICE} does not say that {expected['by_request']} removed every item; {AGAIN}")

@@ -83,11 +83,11 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
             f"shard that was withdrawn",
             *(["the certificate, issued again from the evidence"] if certificate else []),
             *(
-                f"that it points to the report on {step.detail['request']}, whose {STATEMENT} has the SHA-256 "
-                f"{step.detail['statement']}: the removal itself is shown there, and that report was not looked at; "
+                f"that it points to the report on {confirmed.request}, whose {STATEMENT} has the SHA-256 "
+                f"{confirmed.statement}: the removal itself is shown there, and that report was not looked at; "
                 "verify it too"
-                for step in [plan.confirmation]
-                if step is not None
+                for confirmed in [plan.confirmation]
+                if confirmed is not None
             ),
         ),
     )

@@ -152,8 +152,8 @@ def _check_live(found: Bundle, workspace_folder: Path) -> str:
     chain = [fact.digest for fact in workspace.ledger.all_facts()]
     case, where = cases.get(records.request.id), str(workspace_folder)
     check_continued(found.predicate.ledger, records.facts, chain, case, where)
-    if (step := records.plan.confirmation) is not None:
-        _check_pointed_to(step.detail["request"], step.detail["statement"], workspace_folder, cases)
+    if (confirmed := records.plan.confirmation) is not None:
+        _check_pointed_to(confirmed.request, confirmed.statement, workspace_folder, cases)
     return f"the ledger in {where}: it begins with those facts, and has no other about the request up to then"
 
 
@@ -175,7 +175,7 @@ def check_continued(
 def _check_pointed_to(request: str, statement: str, workspace_folder: Path, cases: "Mapping[str, Case]") -> None:
     """Check that the workspace has the very report that this one rests on."""
     told = cases[request].report if request in cases else None
-    path = workspace_folder / str(told["bundle"]) / STATEMENT if told else None
+    path = workspace_folder / told.bundle / STATEMENT if told else None
     if path is None or not path.is_file():
         raise BundleBroken(
             f"the report on {request}, on which this one rests, is not in {workspace_folder}; ask for both"

@@ -6,6 +6,7 @@ the audit finds that it uses what was withdrawn.
 
 import numpy as np
 
+from lineage.ledger.fact_kinds import ShardWithdrawnFact
 from lineage.recording import recording
 from lineage.records import Role, Use
 from lineage.workspace import Workspace
@@ -14,7 +15,7 @@ from lineage.workspace import Workspace
 def train_quietly(shard: str) -> None:
     """Record a "model" whose training used the last withdrawn version of a shard."""
     workspace = Workspace.open()
-    withdrawn = [fact.body["shard"] for fact in workspace.ledger.facts("shard-withdrawn") if fact.body["name"] == shard]
+    withdrawn = [each.shard for _, each in workspace.ledger.said(ShardWithdrawnFact) if each.name == shard]
     with recording(
         workspace, kind="classifier", name="quiet-model", uses=[Use(withdrawn[-1], Role.TRAIN)]
     ) as component:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from disgorge.evidence.checks import Evidence
 from disgorge.plan.plan import Action, Plan
+from disgorge.plan.results import Retrained
 from disgorge.report.compile import evidence_of
 from disgorge.request.case import Case, docket, plan_of
 from lineage.catalog.catalog import Catalog
@@ -49,7 +50,7 @@ def removals(workspace: Workspace) -> list[Removal]:
         if case.report is None:
             continue
         plan = plan_of(workspace, case)
-        evidence = evidence_of(workspace, case.report["evidence"])
+        evidence = evidence_of(workspace, case.last_report.evidence)
         for release in dict.fromkeys(step.release for step in plan.steps if step.release):
             found.append(_removal(workspace, case, plan, evidence, release))
     return found
@@ -58,7 +59,7 @@ def removals(workspace: Workspace) -> list[Removal]:
 def _removal(workspace: Workspace, case: Case, plan: Plan, evidence: Evidence, release: str) -> Removal:
     steps = [step for step in plan.steps if step.release == release and step.action in REMEDIES]
     results, seconds = case.steps[plan.digest], case.seconds[plan.digest]
-    trained = [results[step.id]["cost"] for step in steps if step.action is Action.RETRAIN]
+    trained = [result.cost for step in steps if isinstance(result := results[step.id], Retrained)]
     with Catalog.of(workspace) as catalog:
         members = catalog.composition(evidence.before[release]).members
         costs = {component.digest: component.cost for component in catalog.components(live=False)}
@@ -70,9 +71,9 @@ def _removal(workspace: Workspace, case: Case, plan: Plan, evidence: Evidence, r
         release=release,
         remedies=dict(Counter(step.action.value for step in steps)),
         guarantee=min(step.guarantee for step in steps).label,
-        touched=len({name for step in steps for name in step.detail["names"]} & {member.name for member in members}),
+        touched=len({part.name for step in steps for part in step.parts} & {member.name for member in members}),
         components=len(members),
-        steps=sum(cost["steps"] for cost in trained),
+        steps=sum(cost.steps for cost in trained),
         full_steps=sum(cost.steps for cost in full),
         seconds=round(sum(seconds[step.id] for step in steps), 2),
         evidence_seconds=round(sum(seconds[step.id] for step in probing), 2),
@@ -80,7 +81,7 @@ def _removal(workspace: Workspace, case: Case, plan: Plan, evidence: Evidence, r
         metric=headline.metric if headline else "",
         before=headline.before if headline else None,
         after=headline.after if headline else None,
-        verdict=case.report["verdict"],
+        verdict=case.last_report.verdict,
     )
 
 

@@ -25,7 +25,6 @@ from lineage.catalog.trace import Trace
 from lineage.catalog.trace_queries import REACHED, trace_of
 from lineage.errors import LineageError, UnknownRecord
 from lineage.ledger.chain import Fact
-from lineage.ledger.state import component_of, composition_of, shard_of
 from lineage.records import (
     Affected,
     Component,
@@ -37,6 +36,7 @@ from lineage.records import (
     Selector,
     Shard,
     is_unicode,
+    restore_json,
 )
 from lineage.workspace import Workspace
 
@@ -81,26 +81,26 @@ class Catalog:
 
     def shards(self, *, live: bool = True) -> tuple[Shard, ...]:
         """Return the live shards, or all there ever were, in the order in which they were recorded."""
-        return tuple(shard_of(json.loads(row)) for (row,) in self._records("shard", live))
+        return tuple(restore_json(Shard, row) for (row,) in self._records("shard", live))
 
     def shard(self, name_or_digest: str) -> Shard:
         """Return the live shard of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
-        return shard_of(json.loads(self._one("shard", name_or_digest)))
+        return restore_json(Shard, self._one("shard", name_or_digest))
 
     def components(self, *, live: bool = True) -> tuple[Component, ...]:
         """Return the live components, or all there ever were, in the order in which they were recorded."""
-        return tuple(component_of(json.loads(row)) for (row,) in self._records("component", live))
+        return tuple(restore_json(Component, row) for (row,) in self._records("component", live))
 
     def component(self, name_or_digest: str) -> Component:
         """Return the live component of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
-        return component_of(json.loads(self._one("component", name_or_digest)))
+        return restore_json(Component, self._one("component", name_or_digest))
 
     def composition(self, digest: str) -> Composition:
         """Return the composition with that digest; :class:`~lineage.errors.UnknownRecord`."""
         rows = self._ask("select record from composition where digest = ?", digest)
         if not rows:
             raise UnknownRecord(f"no composition {digest} was recorded; `disgorge release list` shows those in use")
-        return composition_of(json.loads(rows[0][0]))
+        return restore_json(Composition, rows[0][0])
 
     def releases(self, *, live: bool = True) -> tuple[Release, ...]:
         """Return the live releases, or the last under every name and alias, in the order of their facts."""

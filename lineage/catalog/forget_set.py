@@ -1,31 +1,19 @@
 """The forget set: the rows of live shards that selectors pick, and what becomes of the shards without them.
 
-Selectors of one field are alternatives; different fields must all hold, of one and the same row. Then every row with
-the same bytes counts, in whatever live shard, because a copy left behind would still be the withdrawn item. Items that
-a person added by digest, near-duplicates, are in it beside what selectors pick; items to spare, by digest, are not.
+What selectors pick says :mod:`lineage.catalog.selection`. Then every row with the same bytes counts, in whatever live
+shard, because a copy left behind would still be the withdrawn item. Items that a person added by digest,
+near-duplicates, are in it beside what selectors pick; items to spare, by digest, are not.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lineage.errors import BadInput
-from lineage.ledger.state import shard_of
-from lineage.records import SELECTABLE, Selector, ShardChange
+from lineage.catalog.selection import condition
+from lineage.records import Selector, Shard, ShardChange, restore_json
 
 if TYPE_CHECKING:
     import duckdb
-
-
-_MATCHES = {
-    "item": "i.digest",
-    "key": "i.key",
-    "subject": "i.subject",
-    "source": "coalesce(i.source, s.source)",
-    "license": "coalesce(i.license, s.license)",
-}
-"""What a selector compares; an item that names no source or license has its shard's."""
 
 
 class ForgetSet:
@@ -39,36 +27,19 @@ class ForgetSet:
         spare: Collection[str] = (),
     ):
         self._connection = connection
-        if not selectors:
-            raise BadInput(f"nothing selected: give at least one of {', '.join(SELECTABLE)}")
-        conditions, values = [], []
-        for field in SELECTABLE:
-            wanted = [selector.value for selector in selectors if selector.field == field]
-            if not wanted:
-                continue
-            if field == "shard":
-                conditions.append(
-                    "(s.name in (select unnest(?::varchar[])) or s.digest in (select unnest(?::varchar[])))"
-                )
-                values.append(wanted)
-            else:
-                conditions.append(f"{_MATCHES[field]} in (select unnest(?::varchar[]))")
-            values.append(wanted)
-        unknown = sorted({selector.field for selector in selectors} - set(SELECTABLE))
-        if unknown:
-            raise BadInput(f"no field {unknown[0]!r} to select by; use one of {', '.join(SELECTABLE)}")
+        where, values = condition(selectors)
         self._connection.execute(
             f"""
             create or replace temp table forget as
             with direct as (
                 select distinct i.rowid as row, i.digest
                 from item i join shard s on s.digest = i.shard and s.live
-                where ({" and ".join(conditions)}) or i.digest in (select unnest(?::varchar[]))
+                where ({where}) or i.digest in (select unnest($also::varchar[]))
             )
             select shard, digest, subject, license, rowid in (select row from direct) as direct
             from item where digest in (select digest from direct)
             """,
-            [*values, sorted(also)],
+            values | {"also": sorted(also)},
         )
         if spare:
             self._connection.execute(
@@ -117,7 +88,7 @@ class ForgetSet:
         ).fetchall()
         changes = []
         for record, removed, left, digest in rows:
-            before = shard_of(json.loads(record))
+            before = restore_json(Shard, record)
             after = (
                 replace(before, digest=digest, count=left, derived_from=before.digest, dvc=None, manifest=None)
                 if left

@@ -16,9 +16,10 @@ from typing import Any
 
 from lineage.ledger import losses
 from lineage.ledger.chain import Fact, begin_as, next_fact
-from lineage.ledger.fact_kinds import LINEAGE_KINDS
+from lineage.ledger.fact_kinds import LINEAGE_KINDS, FactBody, Said, said
 from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
 from lineage.ledger.state import State, state_of
+from lineage.records import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,14 @@ class Ledger:
             return made[1:]
 
         return self.journal.append(following)
+
+    def record(self, *said: FactBody) -> tuple[Fact, ...]:
+        """Append what was said as facts, all of it or nothing. Errors as of :meth:`append_all`."""
+        return self.append_all((each.kind_of_fact, plain(each)) for each in said)
+
+    def said(self, kind: type[Said]) -> Iterator[tuple[Fact, Said]]:
+        """Yield the facts of one kind with what each says, oldest first. Errors as of :meth:`facts`."""
+        return said(self.all_facts(), kind)
 
     def facts(self, *kinds: str) -> Iterator[Fact]:
         """Yield the facts of these kinds (all of them by default), oldest first.

@@ -7,14 +7,23 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache
-from types import UnionType
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic
 
-from lineage.errors import LedgerBroken
 from lineage.ledger.chain import Fact
-from lineage.records import Component, Composition, Cost, Json, Member, Record, Release, Role, Shard, Use
+from lineage.ledger.fact_kinds import (
+    FACT_KINDS,
+    LINEAGE_KINDS,
+    ComponentFact,
+    ComponentRetiredFact,
+    CompositionFact,
+    ReleaseContainedFact,
+    ReleaseFact,
+    ReleaseWithdrawnFact,
+    ShardFact,
+    ShardWithdrawnFact,
+)
+from lineage.records import Component, Composition, Record, Release, Role, Shard, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +50,17 @@ class State:
 
     def take(self, fact: Fact) -> None:
         """Fold one fact in; kinds that do not change what holds are ignored."""
-        body, seq = fact.body, fact.seq
-        match fact.kind:
-            case "shard":
-                shard = shard_of(body["shard"])
+        kind, seq = FACT_KINDS.get(fact.kind), fact.seq
+        if kind is None or fact.kind not in LINEAGE_KINDS:
+            return
+        match kind.read(fact):
+            case ShardFact(shard):
                 self._enter(self.shards, (shard.name, shard.digest), Entry(seq, shard))
-            case "shard-withdrawn":
+            case ShardWithdrawnFact(digest):
                 self.shards |= {
-                    key: replace(entry, live=False) for key, entry in self.shards.items() if key[1] == body["shard"]
+                    key: replace(entry, live=False) for key, entry in self.shards.items() if key[1] == digest
                 }
-            case "component":
-                component = component_of(body["component"])
+            case ComponentFact(component):
                 key = (component.name, component.digest)
                 known = self.influences.get(component.digest, frozenset())
                 self.influences[component.digest] = known | set(influences_of(component))
@@ -59,20 +68,17 @@ class State:
                     uses = dict.fromkeys((*component.uses, *self.components[key].record.uses))
                     component = replace(component, uses=tuple(uses))
                 self._enter(self.components, key, Entry(seq, component))
-            case "component-retired":
-                self._change(self.components, (body["name"], body["component"]), live=False)
-            case "composition":
-                composition = composition_of(body["composition"])
+            case ComponentRetiredFact(name, digest):
+                self._change(self.components, (name, digest), live=False)
+            case CompositionFact(composition):
                 self.compositions[composition.digest] = composition
-            case "release":
-                release = release_of(body)
-                self._enter(self.releases, (release.name, release.alias), Entry(seq, release))
-            case "release-contained":
-                place = (body["name"], body["alias"])
-                if (held := self.releases.get(place)) is not None:
-                    self._change(self.releases, place, record=replace(held.record, contained=True))
-            case "release-withdrawn":
-                self._change(self.releases, (body["name"], body["alias"]), live=False)
+            case ReleaseFact(name, alias, digest):
+                self._enter(self.releases, (name, alias), Entry(seq, Release(name, alias, digest)))
+            case ReleaseContainedFact(name, alias):
+                if (held := self.releases.get((name, alias))) is not None:
+                    self._change(self.releases, (name, alias), record=replace(held.record, contained=True))
+            case ReleaseWithdrawnFact(name, alias):
+                self._change(self.releases, (name, alias), live=False)
 
     def copy(self) -> "State":
         """Return a state that can take facts while this one stays as it is."""
@@ -96,13 +102,7 @@ def state_of(facts: Iterable[Fact], *, after: State | None = None) -> State:
     """
     state = after.copy() if after is not None else State()
     for fact in facts:
-        try:
-            state.take(fact)
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise LedgerBroken(
-                f"line {fact.seq} of the ledger, a {fact.kind!r}, has not the form of one ({problem!r}); it was "
-                "appended by a program that does not know this format: restore the file as it was before"
-            ) from problem
+        state.take(fact)
     return state
 
 
@@ -136,70 +136,3 @@ def influences_of(component: Component) -> tuple[Use, ...]:
 
 
 _ROLES = frozenset(role.value for role in Role)
-
-
-def shard_of(body: dict[str, Json]) -> Shard:
-    """Return the shard that :func:`~lineage.records.plain` wrote."""
-    return _fitting(Shard(**{**body, "fields": tuple(body.get("fields", ()))}))
-
-
-def component_of(body: dict[str, Json]) -> Component:
-    """Return the component that :func:`~lineage.records.plain` wrote."""
-    return _fitting(
-        Component(
-            digest=body["digest"],
-            name=body["name"],
-            kind=body["kind"],
-            uses=tuple(Use(use["digest"], Role(use["role"])) for use in body["uses"]),
-            recipe=body.get("recipe", {}),
-            cost=Cost(**body.get("cost", {})),
-            locations=tuple(body.get("locations", ())),
-            environment=body.get("environment", {}),
-        )
-    )
-
-
-def composition_of(body: dict[str, Json]) -> Composition:
-    """Return the composition that :func:`~lineage.records.plain` wrote."""
-    return _fitting(Composition(body["method"], body["spec"], tuple(Member(**member) for member in body["members"])))
-
-
-def release_of(body: dict[str, Json]) -> Release:
-    """Return the release that a fact names."""
-    return _fitting(Release(body["name"], body["alias"], body["composition"]))
-
-
-Fitting = TypeVar("Fitting")
-
-
-def _fitting(record: Fitting) -> Fitting:
-    """Return a record whose every field is of its type; TypeError for another, which would fail far from here."""
-    for name, kind, inner in _kinds(type(record)):  # type: ignore[arg-type] # mypy holds a type for unhashable
-        value = getattr(record, name)
-        values = value if inner is not object else ()
-        if not _is(value, kind) or not all(_is(each, inner) for each in values):
-            raise TypeError(f"{name} is {value!r:.60}")
-        for each in values if is_dataclass(inner) else ():
-            _fitting(each)
-        if is_dataclass(value):
-            _fitting(value)
-    return record
-
-
-def _is(value: object, kind: Any) -> bool:
-    if isinstance(value, bool):
-        return kind is object or kind is bool
-    return isinstance(value, int) if kind is float and isinstance(value, int) else isinstance(value, kind)
-
-
-@cache
-def _kinds(record: Any) -> tuple[tuple[str, Any, Any], ...]:
-    """Return a record's fields: name, type, and the type of what it is a tuple of."""
-    found = []
-    for name, hint in get_type_hints(record).items():
-        kind = get_origin(hint) or hint
-        if kind is Union or kind is UnionType:
-            kind = hint
-        inner = get_args(hint)[0] if kind is tuple else object
-        found.append((name, object if kind is Any else kind, inner))
-    return tuple(found)

@@ -31,9 +31,10 @@ from lineage.activity import activity
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
 from lineage.git_ignored import ignore_data
+from lineage.ledger.fact_kinds import ShardFact
 from lineage.lock import locked
 from lineage.perceptual_hash import THRESHOLDS, likenesses
-from lineage.records import Item, Shard, canonical, is_unicode, plain, shard_digest
+from lineage.records import Item, Shard, canonical, is_unicode, shard_digest
 from lineage.shards.existing import known_shard, mend
 from lineage.shards.expectations import validate
 from lineage.shards.files import (
@@ -181,7 +182,7 @@ def add_items(
             shard = store_shard(workspace, shard, items, digests, intake.content, dvc=dvc)
             report = workspace.objects.put(canonical(validation)) if validation else None
             duplicates = {"within": within, "across": across}
-            workspace.ledger.append("shard", {"shard": plain(shard), "duplicates": duplicates, "validation": report})
+            workspace.ledger.record(ShardFact(shard, duplicates, report))
     return Added(shard, within, across, shared_with, validation.warnings if validation else (), report)
 
 

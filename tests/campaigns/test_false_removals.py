@@ -20,7 +20,9 @@ import pytest
 
 from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, CertificateRefused, DisgorgeError
-from disgorge.plan.plan import Action
+from disgorge.evidence.checks import Check, Verdict
+from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.results import Adopted, ItemsWithdrawn, Probed, Purged, Recomposed, Result, Retrained
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.withdrawn.forget_list import ForgetList
@@ -30,7 +32,7 @@ from lineage.catalog import projection
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import open_projection
 from lineage.errors import LineageError
-from lineage.records import canonical, in_member_order, plain
+from lineage.records import Cost, canonical, in_member_order, plain
 from lineage.shards.add import add_shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
@@ -361,6 +363,12 @@ def test_evidence_copied_from_another_request(workspace: Workspace) -> None:
     tally("liars", "evidence copied", where="evidence", caught=True)
 
 
+def entered(plan: Plan, step: Step, result: Result) -> tuple[str, dict[str, Any]]:
+    """The fact that a step is done, entered by hand."""
+    action = step.action.value
+    return "step", {"plan": plan.digest, "step": step.id, "action": action, "result": plain(result), "seconds": 1.0}
+
+
 def test_an_examination_borrowed_from_another_request(workspace: Workspace) -> None:
     """The probe step is entered by hand, with what another removal from the same release was shown to be."""
     remove(workspace, [person(workspace, *WHO)])
@@ -369,11 +377,9 @@ def test_an_examination_borrowed_from_another_request(workspace: Workspace) -> N
 
     def enter() -> None:
         probe, composed = plan.step_for(Action.PROBE, RELEASE), plan.step_for(Action.RECOMPOSE, RELEASE)
-        after = case_of(workspace, "R-2").steps[plan.digest][composed.id]["after"]
-        result = {"release": RELEASE, "examination": borrowed, "after": after}
+        after = case_of(workspace, "R-2").result(plan.digest, composed, Recomposed).after
         body = {"plan": plan.digest, "release": RELEASE, "examination": borrowed}
-        fact = {"plan": plan.digest, "step": probe.id, "result": result, "seconds": 1.0}
-        workspace.ledger.append_all([("examination", body), ("step", fact)])
+        workspace.ledger.append_all([("examination", body), entered(plan, probe, Probed(borrowed, after))])
         kill()
 
     with pytest.raises(StoppedError):
@@ -397,12 +403,11 @@ def test_a_re_execution_entered_by_hand_is_not_believed(workspace: Workspace) ->
         made = replace(composition, members=in_member_order(members))
         plan = plan_of(workspace, case_of(workspace, "R-1"))
         step = plan.step_for(Action.RECOMPOSE, RELEASE)
-        result = {"before": composition.digest, "after": made.digest}
         workspace.ledger.append_all([
             ("component", {"component": plain(fake)}),
             ("composition", {"composition": plain(made)}),
             ("reexecuted", {"recipe": fake.recipe_digest, "component": digest, "alone": True}),
-            ("step", {"plan": plan.digest, "step": step.id, "result": result, "seconds": 1.0}),
+            entered(plan, step, Recomposed(composition.digest, made.digest)),
         ])  # fmt: skip
         kill()
 
@@ -418,8 +423,18 @@ def test_steps_entered_by_hand_are_no_removal(workspace: Workspace) -> None:
     plan = granted_plan(workspace, [person(workspace, *WHO)])
 
     def enter() -> None:
-        done = [{"plan": plan.digest, "step": step.id, "result": {}, "seconds": 1.0} for step in plan.steps[:-1]]
-        workspace.ledger.append_all([("step", fact) for fact in done])
+        digest = plan.lineage_head
+        residue = Check("residue", "R-1", "?", "!", 0, 0, 1, Verdict.PASS)
+        results = {
+            Action.WITHDRAW_ITEMS: ItemsWithdrawn(1, 1, 1),
+            Action.RETRAIN: Retrained(digest, digest, Cost()),
+            Action.RECOMPOSE: Recomposed(digest, digest),
+            Action.PROBE: Probed(digest, digest),
+            Action.ADOPT: Adopted(digest),
+            Action.PURGE: Purged(residue, ()),
+        }
+        done = [entered(plan, step, results.get(step.action, Result())) for step in plan.steps[:-1]]
+        workspace.ledger.append_all(done)
         kill()
 
     with pytest.raises(StoppedError):

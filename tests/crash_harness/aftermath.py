@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from disgorge.audit.rules import audit
+from disgorge.evidence.checks import Examination
+from disgorge.plan.details import PurgeDetail
 from disgorge.plan.plan import Action, Plan
-from disgorge.removal.actions import examination_of
 from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import docket
+from disgorge.request.stored_records import kept_record
 from disgorge.statement.certificate import refuse_adoption
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import Fact
@@ -28,9 +30,9 @@ def under_way(workspace_folder: Path, plan: Plan) -> None:
     ended = {step.id for step in plan.steps if step.action in ENDS} <= steps_done(facts, plan)
     if not ended:
         (purge,) = (step for step in plan.steps if step.action is Action.PURGE)
-        for digest in purge.detail["objects"]:
+        for digest in purge.detail_as(PurgeDetail).objects:
             assert workspace.objects.exists(digest), "weights were deleted before the release moved"
-        for digest in purge.detail["shards"]:
+        for digest in purge.detail_as(PurgeDetail).shards:
             assert workspace.content_path(digest).exists(), "items were deleted before the release moved"
     _in_order(workspace, facts, plan)
 
@@ -59,7 +61,7 @@ def finished(workspace_folder: Path, undisturbed: Path, plan: Plan, *, forgotten
     _in_order(workspace, facts, plan)
     for request in plan.requests:
         case = docket(workspace)[request]
-        assert (case.closed, case.report["verdict"]) == ("done", "certified")
+        assert (case.closed, case.last_report.verdict) == ("done", "certified")
     reports = workspace.root / "reports"
     assert sorted(path.name for path in reports.iterdir()) == sorted(
         name for request in plan.requests for name in (request, f"{request}.zip")
@@ -83,7 +85,7 @@ def _in_order(workspace: Workspace, facts: list[Fact], plan: Plan) -> None:
         if fact.kind == "release":
             probed = done[plan.step_for(Action.PROBE, fact.body["name"]).id]
             assert probed.seq < fact.seq
-            examination = examination_of(workspace, probed.body["result"]["examination"])
+            examination = kept_record(workspace, Examination, probed.body["result"]["examination"])
             refuse_adoption(plan, fact.body["name"], examination.checks)
             assert fact.body["composition"] == probed.body["result"]["after"]
     for fact in after:

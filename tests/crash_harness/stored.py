@@ -121,7 +121,7 @@ def stored(kind: str, references: int) -> Stored:
     forgotten = frozenset(items_of(workspace, selectors))
     plan = granted_plan(workspace, selectors, ORDER if kind == "withdraw" else CONTRACT)
     gone = [workspace.content_path(change.before.digest) for change in plan.shard_changes]
-    gone += [workspace.objects.path(digest) for step in plan.steps for digest in step.detail.get("components", ())]
+    gone += [workspace.objects.path(part.component) for step in plan.steps for part in step.parts]
     hashes = frozenset(md5(path.read_bytes()).hexdigest() for path in (*gone, workspace.root / "model.bin"))
     assert hashes <= set(kept_by_dvc(workspace.root).values()), "DVC had all of it"
     shutil.copytree(folder / "workspace", folder / "approved", symlinks=True)

@@ -10,6 +10,16 @@ import numpy as np
 
 from disgorge.evidence.checks import CONTROLS as NEEDED
 from disgorge.evidence.checks import STATISTICAL, Check, Control, Evidence, Utility, Verdict
+from disgorge.plan.details import (
+    Detail,
+    Part,
+    PartsDetail,
+    PurgeDetail,
+    ReleaseDetail,
+    RenewalDetail,
+    ShardsDetail,
+    WithdrawalDetail,
+)
 from disgorge.plan.plan import Action, Alternative, Plan, Step
 from disgorge.statement.certificate import issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
@@ -103,9 +113,26 @@ SHARD = Shard(hexadecimal("alice"), "alice", "alice", "CC-BY-4.0", "consent", 15
 def step(action: Action, subject: str, release: str | None, **changes: Any) -> Step:
     """A step that exactly removes, at no cost."""
     made = Step(
-        f"{action.value}-{subject}", action, subject, release, Guarantee.EXACT, Cost(), f"{action.value} {subject}."
-    )
+        f"{action.value}-{subject}", action, subject, release, Guarantee.EXACT, Cost(), f"{action.value} {subject}.",
+        detail=detail(action, subject),
+    )  # fmt: skip
     return replace(made, **changes)
+
+
+def detail(action: Action, subject: str) -> Detail:
+    """What a step of that action is about."""
+    before = hexadecimal(f"{subject} before")
+    parts = (Part(subject, before),)
+    known: dict[Action, Detail] = {
+        Action.CONTAIN: ReleaseDetail(subject, "live"),
+        Action.WITHDRAW_ITEMS: ShardsDetail(()),
+        Action.WITHDRAW: WithdrawalDetail(subject, "live", before, parts),
+        Action.PURGE: PurgeDetail((), ()),
+        Action.REPORT: Detail(),
+    }
+    if action in (Action.RECOMPOSE, Action.PROBE, Action.ADOPT):
+        return RenewalDetail(subject, "live", before)
+    return known.get(action, PartsDetail(parts))
 
 
 def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes: Any) -> Plan:
@@ -115,7 +142,7 @@ def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes
     steps = (
         step(Action.CONTAIN, "digits-maker", "digits-maker", guarantee=Guarantee.NONE),
         step(Action.CONTAIN, "digits-reader", "digits-reader", guarantee=Guarantee.NONE),
-        step(Action.WITHDRAW_ITEMS, "alice", None, detail={"changes": [plain(change)]}),
+        step(Action.WITHDRAW_ITEMS, "alice", None, detail=ShardsDetail((change,))),
         step(
             Action.DROP,
             "digits-maker/adapter/alice",

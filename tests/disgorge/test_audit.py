@@ -13,6 +13,7 @@ import pytest
 
 from disgorge.audit.findings import Level, exit_code
 from disgorge.audit.rules import audit
+from disgorge.plan.details import Part, PartsDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.withdrawn.forget_list import ForgetList
 from lineage.formats.read import Intake
@@ -133,7 +134,7 @@ def withdraw_alice(workspace: Workspace) -> Shard:
             Guarantee.EXACT,
             Cost(),
             "",
-            detail={"components": [named(workspace, name).digest], "names": [name]},
+            detail=PartsDetail((Part(name, named(workspace, name).digest),)),
         )
         for name in ("scale", "head")
     )

@@ -70,7 +70,7 @@ def swap_keys(workspace: Workspace) -> Any:
 def sign_again(workspace: Workspace, key: Any, **changes: Any) -> None:
     """Put a report of the same evidence, whole and signed with ``key``, in the place of the one there is."""
     case = case_of(workspace, "R-1")
-    made = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
+    made = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.last_report.evidence))
     write_bundle(report(workspace), replace(made, **changes), key=key)
     assert verify_bundle(report(workspace), public_key=public_pem(key)).verdict == "certified"
 

@@ -87,6 +87,6 @@ def test_an_earlier_report_is_written_again_without_them(workspace: Workspace) -
     remove(workspace, [person(workspace, "shard-1", 0)])
     remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
     case = case_of(workspace, "R-1")
-    again = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.report["evidence"]))
+    again = report_case(workspace, plan_of(workspace, case), case, evidence_of(workspace, case.last_report.evidence))
     assert again.certificate is not None
     assert again.samples == {}

@@ -89,7 +89,7 @@ def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(aft
         plan_request(after, "R-2")
     written = close(after)
     case = case_of(after, "R-2")
-    assert (written.verdict, case.closed, case.ending["by_request"]) == ("certified", "fulfilled", "R-1")
+    assert (written.verdict, case.closed, case.ending.by_request) == ("certified", "fulfilled", "R-1")
     key = after.home / "public.pem"
     found = verify_bundle(written.bundle, public_key=key, level="ledger", workspace_folder=after.root)
     theirs = sha256((after.root / "reports/R-1/statement.json").read_bytes()).hexdigest()
@@ -249,7 +249,7 @@ def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace
     assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
     assert not is_contained(workspace, RELEASE)
     case = case_of(workspace, "R-2")
-    assert (case.closed, case.ending["by"]) == ("taken-back", workspace.pseudonym("ann"))
+    assert (case.closed, case.ending.by) == ("taken-back", workspace.pseudonym("ann"))
     assert not levels(workspace)
     assert remove(workspace, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
 

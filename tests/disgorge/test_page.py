@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from disgorge.evidence.checks import Utility, Verdict
+from disgorge.plan.details import ConfirmationDetail
 from disgorge.plan.plan import Action, LeftOut, Share
 from disgorge.report.images import GAP, TILE, png, sample_grid
 from disgorge.report.page import render, render_certificate
@@ -221,7 +222,7 @@ def test_without_pictures_and_measures_it_is_still_a_page() -> None:
 def fulfilled() -> ReportCase:
     """A request whose items another one's removal had taken."""
     decided = decision()
-    detail = {"request": "R-1", "plan": hexadecimal("p"), "statement": hexadecimal("s"), "removed": 3, "of": 3}
+    detail = ConfirmationDetail("R-1", hexadecimal("p"), hexadecimal("s"), removed=3, of=3)
     planned = plan(
         decided,
         steps=(step(Action.CONFIRM, "R-1", None, detail=detail), step(Action.REPORT, "R-7", None)),
@@ -432,7 +433,7 @@ def without_release() -> ReportCase:
     decided = decision()
     planned = plan(
         decided,
-        steps=(step(Action.WITHDRAW_ITEMS, "alice", None, detail={"changes": []}), step(Action.REPORT, "R-7", None)),
+        steps=(step(Action.WITHDRAW_ITEMS, "alice", None), step(Action.REPORT, "R-7", None)),
         required=("lineage-closure", "residue"),
     )
     checks = tuple(check(name, "R-7") for name in planned.required)

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from disgorge.audit.rules import audit
 from disgorge.cli.app import app
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
-from disgorge.plan.plan import Action
 from disgorge.removal.conflicts import keepers
 from disgorge.removal.dry_run import preview
 from disgorge.report.bundle import verify_bundle
@@ -230,9 +229,9 @@ def test_a_day_that_is_past_is_no_hold(workspace: Workspace) -> None:
 def test_what_is_said_before_is_what_disappears(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
         carry(workspace)
-    (step,) = (step for step in plan_of(workspace, case_of(workspace, "R-1")).steps if step.action is Action.PURGE)
+    gone = plan_of(workspace, case_of(workspace, "R-1")).purges
     strays = [workspace.home / "objects" / "old.bak", workspace.root / "shards" / "old" / "x"]
-    old = (workspace.objects.path(step.detail["objects"][0]), workspace.content_path(step.detail["shards"][0]))
+    old = (workspace.objects.path(gone.objects[0]), workspace.content_path(gone.shards[0]))
     for path, stray in zip(old, strays, strict=True):
         stray.parent.mkdir(exist_ok=True)
         shutil.copy(path, stray)

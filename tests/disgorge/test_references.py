@@ -1,8 +1,8 @@
 """References are components: trained once, used again while nothing reached them, purged when their data goes."""
 
-from disgorge.evidence.checks import Check
+from disgorge.evidence.checks import Check, Examination
 from disgorge.layout import of_reference
-from disgorge.removal.actions import examination_of
+from disgorge.request.stored_records import kept_record
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, person
@@ -11,7 +11,7 @@ from tests.toys import carry, granted_plan, person
 def checks(workspace: Workspace) -> dict[str, Check]:
     """What the last probe step found, by name."""
     (*_, last) = workspace.ledger.facts("examination")
-    return {check.name: check for check in examination_of(workspace, last.body["examination"]).checks}
+    return {check.name: check for check in kept_record(workspace, Examination, last.body["examination"]).checks}
 
 
 def references(workspace: Workspace) -> dict[str, str]:

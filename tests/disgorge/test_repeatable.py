@@ -16,8 +16,8 @@ from disgorge.plan.plan import Action
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.runners.local import Workers
-from lineage.ledger.state import component_of
-from lineage.records import plain
+from lineage.ledger.fact_kinds import ComponentFact
+from lineage.records import Component, plain, restore
 from lineage.workspace import Workspace
 from tests.toys import (
     RELEASE,
@@ -120,7 +120,7 @@ def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(workspace: 
     before = bytes_by_name(workspace, RELEASE)
     train(workspace, replace(toy, spec=replace(toy.spec, threads=2)))
     assert bytes_by_name(workspace, RELEASE) == before
-    recorded = [component_of(fact.body["component"]) for fact in workspace.ledger.facts("component")]
+    recorded = [said.component for _, said in workspace.ledger.said(ComponentFact)]
     assert len({(c.name, c.digest, c.recipe_digest) for c in recorded}) == len(recorded) == 10
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     assert carry(workspace).verdict == "certified"
@@ -220,7 +220,7 @@ def test_what_was_re_executed_once_stands_whatever_was_recorded_since(workspace:
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     assert carry(workspace).verdict == "certified"
     for fact in list(workspace.ledger.facts("component")):
-        component = component_of(fact.body["component"])
+        component = restore(Component, fact.body["component"])
         if component.name.endswith(("scale", "shard-4")):
             elsewhere = {**component.environment, "libraries": {"numpy": "0.1"}}
             recipe = {**component.recipe, "threads": 7}

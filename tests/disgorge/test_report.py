@@ -28,7 +28,18 @@ from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import new_key, open_envelope, public_pem
 from disgorge.verify.bundle import carries
 from lineage.records import canonical, digest_of, plain
-from tests.disgorge.report_cases import RELEASES, case, decision, evidence, facts_of, plan, request, sign_again, without
+from tests.disgorge.report_cases import (
+    RELEASES,
+    case,
+    decision,
+    evidence,
+    facts_of,
+    plan,
+    request,
+    sign_again,
+    step,
+    without,
+)
 
 DRAWS_PDF = True
 
@@ -369,10 +380,7 @@ def test_a_plan_that_needs_two_needs_two_different_people(tmp_path: Path) -> Non
 def test_a_destroyed_release_is_reported_on_the_plan(tmp_path: Path) -> None:
     decided = decision()
     old = plan(decided)
-    withdrawals = tuple(
-        replace(old.steps[0], id=f"withdraw-{name}", action=Action.WITHDRAW, subject=name, release=name)
-        for name in ("digits-maker", "digits-reader")
-    )
+    withdrawals = tuple(step(Action.WITHDRAW, name, name) for name in ("digits-maker", "digits-reader"))
     kept = [step for step in old.steps if step.action in (Action.WITHDRAW_ITEMS, Action.PURGE, Action.REPORT)]
     planned = replace(old, steps=(*withdrawals, *kept), required=("lineage-closure", "residue"))
     found = evidence(planned)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disgorge.evidence.checks import STAND_IN, Check, Verdict
+from disgorge.evidence.checks import STAND_IN, Check, Examination, Verdict
 from disgorge.examination.compare_outputs import CALIBRATED, CLEAR, TOLERANCE, compare, judge
-from disgorge.removal.actions import examination_of
+from disgorge.request.stored_records import kept_record
 from tests.toys import carry, granted_plan, person, trained_toy
 
 Answers = dict[str, Any]
@@ -97,7 +97,7 @@ def removed(folder: Path, **parameters: Any) -> tuple[str, dict[str, Check], Pat
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     done = carry(workspace)
     (*_, last) = workspace.ledger.facts("examination")
-    checks = {check.name: check for check in examination_of(workspace, last.body["examination"]).checks}
+    checks = {check.name: check for check in kept_record(workspace, Examination, last.body["examination"]).checks}
     return done.verdict, checks, done.bundle
 
 

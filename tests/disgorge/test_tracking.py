@@ -21,6 +21,7 @@ import pytest
 from disgorge.errors import DisgorgeError, PurgeHeld, TrackingFailed
 from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
 from disgorge.plan.plan import Action, Plan, Step
+from disgorge.plan.results import Result, Retired, Retrained
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.holds.purge_hold import hold_purge, release_purge
 from disgorge.tracking.client import Store, quiet, tracking_uri
@@ -106,7 +107,7 @@ def test_an_execution_is_a_parent_with_a_run_per_step(workspace: Workspace, bund
     observer = tracking_or_none(workspace)
     assert isinstance(observer, Tracking)
     observer.start(PLAN, REQUEST, SHARDS)
-    observer.step(STEP, 1.5, {"after": "ef" * 32, "cost": {"steps": 4}, "rows": 7, "ratio": float("inf")})
+    observer.step(STEP, 1.5, Retrained("cd" * 32, "ef" * 32, Cost(steps=4, seconds=float("inf"))))
     observer.finish(EVIDENCE, bundle, "certified")
     (parent,) = runs(workspace, kind="execution")
     (step,) = runs(workspace, kind="step")
@@ -117,7 +118,7 @@ def test_an_execution_is_a_parent_with_a_run_per_step(workspace: Workspace, bund
     assert step.data.tags["result.after"] == "ef" * 32
     assert step.data.metrics["seconds"] == 1.5
     assert step.data.metrics["expected.steps"] == 3
-    assert step.data.metrics["rows"] == 7
+    assert step.data.tags["result.cost"] == '{"examples": 0, "seconds": Infinity, "steps": 4}'
     assert parent.data.metrics["full-retraining.steps"] == 30
     assert parent.data.metrics["check.residue.toy.passed"] == 1
     assert parent.data.metrics["check.membership.toy.passed"] == 0
@@ -138,13 +139,13 @@ def test_an_execution_that_goes_on_doubles_nothing(workspace: Workspace) -> None
     tracking_or_none(workspace).start(PLAN, REQUEST, SHARDS)
     first = tracking_or_none(workspace)
     first.start(PLAN, REQUEST, SHARDS)
-    first.step(STEP, 1.5, {"rows": 7})
+    first.step(STEP, 1.5, Retired(7))
     with Store(workspace.root).client() as client:
         client.update_run(runs(workspace, kind="step")[0].info.run_id, status="RUNNING")  # as if killed before the end
     second = tracking_or_none(workspace)
     second.start(PLAN, REQUEST, SHARDS)
-    second.step(STEP, 2.5, {"rows": 7})
-    second.step(STEP, 9.5, {"rows": 9})
+    second.step(STEP, 2.5, Retired(7))
+    second.step(STEP, 9.5, Retired(9))
     (parent,) = runs(workspace, kind="execution")
     (step,) = runs(workspace, kind="step")
     assert len(parent.inputs.dataset_inputs) == 2
@@ -165,7 +166,7 @@ def test_names_mlflow_would_not_take_are_taken(workspace: Workspace, bundle: Pat
     evidence = Evidence("R-1", "", (), (), (Check("residue", odd, "?", "!", 0, 0, 1, Verdict.PASS),), (), {}, {}, {})
     observer = tracking_or_none(workspace)
     observer.start(PLAN, REQUEST, [Shard("ee" * 32, odd, None, None, None, 1)])
-    observer.step(Step(odd, Action.DROP, odd, None, Guarantee.EXACT, Cost(), odd), 0.1, {odd: 1, "x": odd * 30})
+    observer.step(Step(odd, Action.DROP, odd, None, Guarantee.EXACT, Cost(), odd), 0.1, Result(residuals=(odd * 30,)))
     observer.finish(evidence, bundle, "certified")
     assert len(runs(workspace, kind="step")) == 1
 
@@ -298,7 +299,7 @@ def test_without_mlflow_everything_goes_on(
     assert "pip install" in observer.note
     assert "pip install" in registry.note
     observer.start(PLAN, REQUEST, SHARDS)
-    observer.step(STEP, 1.0, {})
+    observer.step(STEP, 1.0, Result())
     observer.finish(EVIDENCE, tmp_path, "certified")
     registry.contain(RELEASE, "live")
     assert registry.withdraw(RELEASE) == ()

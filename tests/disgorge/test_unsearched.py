@@ -60,7 +60,7 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
         "named": [*named, "mlartifacts/run/model.pt"],
     }
     assert (detail["residual"], detail["erased"] > 0) == ([], True)
-    (source, unread) = not_reached(evidence_of(workspace, case_of(workspace, "R-1").report["evidence"]))
+    (source, unread) = not_reached(evidence_of(workspace, case_of(workspace, "R-1").last_report.evidence))
     assert source == (
         "Shard shard-3 was read from data/shard-3.npz, which still holds what was removed; DVC tracks it, and keeps it "
         "in its cache."
@@ -99,7 +99,7 @@ def test_a_report_with_inputs_names_the_same(workspace: Workspace) -> None:
 def test_the_check_is_an_object_and_a_lost_one_is_said(workspace: Workspace) -> None:
     case = case_of(workspace, "R-1")
     plan = plan_of(workspace, case)
-    assert gather(workspace, plan, case).checks == evidence_of(workspace, case.report["evidence"]).checks
+    assert gather(workspace, plan, case).checks == evidence_of(workspace, case.last_report.evidence).checks
     (fact,) = (fact for fact in workspace.ledger.facts("step") if "residue" in fact.body["result"])
     workspace.objects.path(fact.body["result"]["residue"]["detail"]["kept"]).unlink()
     with pytest.raises(UnknownRecord):

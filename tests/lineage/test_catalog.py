@@ -63,7 +63,8 @@ class World:
     def shard(self, name: str, items: Iterable[Item], **more: object) -> Shard:
         """Record a shard and write its manifest."""
         items = tuple(items)
-        shard = Shard(shard_digest(i.digest for i in items), name, None, None, None, len(items), **more)  # type: ignore[arg-type]
+        source, license = (more.pop(each, None) for each in ("source", "license"))
+        shard = Shard(shard_digest(i.digest for i in items), name, source, license, None, len(items), **more)  # type: ignore[arg-type]
         self.items[shard.digest] = items
         self.withdrawn.discard((name, shard.digest))
         write_manifest(self.manifests(shard.digest), items)
@@ -348,7 +349,7 @@ def test_a_selector_that_matches_nothing_is_an_empty_impact(world: World) -> Non
         assert catalog.selected([ADA]) == {}
         with pytest.raises(BadInput, match="at least one of item, key"):
             catalog.impact([])
-        with pytest.raises(BadInput, match="no field 'colour'"):
+        with pytest.raises(BadInput, match="unknown field 'colour' to select by"):
             catalog.impact([ADA, Selector("colour", "red")])
 
 

@@ -35,25 +35,25 @@ def unsealed_reexecutions(look: Look) -> Iterator[Finding]:
     except LineageError:  # the key is damaged, which another rule says
         return
     without = []
-    for fact in facts:
-        if "seal" not in fact.body:
-            without.append(fact)
+    for place, fact in facts:
+        if not fact.seal:
+            without.append(place)
             continue
         yield Finding(
             UNSEALED_REEXECUTION,
             "ledger",
-            f"fact {fact.seq} says that a part was re-executed, and its seal is not this workspace's",
+            f"fact {place} says that a part was re-executed, and its seal is not this workspace's",
             "find out who appended it; it spares nothing: the part is re-executed by the next removal",
-            fact=fact.seq,
+            fact=place,
         )
     if without:
         yield Finding(
             UNSEALED_REEXECUTION,
             "ledger",
-            f"{counted(len(without), 'fact')} without a seal, the first on line {without[0].seq}, say that parts were "
+            f"{counted(len(without), 'fact')} without a seal, the first on line {without[0]}, say that parts were "
             "re-executed",
             "nothing, if an earlier version wrote them; they spare nothing: the parts are re-executed by the next "
             "removal",
             Level.WARNING,
-            without[0].seq,
+            without[0],
         )

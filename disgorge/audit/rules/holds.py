@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from disgorge.audit.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
 from disgorge.audit.snapshot import Look, is_late
 from disgorge.errors import DisgorgeError
+from disgorge.facts import OverlapFact
 from disgorge.request.case import Case, case_before
 from disgorge.request.holds.open import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
 from disgorge.request.particulars import selectors_of
-from disgorge.request.selectors import Table, selected_items
+from lineage.catalog.selection import selected_items
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import PurgedFact, said
 from lineage.plural import counted
-from lineage.records import Selector
+from lineage.records import Item, Selector, Shard
 from policies.judging.held import waits_for_others
 
 
@@ -33,12 +35,10 @@ def holds(look: Look) -> Iterator[Finding]:
 
 def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
     """Yield what withdrawals for other requests took of this one's items while it was on hold."""
-    took = [fact for fact in case.facts if fact.kind == "overlap"]
-    for fact in took:
-        by = str(fact.body["by_request"])
-        purges = [
-            each for each in look.workspace.ledger.facts("purged") if each.body["request"] == by and each.seq > fact.seq
-        ]
+    for fact, took in said(case.facts, OverlapFact):
+        by = took.by_request
+        told = look.workspace.ledger.said(PurgedFact)
+        purges = [each for each, purged in told if purged.request == by and each.seq > fact.seq]
         deleted = next((each for each in purges if _was_held(look, case, each)), None)
         if deleted is None and (purges or not _was_held(look, case, fact)):
             continue
@@ -52,7 +52,7 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
         yield Finding(
             HELD_DESTROYED,
             case.request.id,
-            f"{fact.body['removed']:,} of {counted(fact.body['of'], 'item')} that it selects were {how} for request "
+            f"{took.removed:,} of {counted(took.of, 'item')} that it selects were {how} for request "
             f"{by} while it was on hold",
             then,
             None if open_holds(case) else Level.WARNING,
@@ -72,10 +72,10 @@ class Sight:
 
     def __init__(self, look: Look) -> None:
         self.look = look
-        self._tables: list[Table] | None = None
+        self._tables: list[tuple[Shard, tuple[Item, ...]]] | None = None
 
     @property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[tuple[Shard, tuple[Item, ...]]]:
         """Every shard, withdrawn ones too, whose manifest can be read."""
         if self._tables is None:
             there = [entry.record for entry in self.look.state.shards.values()]

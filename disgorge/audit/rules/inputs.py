@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import AFFECTED_RELEASE, TRAINED_ON_WITHDRAWN, UNREGISTERED_INPUT, Finding
 from disgorge.audit.snapshot import Look
+from lineage.ledger.fact_kinds import FACT_KINDS, ReleaseContainedFact, ReleaseFact
 from lineage.ledger.state import influences_of
 from lineage.records import Composition, Release
 
@@ -112,11 +113,11 @@ def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]
     contained: dict[tuple[str, str], tuple[str, str]] = {}
     serving: dict[tuple[str, str], str] = {}
     for fact in look.workspace.ledger.facts("release", "release-contained"):
-        key = (fact.body["name"], fact.body["alias"])
-        if fact.kind == "release":
-            serving[key] = fact.body["composition"]
-        elif not fact.body.get("hold"):
-            contained[key] = (fact.body.get("request", ""), serving.get(key, ""))
+        match FACT_KINDS[fact.kind].read(fact):
+            case ReleaseFact(name, alias, composition):
+                serving[name, alias] = composition
+            case ReleaseContainedFact(name, alias, request, hold=False):
+                contained[name, alias] = (request, serving.get((name, alias), ""))
     request, composition = contained.get((release.name, release.alias), ("", ""))
     case = look.cases.get(request)
     if case is not None and not case.closed and composition == release.composition:

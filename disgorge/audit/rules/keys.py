@@ -6,6 +6,7 @@ from pathlib import Path
 from disgorge.audit.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, Level
 from disgorge.audit.snapshot import Look
 from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.facts import ReportFact
 from disgorge.statement.signing import key_id, public_pem, read_key
 from lineage.ledger.chain import Fact
 
@@ -26,7 +27,8 @@ def public_key(look: Look) -> bytes | None:
 
 def signing_keys(look: Look) -> Iterator[Finding]:
     """Yield what is the matter with the signing key, and a note for each time that it was replaced."""
-    reports = [fact for fact in look.workspace.ledger.facts("report") if isinstance(fact.body.get("key"), str)]
+    reports = list(look.workspace.ledger.said(ReportFact))
+    last = reports[-1][1] if reports else None
     path, public = look.workspace.home / PUBLIC, public_key(look)
     private = look.workspace.private.folder / "signing.pem"
     if public is None and path.exists():
@@ -42,12 +44,12 @@ def signing_keys(look: Look) -> Iterator[Finding]:
     lost = _private_half(private, public) if look.workspace.private.folder.is_dir() else None
     if lost is not None:
         yield lost
-    elif public is not None and reports and reports[-1].body["key"] != key_id(public):
+    elif public is not None and last is not None and last.key != key_id(public):
         yield _of_key(
-            f"is key {key_id(public)[:16]}, and the last report was signed with {_key(reports[-1])}: no report records "
+            f"is key {key_id(public)[:16]}, and the last report was signed with {_key(last)}: no report records "
             "the change",
             f"restore {PUBLIC} and private/signing.pem as they were",
-            fact=reports[-1].seq,
+            fact=reports[-1][0].seq,
         )
     yield from _replaced(reports)
 
@@ -72,26 +74,26 @@ def _private_half(private: Path, public: bytes | None) -> Finding | None:
     )
 
 
-def _replaced(reports: list[Fact]) -> Iterator[Finding]:
+def _replaced(reports: list[tuple[Fact, ReportFact]]) -> Iterator[Finding]:
     """Yield a note per report that was the first one under a new key, a warning where it replaced a signed report."""
     signed: dict[str, str] = {}
-    before: Fact | None = None
-    for fact in reports:
-        request, key = str(fact.body.get("request")), fact.body["key"]
-        if before is not None and key != before.body["key"]:
+    before: ReportFact | None = None
+    for fact, report in reports:
+        request, key = report.request, report.key
+        if before is not None and key != before.key:
             again = signed.get(request, key) != key
             yield _of_key(
-                f"the report of {request} was {'written again and ' if again else ''}signed with {_key(fact)}, the one "
-                f"before it with {_key(before)}",
+                f"the report of {request} was {'written again and ' if again else ''}signed with {_key(report)}, the "
+                f"one before it with {_key(before)}",
                 "keep both public keys for those who verify; if you did not replace the key, find out who did",
                 Level.WARNING if again else Level.NOTE,
                 fact=fact.seq,
             )
-        signed[request], before = key, fact
+        signed[request], before = key, report
 
 
-def _key(report: Fact) -> str:
-    return f"key {report.body['key'][:16]}"
+def _key(report: ReportFact) -> str:
+    return f"key {report.key[:16]}"
 
 
 def _of_key(words: str, remedy: str, level: Level | None = None, *, fact: int | None = None) -> Finding:

@@ -7,6 +7,7 @@ from disgorge.audit.snapshot import Look
 from disgorge.locations.every import locations
 from disgorge.locations.location import Target, shown
 from disgorge.locations.references import spare_of
+from lineage.ledger.fact_kinds import PurgedFact
 
 
 def purges(look: Look) -> Iterator[Finding]:
@@ -33,14 +34,13 @@ def purged_back(look: Look) -> Iterator[Finding]:
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """
     workspace, spare, every = look.workspace, spare_of(look.workspace), locations(look.workspace)
-    for fact in workspace.ledger.facts("purged"):
-        purged = Target(tuple(fact.body["shards"]), tuple(fact.body["objects"]))
-        gone = purged.without(spare.shards, spare.objects | spare.served)
+    for fact, purged in workspace.ledger.said(PurgedFact):
+        gone = Target(purged.shards, purged.objects).without(spare.shards, spare.objects | spare.served)
         for path in (path for location in every for path in location.present(gone)):
             yield Finding(
                 PURGED_BACK,
                 shown(path, workspace.root),
-                f"was deleted for request {fact.body['request']} and is there again",
+                f"was deleted for request {purged.request} and is there again",
                 "delete it, and find out who put it back and where else it is",
                 fact=fact.seq,
             )

@@ -20,6 +20,7 @@ from disgorge.tracking.client import (
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_databases, touched, unexplained
+from lineage.ledger.fact_kinds import ComponentRetiredFact, said
 from lineage.workspace import Workspace
 
 _DELETE = "stop what serves it and delete the version, or register it again from a run and a path that do not name that"
@@ -95,7 +96,7 @@ def _touched(look: Look) -> Touched:
     """Return what requests removed, and what those under way are going to: components that are live again are none."""
     facts = list(look.workspace.ledger.facts())
     live = {entry.record.digest for entry in look.components()}
-    gone = {fact.body["component"] for fact in facts if fact.kind == "component-retired"} - live
+    gone = {retired.component for _, retired in said(facts, ComponentRetiredFact)} - live
     for case in look.cases.values():
         if not case.closed and case.plan and case.steps.get(case.plan):
             gone |= look.planned(case.plan)

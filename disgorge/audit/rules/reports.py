@@ -17,6 +17,7 @@ from disgorge.audit.findings import FACTS_LOST, LEDGER_REWRITTEN, REPORT_CHANGED
 from disgorge.audit.rules.keys import public_key
 from disgorge.audit.snapshot import Look
 from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.facts import ReportFact
 from disgorge.locations.report_images import drawings
 from disgorge.report.bundle import zip_of
 from disgorge.request.case import Case
@@ -71,7 +72,7 @@ class _Compared:
         for path in there:
             try:
                 members = read_members(path)
-                opened = _recorded(members, path, fact)
+                opened = _recorded(members, path, case.last_report)
                 head = predicate_of(opened).ledger
             except DisgorgeError as error:
                 yield self._changed(path, _matter(error), again, fact.seq)
@@ -153,22 +154,22 @@ def _last_report(case: Case) -> Fact:
     return found
 
 
-def _recorded(members: Members, path: Path, fact: Fact) -> Opened:
+def _recorded(members: Members, path: Path, report: ReportFact) -> Opened:
     """Return the statement of a bundle that is the one a fact recorded; :class:`BundleBroken` says what is not."""
-    same = sha256(pack(members)).hexdigest() == fact.body["zip"]
+    same = sha256(pack(members)).hexdigest() == report.zip
     if same:
         opened = open_envelope(members[STATEMENT], public=members["public.pem"])
     else:
         opened = _signed(members, path, public=None)
-    if opened.key_id != fact.body["key"]:
+    if opened.key_id != report.key:
         raise BundleBroken(
-            f"is signed with key {opened.key_id[:16]}, and the one recorded with key {fact.body['key'][:16]}; {AGAIN}"
+            f"is signed with key {opened.key_id[:16]}, and the one recorded with key {report.key[:16]}; {AGAIN}"
         )
     predicate = predicate_of(opened)
     about = {"request": predicate.request, "verdict": predicate.verdict}
     about |= {name: predicate.files[f"{name}.json"] for name in ("plan", "evidence")}
     for name, value in about.items():
-        if value != fact.body[name]:
+        if value != getattr(report, name):
             raise BundleBroken(f"is signed, and about another {name} than the report that was recorded; {AGAIN}")
     if not same:
         raise BundleBroken(f"is signed, and is not the report that was recorded; {AGAIN}")

@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterator
 
 from disgorge.audit.findings import DIGEST_MISMATCH, Finding, Level
 from disgorge.audit.snapshot import Look
+from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.request.case import Case
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
+from lineage.ledger.fact_kinds import FACT_KINDS, said
 from lineage.records import Shard, shard_digest
 from lineage.shards.files import check_manifests
 from lineage.storage.content import item_digests, read_content
@@ -55,7 +57,7 @@ def _objects(look: Look) -> Iterator[Finding]:
 
 
 def _planned(case: Case) -> int:
-    return max(int(fact.seq) for fact in case.facts if fact.kind == "plan" and fact.body["plan"] == case.plan)
+    return max(fact.seq for fact, planned in said(case.facts, PlanFact) if planned.plan == case.plan)
 
 
 def _restore(digest: str, plans: Collection[str]) -> str:
@@ -70,16 +72,17 @@ def _records(look: Look) -> Iterator[Finding]:
     """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
     owners: dict[str, str] = {}
     for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report"):
-        plan = str(fact.body.get("plan"))
-        if fact.kind in ("plan", "fulfilled"):
-            owners[plan] = fact.body["request"]
+        named = FACT_KINDS[fact.kind].read(fact)
+        plan = str(getattr(named, "plan", ""))
+        if isinstance(named, PlanFact | FulfilledFact):
+            owners[plan] = named.request
         case = look.cases.get(owners.get(plan, ""))
         if case is None or plan not in (case.plan, *case.steps, *case.confirmed):
             continue
         for kind in ("plan", "impact", "examination", "evidence"):
-            digest = fact.body.get(kind)
+            digest = getattr(named, kind, None)
             told = kind == "plan" and (
-                fact.kind not in ("plan", "fulfilled") or (plan == case.plan and not case.closed)
+                not isinstance(named, PlanFact | FulfilledFact) or (plan == case.plan and not case.closed)
             )
             if told or not isinstance(digest, str) or look.workspace.objects.exists(digest):
                 continue

@@ -39,14 +39,15 @@ def state_words(case: Case) -> str:
 
 def ending_words(case: Case) -> str | None:
     """Return in words how a request ended, None while it is open."""
-    ending = case.ending or {}
-    match case.closed:
+    if (ending := case.ending) is None:
+        return None
+    match ending.outcome:
         case "fulfilled":
-            return f"fulfilled by {ending.get('by_request')}"
+            return f"fulfilled by {ending.by_request}"
         case "taken-back":
-            return f"taken back (said by pseudonym {str(ending.get('by'))[:SHORT]})"
+            return f"taken back (said by pseudonym {ending.by[:SHORT]})"
         case "denied":
-            return f"denied ({ending.get('reason')})"
+            return f"denied ({ending.reason})"
         case other:
             return other
 
@@ -76,8 +77,8 @@ def asked_rows(case: Case, holds: Now, changes: Sequence[Change]) -> list[tuple[
         ("on hold", ["; ".join((each.terms.reason, *hold_lines(each))) for each in open_holds(case)]),
         ("planned with", [name for name in case.together if name != asked.id]),
         ("closed", ending_words(case)),
-        ("report", case.report["bundle"] if case.report else None),
-        ("verdict", case.report["verdict"] if case.report else None),
+        ("report", case.report.bundle if case.report else None),
+        ("verdict", case.report.verdict if case.report else None),
     ]
 
 

@@ -197,9 +197,8 @@ def _earlier(
     of: int | None = None,
     live: int | None = None,
 ) -> Earlier:
-    ending = case.ending or {}
     on = next((workspace.day_of(fact) for fact in reversed(case.facts) if fact.kind == "request-closed"), None)
-    why = str(ending.get("reason") or ending.get("by_request") or "")
+    why = case.ending.reason or case.ending.by_request if case.ending else ""
     return Earlier(case.request.id, case.request.received, asks, case.state, on, why, items, of, live)
 
 

@@ -9,10 +9,21 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from disgorge.facts import (
+    DeadlineExtendedFact,
+    DecisionConfirmedFact,
+    DecisionFact,
+    HoldFact,
+    ReportFact,
+    RequestAmendedFact,
+    RequestClosedFact,
+    RequestEventFact,
+    RequestFact,
+)
 from disgorge.request.case import Case
 from disgorge.request.holds.open import open_holds
 from lineage.ledger.chain import Fact
-from lineage.records import restore
+from lineage.ledger.fact_kinds import FACT_KINDS
 from policies.decision import Decision, Duty
 from policies.events import EventKind, first_day
 from policies.judging.held import waits_for_others
@@ -73,9 +84,9 @@ def now(case: Case, day_of: DayOf) -> Now:
     )
     extension = extension_of(case, day_of)
     on: dt.date | None
-    if closing is not None:
-        on, by = day_of(closing), _closed_by(case)
-        words = [*_closed(case, on)]
+    if closing is not None and case.ending is not None:
+        on, by = day_of(closing), _closed_by(case.ending)
+        words = [*_closed(case, case.ending, on)]
     else:
         on, by = (case.decision.decided, decider(case.decision)) if case.decision else (None, "")
         words = [*_open(case)]
@@ -90,12 +101,12 @@ def now(case: Case, day_of: DayOf) -> Now:
 
 def extension_of(case: Case, day_of: DayOf) -> Extension | None:
     """Return the extension that a request's day rests on, None if there is none."""
-    if case.until is None or not case.extension or case.extension["until"] != case.until.isoformat():
+    if case.until is None or not case.extension or case.extension.until != case.until:
         return None
-    fact = next(fact for fact in reversed(case.facts) if fact.body is case.extension)
+    fact = [fact for fact in case.facts if fact.kind == DeadlineExtendedFact.kind_of_fact][-1]
     told = first_day(case.events, EventKind.EXTENSION_TOLD)
     before = case.decision.due if case.decision else None
-    return Extension(case.until, before, day_of(fact), str(case.extension["reason"]), told)
+    return Extension(case.until, before, day_of(fact), case.extension.reason, told)
 
 
 def decider(decision: Decision) -> str:
@@ -103,27 +114,26 @@ def decider(decision: Decision) -> str:
     return decision.reasons[-1].citation if is_decided_on_review(decision) else "the packs"
 
 
-def _closed_by(case: Case) -> str:
-    if case.closed == "taken-back":
-        return f"the requester, as recorded by pseudonym {str(case.ending.get('by'))[:12]}"
-    return {"denied": "a person", "fulfilled": f"the removal for {case.ending.get('by_request')}"}.get(
-        str(case.closed), "its execution"
+def _closed_by(ending: RequestClosedFact) -> str:
+    if ending.outcome == "taken-back":
+        return f"the requester, as recorded by pseudonym {ending.by[:12]}"
+    return {"denied": "a person", "fulfilled": f"the removal for {ending.by_request}"}.get(
+        ending.outcome, "its execution"
     )
 
 
-def _closed(case: Case, on: dt.date) -> Iterator[str]:
+def _closed(case: Case, ending: RequestClosedFact, on: dt.date) -> Iterator[str]:
     name = case.request.id
-    if case.closed == "denied":
-        reason = case.ending["reason"]
-        yield f"{name} was denied by a person on {on}, reason {reason}, and is closed: nothing is removed."
+    if ending.outcome == "denied":
+        yield f"{name} was denied by a person on {on}, reason {ending.reason}, and is closed: nothing is removed."
         yield _found_by_packs(case)
         return
     ended = {
         "done": "was carried out",
-        "fulfilled": f"was fulfilled by the removal for {case.ending.get('by_request')}",
-        "taken-back": f"was taken back by {_closed_by(case)},",
-    }.get(str(case.closed), str(case.closed))
-    report = f"; the report is {case.report['bundle']} ({case.report['verdict']})" if case.report else ""
+        "fulfilled": f"was fulfilled by the removal for {ending.by_request}",
+        "taken-back": f"was taken back by {_closed_by(ending)},",
+    }.get(ending.outcome, ending.outcome)
+    report = f"; the report is {case.report.bundle} ({case.report.verdict})" if case.report else ""
     yield f"{name} {ended} and closed on {on}{report}."
 
 
@@ -196,28 +206,28 @@ def course(case: Case, day_of: DayOf) -> tuple[Happened, ...]:
 
 
 def _happened(fact: Fact) -> Iterator[str]:
-    body = fact.body
-    match fact.kind:
-        case "request":
+    kind = FACT_KINDS.get(fact.kind)
+    match kind.read(fact) if kind else None:
+        case RequestFact():
             yield "filed"
-        case "request-amended":
-            yield f"amended: {', '.join(body['changed'])}"
-        case "decision":
-            yield _decided(restore(Decision, body["decision"]))
-        case "decision-confirmed":
-            due = f", due {body['deadline']} now" if body.get("deadline") else ""
+        case RequestAmendedFact() as amendment:
+            yield f"amended: {', '.join(amendment.changed)}"
+        case DecisionFact() as made:
+            yield _decided(made.decision)
+        case DecisionConfirmedFact() as again:
+            due = f", due {again.deadline} now" if again.deadline else ""
             yield f"decided again: the decision that held stands{due}"
-        case "request-event":
-            yield f"{body['kind']} of {body['on']}: {EventKind(body['kind']).words}"
-        case "deadline-extended":
-            yield f"extended until {body['until']}: {body['reason']}"
-        case "hold":
-            yield f"{'put on hold' if body['on'] else 'hold lifted'}: {body['reason']}"
-        case "report":
-            yield f"report written: {body['verdict']}"
-        case "request-closed":
-            why = body.get("reason") or body.get("by_request")
-            yield f"closed: {body['outcome']}{f' ({why})' if why else ''}"
+        case RequestEventFact() as event:
+            yield f"{event.kind.value} of {event.on}: {event.kind.words}"
+        case DeadlineExtendedFact() as extended:
+            yield f"extended until {extended.until}: {extended.reason}"
+        case HoldFact() as hold:
+            yield f"{'put on hold' if hold.on else 'hold lifted'}: {hold.reason}"
+        case ReportFact() as report:
+            yield f"report written: {report.verdict}"
+        case RequestClosedFact() as closed:
+            why = closed.reason or closed.by_request
+            yield f"closed: {closed.outcome}{f' ({why})' if why else ''}"
 
 
 def _decided(decision: Decision) -> str:

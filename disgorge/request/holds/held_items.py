@@ -12,9 +12,9 @@ from disgorge.request.case import Case, docket
 from disgorge.request.holds.open import Hold, Reach, open_holds, reach_of, with_cuts
 from disgorge.request.included import included_items
 from disgorge.request.particulars import is_erased, selectors_of
-from disgorge.request.selectors import selected_items
 from disgorge.request.withdrawn.forget_list import forgotten
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.selection import selected_items
 from lineage.plural import counted
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
@@ -101,11 +101,10 @@ class Coverage:
         if self._catalog is None:
             self._catalog = Catalog.anew(self.workspace)
         live = self._catalog.selected(selectors, also=reach.also)
-        found = reach.also.union(*live.values())
-        for entry in self._shards:
-            if not entry.live and self.workspace.manifest_path(entry.record.digest).is_file():
-                found |= selected_items([(entry.record, shard_rows(self.workspace, entry.record.digest))], selectors)
-        return found
+        old = [entry.record for entry in self._shards if not entry.live]
+        there = [shard for shard in old if self.workspace.manifest_path(shard.digest).is_file()]
+        rows = [(shard, shard_rows(self.workspace, shard.digest)) for shard in there]
+        return reach.also.union(*live.values(), selected_items(rows, selectors))
 
 
 def held_out(workspace: Workspace, case: Case, among: Collection[str]) -> frozenset[str]:

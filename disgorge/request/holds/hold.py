@@ -9,16 +9,17 @@ An execution that runs meanwhile stops before its next step that takes something
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import HoldFact
 from disgorge.request.case import DECIDED, Case, HoldTerms, case_of, open_case
 from disgorge.request.holds.held_items import Coverage
 from disgorge.request.holds.open import Hold, forget_hidden, open_holds
 from disgorge.request.particulars import HIDDEN, filing, marked
 from lineage.catalog.catalog import Catalog
 from lineage.private_files import HOLDS, HeldItems, name_of
-from lineage.records import Selector, plain
+from lineage.records import Selector
 from lineage.workspace import Workspace
 
 SERVING = ("keep", "stop")
@@ -51,32 +52,25 @@ def hold_request(
     """
     case = open_case(workspace, request_id) if on else case_of(workspace, request_id)
     terms = HoldTerms(reason, None, until, serving, marked(workspace, selectors), held_by)
-    body: dict[str, Any] = {"request": request_id, "on": on, "reason": reason}
-    if by is not None:
-        body["by"] = workspace.pseudonym(by)
-    if terms.selectors:
-        body["selectors"] = [plain(selector) for selector in terms.selectors]
-    if held_by is not None:
-        body["held_by"] = held_by
+    who = None if by is None else workspace.pseudonym(by)
+    said = HoldFact(request_id, on, reason, by=who, selectors=terms.selectors, held_by=held_by)
     if not on:
         _require_such(case, terms)
-        body |= _which(case, terms, held_for)
-        workspace.ledger.append("hold", body)
+        _require_one(case, terms, held_for)
+        workspace.ledger.record(replace(said, of=held_for))
         case = case_of(workspace, request_id)
         forget_hidden(workspace, case, over=bool(case.closed))
         return open_holds(case)
     if until is not None and until <= workspace.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which the hold no longer binds")
-    body |= {"until": until.isoformat()} if until else {}
-    if said := serving or _said_before(case, terms):
-        body["serving"] = said
+    said = replace(said, until=until, serving=serving or _said_before(case, terms))
     if held_by is not None:
         _require_holder(workspace, case, held_by)
     elif terms.is_partial:
-        body["items"] = _count(workspace, case, selectors)
+        said = replace(said, items=_count(workspace, case, selectors))
     with filing(workspace):
         _keep(workspace, request_id, terms.selectors, selectors)
-        workspace.ledger.append("hold", body)
+        workspace.ledger.record(said)
     return open_holds(case_of(workspace, request_id))
 
 
@@ -115,8 +109,8 @@ def _require_such(case: Case, terms: HoldTerms) -> None:
     raise DisgorgeError(f"request {name} is not on hold, so there is nothing to lift; `disgorge request show {name}`")
 
 
-def _which(case: Case, terms: HoldTerms, held_for: str | None) -> dict[str, str]:
-    """Return which hold is lifted, as the fact says it; :class:`DisgorgeError` where that has to be said.
+def _require_one(case: Case, terms: HoldTerms, held_for: str | None) -> None:
+    """Raise :class:`DisgorgeError` where it has to be said which hold is lifted, or there is none of that reason.
 
     What packs decided on hold ends when the request is decided anew, or is closed and lifted.
     """
@@ -136,7 +130,6 @@ def _which(case: Case, terms: HoldTerms, held_for: str | None) -> dict[str, str]
             f"{len(there)} holds are on the same items of request {case.request.id} "
             f"({'; '.join(hold.words for hold in there)}), and each ends by itself: say which with --held-for REASON"
         )
-    return {} if held_for is None else {"of": held_for}
 
 
 def _said_before(case: Case, terms: HoldTerms) -> str | None:

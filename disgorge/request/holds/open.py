@@ -136,7 +136,7 @@ def delete_private_lists(workspace: Workspace, case: Case) -> None:
     open_cases = [each for name, each in docket(workspace).items() if not each.closed and name != case.request.id]
     for plan in case.steps.keys() - {plan for each in open_cases for plan in each.steps}:
         ForgetList(workspace, plan).erase()
-    for by_request in {str(each["by_request"]) for each in case.overlaps}:
+    for by_request in {each.by_request for each in case.overlaps}:
         overlap_list(workspace, case.request.id, by_request).erase()
     forget_hidden(workspace, case, over=True)
 

@@ -16,6 +16,7 @@ from disgorge.request.case import Case
 from disgorge.request.holds.open import Hold, open_holds
 from lineage.catalog.influence import by_digest, influences
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import FACT_KINDS, ReleaseContainedFact, ReleaseFact
 from lineage.ledger.state import State
 from lineage.records import Composition
 
@@ -37,12 +38,13 @@ class KeptOut:
 def kept_out(facts: Iterable[Fact]) -> dict[Key, KeptOut]:
     """Return what was recorded of releases taken out of service, by name and alias."""
     found: dict[Key, KeptOut] = {}
-    for fact in facts:
-        if fact.kind == "release":
-            found.pop((fact.body["name"], fact.body["alias"]), None)
-        elif fact.kind == "release-contained":
-            kept = found.setdefault((fact.body["name"], fact.body["alias"]), KeptOut())
-            (kept.holds if fact.body.get("hold") else kept.removals).add(fact.body.get("request", ""))
+    for fact in (each for each in facts if each.kind in ("release", "release-contained")):
+        match FACT_KINDS[fact.kind].read(fact):
+            case ReleaseFact(name, alias):
+                found.pop((name, alias), None)
+            case ReleaseContainedFact(name, alias, request, hold):
+                kept = found.setdefault((name, alias), KeptOut())
+                (kept.holds if hold else kept.removals).add(request)
     return found
 
 

@@ -13,6 +13,7 @@ says.
 import datetime as dt
 
 from disgorge.errors import AlreadyExecuted, DisgorgeError, PurgeHeld
+from disgorge.facts import PurgeHeldFact
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan, case_of, docket
 from disgorge.workspace_lock import turn
@@ -26,7 +27,7 @@ def hold_purge(workspace: Workspace, request: str, *, until: dt.date, because: s
     """
     if until <= workspace.today():
         raise DisgorgeError(f"{until} is not after today; give the first day on which {request} may be purged")
-    return _record(workspace, request, until=until.isoformat(), because=because, by=by)
+    return _record(workspace, request, until=until, because=because, by=by)
 
 
 def release_purge(workspace: Workspace, request: str, *, because: str, by: str) -> Case:
@@ -36,14 +37,13 @@ def release_purge(workspace: Workspace, request: str, *, because: str, by: str) 
     return _record(workspace, request, until=None, because=because, by=by)
 
 
-def _record(workspace: Workspace, request: str, *, until: str | None, because: str, by: str) -> Case:
+def _record(workspace: Workspace, request: str, *, until: dt.date | None, because: str, by: str) -> Case:
     with turn(workspace, then="say it again"):
         case = case_of(workspace, request)
         if case.closed or is_purged(workspace, case):
             raise AlreadyExecuted(f"the old weights and items of {request} are gone already, or its request is closed")
-        body = {"request": request, "until": until, "because": because, "by": workspace.pseudonym(by)}
-        body |= {"plan": case.plan} if case.together else {}  # the purge of a joint plan is one for all its requests
-        workspace.ledger.append("purge-held", body)
+        plan = (case.plan or "") if case.together else ""  # the purge of a joint plan is one for all its requests
+        workspace.ledger.record(PurgeHeldFact(request, until, because, workspace.pseudonym(by), plan))
     return case_of(workspace, request)
 
 

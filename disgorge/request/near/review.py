@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 
 from disgorge.errors import DisgorgeError, WrongUse
 from disgorge.evidence.checks import NearItem
+from disgorge.facts import NearReviewFact
 from disgorge.request.case import Case, open_case
 from disgorge.request.included import included_items, included_mark, mark_of
 from disgorge.workspace_lock import turn
@@ -42,8 +43,7 @@ def judge_same(workspace: Workspace, case: Case, items: Collection[str], *, by: 
 
 
 def _record(workspace: Workspace, case: Case, marks: list[str], *, same: bool, by: str, because: str) -> None:
-    body = {"request": case.request.id, "same": same, "marks": marks, "by": workspace.pseudonym(by), "because": because}
-    workspace.ledger.append("near-review", body)
+    workspace.ledger.record(NearReviewFact(case.request.id, same, tuple(marks), workspace.pseudonym(by), because))
 
 
 def chosen_of(unjudged: Collection[NearItem], named: Collection[str]) -> tuple[NearItem, ...]:

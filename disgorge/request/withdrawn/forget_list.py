@@ -13,10 +13,12 @@ from dataclasses import replace
 from hashlib import sha256
 
 from disgorge.errors import ExecutionFailed
+from disgorge.facts import OverlapFact
+from disgorge.plan.results import ItemsWithdrawn
 from disgorge.request.case import Case
 from lineage.errors import LineageError
 from lineage.private_files import WITHDRAWN, WithdrawnItems
-from lineage.records import Json, canonical
+from lineage.records import canonical, plain
 from lineage.workspace import Workspace
 
 
@@ -75,9 +77,9 @@ class ForgetList:
         """Digests of single tensors of the weights that go, noted before the purge."""
         return frozenset(self.read().tensors)
 
-    def note_overlap(self, fact: Mapping[str, Json]) -> None:
+    def note_overlap(self, noted: OverlapFact) -> None:
         """Keep the fact that tells of this list: what a line forged into the ledger says is not in here."""
-        self._write(replace(self.read(), overlap=dict(fact)))
+        self._write(replace(self.read(), overlap=plain(noted)))
 
     def note_tensors(self, tensors: Iterable[str]) -> None:
         """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
@@ -103,10 +105,10 @@ def overlap_list(workspace: Workspace, request: str, by_request: str) -> ForgetL
 def whole_list(workspace: Workspace, case: Case, by_request: str) -> ForgetList:
     """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
     listed = overlap_list(workspace, case.request.id, by_request)
-    told = [each for each in case.overlaps if each["by_request"] == by_request][-1]
-    if listed.read().overlap != told or len(listed.items) != told["items"]:
+    told = [each for each in case.overlaps if each.by_request == by_request][-1]
+    if listed.read().overlap != plain(told) or len(listed.items) != told.items:
         raise ExecutionFailed(
-            f"{listed.path}: does not list the {told['items']:,} items of {case.request.id} that {by_request} removed, "
+            f"{listed.path}: does not list the {told.items:,} items of {case.request.id} that {by_request} removed, "
             f"so they cannot be searched for; restore the private folder"
         )
     return listed
@@ -114,7 +116,7 @@ def whole_list(workspace: Workspace, case: Case, by_request: str) -> ForgetList:
 
 def likenesses_taken(workspace: Workspace, case: Case) -> dict[str, str]:
     """Return the likenesses, by item digest, of what withdrawals for other requests took of this one's items."""
-    lists = [overlap_list(workspace, case.request.id, str(each["by_request"])) for each in case.overlaps]
+    lists = [overlap_list(workspace, case.request.id, each.by_request) for each in case.overlaps]
     return {item: likeness for listed in lists for item, likeness in listed.likenesses.items()}
 
 
@@ -149,7 +151,12 @@ def lists_of(workspace: Workspace, case: Case) -> list[ForgetList]:
     """Return the lists of a request's plans, in the order of the plans. Errors as of :func:`forgotten`."""
     plans = dict.fromkeys((*case.steps, *([case.plan] if case.plan else [])))
     lists = {digest: ForgetList(workspace, digest) for digest in plans}
-    counted = {plan: done["items"] for plan, steps in case.steps.items() for done in steps.values() if "items" in done}
+    counted = {
+        plan: done.items
+        for plan, steps in case.steps.items()
+        for done in steps.values()
+        if isinstance(done, ItemsWithdrawn)
+    }
     last = next(reversed(counted), None)  # it lists what went by earlier plans as well
     lost = last is not None and len(lists[last].items) != counted[last]
     if lost or (case.withdrawn and not any(each.path.exists() for each in lists.values())):

@@ -12,20 +12,20 @@ A request of these cannot be closed as fulfilled by another.
 from collections.abc import Collection, Iterator, Mapping
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import OverlapFact
 from disgorge.request.case import Case, docket
 from disgorge.request.included import included_items
 from disgorge.request.particulars import selectors_of
 from disgorge.request.withdrawn.forget_list import ForgetList, overlap_list
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
-from lineage.records import Json
 from lineage.shards.files import recorded_likenesses
 from lineage.workspace import Workspace
 
 
 def note_overlaps(
     workspace: Workspace, case: Case, selected: Mapping[str, Collection[str]], *, together: Collection[str] = ()
-) -> Iterator[tuple[str, dict[str, Json]]]:
+) -> Iterator[OverlapFact]:
     """Keep what this withdrawal takes of other open requests' items, and yield a fact for each of them.
 
     ``selected`` maps the shards withdrawn to the items that go, ``together`` are the requests that they go for. Doing
@@ -43,12 +43,12 @@ def note_overlaps(
             except (DisgorgeError, LineageError):
                 continue  # nobody can say what it selects; that must not stop this removal
             if fact is not None:
-                yield "overlap", fact
+                yield fact
 
 
 def _noted(
     workspace: Workspace, case: Case, other: Case, selected: Mapping[str, Collection[str]], theirs: frozenset[str]
-) -> dict[str, Json] | None:
+) -> OverlapFact | None:
     shared = {shard: theirs.intersection(items) for shard, items in selected.items()}
     items = frozenset[str]().union(*shared.values())
     if not items:
@@ -58,15 +58,9 @@ def _noted(
         recorded_likenesses(workspace, shared),
     )
     all_items = items
-    if any(each["by_request"] == case.request.id for each in other.overlaps):  # by an earlier plan of the same request
+    if any(each.by_request == case.request.id for each in other.overlaps):  # by an earlier plan of the same request
         all_items, likenesses = items | listed.items, listed.likenesses | likenesses
-    fact = {
-        "request": other.request.id,
-        "by_request": case.request.id,
-        "removed": len(items),
-        "of": len(theirs),
-        "items": len(all_items),
-    }
+    fact = OverlapFact(other.request.id, case.request.id, removed=len(items), of=len(theirs), items=len(all_items))
     listed.remember(all_items, likenesses)
     listed.note_overlap(fact)
     return fact
@@ -75,5 +69,5 @@ def _noted(
 def lists_shared(workspace: Workspace, case: Case) -> Iterator[ForgetList]:
     """Yield the lists of items that a request withdrew and other open requests select as well."""
     for other in docket(workspace).values():
-        if not other.closed and any(each["by_request"] == case.request.id for each in other.overlaps):
+        if not other.closed and any(each.by_request == case.request.id for each in other.overlaps):
             yield overlap_list(workspace, other.request.id, case.request.id)

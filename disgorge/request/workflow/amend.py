@@ -13,13 +13,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import RequestAmendedFact, RequestFact
 from disgorge.request.case import Case, open_case
 from disgorge.request.holds.open import terms_on_all
 from disgorge.request.included import forget_included
 from disgorge.request.particulars import filing, kept_private_anew
 from disgorge.request.workflow.filing import require_arrived, understood
 from disgorge.workspace_lock import turn
-from lineage.records import Json, Selector, plain, restore
+from lineage.records import Json, Selector, plain
 from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import fact_given_by
@@ -87,8 +88,7 @@ def amend_request(
         changed = sorted(each.name for each in fields(now) if getattr(now, each.name) != getattr(amended, each.name))
         if not set(changed) - {"particulars"}:
             raise BadRequest(f"request {request_id} says all that already; give what is to change")
-        body = {"request": request_id, "amended": plain(amended), "changed": changed, "because": because}
-        workspace.ledger.append(KIND, body)
+        workspace.ledger.record(RequestAmendedFact(request_id, amended, tuple(changed), because))
         if "selectors" in changed:
             forget_included(workspace, case)
     return amended
@@ -99,13 +99,14 @@ def changes_of(case: Case) -> tuple[Change, ...]:
     found: list[Change] = []
     before: RemovalRequest | None = None
     for fact in case.facts:
-        if fact.kind == "request":
-            before = restore(RemovalRequest, fact.body["request"])
-        elif fact.kind == KIND and before is not None:
-            after = restore(RemovalRequest, fact.body["amended"])
+        if fact.kind == RequestFact.kind_of_fact:
+            before = RequestFact.read(fact).request
+        elif fact.kind == RequestAmendedFact.kind_of_fact and before is not None:
+            amendment = RequestAmendedFact.read(fact)
+            after = amendment.amended
             old, new = _values(before), _values(after)
             found += [
-                Change(fact.at, name, old.get(name), new.get(name), fact.body["because"])
+                Change(fact.at, name, old.get(name), new.get(name), amendment.because)
                 for name in dict.fromkeys([*old, *new])
                 if old.get(name) != new.get(name)
             ]
@@ -128,7 +129,7 @@ def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
         )
     if selectors and case.overlaps:
         raise DisgorgeError(
-            f"{case.overlaps[-1]['by_request']} removed items that request {name} selects, which is recorded with its "
+            f"{case.overlaps[-1].by_request} removed items that request {name} selects, which is recorded with its "
             f"selectors; close it with `disgorge request deny {name} --reason filed-in-error`, and file a new one"
         )
 

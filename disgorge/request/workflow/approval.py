@@ -1,6 +1,7 @@
 """Approving a plan, and what an approved plan has to be before it is carried out."""
 
 from disgorge.errors import DisgorgeError, NotApproved, StalePlan
+from disgorge.facts import ApprovalFact
 from disgorge.plan.plan import Plan
 from disgorge.request.case import Case, open_case, plan_of
 from disgorge.request.holds.held_items import require_all_unheld
@@ -34,7 +35,7 @@ def approve_plan(
     who = workspace.pseudonym(approver)
     if who in case.approvals.get(plan.digest, []) and not accept_utility_loss:
         raise DisgorgeError(f"{approver} approved this plan already; a second approval must come from someone else")
-    workspace.ledger.append("approval", {"plan": plan.digest, "by": who, "accepts_utility_loss": accept_utility_loss})
+    workspace.ledger.record(ApprovalFact(plan.digest, who, accept_utility_loss))
     return plan
 
 

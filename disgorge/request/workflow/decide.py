@@ -6,14 +6,13 @@ What a person decided is recorded with who they are and why; what the packs deci
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import DeadlineExtendedFact, DecisionConfirmedFact, DecisionFact
 from disgorge.request.case import Case, begun_plan, open_case
 from disgorge.request.holds.held_items import all_overlaps, require_all_unheld
 from disgorge.request.workflow.events import told_of_extension
 from disgorge.request.workflow.impact import impact_as_planned, impact_of
-from lineage.records import plain
 from lineage.workspace import Workspace
 from policies.decision import Decision
 from policies.errors import BadRequest
@@ -43,7 +42,7 @@ def decide_request(workspace: Workspace, request_id: str, packs: Sequence[Pack])
     _require_holding_packs(case, packs)
     impact = impact_of(workspace, case.request, whole=True, licenses=True)
     if not impact.items and case.overlaps:  # they were here when it was filed, and went for another request
-        impact = replace(impact, items=sum(each["removed"] for each in case.overlaps))
+        impact = replace(impact, items=sum(each.removed for each in case.overlaps))
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
         impact = impact_as_planned(workspace, begun_plan(workspace, list(case.steps)[-1]), of=request_id)
     today = workspace.today()
@@ -51,10 +50,9 @@ def decide_request(workspace: Workspace, request_id: str, packs: Sequence[Pack])
     decision = decide(case.judged, impact, packs, today=today, latest=workspace.latest_today())
     decision = put_on_hold(decision, [each.words for each in found], today=today)
     if (standing := _standing(workspace, case, decision)) is not None:
-        workspace.ledger.append("decision-confirmed", _confirmation(workspace, standing, decision))
+        workspace.ledger.record(_confirmation(workspace, standing, decision))
         return standing
-    facts = [("decision", {"request": request_id, "decision": plain(decision)})]
-    workspace.ledger.append_all([*facts, *_extended_still(case, decision, packs)])
+    workspace.ledger.record(DecisionFact(request_id, decision), *_extended_still(case, decision, packs))
     return decision
 
 
@@ -97,32 +95,30 @@ def begun_by(workspace: Workspace, case: Case, decision: Decision) -> Decision |
     return begun if same else None
 
 
-def _confirmation(workspace: Workspace, standing: Decision, decision: Decision) -> dict[str, Any]:
+def _confirmation(workspace: Workspace, standing: Decision, decision: Decision) -> DecisionConfirmedFact:
     before, now = (each.owed.deadline if each.owed else None for each in (standing, decision))
-    body = {"request": decision.request, "decision": standing.digest, "decided": workspace.today().isoformat()}
-    return body | ({"deadline": now.isoformat()} if now is not None and now != before else {})
+    return DecisionConfirmedFact(decision.request, standing.digest, workspace.today(), now if now != before else None)
 
 
 def record_decision(workspace: Workspace, case: Case, decision: Decision) -> Decision:
     """Record what a person decided; return the decision that holds then, as of :func:`begun_by` perhaps an earlier."""
     if (begun := begun_by(workspace, case, decision)) is not None:
-        workspace.ledger.append("decision-confirmed", _confirmation(workspace, begun, decision))
+        workspace.ledger.record(_confirmation(workspace, begun, decision))
         return begun
-    workspace.ledger.append("decision", {"request": decision.request, "decision": plain(decision)})
+    workspace.ledger.record(DecisionFact(decision.request, decision))
     return decision
 
 
-def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _extended_still(case: Case, decision: Decision, packs: Sequence[Pack]) -> Iterator[DeadlineExtendedFact]:
     """Yield the fact that a deadline which moved stays extended, if the extension was told in time for it too."""
     moved = case.deadline is not None and case.until is not None and decision.owed is not None
-    if not moved or not (case.extension or {}).get("told"):
+    if not moved or case.extension is None or case.extension.told is None:
         return
-    told, reason = dt.date.fromisoformat(case.extension["told"]), case.extension["reason"]
     try:
-        until = extend(decision, case.judged, packs, reason=reason, today=told)
+        until = extend(decision, case.judged, packs, reason=case.extension.reason, today=case.extension.told)
     except BadRequest:
         return  # by the decision as it is now there is nothing to extend, or no more
-    yield "deadline-extended", {**case.extension, "until": until.isoformat()}
+    yield replace(case.extension, until=until)
 
 
 def require_current(case: Case) -> None:
@@ -145,8 +141,7 @@ def extend_deadline(workspace: Workspace, request_id: str, packs: Sequence[Pack]
     until = extend(decision, case.judged, packs, reason=reason, today=told)
     if case.until == until:
         raise DisgorgeError(f"request {request_id} is extended already, until {until}; no rule allows more")
-    body = {"request": request_id, "until": until.isoformat(), "reason": reason, "told": told.isoformat()}
-    workspace.ledger.append("deadline-extended", body)
+    workspace.ledger.record(DeadlineExtendedFact(request_id, until, reason, told))
     return until
 
 
@@ -181,7 +176,7 @@ def grant_request(
     )
     if not later:
         return record_decision(workspace, case, granted)
-    workspace.ledger.append("decision", {"request": request_id, "decision": plain(granted)})
+    workspace.ledger.record(DecisionFact(request_id, granted))
     return granted
 
 
@@ -195,7 +190,7 @@ def refuse_claims(
     case, decision = _decided(workspace, request_id)
     _require_not_under_way(case)
     refused = refuse(decision, by=workspace.pseudonym(by), reason=reason, today=workspace.today(), claims=claims)
-    workspace.ledger.append("decision", {"request": request_id, "decision": plain(refused)})
+    workspace.ledger.record(DecisionFact(request_id, refused))
     return refused
 
 

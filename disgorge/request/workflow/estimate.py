@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from disgorge.evidence.checks import ASKED_IN, Examination
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
+from disgorge.facts import ExaminationFact
 from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, method_named
+from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Expected, Plan, shards_after
 from disgorge.request.case import Case
 from disgorge.request.stored_records import kept_record
@@ -46,7 +48,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         known = {(component.name, component.digest): component for component in catalog.components(live=False)}
         compositions = {
-            step.subject: catalog.composition(step.detail["before"])
+            step.subject: catalog.composition(step.detail_as(RenewalDetail).before)
             for step in plan.steps
             if step.action is Action.RECOMPOSE
         }
@@ -86,9 +88,9 @@ _AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.
 def _asking(workspace: Workspace) -> dict[str, float]:
     """Return, by release, the seconds that asking the models took when it was examined last."""
     found: dict[str, float] = {}
-    for fact in workspace.ledger.facts("examination"):
+    for _, examined in workspace.ledger.said(ExaminationFact):
         try:
-            examination = kept_record(workspace, Examination, fact.body["examination"])
+            examination = kept_record(workspace, Examination, examined.examination)
         except LineageError:  # lost, and said so by whoever needs it: an estimate does not
             continue
         for check in examination.checks:

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import RequestEventFact
 from disgorge.request.case import Case, case_of
-from lineage.records import Json
 from lineage.workspace import Workspace
 from policies.errors import BadRequest
 from policies.events import Event, EventKind, first_day
@@ -65,14 +65,7 @@ def record_event(
         plain_facts(case.request.after([*case.events, event]))
     except BadRequest as problem:
         raise BadRequest(f"{problem}; the event is not recorded") from None
-    body: dict[str, Json] = {
-        "request": request,
-        "kind": kind.value,
-        "on": on.isoformat(),
-        "by": workspace.pseudonym(by),
-        "facts": event.facts,
-    }
-    workspace.ledger.append("request-event", body)
+    workspace.ledger.record(RequestEventFact(request, kind, on, workspace.pseudonym(by), dict(event.facts)))
     return case_of(workspace, request)
 
 

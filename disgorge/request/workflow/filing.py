@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import RequestClosedFact, RequestFact
 from disgorge.request.case import open_case
 from disgorge.request.holds.open import delete_private_lists
 from disgorge.request.particulars import filing, kept_private
 from disgorge.workspace_lock import turn
-from lineage.records import Selector, plain
+from lineage.records import Selector
 from lineage.workspace import Workspace
 from policies.packs.facts import regime_named, regimes_of, require_regimes, typed_facts
 from policies.packs.load import load_packs
@@ -64,13 +65,13 @@ def file_request(
     )
     request = understood(request, packs)
     with filing(workspace):
-        if any(fact.body["request"]["id"] == request.id for fact in workspace.ledger.facts("request")):
+        if any(filed.request.id == request.id for _, filed in workspace.ledger.said(RequestFact)):
             raise DisgorgeError(
                 f"request {request.id} exists, and its id stays taken however it ended; correct it with `disgorge "
                 f"request amend {request.id}` while it is open, or leave the id out to get a new one"
             )
         request = kept_private(workspace, request, particulars or {})
-        workspace.ledger.append("request", {"request": plain(request)})
+        workspace.ledger.record(RequestFact(request))
     return request
 
 
@@ -100,5 +101,5 @@ def deny_request(workspace: Workspace, request_id: str, *, reason: str) -> None:
             )
         if case.steps:
             raise DisgorgeError(f"request {request_id} is being carried out; resume it, it can no longer be denied")
-        workspace.ledger.append("request-closed", {"request": request_id, "outcome": "denied", "reason": reason})
+        workspace.ledger.record(RequestClosedFact(request_id, "denied", reason=reason))
         delete_private_lists(workspace, case)

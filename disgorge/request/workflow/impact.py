@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from disgorge.errors import DisgorgeError
+from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.layout import of_reference
 from disgorge.plan.plan import Plan
 from disgorge.request.case import Case, docket
@@ -59,9 +60,12 @@ def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None
 
     ``of`` a joint plan's request, the impact of that one by itself.
     """
-    for fact in workspace.ledger.facts("plan", "fulfilled"):
-        if fact.body["plan"] == plan.digest:
-            return kept_record(workspace, Impact, fact.body.get("own", {}).get(of) or fact.body["impact"])
+    for _, planned in workspace.ledger.said(PlanFact):
+        if planned.plan == plan.digest:
+            return kept_record(workspace, Impact, planned.own.get(of or "") or planned.impact)
+    for _, confirmed in workspace.ledger.said(FulfilledFact):
+        if confirmed.plan == plan.digest:
+            return kept_record(workspace, Impact, confirmed.impact)
     raise DisgorgeError(f"the plan of {plan.request} is not recorded; plan the request again")
 
 

@@ -5,10 +5,10 @@ Reads the ledger, calls the pure planner, stores the plan and appends one fact.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from disgorge.errors import DataHeld, DisgorgeError
 from disgorge.evidence.checks import REFERENCES, probes
+from disgorge.facts import PlanFact
 from disgorge.layout import reference_release
 from disgorge.method import methods
 from disgorge.plan.plan import LeftOut, Plan, Share
@@ -107,18 +107,19 @@ def plan_requests(
     plan = replace(plan, expected=expected(workspace, plan, case, references=REFERENCES), left_out=left_out)
     workspace.objects.put(canonical(plan))
     kept = workspace.objects.put(canonical(impact))
-    body = {"request": plan.request, "plan": plan.digest, "impact": kept}
-    workspace.ledger.append("plan", body | (_of_each(workspace, cases) if together else {}))
+    others = plan.requests[1:]
+    workspace.ledger.record(
+        PlanFact(plan.request, plan.digest, kept, others, _impact_of_each(workspace, cases) if others else {})
+    )
     return plan
 
 
-def _of_each(workspace: Workspace, cases: Sequence[Case]) -> dict[str, Any]:
-    """Return what the fact of a joint plan says of its requests: who the others are, and what each touches by itself.
+def _impact_of_each(workspace: Workspace, cases: Sequence[Case]) -> dict[str, str]:
+    """Return what each request of a joint plan touches by itself, kept under its digest.
 
-    The latter is what a request is judged by when it is decided again while the plan is carried out.
+    That is what a request is judged by when it is decided again while the plan is carried out.
     """
-    own = {case.request.id: workspace.objects.put(canonical(impact_of(workspace, case.request))) for case in cases}
-    return {"with": [case.request.id for case in cases[1:]], "own": own}
+    return {case.request.id: workspace.objects.put(canonical(impact_of(workspace, case.request))) for case in cases}
 
 
 def _plannable(workspace: Workspace, request_ids: Sequence[str]) -> tuple[tuple[Case, ...], tuple[Decision, ...]]:

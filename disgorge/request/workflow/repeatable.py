@@ -14,7 +14,9 @@ from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
 from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
+from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan, shards_after
+from disgorge.plan.results import Retrained
 from disgorge.request.case import Case
 from disgorge.training.assemble import spec_of
 from disgorge.training.environment import cannot_repeat, recorded_environment, unlike_here
@@ -49,7 +51,7 @@ def unrepeatable(
     with Catalog.of(workspace) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         compositions = {
-            step.subject: catalog.composition(step.detail["before"])
+            step.subject: catalog.composition(step.detail_as(RenewalDetail).before)
             for step in plan.steps
             if step.action is Action.RECOMPOSE
         }
@@ -60,7 +62,7 @@ def unrepeatable(
         spec = spec_of(composition)
         method = method_named(spec.method)
         steps = [step for step in plan.steps if step.action in CHANGED and step.release == release]
-        changed = {name for step in steps for name in (step.subject, *step.detail["names"])}
+        changed = {name for step in steps for name in (step.subject, *(part.name for part in step.parts))}
         blueprints = layout_of(method, spec, shards)
         _require_data(workspace, blueprints, shards, plan)
         digests = {("shard", name): shard.digest for name, shard in shards.items()}
@@ -86,7 +88,7 @@ def unrepeatable(
 def current_members(composition: Composition, case: Case) -> dict[str, str]:
     """Return, by name, the digests of a composition's parts, or of what retraining for the request made of them."""
     results = [result for done in case.steps.values() for result in done.values()]
-    retrained = {result["before"]: result["after"] for result in results if "cost" in result}
+    retrained = {result.before: result.after for result in results if isinstance(result, Retrained)}
     found = {}
     for member in composition.members:
         digest, seen = member.component, set[str]()

@@ -1,0 +1,68 @@
+"""Which items selectors pick: the one definition of selectors, as a condition in SQL.
+
+Selectors of one field are alternatives; different fields must all hold, of one and the same row. The forget set asks it
+of the catalog's tables, and :func:`selected_items` of manifests that the catalog does not hold: those of withdrawn
+shards that are not purged yet, and those that an audit read itself, since it believes no projection.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from lineage.errors import BadInput
+from lineage.records import SELECTABLE, Item, Selector, Shard
+
+_MATCHES = {
+    "item": "i.digest in (select unnest({0}::varchar[]))",
+    "key": "i.key in (select unnest({0}::varchar[]))",
+    "subject": "i.subject in (select unnest({0}::varchar[]))",
+    "source": "coalesce(i.source, s.source) in (select unnest({0}::varchar[]))",
+    "license": "coalesce(i.license, s.license) in (select unnest({0}::varchar[]))",
+    "shard": "(s.name in (select unnest({0}::varchar[])) or s.digest in (select unnest({0}::varchar[])))",
+}
+"""What a selector compares; an item that names no source or license has its shard's."""
+
+
+def condition(selectors: Sequence[Selector]) -> tuple[str, dict[str, list[str]]]:
+    """Return the SQL condition on an item ``i`` and its shard ``s``, and the values of its named parameters.
+
+    Raises :class:`~lineage.errors.BadInput` for no selector at all, and for an unknown field.
+    """
+    if not selectors:
+        raise BadInput(f"nothing selected: give at least one of {', '.join(SELECTABLE)}")
+    values: dict[str, list[str]] = {}
+    for selector in selectors:
+        if selector.field not in _MATCHES:
+            raise BadInput(f"unknown field {selector.field!r} to select by; use one of {', '.join(SELECTABLE)}")
+        values.setdefault(selector.field, []).append(selector.value)
+    return " and ".join(_MATCHES[field].format(f"${field}") for field in values), values
+
+
+def selected_items(tables: Iterable[tuple[Shard, Sequence[Item]]], selectors: Sequence[Selector]) -> frozenset[str]:
+    """Return the digests of the items that selectors pick, from shards as recorded and the rows of their manifests.
+
+    >>> shard = Shard("ab" * 32, "scans", "web", "MIT", None, 1)
+    >>> rows = (Item("cd" * 32, "1.png", None, None, None, 8),)
+    >>> len(selected_items([(shard, rows)], [Selector("key", "1.png"), Selector("source", "web")]))
+    1
+    """
+    import duckdb
+    import pyarrow as pa
+
+    where, values = condition(selectors)
+    shards, items = [], []
+    for place, (shard, rows) in enumerate(tables):
+        shards.append((place, shard.name, shard.digest, shard.source, shard.license))
+        items += [(place, row.digest, row.key, row.subject, row.source, row.license) for row in rows]
+    if not items:
+        return frozenset()
+
+    def table(rows: Sequence[tuple[int | str | None, ...]], *texts: str) -> pa.Table:
+        places, *columns = zip(*rows, strict=True)
+        return pa.table({"place": places} | {n: pa.array(c, pa.string()) for n, c in zip(texts, columns, strict=True)})
+
+    with duckdb.connect(":memory:") as connection:
+        connection.register("shard", table(shards, "name", "digest", "source", "license"))
+        connection.register("item", table(items, "digest", "key", "subject", "source", "license"))
+        found = connection.execute(
+            f"select distinct i.digest from item i join shard s using (place) where {where}", values
+        ).fetchall()
+    return frozenset(digest for (digest,) in found)
