@@ -37,16 +37,16 @@ from lineage.workspace import Workspace
 class Planned(Result):
     """A plan, to be read before it is approved by its ``digest``."""
 
-    plan_made: Plan
+    plan: Plan
 
     @property
     def digest(self) -> str:
         """What an approval names."""
-        return self.plan_made.digest
+        return self.plan.digest
 
     def plain(self) -> Json:
         """Return the plan with its digest, its cost and its warnings."""
-        made = self.plan_made
+        made = self.plan
         return plain({"digest": made.digest, "plan": made, "cost": made.cost, "warnings": made.warnings})
 
 

@@ -1,10 +1,10 @@
 """What is shown of names that others chose: the report's page, and findings for machines and people."""
 
-import contextlib
 import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from enum import Enum
 from itertools import cycle
 from typing import Any
@@ -71,9 +71,10 @@ def findings(place: Place, words: tuple[str, str, str]) -> str:
     suite = ElementTree.fromstring(junit(found).encode())
     assert len(suite.findall(".//testcase")) >= len(found)
     stream = Stream(terminal=True)
-    with contextlib.redirect_stdout(stream):
+    with redirect_stdout(stream):
         tables.table(table(*COLUMNS, rows=rows(found)))
     place.check_printed(stream.getvalue(), "table")
+    assert all("\n" not in cell for row in rows(found) for cell in row)
     return "taken"
 
 

@@ -99,15 +99,6 @@ def test_what_is_not_understood_names_file_rule_row_and_column(path, value, says
     assert "\n" not in str(refused.value)
 
 
-def test_one_mistake_of_a_rule_with_a_table_is_told_once_with_the_number_of_its_rows():
-    with pytest.raises(BadPack) as refused:
-        pack_of(changed(STATES, "rules.1.then", {"outcome": "denied"}), name="states.yaml")
-    said = str(refused.value)
-    assert said.count("a rule that denies has a `refusal`") == 1
-    assert "claim-not-covered" in said
-    assert "(row VA of the table states), and alike in 1 more row" in said
-
-
 def test_a_table_cannot_make_a_small_file_a_huge_pack():
     row = {"days": 1, "law": "a", "since": "2026-01-01", "read": True}
     with pytest.raises(BadPack, match=f"more than {MOST_RULES} rules"):
