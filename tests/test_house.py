@@ -240,6 +240,20 @@ def modules() -> dict[str, Path]:
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
 
 
+MOST_LINES, MOST_LONG = 60, 10
+
+
+def test_long_functions_are_few_and_say_why() -> None:
+    long: list[str] = []
+    for path in sources("lineage", "policies", "disgorge"):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MOST_LINES:
+                long.append(f"{path.relative_to(ROOT)}: {node.name}")
+                assert "    # Long: " in (ast.get_source_segment(text, node) or ""), f"{long[-1]} needs its reason"
+    assert len(long) <= MOST_LONG, long
+
+
 def test_every_folder_has_a_row_and_says_what_lives_there() -> None:
     folders = {room(path) for path in modules().values()}
     assert folders == set(ROOMS)

@@ -60,6 +60,7 @@ def make_plan(
     ``every_probe``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed`` what all of
     them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
     """
+    # Long: half of it is what each argument means, and the rest one pass over the releases hit.
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
         raise DisgorgeError(f"request {decision.request} is {decision.outcome.value}; only a granted one is planned")
     owed = owed or decision.owed

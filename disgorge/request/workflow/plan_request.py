@@ -64,6 +64,7 @@ def plan_requests(
     without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. Raises :class:`DisgorgeError`, and writes
     nothing, where one of the requests cannot be planned, or not with the others.
     """
+    # Long: every refusal comes before the first write, in the order in which a person can act on them.
     cases, decisions = _plannable(workspace, request_ids)
     case, named = as_one(cases), " ".join(request_ids)
     owed = owed_together(decisions)
