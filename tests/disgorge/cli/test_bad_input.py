@@ -134,9 +134,9 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
     "request files that are not understood": tuple(
         (f"request file --from {name}.yaml", said) for name, said in {
             "list": "a request is a mapping", "nobody": "standing: ", "urgent": "urgent: ", "bare": "selectors: ",
-            "owner": "no field 'owner'", "nan": "no fact 'x'", "days": "must be a whole number",
+            "owner": "unknown field 'owner'", "nan": "no fact 'x'", "days": "must be a whole number",
             "cut": "cut.yaml: line ",
-            "half": "half a character", "poisond": "no fact 'poisond'; nearest: poisoned",
+            "half": "half.yaml: line ", "poisond": "no fact 'poisond'; nearest: poisoned",
             "number": "order_reference must be text, not 123",
         }.items()
     ),
