@@ -100,13 +100,22 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
     if beside := beside_the_record(evidence):
         yield beside
     for detail in _residue_details(evidence):
-        yield from (f"Shard {words}." for words in detail.get("unsupported", ()))
-        unread = detail.get("not enumerated") or {"files": 0, "named": []}
-        if count := int(unread["files"]):
+        unsupported = detail.get("unsupported", ())
+        unread = detail.get("not enumerated") or {"files": 0, "named": [], "places": []}
+        count, places = int(unread["files"]), len(unread["places"])
+        open_ones = f"{counted(count, 'file')} and {counted(places, 'place')} not enumerated"
+        yield (
+            f"Copies of what was removed: {detail.get('erased', 0):,} erased, {len(unsupported):,} unsupported (they "
+            f"lie where nothing is deleted), {len(detail.get('residual', ())):,} residual; {open_ones}, so "
+            f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
+        )
+        yield from (f"Unsupported: shard {words}." for words in unsupported)
+        if count:
             named = _named(unread["named"], count)
             yield (
-                f"{counted(count, 'file')} {'was' if count == 1 else 'were'} not looked into, because only Parquet "
-                f"with digests and safetensors can be compared with what was removed{named and f': {named}'}."
+                f"Not enumerated: {counted(count, 'file')} {'was' if count == 1 else 'were'} not looked into, because "
+                f"only Parquet with digests and safetensors can be compared with what was removed"
+                f"{named and f': {named}'}."
             )
 
 
