@@ -66,8 +66,8 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
         "0 places not enumerated, so the list is not complete."
     )
     assert source == (
-        "Unsupported: shard shard-3 was read from data/shard-3.npz, which still holds what was removed; DVC tracks it, and keeps it "
-        "in its cache."
+        "Unsupported: shard shard-3 was read from data/shard-3.npz, which still holds what was removed; DVC "
+        "tracks it, and keeps it in its cache."
     )
     assert f"{len(named) + 1} files were not looked into" in unread
     assert unread.endswith("data/shard-4.npz, mlartifacts/run/model.pt.")
