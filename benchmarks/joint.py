@@ -18,8 +18,8 @@ from disgorge.removal.execute import execute
 from disgorge.request.case import docket
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.plan_request import plan_requests
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
+from disgorge.tracking.registry import Registrar
+from disgorge.tracking.runs import Observer
 from disgorge.training.kernels import steer_this_process
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
@@ -54,7 +54,7 @@ def carried_out(workspace: Workspace, plans: Sequence[Sequence[str]]) -> dict[st
         approve_plan(workspace, requests[0], plan.digest, approver="ann", accept_utility_loss=bool(plan.warnings))
         execute(
             workspace, requests[0], runner=removal, independent=lambda: evidence, references=0,
-            registrar=Unregistered(), observer=Untracked(),
+            registrar=Registrar(), observer=Observer(),
         )  # fmt: skip
     seconds = round(time.perf_counter() - start, 1)
     if {case.closed for case in docket(workspace).values()} != {"done"}:

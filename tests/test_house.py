@@ -111,7 +111,7 @@ ROOMS = {
     "disgorge/methods/shard_graph": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
-    "disgorge/methods/shared": "disgorge/errors disgorge/method lineage/records",
+    "disgorge/methods/shared": "disgorge/errors disgorge/method lineage/records policies/taxonomy",
     "disgorge/methods/tangent_composition": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,

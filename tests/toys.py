@@ -24,8 +24,8 @@ from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.filing import file_request
 from disgorge.request.workflow.plan_request import plan_requests
-from disgorge.tracking.registry import Registrar, Unregistered
-from disgorge.tracking.runs import Observer, Untracked
+from disgorge.tracking.registry import Registrar
+from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.in_process import InProcessRunner
@@ -206,8 +206,8 @@ def carry(
         runner=runner or InProcessRunner(workspace),
         independent=independent or (lambda: InProcessRunner(workspace)),
         references=references,
-        registrar=registrar or Unregistered(),
-        observer=observer or Untracked(),
+        registrar=registrar or Registrar(),
+        observer=observer or Observer(),
         on_step=on_step,
         on_words=on_words,
     )
@@ -313,7 +313,7 @@ def bytes_by_name(workspace: Workspace, release: str, alias: str = "live") -> di
     return {member.name: member.component for member in composition_of(workspace, release, alias).members}
 
 
-class MemoryRegistry(Unregistered):
+class MemoryRegistry(Registrar):
     """A registry in memory: which digest each alias serves, and which digests a release has versions of."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ the larger of 1 and their size, and t = :data:`TOLERANCE`,
      served model that passes (1), if it is any mixture of old and new, is a tenth old at the most. It also holds where
      served and apart are equal *bit for bit* and the old model differs from them in a bit: their equality says that two
      processes round alike, so a bit is a difference. With the control held, it passes;
-(3)  where served and apart differ by rounding and the old model by not much more, nobody can tell it from rounding:
+(3)  where served and apart differ by rounding and the old model by not much more, the two cannot be told apart:
      inconclusive;
 (4)  where all three are equal bit for bit - a removed part that no answer depends on, say - the old model cannot be
      told from the new one by any answer that was asked for. Refusing would refuse honest removals, passing as if
@@ -18,10 +18,11 @@ the larger of 1 and their size, and t = :data:`TOLERANCE`,
      if that passed, carries a control called :data:`~disgorge.evidence.checks.STAND_IN` instead of a positive one, and
      the report says that it shows nothing by itself.
 
-What is not shown: that the old model is not behind answers nobody asked for; and in case (2), that less than a tenth of
-the old model is not. Case (3) can befall an honest removal of one item of very many whose method rounds differently in
-two processes; we prefer that to a certificate that an old model would have got. The methods that ship answer bit for
-bit alike there, because torch's threads are held to the recipe's; numpy's own threads are whatever each process has.
+What is not shown: that the old model is not behind answers that were not asked for; and in case (2), that less than a
+tenth of the old model is not. Case (3) can befall an honest removal of one item of very many whose method rounds
+differently in two processes; we prefer that to a certificate that an old model would have got. The methods that ship
+answer bit for bit alike there, because torch's threads are held to the recipe's; numpy's own threads are whatever each
+process has.
 """
 
 from collections.abc import Mapping

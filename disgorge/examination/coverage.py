@@ -75,7 +75,8 @@ def residue_check(
 def require_gone(check: Check, requests: Iterable[str], *, then: str) -> None:
     """Raise :class:`CertificateRefused` unless a residue check passed.
 
-    Says where the first trace is, what shows near-duplicates nobody judged, or why a place could not be looked into.
+    Says where the first trace is, which command shows near-duplicates that were not judged, or why a place could not be
+    looked into.
     """
     if check.verdict is Verdict.PASS:
         return
@@ -89,7 +90,7 @@ def require_gone(check: Check, requests: Iterable[str], *, then: str) -> None:
 
 
 def nobody_named(workspace: Workspace, request: RemovalRequest) -> Iterator[str]:
-    """Yield in words where a request that selects by person could find nobody: items that were recorded without one."""
+    """Yield in words which items a request that selects by person could not match: those recorded without a person."""
     if not any(selector.field == "subject" for selector in request.selectors):
         return
     with Catalog.of(workspace) as catalog:

@@ -31,11 +31,11 @@ from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
 from disgorge.training.answer import Question
 from disgorge.training.assemble import assemble, spec_of
-from disgorge.training.environment import differences, recorded_environment
+from disgorge.training.environment import differences
 from disgorge.training.items import join, read_items
 from disgorge.training.kernels import setting_of
 from disgorge.training.make import make, recordings
-from disgorge.training.recipe import Job, OnProgress, Runner, unseen
+from disgorge.training.recipe import Job, Runner
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
@@ -63,7 +63,6 @@ class Examiner:
     runner: Runner
     independent: Callable[[], "Runner"]
     references: int = REFERENCES
-    on_progress: OnProgress = unseen
 
     def examine(
         self,
@@ -157,11 +156,11 @@ class Examiner:
         reached: dict[str, str] = {}
         elsewhere: dict[str, tuple[str, ...]] = {}
         by_name = {component.name: component for component in components}
-        for done in apart.run(jobs, on_progress=_prefixed("re-executing ", self.on_progress)):
+        for done in apart.run(jobs):
             component = by_name[done.job.name]
             reached[component.name] = done.digest
             confined[component.recipe_digest] = done.confined
-            elsewhere[component.name] = differences(recorded_environment(component), done.environment)
+            elsewhere[component.name] = differences(component.environment, done.environment)
             if done.digest == component.digest:
                 self.workspace.ledger.record(reexecuted(self.workspace, component, confined=done.confined))
 
@@ -217,15 +216,7 @@ class Examiner:
         trained = 0
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
-            made = make(
-                self.workspace,
-                spec,
-                self.runner,
-                shards=shards,
-                shift=shift,
-                recorded_as=reference,
-                on_progress=self.on_progress,
-            )
+            made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference)
             trained += len(made.trained)
             references.append(assemble(self.workspace, made.composition, title=reference))
         about = {
@@ -241,8 +232,8 @@ class Examiner:
                 check = check_from(probe, case)
             seconds = time.perf_counter() - start
             if check is not None:
-                told = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}
-                checks.append(replace(check, seconds=seconds, detail=check.detail | told))
+                detail = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}
+                checks.append(replace(check, seconds=seconds, detail=check.detail | detail))
         return checks
 
     def _together(self, shards: list[Shard]) -> Items:
@@ -258,9 +249,4 @@ def _chance(utility: tuple[Utility, ...], served: "Answers") -> float | None:
 
 def _again(component: Component) -> Job:
     """Return the job that makes a component again, its kernels steered as they were when it was made."""
-    setting = setting_of(recorded_environment(component))
-    return Job(component.name, component.recipe, component.cost.steps, setting)
-
-
-def _prefixed(words: str, on_progress: OnProgress) -> OnProgress:
-    return lambda name, done, total: on_progress(words + name, done, total)
+    return Job(component.name, component.recipe, component.cost.steps, setting_of(component.environment))

@@ -2,7 +2,7 @@
 
 Looks at what the ledger says, and at whether the ledger agrees with itself: a component's recorded uses must be those
 of its recipe, and no withdrawn shard's digest may stand anywhere in one, as a seed's origin or a remark.
-It cannot see a training input nobody recorded; the never-trained check is what catches that.
+It cannot see a training input that was not recorded; the never-trained check is what catches that.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ def lineage_closure(
     """Return whether any withdrawn shard still reaches the components of a release.
 
     Positive control: the same search over the components before removal must reach one. Where ``shards``, all that were
-    ever recorded, are given, a lineage that ends in something nobody recorded is inconclusive.
+    ever recorded, are given, a lineage that ends in something that was not recorded is inconclusive.
     """
     reached_before = len(influences(before, known) & withdrawn)
     shaped_by = influences(after, known)
@@ -47,7 +47,7 @@ def lineage_closure(
             answer = f"a withdrawn shard's digest stands in the recipe of {', '.join(naming)}"
     elif unknown:
         verdict = Verdict.INCONCLUSIVE
-        answer = f"{release} learned from {unknown[0]}, which nobody recorded, so nobody knows what that learned from"
+        answer = f"{release} learned from {unknown[0]}, which is not recorded, so what that learned from is unknown"
     elif not control.held:
         verdict, answer = Verdict.INCONCLUSIVE, "the search found nothing before removal either, so it shows nothing"
     else:

@@ -35,6 +35,7 @@ from disgorge.tracking.client import (
     Store,
     has_records,
     installed,
+    pages,
     run_of_release,
     versions_of,
     without_secrets,
@@ -300,13 +301,8 @@ def _locations(client: Any) -> Iterator[str]:
     """Yield the artifact location of every experiment, deleted ones too."""
     from mlflow.entities import ViewType
 
-    token = None
-    while True:
-        page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
-        yield from (str(experiment.artifact_location) for experiment in page)
-        token = page.token
-        if not token:
-            return
+    every = pages(lambda token: client.search_experiments(view_type=ViewType.ALL, page_token=token))
+    yield from (str(experiment.artifact_location) for experiment in every)
 
 
 def _path_of(uri: str) -> Path | None:

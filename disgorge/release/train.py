@@ -18,7 +18,7 @@ from disgorge.request.holds.out_of_service import stopped_releases, stopped_word
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
 from disgorge.training.make import Made, make
-from disgorge.training.recipe import OnProgress, Runner, unseen
+from disgorge.training.recipe import Runner
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
@@ -34,7 +34,6 @@ def train_release(
     *,
     registrar: Registrar | None = None,
     observer: Observer | None = None,
-    on_progress: OnProgress = unseen,
 ) -> Made:
     """Make what is missing of a model, and release it under its name and alias.
 
@@ -47,7 +46,7 @@ def train_release(
         held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
             raise contained(workspace, held)
-        made = make(workspace, spec, runner, shards=shards, on_progress=on_progress)
+        made = make(workspace, spec, runner, shards=shards)
         composition = made.composition
         facts: list[FactBody] = []
         if not _is_recorded(workspace, composition):

@@ -32,8 +32,8 @@ from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
 from disgorge.training.items import join, pick, read_items
-from disgorge.training.make import make, remake
-from disgorge.training.recipe import OnProgress, Runner
+from disgorge.training.make import Made, make
+from disgorge.training.recipe import Runner
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.ledger.fact_kinds import (
@@ -53,14 +53,13 @@ from lineage.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What actions work with: the ledger, who trains, who re-executes, and who is told of progress."""
+    """What actions work with: the workspace, the runners that train and re-execute, and the registrar."""
 
     workspace: Workspace
     runner: Runner
     independent: Callable[[], Runner]
     references: int
     registrar: Registrar
-    on_progress: OnProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class StepResult:
     result: Result = field(default_factory=Result)
     facts: list[FactBody] = field(default_factory=list)
     closing: list[FactBody] = field(default_factory=list)
-    told: tuple[str, ...] = ()
-    """What to say to the person who runs it; it is not recorded."""
+    notes: tuple[str, ...] = ()
+    """What to say to the operator; it is not recorded."""
 
 
 def act(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:
@@ -89,12 +88,12 @@ def _contain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
     stopped = _stopped(workshop, entry.record.composition)
     served = served_besides(workshop.workspace, name, alias)
     facts: list[FactBody] = [ReleaseContainedFact(name, alias, request) for request in plan.requests]
-    told = (*stopped, *served, *unexplained_besides(workshop.workspace))
-    return StepResult(Result(residuals=(*stopped, *served)), facts, told=told)
+    notes = (*stopped, *served, *unexplained_besides(workshop.workspace))
+    return StepResult(Result(residuals=(*stopped, *served)), facts, notes=notes)
 
 
 def _stopped(workshop: Workshop, composition: str) -> list[str]:
-    """Take away what else serves a composition in MLflow, and say so: nobody sets these aliases anew but a person."""
+    """Take away what else serves a composition in MLflow, and name it: the operator may set these aliases again."""
     return [
         f"MLflow's alias {alias} served the old release as well and was taken away; set it on the new one if it is "
         f"needed"
@@ -148,15 +147,7 @@ def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
 
 
 def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
-    workspace = workshop.workspace
-    with Catalog.of(workspace) as catalog:
-        shards = {shard.name: shard for shard in catalog.shards()}
-    spec = spec_of(_composition(workspace, _before(plan, step.release)))
-    untouched = _untouched(workspace, plan, step.release, case)
-    component = remake(
-        workspace, spec, step.subject, workshop.runner, shards=shards, untouched=untouched,
-        on_progress=workshop.on_progress,
-    )  # fmt: skip
+    component = _make(workshop, plan, step, case).components[-1]
     untouched_part = step.detail_as(PartsDetail).untouched
     before = untouched_part or step.parts[0].component
     result = Retrained(before, component.digest, component.cost)
@@ -168,6 +159,17 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
             f"it, or the method does not train: the removal cannot be shown"
         )
     return StepResult(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
+
+
+def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
+    """Make a release from what the removal leaves: one part, which may be trained, or what the plan's steps made."""
+    workspace, part = workshop.workspace, step.subject if step.action is Action.RETRAIN else None
+    with Catalog.of(workspace) as catalog:
+        shards = {shard.name: shard for shard in catalog.shards()}
+    spec = spec_of(_composition(workspace, _before(plan, step.release)))
+    untouched = _untouched(workspace, plan, step.release, case)
+    only = () if part is None else (part,)
+    return make(workspace, spec, workshop.runner, shards=shards, only=only, up_to=part, untouched=untouched)
 
 
 def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:
@@ -193,15 +195,8 @@ def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case
 
 
 def _recompose(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
-    workspace = workshop.workspace
-    with Catalog.of(workspace) as catalog:
-        shards = {shard.name: shard for shard in catalog.shards()}
-    before = _before(plan, step.release)
-    spec = spec_of(_composition(workspace, before))
-    untouched = _untouched(workspace, plan, step.release, case)
-    made = make(workspace, spec, workshop.runner, shards=shards, only=(), untouched=untouched)
-    result = Recomposed(before, made.composition.digest)
-    return StepResult(result, [CompositionFact(made.composition)])
+    composition = _make(workshop, plan, step, case).composition
+    return StepResult(Recomposed(_before(plan, step.release), composition.digest), [CompositionFact(composition)])
 
 
 def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
@@ -211,9 +206,8 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
     old = join([read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()])
     recomposed = case.result(plan.digest, plan.step_for(Action.RECOMPOSE, step.subject), Recomposed)
-    found = Examiner(
-        workspace, workshop.runner, workshop.independent, workshop.references, workshop.on_progress
-    ).examine(
+    examiner = Examiner(workspace, workshop.runner, workshop.independent, workshop.references)
+    found = examiner.examine(
         before=_composition(workspace, recomposed.before),
         after=_composition(workspace, recomposed.after),
         withdrawn=frozenset(case.withdrawn),
@@ -255,7 +249,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     moved = detail.before != composition.digest
     stopped = _stopped(workshop, detail.before) if moved else []  # set by hand since it was contained
     result = Adopted(composition.digest, residuals=(*stopped, *unserved))
-    return StepResult(result, facts, told=tuple(unserved))
+    return StepResult(result, facts, notes=tuple(unserved))
 
 
 def _withdraw(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[Case]) -> StepResult:

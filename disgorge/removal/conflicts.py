@@ -43,7 +43,7 @@ def require_nothing_kept(workspace: Workspace, cases: Sequence[Case], items: fro
         if learned or any(path.is_file() and holds(path, items) for path in tables):
             what = "old weights that learned from its items" if learned else "old shards that hold its items"
         elif any(is_erased(workspace, each.request) for each in cases) and _began(other) < _began(case):
-            what = "old shards, and what it selected is erased, so nobody can say whether they hold it"
+            what = "old shards, and what it selected is erased, so whether they hold it cannot be checked"
         elif any(  # what went from them later was live when one that is erased looked for it
             _select_any(workspace, selectors_of(workspace, each.request), gone.shards)
             for each in cases
@@ -80,7 +80,7 @@ def keepers(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[str, .
                 found.append(
                     f"an old shard that request {name}, denied in the middle, left holds items that it selects: "
                     f"{', '.join(path.relative_to(workspace.root).as_posix() for path in paths)}; no command deletes "
-                    f"these files: delete them unless somebody must keep them"
+                    f"these files: delete them unless they must be kept"
                 )
     return tuple(found)
 

@@ -58,7 +58,7 @@ def deny_begun(workspace: Workspace, request: str, *, reason: str, registrar: Re
 
     An order that is set aside, or a claim that turns out to be none, in the middle of an execution: nothing more is
     carried out. What it only contained is served again; what was withdrawn stays out, and what was purged is gone.
-    So is one that only contained, and whose private file was erased: nobody can say what it would remove.
+    So is one that only contained, and whose private file was erased: what it would remove is unknown.
     Raises :class:`DisgorgeError` while the decision that holds still grants it.
     """
     with turn(workspace, then="deny it again"):

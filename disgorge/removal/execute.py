@@ -31,7 +31,7 @@ from disgorge.request.workflow.repeatable import require_repeatable
 from disgorge.statement.certificate import left_out_words
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
-from disgorge.training.recipe import OnProgress, Runner, unseen
+from disgorge.training.recipe import Runner
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.workspace_lock import turn
 from lineage.records import Cost, plain
@@ -64,12 +64,11 @@ def execute(
     on_step: Callable[[Step], None] = lambda step: None,
     on_done: Callable[[Step, float], None] = lambda step, seconds: None,
     on_words: Callable[[str], None] = lambda words: None,
-    on_progress: OnProgress = unseen,
 ) -> Executed:
     """Carry out the approved plan of a request and of those it was planned with, or go on where it was interrupted.
 
     ``runner`` trains, ``independent`` opens fresh processes for re-execution, ``references`` is the number of
-    never-trained models probes compare with, ``on_words`` is told what a person has to know of a step. Raises
+    never-trained models probes compare with, ``on_words`` takes what the operator has to know of a step. Raises
     :class:`~lineage.errors.WorkspaceBusy` while another execution runs,
     :class:`~disgorge.errors.PurgeHeld` where the purge is to wait, :class:`AlreadyExecuted`,
     :class:`~disgorge.errors.NotApproved`, :class:`~disgorge.errors.StalePlan`, and :class:`CertificateRefused` when a
@@ -77,7 +76,7 @@ def execute(
     """
     with turn(workspace, then=f"run `disgorge request resume {request}`"):
         clear_stages(workspace)
-        workshop = Workshop(workspace, runner, independent, references, registrar, on_progress)
+        workshop = Workshop(workspace, runner, independent, references, registrar)
         return _execute(workspace, request, workshop, observer, on_step, on_done, on_words)
 
 
@@ -108,7 +107,7 @@ def _execute(
         workspace.ledger.record(*done.facts, fact, *done.closing)
         observer.step(step, seconds, done.result)
         on_done(step, seconds)
-        for words in done.told:
+        for words in done.notes:
             on_words(words)
 
     for step in plan.steps:
@@ -124,7 +123,7 @@ def _execute(
         if step.action is Action.PURGE:
             for each in cases:
                 require_purge_due(each, workspace.today())
-            examinations_of(workspace, plan)  # once the old model is gone, nobody can examine it again
+            examinations_of(workspace, plan)  # once the old model is gone, it cannot be examined again
         try:
             do(step, cases)
         except CertificateRefused as refusal:

@@ -89,8 +89,8 @@ def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
     decision = granted_decision(case, to_be="closed as fulfilled")
     if is_erased(workspace, case.request):
         raise DisgorgeError(
-            f"the private file of request {name} was erased, and with it which items were meant; nobody can say that "
-            "they were removed: close it with `disgorge request deny`"
+            f"the private file of request {name} was erased, and with it which items were meant, so that they were "
+            "removed cannot be shown: close it with `disgorge request deny`"
         )
     return decision
 

@@ -1,10 +1,10 @@
 """What must hold, beyond approval, before an execution begins, takes anything away, adopts a release or is reported.
 
 A plan is a statement about lineage and about a decision. Between the approval and the step that cannot be undone both
-may have moved: an execution is killed or held, and meanwhile somebody trains, decides again, or carries out another
-request. Between purge and report somebody may put old weights back, or point an alias at the old release again. So what
-was approved, and what the evidence found, is looked at again each time. Each function here raises what to do then; none
-of them changes anything.
+may have moved: an execution is killed or held, and meanwhile a model is trained, the request is decided again, or
+another one is carried out. Between purge and report old weights may come back, or an alias may serve the old release
+again. So what was approved, and what the evidence found, is looked at again each time. Each function here raises what
+to do then; none of them changes anything.
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,7 +74,7 @@ def require_alone(workspace: Workspace, case: Case, plan: Plan) -> None:
     """Raise :class:`ExecutionFailed` while another request is half carried out on the same shards or releases.
 
     What that one composed before this one's removal it would adopt after it. One whose purge waits for a day, or for a
-    hold to end, has adopted what it composed, and is in nobody's way; so has one that is done but for items that are
+    hold to end, has adopted what it composed, and blocks no other; so has one that is done but for items that are
     held.
     """
     shards, releases = _touched([plan])
@@ -161,7 +161,7 @@ def require_still_so(workspace: Workspace, plan: Plan, case: Case, *, registrar:
 def _require_nothing_came(workspace: Workspace, case: Case) -> None:
     """Refuse while something live fits the request's selectors: it came after the items were withdrawn.
 
-    Where the private file of the request is erased nobody can say any more what was selected, and nothing is sought.
+    Where the private file of the request is erased, what was selected is unknown, and nothing is searched for.
     A damaged one stops: what it says is not what was asked for.
     """
     if is_erased(workspace, case.request):
@@ -215,12 +215,12 @@ def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
     """
     listed = any(ForgetList(workspace, digest).path.exists() for digest in case.steps)
     if not listed and not (workspace.root / "reports" / plan.request).exists():
-        forgotten(workspace, case)  # raises: without a report nobody but a stranger can have erased the list
+        forgotten(workspace, case)  # raises: without a report no command of ours has erased the list
     items = forgotten(workspace, case) if listed else frozenset()
     tensors = ForgetList(workspace, plan.digest).tensors
     near = look(workspace, case, forgotten_likenesses(workspace, case) if listed else {})
     if near.unjudged:
-        return [f"{near.words}, and nobody looked at that (`disgorge request near {plan.request}`)"]
+        return [f"{near.words}, which was not reviewed (`disgorge request near {plan.request}`)"]
     if not any(step.action is Action.PURGE for step in plan.steps):
         return []
     traces = search(workspace, Target(plan.purges.shards, plan.purges.objects, items, tensors))

@@ -4,7 +4,6 @@ from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
 from disgorge.statement.bundle_zip import INPUTS, WEIGHTS
 from disgorge.statement.records import RecipeNote, Records, RetainedShard
-from disgorge.training.environment import recorded_environment
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition
@@ -29,8 +28,8 @@ def made_by(workspace: Workspace, evidence: Evidence) -> Made:
     while pending:
         digest = pending.pop()
         if digest not in notes:
-            made, where = components[digest], recorded_environment(components[digest])
-            notes[digest] = RecipeNote(digest, made.name, made.kind, made.recipe, where)
+            part = components[digest]
+            notes[digest] = RecipeNote(digest, part.name, part.kind, part.recipe, part.environment)
             pending += notes[digest].uses("component")
     shards = [
         recorded[digest] for digest in sorted({digest for note in notes.values() for digest in note.uses("shard")})

@@ -18,7 +18,7 @@ import os
 import re
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -209,17 +209,11 @@ class Store:
             return None
         return (self.root.resolve() / "mlartifacts").as_uri()
 
-    def find_run(self, client: Any, tags: dict[str, str]) -> str | None:
-        """Return the id of the first live run with these tags, or None. Values must not hold a quote."""
+    def runs(self, client: Any, tags: Mapping[str, str]) -> Iterator[Any]:
+        """Yield the live runs with these tags, the oldest first. Values must not hold a quote."""
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        runs = client.search_runs([self.experiment(client)], query, max_results=1, order_by=["attributes.start_time"])
-        return str(runs[0].info.run_id) if runs else None
-
-    def find_running(self, client: Any, tags: dict[str, str]) -> list[str]:
-        """Return the ids of the runs with these tags that are not over. Values must not hold a quote."""
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        found = client.search_runs([self.experiment(client)], f"{query} and attributes.status = 'RUNNING'")
-        return [str(run.info.run_id) for run in found]
+        where, order = [self.experiment(client)], ["attributes.start_time"]
+        return pages(lambda token: client.search_runs(where, query, order_by=order, page_token=token))
 
     def exists(self) -> bool:
         """Whether there is a store, as far as can be said without opening it, which would make one."""
@@ -228,7 +222,7 @@ class Store:
 
 
 def run_of_release(client: Any, run_id: str) -> Any | None:
-    """Return a run that holds the description of a release and nothing else, None for one of anybody else's.
+    """Return a run that holds the description of a release and nothing else, None for any other run.
 
     :class:`disgorge.tracking.registry.Registry` makes such runs; others are experiments, whatever release names them.
     """
@@ -242,10 +236,15 @@ def run_of_release(client: Any, run_id: str) -> Any | None:
 
 
 def versions_of(client: Any, query: str | None = None) -> Iterator[Any]:
-    """Yield every registered version, or those that a query of MLflow finds, page by page."""
+    """Yield every registered version, or those that a query of MLflow finds."""
+    return pages(lambda token: client.search_model_versions(query, page_token=token))
+
+
+def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what a search of MLflow finds, page by page."""
     token = None
     while True:
-        page = client.search_model_versions(query, page_token=token)
+        page = search(token)
         yield from page
         token = page.token
         if not token:

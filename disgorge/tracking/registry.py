@@ -13,7 +13,7 @@ Each does nothing when it was done before. A version loaded by its number is ser
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from disgorge.tracking import pyfunc
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
@@ -24,70 +24,46 @@ _FOLDER = "release"
 """Where in its run a version's artifact is."""
 
 
-class Registrar(Protocol):
-    """What an executor tells a registry."""
+class Registrar:
+    """What an executor tells a registry. This one registers nothing, because MLflow is not installed."""
 
-    note: str
+    note = "not registered: MLflow is not installed (pip install disgorge[mlflow])"
     """Why nothing is registered, in words, or an empty string."""
 
     def register(self, release: str, composition: Composition) -> str:
-        """Return the version of this composition, made if there is none."""
+        """Return the version of this composition, made if there is none; sets no alias."""
+        return ""
 
     def adopt(self, release: str, alias: str, composition: Composition) -> str:
-        """Set the alias to the version of this composition and return that version."""
+        """Set the alias to the version of this composition, made if there is none, and return that version."""
+        return ""
 
     def contain(self, release: str, alias: str) -> None:
-        """Take the alias away, so that nothing is served under it."""
+        """Take the alias away, so that nothing is served under it: its readers get an error, not the old model."""
 
     def stop(self, composition: str) -> tuple[str, ...]:
         """Take every alias away that serves this composition, by digest, of copies too; return them as model@alias."""
+        return ()
 
     def served(self, release: str) -> dict[str, str]:
-        """Return the digest of the composition served under each alias."""
+        """Return the digest of the composition served under each alias; empty for a model that is not registered."""
+        return {}
 
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
         """Destroy a model with all versions; return what could not be destroyed, in words.
 
         Versions of the compositions to ``keep``, by digest, stay: other aliases serve them.
         """
-
-
-class Unregistered:
-    """Registers nothing, because MLflow is not installed."""
-
-    note = "not registered: MLflow is not installed (pip install disgorge[mlflow])"
-
-    def register(self, release: str, composition: Composition) -> str:
-        """Return no version."""
-        return ""
-
-    def adopt(self, release: str, alias: str, composition: Composition) -> str:
-        """Return no version."""
-        return ""
-
-    def contain(self, release: str, alias: str) -> None:
-        """Do nothing."""
-
-    def stop(self, composition: str) -> tuple[str, ...]:
-        """Return no alias."""
-        return ()
-
-    def served(self, release: str) -> dict[str, str]:
-        """Return no alias."""
-        return {}
-
-    def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
-        """Return that nothing was left over."""
         return ()
 
 
 def registry_or_none(workspace: Workspace) -> Registrar:
     """Return the registry of a workspace, or one that registers nothing and notes why."""
-    return Registry(Store(workspace.root)) if installed() else Unregistered()
+    return Registry(Store(workspace.root)) if installed() else Registrar()
 
 
-class Registry:
-    """Releases in MLflow's model registry."""
+class Registry(Registrar):
+    """Releases in MLflow's model registry. See :class:`Registrar` for what each method does."""
 
     note = ""
 
@@ -95,19 +71,19 @@ class Registry:
         self.store = store
 
     def register(self, release: str, composition: Composition) -> str:
-        """Return the version that holds this composition's description, made if there is none. Sets no alias."""
+        """Return the version, registered if there is none."""
         with self.store.client() as client:
             return self._version(client, release, composition)
 
     def adopt(self, release: str, alias: str, composition: Composition) -> str:
-        """Set the alias to this composition's version in one step, registering it first, and return the version."""
+        """Set the alias in one step, after registering the version."""
         with self.store.client() as client:
             version = self._version(client, release, composition)
             client.set_registered_model_alias(release, alias, version)
             return version
 
     def contain(self, release: str, alias: str) -> None:
-        """Take the alias away. Readers of that alias then get an error, not the old model."""
+        """Take the alias away."""
         with self.store.client() as client:
             if alias in self._aliases(client, release):
                 client.delete_registered_model_alias(release, alias)
@@ -127,7 +103,7 @@ class Registry:
             return tuple(f"{name}@{alias}" for name, alias in stopped)
 
     def served(self, release: str) -> dict[str, str]:
-        """Return the digest of the composition served under each alias; empty for a model that is not registered."""
+        """Return the digest of the composition under each alias."""
         with self.store.client() as client:
             return {
                 alias: str(client.get_model_version(release, version).tags.get(COMPOSITION, ""))
@@ -135,11 +111,9 @@ class Registry:
             }
 
     def withdraw(self, release: str, *, keep: Collection[str] = ()) -> tuple[str, ...]:
-        """Delete versions, each one's own run with its artifacts, and with the last the model; return what is left.
+        """Delete versions, each one's own run with its artifacts, and with the last the model.
 
         The run of a version that was registered by hand stays.
-
-        ``keep`` are the digests of compositions that other aliases serve.
         """
         left: list[str] = []
         with self.store.client() as client:

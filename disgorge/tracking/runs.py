@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
@@ -48,10 +48,10 @@ _TAG_BATCH = 100
 """Tags in one call; MLflow takes no more."""
 
 
-class Observer(Protocol):
-    """What an executor and a trainer tell of their work."""
+class Observer:
+    """What an executor and a trainer tell of their work. This one keeps nothing, because MLflow is not installed."""
 
-    note: str
+    note = "not tracked: MLflow is not installed (pip install disgorge[mlflow])"
     """Why nothing is tracked, in words, or an empty string."""
 
     def start(
@@ -67,42 +67,19 @@ class Observer(Protocol):
 
     def left_open(self, plan: str) -> bool:
         """Whether a plan, by its digest, is being executed as far as was heard: a kill may have come before the end."""
+        return False
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Hear that a model was trained from ``shards``, and what was made."""
 
 
-class Untracked:
-    """Takes everything and keeps nothing, because MLflow is not installed."""
-
-    note = "not tracked: MLflow is not installed (pip install disgorge[mlflow])"
-
-    def start(
-        self, plan: Plan, request: RemovalRequest, shards: Sequence[Shard], done: Sequence[StepDone] = ()
-    ) -> None:
-        """Do nothing."""
-
-    def step(self, step: Step, seconds: float, result: Result) -> None:
-        """Do nothing."""
-
-    def finish(self, evidence: Evidence, bundle: Path, verdict: str) -> None:
-        """Do nothing."""
-
-    def left_open(self, plan: str) -> bool:
-        """Return that nothing is open."""
-        return False
-
-    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
-        """Do nothing."""
-
-
 def tracking_or_none(workspace: Workspace) -> Observer:
     """Return the tracking of a workspace, or an observer that keeps nothing and notes why."""
-    return Tracking(Store(workspace.root)) if installed() else Untracked()
+    return Tracking(Store(workspace.root)) if installed() else Observer()
 
 
-class Tracking:
-    """Keeps executions and trainings in MLflow. Every method may be called again with the same arguments."""
+class Tracking(Observer):
+    """Executions and trainings as MLflow runs. Every method may be called again with the same arguments."""
 
     note = ""
 
@@ -120,8 +97,10 @@ class Tracking:
         """
         self._joint = bool(plan.together)
         with self.store.client() as client:
-            self._parent = self._execution(client, plan.digest)
-            if self._parent is None:
+            there = self._execution(client, plan.digest)
+            if there is not None:
+                self._parent = str(there.info.run_id)
+            else:
                 tags = {
                     "disgorge.kind": "execution",
                     "disgorge.plan.plan": plan.digest,
@@ -175,16 +154,16 @@ class Tracking:
             return False
         with self.store.client() as client:
             run = self._execution(client, plan)
-            return run is not None and client.get_run(run).info.status == RUNNING
+            return run is not None and run.info.status == RUNNING
 
     def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
         """Record one run for a release's training, with the cost of each component and of all newly trained."""
         with self.store.client() as client:
             known = {"disgorge.composition": made.composition.digest, "disgorge.kind": "training"}
-            run = self.store.find_run(client, known)
-            if run is not None and client.get_run(run).info.status == "FINISHED":
+            there = next(self.store.runs(client, known), None)
+            if there is not None and there.info.status == "FINISHED":
                 return
-            run = run or self._run(client, f"train {spec.release}", known)
+            run = there.info.run_id if there else self._run(client, f"train {spec.release}", known)
             metrics: Metrics = {"components": len(made.components), "components-trained": len(made.trained)}
             total = Cost()
             for component in made.components:
@@ -195,16 +174,18 @@ class Tracking:
             _inputs(client, run, shards, context="training")
             client.set_terminated(run, status="FINISHED")
 
-    def _execution(self, client: Any, plan: str) -> str | None:
-        return self.store.find_run(client, {"disgorge.plan.plan": plan, "disgorge.kind": "execution"})
+    def _execution(self, client: Any, plan: str) -> Any:
+        return next(self.store.runs(client, {"disgorge.plan.plan": plan, "disgorge.kind": "execution"}), None)
 
     def _close_earlier_plans(self, client: Any, request: str) -> None:
         """Mark as killed the runs of earlier plans of a request, and of their steps, that nothing will go on with."""
-        tags = {"disgorge.kind": "execution", "disgorge.request": request}
-        for parent in self.store.find_running(client, tags):
+        for parent in self._running(client, {"disgorge.kind": "execution", "disgorge.request": request}):
             if parent != self._parent:
-                for child in (*self.store.find_running(client, {"mlflow.parentRunId": parent}), parent):
+                for child in (*self._running(client, {"mlflow.parentRunId": parent}), parent):
                     client.set_terminated(child, status="KILLED")
+
+    def _running(self, client: Any, tags: Mapping[str, str]) -> list[str]:
+        return [run.info.run_id for run in self.store.runs(client, tags) if run.info.status == RUNNING]
 
     def _run(self, client: Any, name: str, tags: Mapping[str, str]) -> str:
         run = client.create_run(self.store.experiment(client), run_name=name[:_NAME_CHARACTERS], tags=_texts(tags))
@@ -222,16 +203,8 @@ class Tracking:
 
     def _step_run(self, client: Any, step: str) -> Any:
         """Return this step's run or None, compared here because a step's id may hold any character."""
-        experiment, query = self.store.experiment(client), f"tags.`mlflow.parentRunId` = '{self._started()}'"
-        token = None
-        while True:
-            page = client.search_runs([experiment], query, page_token=token)
-            for run in page:
-                if run.data.tags.get("disgorge.step") == step:
-                    return run
-            token = page.token
-            if not token:
-                return None
+        runs = self.store.runs(client, {"mlflow.parentRunId": self._started()})
+        return next((run for run in runs if run.data.tags.get("disgorge.step") == step), None)
 
     def _started(self) -> str:
         if self._parent is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from disgorge.layout import layout_of
 from disgorge.method import Items, Model, method_named
 from disgorge.training.assemble import assemble, spec_of
-from disgorge.training.items import join, read_items, threads
+from disgorge.training.items import join, read_items, rows_of, threads
 from lineage.activity import activity
 from lineage.records import Component, Composition, Json, Shard, canonical, plain, restore
 from lineage.storage.objects import save_tensors
@@ -105,7 +105,7 @@ def answers_of(workspace: Workspace, question: Question, model: Model) -> "dict[
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():
-            items = _rows(read_items(workspace, digest), rows).unnamed()
+            items = rows_of(read_items(workspace, digest), rows).unnamed()
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)
@@ -155,8 +155,3 @@ def chance_level(model: Model, metric: str, items: Items | None) -> float | None
         return None
     ((_, most),) = Counter(labels.tolist()).most_common(1)
     return float(most / len(items))
-
-
-def _rows(items: Items, rows: Sequence[int]) -> Items:
-    index = list(rows)
-    return Items(tuple(items.digests[row] for row in index), {name: a[index] for name, a in items.arrays.items()})

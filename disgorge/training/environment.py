@@ -54,11 +54,6 @@ def library_versions(modules: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def recorded_environment(component: Component) -> dict[str, Json]:
-    """Return the environment a part was made in; of one that an older version recorded, what its recipe tells."""
-    return component.environment or {"libraries": component.recipe.get("libraries", {})}
-
-
 def can_be_reused(component: Component, libraries: Iterable[str]) -> bool:
     """Whether training a part here would happen in the environment that it was recorded with."""
     return bool(component.environment) and not unlike_here(component.environment, libraries)
@@ -80,15 +75,16 @@ def differences(recorded: Mapping[str, Json], here: Mapping[str, Json]) -> tuple
     >>> differences({}, {"machine": "x86_64", "kernels": {"aten": "AVX2"}})
     ('the machine it was trained on was not recorded',)
     """
-    told = [] if "machine" in recorded or "machine" not in here else ["the machine it was trained on was not recorded"]
-    for name in DECIDES_BITS if not told else ("libraries",):
+    unrecorded = "machine" in here and "machine" not in recorded
+    words = ["the machine it was trained on was not recorded"] if unrecorded else []
+    for name in ("libraries",) if unrecorded else DECIDES_BITS:
         was, now = recorded.get(name), here.get(name)
         if isinstance(was, dict) and isinstance(now, dict):
             inner = sorted(now if name == "libraries" else {*was, *now})
-            told += [_changed(each, was.get(each), now.get(each)) for each in inner if was.get(each) != now.get(each)]
+            words += [_changed(each, was.get(each), now.get(each)) for each in inner if was.get(each) != now.get(each)]
         elif was != now and name in here:
-            told.append(_changed(name, was, now))
-    return tuple(told)
+            words.append(_changed(name, was, now))
+    return tuple(words)
 
 
 def cannot_repeat(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tuple[str, ...]:
@@ -98,10 +94,10 @@ def cannot_repeat(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tup
     """
     here = {name: value for name, value in environment(libraries).items() if name in ("libraries", "machine", "system")}
     known = {name: recorded[name] for name in here if name in recorded}
-    told = differences(known, {name: here[name] for name in known})
+    reasons = differences(known, {name: here[name] for name in known})
     if is_unusable(recorded.get("variables") or {}):
-        told += ("it was made with AVX2 kernels and this processor has no AVX2",)
-    return told
+        reasons += ("it was made with AVX2 kernels and this processor has no AVX2",)
+    return reasons
 
 
 def _changed(name: str, was: Json, now: Json) -> str:

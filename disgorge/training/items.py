@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -30,9 +30,13 @@ def join(parts: list[Items]) -> Items:
 
 def pick(items: Items, digests: frozenset[str]) -> Items:
     """Return those items whose digest is wanted, in their order."""
+    return rows_of(items, [row for row, digest in enumerate(items.digests) if digest in digests])
+
+
+def rows_of(items: Items, rows: Sequence[int]) -> Items:
+    """Return the items of these rows."""
     import numpy as np
 
-    rows = [row for row, digest in enumerate(items.digests) if digest in digests]
     index = np.array(rows, dtype=np.int64)
     return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
 
@@ -41,12 +45,12 @@ def pick(items: Items, digests: frozenset[str]) -> Items:
 def threads(count: int) -> Iterator[None]:
     """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
 
-    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where nobody
-    loaded it yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
+    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where it is not
+    loaded yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
     and a method that needs no torch need not wait for it.
     """
-    told = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
-    if told or find_spec("torch") is None:
+    unloaded = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
+    if unloaded or find_spec("torch") is None:
         yield
         return
     import torch

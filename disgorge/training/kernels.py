@@ -5,22 +5,18 @@ bits of what is trained. ATen's choice can fail: it reads ``/proc/cpuinfo``, and
 to its plainest kernels without an error. A confined process loses that file when the kernel drops its cached entry of
 it (memory pressure is enough), because Landlock's permission belongs to the entry. So the choice is never left to the
 libraries: every worker is started with :func:`chosen`, or with the variables that a recorded part was made under, and
-:func:`in_use` reads back what was really taken.
+:func:`in_use` reads back what ATen took.
 
 The setting is AVX2 throughout, which every x86 server of the last ten years has; ``benchmarks/kernels.py`` measures
 what it costs and which other dispatch gives the same bits, on one processor. Processors without AVX2 use their
 libraries' own choice.
 """
 
-import ctypes
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from lineage.records import Json
 
@@ -38,11 +34,6 @@ _OF_NUMPY = ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OPENBLAS_CO
 STEERING = (*_OF_TORCH, *_OF_NUMPY)
 """Variables that steer which kernels torch, its libraries and numpy use; workers inherit none of them."""
 _VALUE = re.compile(r"[A-Za-z0-9_,. -]{1,200}")
-_MKL_BRANCHES = {
-    2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX", 10: "AVX2",
-    11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1",
-}  # fmt: skip
-"""MKL's names of its code branches, from ``mkl_cbwr_get`` (oneMKL reference, conditional numerical reproducibility)."""
 
 
 @cache
@@ -112,65 +103,24 @@ def is_unusable(variables: Mapping[str, str]) -> bool:
 
 
 def in_use() -> dict[str, str]:
-    """Return what ATen, MKL and oneDNN chose in this process, which loads torch if it did not yet.
+    """Return the kernels that ATen chose in this process, which loads torch if it did not yet.
 
-    A library that this build of torch lacks, or that cannot be asked, is left out.
+    MKL's and oneDNN's choices follow from the processor, the variables and torch's version, which are recorded.
     """
     import torch
 
-    read = {"aten": torch.backends.cpu.get_cpu_capability(), "mkl": _mkl(), "onednn": _onednn()}
-    return {name: value for name, value in read.items() if value}
+    return {"aten": torch.backends.cpu.get_cpu_capability()}
 
 
 def not_as_asked(variables: Mapping[str, str], used: Mapping[str, str]) -> str:
     """Say that ATen uses other kernels than were set, "" if it does not: the choice that is known to fail.
 
-    MKL obeys its setting on Intel's processors only and takes its own choice elsewhere, and oneDNN takes less where
-    there is less. What they took is recorded, and where it matters the environments differ.
-
-    >>> not_as_asked(PORTABLE, {"aten": "DEFAULT", "mkl": "AVX2"})
+    >>> not_as_asked(PORTABLE, {"aten": "DEFAULT"})
     'aten uses DEFAULT kernels where AVX2 was set'
-    >>> not_as_asked({}, {"aten": "AVX512"}), not_as_asked(PORTABLE, {}), not_as_asked(PORTABLE, {"mkl": "AUTO"})
-    ('', '', '')
+    >>> not_as_asked({}, {"aten": "AVX512"}), not_as_asked(PORTABLE, {})
+    ('', '')
     """
     asked, took = variables.get("ATEN_CPU_CAPABILITY", "").upper(), used.get("aten", "")
     if asked not in ("AVX2", "AVX512", "DEFAULT") or took in ("", asked):
         return ""
     return f"aten uses {took} kernels where {asked} was set"
-
-
-def _mkl() -> str:
-    """Return MKL's code branch, "" where torch is built without it or hides the function."""
-    import torch
-
-    found = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
-    try:
-        library = ctypes.CDLL(str(found))
-        branch = library.mkl_serv_cbwr_get(1)
-        taken = library.mkl_serv_cbwr_get_auto_branch() if branch == 1 else branch
-    except (OSError, AttributeError):
-        return ""
-    return _MKL_BRANCHES.get(taken, str(taken)) + (" (its own choice)" if branch == 1 else "")
-
-
-@cache
-def _onednn() -> str:
-    """Return the instruction set oneDNN says it uses, "" where it does not say: standard output hears it, and once."""
-    import torch
-
-    mkldnn: Any = torch.backends.mkldnn
-    if not mkldnn.is_available():
-        return ""
-    sys.stdout.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(1)
-        os.dup2(said.fileno(), 1)
-        try:
-            with mkldnn.verbose(mkldnn.VERBOSE_ON):
-                torch.nn.functional.conv2d(torch.zeros(2, 3, 16, 16), torch.zeros(4, 3, 3, 3))
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
-        said.seek(0)
-        named = re.search(r"info,cpu,isa:(?:Intel )?([^\n]+)", said.read().decode(errors="replace"))
-    return named[1].strip() if named else ""

@@ -13,7 +13,7 @@ from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
 from disgorge.training.environment import can_be_reused
-from disgorge.training.recipe import Job, OnProgress, Runner, unseen
+from disgorge.training.recipe import Job, Runner
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import (
@@ -66,44 +66,40 @@ def make(
     shift: int = 0,
     recorded_as: str | None = None,
     only: Container[str] | None = None,
+    up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
-    on_progress: OnProgress = unseen,
 ) -> Made:
     """Make the components of a model that do not exist yet, record each, and return the composition.
 
     ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
-    and :class:`ExecutionFailed` says which other one is missing. ``untouched`` are taken as they are, by name. Each
-    component is recorded as soon as it is trained, so a run that was stopped goes on where it was. The composition
-    itself is not released.
+    and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
+    name, and those it needs. ``untouched`` are taken as they are, by name. Each component is recorded as soon as it is
+    trained, so a run that was stopped goes on where it was. The composition itself is not released.
     """
     blueprints = layout_of(method_named(spec.method), spec, shards)
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
+    if up_to is not None:
+        blueprints = ancestry(blueprints, blueprint_name(spec.release, up_to))
     return _make(
-        workspace, spec, runner, blueprints=blueprints, shards=shards, recorded_as=recorded_as, only=only,
-        untouched=untouched, on_progress=on_progress,
-    )  # fmt: skip
+        workspace, spec, runner, blueprints, shards, title=recorded_as or spec.release, only=only, untouched=untouched
+    )
 
 
 def _make(
     workspace: Workspace,
     spec: ModelSpec,
     runner: Runner,
-    *,
     blueprints: tuple[Blueprint, ...],
     shards: Mapping[str, Shard],
-    recorded_as: str | None = None,
-    only: Container[str] | None = None,
-    untouched: Mapping[str, Component] = NONE,
-    on_progress: OnProgress = unseen,
+    *,
+    title: str,
+    only: Container[str] | None,
+    untouched: Mapping[str, Component],
 ) -> Made:
     method = method_named(spec.method)
-    title = recorded_as or spec.release
-    recorded: dict[str, list[Component]] = {}
-    for each in recordings(workspace).values():
-        for component in each:
-            recorded.setdefault(component.recipe_digest, []).append(component)
+    recorded = _by_recipe(workspace)
     with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
     digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
@@ -121,9 +117,7 @@ def _make(
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
         there = [each for each in recorded.get(digest_of(recipe), ()) if workspace.objects.exists(each.digest)]
         if only is None or name in only:
-            there = [
-                each for each in there if can_be_reused(each, method.libraries) and is_whole(workspace, each.digest)
-            ]
+            there = [each for each in there if can_be_reused(each, method.libraries) and is_whole(workspace, each)]
         return there[-1] if there else None
 
     for wave in waves(blueprints):
@@ -139,7 +133,7 @@ def _make(
                 raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
             else:
                 jobs[name] = (blueprint, Job(name, recipe, blueprint.steps))
-        for done in runner.run([job for _, job in jobs.values()], on_progress=on_progress):
+        for done in runner.run([job for _, job in jobs.values()]):
             blueprint, job = jobs[done.job.name]
             cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
             component = Component(
@@ -166,33 +160,18 @@ def recordings(workspace: Workspace) -> dict[tuple[str, str], list[Component]]:
     return found
 
 
-def is_whole(workspace: Workspace, component: str) -> bool:
+def _by_recipe(workspace: Workspace) -> dict[str, list[Component]]:
+    """Return every component as it was recorded, by the digest of its recipe, oldest first of each."""
+    found: dict[str, list[Component]] = {}
+    for each in recordings(workspace).values():
+        for component in each:
+            found.setdefault(component.recipe_digest, []).append(component)
+    return found
+
+
+def is_whole(workspace: Workspace, component: Component) -> bool:
     """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
-    return sha256_of(workspace.objects.path(component)) == component
-
-
-def remake(
-    workspace: Workspace,
-    spec: ModelSpec,
-    name: str,
-    runner: Runner,
-    *,
-    shards: Mapping[str, Shard],
-    untouched: Mapping[str, Component] = NONE,
-    on_progress: OnProgress = unseen,
-) -> Component:
-    """Train one component of a model on the shards there are, record it and return it; its inputs must exist.
-
-    One that was trained by this recipe before, in an environment like this one, is not trained again.
-    """
-    wanted = blueprint_name(spec.release, name)
-    blueprints = layout_of(method_named(spec.method), spec, shards)
-    needed = ancestry(blueprints, wanted)
-    made = _make(
-        workspace, spec, runner, blueprints=needed, shards=shards, only={name}, untouched=untouched,
-        on_progress=on_progress,
-    )  # fmt: skip
-    return made.components[-1]
+    return sha256_of(workspace.objects.path(component.digest)) == component.digest
 
 
 def ancestry(blueprints: Iterable[Blueprint], name: str) -> tuple[Blueprint, ...]:

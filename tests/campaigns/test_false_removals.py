@@ -27,7 +27,7 @@ from disgorge.report.bundle import verify_bundle
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.withdrawn.forget_list import ForgetList
 from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.registry import Registrar
 from lineage.catalog import projection
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.projection import open_projection
@@ -256,7 +256,7 @@ def test_copies_that_no_store_knows_of(workspace: Workspace, place: str) -> None
     tally("liars", f"a copy at {place}", where="stores", caught=True)
 
 
-class Idle(Unregistered):
+class Idle(Registrar):
     """A registry that says it moved the alias and serves what it served."""
 
     def __init__(self, serves: str) -> None:

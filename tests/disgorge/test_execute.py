@@ -30,7 +30,7 @@ from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.events import record_event
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.client import Store
-from disgorge.tracking.registry import Registry, Unregistered
+from disgorge.tracking.registry import Registrar, Registry
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
@@ -201,7 +201,7 @@ class Removed:
 
     def __init__(self, workspace: Workspace, *, database: Path | None = None, by_key: bool = False) -> None:
         self.workspace = workspace
-        self.registrar: Any = Unregistered()
+        self.registrar: Any = Registrar()
         if database is not None:
             shutil.copy(database, self.workspace.root / "mlflow.db")
             self.registrar = Registry(Store(self.workspace.root))
@@ -409,12 +409,12 @@ def set_aside(workspace: Workspace, at: Action) -> tuple[str, ...]:
     approved(workspace)
     stopped(workspace, at)
     with pytest.raises(DisgorgeError, match="resume it, it can no longer be denied"):
-        deny_begun(workspace, "R-1", reason="other", registrar=Unregistered())
+        deny_begun(workspace, "R-1", reason="other", registrar=Registrar())
     record_event(workspace, "R-1", EventKind.ORDER_WITHDRAWN, by="Ann")
     assert decide(workspace) is Outcome.DENIED
     with pytest.raises(StalePlan, match="nothing more is carried out"):
         carry(workspace)
-    told = deny_begun(workspace, "R-1", reason="claim-not-covered", registrar=Unregistered())
+    told = deny_begun(workspace, "R-1", reason="claim-not-covered", registrar=Registrar())
     assert case_of(workspace, "R-1").closed == "denied"
     return told
 
@@ -457,7 +457,7 @@ def test_one_that_selects_the_same_cannot_rest_on_it(workspace: Workspace) -> No
     with pytest.raises(DisgorgeError, match="R-1 removed its items"):
         plan_request(workspace, "R-2")
     with pytest.raises(DisgorgeError, match=r"R-1 is closed as denied.*with `disgorge request deny"):
-        close_fulfilled(workspace, "R-2", by_request="R-1", registrar=Unregistered())
+        close_fulfilled(workspace, "R-2", by_request="R-1", registrar=Registrar())
 
 
 def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(workspace: Workspace) -> None:

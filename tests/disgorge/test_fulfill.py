@@ -24,7 +24,7 @@ from disgorge.request.withdrawn.forget_list import overlap_list
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import public_pem, read_key
-from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.registry import Registrar
 from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
@@ -69,7 +69,7 @@ def after(removed: Path, tmp_path: Path) -> Workspace:
 
 def close(workspace: Workspace, request: str = "R-2", by: str = "R-1") -> Written:
     """Close a request as fulfilled by another."""
-    return close_fulfilled(workspace, request, by_request=by, registrar=Unregistered())
+    return close_fulfilled(workspace, request, by_request=by, registrar=Registrar())
 
 
 def met(workspace: Workspace, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
@@ -238,14 +238,14 @@ def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspa
     with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
         close(workspace)
     with pytest.raises(DisgorgeError, match="beyond containment"):
-        take_back(workspace, "R-2", by="ann", registrar=Unregistered())
+        take_back(workspace, "R-2", by="ann", registrar=Registrar())
 
 
 def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     assert is_contained(workspace, RELEASE)
-    told = take_back(workspace, "R-2", by="Ann", registrar=Unregistered())
+    told = take_back(workspace, "R-2", by="Ann", registrar=Registrar())
     assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
     assert not is_contained(workspace, RELEASE)
     case = case_of(workspace, "R-2")
@@ -270,7 +270,7 @@ def test_what_may_not_be_served_any_more_stays_out_of_service(workspace: Workspa
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     member = composition_of(workspace).members[0]
     workspace.objects.path(member.component).write_bytes(b"other bytes")
-    (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
+    (words,) = take_back(workspace, "R-2", by="ann", registrar=Registrar())
     assert words.startswith("toy-averages@live stays out of service")
     assert is_contained(workspace, RELEASE)
     assert case_of(workspace, "R-2").closed == "taken-back"
@@ -282,10 +282,10 @@ def test_what_another_request_contains_stays_out_of_service(workspace: Workspace
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-3")
     approved(workspace, "R-2")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
-    (words,) = take_back(workspace, "R-2", by="ann", registrar=Unregistered())
+    (words,) = take_back(workspace, "R-2", by="ann", registrar=Registrar())
     assert "stays out of service: request R-3 contains it as well" in words
     assert is_contained(workspace, RELEASE)
-    (words,) = take_back(workspace, "R-3", by="ann", registrar=Unregistered())
+    (words,) = take_back(workspace, "R-3", by="ann", registrar=Registrar())
     assert "is served again" in words
     assert not is_contained(workspace, RELEASE)
     assert not levels(workspace)

@@ -27,7 +27,7 @@ from disgorge.request.workflow.decide import decide_request, grant_request
 from disgorge.request.workflow.events import record_event
 from disgorge.request.workflow.filing import deny_request
 from disgorge.request.workflow.plan_request import plan_request
-from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.registry import Registrar
 from lineage.records import Selector
 from lineage.shards.add import add_shard, shard_rows
 from lineage.workspace import Workspace
@@ -340,7 +340,7 @@ def test_what_another_removal_took_of_the_rest_closes_it(workspace: Workspace) -
     remove(on_the_day, [KEY], request_id="R-4")
     with pytest.raises(DisgorgeError, match="R-4 removed what was left of request R-2: close it with"):
         plan_request(on_the_day, "R-2")
-    written = close_fulfilled(on_the_day, "R-2", by_request="R-4", registrar=Unregistered())
+    written = close_fulfilled(on_the_day, "R-2", by_request="R-4", registrar=Registrar())
     assert verify_bundle(written.bundle).verdict == "certified"
     page = (written.bundle / "report.html").read_text()
     assert "An earlier plan of this request, begun and then replaced, took 2 rows out of 1 shard" in page
@@ -617,7 +617,7 @@ def test_near_duplicates_that_were_added_stay_held_after_the_request_is_closed(w
     if ends == "denied":
         deny_request(workspace, "H-1", reason=Refusal.OTHER.value)
     else:
-        take_back(workspace, "H-1", by="Ann", registrar=Unregistered())
+        take_back(workspace, "H-1", by="Ann", registrar=Registrar())
     assert included_items(workspace, case_of(workspace, "H-1")) == (with_key,)
     assert asked_for(workspace).outcome is Outcome.ON_HOLD
     assert remove(workspace, [person(workspace, "shard-2", 2)], request_id="R-3").verdict == "certified"

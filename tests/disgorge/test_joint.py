@@ -43,7 +43,7 @@ from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import public_pem, read_or_make_key
-from disgorge.tracking.registry import Unregistered
+from disgorge.tracking.registry import Registrar
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import UnknownRecord
@@ -522,7 +522,7 @@ def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Worksp
 def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(workspace: Workspace) -> None:
     approved(workspace, *ASKED, by="R-3")
     stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
-    assert take_back(workspace, "R-1", by="Ann", registrar=Unregistered()) == (
+    assert take_back(workspace, "R-1", by="Ann", registrar=Registrar()) == (
         f"{RELEASE}@live stays out of service: request R-2 contains it as well",
     )
     assert is_contained(workspace, RELEASE)
@@ -547,7 +547,7 @@ def test_a_request_denied_when_only_the_purge_is_left_leaves_the_others_to_be_fi
     decide(workspace, "R-4")
     with pytest.raises(DisgorgeError, match="which is granted no more; close it with `disgorge request deny R-4`"):
         plan_request(workspace, "R-1")
-    told = deny_begun(workspace, "R-4", reason="claim-not-covered", registrar=Unregistered())
+    told = deny_begun(workspace, "R-4", reason="claim-not-covered", registrar=Registrar())
     assert told[-1].startswith("the purge for R-1, planned together with R-4, deletes them")
     done = carry(workspace, "R-1")
     assert list(done.reports) == ["R-1"]
@@ -576,7 +576,7 @@ def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(works
     erase_particulars(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="close it with `disgorge request deny R-2 --reason other`"):
         carry(workspace, "R-1")
-    deny_begun(workspace, "R-2", reason="other", registrar=Unregistered())
+    deny_begun(workspace, "R-2", reason="other", registrar=Registrar())
     approved(workspace, "R-1")
     carry(workspace, "R-1")
     assert states(workspace) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}

@@ -8,8 +8,8 @@ import pytest
 from disgorge.errors import ReleaseContained
 from disgorge.method import ModelSpec
 from disgorge.release.train import lay_out, train_release
-from disgorge.tracking.registry import Unregistered
-from disgorge.tracking.runs import Untracked
+from disgorge.tracking.registry import Registrar
+from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
@@ -19,7 +19,7 @@ from lineage.workspace import Workspace
 from tests.toys import person, populate, remove, toy_of
 
 
-class Kept(Unregistered, Untracked):
+class Kept(Registrar, Observer):
     """A registry and a tracking that remember what they were told."""
 
     def __init__(self) -> None:

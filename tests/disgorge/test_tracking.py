@@ -26,8 +26,8 @@ from disgorge.request.case import case_of, plan_of
 from disgorge.request.holds.purge_hold import hold_purge, release_purge
 from disgorge.tracking.client import Store, quiet, tracking_uri
 from disgorge.tracking.pyfunc import items_from, workspace_of
-from disgorge.tracking.registry import Registry, Unregistered, registry_or_none
-from disgorge.tracking.runs import Tracking, Untracked, tracking_or_none
+from disgorge.tracking.registry import Registrar, Registry, registry_or_none
+from disgorge.tracking.runs import Observer, Tracking, tracking_or_none
 from disgorge.training.assemble import assemble
 from lineage.errors import BadInput, LineageError
 from lineage.records import Composition, Cost, Member, Selector, Shard
@@ -294,8 +294,8 @@ def test_without_mlflow_everything_goes_on(
     monkeypatch.setattr("disgorge.tracking.runs.installed", lambda: False)
     monkeypatch.setattr("disgorge.tracking.registry.installed", lambda: False)
     observer, registry = tracking_or_none(workspace), registry_or_none(workspace)
-    assert isinstance(observer, Untracked)
-    assert isinstance(registry, Unregistered)
+    assert isinstance(observer, Observer)
+    assert isinstance(registry, Registrar)
     assert "pip install" in observer.note
     assert "pip install" in registry.note
     observer.start(PLAN, REQUEST, SHARDS)

@@ -28,14 +28,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Input, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import Blueprint, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
 from disgorge.methods.shard_graph import settings
-from disgorge.methods.shard_graph.graph import restricted
-from disgorge.methods.shard_graph.settings import Settings, read_graph
-from disgorge.methods.shared.parts import existing_shards, parts_by_kind
+from disgorge.methods.shard_graph.graph import read_graph, restricted
+from disgorge.methods.shard_graph.settings import Settings
+from disgorge.methods.shared.parts import exact, existing_shards, part_on, parts_by_kind
 from disgorge.methods.shared.settings import read_settings, recorded, restored
 from lineage.records import Json, Role, Shard
-from policies.taxonomy import Family, Guarantee, Remedy
+from policies.taxonomy import Remedy
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
@@ -64,40 +64,30 @@ class ShardGraph:
         "graph costs more than its number of distinct adapters is worth.",
     )
     offers: tuple[Offer, ...] = (
-        Offer(
+        exact(
             ADAPTER,
             Remedy.DROP,
-            Guarantee.EXACT,
-            Family.COMPARTMENTALIZATION,
             "The node's own shard is gone and the node with it; nodes that also read the shard are trained again.",
         ),
-        Offer(
+        exact(
             ADAPTER,
             Remedy.RETRAIN,
-            Guarantee.EXACT,
-            Family.RETRAINING,
             "The adapter is trained again from its own seed on what is retained of the shards it reads; it rests on "
             "deterministic training and on an encoder that never saw a removable shard.",
         ),
-        Offer(
+        exact(
             PROTOTYPES,
             Remedy.DROP,
-            Guarantee.EXACT,
-            Family.COMPARTMENTALIZATION,
             "The shard's sums and counts leave the pool, which is added up anew from the others.",
         ),
-        Offer(
+        exact(
             PROTOTYPES,
             Remedy.RETRAIN,
-            Guarantee.EXACT,
-            Family.RETRAINING,
             "The shard's sums and counts are added up anew from the retained items.",
         ),
-        Offer(
+        exact(
             ENCODER,
             Remedy.RETRAIN,
-            Guarantee.EXACT,
-            Family.RETRAINING,
             "The encoder and, because they read its activations, all adapters and prototypes are trained again.",
         ),
     )
@@ -107,28 +97,29 @@ class ShardGraph:
 
         Nothing without a core. A shard in a neighbor's inputs follows the node's own, by digest.
         """
-        given, edges = _read(spec), read_graph(spec.parameters.get("graph", {"kind": "ring"}), spec.shards, spec.core)
+        given, edges = _read(spec), read_graph(spec.parameters.get("graph", {}), spec.shards, spec.core)
         core, removable = existing_shards(spec, shards, ("image", "label"))
         if not core:
             return ()
-        count = sum(shard.count for shard in core)
-        encoder = Blueprint(
-            name=ENCODER,
-            kind=ENCODER,
-            inputs=tuple(Input("shard", shard.name, Role.TRAIN) for shard in core),
-            parameters=recorded(given, settings.ENCODER),
-            weight=0.0,
-            steps=given.core_epochs * -(-count // given.batch),
-            examples=given.core_epochs * count,
-        )
+        encoder = part_on(core, ENCODER, recorded(given, settings.ENCODER), epochs=given.core_epochs, batch=given.batch)
         graph = restricted(edges, [shard.name for shard in (*core, *removable)])
         share = given.prototype_weight
         readable = sorted((*core, *removable), key=lambda shard: (shard.digest, shard.name))
         adapters, prototypes = [], []
         for node in removable:
             seen = [node, *(shard for shard in readable if shard.name in graph[node.name])]
-            adapters.append(_adapter(given, seen, weight=(1 - share) / len(removable)))
-            prototypes.append(_prototypes(given, node, weight=share / len(removable)))
+            adapters.append(
+                part_on(
+                    seen, ADAPTER, recorded(given, settings.ADAPTER), of=node.name, starts_at=ENCODER,
+                    weight=(1 - share) / len(removable), epochs=given.epochs, batch=given.batch,
+                )
+            )  # fmt: skip
+            prototypes.append(
+                part_on(
+                    [node], PROTOTYPES, recorded(given, settings.PROTOTYPES), of=node.name, role=Role.CALIBRATE,
+                    starts_at=ENCODER, weight=share / len(removable),
+                )
+            )  # fmt: skip
         return (encoder, *adapters, *prototypes)
 
     def train(
@@ -169,34 +160,6 @@ class ShardGraph:
 
 def _read(spec: ModelSpec) -> Settings:
     return read_settings(Settings, spec.parameters, seed=spec.seed, beside=("graph",))
-
-
-def _adapter(given: Settings, seen: list[Shard], *, weight: float) -> Blueprint:
-    count = sum(shard.count for shard in seen)
-    return Blueprint(
-        name=f"{ADAPTER}/{seen[0].name}",
-        kind=ADAPTER,
-        inputs=(
-            *(Input("shard", shard.name, Role.TRAIN) for shard in seen),
-            Input("component", ENCODER, Role.INITIALIZE),
-        ),
-        parameters=recorded(given, settings.ADAPTER),
-        weight=weight,
-        steps=given.epochs * -(-count // given.batch),
-        examples=given.epochs * count,
-    )
-
-
-def _prototypes(given: Settings, node: Shard, *, weight: float) -> Blueprint:
-    return Blueprint(
-        name=f"{PROTOTYPES}/{node.name}",
-        kind=PROTOTYPES,
-        inputs=(Input("shard", node.name, Role.CALIBRATE), Input("component", ENCODER, Role.INITIALIZE)),
-        parameters=recorded(given, settings.PROTOTYPES),
-        weight=weight,
-        steps=1,
-        examples=node.count,
-    )
 
 
 METHOD: Method = ShardGraph()

@@ -1,12 +1,8 @@
-"""A shard graph's settings, which of them determine which part, and the graph that a model file describes."""
+"""A shard graph's settings, and which of them determine which part."""
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from disgorge.errors import BadModel
-from disgorge.methods.shard_graph.graph import BadGraph, build
 from disgorge.methods.shared.settings import choice, number
-from lineage.records import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +46,3 @@ ENCODER = (
     *PROTOTYPES, "filters", "batch", "core_epochs", "core_learning_rate", "core_weight_decay", "adapter", "queries",
 )  # fmt: skip
 """What determines the encoder."""
-_GRAPH_KEYS: Mapping[str, frozenset[str]] = {
-    "isolated": frozenset(),
-    "ring": frozenset(),
-    "regular": frozenset({"degree"}),
-    "star": frozenset({"center"}),
-    "bilevel": frozenset({"degree"}),
-    "explicit": frozenset({"edges"}),
-}
-
-
-def read_graph(value: Json, nodes: Collection[str], safe: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return the graph that ``{"kind": ..., ...}`` describes over ``nodes``."""
-    if not isinstance(value, dict):
-        raise BadModel(f"parameters.graph: {value!r} is not a mapping; write for example {{kind: ring}}")
-    kind = value.get("kind", "ring")
-    if not isinstance(kind, str) or kind not in _GRAPH_KEYS:
-        raise BadModel(f"parameters.graph.kind: {kind!r} is not one of {', '.join(_GRAPH_KEYS)}")
-    extra = sorted(set(value) - {"kind"} - _GRAPH_KEYS[kind])
-    if extra:
-        raise BadModel(f"parameters.graph.{extra[0]}: a graph of kind {kind} takes no such key; remove it")
-    degree = value.get("degree", 1)
-    if not isinstance(degree, int) or isinstance(degree, bool) or degree < 1:
-        raise BadModel(f"parameters.graph.degree: {degree!r} is not a whole number from 1")
-    edges = value.get("edges", {})
-    if not isinstance(edges, dict) or not all(isinstance(ends, list | tuple) for ends in edges.values()):
-        raise BadModel("parameters.graph.edges: must map a shard's name to a list of names of shards")
-    for name, ends in edges.items():
-        if not all(isinstance(end, str) for end in ends):
-            raise BadModel(f"parameters.graph.edges.{name}: must be a list of names of shards, not {ends!r}")
-    center = value.get("center")
-    if center is not None and not isinstance(center, str):
-        raise BadModel(f"parameters.graph.center: {center!r} is not the name of a shard")
-    try:
-        return build(kind, nodes, degree=degree, center=center, edges=edges, safe=safe)
-    except BadGraph as error:
-        raise BadModel(f"parameters.graph.{error}") from None

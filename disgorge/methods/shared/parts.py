@@ -1,10 +1,41 @@
-"""The shards that a model learns from and the parts it is made of, checked alike by every method."""
+"""The shards that a model learns from, the parts it is made of and what is offered for them, alike for every method."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from disgorge.errors import BadModel
-from disgorge.method import ModelSpec, Part
-from lineage.records import Shard
+from disgorge.method import Blueprint, Input, ModelSpec, Offer, Part
+from lineage.records import Json, Role, Shard
+from policies.taxonomy import Family, Guarantee, Remedy
+
+
+def exact(kind: str, remedy: Remedy, caveat: str) -> Offer:
+    """Return the offer of an exact remedy: a part is trained again, or leaves the composition."""
+    family = Family.RETRAINING if remedy is Remedy.RETRAIN else Family.COMPARTMENTALIZATION
+    return Offer(kind, remedy, Guarantee.EXACT, family, caveat)
+
+
+def part_on(
+    shards: Sequence[Shard],
+    kind: str,
+    parameters: dict[str, Json],
+    *,
+    of: str = "",
+    role: Role = Role.TRAIN,
+    starts_at: str | None = None,
+    weight: float = 0.0,
+    epochs: int = 1,
+    batch: int | None = None,
+) -> Blueprint:
+    """Return a part that goes ``epochs`` times over the items of ``shards``, in batches or all at once.
+
+    ``of`` is the shard it is named after, ``starts_at`` the component that it is trained on.
+    """
+    count = sum(shard.count for shard in shards)
+    uses = [Input("shard", shard.name, role) for shard in shards]
+    if starts_at is not None:
+        uses.append(Input("component", starts_at, Role.INITIALIZE))
+    steps = epochs * -(-count // (batch or count))
+    return Blueprint(f"{kind}/{of}" if of else kind, kind, tuple(uses), parameters, weight, steps, epochs * count)
 
 
 def existing_shards(

@@ -24,13 +24,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Input, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
-from disgorge.methods.shared.parts import existing_shards, parts_by_kind
+from disgorge.method import Blueprint, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.methods.shared.parts import exact, existing_shards, part_on, parts_by_kind
 from disgorge.methods.shared.settings import read_settings, recorded, restored
 from disgorge.methods.tangent_composition import settings
 from disgorge.methods.tangent_composition.settings import Settings
-from lineage.records import Json, Role, Shard
-from policies.taxonomy import Family, Guarantee, Remedy
+from lineage.records import Json, Shard
+from policies.taxonomy import Remedy
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
@@ -57,26 +57,20 @@ class TangentComposition:
         "brought is lost.",
     )
     offers: tuple[Offer, ...] = (
-        Offer(
+        exact(
             TANGENT,
             Remedy.SUBTRACT,
-            Guarantee.EXACT,
-            Family.COMPARTMENTALIZATION,
             "The shard's vector leaves the sum, which is recomposed from the kept vectors; it rests on each vector "
             "having been trained on its own shard alone.",
         ),
-        Offer(
+        exact(
             TANGENT,
             Remedy.RETRAIN,
-            Guarantee.EXACT,
-            Family.RETRAINING,
             "The vector is trained again from zero on what is left of its shard; it rests on deterministic training.",
         ),
-        Offer(
+        exact(
             BACKBONE,
             Remedy.RETRAIN,
-            Guarantee.EXACT,
-            Family.RETRAINING,
             "The backbone and, because they start at it, all vectors are trained again.",
         ),
     )
@@ -87,28 +81,17 @@ class TangentComposition:
         core, removable = existing_shards(spec, shards, ("image", "label"))
         if not core:
             return ()
-        count = sum(shard.count for shard in core)
-        backbone = Blueprint(
-            name=BACKBONE,
-            kind=BACKBONE,
-            inputs=tuple(Input("shard", shard.name, Role.TRAIN) for shard in core),
-            parameters=recorded(given, settings.BACKBONE),
-            weight=0.0,
-            steps=given.core_epochs * -(-count // given.batch),
-            examples=given.core_epochs * count,
+        backbone = part_on(
+            core, BACKBONE, recorded(given, settings.BACKBONE), epochs=given.core_epochs, batch=given.batch
         )
+        learned = recorded(given, settings.TANGENT)
         tangents = [
-            Blueprint(
-                name=f"{TANGENT}/{shard.name}",
-                kind=TANGENT,
-                inputs=(Input("shard", shard.name, Role.TRAIN), Input("component", BACKBONE, Role.INITIALIZE)),
-                parameters=recorded(given, settings.TANGENT),
-                weight=1 / len(removable),
-                steps=given.epochs * -(-shard.count // given.batch),
-                examples=given.epochs * shard.count,
+            part_on(
+                [shard], TANGENT, learned, of=shard.name, starts_at=BACKBONE, weight=1 / len(removable),
+                epochs=given.epochs, batch=given.batch,
             )
             for shard in removable
-        ]
+        ]  # fmt: skip
         return (backbone, *tangents)
 
     def train(

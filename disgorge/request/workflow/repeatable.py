@@ -19,7 +19,7 @@ from disgorge.plan.plan import Action, Plan, shards_after
 from disgorge.plan.results import Retrained
 from disgorge.request.case import Case
 from disgorge.training.assemble import spec_of
-from disgorge.training.environment import cannot_repeat, recorded_environment, unlike_here
+from disgorge.training.environment import cannot_repeat, unlike_here
 from disgorge.training.make import recordings
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
@@ -143,10 +143,9 @@ def _why(
         elif component.recipe.get("version") != method.version:
             why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
         else:
-            recorded = recorded_environment(component)
-            why = cannot_repeat(recorded, method.libraries)
+            why = cannot_repeat(component.environment, method.libraries)
             if strictly and not why:
-                why = unlike_here(recorded, method.libraries)
+                why = unlike_here(component.environment, method.libraries)
         if not why:
             return ()
     return why

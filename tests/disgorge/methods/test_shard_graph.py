@@ -152,7 +152,7 @@ def test_a_class_nobody_has_gets_no_vote_from_prototypes(one: Taught) -> None:
 
 def reached_by(edges: graph.Graph, shard: str) -> frozenset[str]:
     """R(j): the nodes that must be trained again when an item of ``shard`` goes."""
-    return frozenset(node for node in edges if shard in graph.reads(edges, node))
+    return frozenset(node for node in edges if shard in (node, *edges[node]))
 
 
 def test_the_papers_cost_is_what_the_layout_announces(one: Taught) -> None:
@@ -177,7 +177,7 @@ def test_the_papers_cost_is_what_the_layout_announces(one: Taught) -> None:
                 if blueprint.kind == "adapter" and before[name].examples != blueprint.examples
             ]
             epochs = spec.parameters["epochs"]
-            again = [sum(sizes[name] for name in graph.reads(edges, node)) - 1 for node in reached_by(edges, shard)]
+            again = [sum(sizes[name] for name in (node, *edges[node])) - 1 for node in reached_by(edges, shard)]
             assert sum(blueprint.examples for blueprint in retrained) == epochs * sum(again)
 
 
