@@ -2,7 +2,7 @@
 
 LineageError
 ├── NoWorkspace          there is no ``.disgorge`` here or above
-├── UnknownRecord        a shard, component, composition or release nobody recorded
+├── UnknownRecord        a shard, component, composition or release that is not recorded
 ├── BadInput             a file or a value that cannot be taken in as items
 │   └── TooLarge         one that takes more memory than its limit
 ├── ExpectationsFailed   items that break the suite a shard must pass

@@ -62,7 +62,7 @@ class Private:
         return (self.folder / "withdrawn.key").is_file()
 
     def seal(self, text: str) -> str:
-        """Return a keyed seal of a text that is kept here; whoever changes the text cannot make another."""
+        """Return a keyed seal of a text that is kept here; it cannot be made without the key."""
         return self._mark("withdrawn.key", f"{_SEAL}{text}")
 
     def mark_withdrawn(self, items: Iterable[str]) -> int:
@@ -100,10 +100,10 @@ class Private:
 
     def _mark(self, key: str, text: str) -> str:
         try:
-            told = text.encode()
+            data = text.encode()
         except UnicodeEncodeError as problem:
-            raise BadInput(f"{text[:40]!r} is not Unicode, so nobody is recorded by it; write it in UTF-8") from problem
-        return hmac.new(self._key(key), told, hashlib.sha256).hexdigest()
+            raise BadInput(f"{text[:40]!r} is not Unicode; write it in UTF-8") from problem
+        return hmac.new(self._key(key), data, hashlib.sha256).hexdigest()
 
     def _key(self, name: str) -> bytes:
         if name not in self._keys:

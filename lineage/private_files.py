@@ -1,7 +1,7 @@
 """The kinds of JSON file in ``private/``: where they lie, what they hold, what is lost with one.
 
 No other file can stand in for a damaged one, so an error names it, what is lost with it and the way out. What stands in
-a file is never in an error. Keys and the list of withdrawn items are no JSON: :mod:`lineage.private`.
+a file is never in an error. Keys and the list of withdrawn items are not JSON: :mod:`lineage.private`.
 """
 
 import hashlib

@@ -16,6 +16,7 @@ but not trained again by this package.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from lineage.catalog.catalog import Catalog
@@ -26,17 +27,14 @@ from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace
 
 
+@dataclass(slots=True)
 class Recording:
     """A component being trained. ``component`` is what was recorded, once the block has ended."""
 
-    def __init__(self, *, kind: str, name: str, uses: tuple[Use, ...], recipe: dict[str, Json]):
-        self.kind = kind
-        self.name = name
-        self.uses = uses
-        self.recipe = recipe
-        self.component: Component | None = None
-        self._weights: bytes | None = None
-        self._cost = Cost()
+    name: str
+    component: Component | None = None
+    cost: Cost = field(default_factory=Cost)
+    _weights: bytes | None = None
 
     def save(self, tensors: Mapping[str, Any]) -> None:
         """Take the component's tensors, by name: numpy arrays, or torch tensors. The last call counts.
@@ -47,7 +45,7 @@ class Recording:
 
     def count(self, *, examples: int = 0, steps: int = 0) -> None:
         """Add to the training cost, whose seconds are timed from the block's start to its end."""
-        self._cost += Cost(examples=examples, steps=steps)
+        self.cost += Cost(examples=examples, steps=steps)
 
     @property
     def weights(self) -> bytes:
@@ -57,11 +55,6 @@ class Recording:
                 f"component {self.name!r}: the block ended without save(tensors), so there is nothing to record"
             )
         return self._weights
-
-    @property
-    def cost(self) -> Cost:
-        """What was counted so far."""
-        return self._cost
 
 
 @contextmanager
@@ -78,7 +71,7 @@ def recording(
 
     ``uses`` are :class:`~lineage.records.Use` or pairs of what was used (a live shard's or component's name, or any
     recorded digest, withdrawn ones too, so that what happened can be told) and its role. Raises
-    :class:`~lineage.errors.UnknownRecord` for a use nobody recorded and :class:`~lineage.errors.BadInput` for an empty
+    :class:`~lineage.errors.UnknownRecord` for an unknown use, :class:`~lineage.errors.BadInput` for an empty
     name, no use at all, an unknown role, or a block that saved nothing.
     """
     if not name or not kind:
@@ -87,12 +80,12 @@ def recording(
         raise BadInput(f"component {name!r}: no uses; name every shard and component that shapes it, with its role")
     with Catalog.of(workspace) as catalog:
         resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
-    making = Recording(kind=kind, name=name, uses=resolved, recipe=dict(recipe or {}))
+    making, asked = Recording(name), dict(recipe or {})
     started = timer()
     yield making
     cost = making.cost + Cost(seconds=round(timer() - started, 6))
     digest = workspace.objects.put(making.weights)
-    component = Component(digest, name, kind, resolved, making.recipe, cost)
+    component = Component(digest, name, kind, resolved, asked, cost)
     workspace.ledger.record(ComponentFact(component))
     workspace.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
     making.component = component
@@ -103,7 +96,7 @@ def _use(catalog: Catalog, use: Use | tuple[str, str]) -> Use:
     try:
         role = Role(role_name)
     except ValueError:
-        raise BadInput(f"{role_name!r} is no role; use one of {', '.join(Role)}") from None
+        raise BadInput(f"unknown role {role_name!r}; use one of {', '.join(Role)}") from None
     try:
         return Use(catalog.shard(named).digest, role)
     except UnknownRecord as no_shard:

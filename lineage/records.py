@@ -171,6 +171,11 @@ class Release:
     contained: bool = False
     """True while the release must not be served because a request touches it."""
 
+    @property
+    def id(self) -> str:
+        """Name and alias, as people write them; no digest reads like it."""
+        return f"{self.name}@{self.alias}"
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:

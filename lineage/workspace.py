@@ -1,6 +1,7 @@
 """A workspace: the ledger of facts, and where its objects, private files, manifests and contents are.
 
 >>> import tempfile
+>>> from lineage.ledger.fact_kinds import ReleaseFact
 >>> workspace = Workspace.init(Path(tempfile.mkdtemp()))
 >>> (fact,) = workspace.ledger.record(ReleaseFact("digits", "live", "ab" * 32))
 >>> [fact.kind for fact in workspace.ledger.facts()], workspace.ledger.head() == fact.digest
@@ -128,14 +129,6 @@ class Workspace:
         """Return the pseudonym of a person, however spelled: keyed, so that no list of names leads to it."""
         return self.private.pseudonym(name)
 
-    def keyed(self, text: str) -> str:
-        """Return the keyed mark of a text, such as an item's key, in which every character counts."""
-        return self.private.keyed(text)
-
-    def withdrawn_mark(self, item: str) -> str:
-        """Return the keyed mark under which a withdrawn item's digest is remembered."""
-        return self.private.withdrawn_mark(item)
-
     def mark_withdrawn(self, items: Iterable[str]) -> int:
         """Remember that these items, by digest, must not come back; return how many items that is said of by now."""
         with self.ledger.journal.writing():
@@ -149,10 +142,6 @@ class Workspace:
                 f"{self.private.marks_file}: remembers {there} withdrawn items and {counted} were withdrawn; copy it "
                 f"with withdrawn.key from where requests are carried out, or restore the newest backup"
             )
-
-    def is_withdrawn(self, item: str) -> bool:
-        """Return whether the item with that digest was withdrawn once."""
-        return self.private.is_withdrawn(item)
 
 
 def _settings(config: Path) -> dict[str, Any]:

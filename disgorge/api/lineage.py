@@ -32,7 +32,7 @@ class Traced(Result):
 
     def plain(self) -> Json:
         """Return every node and edge."""
-        return self.trace.json()
+        return plain(self.trace)
 
 
 def trace(

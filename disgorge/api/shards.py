@@ -13,6 +13,7 @@ from lineage.catalog.trace import Node
 from lineage.errors import LineageError
 from lineage.git_ignored import ignore_data, is_exposed
 from lineage.ledger.chain import Fact
+from lineage.ledger.state import facts_about
 from lineage.plural import counted
 from lineage.records import Json, Shard, plain
 from lineage.shards.add import Added, add_shard, live_shards, shard_items, shard_rows
@@ -144,8 +145,8 @@ def show_shard(workspace: Workspace, name: str, *, references: bool = False) -> 
     """
     with Catalog.of(workspace) as catalog:
         shard = catalog.shard(name)
-        history = tuple(catalog.history(shard.name))
         below = catalog.trace(shard.digest, up=False, down=True)
+    history = facts_about(workspace.ledger.facts(), shard.name)
     seen, left_out = (below, 0) if references else apart(below)
     people = _people(workspace, shard)
     columns, empty = ("learned from it", "is", "state", "detail"), "nothing live that is released learned from it"

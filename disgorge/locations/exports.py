@@ -59,7 +59,7 @@ def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
 
 def write_page(workspace: Workspace, request: str, path: Path, page: str, items: Collection[str]) -> None:
     """Write a page that shows these items, by digest, and remember where."""
-    marks = sorted(map(workspace.withdrawn_mark, set(items)))
+    marks = sorted(map(workspace.private.withdrawn_mark, set(items)))
     told = WrittenPage(request, path.absolute(), f"{workspace.now():%Y-%m-%d}", marks)
     PAGES.write(workspace, told, secrets.token_hex(16))
     write_atomically(path, page.encode())
@@ -67,7 +67,7 @@ def write_page(workspace: Workspace, request: str, path: Path, page: str, items:
 
 def pages_with(workspace: Workspace, items: Collection[str]) -> list[str]:
     """Return in words the pages that showed one of these items, by digest, and whether each is where it was written."""
-    marks = {workspace.withdrawn_mark(item) for item in items}
+    marks = {workspace.private.withdrawn_mark(item) for item in items}
     return list(dict.fromkeys(words for note in PAGES.paths(workspace) for words in _words(workspace, note, marks)))
 
 

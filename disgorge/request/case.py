@@ -32,9 +32,8 @@ from disgorge.plan.plan import Action, Plan, Step
 from disgorge.plan.results import Result, result_of
 from disgorge.request.stored_records import kept_record
 from lineage.errors import UnknownRecord
-from lineage.ledger import losses
 from lineage.ledger.chain import Fact, begin_as
-from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, ShardWithdrawnFact, malformed
+from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, LossAcceptedFact, ShardWithdrawnFact, malformed
 from lineage.ledger.ledger import Ledger
 from lineage.records import Json, Selector
 from lineage.workspace import Workspace
@@ -337,7 +336,7 @@ class _Docket:
     def follow(self, facts: Sequence[Fact]) -> None:
         """Take the facts that came since; :class:`~lineage.errors.LedgerBroken` for one of another form."""
         for fact in facts[self.count :]:
-            if fact.kind == losses.KIND:
+            if fact.kind == LossAcceptedFact.kind_of_fact:
                 _approve_anew(self.cases)
             _take(fact, self.cases, self.by_plan)
         self.count, self.digest = len(facts), facts[-1].digest

@@ -41,4 +41,4 @@ def included_mark(workspace: Workspace, case: Case, item: str) -> str:
 
 def mark_of(workspace: Workspace, case: Case, item: str, near: Iterable[str]) -> str:
     """Return the keyed mark of a near-duplicate, by its digest and those of the removed items it is near."""
-    return workspace.withdrawn_mark(" ".join((case.request.id, item, *sorted(near))))
+    return workspace.private.withdrawn_mark(" ".join((case.request.id, item, *sorted(near))))

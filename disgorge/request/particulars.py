@@ -34,7 +34,7 @@ def filing(workspace: Workspace) -> AbstractContextManager[None]:
 
 def marked(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[Selector, ...]:
     """Return selectors as the ledger keeps them: hidden values by their keyed marks."""
-    return tuple(Selector(s.field, workspace.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
+    return tuple(Selector(s.field, workspace.private.keyed(s.value)) if s.field in HIDDEN else s for s in selectors)
 
 
 def kept_private(workspace: Workspace, request: RemovalRequest, particulars: Mapping[str, str]) -> RemovalRequest:
@@ -42,7 +42,7 @@ def kept_private(workspace: Workspace, request: RemovalRequest, particulars: Map
 
     The caller holds :func:`filing`.
     """
-    hidden = {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    hidden = {workspace.private.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
     kept = _keep_private(workspace, request.id, hidden, particulars)
@@ -58,7 +58,7 @@ def kept_private_anew(workspace: Workspace, request: RemovalRequest) -> RemovalR
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request
     before = REQUESTS.read(workspace, name_of(request.id))
-    hidden = {workspace.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
+    hidden = {workspace.private.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if before is not None:
         hidden = before.selectors | hidden
     kept = _keep_private(workspace, request.id, hidden, before.particulars if before is not None else {})
@@ -81,7 +81,7 @@ def selectors_of(workspace: Workspace, request: RemovalRequest) -> tuple[Selecto
         )
     values = told.selectors
     hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]
-    if any(mark not in values or workspace.keyed(values[mark]) != mark for mark in hidden):
+    if any(mark not in values or workspace.private.keyed(values[mark]) != mark for mark in hidden):
         raise DisgorgeError(
             f"{REQUESTS.path(workspace, name_of(request.id))}: is not the private file of request {request.id}; "
             f"restore it from a backup of the private folder"

@@ -1,9 +1,9 @@
-"""The catalog: what was trained on what, asked in SQL, with the help of its projection, forget_set.py and tracing.py.
+"""The catalog: what was trained on what, asked of the state that the facts come to and of the items of live shards.
 
 ::
 
-    with Catalog.of(ledger) as catalog:
-        impact = catalog.impact([Selector("subject", ledger.pseudonym("Ada"))])
+    with Catalog.of(workspace) as catalog:
+        impact = catalog.impact([Selector("subject", workspace.pseudonym("Ada"))])
 
 It answers as of one head of the ledger and never changes anything. A component is affected when a chain of uses, in any
 role and through retired components too, leads to it from a shard that holds a withdrawn item, or from a shard that one
@@ -11,20 +11,20 @@ was cut from. Where two names share one digest, what shaped either shaped both: 
 impact may report too much, never too little of what was recorded.
 """
 
-import json
-from collections.abc import Collection, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lineage.catalog.digest_prefix import whole
 from lineage.catalog.forget_set import ForgetSet
 from lineage.catalog.influence import in_order, paths_from
 from lineage.catalog.projection import open_projection
 from lineage.catalog.trace import Trace
-from lineage.catalog.trace_queries import REACHED, trace_of
+from lineage.catalog.trace_queries import trace_of
 from lineage.errors import LineageError, UnknownRecord
-from lineage.ledger.chain import Fact
+from lineage.ledger.state import Entry, State, cut_from, reachable
 from lineage.records import (
     Affected,
     Component,
@@ -32,30 +32,31 @@ from lineage.records import (
     Impact,
     Release,
     ReleaseHit,
-    Role,
     Selector,
     Shard,
+    Use,
     is_unicode,
-    restore_json,
 )
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     import duckdb
 
+Named = TypeVar("Named", Shard, Component)
+_BEGINNING = re.compile(r"[0-9a-f]{8,63}")  # of a digest, which has 64; eight name one of some ten thousand
+
 
 class Catalog:
     """Answers about one ledger, as of :attr:`lineage_head`. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection"):
-        self._connection = connection
-        self.lineage_head: str = self._ask("select lineage_head from made")[0][0]
-        """The digest of the last fact that changed lineage, "" if there is none."""
+    def __init__(self, state: State, items: "duckdb.DuckDBPyConnection"):
+        self._state = state
+        self._items = items
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Catalog":
         """Return the catalog of a ledger as it is now; errors as of :func:`.open_projection`."""
-        return cls(open_projection(workspace))
+        return cls(*open_projection(workspace))
 
     @classmethod
     def anew(cls, workspace: Workspace) -> "Catalog":
@@ -63,11 +64,16 @@ class Catalog:
 
         A manifest that changed since this process loaded it stops the question.
         """
-        return cls(open_projection(workspace, anew=True))
+        return cls(*open_projection(workspace, anew=True))
+
+    @property
+    def lineage_head(self) -> str:
+        """The digest of the last fact that changed lineage, "" if there is none."""
+        return self._state.lineage_head
 
     def close(self) -> None:
         """Let go of the snapshot."""
-        self._connection.close()
+        self._items.close()
 
     def __enter__(self) -> "Catalog":
         return self
@@ -81,52 +87,39 @@ class Catalog:
 
     def shards(self, *, live: bool = True) -> tuple[Shard, ...]:
         """Return the live shards, or all there ever were, in the order in which they were recorded."""
-        return tuple(restore_json(Shard, row) for (row,) in self._records("shard", live))
+        return tuple(entry.record for entry in self._state.shards.values() if entry.live or not live)
 
     def shard(self, name_or_digest: str) -> Shard:
         """Return the live shard of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
-        return restore_json(Shard, self._one("shard", name_or_digest))
+        return self._one("shard", self._state.shards, name_or_digest)
 
     def components(self, *, live: bool = True) -> tuple[Component, ...]:
         """Return the live components, or all there ever were, in the order in which they were recorded."""
-        return tuple(restore_json(Component, row) for (row,) in self._records("component", live))
+        return tuple(entry.record for entry in self._state.components.values() if entry.live or not live)
 
     def component(self, name_or_digest: str) -> Component:
         """Return the live component of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
-        return restore_json(Component, self._one("component", name_or_digest))
+        return self._one("component", self._state.components, name_or_digest)
 
     def composition(self, digest: str) -> Composition:
         """Return the composition with that digest; :class:`~lineage.errors.UnknownRecord`."""
-        rows = self._ask("select record from composition where digest = ?", digest)
-        if not rows:
+        if digest not in self._state.compositions:
             raise UnknownRecord(f"no composition {digest} was recorded; `disgorge release list` shows those in use")
-        return restore_json(Composition, rows[0][0])
+        return self._state.compositions[digest]
 
     def releases(self, *, live: bool = True) -> tuple[Release, ...]:
         """Return the live releases, or the last under every name and alias, in the order of their facts."""
-        rows = self._ask(
-            "select name, alias, composition, contained from release where live or not ? order by seq", live
-        )
-        return tuple(Release(*row) for row in rows)
+        return tuple(entry.record for entry in self._state.releases.values() if entry.live or not live)
 
     def release(self, name: str, alias: str = "live") -> Release:
         """Return the live release under that name and alias; :class:`~lineage.errors.UnknownRecord`."""
-        found = {(release.name, release.alias): release for release in self.releases()}
-        if (name, alias) not in found:
-            if any((release.name, release.alias) == (name, alias) for release in self.releases(live=False)):
-                raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
-            raise UnknownRecord(
-                f"no release {name}@{alias}{_near(f'{name}@{alias}', [f'{n}@{a}' for n, a in found])}; "
-                "`disgorge release list` shows those there are"
-            )
-        return found[name, alias]
-
-    def history(self, name: str) -> tuple[Fact, ...]:
-        """Return the facts about the shard, component or release of that name, oldest first."""
-        rows = self._ask(
-            "select seq, happened, kind, body, previous, digest from fact where subject = ? order by seq", name
-        )
-        return tuple(Fact(seq, at, kind, json.loads(body), prev, digest) for seq, at, kind, body, prev, digest in rows)
+        entry = self._state.releases.get((name, alias))
+        if entry is None:
+            near = _near(f"{name}@{alias}", [release.id for release in self.releases()])
+            raise UnknownRecord(f"no release {name}@{alias}{near}; `disgorge release list` shows those there are")
+        if not entry.live:
+            raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
+        return entry.record
 
     def without_subject(self) -> dict[str, int]:
         """Return how many items of each live shard name no person, by the shard's name, where there are any."""
@@ -148,7 +141,7 @@ class Catalog:
         row with the same bytes counts, in whatever live shard. One entry a row, sorted. ``also`` are items by digest
         that count whatever the selectors say.
         """
-        return ForgetSet(self._connection, selectors, also).items()
+        return ForgetSet(self._items, selectors, also).items()
 
     def licenses(self, selectors: Sequence[Selector] | None = None, *, also: Collection[str] = ()) -> tuple[str, ...]:
         """Return the licenses of the forget set as they are spelled, sorted; without selectors those of all live items.
@@ -156,7 +149,7 @@ class Catalog:
         An item without its own has its shard's.
         """
         if selectors is not None:
-            return ForgetSet(self._connection, selectors, also).licenses()
+            return ForgetSet(self._items, selectors, also).licenses()
         rows = self._ask(
             """
             select distinct coalesce(i.license, s.license)
@@ -183,32 +176,34 @@ class Catalog:
 
         ``items`` counts different digests, ``subjects`` different persons, ``duplicates`` rows that only their bytes
         selected. Paths are kept up to :data:`lineage.catalog.influence.PATHS_KEPT` a component. Raises
-        :class:`~lineage.errors.LineageError` when a live release has a composition or a member nobody recorded,
-        because then nobody knows what is in it.
+        :class:`~lineage.errors.LineageError` when a live release has a composition or a member that is not
+        recorded, because then what is in it is unknown.
         """
         self._refuse_unknown_releases()
-        forget = ForgetSet(self._connection, selectors, also, spare)
+        forget = ForgetSet(self._items, selectors, also, spare)
         changes = forget.changes()
-        rows = self._ask(REACHED, sorted({*withdrawn, *(change.before.digest for change in changes)}))
-        steps = [(source, target, Role(role)) for source, target, role, _ in rows if role != "member"]
+        origins = cut_from(self.shards(live=False), {*withdrawn, *(change.before.digest for change in changes)})
+        below = defaultdict[str, list[tuple[str, Use]]](list)
+        for target, uses in self._state.influences.items():
+            for use in uses:
+                below[use.digest].append((target, use))
+        touched = set(reachable(origins, lambda digest: [target for target, _ in below[digest]]))
+        steps = [(digest, target, use.role) for digest in touched for target, use in below[digest]]
         reached = {target for _, target, _ in steps}
-        origins = {source for source, _, _, origin in rows if origin}
         paths = paths_from(origins, steps)
         live = self.components()
         place = {digest: n for n, digest in enumerate(in_order(reached, steps))}
-        hit = sorted((c for c in live if c.digest in reached), key=lambda c: (place[c.digest], c.name))
-        hit_ids = {target for _, target, role, _ in rows if role == "member"}
+        influenced = sorted((c for c in live if c.digest in reached), key=lambda c: (place[c.digest], c.name))
+        released = [ReleaseHit(release, self.composition(release.composition)) for release in self.releases()]
         releases = tuple(
-            ReleaseHit(release, self.composition(release.composition))
-            for release in self.releases()
-            if f"{release.name}@{release.alias}" in hit_ids
+            hit for hit in released if not touched.isdisjoint(m.component for m in hit.composition.members)
         )
         members = {(m.name, m.component) for found in releases for m in found.composition.members}
         items, subjects, duplicates = forget.counts()
         return Impact(
             lineage_head=self.lineage_head,
             shards=changes,
-            affected=tuple(Affected(c, paths[c.digest]) for c in hit),
+            affected=tuple(Affected(c, paths[c.digest]) for c in influenced),
             retained=tuple(c for c in live if (c.name, c.digest) in members and c.digest not in reached),
             releases=releases,
             items=items,
@@ -226,8 +221,7 @@ class Catalog:
         do. A name means what is live, or what once was if nothing is. Downwards, what is retired or withdrawn is shown
         where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
-        _require_unicode(start)
-        found = trace_of(self._connection, whole(self._connection, start), up=up, down=down)
+        found = trace_of(self._state, self._items, self._whole(start), up=up, down=down)
         if found is None:
             raise UnknownRecord(f"nothing named {start!r} is recorded{_near(start, self._names())}")
         return found
@@ -235,64 +229,64 @@ class Catalog:
     # How it is asked ---------------------------------------------------------------------------------------------
 
     def _ask(self, sql: str, *values: Any) -> list[Any]:
-        for value in values:
-            _require_unicode(value)
-        return self._connection.execute(sql, list(values)).fetchall()
+        return self._items.execute(sql, list(values)).fetchall()
 
-    def _records(self, table: str, live: bool) -> list[Any]:
-        return self._ask(f"select record from {table} where live or not ? order by seq", live)
+    def _one(self, what: str, entries: Mapping[tuple[str, str], Entry[Named]], named: str) -> Named:
+        named = self._whole(named)
+        found = [
+            entry for (name, digest), entry in entries.items() if digest == named or (name == named and entry.live)
+        ]
+        if found:
+            return max(found, key=lambda entry: (entry.live, entry.seq)).record
+        if any(name == named for name, _ in entries):
+            gone = "withdrawn" if what == "shard" else "retired"
+            listed = "; `disgorge shard list --all` shows it" if what == "shard" else ""
+            raise UnknownRecord(f"{what} {named!r} was {gone}; give its digest to speak of what it was{listed}")
+        near = _near(named, [entry.record.name for entry in entries.values() if entry.live])
+        near = near or (f"; `disgorge {what} list` shows those there are" if what == "shard" else "")
+        raise UnknownRecord(f"no {what} {named!r} is recorded{near}")
 
-    def _one(self, table: str, named: str) -> str:
-        _require_unicode(named)
-        named = whole(self._connection, named)
-        rows = self._ask(
-            f"""
-            select record from {table} where digest = $1 or (name = $1 and live)
-            order by live desc, seq desc limit 1
-            """,
-            named,
-        )
-        if rows:
-            return str(rows[0][0])
-        if self._ask(f"select 1 from {table} where name = ?", named):
-            gone = "withdrawn" if table == "shard" else "retired"
-            listed = "; `disgorge shard list --all` shows it" if table == "shard" else ""
-            raise UnknownRecord(f"{table} {named!r} was {gone}; give its digest to speak of what it was{listed}")
-        names = [name for (name,) in self._ask(f"select distinct name from {table} where live")]
-        near = _near(named, names) or (f"; `disgorge {table} list` shows those there are" if table == "shard" else "")
-        raise UnknownRecord(f"no {table} {named!r} is recorded{near}")
+    def _whole(self, text: str) -> str:
+        """Return the recorded digest that begins with ``text``, or ``text`` itself if it is no beginning of one.
 
-    def _names(self) -> list[str]:
-        rows = self._ask("select name from shard union select name from component union select id from release")
-        return [name for (name,) in rows]
+        Tables show digests by their beginning, and people copy what they see. A name is what it is, whatever it looks
+        like. Raises :class:`~lineage.errors.UnknownRecord` for text that is not Unicode, and for the beginning of
+        several digests.
+        """
+        if not is_unicode(text):
+            raise UnknownRecord(f"nothing is recorded under {text[:40]!r}, which is not Unicode; write it in UTF-8")
+        if not _BEGINNING.fullmatch(text) or text in self._names():
+            return text
+        if self._ask("select 1 from item where key = ? limit 1", text):
+            return text
+        found = {digest for _, digest in (*self._state.shards, *self._state.components) if digest.startswith(text)}
+        found.update(digest for (digest,) in self._ask("select digest from item where starts_with(digest, ?)", text))
+        if len(found) > 1:
+            raise UnknownRecord(f"ambiguous digest prefix {text!r} ({len(found)} matches); give more of its digits")
+        return found.pop() if found else text
+
+    def _names(self) -> set[str]:
+        """Return every name, and of releases name and alias together as well."""
+        recorded = (*self._state.shards, *self._state.components, *self._state.releases)
+        return {name for name, _ in recorded} | {entry.record.id for entry in self._state.releases.values()}
 
     def _refuse_unknown_releases(self) -> None:
-        rows = self._ask(
-            "select id, composition from release where live and composition not in (select digest from composition)"
-        )
-        if rows:
-            raise LineageError(
-                f"release {rows[0][0]} has a composition nobody recorded ({rows[0][1]}), so its parts are not known; "
-                "record the composition, or withdraw the release"
-            )
-        rows = self._ask(
-            """
-            select release.id, member.component from release join member on member.composition = release.composition
-            where live and member.component not in (select digest from component) order by release.id, member.component
-            """
-        )
-        if rows:
-            raise LineageError(
-                f"release {rows[0][0]} has a member nobody recorded ({rows[0][1]}), so nobody knows what it learned "
-                "from; record the component with its uses, or withdraw the release"
-            )
+        recorded = {digest for _, digest in self._state.components}
+        for release in self.releases():
+            composition = self._state.compositions.get(release.composition)
+            if composition is None:
+                raise LineageError(
+                    f"release {release.id} has a composition that is not recorded ({release.composition}), so its "
+                    "parts are unknown; record the composition, or withdraw the release"
+                )
+            for member in composition.members:
+                if member.component not in recorded:
+                    raise LineageError(
+                        f"release {release.id} has a member that is not recorded ({member.component}), so what it "
+                        "learned from is unknown; record the component with its uses, or withdraw the release"
+                    )
 
 
-def _near(named: str, names: Sequence[str]) -> str:
-    close = get_close_matches(named, names, n=3)
+def _near(named: str, names: Iterable[str]) -> str:
+    close = get_close_matches(named, sorted(set(names)), n=3)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
-
-
-def _require_unicode(value: Any) -> None:
-    if isinstance(value, str) and not is_unicode(value):
-        raise UnknownRecord(f"nothing is recorded under {value[:40]!r}, which is not Unicode; write it in UTF-8")

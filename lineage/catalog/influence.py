@@ -6,18 +6,18 @@ anything may be recorded, so all functions end on cycles too.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lineage.errors import UnknownRecord
-from lineage.ledger.state import influences_of
+from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Json, Path, Role, canonical
 
 Edge = tuple[str, str, Role]
 """(source, target, role)."""
 
 PATHS_KEPT = 1000
-"""Paths kept for one component, the shortest first: dense graphs have exponentially many, and nobody reads those."""
+"""Paths kept for one component, the shortest first: dense graphs have exponentially many."""
 PATHS_IN_ALL = 20_000
 """Paths kept for all components together, in equal shares: what takes a fraction of a second."""
 
@@ -82,15 +82,11 @@ def influences(components: Iterable[Component], known: Mapping[str, Sequence[Com
     ``known`` maps a digest to every component recorded under it: two names may share bytes, and then the uses of both
     count.
     """
-    seen: set[str] = set()
-    waiting = [use.digest for component in components for use in influences_of(component)]
-    while waiting:
-        digest = waiting.pop()
-        if digest in seen:
-            continue
-        seen.add(digest)
-        waiting.extend(use.digest for component in known.get(digest, ()) for use in influences_of(component))
-    return frozenset(seen)
+
+    def sources(components: Iterable[Component]) -> Iterator[str]:
+        return (use.digest for component in components for use in influences_of(component))
+
+    return frozenset(reachable(sources(components), lambda digest: sources(known.get(digest, ()))))
 
 
 def by_digest(components: Iterable[Component]) -> dict[str, list[Component]]:

@@ -88,7 +88,7 @@ def draw_impact(impact: Impact) -> str:
                     nodes.setdefault(digest, Node(digest, kind, digest[:10], state, ""))  # type: ignore[arg-type]
                 edges[Edge(source, target, role.value)] = None
     for found in impact.releases:
-        id_ = f"{found.release.name}@{found.release.alias}"
+        id_ = found.release.id
         state = "contained" if found.release.contained else "live"
         nodes[id_] = Node(id_, "release", id_, state, f"composition {found.composition.digest[:10]}")  # type: ignore[arg-type]
         hit.add(id_)

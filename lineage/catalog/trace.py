@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lineage.records import Json, plain
+from lineage.ledger.state import reachable
 
 Kind = Literal["item", "subject", "shard", "component", "release"]
 State = Literal["live", "withdrawn", "retired", "contained", "unrecorded"]
@@ -20,7 +20,7 @@ State = Literal["live", "withdrawn", "retired", "contained", "unrecorded"]
 class Node:
     """Something in a trace. ``id`` is a digest, a pseudonym, or a release's ``name@alias``.
 
-    ``state`` is ``unrecorded`` for a digest that a component names as an input and nobody recorded. ``also`` are
+    ``state`` is ``unrecorded`` for a digest that a component names as an input and no fact records. ``also`` are
     further names of the same bytes: of two models with a part in common, or of a model and its references.
     """
 
@@ -69,10 +69,6 @@ class Trace:
             for edge in self.edges
         ]
 
-    def json(self) -> Json:
-        """Return the trace as JSON can write it."""
-        return plain(self)
-
     def without(self, ids: Iterable[str]) -> "Trace":
         """Return the trace without some nodes and their edges."""
         gone = set(ids)
@@ -85,11 +81,7 @@ class Trace:
     def ending_in(self, keep: Iterable[str]) -> "Trace":
         """Return the trace with only those nodes from which a node of ``keep`` can be reached, and these."""
         kept = reaching(set(keep), self.edges)
-        return Trace(
-            self.start,
-            tuple(node for node in self.nodes if node.id in kept),
-            tuple(edge for edge in self.edges if edge.source in kept and edge.target in kept),
-        )
+        return self.without(node.id for node in self.nodes if node.id not in kept)
 
 
 def reaching(targets: set[str], edges: Sequence[Edge]) -> set[str]:
@@ -97,10 +89,4 @@ def reaching(targets: set[str], edges: Sequence[Edge]) -> set[str]:
     sources: dict[str, list[str]] = {}
     for edge in edges:
         sources.setdefault(edge.target, []).append(edge.source)
-    seen, waiting = set(targets), list(targets)
-    while waiting:
-        for source in sources.get(waiting.pop(), ()):
-            if source not in seen:
-                seen.add(source)
-                waiting.append(source)
-    return seen
+    return set(reachable(targets, lambda node: sources.get(node, ())))

@@ -2,8 +2,8 @@
 
 Everything is read once, when a :class:`Stores` is made, and looked up after that: a remote far away is listed once.
 A remote that cannot be reached, or whose folder is not there (it may be on a disk that is not mounted), is named in
-``out_of_reach``, and whoever searches says so. Negative consequence: a
-remote is listed whole, because a folder object does not say in its name what it lists.
+``out_of_reach``, which a search has to say. Negative consequence: a remote is listed whole, because a folder
+object does not say in its name what it lists.
 """
 
 import contextlib

@@ -26,7 +26,7 @@ _BROKEN = (
     zipfile.BadZipFile, zlib.error, LZMAError, struct.error, EOFError, OSError, ValueError, NotImplementedError,
     RuntimeError, KeyError, IndexError, OverflowError, MemoryError, TypeError,
 )  # fmt: skip
-"""What zipfile and its decompressors raise for bytes that are no archive, or an encrypted one."""
+"""What zipfile and its decompressors raise for bytes that are not an archive, or an encrypted one."""
 
 
 def read_npz(path: Path, choice: Choice, *, limit: int) -> Columns:

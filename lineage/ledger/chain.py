@@ -6,7 +6,7 @@ canonical JSON of the rest, ``previous`` the digest of the line before. Canonica
 no parsing: every byte of the file is covered.
 
 >>> fact = next_fact(None, kind="opened", body={"format": FORMAT}, at="2026-11-02T09:00:00Z")
->>> check_line(encode(fact), number=1, after=None, where="workspace.jsonl").digest == fact.digest
+>>> read_fact(encode(fact), number=1, after=None, where="workspace.jsonl") == fact
 True
 """
 
@@ -56,20 +56,10 @@ def begin_as(facts: Sequence[Fact], count: int, digest: str) -> bool:
     return count == 0 or (len(facts) >= count and facts[count - 1].digest == digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What the chain needs to know of a fact: its place, its kind, and the two digests."""
-
-    seq: int
-    kind: str
-    previous: str
-    digest: str
-
-
 def next_fact(after: "Fact | None", *, kind: str, body: dict[str, Json], at: str) -> Fact:
-    """Return the fact that follows ``after``; :class:`~lineage.errors.BadInput` if ``body`` is no exact JSON."""
+    """Return the fact that follows ``after``; :class:`~lineage.errors.BadInput` if JSON cannot carry ``body``."""
     if not _KIND.fullmatch(kind) or len(kind) > 64:
-        raise BadInput(f"{kind!r} is no kind of fact: use lower-case words joined by hyphens")
+        raise BadInput(f"invalid kind of fact {kind!r}: use lower-case words joined by hyphens")
     seq, previous = (after.seq + 1, after.digest) if after else (1, GENESIS)
     try:
         rest = canonical({"at": at, "body": body, "kind": kind, "previous": previous, "seq": seq})
@@ -92,42 +82,20 @@ def encode(fact: Fact) -> bytes:
     )
 
 
-def read_link(line: bytes) -> Link | None:
-    """Return the link a line claims, or None if it has not the form of a fact. Checks no digest."""
+def read_fact(line: bytes, *, number: int, after: Fact | None, where: str) -> Fact:
+    """Return the fact of line ``number`` (from 1) if it follows ``after``; :class:`~lineage.errors.LedgerBroken`."""
     tail = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
     if tail is None or not line.startswith(b'{"at":"'):
-        return None
-    return Link(int(tail["seq"]), tail["kind"].decode(), tail["previous"].decode(), tail["digest"].decode())
-
-
-def is_whole(line: bytes, link: Link) -> bool:
-    """Return whether the line's bytes are those its digest was made from."""
-    tail = _TAIL.search(line, max(0, len(line) - _TAIL_BYTES))
-    if tail is None:
-        return False
-    body = hashlib.sha256(line[: tail.start()])
-    body.update(tail["rest"])
-    return body.hexdigest() == link.digest
-
-
-def check_line(line: bytes, *, number: int, after: Fact | Link | None, where: str) -> Link:
-    """Return the link of line ``number`` (from 1) if it follows ``after``; :class:`~lineage.errors.LedgerBroken`."""
-    link = read_link(line)
-    if link is None:
         raise LedgerBroken(f"{where}: line {number} is not a fact (edited or overwritten); {RESTORE}")
-    if not is_whole(line, link):
+    hashed = hashlib.sha256(line[: tail.start()])
+    hashed.update(tail["rest"])
+    if hashed.hexdigest() != tail["digest"].decode():
         raise LedgerBroken(f"{where}: line {number} was edited, its digest does not match; {RESTORE}")
-    expected = after.digest if after else GENESIS
-    if link.seq != number or link.previous != expected:
+    if int(tail["seq"]) != number or tail["previous"].decode() != (after.digest if after else GENESIS):
         raise LedgerBroken(
             f"{where}: line {number} does not follow the line before it (lines reordered, inserted or missing); "
             f"{RESTORE}"
         )
-    return link
-
-
-def parse(line: bytes, *, number: int, where: str) -> Fact:
-    """Return the fact of a line whose link was checked."""
     try:
         value = _loads(line)
         return Fact(value["seq"], value["at"], value["kind"], value["body"], value["previous"], value["digest"])

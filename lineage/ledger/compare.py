@@ -1,8 +1,8 @@
 r"""A ledger beside a copy of it: up to where the two say the same, and what going back to the copy would lose.
 
 An edited, reordered or cut ledger cannot be mended, only replaced by a copy from version control or a backup. Before
-somebody does that they want to know whether the copy is whole, whether it is of this very ledger, and which facts it
-lacks. A copy that lacks facts is still the truth about what it holds; what was done since has to be done again.
+that the operator wants to know whether the copy is whole, whether it is of this very ledger, and which facts it lacks.
+A copy that lacks facts is still the truth about what it holds; what was done since has to be done again.
 
 >>> from lineage.ledger.chain import encode, next_fact
 >>> first = next_fact(None, kind="opened", body={}, at="2026-11-02T09:00:00Z")
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.errors import BadInput, LedgerBroken
-from lineage.ledger.chain import Link, check_line
+from lineage.ledger.chain import Fact, read_fact
 from lineage.plural import counted
 
 
@@ -56,10 +56,10 @@ def compared(here: bytes, copy: bytes, *, where: str) -> Comparison:
     lines = copy.split(b"\n")
     if lines.pop() != b"" or not lines:
         raise LedgerBroken(f"{where}: the copy does not end in a whole line; take an older one")
-    after: Link | None = None
+    after: Fact | None = None
     for number, line in enumerate(lines, start=1):
         try:
-            after = check_line(line, number=number, after=after, where=where)
+            after = read_fact(line, number=number, after=after, where=where)
         except LedgerBroken as broken:
             raise LedgerBroken(
                 f"{str(broken).rpartition('; ')[0]}; the copy is damaged as well, take an older one"

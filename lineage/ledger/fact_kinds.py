@@ -1,6 +1,7 @@
 """What the facts of lineage say: a frozen value for each kind of fact, checked when it is read.
 
 >>> from lineage.ledger.chain import next_fact
+>>> from lineage.records import plain
 >>> said = ReleaseFact("digits", "live", "ab" * 32)
 >>> ReleaseFact.read(next_fact(None, kind=said.kind_of_fact, body=plain(said), at="2026-11-02T09:00:00Z")) == said
 True
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from lineage.errors import LedgerBroken
-from lineage.ledger import losses
 from lineage.ledger.chain import Fact
 from lineage.records import LEFT_OUT, Component, Composition, Shard, restore_json
 
@@ -156,5 +156,15 @@ class PurgedFact(FactBody):
     plan: str = field(default="", metadata={LEFT_OUT: True})
 
 
-LINEAGE_KINDS = (*FACT_KINDS, losses.KIND)
+@dataclass(frozen=True, slots=True)
+class LossAcceptedFact(FactBody):
+    """The facts from line ``first`` to ``last`` are lost, and a person goes on; ``digest`` is the last one's."""
+
+    kind_of_fact = "loss-accepted"
+    first: int
+    last: int
+    digest: str
+
+
+LINEAGE_KINDS = tuple(FACT_KINDS)
 """Kinds of facts that change lineage: a plan goes stale when one is appended."""

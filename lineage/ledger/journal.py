@@ -1,12 +1,12 @@
 """The file that holds the chain: reading it, appending to it, and telling apart what can have damaged it.
 
-An append is acknowledged when ``head.json`` names its last fact. So what a crash leaves behind can be told from what
-somebody did: a damaged line after the acknowledged head is *torn*, and can be set aside; any other damage is an edit, a
+An append is acknowledged when ``head.json`` names its last fact. So what a crash leaves behind can be told from an
+edit by hand: a damaged line after the acknowledged head is *torn*, and can be set aside; any other damage is an edit, a
 reordering or a cut, and only a copy of the file helps.
 
 Order of an append: the new ``head.json`` aside, then the lines, fsync, then the rename. A full disk is met before or
 during the second step, and the file is cut back to its old size. The cost: whole lines after the acknowledged head,
-left by a crash between fsync and rename, count as facts, although nobody was told that they were recorded.
+left by a crash between fsync and rename, count as facts, although the writer never reported them as recorded.
 """
 
 import json
@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lineage.errors import LedgerBroken, LineageError, WorkspaceBusy
-from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_format, check_line, encode, parse, read_link
+from lineage.ledger.chain import GO_ON, REPAIR, RESTORE, Fact, check_format, encode, read_fact
 from lineage.lock import locked
 from lineage.records import canonical
 from lineage.storage.objects import file_stamp, sync_folder, write_atomically, written_aside
 
-LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; who waits longer waits for something stuck
+LOCK_SECONDS = 30.0  # a writer holds the lock for milliseconds; a longer wait is for something stuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Journal:
         stamps = self._stamps()
         if stamps is None or stamps != self._known.stamps:
             head, data = self._read_all()
-            self._known = replace(self._checked(head, data), stamps=stamps)
+            self._known = replace(self._checked(data, head.seq, head.digest), stamps=stamps)
         return self._known.facts
 
     def text(self) -> bytes:
@@ -117,9 +117,9 @@ class Journal:
             cut = 0
             for _ in range(head.seq):
                 cut = data.find(b"\n", cut) + 1 or len(data)
-            self._checked(head, data[:cut])
+            self._checked(data[:cut], head.seq, head.digest)
             with suppress(LedgerBroken):
-                self._checked(head, data)
+                self._checked(data, head.seq, head.digest)
                 return None
             return self._set_aside("torn", data[cut:], cut=cut)
 
@@ -137,13 +137,11 @@ class Journal:
             head, data = self._read_all()
             lines = data.split(b"\n")[:-1]
             if len(lines) >= head.seq:
-                self._checked(head, data)
+                self._checked(data, head.seq, head.digest)
                 raise LineageError(f"{self.file}: no fact is lost; it holds the {head.seq} that were recorded")
             if not lines:
                 raise LedgerBroken(f"{self.file}: holds no whole fact, so there is nothing to go on from; {RESTORE}")
-            last = read_link(lines[-1])
-            there = Head(len(lines), last.digest if last else "")
-            facts = self._checked(there, b"".join(line + b"\n" for line in lines)).facts
+            facts = self._checked(b"".join(line + b"\n" for line in lines), len(lines), None).facts
             kept = max(1, keep(facts))
             size = sum(len(line) + 1 for line in lines[:kept])
             fact = make(facts[kept - 1], head)
@@ -211,44 +209,40 @@ class Journal:
         except WorkspaceBusy:
             raise
         except LineageError:
-            time.sleep(0.1)  # a read-only copy: nobody writes here, or we cannot know
+            time.sleep(0.1)  # a read-only copy: no writer to wait for
 
-    def _checked(self, head: Head, data: bytes) -> _Known:
-        """Check the lines of ``data``; those that this object checked before are only compared."""
+    def _checked(self, data: bytes, acknowledged: int, digest: str | None) -> _Known:
+        """Check the lines of ``data``; those that this object checked before are only compared.
+
+        ``digest`` is that of the last of the ``acknowledged`` lines, None where it is not known. Damage after them is
+        a torn append.
+        """
         known = self._known if data.startswith(self._known.data) else _Known()
-        facts = list(known.facts)
+        facts, where = list(known.facts), str(self.file)
         lines = data[len(known.data) :].split(b"\n")
         torn = lines.pop() != b""
-        if 0 < head.seq <= len(facts):
-            self._compare(head, facts[head.seq - 1])
         for number, line in enumerate(lines, start=len(facts) + 1):
-            where = str(self.file)
             try:
-                check_line(line, number=number, after=facts[-1] if facts else None, where=where)
-                facts.append(parse(line, number=number, where=where))
-                if number == 1:
-                    check_format(facts[0], where=where)
+                facts.append(read_fact(line, number=number, after=facts[-1] if facts else None, where=where))
             except LedgerBroken:
-                if number > head.seq:
+                if number > acknowledged:
                     raise self._torn(number) from None
                 raise
-            if number == head.seq:
-                self._compare(head, facts[-1])
-        if len(facts) < head.seq:
+            if number == 1:
+                check_format(facts[0], where=where)
+        if len(facts) < acknowledged:
             raise LedgerBroken(
-                f"{self.file}: ends after line {len(facts)}, but {head.seq} facts were recorded: it was cut; "
+                f"{where}: ends after line {len(facts)}, but {acknowledged} facts were recorded: it was cut; "
                 f"{RESTORE}{GO_ON}"
+            )
+        if acknowledged and digest not in (None, facts[acknowledged - 1].digest):
+            raise LedgerBroken(
+                f"{where}: line {acknowledged} is not the fact that {self.head_file.name} remembers: it was rewritten; "
+                f"{RESTORE}"
             )
         if torn:
             raise self._torn(len(facts) + 1)
         return _Known(tuple(facts), data)
-
-    def _compare(self, head: Head, fact: Fact) -> None:
-        if fact.digest != head.digest:
-            raise LedgerBroken(
-                f"{self.file}: line {head.seq} is not the fact that {self.head_file.name} remembers: it was rewritten; "
-                f"{RESTORE}"
-            )
 
     def _torn(self, number: int) -> LedgerBroken:
         return LedgerBroken(f"{self.file}: line {number} is torn, an append was interrupted; {REPAIR}")

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lineage.ledger import losses
 from lineage.ledger.chain import Fact, begin_as, next_fact
-from lineage.ledger.fact_kinds import LINEAGE_KINDS, FactBody, Said, said
+from lineage.ledger.fact_kinds import FactBody, LossAcceptedFact, Said, said
 from lineage.ledger.journal import LOCK_SECONDS, Head, Journal
+from lineage.ledger.losses import Loss, losses_of
 from lineage.ledger.state import State, state_of
 from lineage.records import plain
 
@@ -70,15 +70,14 @@ class Ledger:
         return said(self.all_facts(), kind)
 
     def facts(self, *kinds: str) -> Iterator[Fact]:
-        """Yield the facts of these kinds (all of them by default), oldest first.
-
-        The whole chain is checked before the first is yielded, what was checked before only if the file changed;
-        :class:`~lineage.errors.LedgerBroken` names the line.
-        """
+        """Yield the facts of these kinds (all of them by default), oldest first. Errors as of :meth:`all_facts`."""
         return (fact for fact in self.all_facts() if not kinds or fact.kind in kinds)
 
     def all_facts(self) -> Sequence[Fact]:
-        """Return all facts, checked as :meth:`facts` says."""
+        """Return all facts; the whole chain is checked if its file changed since.
+
+        Raises :class:`~lineage.errors.LedgerBroken`, which names the line.
+        """
         return self.journal.facts()
 
     def verify(self) -> int:
@@ -91,7 +90,7 @@ class Ledger:
 
     def lineage_head(self) -> str:
         """Return the digest of the last fact that changed lineage, "" if there is none."""
-        return next((fact.digest for fact in reversed(self.journal.facts()) if fact.kind in LINEAGE_KINDS), "")
+        return self.state().lineage_head
 
     def state(self) -> State:
         """Return what holds now: the facts of lineage folded, those that were folded before not again."""
@@ -106,7 +105,7 @@ class Ledger:
         """Move a torn last line to a file beside the ledger and return its path; None if no line is torn."""
         return self.journal.set_aside_torn_line()
 
-    def accept_loss(self, keep: Callable[[Sequence[Fact]], int]) -> tuple[losses.Loss, Path | None]:
+    def accept_loss(self, keep: Callable[[Sequence[Fact]], int]) -> tuple[Loss, Path | None]:
         """Go on though the last facts are gone, record that as a fact, and return what was lost.
 
         ``keep`` returns how many of the facts that are there stay facts, at least one; the others are moved to a file
@@ -115,11 +114,11 @@ class Ledger:
         """
 
         def following(last: Fact, head: Head) -> Fact:
-            body = losses.body_of(last.seq + 1, head.seq, head.digest)
-            return next_fact(last, kind=losses.KIND, body=body, at=stamp(self._now()))
+            lost = LossAcceptedFact(last.seq + 1, head.seq, head.digest)
+            return next_fact(last, kind=lost.kind_of_fact, body=plain(lost), at=stamp(self._now()))
 
         fact, aside = self.journal.accept_loss(keep, following)
-        return next(losses.losses_of([fact])), aside
+        return next(losses_of([fact])), aside
 
 
 def stamp(now: dt.datetime) -> str:

@@ -10,12 +10,9 @@ the fact names where they stood and the digest of the last one, as ``head.json``
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lineage.errors import LedgerBroken
 from lineage.ledger.chain import Fact
+from lineage.ledger.fact_kinds import LossAcceptedFact, said
 from lineage.plural import counted
-from lineage.records import Json
-
-KIND = "loss-accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +35,6 @@ class Loss:
         return f"{accepted}; what {what} recorded is not known any more"
 
 
-def body_of(first: int, last: int, digest: str) -> dict[str, Json]:
-    """Return the body of the fact that accepts such a loss."""
-    return {"first": first, "last": last, "digest": digest}
-
-
 def losses_of(facts: Iterable[Fact]) -> Iterator[Loss]:
     """Yield every accepted loss among these facts, oldest first."""
-    for fact in facts:
-        if fact.kind == KIND:
-            body = fact.body
-            try:
-                yield Loss(fact.seq, fact.at, int(body["first"]), int(body["last"]), str(body["digest"]))
-            except (KeyError, TypeError, ValueError) as problem:
-                raise LedgerBroken(
-                    f"line {fact.seq} of the ledger, a {KIND!r}, has not the form of one; restore the file as it was"
-                ) from problem
+    return (Loss(fact.seq, fact.at, lost.first, lost.last, lost.digest) for fact, lost in said(facts, LossAcceptedFact))

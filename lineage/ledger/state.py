@@ -6,7 +6,8 @@
   no way to hide one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic
 
@@ -39,7 +40,8 @@ class Entry(Generic[Record]):
 class State:
     """Everything recorded so far, by name and digest; releases by name and alias.
 
-    ``influences`` has, for a component's digest, what shaped it according to any record of it.
+    ``influences`` has, for a component's digest, what shaped it according to any record of it. ``lineage_head`` is the
+    digest of the last fact that changed lineage, "" before the first.
     """
 
     shards: dict[tuple[str, str], Entry[Shard]] = field(default_factory=dict)
@@ -47,13 +49,14 @@ class State:
     influences: dict[str, frozenset[Use]] = field(default_factory=dict)
     compositions: dict[str, Composition] = field(default_factory=dict)
     releases: dict[tuple[str, str], Entry[Release]] = field(default_factory=dict)
+    lineage_head: str = ""
 
     def take(self, fact: Fact) -> None:
         """Fold one fact in; kinds that do not change what holds are ignored."""
-        kind, seq = FACT_KINDS.get(fact.kind), fact.seq
-        if kind is None or fact.kind not in LINEAGE_KINDS:
+        if fact.kind not in LINEAGE_KINDS:
             return
-        match kind.read(fact):
+        self.lineage_head, seq = fact.digest, fact.seq
+        match FACT_KINDS[fact.kind].read(fact):
             case ShardFact(shard):
                 self._enter(self.shards, (shard.name, shard.digest), Entry(seq, shard))
             case ShardWithdrawnFact(digest):
@@ -82,7 +85,7 @@ class State:
 
     def copy(self) -> "State":
         """Return a state that can take facts while this one stays as it is."""
-        return State(*(dict(getattr(self, each.name)) for each in fields(self)))
+        return State(*(copy(getattr(self, each.name)) for each in fields(self)))
 
     @staticmethod
     def _change(table: "dict[tuple[str, str], Entry[Record]]", key: tuple[str, str], **changes: Any) -> None:
@@ -112,13 +115,32 @@ def cut_from(shards: Iterable[Shard], digests: Iterable[str]) -> tuple[str, ...]
     for shard in shards:
         if shard.derived_from is not None:
             origins.setdefault(shard.digest, []).append(shard.derived_from)
-    found: dict[str, None] = {}
-    waiting = list(digests)
-    while waiting:
-        if (digest := waiting.pop(0)) not in found:
-            found[digest] = None
-            waiting += origins.get(digest, ())
+    return reachable(digests, lambda digest: origins.get(digest, ()))
+
+
+def reachable(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
+    """Return ``starts`` and everything that ``following`` leads to from them, nearest first.
+
+    >>> reachable("a", {"a": "bc", "b": "d", "c": "a", "d": ""}.__getitem__)
+    ('a', 'b', 'c', 'd')
+    """
+    found = dict.fromkeys(starts)
+    waiting = list(found)
+    for node in waiting:  # which grows meanwhile
+        new = dict.fromkeys(each for each in following(node) if each not in found)
+        found |= new
+        waiting += new
     return tuple(found)
+
+
+def facts_about(facts: Iterable[Fact], name: str) -> tuple[Fact, ...]:
+    """Return the facts of lineage about the shard, component or release of that name, in their order."""
+
+    def subject(fact: Fact) -> object:
+        record = fact.body.get(fact.kind)
+        return (record if isinstance(record, dict) else fact.body).get("name")
+
+    return tuple(fact for fact in facts if fact.kind in LINEAGE_KINDS and subject(fact) == name)
 
 
 def influences_of(component: Component) -> tuple[Use, ...]:

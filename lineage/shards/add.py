@@ -87,7 +87,6 @@ class Terms(TypedDict, total=False):
     check: bool
     rules: Rules | None
     dvc: bool | None
-    allow_withdrawn: bool
     likeness: str | None
 
 
@@ -130,7 +129,6 @@ def add_items(
     check: bool = True,
     rules: Rules | None = None,
     dvc: bool | None = None,
-    allow_withdrawn: bool = False,
     likeness: str | None = None,
     read_from: Path | None = None,
 ) -> Added:
@@ -138,9 +136,8 @@ def add_items(
 
     ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
     ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.expectations` with ``rules``. ``dvc`` None tracks the
-    content when the workspace is a DVC repository, False never, True demands it. ``allow_withdrawn`` is dangerous: it
-    lets in again what was removed by request, which only a demonstration of the audit wants. ``likeness`` is
-    ``image:FIELD`` or ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
+    content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
+    ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
     :mod:`lineage.perceptual_hash`. ``read_from`` is the file or folder they were read from: a removal says whether it
     is still there.
 
@@ -159,8 +156,7 @@ def add_items(
         core=core,
         fields=tuple(intake.content),
     )
-    if not allow_withdrawn:
-        _refuse_withdrawn(workspace, intake, digests)
+    _refuse_withdrawn(workspace, intake, digests)
     checked = replace(intake, licenses=tuple(item.license for item in items))
     place = source_at(read_from) if read_from is not None else None
     with adding_alone(workspace):
@@ -212,7 +208,7 @@ def _likenesses(intake: Intake, likeness: str) -> tuple[str | None, ...]:
     """Return what each item is like; ``BadInput`` for a field that is not there or not of that kind."""
     kind, _, field = likeness.partition(":")
     if kind not in THRESHOLDS or not field:
-        raise BadInput(f"likeness {likeness[:40]!r}: must be image:FIELD or text:FIELD")
+        raise BadInput(f"invalid likeness {likeness[:40]!r}: use image:FIELD or text:FIELD")
     if field not in intake.content:
         raise BadInput(
             f"{intake.origin}: has no field {field[:40]!r} for a likeness; it has {', '.join(intake.content)}"
@@ -240,7 +236,7 @@ def _check_words(**given: str | None) -> None:
 
 def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[str]) -> None:
     workspace.require_marks()
-    back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.is_withdrawn(digest)]
+    back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
         noun = "item was" if len(back) == 1 else "items were"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lineage.activity import activity
 from lineage.errors import BadInput, ExpectationsFailed, LineageError
-from lineage.records import Json
+from lineage.records import Json, plain
 from lineage.shards.validation_rules import Rules
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Validation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was found wanting but is no reason to refuse."""
+        """What does not hold and only warns."""
         return tuple(
             f"{outcome.failing} of {self.items} items have no license"
             if outcome.column == "item_license"
@@ -82,15 +82,13 @@ def validate(intake: "Intake", digests: tuple[str, ...], *, shard: str, rules: R
             suite = gx.ExpectationSuite(name="shard", expectations=_suite(intake, rules))
         except Exception as problem:  # a caller's expectation: unknown type, or arguments its model refuses
             said = " ".join(str(problem).split()[:30]) or type(problem).__name__  # pydantic's reasons span lines
-            raise BadInput(
-                f"{intake.origin}: a rule is no expectation ({said}); see Great Expectations' gallery"
-            ) from problem
+            raise BadInput(f"{intake.origin}: invalid rule ({said}); see Great Expectations' gallery") from problem
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("items").add_dataframe_asset("shard")
         batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
-        told = {"result_format": "COMPLETE", "unexpected_index_column_names": ["item_key"]}
-        results = batch.validate(suite, result_format=told).results
+        form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["item_key"]}
+        results = batch.validate(suite, result_format=form).results
     problems = [_problem(result, len(intake)) for result in results if not result.success and not _is_warning(result)]
     if problems:
         rest = f" (and {len(problems) - 1} more expectations)" if len(problems) > 1 else ""
@@ -99,7 +97,7 @@ def validate(intake: "Intake", digests: tuple[str, ...], *, shard: str, rules: R
         shard=shard,
         items=len(intake),
         library=f"great_expectations {gx.__version__}",
-        rules=rules.describe(),
+        rules=plain(rules),
         outcomes=tuple(sorted(map(_outcome, results), key=lambda outcome: (outcome.type, outcome.column or ""))),
     )
 

@@ -14,7 +14,7 @@ from lineage.errors import DigestMismatch, LineageError
 from lineage.private_files import SOURCES
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import Arrays, item_digests, read_content, write_content
-from lineage.storage.manifest import read_likenesses, read_manifest, write_manifest
+from lineage.storage.manifest import read_manifest, write_manifest
 from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 
@@ -32,8 +32,8 @@ def shard_items(
     """Return a shard's item digests and arrays, shape (items, ...), in digest order.
 
     Raises ``DigestMismatch`` if the digests on disk are not the shard's or, with ``verify``, if an item's bytes are not
-    what its digest says; ``UnknownRecord`` if the content is not there. ``limit`` is for content that somebody else
-    wrote: above so many bytes it is ``TooLarge``.
+    what its digest says; ``UnknownRecord`` if the content is not there. ``limit`` is for content from
+    elsewhere: above so many bytes it is ``TooLarge``.
     """
     path = workspace.content_path(digest)
     digests, arrays = read_content(path, limit=limit)
@@ -122,5 +122,5 @@ def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[
 def likenesses_of(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
     """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
     path = workspace.manifest_path(shard)
-    columns = read_likenesses(path) if path.is_file() else None
-    return None if columns is None else list(zip(*columns, strict=True))
+    items = read_manifest(path) if path.is_file() else ()
+    return [(item.digest, item.likeness) for item in items] if any(item.likeness for item in items) else None

@@ -6,7 +6,7 @@ name a person and a digest identifies content; both stay in ``private/sources``,
 
 A shard that was cut is read from nowhere: what it was cut from is asked. Negative consequences: a copy under another
 path is not known, nor is a file from which some of it was taken out; what is read is hashed once more; and what is
-remembered stays until somebody clears the private folder.
+remembered stays until the private folder is cleared.
 """
 
 from collections.abc import Collection, Iterator

@@ -1,6 +1,7 @@
 """Validation rules that a caller adds to those of :mod:`lineage.shards.expectations`, which every shard must pass.
 
->>> Rules(ranges={"image": (0.0, 16.0)}).describe()
+>>> from lineage.records import plain
+>>> plain(Rules(ranges={"image": (0.0, 16.0)}))
 {'ranges': {'image': [0.0, 16.0]}, 'values': {}, 'license_required': False, 'more': []}
 """
 
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.errors import BadInput
-from lineage.records import Json, plain
+from lineage.errors import BadInput, fields_of
+from lineage.records import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +34,12 @@ class Rules:
         from pydantic import TypeAdapter, ValidationError  # read on use: most shards bring no file
 
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            unknown = sorted(set(told) - set(cls.__slots__)) if isinstance(told, dict) else []
+            given = json.loads(path.read_text(encoding="utf-8"))
+            unknown = sorted(set(given) - set(cls.__slots__)) if isinstance(given, dict) else []
             if unknown:
-                raise BadInput(f"{path}: '{unknown[0]}' is no rule; known are {', '.join(cls.__slots__)}")
-            return TypeAdapter(cls).validate_python(told)
+                raise BadInput(f"{path}: unknown rule '{unknown[0]}'; use {', '.join(cls.__slots__)}")
+            return TypeAdapter(cls).validate_python(given)
         except ValidationError as problem:
-            first = problem.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise BadInput(
-                f"{path}: {place or 'the rules'}: {first['msg'].lower()}; see lineage.shards.expectations"
-            ) from problem
+            raise BadInput(f"{path}: {fields_of(problem)}; see lineage.shards.expectations") from problem
         except (OSError, ValueError, RecursionError) as problem:
             raise BadInput(f"{path}: no rules in JSON could be read ({problem}); check the file") from problem
-
-    def describe(self) -> Json:
-        """Return the rules as plain values, the way they are recorded with a validation."""
-        return {
-            name: plain(dict(value) if isinstance(value := getattr(self, name), Mapping) else value)
-            for name in self.__slots__
-        }

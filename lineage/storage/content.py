@@ -76,7 +76,7 @@ def as_field(name: str, values: Any) -> NDArray[Any]:
 
 
 def as_text(name: str, texts: Sequence[str]) -> NDArray[Any]:
-    """Return texts as an array, shape (items,); ``BadInput`` for what is no Unicode text."""
+    """Return texts as an array, shape (items,); ``BadInput`` for what is not Unicode."""
     try:
         return np.array(texts, dtype=TEXT)
     except ValueError as problem:  # a lone surrogate: UnicodeEncodeError is a ValueError
@@ -123,8 +123,8 @@ def as_arrays(arrays: Mapping[str, Any]) -> Arrays:
     settled = {name: as_field(name, arrays[name]) for name in sorted(arrays)}
     counts = {name: len(array) for name, array in settled.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
-        raise BadInput(f"fields have unequal numbers of items ({told}); every array needs one row per item")
+        listed = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
+        raise BadInput(f"fields have unequal numbers of items ({listed}); every array needs one row per item")
     return settled
 
 

@@ -1,8 +1,8 @@
 r"""What a search for data can read, told by a file's first bytes and not by its name.
 
 Parquet that lists items by digest and safetensors can be compared with what is sought. Anything else that may hold data
-cannot: an archive, a checkpoint, a picture, a table in text. Whoever searches names such files, so that nobody takes
-them for searched.
+cannot: an archive, a checkpoint, a picture, a table in text. A search names such files, so that they are not taken for
+searched.
 
 Text is taken for code, prose or settings unless it is called what tables are called (``.csv``), is JSON too long for a
 description, or lies where only data is kept. Negative consequence: data in other text is neither read nor named.
@@ -32,7 +32,7 @@ class Reading(Enum):
 
     PARQUET = "Parquet with a column of digests"
     SAFETENSORS = "safetensors"
-    WORDS = "text that is no table, or nothing at all"
+    WORDS = "text other than a table, or nothing at all"
     UNREAD = "anything else"
 
     @classmethod
@@ -70,7 +70,7 @@ def holds(path: Path, items: Collection[str]) -> bool:
                 if pc.any(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted)).as_py():
                     return True
     except (pa.ArrowException, OSError):
-        return False  # damaged: whoever checks digests reports it
+        return False  # damaged: the check of digests reports it
     return False
 
 

@@ -68,8 +68,8 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
     if not (table.schema.equals(SCHEMA) or table.schema.equals(SCHEMA.append(LIKENESS))):
         raise broken(path, "manifest of the shard")
     columns = [table.column(column.name).to_pylist() for column in table.schema]
-    if len(columns) > len(SCHEMA):
-        _refuse_malformed(path, columns[-1])
+    if len(columns) > len(SCHEMA) and not all(likeness is None or is_likeness(likeness) for likeness in columns[-1]):
+        raise broken(path, "manifest of the shard")
     return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
 
 
@@ -87,23 +87,6 @@ def read_licenses(path: Path) -> tuple[str, ...]:
     if table.schema.names != ["license"]:
         raise broken(path, "manifest of the shard")
     return tuple(sorted(text for text in table.column("license").unique().to_pylist() if text is not None))
-
-
-def read_likenesses(path: Path) -> tuple[list[str], list[str | None]] | None:
-    """Return digests and likenesses at ``path``, row by row; None if no likeness was recorded. Errors as above."""
-    table = read_table(path, "manifest of the shard")
-    if LIKENESS.name not in table.schema.names:
-        return None
-    if not table.schema.equals(SCHEMA.append(LIKENESS)):
-        raise broken(path, "manifest of the shard")
-    found = table.column(LIKENESS.name).to_pylist()
-    _refuse_malformed(path, found)
-    return table.column("digest").to_pylist(), found
-
-
-def _refuse_malformed(path: Path, found: Iterable[str | None]) -> None:
-    if not all(likeness is None or is_likeness(likeness) for likeness in found):
-        raise broken(path, "manifest of the shard")
 
 
 def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:

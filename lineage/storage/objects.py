@@ -75,7 +75,7 @@ def is_digest(name: str) -> bool:
 
 
 def remove_asides(folder: Path) -> None:
-    """Delete what killed writers left written aside in a folder. Only for whoever knows that nobody writes there."""
+    """Delete what killed writers left aside in a folder; the caller holds the lock under which files are written."""
     for aside in folder.glob(f"{_ASIDE}*"):
         aside.unlink(missing_ok=True)
 
@@ -126,7 +126,7 @@ class Objects:
         self._checked: dict[str, tuple[int, ...]] = {}
 
     def path(self, digest: str) -> Path:
-        """Return where the object is or would be; :class:`~lineage.errors.UnknownRecord` if that is no digest."""
+        """Return where the object is or would be; :class:`~lineage.errors.UnknownRecord` if that is not a digest."""
         if not is_digest(digest):
             raise UnknownRecord(f"{digest!r} is not a digest: an object's name is 64 hexadecimal characters")
         return self.folder / digest[:2] / digest
@@ -142,8 +142,8 @@ class Objects:
         if not path.is_file() or path.read_bytes() != data:
             write_atomically(path, data)
         else:
-            with contextlib.suppress(OSError):  # somebody else's file, which only they may touch
-                os.utime(path)  # young again, so that no purge takes it for one that nobody is about to record
+            with contextlib.suppress(OSError):  # the file of another user, which only they may touch
+                os.utime(path)  # young again, so that no purge takes it for one that no fact will name
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -229,4 +229,4 @@ def load_tensors(data: bytes) -> "dict[str, Array]":
     try:
         return dict(load(data))
     except (SafetensorError, KeyError, ValueError) as problem:
-        raise BadInput(f"these bytes are no safetensors file: {problem}") from problem
+        raise BadInput(f"not a safetensors file: {problem}") from problem

@@ -36,8 +36,8 @@ def table_bytes(table: Any, *, dictionary: bool) -> bytes:
 def read_table(path: Path, what: str, columns: list[str] | None = None, *, limit: int | None = None) -> Any:
     """Return the Arrow table at ``path``; ``what`` names it in an error.
 
-    ``limit`` is for a file that somebody else wrote: bytes its content may take in memory. What this workspace wrote
-    may be as large as whoever took it in allowed. Raises ``UnknownRecord`` if there is no file, ``DigestMismatch`` if
+    ``limit`` is for a file from elsewhere: bytes its content may take in memory. What this workspace wrote may be as
+    large as was allowed when it was taken in. Raises ``UnknownRecord`` if there is no file, ``DigestMismatch`` if
     it is not the Parquet that was written, ``TooLarge`` for one above the limit.
     """
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""How much memory a file that somebody hands in may take, and the errors for one that takes more.
+"""The memory that a file from outside may take, and the errors for one that takes more.
 
 A file of some kilobytes can unpack to all the memory there is, so what it says of itself is asked before it is read.
 """

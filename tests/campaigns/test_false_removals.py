@@ -87,10 +87,12 @@ def edit_catalog(workspace: Workspace, statement: str) -> None:
     """Lay a catalog's file with other rows where one used to be: the whole of one, but for what the statement hides."""
     with Catalog.of(workspace) as catalog:
         path = workspace.home / f"catalog-{catalog.lineage_head[:16]}.duckdb"
-    with duckdb.connect(str(path)) as connection, contextlib.closing(open_projection(workspace)) as snapshot:
+    state, items = open_projection(workspace)
+    uses = [(use.digest, target, use.role.value) for target, uses in state.influences.items() for use in uses]
+    with duckdb.connect(str(path)) as connection, contextlib.closing(items):
         connection.execute(Path(projection.__file__).with_name("schema.sql").read_text())
-        for table in ("item", "use"):
-            rows = snapshot.execute(f"select * from {table}").fetchall()
+        connection.execute("create table use (source varchar, target varchar, role varchar)")
+        for table, rows in {"item": items.execute("select * from item").fetchall(), "use": uses}.items():
             connection.executemany(f"insert into {table} values ({', '.join('?' for _ in rows[0])})", rows)
         connection.execute(statement)
 

@@ -133,7 +133,7 @@ def test_private_is_kept_from_git(workspace_folder: Path) -> None:
 
 def test_what_is_withdrawn_is_remembered_by_keyed_marks_only(workspace_folder: Path, forgotten: dict[str, Any]) -> None:
     workspace = Workspace.open(workspace_folder)
-    assert all(workspace.is_withdrawn(item) for item in forgotten["items"])
+    assert all(workspace.private.is_withdrawn(item) for item in forgotten["items"])
     assert not found([path for path in (workspace.home / "private").rglob("*") if path.is_file()], forgotten["items"])
     hashes = [sha256(item.encode()).hexdigest() for item in forgotten["items"]]
     assert not set(hashes) & set(workspace.private.marks_file.read_text().split())

@@ -90,7 +90,7 @@ def test_the_same_is_removed_too(workspace: Workspace) -> None:
         "shard-2": 11,
         "shard-3": 9,
     }
-    assert workspace.is_withdrawn(copy)
+    assert workspace.private.is_withdrawn(copy)
     changed = {name for name, digest in bytes_by_name(workspace, RELEASE).items() if digest != old[name]}
     assert {f"{RELEASE}/mean/shard-2", f"{RELEASE}/mean/shard-3"} <= changed
     assert not list((workspace.home / "private" / "near").iterdir())

@@ -176,7 +176,7 @@ def model(place: Place, text: Text) -> str:
 def rules(place: Place, text: Text) -> str:
     """Read expectations in JSON."""
     try:
-        Rules.read(incoming(place, "rules.json", text)).describe()
+        Rules.read(incoming(place, "rules.json", text))
     except BadInput as problem:
         place.refusal(str(problem), names="rules.json")
         return "refused"

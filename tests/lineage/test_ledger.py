@@ -24,8 +24,21 @@ from hypothesis import strategies as st
 
 from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, UnknownRecord, WorkspaceBusy
 from lineage.git_ignored import HOME
-from lineage.ledger.fact_kinds import LINEAGE_KINDS
+from lineage.ledger.fact_kinds import (
+    LINEAGE_KINDS,
+    ComponentFact,
+    ComponentRetiredFact,
+    CompositionFact,
+    LossAcceptedFact,
+    PurgedFact,
+    ReleaseContainedFact,
+    ReleaseFact,
+    ReleaseWithdrawnFact,
+    ShardFact,
+    ShardWithdrawnFact,
+)
 from lineage.ledger.losses import losses_of
+from lineage.records import Component, Composition, Role, Shard, Use
 from lineage.workspace import Workspace
 
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
@@ -52,7 +65,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     workspace = Workspace.init(folder, clock=lambda: NOON)
     for number in range(6):
-        workspace.ledger.append("shard" if number % 2 else "request", {"number": number, "text": "x" * (number * 7)})
+        body = {"number": number, "text": "x" * (number * 7), "name": "model", "alias": "live"}
+        workspace.ledger.append("release-withdrawn" if number % 2 else "request", body)
     return folder
 
 
@@ -102,7 +116,7 @@ def test_each_line_is_canonical_json_and_carries_the_digest_of_the_one_before(fi
     assert [fact.seq for fact in facts] == list(range(1, len(lines) + 1))
     assert workspace.ledger.head() == facts[-1].digest
     assert workspace.ledger.verify() == len(lines)
-    assert [fact.kind for fact in workspace.ledger.facts("shard")] == ["shard"] * 3
+    assert [fact.kind for fact in workspace.ledger.facts("release-withdrawn")] == ["release-withdrawn"] * 3
 
 
 def test_what_is_appended_is_read_back(workspace: Workspace) -> None:
@@ -132,10 +146,26 @@ def test_what_json_cannot_carry_is_refused_and_nothing_of_its_batch_is_written(w
     assert workspace.ledger.journal.file.read_bytes() == before
 
 
+OF_LINEAGE = (
+    ShardFact(Shard("a" * 64, "s", None, None, None, 1)),
+    ShardWithdrawnFact("a" * 64),
+    ComponentFact(Component("b" * 64, "c", "k", (Use("a" * 64, Role.TRAIN),))),
+    ComponentRetiredFact("c", "b" * 64),
+    CompositionFact(Composition("m", {}, ())),
+    ReleaseFact("r", "live", "c" * 64),
+    ReleaseContainedFact("r", "live"),
+    ReleaseWithdrawnFact("r", "live"),
+    PurgedFact("R-1", (), ()),
+    LossAcceptedFact(1, 1, "d" * 64),
+)
+"""A fact of each kind that changes lineage."""
+
+
 def test_the_lineage_head_moves_with_lineage_only_however_far_back_it_is(workspace: Workspace) -> None:
     assert workspace.ledger.lineage_head() == ""
-    for kind in LINEAGE_KINDS:
-        fact = workspace.ledger.append(kind, {})
+    assert {each.kind_of_fact for each in OF_LINEAGE} == set(LINEAGE_KINDS)
+    for each in OF_LINEAGE:
+        (fact,) = workspace.ledger.record(each)
         assert workspace.ledger.lineage_head() == fact.digest
     workspace.ledger.append_all(
         [("request", {"text": "y" * 5_000})] * 100
@@ -263,7 +293,7 @@ def test_a_batch_that_was_torn_is_set_aside_whole(filled: Workspace) -> None:
 def test_whole_lines_that_a_crash_left_unacknowledged_count(filled: Workspace) -> None:
     workspace = filled
     head = workspace.ledger.journal.head_file.read_bytes()
-    fact = workspace.ledger.append("shard", {"late": True})
+    (fact,) = workspace.ledger.record(ReleaseWithdrawnFact("late", "live"))
     workspace.ledger.journal.head_file.write_bytes(head)
     assert workspace.ledger.verify() == 8
     assert workspace.ledger.head() == workspace.ledger.lineage_head() == fact.digest
@@ -440,19 +470,24 @@ def test_a_writer_killed_at_any_moment_leaves_a_ledger_that_goes_on(workspace: W
 def test_pseudonyms_are_keyed_by_the_workspace(tmp_path: Path) -> None:
     one, other = Workspace.init(tmp_path / "one"), Workspace.init(tmp_path / "other")
     assert one.pseudonym("Ada") == Workspace.open(one.root).pseudonym("Ada")
-    assert len({one.pseudonym("Ada"), one.pseudonym("Bob"), other.pseudonym("Ada"), one.withdrawn_mark("Ada")}) == 4
+    assert (
+        len({one.pseudonym("Ada"), one.pseudonym("Bob"), other.pseudonym("Ada"), one.private.withdrawn_mark("Ada")})
+        == 4
+    )
 
 
 def test_withdrawn_items_are_remembered_under_a_key(workspace: Workspace) -> None:
     item, other = "a" * 64, "b" * 64
-    assert not workspace.is_withdrawn(item)
+    assert not workspace.private.is_withdrawn(item)
     workspace.mark_withdrawn([item])
     workspace.mark_withdrawn([item])
-    assert (workspace.is_withdrawn(item), workspace.is_withdrawn(other)) == (True, False)
+    assert (workspace.private.is_withdrawn(item), workspace.private.is_withdrawn(other)) == (True, False)
     Workspace.open(workspace.root).mark_withdrawn([other])
-    assert workspace.is_withdrawn(other)
+    assert workspace.private.is_withdrawn(other)
     text = workspace.private.marks_file.read_text()
-    assert text.split()[:-2] == sorted([workspace.withdrawn_mark(item), workspace.withdrawn_mark(other)])
+    assert text.split()[:-2] == sorted(
+        [workspace.private.withdrawn_mark(item), workspace.private.withdrawn_mark(other)]
+    )
     assert item not in text
     assert stat.S_IMODE(workspace.private.marks_file.stat().st_mode) == 0o600
 
@@ -468,7 +503,7 @@ def test_a_list_of_withdrawn_items_that_is_not_as_it_was_left_is_refused(workspa
     if damage == "emptied":
         file.write_text("")
     elif damage == "edited":
-        file.write_text(file.read_text().replace(workspace.withdrawn_mark("a" * 64), "0" * 64))
+        file.write_text(file.read_text().replace(workspace.private.withdrawn_mark("a" * 64), "0" * 64))
     elif damage == "older":
         file.write_bytes(older)
     elif damage == "gone":
@@ -493,7 +528,7 @@ def test_paths_of_a_shard_are_made_from_digests_only(workspace: Workspace) -> No
 
 
 def test_what_was_checked_before_is_noticed_when_it_is_edited(tmp_path: Path) -> None:
-    """A ledger remembers what it checked, and only hashes that as one piece: an edit there must not slip through."""
+    """A ledger remembers the facts that it checked: an edit there must not slip through."""
     workspace = Workspace.init(tmp_path)
     for number in range(5):
         workspace.ledger.append("hold", {"request": f"R-{number}", "on": True, "reason": "x"})

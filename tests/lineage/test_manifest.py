@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.records import Item
-from lineage.storage.manifest import in_manifest_order, read_digests, read_likenesses, read_manifest, write_manifest
+from lineage.storage.manifest import in_manifest_order, read_digests, read_manifest, write_manifest
 from tests.tier import amount
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
@@ -83,19 +83,18 @@ def test_a_manifest_without_likeness_has_no_such_column(tmp_path: Path) -> None:
     plain = Item("a" * 64, "k", "s", None, "MIT", 5)
     write_manifest(tmp_path / "a", [plain])
     assert pq.read_schema(tmp_path / "a").names[-1] == "n_bytes"
-    assert read_likenesses(tmp_path / "a") is None
+    assert read_manifest(tmp_path / "a") == (plain,)
     alike = replace(plain, likeness="text:" + "0f" * 16)
     write_manifest(tmp_path / "b", [alike, replace(plain, digest="b" * 64)])
-    assert read_likenesses(tmp_path / "b") == (["a" * 64, "b" * 64], [alike.likeness, None])
+    assert [item.likeness for item in read_manifest(tmp_path / "b")] == [alike.likeness, None]
 
 
 @pytest.mark.parametrize("likeness", ["", "text:", "text:" + "0" * 31, "image:" + "G" * 128, "\x1b[31m", "0" * 10_000])
 def test_a_damaged_likeness_is_refused_in_one_line(tmp_path: Path, likeness: str) -> None:
     write_manifest(tmp_path / "m", [Item("a" * 64, "k", None, None, None, 5, likeness)])
-    for read in (read_manifest, read_likenesses):
-        with pytest.raises(DigestMismatch, match="was changed on disk") as refused:
-            read(tmp_path / "m")
-        assert str(refused.value).isprintable()
+    with pytest.raises(DigestMismatch, match="was changed on disk") as refused:
+        read_manifest(tmp_path / "m")
+    assert str(refused.value).isprintable()
 
 
 def test_duckdb_reads_manifests_with_and_without_likeness_together(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_what_safetensors_cannot_hold_is_refused(tensors: dict[str, np.ndarray],
 
 @pytest.mark.parametrize("data", [b"", b"\x80\x04pickle", b"\xff" * 64])
 def test_other_bytes_are_no_tensors(data: bytes) -> None:
-    with pytest.raises(BadInput, match="no safetensors file"):
+    with pytest.raises(BadInput, match="not a safetensors file"):
         load_tensors(data)
 
 

@@ -81,7 +81,7 @@ def test_a_name_is_what_is_live_and_a_digest_whatever_was(workspace: Workspace) 
         ("mine", [("alcie", "train")], UnknownRecord, "no shard 'alcie' is recorded; did you mean 'alice'"),
         ("mine", [("truck", "train")], UnknownRecord, "no component 'truck' is recorded; did you mean 'trunk'"),
         ("mine", [("alice", "train"), ("f" * 64, "train")], UnknownRecord, "is recorded"),
-        ("mine", [("alice", "trained")], BadInput, "'trained' is no role; use one of train, initialize"),
+        ("mine", [("alice", "trained")], BadInput, "unknown role 'trained'; use one of train, initialize"),
         ("mine", [], BadInput, "no uses"),
         ("", [("alice", "train")], BadInput, "a name and a kind"),
     ],

@@ -42,8 +42,8 @@ def test_whoever_is_spelled_in_several_ways_is_selected_whole(workspace: Workspa
 
 
 def test_names_in_one_spelling_keep_the_pseudonym_they_had(workspace: Workspace) -> None:
-    assert workspace.pseudonym("zoë müller") == workspace.keyed("zoë müller")
-    assert workspace.pseudonym("Zoë Müller") != workspace.keyed("Zoë Müller")
+    assert workspace.pseudonym("zoë müller") == workspace.private.keyed("zoë müller")
+    assert workspace.pseudonym("Zoë Müller") != workspace.private.keyed("Zoë Müller")
 
 
 def test_what_is_no_spelling_at_all_is_not_everybody(workspace: Workspace) -> None:
@@ -51,4 +51,4 @@ def test_what_is_no_spelling_at_all_is_not_everybody(workspace: Workspace) -> No
 
 
 def test_keys_that_differ_in_case_are_two(workspace: Workspace) -> None:
-    assert workspace.keyed("A-1") != workspace.keyed("a-1")
+    assert workspace.private.keyed("A-1") != workspace.private.keyed("a-1")

@@ -7,7 +7,7 @@ import pytest
 
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.trace import Edge, Node, Trace
-from lineage.records import Role, restore
+from lineage.records import Role, plain, restore
 from tests.lineage.test_catalog import World, hexed, item
 
 
@@ -93,7 +93,7 @@ def test_both_ways_and_neither(world: World) -> None:
 def test_json_holds_all_of_it(world: World) -> None:
     with world.catalog() as catalog:
         trace = catalog.trace("core", up=False, down=True)
-    value = json.loads(json.dumps(trace.json()))
+    value = json.loads(json.dumps(plain(trace)))
     assert value["start"] == "core"
     assert [node["name"] for node in value["nodes"]] == [node.name for node in trace.nodes]
     assert [Edge(**edge) for edge in value["edges"]] == list(trace.edges)

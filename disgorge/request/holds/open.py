@@ -109,7 +109,8 @@ def _named_selectors(workspace: Workspace, hold: Hold) -> tuple[Selector, ...]:
     path = HOLDS.path(workspace, name_of(hold.request))
     values = HOLDS.read_at(workspace, path).selectors
     if any(
-        s.field in HIDDEN and (s.value not in values or workspace.keyed(values[s.value]) != s.value) for s in marked
+        s.field in HIDDEN and (s.value not in values or workspace.private.keyed(values[s.value]) != s.value)
+        for s in marked
     ):
         raise DisgorgeError(f"{path}: does not hold what was held, restore it from a backup of the private folder")
     return tuple(Selector(s.field, values[s.value]) if s.field in HIDDEN else s for s in marked)
