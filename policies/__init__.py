@@ -1,4 +1,4 @@
-"""What is owed: requests, rule packs and decisions, in the terms of the disgorgement taxonomy.
+"""Policy: requests, rule packs and decisions, in the terms of the disgorgement taxonomy.
 
 Here lie the values that all rooms share. ``vocabulary`` has the controlled words, ``packs`` the rules, ``judging``
 decides requests by them, and ``cases`` tests packs; each imports only those before it.

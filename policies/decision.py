@@ -1,4 +1,4 @@
-"""What a decision is: the outcome, what is owed, each pack's own claim, and every rule that fired as a reason.
+"""Decisions: the outcome, what is owed, each pack's own claim, and every rule that fired as a reason.
 
 A decision has one :class:`Claim` per pack under which something was claimed. A refusal ends its own claim only, so a
 granted decision may hold refused claims, and each of them has its dates and duties as well.

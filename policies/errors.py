@@ -1,4 +1,4 @@
-"""What can go wrong with policy.
+"""Errors of policies.
 
 PolicyError
 ├── BadPack      a pack with an unknown field, a condition that does not parse, or no rule at all

@@ -1,4 +1,4 @@
-"""Events of a request: what happened after it was filed, each with the day on which it happened.
+"""Events of a request after it was filed, each with the day on which it happened.
 
 A request is a sequence. Deadlines stop and start with events, packs read them in conditions, and facts that became
 known later come with one. Events are kept in the order of their days, not in that in which they were recorded: one
@@ -108,7 +108,7 @@ class Event:
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return events by their days, whatever the order in which they were recorded."""
+    """Return events sorted by their days."""
     return tuple(sorted(events, key=lambda event: (event.on, _RANK[event.kind], canonical(event.facts))))
 
 
@@ -156,10 +156,10 @@ def facts_by_day(filed: dict[str, Any], received: dt.date, events: Iterable[Even
 
     Of several of one day that which was recorded last counts: it corrects the others. None takes a fact out.
     """
-    known = dict(filed)
+    facts = dict(filed)
     for event in sorted(events, key=lambda event: event.on):
-        known |= {name: value for name, value in event.facts.items() if event.on >= received or name not in filed}
-    return {name: value for name, value in known.items() if value is not None}
+        facts |= {name: value for name, value in event.facts.items() if event.on >= received or name not in filed}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def fact_given_by(name: str, received: dt.date, events: Iterable[Event], *, filed: bool) -> Event | None:

@@ -66,7 +66,7 @@ class RemovalRequest:
                 raise BadRequest(f"request {self.id}: the selector {selector.field!r} has an empty value")
 
     def after(self, events: Iterable[Event]) -> "RemovalRequest":
-        """Return the request as it stands after these events, whatever the order in which they were recorded.
+        """Return the request as it stands after these events, recorded in any order.
 
         That order tells only which of two facts of one name and one day corrects the other.
         """

@@ -71,7 +71,7 @@ def near(workspace: Workspace, request_id: str = "R-1") -> Near:
 
 
 def judge(workspace: Workspace, *, same: bool = False, request_id: str = "R-1") -> None:
-    """Say of everything that nobody has judged that it is the same, or that it is not."""
+    """Judge every unjudged near-duplicate as the same, or as distinct."""
     case, found = case_of(workspace, request_id), near(workspace, request_id).unjudged
     assert found
     if same:

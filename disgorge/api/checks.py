@@ -1,4 +1,4 @@
-"""What a merge or a deploy is gated on, and what an outsider checks: the audit, and a report's verification."""
+"""The audit, which gates a merge or a deploy, and the verification of a report."""
 
 import datetime as dt
 import json
@@ -89,8 +89,8 @@ class ReportVerified(Result):
 
     def plain(self) -> Json:
         """Return what the bundle says."""
-        found = self.verified
-        return {**plain(found), "bundle": str(found.bundle), "warning": found.warning}
+        verified = self.verified
+        return {**plain(verified), "bundle": str(verified.bundle), "warning": verified.warning}
 
 
 def verify(
@@ -121,24 +121,24 @@ def verify(
             raise WrongUse(f"{path}: no such file or folder; give the {what}")
     progress = progress or Progress()
     progress.whole("verifying", done=0, total=None)
-    found = verify_bundle(
+    verified = verify_bundle(
         bundle, public_key=key, level=level, workspace_folder=workspace_folder, on_progress=progress.job
     )
-    reached = found.reexecution.outcome if found.reexecution else found.level
+    reached = verified.reexecution.outcome if verified.reexecution else verified.level
     said = [
         ("verified", f"{reached}, not bit for bit" if reached == "within tolerance" else reached),
-        ("request", found.request),
-        ("plan", found.plan),
-        ("guarantee", found.guarantee),
-        ("signed by key", found.key_id),
+        ("request", verified.request),
+        ("plan", verified.plan),
+        ("guarantee", verified.guarantee),
+        ("signed by key", verified.key_id),
     ]
     shown = (
-        *((Attention(found.warning),) if found.warning else ()),
-        f"{found.verdict}: {found.words}",
+        *((Attention(verified.warning),) if verified.warning else ()),
+        f"{verified.verdict}: {verified.words}",
         table(rows=said),
-        table("stated about", "sha256", rows=found.subjects.items()),
-        *(f"utility of {measure.release}: {change_words(measure)}" for measure in found.utility),
-        *(f"checked: {words}" for words in found.checked),
+        table("stated about", "sha256", rows=verified.subjects.items()),
+        *(f"utility of {measure.release}: {change_words(measure)}" for measure in verified.utility),
+        *(f"checked: {words}" for words in verified.checked),
         *((f"not checked: {_NOT_CHECKED[level]}",) if level in _NOT_CHECKED else ()),
     )
-    return ReportVerified(found, shown=shown)
+    return ReportVerified(verified, shown=shown)

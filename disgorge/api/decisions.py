@@ -139,9 +139,9 @@ def close_fulfilled(workspace: Workspace, request: str, *, by_request: str) -> C
     written = fulfilled_by.close_fulfilled(
         workspace, request, by_request=by_request, registrar=registry_or_none(workspace)
     )
-    told = {"by_request": by_request, "verdict": written.verdict, "bundle": str(written.bundle)}
+    values = {"by_request": by_request, "verdict": written.verdict, "bundle": str(written.bundle)}
     words = f"{request} is fulfilled by {by_request}; the report is {written.bundle}, to hand over: "
-    return Closed(request, "fulfilled", told, shown=(f"{words}{written.bundle}.zip",))
+    return Closed(request, "fulfilled", values, shown=(f"{words}{written.bundle}.zip",))
 
 
 def deny(workspace: Workspace, request: str, *, reason: Refusal) -> Closed:
@@ -163,14 +163,14 @@ def deny(workspace: Workspace, request: str, *, reason: Refusal) -> Closed:
         f"`disgorge request hold {request} --lift --reason TEXT`"
         for held in open_holds(case)
     ]
-    told = {"reason": reason.value, "owed": case.owed_on_refusal, "earlier": with_words(earlier), "notes": notes}
-    return Closed(request, "denied", told, shown=tuple(lines))
+    values = {"reason": reason.value, "owed": case.owed_on_refusal, "earlier": with_words(earlier), "notes": notes}
+    return Closed(request, "denied", values, shown=tuple(lines))
 
 
 def _packs_judging(case: Case, source: Path | None) -> tuple[Pack, ...]:
     """Return the packs to judge a request by; :class:`BadRequest` where none of them covers one of its regimes.
 
-    Without that, a request filed under a pack of one's own would be decided as if no rule existed for it, or denied by
+    Without that, a request filed under a custom pack would be decided as if no rule existed for it, or denied by
     one law while the other is not asked.
     """
     packs = load_packs(source)

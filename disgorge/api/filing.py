@@ -1,4 +1,4 @@
-"""A request as it is asked for is recorded, or corrected."""
+"""Filing requests and correcting them."""
 
 import datetime as dt
 import re
@@ -166,10 +166,10 @@ def require_match(workspace: Workspace, selectors: Sequence[Selector]) -> None:
     if asked_before(workspace, selectors):
         return  # no mistake in typing: it is asked again
     asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
-    kept = "".join(f"; {words}" for words in keepers(workspace, selectors))
+    holders = "".join(f"; {words}" for words in keepers(workspace, selectors))
     raise WrongUse(
         f"no item is selected by {asked}; correct it, or record the request all the same with --unmatched, to be "
-        f"denied as no-match{kept}"
+        f"denied as no-match{holders}"
     )
 
 
@@ -179,13 +179,13 @@ def doubts(workspace: Workspace, request: RemovalRequest) -> tuple[str, ...]:
     with Catalog.of(workspace) as catalog:
         alone = [selector for selector in selectors if not catalog.selected([selector])]
         nothing = not catalog.selected(selectors)
-    found = [f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone]
+    warnings = [f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone]
     if nothing and not alone:
-        found.append("no item has all that is selected by together; selectors of different fields must all hold")
+        warnings.append("no item has all that is selected by together; selectors of different fields must all hold")
     if nothing:
-        found[-1] += "; the request is recorded and will be denied as no-match"
-        found += keepers(workspace, selectors)
-    return tuple(found)
+        warnings[-1] += "; the request is recorded and will be denied as no-match"
+        warnings += keepers(workspace, selectors)
+    return tuple(warnings)
 
 
 def _shown(selector: Selector) -> str:

@@ -1,4 +1,4 @@
-"""What learned from what: of an item, a person, a shard, a component or a release, and of what a request selects.
+"""Lineage of an item, a person, a shard, a component, a release, or of what a request selects.
 
 References of probes, models that were trained only to be compared with, are counted for people instead of listed. They
 learned from the data as the released model did, and are destroyed with it, but a dozen of them between a reader and the
@@ -54,13 +54,13 @@ def trace(
     both = up == down
     try:
         with Catalog.of(workspace) as catalog:
-            found = catalog.trace(named, up=up or both, down=down or both)
+            traced = catalog.trace(named, up=up or both, down=down or both)
     except UnknownRecord as unknown:
         raise WrongUse(_unknown(str(unknown), start, subject=subject)) from None
-    seen, left_out = (found, 0) if references else apart(found)
+    seen, left_out = (traced, 0) if references else apart(traced)
     if svg is not None:
         svg.write_text(draw(seen), encoding="utf-8")
-    return Traced(found, shown=tuple(_shown(seen, left_out, empty=_nothing(up=up, down=down))))
+    return Traced(traced, shown=tuple(_shown(seen, left_out, empty=_nothing(up=up, down=down))))
 
 
 def apart(trace: Trace) -> tuple[Trace, int]:

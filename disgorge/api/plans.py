@@ -64,11 +64,11 @@ def plan(
     ``withdraw`` names releases to destroy, whatever else could be done. ``every_probe`` also runs every statistical
     probe, ``retrain_untouched`` trains again what is not touched and was made in another environment.
     """
-    made = plan_requests(
+    new_plan = plan_requests(
         workspace, requests, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched
     )
-    following = f"next: disgorge request approve {made.request} {short(made.digest)} --by NAME"
-    return Planned(made, shown=(*plan_shown(made), following))
+    following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"
+    return Planned(new_plan, shown=(*plan_shown(new_plan), following))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Approved(Result):
 
 
 def approve(workspace: Workspace, request: str, digest: str, *, by: str, accept_utility_loss: bool = False) -> Approved:
-    """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated.
+    """Record the approval of exactly one plan, by its digest. The name is as typed and not authenticated.
 
     ``accept_utility_loss`` lets it be released even if it falls below the utility floor or is of no use any more.
     """
@@ -212,7 +212,7 @@ def _others_left(workspace: Workspace, case: Case) -> bool:
 
 
 def _finished(workspace: Workspace, case: Case) -> Execution:
-    """Return that there is nothing to go on with, once MLflow knows that as well."""
+    """Return the result of a request that is finished already, once MLflow's records say so as well."""
     close_tracking(workspace, case, tracking_or_none(workspace))
     request, bundle, verdict = case.request.id, workspace.root / case.last_report.bundle, case.last_report.verdict
     words = f"request {request} is finished ({verdict}), there is nothing to resume; its report is {bundle}"
@@ -220,7 +220,7 @@ def _finished(workspace: Workspace, case: Case) -> Execution:
 
 
 def standing(workspace: Workspace, request: str) -> str:
-    """Return what stands after Ctrl-C and how to go on: before the first step there is nothing to resume."""
+    """Return what is recorded after Ctrl-C and how to go on: before the first step there is nothing to resume."""
     case = case_of(workspace, request)
     done = len(case.steps.get(case.plan or "", {}))
     if not done:
@@ -266,8 +266,8 @@ class Report(Result):
 
     def plain(self) -> Json:
         """Return the fields; the zip only where it was asked for."""
-        told = {"request": self.request, "bundle": str(self.bundle), "verdict": self.verdict, "fact": plain(self.fact)}
-        return told | ({"with_inputs": str(self.with_inputs)} if self.with_inputs else {})
+        body = {"request": self.request, "bundle": str(self.bundle), "verdict": self.verdict, "fact": plain(self.fact)}
+        return body | ({"with_inputs": str(self.with_inputs)} if self.with_inputs else {})
 
 
 def report(workspace: Workspace, request: str, *, with_inputs: bool = False, again: bool = False) -> Report:
@@ -311,12 +311,12 @@ class PurgePreview(Result):
 
 def preview_purge(workspace: Workspace, request: str | None = None) -> PurgePreview:
     """Return what the purge of a request would delete, before anything is done; without one, of all that are due."""
-    found, shown = {name: preview(workspace, name) for name in _to_purge(workspace, request, dry_run=True)}, []
-    for name, each in found.items():
+    previews, shown = {name: preview(workspace, name) for name in _to_purge(workspace, request, dry_run=True)}, []
+    for name, each in previews.items():
         before = f"; a preview, as of now, with {counted(each.ahead, 'step')} to be done before" if each.ahead else ""
         shown.append(f"{name}: {len(each.entries)} to delete{before}")
         shown += [f"  {words}" for words in (*each.entries, *each.kept)]
-    return PurgePreview(found, shown=tuple(shown) or ("no purge is next for any request",))
+    return PurgePreview(previews, shown=tuple(shown) or ("no purge is next for any request",))
 
 
 def purge(

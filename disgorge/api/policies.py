@@ -1,4 +1,4 @@
-"""Policy packs: which rules and facts there are, a pack begun, and cases run against packs."""
+"""Policy packs: listing rules and facts, beginning a pack, and running cases against packs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +67,15 @@ class Facts(Result):
 def list_facts(packs: Path | None = None) -> Facts:
     """Return the facts that rules may ask for: the name, the type, what it means, and the packs that ask."""
     loaded = load_packs(packs)
-    known = {name: fact for name, fact in sorted(known_facts(loaded).items())}
-    asking = {name: [pack.pack for pack in loaded if name in pack.facts] or ["every pack"] for name in known}
-    rows = [(name, fact.said, fact.words, ", ".join(asking[name])) for name, fact in known.items()]
-    return Facts(known, asking, shown=(table("fact", "type", "means", "pack", rows=rows),))
+    facts = {name: fact for name, fact in sorted(known_facts(loaded).items())}
+    asking = {name: [pack.pack for pack in loaded if name in pack.facts] or ["every pack"] for name in facts}
+    rows = [(name, fact.said, fact.words, ", ".join(asking[name])) for name, fact in facts.items()]
+    return Facts(facts, asking, shown=(table("fact", "type", "means", "pack", rows=rows),))
 
 
 @dataclass(frozen=True, slots=True)
 class PackBegun(Result):
-    """A new pack, and the file that it was written into."""
+    """A new pack, and the file it was written into."""
 
     pack: str
     file: str
@@ -120,10 +120,10 @@ def run_cases(folder: Path | None = None, *, packs: Path | None = None) -> Cases
 
     With ``packs``, the cases that those carry; other folders of cases only where they carry none.
     """
-    found = CasesRun(_results(folder, packs, load_packs(packs)))
-    lines = [f"{result.file}: {result.name}: {'; '.join(result.problems)}" for result in found.failed]
-    lines.append(f"{counted(len(found.results), 'case')}, {len(found.failed)} failed")
-    return CasesRun(found.results, shown=tuple(lines))
+    results = CasesRun(_results(folder, packs, load_packs(packs)))
+    lines = [f"{result.file}: {result.name}: {'; '.join(result.problems)}" for result in results.failed]
+    lines.append(f"{counted(len(results.results), 'case')}, {len(results.failed)} failed")
+    return CasesRun(results.results, shown=tuple(lines))
 
 
 def _results(folder: Path | None, source: Path | None, packs: tuple[Pack, ...]) -> tuple[CaseResult, ...]:
@@ -137,7 +137,7 @@ def _results(folder: Path | None, source: Path | None, packs: tuple[Pack, ...]) 
         return (*carried, *running.run_cases(CASES, packs))
     if not carried:
         raise WrongUse(
-            f"no case: the packs carry none, and there is no {CASES}; write `cases` into a pack (`disgorge policy new` "
+            f"no case: the packs carry none, and {CASES} is missing; write `cases` into a pack (`disgorge policy new` "
             "shows how), or say where they are: `disgorge policy test FOLDER`"
         )
     return carried

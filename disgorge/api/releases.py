@@ -1,4 +1,4 @@
-"""Releases: trained, listed, shown, where else they are served, and what they answer."""
+"""Releases: training, listing, showing and asking them, and recording where else they are served."""
 
 import base64
 import os
@@ -74,21 +74,21 @@ class ReleaseShown(Result):
     def plain(self) -> Json:
         """Return the release with its method, its specification and its parts."""
         parts = [plain(member) | {"details": plain(component)} for member, component in self.members]
-        made = {"method": self.composition.method, "spec": self.composition.spec, "members": parts}
-        return plain({"release": self.release, "served_at": self.served_at, "stopped_by": self.stopped_by}) | made
+        values = {"method": self.composition.method, "spec": self.composition.spec, "members": parts}
+        return plain({"release": self.release, "served_at": self.served_at, "stopped_by": self.stopped_by}) | values
 
 
 def show_release(workspace: Workspace, release: str) -> ReleaseShown:
     """Return one release, NAME or NAME@ALIAS: method, components, what they learned from, where else it is served."""
-    found, composition = _find(workspace, release)
+    shown_release, composition = _find(workspace, release)
     with Catalog.of(workspace) as catalog:
-        known = {(c.name, c.digest): c for c in catalog.components(live=False)}
+        components = {(c.name, c.digest): c for c in catalog.components(live=False)}
         names = {shard.digest: shard.name for shard in catalog.shards(live=False)}
-    names |= {component.digest: component.name for component in known.values()}
+    names |= {component.digest: component.name for component in components.values()}
     names |= {member.component: member.name for member in composition.members}  # one digest may have several names
-    members = tuple((member, known.get((member.name, member.component))) for member in composition.members)
+    members = tuple((member, components.get((member.name, member.component))) for member in composition.members)
     stopped, recorded = _stopped_and_places(workspace)
-    key = (found.name, found.alias)
+    key = (shown_release.name, shown_release.alias)
     places, by = recorded.get(key, ()), stopped.get(key, ())
     served = [(f"served at, as of {each.since}", each.place) for each in places]
     rows = [
@@ -97,11 +97,11 @@ def show_release(workspace: Workspace, release: str) -> ReleaseShown:
         for member, component in sorted(members, key=lambda pair: pair[0].name)
     ]  # fmt: skip
     shown = (
-        f"{found.name}@{found.alias}: {_state_words(_state(found, live=True), by)}",
-        table(rows=[("method", composition.method), ("composition", found.composition), *served]),
+        f"{shown_release.name}@{shown_release.alias}: {_state_words(_state(shown_release, live=True), by)}",
+        table(rows=[("method", composition.method), ("composition", shown_release.composition), *served]),
         table("component", "kind", "weight", "learned from", "digest", rows=rows),
     )
-    return ReleaseShown(found, composition, members, places, by, shown=shown)
+    return ReleaseShown(shown_release, composition, members, places, by, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,12 @@ def serve_at(workspace: Workspace, release: str, place: str, *, by: str, stopped
     """
     by, (name, _, alias) = require_name(by, "says so"), release.partition("@")
     if not stopped:
-        found, _ = _find(workspace, release)
-        name, alias = found.name, found.alias
+        live, _ = _find(workspace, release)
+        name, alias = live.name, live.alias
     alias = alias or "live"
     new = record_place(workspace, name, alias, place, by=by, stopped=stopped)
-    state, known = "is served no more at" if stopped else "is served at", "" if new else ", as was recorded before"
-    words = f"{name}@{alias} {state} {place.strip()}{known}; a removal names such places and stops none"
+    state, repeated = "is served no more at" if stopped else "is served at", "" if new else ", as was recorded before"
+    words = f"{name}@{alias} {state} {place.strip()}{repeated}; a removal names such places and stops none"
     return PlaceRecorded(name, alias, place.strip(), stopped, new, shown=(words,))
 
 
@@ -214,7 +214,7 @@ def sample(workspace: Workspace, release: str, *, out: Path, count: int = 16, se
     samples = _model(workspace, release, task="generate").sample(count, seed=seed)
     if not (picture := sample_grid(samples)):
         shape = "x".join(map(str, getattr(samples, "shape", ())))
-        raise Refused(f"what it samples is no picture (shape {shape}), so nothing is written; read them from Python")
+        raise Refused(f"what it samples is not a picture (shape {shape}), so nothing is written; read them from Python")
     out.write_bytes(base64.b64decode(picture.partition(",")[2]))
     return Sampled(release, count, seed, str(out), shown=(f"drew {counted(count, 'sample')} into {out}",))
 
@@ -290,8 +290,8 @@ class Trained(Result):
              "trained": c.name in self.made.trained}
             for c in self.made.components
         ]  # fmt: skip
-        told: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
-        return told | {"composition": self.made.composition.digest, "components": components}
+        values: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
+        return values | {"composition": self.made.composition.digest, "components": components}
 
 
 def train(
@@ -306,24 +306,24 @@ def train(
     with Workers(workspace, count=workers or worker_count()) as processes:
         total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec))
         try:
-            made = train_release(workspace, spec, Watched(processes, progress, total=total))
+            trained = train_release(workspace, spec, Watched(processes, progress, total=total))
         except ReleaseContained as held:
             raise Refused(str(held)) from None
     stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())
     rows = [
-        (c.name, c.kind, "trained" if c.name in made.trained else "there already", c.cost.steps,
+        (c.name, c.kind, "trained" if c.name in trained.trained else "there already", c.cost.steps,
          seconds(c.cost.seconds), short(c.digest))
-        for c in made.components
+        for c in trained.components
     ]  # fmt: skip
     named = f"{spec.release}@{spec.alias}"
     held_back = f"{named} is not served: {stopped_words(stopped)}, because it learned from held items"
     shown = (
         table("component", "kind", "", "steps", "took", "digest", rows=rows),
-        f"composition {made.composition.digest}",
+        f"composition {trained.composition.digest}",
         f"released as {named}",
         *((Attention(held_back),) if stopped else ()),
     )
-    return Trained(spec.release, spec.alias, made, stopped, shown=shown)
+    return Trained(spec.release, spec.alias, trained, stopped, shown=shown)
 
 
 def worker_count() -> int:

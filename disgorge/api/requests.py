@@ -1,4 +1,4 @@
-"""Requests: listed, shown and explained, what happened in them, and what looks like the items they remove."""
+"""Requests: listing, showing and explaining them, their events, and near-duplicates of the items they remove."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -52,7 +52,7 @@ from policies.vocabulary.nearest import or_nearest
 
 @dataclass(frozen=True, slots=True)
 class RequestState(Result):
-    """Where a request stands: all that the ledger's facts say of it."""
+    """The state of a request, as the ledger's facts record it."""
 
     case: Case
 
@@ -180,8 +180,8 @@ def explain_request(workspace: Workspace, request: str, *, history: bool = False
     decided = case.decision or case.superseded
     if decided is None and not case.closed:
         raise WrongUse(f"request {request} is not decided; run `disgorge request decide {request}` first")
-    made = tuple(case.decisions) if history else (decided,) if decided else ()
-    words = ("\n\n" + "-" * 20 + "\n").join(explain(decision, case.judged) for decision in made)
+    decisions = tuple(case.decisions) if history else (decided,) if decided else ()
+    words = ("\n\n" + "-" * 20 + "\n").join(explain(decision, case.judged) for decision in decisions)
     holds, happened = now(case, workspace.day_of), course(case, workspace.day_of)
     earlier = earlier_requests(workspace, request)
     lines = [*course_lines(case, holds, happened)]
@@ -191,7 +191,7 @@ def explain_request(workspace: Workspace, request: str, *, history: bool = False
     lines += [*words.splitlines(), *held_meanwhile(case), *(f"note: {each}" for each in said(earlier, case))]
     if case.outdated:
         lines.append(Attention(f"{case.outdated}; run `disgorge request decide {request}` again"))
-    return Explained(case, words, holds, happened, earlier, made if history else None, shown=tuple(lines))
+    return Explained(case, words, holds, happened, earlier, decisions if history else None, shown=tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,4 +344,4 @@ _NOT_SOUGHT = "no likeness was recorded for what it removes, so near-duplicates 
 def _rows(items: Collection[NearItem]) -> Table:
     rows = [(item.shard, short(item.digest), item.bits, short(item.near[0]), len(item.near)) for item in items]
     columns = ("shard", "item", "bits apart", "nearest removed", "near to")
-    return table(*columns, rows=rows, empty="no near-duplicate that nobody has judged")
+    return table(*columns, rows=rows, empty="no unjudged near-duplicate")

@@ -1,4 +1,4 @@
-"""What every verb returns, as JSON and for people; and arguments that are recorded for good, checked first."""
+"""Results of verbs, as JSON and for people; and checks of arguments that are recorded for good."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a verb came to: its own fields for programs, ``shown`` for people."""
+    """The result of a verb: its own fields for programs, ``shown`` for people."""
 
     shown: tuple[str | Table, ...] = field(default=(), repr=False, compare=False)
     """Lines and tables, in order."""

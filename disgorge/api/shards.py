@@ -1,4 +1,4 @@
-"""Shards: recorded, listed, shown, and checked against what was recorded."""
+"""Shards: recording, listing, showing, and checking them against what was recorded."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -175,9 +175,9 @@ def check_shards(workspace: Workspace, names: Sequence[str] | None = None) -> Li
     """Check that every item is byte for byte what was recorded, in all live shards or those of these names."""
     with Catalog.of(workspace) as catalog:
         shards = [catalog.shard(name) for name in names] if names else list(catalog.shards())
-    found = tuple(ShardChecked(s.name, s.digest, s.count, _wrong_with(workspace, s)) for s in shards)
-    rows = [(each.name, each.items, each.wrong or "as recorded") for each in found]
-    return Listing(found, shown=(table("name", "items", "found", rows=rows, empty="no shard is recorded"),))
+    checked = tuple(ShardChecked(s.name, s.digest, s.count, _wrong_with(workspace, s)) for s in shards)
+    rows = [(each.name, each.items, each.wrong or "as recorded") for each in checked]
+    return Listing(checked, shown=(table("name", "items", "found", rows=rows, empty="no shard is recorded"),))
 
 
 def _named(paths: list[Path], name: str | None) -> dict[str, Path]:
@@ -196,7 +196,7 @@ def _named(paths: list[Path], name: str | None) -> dict[str, Path]:
 
 
 def _wrong_with(workspace: Workspace, shard: Shard) -> str | None:
-    """Return what is wrong with a shard's files, or None."""
+    """Return what is wrong with a shard's files, None if nothing."""
     try:
         check_manifests(workspace, [shard])
         digests, _ = shard_items(workspace, shard.digest, verify=True)

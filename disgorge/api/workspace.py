@@ -1,4 +1,4 @@
-"""A workspace, made and opened, and its ledger: checked, handed out, and the catalog made again from it."""
+"""Making and opening a workspace; verifying and exporting its ledger."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -104,13 +104,13 @@ def verify_ledger(
     facts are gone and no copy has them, which is recorded. ``against`` is a copy of the ledger to compare with.
     """
     if repair_torn and accept_loss:
-        raise WrongUse("--repair-torn is for a line nobody was told of, --accept-loss for facts that count; give one")
+        raise WrongUse("--repair-torn is for a line never acknowledged, --accept-loss for facts that count; give one")
     compared = _compared(workspace, against) if against is not None else None
     aside = workspace.ledger.set_aside_torn_line() if repair_torn else None
     accepted = lost_facts.accept_loss(workspace) if accept_loss else None
     count, head = workspace.ledger.verify(), workspace.ledger.head()
     back = tuple(fact.seq for before, fact in pairwise(workspace.ledger.facts()) if fact.at < before.at)
-    shown = [f"a torn last line was moved to {aside}; nobody was told that it was recorded"] if aside else []
+    shown = [f"a torn last line was moved to {aside}; it was never acknowledged as recorded"] if aside else []
     if accepted is not None:
         shown += [accepted.loss.words, lost_facts.NOT_KNOWN]
         shown += [f"open, as far as is known: {request}, {state}" for request, state in accepted.open.items()]
@@ -132,14 +132,14 @@ def _compared(workspace: Workspace, against: Path) -> str:
         data = workspace.ledger.journal.file.read_bytes()
     except FileNotFoundError:
         data = b""
-    found = compared(data, copy_of(against), where=str(against))
+    comparison = compared(data, copy_of(against), where=str(against))
     try:
         workspace.ledger.verify()
     except LedgerBroken as broken:
-        raise Refused(f"{broken}; compared with {against}: {found.words}") from None
-    if not found.is_prefix:
-        raise Refused(f"{against}: {found.words}; it is no copy of this ledger as it was, do not go back to it")
-    return found.words
+        raise Refused(f"{broken}; compared with {against}: {comparison.words}") from None
+    if not comparison.is_prefix:
+        raise Refused(f"{against}: {comparison.words}; it is not an earlier copy of this ledger, do not go back to it")
+    return comparison.words
 
 
 def export_facts(workspace: Workspace, *, request: str | None = None) -> Listing[Fact]:

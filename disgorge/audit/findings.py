@@ -1,6 +1,6 @@
-"""What an audit found, as values, and the forms in which people and machines read them.
+"""Findings of an audit, their rules, and their forms for people and programs.
 
->>> found = Finding(UNREGISTERED_INPUT, "router", "it used a digest nobody recorded", "register the shard")
+>>> found = Finding(UNREGISTERED_INPUT, "router", "it used an unrecorded digest", "register the shard")
 >>> found.id, found.level.value, exit_code([found])
 ('DSG001', 'error', 1)
 
@@ -45,7 +45,7 @@ UNREGISTERED_INPUT = Rule(
     "DSG001",
     "Unregistered training input",
     Level.ERROR,
-    "A live component or release rests on a digest that no fact in the ledger records, so nobody can say what it is.",
+    "A live component or release rests on a digest that no fact in the ledger records, so its origin is unknown.",
 )
 DIGEST_MISMATCH = Rule(
     "DSG002",
@@ -192,7 +192,7 @@ RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One matter: the rule, ``where`` (the name of what it is about), what is the matter, and what to do next.
+    """One finding: the rule, ``where`` (the name of what it is about), what is the matter, and what to do next.
 
     ``severity`` is set when it is another than the rule's usual level. ``fact`` is the place, from 1, of the fact that
     it is about: that line of the ledger.
@@ -226,7 +226,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Digest by which a CI system knows the same matter again."""
+        """Digest by which a CI system recognizes the same finding."""
         return digest_of([self.id, self.where, self.words])
 
 

@@ -1,7 +1,7 @@
 """Findings as JUnit XML, for systems that show test cases.
 
 One case per finding and one that passes per rule without any. Only what fails the gate is a failure. When the ledger is
-broken the other rules are *skipped*: a case that passes would claim that somebody looked.
+broken the other rules are *skipped*: a case that passes would claim that they were checked.
 
 A name ends in the beginning of the finding's fingerprint: GitLab keeps one of two cases of the same name, and knows a
 case in the next run by its name.

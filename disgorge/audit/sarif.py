@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, for systems that gate a merge and remember what they have seen.
+"""Findings as SARIF 2.1.0, for systems that gate a merge and track known findings.
 
 Source: OASIS, Static Analysis Results Interchange Format Version 2.1.0, errata 01. Tests validate what is written here
 against the schema published with it.

@@ -1,4 +1,4 @@
-"""What an audit looks at: the ledger folded once, the manifests read once."""
+"""Snapshot of a workspace for an audit: the ledger folded once, the manifests read once."""
 
 import datetime as dt
 from collections import defaultdict
@@ -79,17 +79,17 @@ class Look:
 
     def ways(self, component: Component) -> dict[str, tuple[str, ...]]:
         """Return every digest that shaped a component, each with the names on the shortest way to it."""
-        found: dict[str, tuple[str, ...]] = {}
+        paths: dict[str, tuple[str, ...]] = {}
         frontier = [(component, ())]  # type: list[tuple[Component, tuple[str, ...]]]
         while frontier:
             further = []
             for user, way in frontier:
                 for use in influences_of(user):
-                    if use.digest not in found:
-                        found[use.digest] = (*way, f"{user.name} ({use.role.value})")
-                        further += [(source, found[use.digest]) for source in self.known.get(use.digest, ())]
+                    if use.digest not in paths:
+                        paths[use.digest] = (*way, f"{user.name} ({use.role.value})")
+                        further += [(source, paths[use.digest]) for source in self.known.get(use.digest, ())]
             frontier = further
-        return found
+        return paths
 
     def withdrawn_inputs(self, component: Component) -> dict[str, tuple[str, ...]]:
         """Return the withdrawn shards that shaped a component, each with the way to it."""

@@ -1,4 +1,4 @@
-"""The command line: one file per group of verbs; nobody imports it.
+"""The command line: one file per group of verbs; no other package imports it.
 
 Every verb imports what it needs when it runs, so that ``disgorge --help`` answers at once.
 """

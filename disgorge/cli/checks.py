@@ -1,4 +1,4 @@
-"""``disgorge audit`` and ``disgorge verify``: what CI gates on, and what an outsider checks."""
+"""``disgorge audit``, which CI gates on, and ``disgorge verify``, for the reader of a report."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -40,9 +40,9 @@ def audit(
     if workspace_folder is not None and not workspace_folder.is_dir():
         raise WrongUse(f"{workspace_folder}: no such folder; give the workspace's folder")
     workspace = api.workspace.open_workspace(workspace_folder)
-    found = api.checks.audit(workspace, today=day, strict=strict, sarif=sarif, junit=junit)
-    show.result(found, as_json)
-    raise typer.Exit(found.exit_code)
+    audited = api.checks.audit(workspace, today=day, strict=strict, sarif=sarif, junit=junit)
+    show.result(audited, as_json)
+    raise typer.Exit(audited.exit_code)
 
 
 def verify(
@@ -62,11 +62,11 @@ def verify(
     holds only within the declared tolerance, because the environment here is not the recorded one.
     """
     with shown(quiet=as_json, bars=level is Level.REEXECUTE) as display:
-        found = api.checks.verify(
+        verified = api.checks.verify(
             bundle, level=level.value, key=key, workspace_folder=workspace_folder, progress=display
         )
-    show.result(found, as_json)
-    if not found.certified:
+    show.result(verified, as_json)
+    if not verified.certified:
         raise typer.Exit(1)
-    if found.inconclusive:
+    if verified.inconclusive:
         raise typer.Exit(INCONCLUSIVE)

@@ -69,14 +69,14 @@ def plan(
     Several requests get one plan: their items are withdrawn together, each part is trained once, each has its report.
     Exit 4 where components that it leaves alone were made in another environment and cannot be compared here.
     """
-    made = api.plans.plan(
+    planned = api.plans.plan(
         api.workspace.open_workspace(),
         requests,
         withdraw=withdraw or (),
         every_probe=every_probe,
         retrain_untouched=retrain_untouched,
     )
-    show.result(made, as_json)
+    show.result(planned, as_json)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def approve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Record the approval of exactly one plan, by its digest. The name is as typed: nobody is authenticated."""
+    """Record the approval of exactly one plan, by its digest. The name is as typed and not authenticated."""
     workspace = api.workspace.open_workspace()
     approved = api.plans.approve(workspace, request, digest, by=by, accept_utility_loss=accept_utility_loss)
     show.result(approved, as_json)
@@ -154,7 +154,7 @@ def hold(
     are and ends by itself; the same reason again says its terms anew. With --key, --shard, --item or --held-by the
     rest of the request goes on without those items, and its report says that they stay.
 
-    Data that must be kept though nobody asked to have it removed is held by a request of its own: `request file
+    Data that must be kept although no request asks for its removal is held by a request of its own: `request file
     --ground own-decision --hold --shard NAME`; when that ends, `hold --lift` and `close --taken-back`.
     """
     said = api.holds.hold(

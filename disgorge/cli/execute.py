@@ -70,11 +70,11 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say where the report of a request is, and its verdict. Exit 1 when the certificate was refused."""
-    found = api.plans.report(api.workspace.open_workspace(), request, with_inputs=with_inputs, again=again)
+    written = api.plans.report(api.workspace.open_workspace(), request, with_inputs=with_inputs, again=again)
     if open_:
-        typer.launch(str(found.bundle / "report.html"))
-    show.result(found, as_json)
-    if found.verdict != "certified":
+        typer.launch(str(written.bundle / "report.html"))
+    show.result(written, as_json)
+    if written.verdict != "certified":
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``disgorge ledger``: check the chain of facts, hand it out."""
+"""``disgorge ledger``: verify and export the chain of facts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,10 +26,10 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check that no fact was edited, reordered or cut off. Exit 1 if one was."""
-    found = api.workspace.verify_ledger(
+    verified = api.workspace.verify_ledger(
         api.workspace.open_workspace(), repair_torn=repair_torn, accept_loss=accept_loss, against=against
     )
-    show.result(found, as_json)
+    show.result(verified, as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what is typed for them, read."""
+"""Options that several verbs share, and the parsing of their values."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""``disgorge policy``: which rules there are, which fired and why, and whether they decide as cases want."""
+"""``disgorge policy``: list rules, explain decisions, begin a pack, and run cases against packs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +62,7 @@ def run(
 
     With --packs, the cases that those packs carry; other folders of cases only where they carry none.
     """
-    found = api.policies.run_cases(folder, packs=packs)
-    show.result(found, as_json)
-    if found.failed:
+    results = api.policies.run_cases(folder, packs=packs)
+    show.result(results, as_json)
+    if results.failed:
         raise typer.Exit(1)

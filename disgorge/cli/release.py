@@ -1,4 +1,4 @@
-"""``disgorge release``: what is served, of what it is made, and what it answers."""
+"""``disgorge release``: list and show releases, record where they are served, and ask them."""
 
 from pathlib import Path
 from typing import Annotated

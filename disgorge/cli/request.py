@@ -80,8 +80,8 @@ def file_(
             raise WrongUse("--from holds the whole request; give either that file or the other options")
         draft = api.filing.read_draft(from_)
     elif standing is None or ground is None or not regime:
-        wanted = {"--standing": standing, "--ground": ground, "--regime": regime}
-        *others, last = [option for option, value in wanted.items() if not value]
+        required = {"--standing": standing, "--ground": ground, "--regime": regime}
+        *others, last = [option for option, value in required.items() if not value]
         missing = f"{', '.join(others)} and {last}" if others else last
         raise WrongUse(f"give {missing}, or --from FILE; `disgorge request file --help` lists them")
     else:
@@ -168,14 +168,14 @@ def near(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List near-duplicates of what a request removes that nobody has judged; judge them with --same or --distinct."""
+    """List unjudged near-duplicates of what a request removes; judge them with --same or --distinct."""
     if same and distinct:
         raise WrongUse("--same and --distinct contradict each other; give one, with --item for each it is true of")
     judge, workspace = "same" if same else "distinct" if distinct else None, api.workspace.open_workspace()
-    found = api.requests.near_duplicates(
+    duplicates = api.requests.near_duplicates(
         workspace, request, judge=judge, items=item or (), by=by, reason=reason, pictures=pictures
     )
-    show.result(found, as_json)
+    show.result(duplicates, as_json)
 
 
 @app.command()

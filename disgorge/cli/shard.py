@@ -70,7 +70,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check that every item is byte for byte what was recorded. Exit 1 for one that is not."""
-    found = api.shards.check_shards(api.workspace.open_workspace(), names)
-    show.result(found, as_json)
-    if any(shard.wrong for shard in found):
+    checked = api.shards.check_shards(api.workspace.open_workspace(), names)
+    show.result(checked, as_json)
+    if any(shard.wrong for shard in checked):
         raise typer.Exit(1)

@@ -47,5 +47,5 @@ def trace(
 ) -> None:
     """Show what learned from something, and what that learned from, with roles. Both ways unless one is chosen."""
     workspace = api.workspace.open_workspace()
-    found = api.lineage.trace(workspace, start, up=up, down=down, subject=subject, references=every, svg=svg)
-    show.result(found, as_json)
+    traced = api.lineage.trace(workspace, start, up=up, down=down, subject=subject, references=every, svg=svg)
+    show.result(traced, as_json)

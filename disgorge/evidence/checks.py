@@ -110,7 +110,7 @@ class Examination:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything measured about one execution.
+    """All measurements of one execution.
 
     ``before`` and ``after`` map a release to its composition's digest; a release destroyed has no ``after``.
     ``required`` are the names of the checks that must be there, and pass, for each release in ``subjects``.
@@ -129,7 +129,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ProbeCase:
-    """What a statistical probe looks at. It looks, and changes nothing.
+    """The input of a statistical probe, which changes nothing.
 
     ``references`` never saw the removed items and differ from ``after`` in their seeds alone.
     """
@@ -146,7 +146,7 @@ class ProbeCase:
 
 @dataclass(frozen=True, slots=True)
 class ReexecutionCase:
-    """What the never-trained check looks at: components, and a way to make each again from nothing.
+    """The input of the never-trained check: components, and a way to make each again from nothing.
 
     ``reexecute`` runs a component's recipe in a fresh process from the retained data and returns the digest it got.
     ``proved`` maps a recipe's digest to the component digest an earlier re-execution reached.
@@ -261,19 +261,19 @@ def probes() -> dict[str, Probe]:
     :class:`BadProbe` for one that is called like a check that ships and needs fewer controls, or like another
     probe, which it would silently replace.
     """
-    found: dict[str, Probe] = {}
+    by_name: dict[str, Probe] = {}
     for entry in sorted(entry_points(group="disgorge.probes"), key=lambda entry: entry.name):
         probe = entry.load()
-        if probe.name in CONTROLS or found.setdefault(probe.name, probe) is not probe:
+        if probe.name in CONTROLS or by_name.setdefault(probe.name, probe) is not probe:
             raise BadProbe(
                 f"probe {entry.value} is called {probe.name!r}, as a check is that ships with disgorge or another "
                 "probe; give it a name of its own, or uninstall what registers it"
             )
-    return found
+    return by_name
 
 
 def check_from(probe: Probe, case: ProbeCase) -> Check | None:
-    """Return what a probe finds; :class:`BadProbe` if it speaks under another name than its own."""
+    """Return what a probe finds; :class:`BadProbe` if the check has another name than the probe."""
     check = probe.run(case)
     if check is not None and check.name != probe.name:
         raise BadProbe(

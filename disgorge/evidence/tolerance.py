@@ -1,4 +1,4 @@
-"""How far weights trained elsewhere may lie from those recorded, where another environment may give other bits.
+"""Tolerance: how far weights trained in another environment may lie from those recorded.
 
 A bound of a method, printed in its statement. It decides in one place only: when an outsider re-executes a recipe in an
 environment that differs in what decides bits, and the bits do differ. Within the bound means: trained by the same

@@ -1,4 +1,4 @@
-"""How good a model is before and after a removal, and whether enough of that is left.
+"""Utility of a model before and after a removal, and whether enough of it is left.
 
 A loss of use does not refuse a removal for good: a person can accept it. That is asked for where the release keeps
 less than the share a pack demands, where nothing trained is left in it, and where a classifier that was better than
@@ -30,8 +30,8 @@ def headlines(utility: Iterable[Utility]) -> tuple[Utility, ...]:
     """Return the measure to speak of for every release, in the order in which they were measured."""
     measures = tuple(utility)
     names = dict.fromkeys(measure.release for measure in measures)
-    found = (headline_of(measure for measure in measures if measure.release == name) for name in names)
-    return tuple(measure for measure in found if measure is not None)
+    measured = (headline_of(measure for measure in measures if measure.release == name) for name in names)
+    return tuple(measure for measure in measured if measure is not None)
 
 
 def change_words(measure: Utility) -> str:
@@ -56,17 +56,17 @@ def utility_check(
     """Return whether the headline kept the share a pack demands and is of use at all; measured in any case.
 
     ``emptied`` says that no weighted part that learned from removable data is left, ``chance`` what a model without use
-    reaches on the headline's items. Not measured is inconclusive. A person may accept whatever loss there is.
+    reaches on the headline's items. Not measured is inconclusive. A person may accept any loss.
     """
     headline, unmeasured = headline_of(utility), ""
-    kept = None
+    share = None
     losses = ["nothing that was trained on removable data is left in the release"] if emptied else []
     if headline is None or headline.before is None or headline.after is None:
         unmeasured = "there were no items to measure on"
     elif not (isfinite(headline.before) and isfinite(headline.after)):
         unmeasured = f"{headline.metric} on {headline.shard} data is not a finite number"
     else:
-        kept = round(share_kept(headline.before, headline.after), 6)
+        share = round(share_kept(headline.before, headline.after), 6)
         losses += _losses(headline.before, headline.after, floor=floor, chance=chance)
     asks = bool(losses) or (bool(unmeasured) and floor is not None)  # a person's word is needed
     if losses:
@@ -83,7 +83,7 @@ def utility_check(
         subject=release,
         question=_QUESTION,
         answer="; ".join(said if floor is not None else [*said, NO_FLOOR]),
-        value=kept,
+        value=share,
         threshold=NO_FLOOR if floor is None else floor,
         n=0 if headline is None or unmeasured else headline.n,
         verdict=verdict,
@@ -93,12 +93,12 @@ def utility_check(
 
 def _losses(before: float, after: float, *, floor: float | None, chance: float | None) -> list[str]:
     """Return, in words, each loss of what was measured that a person has to accept."""
-    found = []
+    losses = []
     if floor is not None and share_kept(before, after) < floor:
-        found.append(f"that is below the floor of {floor:.0%} of what it was")
+        losses.append(f"that is below the floor of {floor:.0%} of what it was")
     if chance is not None and after <= chance < before:
-        found.append(f"that is no better than always answering the most frequent label, which reaches {chance:.4f}")
-    return found
+        losses.append(f"that is no better than always answering the most frequent label, which reaches {chance:.4f}")
+    return losses
 
 
 def reading_of(check: Check) -> str:

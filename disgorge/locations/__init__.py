@@ -1,1 +1,1 @@
-"""The places where data or weights may rest: what is searched for in each, and what a purge deletes there."""
+"""Locations where data or weights may lie: what is searched for in each, and what a purge deletes there."""

@@ -7,7 +7,7 @@ training. A folder object that lists an erased file among others is written agai
 the new one.
 
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
-looks for the items themselves, because the same item may lie there under a hash that nobody recorded.
+looks for the items themselves, because the same item may lie there under an unrecorded hash.
 
 DVC names bytes by MD5, the ledger by SHA-256. The MD5 of weights can only be computed while they are there, and what
 DVC's stages made of a shard can only be found while DVC remembers it. So a purge keeps both in ``private/dvc.json``
@@ -49,7 +49,7 @@ from lineage.private_files import DVC_KEPT
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-"""A hash as DVC has it: anything else that a fact names is no place to delete at."""
+"""The form of a DVC hash: nothing is deleted under any other name that a fact gives."""
 _MADE = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -68,9 +68,9 @@ class Dvc(Location):
             planned = DvcPlan.of(repo, stores, *self._hashes(target, spare), live=lambda: self._live(spare))
             tracked = (path for out in repo.index.outs for path in files_of(out))
             every = (*stores.local_files(), *tracked, *experiments(repo))
-            found, unread = target.look(every, stored=True)
+            traces, unread = target.look(every, stored=True)
             texts = {Path(run.path) for run in stores.runs}
-            words = (f"{relative(path, repo)} {words}" for path, words in found.items())
+            words = (f"{relative(path, repo)} {words}" for path, words in traces.items())
             return Traces(
                 (*planned.traces(), *words),
                 unreadable=tuple(path for path in unread if path.suffix != ".dir" and path not in texts),
@@ -81,9 +81,9 @@ class Dvc(Location):
         """Yield what is in the cache under hashes that a purge noted."""
         root = root_of(self.workspace.root)
         with suppress(LineageError):  # a damaged private file is a finding of its own
-            known = DVC_KEPT.read(self.workspace) if root else None
+            noted = DVC_KEPT.read(self.workspace) if root else None
             for digest in (*target.shards, *target.weights):
-                for md5 in (known or {}).get(digest, {}).get("erased", ()):
+                for md5 in (noted or {}).get(digest, {}).get("erased", ()):
                     path = Path(str(root), ".dvc", "cache", "files", "md5", md5[:2], md5[2:])
                     yield from [path] if path.is_file() else ()
 
@@ -133,12 +133,12 @@ class Dvc(Location):
             return (), frozenset()
         entries = spare.state.shards.values()
         recorded = [e.record.dvc for e in entries if e.record.digest in target.shards and e.record.dvc]
-        told = [told for digest, told in (DVC_KEPT.read(self.workspace) or {}).items() if digest in asked]
+        notes = [note for digest, note in (DVC_KEPT.read(self.workspace) or {}).items() if digest in asked]
         here = [md5 for digest in asked for md5 in _md5s(self.workspace, digest)]
-        kept = [md5 for each in told for md5 in each.get("erased", [])]
+        gone = [md5 for each in notes for md5 in each.get("erased", [])]
         needed = _live_shards(spare.state)  # equal bytes that something live rests on
-        hashes = (md5 for md5 in dict.fromkeys([*recorded, *here, *kept]) if _MD5.fullmatch(md5) and md5 not in needed)
-        return tuple(hashes), frozenset(md5 for each in told for md5 in each.get("made", []) if _MADE.fullmatch(md5))
+        hashes = (md5 for md5 in dict.fromkeys([*recorded, *here, *gone]) if _MD5.fullmatch(md5) and md5 not in needed)
+        return tuple(hashes), frozenset(md5 for each in notes for md5 in each.get("made", []) if _MADE.fullmatch(md5))
 
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
@@ -146,13 +146,13 @@ class Dvc(Location):
         return _live_shards(spare.state).union(*(_md5s(self.workspace, digest) for digest in needed))
 
     def _remember(self, target: Target, made: Collection[str]) -> None:
-        """Keep these hashes until the same digests are asked for again: afterwards nobody can compute them."""
-        known = DVC_KEPT.read(self.workspace) or {}
+        """Keep these hashes until the same digests are asked for again: they cannot be computed afterwards."""
+        notes = DVC_KEPT.read(self.workspace) or {}
         for digest in (*target.shards, *target.weights):
-            told = known.setdefault(digest, {})
-            told["made"] = sorted({*told.get("made", []), *made})
-            told["erased"] = sorted({*told.get("erased", []), *_md5s(self.workspace, digest)})
-        DVC_KEPT.write(self.workspace, known)
+            note = notes.setdefault(digest, {})
+            note["made"] = sorted({*note.get("made", []), *made})
+            note["erased"] = sorted({*note.get("erased", []), *_md5s(self.workspace, digest)})
+        DVC_KEPT.write(self.workspace, notes)
 
 
 def _md5s(workspace: Workspace, digest: str) -> list[str]:
@@ -262,12 +262,12 @@ class DvcPlan:
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""
-        found = [f"{relative(path, self.repo)} is there" for path in self.files]
-        found += [
+        traces = [f"{relative(path, self.repo)} is there" for path in self.files]
+        traces += [
             f"{place.name}: {f'folder {oid} lists it' if oid in self.folders else oid}" for place, oid in self.objects
         ]
-        found += [f"DVC run-cache: {run.name} names it" for run in self.runs]
-        return [*found, *(f"{self._name(each)} names it" for each in (*self.dropped, *self.renamed))]
+        traces += [f"DVC run-cache: {run.name} names it" for run in self.runs]
+        return [*traces, *(f"{self._name(each)} names it" for each in (*self.dropped, *self.renamed))]
 
     def deletion(self) -> Deletion:
         """Return every file on this machine that goes, and in words what goes elsewhere or names less afterwards."""
@@ -312,11 +312,11 @@ class DvcPlan:
         """Take dropped stages out of a file, and let the rest name the folder that is left of one that listed more."""
         from dvc.utils.serialize import modify_yaml
 
-        with modify_yaml(str(path)) as told:
+        with modify_yaml(str(path)) as document:
             for entry in self.dropped:
                 if entry.path == path:
-                    told["stages"].pop(entry.stage, None)
-            for body in (told, *(told.get("stages") or {}).values()):
+                    document["stages"].pop(entry.stage, None)
+            for body in (document, *(document.get("stages") or {}).values()):
                 for out in body.get("outs") or ():
                     if files_listed(out):
                         out["files"] = [file for file in out["files"] if file.get("md5") not in self.gone]
@@ -339,8 +339,8 @@ def _entries(repo: Any) -> Iterator[_Entry]:
     files = {Path(stage.path) for stage in repo.index.stages if stage.is_data_source}
     folders = {Path(repo.root_dir), *(Path(stage.path).parent for stage in repo.index.stages)}
     for path in sorted(files | {folder / "dvc.lock" for folder in folders}):
-        told = read_yaml(path.read_bytes()) if path.is_file() else {}
-        stages = {"": told} if path in files else told.get("stages") or {}
+        document = read_yaml(path.read_bytes()) if path.is_file() else {}
+        stages = {"": document} if path in files else document.get("stages") or {}
         yield from (_Entry(path, str(name), body) for name, body in stages.items() if isinstance(body, dict))
 
 
@@ -354,10 +354,10 @@ def _without(stores: Stores, oid: str, gone: frozenset[str]) -> _Folder | None:
     """Return a folder object without the files that go."""
     from dvc_data.hashfile.tree import Tree
 
-    kept = [entry for entry in stores.folders[oid] if entry.get("md5") not in gone]
-    tree = Tree.from_list(kept, hash_name="md5")
+    remaining = [entry for entry in stores.folders[oid] if entry.get("md5") not in gone]
+    tree = Tree.from_list(remaining, hash_name="md5")
     tree.digest()
-    return _Folder(str(tree.oid), tree.as_bytes(), len(kept)) if kept else None
+    return _Folder(str(tree.oid), tree.as_bytes(), len(remaining)) if remaining else None
 
 
 def _delete(place: Place, oid: str, instead: _Folder | None) -> str | None:

@@ -94,9 +94,9 @@ def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deleti
     for location in locations(workspace):
         with _stopping_at(location, nothing_deleted=True):
             planned.append((location, replace(location.plan(rest, spare), target=rest, spare=spare)))
-    kept = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
-    kept += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
-    return Deletion(target, spare, kept=tuple(dict.fromkeys(kept))), planned
+    reasons = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
+    reasons += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
+    return Deletion(target, spare, kept=tuple(dict.fromkeys(reasons))), planned
 
 
 @contextmanager
@@ -124,17 +124,17 @@ def _is_of_a_report(path: Path) -> bool:
 
 
 def _is_hash(path: Path) -> bool:
-    """Whether a file is called as DVC calls what it stores, which tells a reader less than a name somebody gave."""
+    """Whether a file is called as DVC calls what it stores, which tells a reader less than a chosen name."""
     return _STORED.fullmatch(path.name) is not None
 
 
 def _plugin(point: EntryPoint, workspace: Workspace) -> Location:
     try:
         location = point.load()(workspace)
-    except Exception as problem:  # whatever a plugin raises; a location that is left out would be a false certificate
+    except Exception as problem:  # any error of a plugin: leaving a location out would make a false certificate
         raise DisgorgeError(
             f"location '{point.name}' ({point.value}) cannot be loaded: {problem}; fix or uninstall its package"
         ) from problem
     if not isinstance(location, Location):
-        raise DisgorgeError(f"location '{point.name}' ({point.value}) is no subclass of Location; fix its package")
+        raise DisgorgeError(f"location '{point.name}' ({point.value}) is not a subclass of Location; fix its package")
     return location

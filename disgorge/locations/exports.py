@@ -1,4 +1,4 @@
-"""What left the workspace with items in it, where no purge reaches: remembered, so that later removals name it.
+"""Exported bundles and pages with items in them, where no purge reaches: recorded, so that later removals name them.
 
 - A bundle with inputs is one fact, ``bundle-exported``: the request, the file's name without its folder, and the
   digests of the shards in it. It is appended before the file is there, so that none is ever unknown.
@@ -6,7 +6,7 @@
   which day, for which request, and keyed marks of the items it shows. A path may name a person, so it is in no fact and
   no report; they name the private file.
 
-Nothing that was handed out is deleted: it lies where somebody put it. Not known: copies, what bundles written before
+Nothing that was exported is deleted: it lies outside the workspace. Not known: copies, what bundles written before
 this was recorded hold, and pages whose private file was lost.
 """
 
@@ -48,13 +48,13 @@ def note_bundle(workspace: Workspace, request: str, name: str, shards: Collectio
 def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
     """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
     held = frozenset(cut_from((entry.record for entry in workspace.ledger.state().shards.values()), shards))
-    told = [
+    bundles = [
         f"exported bundle {exported.name} of request {exported.request} on {fact.at[:10]} held them; ask "
-        f"whoever has it to delete it"
+        f"its holder to delete it"
         for fact, exported in workspace.ledger.said(BundleExportedFact)
         if not held.isdisjoint(exported.shards)
     ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(bundles))
 
 
 def write_page(workspace: Workspace, request: str, path: Path, page: str, items: Collection[str]) -> None:
@@ -74,14 +74,14 @@ def pages_with(workspace: Workspace, items: Collection[str]) -> list[str]:
 def _words(workspace: Workspace, note: Path, marks: set[str]) -> Iterator[str]:
     name = note.relative_to(workspace.root).as_posix()
     try:
-        told = PAGES.read_at(workspace, note)
+        page = PAGES.read_at(workspace, note)
     except LineageError:
         yield f"{name} cannot be read, and a page with pictures that it tells of is not known; look for it"
         return
-    what = f"a page with pictures of removed items was written for request {told.request} on {told.on}"
-    if marks.isdisjoint(told.marks):
+    what = f"a page with pictures of removed items was written for request {page.request} on {page.on}"
+    if marks.isdisjoint(page.marks):
         return
-    if told.path.is_file():
+    if page.path.is_file():
         yield f"{what} and is still there; delete it, {name} says where it is"
     else:
-        yield f"{what} and is not there any more; ask whoever has a copy to delete it"
+        yield f"{what} and is not there any more; ask its holders to delete it"

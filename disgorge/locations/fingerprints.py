@@ -1,11 +1,11 @@
-"""Removed weights in another file: known by the bytes of single tensors, whatever they are called and beside what.
+"""Tensor fingerprints: find removed weights in any file by the bytes of single tensors.
 
 A digest over a whole file changes with a tensor's name or a line of metadata; that of a tensor's own bytes does not. So
 before a purge the digests of the tensors that go are noted, and afterwards files that hold one of them are found too.
 Tensors that something live holds as well - a frozen part, say - are no trace of anything and are not looked for, nor
-are those too small or too plain to be anybody's.
+are those too small or too plain to identify a model.
 
-Not found: weights that were rounded, quantized, scaled or cut into pieces, and files that are no safetensors.
+Not found: weights that were rounded, quantized, scaled or cut into pieces, and files other than safetensors.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def holds_any(path: Path, tensors: Collection[str]) -> bool:
 def tensor_digests(path: Path) -> frozenset[str]:
     """Return digests of a file's tensors by their bytes alone, those too small or all of one number left out.
 
-    Empty for a file that is no safetensors, or none at all.
+    Empty for a file that is missing or not safetensors.
     """
     if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
         return frozenset()

@@ -1,14 +1,14 @@
-"""One walk over a workspace's folder, for what was removed under any name that has nothing to do with it.
+"""Scan of a workspace's folder for copies of removed data or weights under any other name.
 
 Copies lie where no store knows of them: beside an object, in a folder called ``backup``. So every file is looked at by
 its first bytes, and opened where those are of a kind that can be read. What cannot be read, and links that lead out of
-the workspace, are counted and named: nobody shall think that they were searched.
+the workspace, are counted and named, so that they are not taken for searched.
 
-Left out are git, what other searches look into (MLflow's artifacts, DVC's cache, whatever is called as objects,
+Left out are git, what other searches look into (MLflow's artifacts, DVC's cache, files named as objects,
 manifests and contents are), and ``reports``, whose bundles are named elsewhere. A virtual environment is named and not
 entered.
 
-Files that lie among objects, manifests and contents and are not called as those are, are nobody else's: a purge deletes
+Files that lie among objects, manifests and contents and are not named as those are, belong to no user: a purge deletes
 those that hold what it deletes. Files anywhere else are the user's and are only named.
 """
 
@@ -30,8 +30,8 @@ class Folder(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every file of the workspace's folder."""
-        found, unread = self.look(self.workspace.root, target)
-        words = tuple(f"{shown(path, self.workspace.root)} {words}" for path, words in found.items())
+        matches, unread = self.look(self.workspace.root, target)
+        words = tuple(f"{shown(path, self.workspace.root)} {words}" for path, words in matches.items())
         return Traces(words, unreadable=tuple(unread))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
@@ -46,8 +46,8 @@ class Folder(Location):
     def look(self, root: Path, target: Target) -> tuple[dict[Path, str], list[Path]]:
         """Return what each file below holds of the target, and which files and folders cannot be read."""
         closed = list[Path]()
-        found, unread = target.look(self._walk(root, closed))
-        return found, [*closed, *(path for path in unread if not self._is_own(path))]
+        matches, unread = target.look(self._walk(root, closed))
+        return matches, [*closed, *(path for path in unread if not self._is_own(path))]
 
     def _walk(self, root: Path, closed: list[Path]) -> Iterator[Path]:
         """Yield files. Links are not followed: what they lead to is met by itself, or elsewhere."""
@@ -95,7 +95,7 @@ class Folder(Location):
         return home / "private" in path.parents or path == self.workspace.root / "mlflow.db"
 
     def _leads_out(self, link: Path) -> bool:
-        """Whether a link leads out of the workspace, or nobody can say where."""
+        """Whether a link leads out of the workspace or cannot be resolved."""
         try:
             return not link.resolve().is_relative_to(self.workspace.root.resolve())
         except (OSError, RuntimeError):  # links in a circle

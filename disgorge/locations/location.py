@@ -1,4 +1,4 @@
-"""The contract of a location: somewhere copies of data or weights may rest. Each place is one class in one file.
+"""The contract of a location, where copies of data or weights may lie. Each location is one class in one file.
 
 A location searches for what must be gone, plans its deletion (the dry run) and deletes. What it could not look into is
 part of what a search returns, so that no location can leave it out. :mod:`disgorge.locations.every` lists all of them.
@@ -32,9 +32,9 @@ class Copy(StrEnum):
     NOT_ENUMERATED = "not enumerated"
     """Whether there is one is not known: the place could not be looked into."""
 
-    def words(self, told: Iterable[str]) -> tuple[str, ...]:
+    def words(self, sentences: Iterable[str]) -> tuple[str, ...]:
         """Return sentences about such copies, the word before each."""
-        return tuple(f"{self}: {each}" for each in told)
+        return tuple(f"{self}: {each}" for each in sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Target:
 
         ``stored`` is for a place where only data is kept.
         """
-        found, unread = dict[Path, str](), list[Path]()
+        matches, unread = dict[Path, str](), list[Path]()
         for path in paths:
             try:
                 reading = Reading.of(path, stored=stored)
@@ -90,10 +90,10 @@ class Target:
                 unread.append(path)
                 continue
             if words is not None:
-                found[path] = words
+                matches[path] = words
             elif reading is Reading.UNREAD:
                 unread.append(path)
-        return found, unread
+        return matches, unread
 
     def _trace_in(self, path: Path, reading: Reading) -> str | None:
         if reading is Reading.PARQUET and self.items and holds(path, self.items):
@@ -161,7 +161,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Location:
-    """Somewhere copies may rest; ``target`` and ``spare`` have nothing in common when they are handed in.
+    """A place where copies may lie; ``target`` and ``spare`` must have no digest in common.
 
     Third parties register a subclass in the entry-point group ``disgorge.locations``. What a method raises stops the
     purge before this location, and makes the search inconclusive.
@@ -225,9 +225,9 @@ def _elsewhere(path: Path, name: str, root: Path) -> Iterator[str]:
 
 def _sum(one: T, other: T) -> T:
     """Return a value with what two say in each of their tuples, each once; None is a tuple that is not there."""
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for each in fields(one):
         both: list[Any] = [getattr(one, each.name), getattr(other, each.name)]
         if any(isinstance(several, tuple) for several in both):
-            told[each.name] = tuple(dict.fromkeys(chain(*filter(None, both))))
-    return replace(one, **told)
+            values[each.name] = tuple(dict.fromkeys(chain(*filter(None, both))))
+    return replace(one, **values)

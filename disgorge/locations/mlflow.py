@@ -1,16 +1,16 @@
 """MLflow's artifacts, logged models and registered versions: what of a target they hold, and deleting it.
 
-Disgorge itself puts descriptions into MLflow and no weights, but whoever trains logs what they like: so every artifact
+Disgorge itself puts descriptions into MLflow and no weights, but users' trainings log anything: so every artifact
 file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
 registered version points. A file is a trace if it is safetensors that are purged weights or have a tensor of them, or
 Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that points there
 or describes a composition with a purged member. A version that no recorded composition explains
 (:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and else only told of.
-So is a file with removed tensors beside others: it may be somebody else's model with the same public part.
+So is a file with removed tensors beside others: it may be another model with the same public part.
 
 Records stay where they can: a run keeps its metrics, parameters and tags, only the file goes. A logged model that holds
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
-``mlflow gc`` would: that command itself would take along whatever else waits in the user's bin. The order matters where
+``mlflow gc`` would: that command itself would also delete all else that is in the user's bin. The order matters where
 a purge is killed half-way: what the rest is found by goes last. A logged model and what points at it are found by the
 file, so that file outlives them; a release's run and its description are found by the version.
 
@@ -45,7 +45,7 @@ from lineage.dvc.storage import files
 from lineage.workspace import Workspace
 
 FOLDERS = ("mlartifacts", "mlruns")
-"""Folders of a workspace where MLflow keeps artifacts, whatever its store says."""
+"""Folders of a workspace that are searched for MLflow artifacts even if its store names none."""
 _DESCRIBES = "describes what was purged"
 """Why such a version is a trace."""
 
@@ -57,11 +57,11 @@ class Mlflow(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look into every store, and into the folders of the workspace where MLflow keeps artifacts."""
-        return sum((found.traces() for found in self._look(target, spare)), Traces())
+        return sum((store.traces() for store in self._look(target, spare)), Traces())
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files and records that go."""
-        return sum((found.deletion() for found in self._look(target, spare)), Deletion())
+        return sum((store.deletion() for store in self._look(target, spare)), Deletion())
 
     def delete(self, planned: Deletion) -> Deletion:
         """Delete what the target finds now."""
@@ -88,12 +88,12 @@ def unexplained_in(workspace: Workspace) -> list[Registered] | None:
     """Return the registered versions that no recorded composition explains, None where there is no registry."""
     if not (has_records(workspace.root) and installed()):
         return None
-    found: list[Registered] = []
+    models: list[Registered] = []
     for store in Store.every(workspace.root):
         with store.client() as client:
             versions = from_client(client, list(versions_of(client)))
-            found += unexplained(versions, workspace.ledger.state().compositions)
-    return found
+            models += unexplained(versions, workspace.ledger.state().compositions)
+    return models
 
 
 @dataclass(slots=True)
@@ -116,10 +116,10 @@ class _Found:
 
     def traces(self) -> Traces:
         """Return what was found, in words."""
-        found = [f"MLflow artifact {shown(path, self.root)} {why}" for path, why in self.files.items()]
-        found += [f"MLflow logged model {model} holds it" for model in self.models]
-        found += [f"MLflow model version {name}/{number} {why}" for (name, number), why in self.versions.items()]
-        return Traces(tuple(found)) + self.others
+        traces = [f"MLflow artifact {shown(path, self.root)} {why}" for path, why in self.files.items()]
+        traces += [f"MLflow logged model {model} holds it" for model in self.models]
+        traces += [f"MLflow model version {name}/{number} {why}" for (name, number), why in self.versions.items()]
+        return Traces(tuple(traces)) + self.others
 
     def blind(self, words: str) -> None:
         """Note in words what could not be looked into."""
@@ -188,15 +188,15 @@ class _Found:
                 what = "artifacts in" if path.is_dir() else "artifact"
                 self.blind(f"MLflow {what} {path} is a link to {path.resolve()}, which was not searched")
         inside = (path for root in roots for path in _files(root) if path == root or not path.is_symlink())
-        found, unread = self.target.look(inside)
+        matches, unread = self.target.look(inside)
         self.others += Traces(unreadable=tuple(unread))
-        for path, words in found.items():
+        for path, words in matches.items():
             if words != "holds some of the weights" or tensor_digests(path) <= self.target.tensors:
                 self.files[path] = words
                 continue
             words = (
                 f"MLflow artifact {path} holds removed weights beside others and was left; delete it, or if they are "
-                f"nobody's (a public part) record a live component that holds them, and resume"
+                f"a public part, record a live component that holds them, and resume"
             )
             self.others += Traces(needs_a_person=(words,))
 

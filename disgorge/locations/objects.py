@@ -1,7 +1,7 @@
 """Manifests, contents and objects of the workspace, by their names and by what they hold.
 
 Objects that no fact names are of a training that was killed before it was recorded. They are deleted once they are old
-enough; until then nobody can say what is in them, which is missing coverage.
+enough; until then their content is unknown, which is missing coverage.
 """
 
 import re
@@ -28,15 +28,15 @@ class Objects(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every object, manifest and content, and at the copies that a killed re-execution left."""
-        workspace, found, gone = self.workspace, [], self._shard_files(target)
-        found += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
+        workspace, traces, gone = self.workspace, [], self._shard_files(target)
+        traces += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
         holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
-        found += [f"{self._relative(path)} holds withdrawn items" for path in holding]
+        traces += [f"{self._relative(path)} holds withdrawn items" for path in holding]
         named = self._digests_named()
         for digest in workspace.objects.digests():
             if words := self._trace(digest, named.get(digest, frozenset()), target, spare):
-                found.append(f"object {digest} {words}")
-        return Traces(tuple(found), unreachable=tuple(self._unsettled(named)))
+                traces.append(f"object {digest} {words}")
+        return Traces(tuple(traces), unreachable=tuple(self._unsettled(named)))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
@@ -89,18 +89,18 @@ class Objects(Location):
 
     def _digests_named(self) -> dict[str, frozenset[str]]:
         """Return the digests that each object names which is text: JSON, as weights are not."""
-        found = {}
+        named = {}
         for digest in self.workspace.objects.digests():
             with self.workspace.objects.path(digest).open("rb") as file:
                 if (first := file.read(1)) in (b"{", b"["):
-                    found[digest] = _digests_in(first + file.read())
-        return found
+                    named[digest] = _digests_in(first + file.read())
+        return named
 
     def _unnamed(self, named: Mapping[str, frozenset[str]]) -> list[Path]:
         """Return the objects that are not text, and that neither a fact names nor a text that a fact names."""
         facts, objects = _digests_in(self.workspace.ledger.journal.text()), self.workspace.objects
-        known = facts.union(*(named[digest] for digest in named.keys() & facts))
-        return [objects.path(digest) for digest in objects.digests() if digest not in known | named.keys()]
+        explained = facts.union(*(named[digest] for digest in named.keys() & facts))
+        return [objects.path(digest) for digest in objects.digests() if digest not in explained | named.keys()]
 
     def _unsettled(self, named: Mapping[str, frozenset[str]]) -> Iterator[str]:
         """Yield which unrecorded objects a purge spares, because a training may be about to record them."""

@@ -1,4 +1,4 @@
-"""Pictures that a generator drew for a report, kept as objects, and which of them show too much by now.
+"""Images that a generator drew for a report, kept as objects, and which of them no report may show any more.
 
 An examination keeps what the model before a removal drew and what the one after it did. Both learned from everything
 that was retained, and may show it; when a later request removes some of that, the pictures go with the old weights. The
@@ -47,7 +47,7 @@ class ReportImages(Location):
         paths = tuple(path for path in map(self.workspace.objects.path, going) if path.is_file())
         shown = (each.request for each in drawings(self.workspace) if target.request in each.outlived)
         left = (
-            f"the report of request {request}, in reports/{request} and with whoever was given it, shows pictures that "
+            f"the report of request {request}, in reports/{request} and with its recipients, shows pictures that "
             f"a model drew after learning from them; look at them, and delete it where they show what was removed"
             for request in dict.fromkeys(shown)  # part of what was signed and handed out: no purge reaches them
         )
@@ -58,16 +58,16 @@ def drawings(workspace: Workspace, coming: Sequence[Fact] = ()) -> tuple[Drawing
     """Return every drawing that an examination shows once these facts have come, whether or not it is still there."""
     facts = [*workspace.ledger.facts(), *coming]
     shown = [examined for _, examined in said(facts, ExaminationFact)]
-    kept = [(each.plan, samples) for each in shown if (samples := _samples_of(workspace, each.examination))]
-    if not kept:
+    drawn = [(each.plan, samples) for each in shown if (samples := _samples_of(workspace, each.examination))]
+    if not drawn:
         return ()
     state = state_of(coming, after=workspace.ledger.state())
-    known = by_digest(entry.record for entry in state.components.values())
+    components = by_digest(entry.record for entry in state.components.values())
     asked = {planned.plan: (planned.request, *planned.others) for _, planned in said(facts, PlanFact)}
     gone = _gone(facts, state)
     told = []
-    for plan, samples in kept:
-        requests, learned = asked.get(plan, ("",)), _learned_from(facts, plan, state, known)
+    for plan, samples in drawn:
+        requests, learned = asked.get(plan, ("",)), _learned_from(facts, plan, state, components)
         outlived = tuple(other for other, shards in gone.items() if other != requests[0] and shards & learned)
         told += [Drawing(samples, request, outlived) for request in requests]
     return tuple(told)
@@ -81,7 +81,7 @@ def outlived(told: Iterable[Drawing]) -> frozenset[str]:
 
 
 def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
-    """Return what each request withdrew: shards by digest, and whatever each was cut from."""
+    """Return what each request withdrew: shards by digest, and those each was cut from."""
     withdrawn: dict[str, list[str]] = {}
     for _, each in said(facts, ShardWithdrawnFact):
         withdrawn.setdefault(each.request, []).append(each.shard)
@@ -90,20 +90,20 @@ def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
 
 
 def _learned_from(
-    facts: Sequence[Fact], plan: str, state: State, known: Mapping[str, Sequence[Component]]
+    facts: Sequence[Fact], plan: str, state: State, components: Mapping[str, Sequence[Component]]
 ) -> frozenset[str]:
     """Return the digests of all that shaped a model which a plan replaced or composed."""
     results = [done.result for _, done in said(facts, StepFact) if done.plan == plan]
     composed = state.compositions.keys() & {result.get(side) for result in results for side in ("before", "after")}
     members = [member.component for digest in composed for member in state.compositions[digest].members]
-    return influences((each for digest in members for each in known.get(digest, ())), known)
+    return influences((each for digest in members for each in components.get(digest, ())), components)
 
 
 def _samples_of(workspace: Workspace, examination: str) -> str | None:
     """Return the object with the pictures that an examination shows; None where there is none or it cannot be read."""
     try:
-        told = json.loads(workspace.objects.get(examination))
+        document = json.loads(workspace.objects.get(examination))
     except (LineageError, ValueError):
-        return None  # whoever checks digests reports it
-    samples = told.get("samples") if isinstance(told, dict) else None
+        return None  # the check of digests reports it
+    samples = document.get("samples") if isinstance(document, dict) else None
     return samples if isinstance(samples, str) else None

@@ -1,4 +1,4 @@
-"""Files that shards were read from: the user's own, so nothing deletes them; a search says which are still there."""
+"""Source files of shards: the user's own, so nothing deletes them; a search says which are still there."""
 
 from collections.abc import Iterator
 

@@ -12,7 +12,7 @@ from lineage.records import Component, ShardChange
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a step is about. Nothing more has to be known of a report."""
+    """What a step is about; that of a report has no fields."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:

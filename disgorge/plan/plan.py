@@ -96,7 +96,7 @@ class Step:
     def detail_as(self, kind: type[AnyDetail]) -> AnyDetail:
         """Return the detail of a step whose action has this kind of it; :class:`DisgorgeError` for another."""
         if not isinstance(self.detail, kind):
-            raise DisgorgeError(f"step {self.id} of the plan is no step of its action; plan the request again")
+            raise DisgorgeError(f"step {self.id} of the plan does not fit its action; plan the request again")
         return self.detail
 
     @property

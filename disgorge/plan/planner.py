@@ -1,4 +1,4 @@
-"""From a decision and an impact to a plan.
+"""Makes a plan from a decision and an impact.
 
 The target of a removal is the layout of each model over the shards as they will be. A component that the layout no
 longer has is dropped or subtracted, one that it still has is trained again, and a component nothing released uses is
@@ -168,7 +168,7 @@ def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked:
     if owed.scope is Scope.WHOLE_LINEAGE:
         why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
     elif asked:
-        why = "whoever planned this asked for it, whatever else could be done"
+        why = "its destruction was asked for when the request was planned"
     else:
         why = "no registered remedy is strong enough for one of its components"
     return Step(

@@ -170,7 +170,7 @@ def _unfit(offer: Offer, blueprint: Blueprint | None, owed: Owed) -> str:
     if blueprint is None and offer.remedy is Remedy.RETRAIN:
         return "nothing is left to train it on"
     if blueprint is not None and offer.remedy is not Remedy.RETRAIN:
-        return "would take out retained items that nobody asked to remove"
+        return "would also remove items that are to be retained"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the steps of a plan came to, a frozen value for each kind of step, as the ledger records it."""
+"""Results of the steps of a plan, a frozen value for each kind of step, as the ledger records it."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from lineage.records import LEFT_OUT, Cost, Json, restore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a step came to; ``residuals`` is what it could not reach, in words."""
+    """The result of a step; ``residuals`` is what it could not reach, in words."""
 
     residuals: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
 

@@ -32,7 +32,7 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
             names = [part.name for part in step.parts if not of_reference(part.name)]
             if names:
                 destroyed = f"note: in no release here, and destroyed: {', '.join(names)}. "
-                yield f"{destroyed}Whoever serves a copy elsewhere must stop."
+                yield f"{destroyed}Stop serving copies of it elsewhere."
     yield f"guarantee: {plan.guarantee.words}"
     for release, expected in plan.expected.items():
         out = f"out of service about {seconds(expected.out_of_service)}"

@@ -1,4 +1,4 @@
-"""What serves a release and cannot be stopped from here: places that were recorded, and models that nothing explains.
+"""Places that serve a release and cannot be stopped from here: recorded ones, and unexplained registered models.
 
 A place is a URL or a path. It stands in the ledger for good, so it must name no person and hold no password; who said
 so is kept as a pseudonym. Recorded as stopped it is a place no more.
@@ -45,8 +45,8 @@ def record_place(workspace: Workspace, name: str, alias: str, place: str, *, by:
         raise BadInput(
             "the URL has a user name, password or query in it, and the ledger keeps it for good; give it without"
         )
-    known = {each.place for each in places_of(workspace.ledger.facts()).get((name, alias), ())}
-    if (place in known) != stopped:
+    places = {each.place for each in places_of(workspace.ledger.facts()).get((name, alias), ())}
+    if (place in places) != stopped:
         if stopped:
             raise UnknownRecord(
                 f"{place} is not recorded as serving {name}@{alias}; `disgorge release list --all` shows what is"
@@ -81,11 +81,11 @@ def served_besides(workspace: Workspace, name: str, alias: str) -> list[str]:
 def unexplained_besides(workspace: Workspace) -> list[str]:
     """Return in words which models of MLflow's registry may be affected as well; their names are not for the ledger."""
     try:
-        found = unexplained_in(workspace)
+        models = unexplained_in(workspace)
     except DisgorgeError as problem:
         return [f"models in MLflow that no recorded composition explains could not be looked for: {problem}"]
     return (
-        [f"registered in MLflow, explained by no recorded composition and not stopped: {listed(found)}"]
-        if found
+        [f"registered in MLflow, explained by no recorded composition and not stopped: {listed(models)}"]
+        if models
         else []
     )

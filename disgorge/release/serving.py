@@ -1,10 +1,10 @@
-"""Taking releases out of service because a hold says so, and serving them again when it does not any more.
+"""Takes releases out of service because of a hold, and serves them again when the hold is over.
 
-What holds want is found anew (:class:`Wanted`) and the releases are brought in line with it,
-so doing it twice is doing it once, and what a kill left undone the next such command does; until then the audit says
-so. Stopping waits for nobody. Serving again waits for its turn, and for everything else that keeps the release out: the
-hold of another request, a removal under way, data that was withdrawn meanwhile. MLflow aliases that people had set
-themselves are taken away with the release's own and not set again: the words name them.
+What holds want is computed anew each time (:class:`Wanted`) and the releases are brought in line with it, so doing it
+twice is harmless, and the next such command finishes what a kill interrupted; until then the audit reports it. Stopping
+needs no lock. Serving again takes the lock, and waits for all else that keeps the release out: the hold of another
+request, a removal under way, data that was withdrawn meanwhile. MLflow aliases that people had set themselves are taken
+away with the release's own and not set again: the words name them.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -55,10 +55,10 @@ class Wanted:
 
         One whose items are not known any more counts for the release ``key`` that it stopped before.
         """
-        found = {request for request, shards in self._shards.items() if learned_from(composition, self.state, shards)}
+        holds = {request for request, shards in self._shards.items() if learned_from(composition, self.state, shards)}
         if key is not None and key in self.recorded:
-            found |= self._unknown & self.recorded[key].holds
-        return tuple(sorted(found))
+            holds |= self._unknown & self.recorded[key].holds
+        return tuple(sorted(holds))
 
 
 @dataclass(slots=True)
@@ -148,11 +148,11 @@ def unfit(workspace: Workspace, name: str, composition: Composition) -> str:
 def refuse_what_went_since(workspace: Workspace, subject: str, composition: Composition) -> None:
     """Raise :class:`CertificateRefused` if a member was retired, or learned from any shard that is withdrawn by now."""
     with Catalog.anew(workspace) as catalog:
-        known = by_digest(catalog.components(live=False))
+        parts = by_digest(catalog.components(live=False))
         live = {(component.name, component.digest) for component in catalog.components()}
         still = {shard.digest for shard in catalog.shards()}
         gone = {shard.digest: shard.name for shard in catalog.shards(live=False) if shard.digest not in still}
-    reached = sorted({gone[digest] for digest in influences(members_of(composition, known), known) & gone.keys()})
+    reached = sorted({gone[digest] for digest in influences(members_of(composition, parts), parts) & gone.keys()})
     retired = sorted(m.name for m in composition.members if (m.name, m.component) not in live)
     if reached or retired:
         why = (

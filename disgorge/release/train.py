@@ -1,4 +1,4 @@
-"""Trains a model and makes it a release: what ``disgorge train`` does.
+"""Trains a model and releases it, for ``disgorge train``.
 
 The order is the order of safety: every component is recorded as soon as it is trained, the composition when all are
 there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
@@ -46,8 +46,8 @@ def train_release(
         held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
             raise contained(workspace, held)
-        made = make(workspace, spec, runner, shards=shards)
-        composition = made.composition
+        trained = make(workspace, spec, runner, shards=shards)
+        composition = trained.composition
         facts: list[FactBody] = []
         if not _is_recorded(workspace, composition):
             facts.append(CompositionFact(composition))
@@ -58,8 +58,8 @@ def train_release(
             facts += released
         workspace.ledger.record(*facts)
     used = [shards[name] for name in (*spec.core, *spec.shards)]
-    (observer or tracking_or_none(workspace)).training(spec, made, used)
-    return made
+    (observer or tracking_or_none(workspace)).training(spec, trained, used)
+    return trained
 
 
 def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
@@ -92,8 +92,8 @@ def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
 def release_of(workspace: Workspace, name: str, alias: str) -> Release | None:
     """Return the live release under a name and alias, or None."""
     with Catalog.of(workspace) as catalog:
-        found = [release for release in catalog.releases() if (release.name, release.alias) == (name, alias)]
-    return found[0] if found else None
+        releases = [release for release in catalog.releases() if (release.name, release.alias) == (name, alias)]
+    return releases[0] if releases else None
 
 
 def contained(workspace: Workspace, release: Release) -> ReleaseContained:

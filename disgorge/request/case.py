@@ -1,4 +1,4 @@
-"""Where each request stands: the docket, read off the ledger's facts.
+"""The state of each request, folded from the ledger's facts.
 
 Nothing here is stored. The ledger's facts are the truth; a :class:`Case` is what they come to for one request.
 """
@@ -53,7 +53,7 @@ class HoldTerms:
     Without ``selectors`` and ``held_by`` it holds the whole request. ``selectors`` are as recorded, with marks for
     hidden values; ``held_by`` names another request whose held items are meant. ``by`` is a pseudonym, ``until`` the
     first day on which it no longer holds, ``serving`` whether models that learned from the items go on serving, and
-    ``items`` how many different items it covered when it was put on, None where nobody counted.
+    ``items`` how many different items it covered when it was put on, None if not counted.
     """
 
     reason: str
@@ -91,7 +91,7 @@ class HoldTerms:
 
 LEGAL_HOLD = "filed under a legal hold"
 DECIDED = "decided on hold"
-"""How the holds are called that nobody put on with a reason: see :mod:`disgorge.request.holds.open`."""
+"""What holds are called that were put on without a reason: see :mod:`disgorge.request.holds.open`."""
 
 
 @dataclass(slots=True)
@@ -194,7 +194,7 @@ class Case:
 
     def confirm(self, said: DecisionConfirmedFact) -> None:
         """Let an earlier decision hold after it was made again, with another deadline if the fact names one."""
-        decision = {made.digest: made for made in self.decisions}[said.decision]
+        decision = {each.digest: each for each in self.decisions}[said.decision]
         if decision != self.decisions[-1]:
             self.decisions.append(decision)
         self.decision = decision
@@ -232,7 +232,7 @@ class Case:
     @property
     def by_packs(self) -> Decision | None:
         """The last decision that packs made, before what a person decided on review."""
-        return next((made for made in reversed(self.decisions) if not is_decided_on_review(made)), None)
+        return next((each for each in reversed(self.decisions) if not is_decided_on_review(each)), None)
 
     def done(self, plan: str) -> dict[str, Result]:
         """Return the results of a plan's steps that are done, by step id."""
@@ -240,10 +240,10 @@ class Case:
 
     def result(self, plan: str, step: Step, kind: type[AnyResult]) -> AnyResult:
         """Return what a step came to that is done; :class:`DisgorgeError` if it is not, or came to something else."""
-        found = self.done(plan).get(step.id)
-        if not isinstance(found, kind):
+        result = self.done(plan).get(step.id)
+        if not isinstance(result, kind):
             raise DisgorgeError(f"request {self.request.id}: step {step.id} has no result; plan the request again")
-        return found
+        return result
 
     @property
     def covered_by(self) -> str | None:
@@ -298,8 +298,8 @@ class Case:
     def duties_done(self) -> tuple[tuple[Duty, dt.date], ...]:
         """The duties that events fulfilled, each with the day of the first such event."""
         owed = self.owed_on_refusal if self.closed == "denied" else self.decision.duties if self.decision else ()
-        found = ((duty, duty.done_on(self.events)) for duty in owed)
-        return tuple((duty, done) for duty, done in found if done is not None)
+        fulfilled = ((duty, duty.done_on(self.events)) for duty in owed)
+        return tuple((duty, done) for duty, done in fulfilled if done is not None)
 
     @property
     def answered(self) -> dt.date | None:
@@ -348,12 +348,12 @@ _DOCKETS: "WeakKeyDictionary[Ledger, _Docket]" = WeakKeyDictionary()
 
 def _docket(workspace: Workspace) -> _Docket:
     facts = workspace.ledger.all_facts()
-    kept = _DOCKETS.pop(workspace.ledger, _Docket())  # put back only once it is whole
-    if not begin_as(facts, kept.count, kept.digest):
-        kept = _Docket()
-    kept.follow(facts)
-    _DOCKETS[workspace.ledger] = kept
-    return kept
+    cached = _DOCKETS.pop(workspace.ledger, _Docket())  # put back only once it is whole
+    if not begin_as(facts, cached.count, cached.digest):
+        cached = _Docket()
+    cached.follow(facts)
+    _DOCKETS[workspace.ledger] = cached
+    return cached
 
 
 def docket(workspace: Workspace, *, today: dt.date | None = None) -> dict[str, Case]:
@@ -502,7 +502,7 @@ def case_of(workspace: Workspace, request: str) -> Case:
     """Return one case; :class:`UnknownRecord` names the command that lists them."""
     cases = _docket(workspace).cases
     if request not in cases:
-        raise UnknownRecord(f"no request {request!r}; `disgorge request list` shows those there are")
+        raise UnknownRecord(f"unknown request {request!r}; `disgorge request list` shows those there are")
     return cases[request].as_of(workspace.today())
 
 

@@ -19,18 +19,18 @@ def included_items(workspace: Workspace, case: Case) -> tuple[str, ...]:
     """
     if not case.included:
         return ()
-    kept = ADDED.read(workspace, name_of(case.request.id))
-    known = {included_mark(workspace, case, item): item for item in (kept.items if kept else [])}
-    if missing := set(case.included) - known.keys():
+    stored = ADDED.read(workspace, name_of(case.request.id))
+    by_mark = {included_mark(workspace, case, item): item for item in (stored.items if stored else [])}
+    if missing := set(case.included) - by_mark.keys():
         raise DisgorgeError(
             f"{len(missing)} of the near-duplicates that were added to request {case.request.id} are missing from the "
             f"workspace's private folder; restore the folder, or deny the request and file it again"
         )
-    return tuple(sorted(known[mark] for mark in set(case.included)))
+    return tuple(sorted(by_mark[mark] for mark in set(case.included)))
 
 
 def forget_included(workspace: Workspace, case: Case) -> None:
-    """Delete the private file of what was added: the request is over. The caller holds the turn."""
+    """Delete the private file of what was added: the request is over. The caller holds the workspace lock."""
     ADDED.erase(workspace, name_of(case.request.id))
 
 

@@ -1,8 +1,8 @@
-"""What a request holds that is nobody's business: particulars, and selectors that identify content.
+"""The private part of a request: particulars, and selectors that identify content.
 
 They go to one private file per request, from where they can be erased without touching the chain of facts; the ledger
-keeps a salted digest of the file and keyed marks of the selectors. The cost: whoever erases the file of an open request
-that selects by item or key erases what was asked for, and has to file it again.
+keeps a salted digest of the file and keyed marks of the selectors. The cost: erasing the file of an open request
+that selects by item or key loses what was asked for, so it has to be filed again.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _PATIENCE = 60.0
 
 
 def filing(workspace: Workspace) -> AbstractContextManager[None]:
-    """Let one process at a time file or erase, so that an id that was free stays free."""
+    """Exclusive lock for filing and erasing, so that an id that was free stays free."""
     busy = "others are filing requests in this workspace; do it again in a moment"
     return locked(workspace.home / "filing.lock", seconds=_PATIENCE, busy=busy)
 
@@ -45,8 +45,8 @@ def kept_private(workspace: Workspace, request: RemovalRequest, particulars: Map
     hidden = {workspace.private.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if not particulars and not hidden:
         return request
-    kept = _keep_private(workspace, request.id, hidden, particulars)
-    return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
+    digest = _keep_private(workspace, request.id, hidden, particulars)
+    return replace(request, selectors=marked(workspace, request.selectors), particulars=digest)
 
 
 def kept_private_anew(workspace: Workspace, request: RemovalRequest) -> RemovalRequest:
@@ -61,25 +61,25 @@ def kept_private_anew(workspace: Workspace, request: RemovalRequest) -> RemovalR
     hidden = {workspace.private.keyed(s.value): s.value for s in request.selectors if s.field in HIDDEN}
     if before is not None:
         hidden = before.selectors | hidden
-    kept = _keep_private(workspace, request.id, hidden, before.particulars if before is not None else {})
-    return replace(request, selectors=marked(workspace, request.selectors), particulars=kept)
+    digest = _keep_private(workspace, request.id, hidden, before.particulars if before is not None else {})
+    return replace(request, selectors=marked(workspace, request.selectors), particulars=digest)
 
 
 def selectors_of(workspace: Workspace, request: RemovalRequest) -> tuple[Selector, ...]:
     """Return a request's selectors as the catalog takes them, hidden values read from the private file.
 
-    Raises :class:`DisgorgeError` if that file was erased, for then nobody can say any more what was asked for, if it is
+    Raises :class:`DisgorgeError` if that file was erased, for then what was asked for is unknown, if it is
     damaged, or if it names others than the request's marks do.
     """
     if not any(selector.field in HIDDEN for selector in request.selectors):
         return request.selectors
-    told = REQUESTS.read(workspace, name_of(request.id))
-    if told is None:
+    stored = REQUESTS.read(workspace, name_of(request.id))
+    if stored is None:
         raise DisgorgeError(
             f"the private file of request {request.id} was erased, and with it which items were meant; close it with "
             f"`disgorge request deny {request.id} --reason other`, and file it again"
         )
-    values = told.selectors
+    values = stored.selectors
     hidden = [selector.value for selector in request.selectors if selector.field in HIDDEN]
     if any(mark not in values or workspace.private.keyed(values[mark]) != mark for mark in hidden):
         raise DisgorgeError(
@@ -106,5 +106,5 @@ def _keep_private(
 ) -> str:
     """Write a request's private file, over what a filing that was killed before its fact may have left."""
     remove_asides(REQUESTS.path(workspace).parent)
-    told = RequestParticulars(request_id, secrets.token_hex(16), dict(hidden), dict(particulars))
-    return REQUESTS.write(workspace, told, name_of(request_id))
+    stored = RequestParticulars(request_id, secrets.token_hex(16), dict(hidden), dict(particulars))
+    return REQUESTS.write(workspace, stored, name_of(request_id))

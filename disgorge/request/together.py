@@ -1,4 +1,4 @@
-"""Several requests that one plan is for: which they are, what they are owed together, and what all of them have done.
+"""Requests of a joint plan: which they are, what they are owed together, and what was done for all of them.
 
 A joint plan withdraws the items of all its requests at once, trains each part once and purges once. What its steps do
 is recorded once and is about every one of them; each has its own report. It is owed the strongest of what their

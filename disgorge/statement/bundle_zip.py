@@ -1,4 +1,4 @@
-"""The zip a report travels in: one byte form for the same members, and no other is read.
+"""The zip of a report: the same members always give the same bytes, and no other form is read.
 
 Members are stored uncompressed, sorted by name, with one fixed time and fixed permissions, so two people who pack the
 same members get the same bytes. Reading packs again what was read and refuses a file that differs in any byte: whatever
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights)/[0-9a-f]{
 INPUTS, WEIGHTS = "inputs/", "weights/"
 """The folders of what is attached on demand: retained shards and weights, named by digest."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
-_MODE = 0o100644 << 16  # a plain file that everybody may read
+_MODE = 0o100644 << 16  # a plain file, readable by all
 _MOST_MEMBERS = 10_000
 _MOST_BYTES = 4 << 30  # a bundle is held in memory
 
@@ -58,7 +58,7 @@ def unpack(data: bytes, *, where: str) -> dict[str, bytes]:
         same = _packed(members) == data
     except BundleBroken:
         raise
-    except Exception as error:  # arbitrary bytes: zipfile raises whatever its parsing happens to meet
+    except Exception as error:  # arbitrary bytes: zipfile raises many types
         said = f"{type(error).__name__}: {error}"[:200]
         raise BundleBroken(f"{where} is not a zip that can be read ({said}); {AGAIN}") from error
     if not same:
@@ -100,16 +100,16 @@ def read_members(bundle: Path) -> dict[str, bytes]:
 
 
 def _of_folder(folder: Path) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
+    members: list[tuple[str, bytes]] = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink() and f"{path.name}/" in (INPUTS, WEIGHTS):
             inner = sorted(path.iterdir())
             if not inner:
                 raise BundleBroken(f"{path.name} is empty and not part of the report; remove it, or {AGAIN}")
-            found += [(f"{path.name}/{each.name}", _plain_bytes(each)) for each in inner]
+            members += [(f"{path.name}/{each.name}", _plain_bytes(each)) for each in inner]
         else:
-            found.append((path.name, _plain_bytes(path)))
-    return found
+            members.append((path.name, _plain_bytes(path)))
+    return members
 
 
 def _plain_bytes(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""The one function that issues a certificate, and refuses.
+"""Issues a certificate, or refuses it: the only function that does.
 
 A certificate says: this request was carried out under this plan, and the evidence required for this guarantee is there
 and passed. It is a function of values that the report holds, so a verifier issues it again and compares. It
@@ -98,8 +98,8 @@ def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str
     if share := plan.share_of(plan.request):
         own = "1 item that went is its own" if share.items == 1 else f"{share.items:,} items that went are its own"
         yield f"Carried out together with {', '.join(plan.others)}: {own}."
-    if kept := sorted(set(evidence.subjects) & set(evidence.after)):
-        yield f"Removal from {', '.join(kept)} is {guarantee.words}."
+    if renewed := sorted(set(evidence.subjects) & set(evidence.after)):
+        yield f"Removal from {', '.join(renewed)} is {guarantee.words}."
     if gone := sorted(set(evidence.subjects) - set(evidence.after)):
         yield f"Withdrawn and destroyed: {', '.join(gone)}."
     if (confirmed := plan.confirmation) is not None:
@@ -122,14 +122,14 @@ def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str
 def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:
     """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
     required = set(plan.required) - AFTER_ADOPTION
-    found = tuple(checks)
-    against = [*_against_required(found, required, subject=release), *_against_the_rest(found, required, (release,))]
+    given = tuple(checks)
+    against = [*_against_required(given, required, subject=release), *_against_the_rest(given, required, (release,))]
     if not required:
         against.append("the plan requires no check at all")
     if (
         against
-        and any(check.detail.get("elsewhere") for check in found)
-        and not any(check.verdict == Verdict.FAIL for check in found)
+        and any(check.detail.get("elsewhere") for check in given)
+        and not any(check.verdict == Verdict.FAIL for check in given)
     ):
         raise EnvironmentDiffers(f"release {release} of request {plan.request} is not adopted: {'; '.join(against)}")
     if against:
@@ -154,7 +154,7 @@ def _withdrawn(plan: Plan) -> frozenset[str]:
 
 
 def _required(evidence: Evidence, plan: Plan, decision: Decision, guarantee: Guarantee) -> set[str]:
-    """Return what every subject must show: the table, and whatever plan, policy or evidence add to it."""
+    """Return the checks that every subject must pass: the table, and what plan, policy or evidence add to it."""
     table = required_checks(guarantee, [Remedy(step.action.value) for step in plan.remedies])
     owed = decision.owed.evidence if decision.owed else ()
     return {*table, *plan.required, *owed, *evidence.required}
@@ -236,10 +236,10 @@ def _against_checks(evidence: Evidence, *, plan: Plan, required: set[str], withd
 def _against_required(checks: Iterable[Check], required: Collection[str], *, subject: str) -> Iterator[str]:
     about = [check for check in checks if check.subject == subject]
     for name in sorted(required):
-        found = [check for check in about if check.name == name]
-        if not found:
+        named = [check for check in about if check.name == name]
+        if not named:
             yield f"check {name} is missing for {subject}"
-        for check in found:
+        for check in named:
             if check.verdict != Verdict.PASS:
                 yield f"check {name} is {check.verdict.value} for {subject}: {check.answer}"
 

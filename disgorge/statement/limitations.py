@@ -1,4 +1,4 @@
-"""What a report does not promise and its evidence does not show: sentences in three groups, signed with the statement.
+"""Limitations of a report and its evidence: sentences in three groups, signed with the statement.
 
 About this removal, about the machine it was done on, and what is true of every report. All but the residuals that steps
 recorded follow from the plan and the evidence.
@@ -27,7 +27,7 @@ ALWAYS = (
     "A number in a model file that a person computed from the data, removed data included, is taken for a choice.",
     "That a published model is the release named here is not shown: compare the SHA-256 of what you were given.",
 )
-"""What no report promises and no evidence shows, whatever was done."""
+"""Limitations of every report."""
 CLOCKS_AND_NAMES = (
     "Times are those of the clocks of the machines it was done on and names are as they were typed, and neither was "
     "authenticated."
@@ -121,12 +121,12 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
 
 def beside_the_record(evidence: Evidence) -> str:
     """Return in a sentence which registered models no recorded composition explains, "" if none was found."""
-    told = [detail.get("registered models") for detail in _residue_details(evidence)]
-    found = next((each for each in told if each is not None and each["unexplained"]), None)
-    if found is None:
+    details = [detail.get("registered models") for detail in _residue_details(evidence)]
+    unexplained = next((each for each in details if each is not None and each["unexplained"]), None)
+    if unexplained is None:
         return ""
-    count = int(found["unexplained"])
-    named = _named(found["named"], count)
+    count = int(unexplained["unexplained"])
+    named = _named(unexplained["named"], count)
     versions = "1 version of a model is" if count == 1 else f"{count:,} versions of models are"
     them, are = ("it", "it is") if count == 1 else ("them", "they are")
     return (
@@ -163,8 +163,8 @@ def _left_open(evidence: Evidence) -> Iterator[str]:
     if open_ones:
         named = "; ".join(f"“{name}” of {', '.join(subjects)}" for name, subjects in open_ones.items())
         yield f"These checks gave no answer either way, and nothing is claimed from them: {named}."
-    told = [detail.get("registered models") for detail in _residue_details(evidence)]
-    if any(each is not None and not each["looked at"] for each in told):
+    details = [detail.get("registered models") for detail in _residue_details(evidence)]
+    if any(each is not None and not each["looked at"] for each in details):
         yield NO_REGISTRY
     yield from _of_near_duplicates(evidence)
     if gone := sorted(set(evidence.subjects) - set(evidence.after)):

@@ -69,9 +69,9 @@ class Predicate:
 
 def subjects_of(plan: Plan, compositions: Mapping[str, Composition], *, certified: bool) -> list[dict[str, Json]]:
     """Return what a statement is about: each new composition and its members by name, or else the plan."""
-    found: dict[str, str] = {}
+    subjects: dict[str, str] = {}
     for release, composition in sorted(compositions.items()) if certified else ():
-        found[release] = composition.digest
-        found |= {member.name: member.component for member in composition.members}
-    found = found or {f"plan of request {plan.request}": plan.digest}
-    return [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(found.items())]
+        subjects[release] = composition.digest
+        subjects |= {member.name: member.component for member in composition.members}
+    subjects = subjects or {f"plan of request {plan.request}": plan.digest}
+    return [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())]

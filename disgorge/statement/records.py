@@ -85,8 +85,8 @@ class Records:
     @classmethod
     def read(cls, members: Mapping[str, bytes]) -> "Records":
         """Return the records that a bundle's members hold, each written exactly as such a record is."""
-        found = {attribute: _record(kind, name, members) for name, (attribute, kind) in record_files().items()}
-        return Records(**found, facts=facts_of_slice(members[SLICE]))
+        records = {attribute: _record(kind, name, members) for name, (attribute, kind) in record_files().items()}
+        return Records(**records, facts=facts_of_slice(members[SLICE]))
 
 
 @cache
@@ -126,10 +126,10 @@ def _record(kind: Any, name: str, members: Mapping[str, bytes]) -> Any:
 def strictly(data: bytes, read: Callable[[Json], Any], name: str, what: str) -> Any:
     """Return what ``read`` makes of the JSON in ``data``, which must be its canonical form."""
     try:
-        found = read(json.loads(data))
-        same = canonical(found) == data
+        value = read(json.loads(data))
+        same = canonical(value) == data
     except Exception as error:  # ValueError, RecursionError, pydantic's and rfc8785's own: all mean the same
         raise BundleBroken(f"{name} does not hold {what} ({type(error).__name__}); {AGAIN}") from error
     if not same:
         raise BundleBroken(f"{name} is not written in canonical form; {AGAIN}")
-    return found
+    return value

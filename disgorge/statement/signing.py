@@ -109,7 +109,7 @@ def open_envelope(data: bytes, *, public: bytes, name: str = "statement.json") -
     try:
         envelope = Envelope.from_dict(json.loads(data))
         rewritten = _written(envelope.to_dict())
-    except Exception as error:  # arbitrary bytes: the library raises whatever its parsing happens to raise
+    except Exception as error:  # arbitrary bytes: the library raises many types
         raise BundleBroken(f"{name} is not a DSSE envelope ({type(error).__name__}); {AGAIN}") from error
     if rewritten != data:
         raise BundleBroken(f"{name} was edited: it is not written as it was signed; {AGAIN}")

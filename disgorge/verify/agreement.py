@@ -1,4 +1,4 @@
-"""Whether the records of a bundle belong together. Pure.
+"""Checks that the records of a bundle belong together. Pure.
 
 The records are about one request and one plan; the ledger's facts bear them out; the new compositions are those that
 the evidence measured, their members are the components whose recipes are here, and no recipe names a shard that the
@@ -31,8 +31,8 @@ def check_agreement(predicate: Predicate, records: Records) -> Records:
         ("evidence.json", evidence.request, request.id, "is about another request"),
         ("evidence.json", evidence.plan, plan.digest, "is about another plan"),
     )
-    for name, found, expected, complaint in links:
-        if found != expected:
+    for name, actual, expected, complaint in links:
+        if actual != expected:
             raise BundleBroken(f"{name} {complaint}; {AGAIN}")
     head = predicate.ledger
     in_its_place = [fact["digest"] for fact in records.facts if fact["seq"] == head.size]
@@ -72,7 +72,7 @@ def _check_facts(records: Records, *, certified: bool) -> None:
         (planned, "impact", {"plan": plan.digest, "impact": digest_of(records.impact)}),
     )
     for kind, called, body in expected:
-        if not any(all(found.get(key) == value for key, value in body.items()) for found in recorded.get(kind, ())):
+        if not any(all(actual.get(key) == value for key, value in body.items()) for actual in recorded.get(kind, ())):
             raise BundleBroken(f"{SLICE} has no fact that records this {called}; {AGAIN}")
     if plan.confirmation is not None:  # it removes nothing, and so needs no approval
         _check_overlaps(recorded.get("overlap", ()), plan.confirmation)
@@ -87,8 +87,8 @@ def _check_facts(records: Records, *, certified: bool) -> None:
 def _check_overlaps(overlaps: Sequence[Json], confirmed: ConfirmationDetail) -> None:
     """Check that the ledger says of the same request, and of no other, that its withdrawal took every item."""
     expected = {"removed": confirmed.removed, "of": confirmed.of, "by_request": confirmed.request}
-    told = bool(overlaps) and {key: overlaps[-1].get(key) for key in expected} == expected
-    if not told or {each.get("by_request") for each in overlaps} != {expected["by_request"]}:
+    agrees = bool(overlaps) and {key: overlaps[-1].get(key) for key in expected} == expected
+    if not agrees or {each.get("by_request") for each in overlaps} != {expected["by_request"]}:
         raise BundleBroken(f"{SLICE} does not say that {expected['by_request']} removed every item; {AGAIN}")
 
 
@@ -97,8 +97,8 @@ def _check_recipes(records: Records) -> None:
     if {name: composition.digest for name, composition in records.compositions.items()} != records.evidence.after:
         raise BundleBroken(f"compositions.json holds other compositions than the evidence is about; {AGAIN}")
     read = recipes_read(records.recipes)
-    made = {member.component for each in records.compositions.values() for member in each.members}
-    if [note.component for note in records.recipes] != sorted(made | read["component"]):
+    components = {member.component for each in records.compositions.values() for member in each.members}
+    if [note.component for note in records.recipes] != sorted(components | read["component"]):
         raise BundleBroken(f"recipes.json does not hold one recipe for each component; {AGAIN}")
     if [shard.digest for shard in records.inputs] != sorted(read["shard"]):
         raise BundleBroken(f"inputs.json lists other shards than the recipes read; {AGAIN}")

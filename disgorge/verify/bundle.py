@@ -1,4 +1,4 @@
-"""What a report claims, derived again from what it carries. Pure: bytes in, findings or :class:`BundleBroken` out.
+"""Checks a report's claims against the records it carries. Pure: bytes in, findings or :class:`BundleBroken` out.
 
 In this order: the files are those that were signed, before anything in them is read; each record is what it says; they
 belong together (:mod:`disgorge.verify.agreement`); the certificate follows from the evidence. The sentences for people
@@ -66,13 +66,13 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         raise BundleBroken(f"{STATEMENT} is about other artifacts than the evidence; {AGAIN}")
     certificate = _check_certificate(predicate, records)
     read = recipes_read(records.recipes)
-    made = {note.component for note in records.recipes}
+    components = {note.component for note in records.recipes}
     return Bundle(
         predicate,
         records,
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
-        weights=_weights(members, allowed=made),
+        weights=_weights(members, allowed=components),
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
             f"{len(members)} files, every byte covered by a signature",
@@ -145,7 +145,7 @@ def predicate_of(opened: Opened) -> Predicate:
     """Return what a statement says of its subjects; :class:`BundleBroken` if it is not a removal statement."""
     statement = opened.statement
     if {**statement, "subject": None, "predicate": None} != _FRAME:
-        raise BundleBroken(f"{STATEMENT} is not a removal statement of a version known here; {AGAIN}")
+        raise BundleBroken(f"{STATEMENT} is not a removal statement of a known version; {AGAIN}")
     try:
         predicate = restore(Predicate, statement["predicate"])
         sound = predicate.is_sound and canonical(predicate) == canonical(statement["predicate"])
@@ -177,19 +177,19 @@ def _check_certificate(predicate: Predicate, records: Records) -> Certificate | 
 
 
 def _attached(members: Mapping[str, bytes], folder: str, ending: str, *, allowed: set[str]) -> dict[str, bytes]:
-    found = {}
+    attached = {}
     for name, data in members.items():
         if name.startswith(folder):
             digest = name.removeprefix(folder).removesuffix(ending)
             if digest not in allowed or name != f"{folder}{digest}{ending}":
-                raise BundleBroken(f"{name} is nothing that the recipes read or made; {AGAIN}")
-            found[digest] = data
-    return found
+                raise BundleBroken(f"unexpected file {name}: no recipe read or made it; {AGAIN}")
+            attached[digest] = data
+    return attached
 
 
 def _weights(members: Mapping[str, bytes], *, allowed: set[str]) -> dict[str, bytes]:
-    found = _attached(members, WEIGHTS, ".safetensors", allowed=allowed)
-    for digest, data in found.items():
+    weights = _attached(members, WEIGHTS, ".safetensors", allowed=allowed)
+    for digest, data in weights.items():
         if sha256(data).hexdigest() != digest:
             raise BundleBroken(f"{WEIGHTS}{digest}.safetensors is not the component of that digest; {AGAIN}")
-    return found
+    return weights

@@ -1,4 +1,4 @@
-"""What recipes are re-executed from: checks the recipes, and puts retained data and weights where workers read them.
+"""Inputs of re-execution: checks the recipes, and puts retained data and weights where workers read them.
 
 From the bundle where they are attached, else from a workspace. Every item is checked against its digest and every shard
 against its own before anything is trained, so that no unrecorded data can slip in.
@@ -49,8 +49,8 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
         if data is None and source is not None and source.content_path(shard.digest).is_file():
             data = source.content_path(shard.digest).read_bytes()
         if data is None:
-            known = f", in DVC as {shard.dvc}" if shard.dvc else ""
-            missing.append(f"{shard.name} ({shard.count:,} items, shards/{shard.digest}.parquet{known})")
+            in_dvc = f", in DVC as {shard.dvc}" if shard.dvc else ""
+            missing.append(f"{shard.name} ({shard.count:,} items, shards/{shard.digest}.parquet{in_dvc})")
             continue
         path = workspace.content_path(shard.digest)
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Re-executing what a report says was made: the recorded recipes, in fresh processes set apart, from retained data.
+"""Re-execution of a report's recorded recipes, in fresh sandboxed processes, from retained data.
 
 A temporary workspace is made from the bundle's inputs and weights, and from what of them a workspace still has; every
 recipe is carried out there by :mod:`disgorge.training.runners.local`, inputs before what reads them, and the digest
@@ -80,30 +80,30 @@ class Reexecution:
 
 
 def reexecute(
-    found: "Bundle", *, workspace_folder: Path | None = None, on_progress: OnProgress = unseen
+    bundle: "Bundle", *, workspace_folder: Path | None = None, on_progress: OnProgress = unseen
 ) -> Reexecution:
     """Carry out every recipe of a verified bundle and return what came of it.
 
     Raises :class:`InputsMissing` naming all that is lacking, and :class:`BundleBroken` where other bits come out that
     no difference between machines and no tolerance explains.
     """
-    recipes = found.records.recipes
+    recipes = bundle.records.recipes
     if not recipes:
         return Reexecution(0, 0, {}, ())
     check_recipes(recipes)
     with tempfile.TemporaryDirectory(prefix="disgorge-verify-") as folder:
         workspace = Workspace.init(Path(folder))
-        furnish(workspace, found, workspace_folder)
-        return _Trial(found, workspace, on_progress).run()
+        furnish(workspace, bundle, workspace_folder)
+        return _Trial(bundle, workspace, on_progress).run()
 
 
 class _Trial:
     """One run over all recipes; collects what differs."""
 
-    def __init__(self, found: "Bundle", workspace: Workspace, on_progress: OnProgress) -> None:
+    def __init__(self, bundle: "Bundle", workspace: Workspace, on_progress: OnProgress) -> None:
         self.workspace = workspace
-        self.notes = {note.component: note for note in found.records.recipes}
-        self.tolerances = {method.name: method.tolerance for method in found.predicate.methods}
+        self.notes = {note.component: note for note in bundle.records.recipes}
+        self.tolerances = {method.name: method.tolerance for method in bundle.predicate.methods}
         self.elsewhere: dict[str, None] = {}
         self.within: dict[str, float] = {}
         self._on_progress = on_progress

@@ -1,4 +1,4 @@
-"""Verifying a report's bundle, at three levels, each of which includes the one before.
+"""Verification of a report's bundle, at three levels, each of which includes the one before.
 
     digests     signatures, every file, canonical records, the certificate issued again
     ledger      with a workspace: its ledger goes on from the head that the statement names, and has just these facts
@@ -94,36 +94,36 @@ def verify_bundle(
     public = _key(public_key)
     opened = open_members(members, bundle, public=public)
     try:
-        found = check_bundle(opened, members)
+        checked_bundle = check_bundle(opened, members)
     except BundleBroken:
         raise
     except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
         raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
-    checked = [*found.checked]
+    checked = [*checked_bundle.checked]
     if level != "digests" and workspace_folder is not None:
-        checked.append(_check_live(found, workspace_folder))
+        checked.append(_check_live(checked_bundle, workspace_folder))
     again = None
     if level == "reexecute":
         from disgorge.training.recipe import unseen
         from disgorge.verify.reexecute import reexecute
 
-        again = reexecute(found, workspace_folder=workspace_folder, on_progress=on_progress or unseen)
+        again = reexecute(checked_bundle, workspace_folder=workspace_folder, on_progress=on_progress or unseen)
         checked.append(again.words)
     return Verified(
         bundle=bundle,
-        verdict=found.predicate.verdict,
-        request=found.records.request.id,
-        plan=found.records.plan.digest,
-        guarantee=found.certificate.guarantee.label if found.certificate else None,
-        words=found.words,
-        subjects=found.subjects,
+        verdict=checked_bundle.predicate.verdict,
+        request=checked_bundle.records.request.id,
+        plan=checked_bundle.records.plan.digest,
+        guarantee=checked_bundle.certificate.guarantee.label if checked_bundle.certificate else None,
+        words=checked_bundle.words,
+        subjects=checked_bundle.subjects,
         statement=sha256(members[STATEMENT]).hexdigest(),
         key_id=opened.key_id,
         key_source=SELF_ASSERTED if public is None else GIVEN,
         checked=tuple(checked),
         level=level,
         reexecution=again,
-        utility=headlines(found.records.evidence.utility),
+        utility=headlines(checked_bundle.records.evidence.utility),
     )
 
 
@@ -145,13 +145,13 @@ def _key(public_key: Path | bytes | None) -> bytes | None:
         raise BundleBroken(f"{public_key} cannot be read ({error.strerror}); check the file and try again") from error
 
 
-def _check_live(found: Bundle, workspace_folder: Path) -> str:
+def _check_live(bundle: Bundle, workspace_folder: Path) -> str:
     """Check that the workspace's ledger begins with the one the statement names, and told all it has of the request."""
-    workspace, records = Workspace.open(workspace_folder), found.records
+    workspace, records = Workspace.open(workspace_folder), bundle.records
     cases = docket(workspace)
     chain = [fact.digest for fact in workspace.ledger.all_facts()]
     case, where = cases.get(records.request.id), str(workspace_folder)
-    check_continued(found.predicate.ledger, records.facts, chain, case, where)
+    check_continued(bundle.predicate.ledger, records.facts, chain, case, where)
     if (confirmed := records.plan.confirmation) is not None:
         _check_pointed_to(confirmed.request, confirmed.statement, workspace_folder, cases)
     return f"the ledger in {where}: it begins with those facts, and has no other about the request up to then"
@@ -167,15 +167,15 @@ def check_continued(
     """
     if not 0 < head.size <= len(chain) or chain[head.size - 1] != head.digest:
         raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
-    known = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
-    if known != [fact["digest"] for fact in facts]:
+    digests = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
+    if digests != [fact["digest"] for fact in facts]:
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")
 
 
 def _check_pointed_to(request: str, statement: str, workspace_folder: Path, cases: "Mapping[str, Case]") -> None:
     """Check that the workspace has the very report that this one rests on."""
-    told = cases[request].report if request in cases else None
-    path = workspace_folder / told.bundle / STATEMENT if told else None
+    report = cases[request].report if request in cases else None
+    path = workspace_folder / report.bundle / STATEMENT if report else None
     if path is None or not path.is_file():
         raise BundleBroken(
             f"the report on {request}, on which this one rests, is not in {workspace_folder}; ask for both"

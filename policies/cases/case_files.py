@@ -1,4 +1,4 @@
-"""Cases as people write them in YAML: a request, an impact and a day, and what must be decided.
+"""Cases in YAML: a request, an impact and a day, and what must be decided.
 
 One file holds ``defaults`` (optional) and ``cases``. A case looks like this; whatever it leaves out comes from the
 defaults, and ``expect`` checks only what it names::

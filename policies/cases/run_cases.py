@@ -53,11 +53,11 @@ def run_files(paths: Sequence[Path], packs: Sequence[Pack]) -> tuple[CaseResult,
 
 
 def _run_file(path: Path, packs: Sequence[Pack]) -> Iterator[CaseResult]:
-    found = read_cases(path)
-    if found.of_pack and found.cases:
+    file = read_cases(path)
+    if file.of_pack and file.cases:
         own = load_pack(path)
         packs = [*(pack for pack in packs if pack.pack != own.pack), own]
-    yield from (_run(case, path.name, packs) for case in found.cases)
+    yield from (_run(case, path.name, packs) for case in file.cases)
 
 
 def _run(case: Case, file: str, packs: Sequence[Pack]) -> CaseResult:
@@ -87,14 +87,14 @@ def _run(case: Case, file: str, packs: Sequence[Pack]) -> CaseResult:
 def _packs_of(case: Case, file: str, packs: Sequence[Pack]) -> tuple[Pack, ...]:
     chosen = packs
     if case.packs is not None:
-        known = {pack.pack: pack for pack in packs}
-        if not known.keys() >= set(case.packs):
-            known = {pack.pack: pack for pack in load_packs()} | known  # shipped ones may be named beside one's own
-        unknown = sorted(set(case.packs) - set(known))
+        available = {pack.pack: pack for pack in packs}
+        if not available.keys() >= set(case.packs):
+            available = {pack.pack: pack for pack in load_packs()} | available  # a case may name shipped packs as well
+        unknown = sorted(set(case.packs) - set(available))
         if unknown:
-            raise PolicyError(f"{file}: case {case.name!r}: no pack {', '.join(unknown)}; there is "
-                              f"{', '.join(sorted(known))}")  # fmt: skip
-        chosen = [known[name] for name in dict.fromkeys(case.packs)]
+            raise PolicyError(f"{file}: case {case.name!r}: unknown pack {', '.join(unknown)}: expected "
+                              f"{', '.join(sorted(available))}")  # fmt: skip
+        chosen = [available[name] for name in dict.fromkeys(case.packs)]
     added = [pack_of(written, name=f"{file}: with_packs") for written in case.with_packs]
     return agree([*((pack, pack.pack) for pack in chosen), *((pack, file) for pack in added)])
 
@@ -107,9 +107,9 @@ def _compare_dates(expected: Expected, owed: Owed | None) -> list[str]:
         days = [day for day in (by.get(due.of.value), due.by) if day]
         by[due.of.value] = min(days, default=None)
     problems = [
-        f"deadline of {part}: wanted {wanted}, came {by.get(part, 'none')}"
-        for part, wanted in expected.deadlines.items()
-        if part not in by or by[part] != wanted
+        f"deadline of {part}: wanted {expected_day}, came {by.get(part, 'none')}"
+        for part, expected_day in expected.deadlines.items()
+        if part not in by or by[part] != expected_day
     ]
     opens = [due.not_before for due in dues if due.not_before]
     if expected.not_before is not None and expected.not_before not in opens:
@@ -120,7 +120,7 @@ def _compare_dates(expected: Expected, owed: Owed | None) -> list[str]:
 
 
 def _unsaid(what: str, wanted: Sequence[str], said: Sequence[str]) -> Iterator[str]:
-    """Yield a problem for each wanted text that is part of nothing that was said."""
+    """Yield a problem for each expected text that no line contains."""
     yield from (f"no {what} {part!r}" for part in wanted if not any(part in words for words in said))
 
 

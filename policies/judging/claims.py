@@ -88,9 +88,9 @@ def duties_of(
         specs: tuple[DutySpec, ...] = getattr(item.effect, kind)
         for spec in specs:
             start = request.received if spec.counted_from == "receipt" else answer
-            wanted = spec.by or spec.until
-            day, problem = (None, "") if start is None else day_of(wanted, start, facts, request.events)
-            if not problem and wanted is not None and not wanted.read:
+            deadline = spec.by or spec.until
+            day, problem = (None, "") if start is None else day_of(deadline, start, facts, request.events)
+            if not problem and deadline is not None and not deadline.read:
                 problem = "the text that sets this day was NOT READ when the rule was written"
             words = f"{spec.words} ({problem})" if problem else spec.words
             yield Duty(words, day, item.name, lasts=spec.until is not None, done_by=spec.done_by)

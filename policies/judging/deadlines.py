@@ -135,10 +135,10 @@ def _first(kind: EventKind, events: Sequence[Event]) -> dt.date | None:
 
 def _stopped(deadline: Deadline, events: Sequence[Event]) -> Iterator[tuple[dt.date, dt.date | None, Stop]]:
     """Yield from when to when the clock stood still, in order; None for a stop that goes on."""
-    found = [
+    stopped = [
         (began, ended, stop) for stop in deadline.all_stops for began, ended in spans(events, stop.from_, stop.ends)
     ]
-    yield from sorted(found, key=lambda each: (each[0], each[1] or dt.date.max))
+    yield from sorted(stopped, key=lambda each: (each[0], each[1] or dt.date.max))
 
 
 def _days(deadline: Deadline, facts: Mapping[str, Any]) -> int:

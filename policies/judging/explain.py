@@ -1,4 +1,4 @@
-"""Says a decision in plain words: what was decided, each pack's claim, what is owed and by when, which rules fired.
+"""Explains a decision in plain words: what was decided, each pack's claim, what is owed and by when, which rules fired.
 
 >>> from policies.decision import Decision
 >>> from policies.request import RemovalRequest, Standing

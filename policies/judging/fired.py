@@ -55,7 +55,7 @@ def of_the_house(rule: str, words: str, outcome: Outcome, *, fired: bool = True,
 
 
 def doubt(rule: str, words: str) -> Fired:
-    """Return something that could not be evaluated, for a person to look at."""
+    """Return a doubt: something that could not be evaluated, for a person to review."""
     return of_the_house(rule, words, Outcome.NEEDS_REVIEW, fired=False)
 
 
@@ -105,9 +105,9 @@ def _rules(
         if not fires:
             continue
         dates: dict[str, list[DueBy]] = {"deadline": [], "acknowledgement": [], "sparing": []}
-        for label, wanted in _clocks(effect):
+        for label, deadline in _clocks(effect):
             try:
-                day = due_by(wanted, request.received, facts, request.events, rule=f"{pack.pack}/{rule.id}")
+                day = due_by(deadline, request.received, facts, request.events, rule=f"{pack.pack}/{rule.id}")
                 dates[label].append(day)
             except BadRequest as problem:
                 yield doubt(f"{label}-{pack.pack}-{rule.id}", f"the {label} of {rule.id}: {problem}")

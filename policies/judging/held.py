@@ -1,4 +1,4 @@
-"""What a hold does to a decision, and what holding owes while it lasts.
+"""Decisions under a hold, and what the operator owes while it lasts.
 
 A hold binds data: a request for items that another request's hold covers waits, whatever its own packs say. Only a
 refusal stands beside it, because a refusal destroys nothing.
@@ -74,13 +74,13 @@ def duties(request: RemovalRequest) -> tuple[str, ...]:
         "Keep the held items apart from other data and do not use them: no training, no evaluation and no selection on "
         "them while they are held (GDPR Art. 18(2) allows storage; court orders say “preserve and segregate”)."
     )
-    told = (
+    sentences = (
         "Tell the person without delay, at the latest within one month of receipt, that the data is kept, why, and how "
         "to complain (GDPR Art. 12(4)); tell them before a restriction is lifted (GDPR Art. 18(3))."
         if request.regime in GDPR_LIKE
         else "Tell the requester that the data is kept for now, and why."
     )
-    return (apart, told)
+    return (apart, sentences)
 
 
 GDPR_LIKE = frozenset({"gdpr", "uk-gdpr"})

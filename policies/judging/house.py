@@ -1,8 +1,8 @@
-"""Rules that hold whatever the packs say: they guard what cannot be undone.
+"""House rules, which hold under every pack and guard what cannot be undone.
 
 - A legal hold keeps the data; a selector that matches nothing removes nothing.
-- *Guards of data* send every removal to a person, whoever asks: a shard that a law or a public task says to keep, and
-  whatever about the request could not be understood or evaluated. A pack that grants nothing (an organization's own
+- *Guards of data* send every removal to a person: a shard that a law or a public task says to keep, and anything
+  about the request that could not be understood or evaluated. A pack that grants nothing (an organization's own
   reservations) guards in the same way.
 - *Guards of a claim* send one pack's grant to a person: the requester was not identified; data of several people is
   reached; data declared not removable is reached. They follow what is reached and what is known, not the standing of
@@ -10,7 +10,7 @@
   rule that grants may say that it needs no identity, or reaches everyone, or the core; no other pack's rule can say it
   for it.
 
-An **own decision** of the operator has no claimant, so there is nobody to identify and no claim to exceed with several
+An **own decision** of the operator has no claimant, so there is no person to identify, no claim to exceed with several
 people's data: these two guards do not apply to it. Holds, retention by law, the core and doubts are about the data
 itself, and do.
 
@@ -60,7 +60,7 @@ def guards(impact: Impact) -> Iterator[Fired]:
     if kept:
         words = (
             f"held on a legal obligation or for a public task: {', '.join(kept)}. A law may say that it must be kept "
-            "(GDPR Art. 6(1)(c) and (e), Art. 17(3)(b)), and removal cannot be undone, so a person looks, whoever asks"
+            "(GDPR Art. 6(1)(c) and (e), Art. 17(3)(b)), and removal cannot be undone, so a person looks"
         )
         yield of_the_house("kept-by-law", words, _REVIEW, category="retention")
     unknown = sorted({repr(text) for _, text in bases if basis_of(text) is None})

@@ -159,9 +159,9 @@ def _refuses(result: PackResult) -> bool:
 
 def _strongest(fired: Iterable[Fired]) -> Iterator[Outcome]:
     """Yield the outcome that beats the others within one pack, if there is any."""
-    found = [*outcomes(fired)]
-    if found:
-        yield max(found, key=SEVERITY.__getitem__)
+    present = [*outcomes(fired)]
+    if present:
+        yield max(present, key=SEVERITY.__getitem__)
 
 
 def _together(

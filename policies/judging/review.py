@@ -1,4 +1,4 @@
-"""A person decides what the packs left to a person: grants claims, or refuses some of them.
+"""Review: a person grants or refuses the claims that the packs left to a person.
 
 The packs decide alone wherever they can. Where they end in *needs review* (an identity not shown, data of more than
 one person, a rule that could not be evaluated), a person looks, and grants; refusing the whole request needs no rule
@@ -133,7 +133,7 @@ def refuse(decision: Decision, *, by: str, reason: Refusal, today: dt.date, clai
     )
     still = [claim for claim in claimed if claim.outcome is not Outcome.DENIED]
     said = _said(f"refused as {reason.value}", by, today, Outcome.DENIED, f" on {' and '.join(packs)}")
-    told = (*decision.duties, *(duty for claim in refused for duty in claim.on_refusal))
+    duties = (*decision.duties, *(duty for claim in refused for duty in claim.on_refusal))
     return replace(
         decision,
         claims=claimed,
@@ -143,7 +143,7 @@ def refuse(decision: Decision, *, by: str, reason: Refusal, today: dt.date, clai
             said,
         ),
         decided=today,
-        duties=tuple(dict.fromkeys(told)),
+        duties=tuple(dict.fromkeys(duties)),
         overrides=(
             *decision.overrides,
             *(
@@ -200,8 +200,8 @@ def _decided(claim: Claim, granted: Collection[Claim], decision: Decision) -> Cl
 
 def beyond_owed(decision: Decision) -> tuple[str, ...]:
     """Return in words where a person granted more than is owed, as :func:`grant` records it."""
-    found = (_GOES_BEYOND.fullmatch(words) for words in decision.overrides)
-    return tuple(f"{said[1]} where {said[2]} is, by a person's decision" for said in found if said)
+    matches = (_GOES_BEYOND.fullmatch(words) for words in decision.overrides)
+    return tuple(f"{said[1]} where {said[2]} is, by a person's decision" for said in matches if said)
 
 
 _GOES_BEYOND = re.compile(rf"scope: (\S+) \({PACK}/{RULE}\) goes beyond the (\S+) that is owed")
@@ -209,17 +209,17 @@ _GOES_BEYOND = re.compile(rf"scope: (\S+) \({PACK}/{RULE}\) goes beyond the (\S+
 
 def _beyond(owed: Owed, scope: Scope | None, name: str, *, learned: bool) -> tuple[Scope, tuple[str, ...]]:
     """Return the scope to carry out, and in words that it goes beyond the one that is owed."""
-    wanted, can = scope or owed.scope, ", ".join(sorted(CARRIED_OUT))
-    if wanted not in CARRIED_OUT and learned:
+    asked, can = scope or owed.scope, ", ".join(sorted(CARRIED_OUT))
+    if asked not in CARRIED_OUT and learned:
         raise BadRequest(
             f"{name}: models learned from the data, and what is owed is {owed.scope.value}, which is not carried out "
             f"here; grant more than that with --scope ({can}), or deny the request: the data does not go from here "
             f"without what models learned from it"
         )
-    if list(Scope).index(wanted) < list(Scope).index(owed.scope):
+    if list(Scope).index(asked) < list(Scope).index(owed.scope):
         raise BadRequest(
-            f"{name}: {wanted.value} is less than the {owed.scope.value} that is owed; a grant cannot narrow it"
+            f"{name}: {asked.value} is less than the {owed.scope.value} that is owed; a grant cannot narrow it"
         )
-    return wanted, () if wanted is owed.scope else (
-        f"scope: {wanted.value} ({PACK}/{RULE}) goes beyond the {owed.scope.value} that is owed",
+    return asked, () if asked is owed.scope else (
+        f"scope: {asked.value} ({PACK}/{RULE}) goes beyond the {owed.scope.value} that is owed",
     )

@@ -1,4 +1,4 @@
-"""What a rule would say if an unknown license or legal basis were one of those it asks for.
+"""Supposes that unknown licenses or legal bases are ones that a rule asks for, to find unsure answers.
 
 A license that is on no list could be any of them, so a rule that reads licenses is asked again: once as if the unknown
 one were each of the words the rule names, or one that begins as the rule says, and once as if it were none of them.
@@ -57,9 +57,9 @@ class Suppositions:
         examples = (example_of(each) for each in read_condition(condition).compared if each.place == place)
         named = sorted({word for word in examples if word is not None})
         field = place.removeprefix("impact.")
-        known: tuple[str, ...] = getattr(self.words, field)
+        words: tuple[str, ...] = getattr(self.words, field)
         for added in ([_NONE_OF_THEM], *([word] for word in named), named):
-            yield replace(self.words, **{field: tuple(sorted({*known, *added}))})
+            yield replace(self.words, **{field: tuple(sorted({*words, *added}))})
 
     def _said(self, place: str) -> str:
         noun = "license" if place == "impact.licenses" else "legal basis"

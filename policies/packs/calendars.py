@@ -42,11 +42,11 @@ def _holidays(name: str, saturdays: bool = False) -> Any:
     import holidays  # large, and only some rules need it
 
     country, _, part = name.partition("-")
-    found: Any = (
+    calendar: Any = (
         holidays.financial_holidays(name)
         if name in holidays.list_supported_financial()
         else holidays.country_holidays(country, subdiv=part or None)
     )
     if saturdays:
-        found.weekend = set(found.weekend) - {5}
-    return found
+        calendar.weekend = set(calendar.weekend) - {5}
+    return calendar

@@ -1,4 +1,4 @@
-"""What a condition reads and compares, taken from its syntax tree.
+"""The values that a condition reads and compares, taken from its syntax tree.
 
 A condition is text in CEL, whose library tells the variables and functions it uses and not what it does with them.
 CEL's expressions are Python's but for some signs, so Python's parser makes their tree; nothing is evaluated. In it this
@@ -107,12 +107,12 @@ class ConditionText:
 @lru_cache(maxsize=4096)
 def read_condition(condition: str) -> ConditionText:
     """Return what a condition reads and compares; :class:`BadPack` for one that cannot be read."""
-    found = ConditionText()
+    read = ConditionText()
     try:
-        found._take(ast.parse(_as_python(condition), mode="eval").body, {}, 0)
+        read._take(ast.parse(_as_python(condition), mode="eval").body, {}, 0)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise BadPack("condition cannot be read; write it in simpler expressions, or make it several rules") from None
-    return found
+    return read
 
 
 def _as_python(condition: str) -> str:

@@ -2,7 +2,7 @@
 
 CEL (the Common Expression Language) always ends, has no side effects and reaches nothing but the values it is given;
 no Python is evaluated. It ends *soon* because lists are gone through at most two deep: deeper, a short condition takes
-longer than anybody waits. The cost: what needs three has to be said otherwise. A condition sees:
+too long. The cost: what needs three has to be said otherwise. A condition sees:
 
 - ``request``: ``id``, ``standing``, ``ground``, ``regime``, ``regimes`` (its regime and those its fact ``also_under``
   names), ``received`` (ISO date), ``identity_verified``, ``legal_hold``, ``selectors`` (each ``field`` and ``value``),
@@ -70,7 +70,7 @@ def _program(text: str) -> Any:
 
 
 def parse(text: str, *, facts: Collection[str]) -> None:
-    """Check that a condition parses and names nothing that will not be there; :class:`BadPack` if it does.
+    """Check that a condition parses and names only known values; :class:`BadPack` if not.
 
     ``facts`` are the facts its pack declares; a condition may read no other, so a misspelled one is found here.
     """
@@ -85,10 +85,10 @@ def parse(text: str, *, facts: Collection[str]) -> None:
         raise BadPack(f"condition goes through lists {read.depth} deep, at most {MOST_NESTED}; make it several rules")
     unknown = set(program.variables()) - _NAMES.keys() - read.bound
     if unknown:
-        raise BadPack(f"condition names {_listed(unknown)}, which is none of {_listed(_NAMES)}")
+        raise BadPack(f"condition names {_listed(unknown)}, which is unknown: expected {_listed(_NAMES)}")
     functions = {name for name in program.functions() if name.isidentifier()} - _FUNCTIONS
     if functions:
-        raise BadPack(f"condition calls {_listed(functions)}, which is none of {_listed(_FUNCTIONS)}")
+        raise BadPack(f"condition calls {_listed(functions)}, which is unknown: expected {_listed(_FUNCTIONS)}")
     if read.indexed & {"request", "impact", *_OF_FACTS}:
         raise BadPack("condition reads with [...]; write request.facts.name, so that the name can be checked")
     for root, name, *_ in (place.split(".") for place in sorted(read.places) if "." in place):
@@ -100,9 +100,9 @@ def parse(text: str, *, facts: Collection[str]) -> None:
         raise BadPack(f"condition reads the fact {_listed(undeclared)}; declare it under `facts`")
     kinds = {each.word for each in read.compared if _is_kind(each.place)}
     if strange := kinds - set(EventKind):
-        raise BadPack(f"condition names the event {_listed(strange)}, which is none of {_listed(list(EventKind))}")
+        raise BadPack(f"condition names the unknown event {_listed(strange)}: expected {_listed(list(EventKind))}")
     if strange := {each.word for each in read.compared if each.place == "request.pending"} - set(ENDS):
-        raise BadPack(f"condition names {_listed(strange)} as pending; what can be is {_listed(list(ENDS))}")
+        raise BadPack(f"condition names {_listed(strange)} as pending: expected {_listed(list(ENDS))}")
 
 
 def _is_kind(place: str) -> bool:
@@ -194,6 +194,6 @@ def _short(problem: Exception) -> str:
     """Return a CEL error in one line: its first sentence, and where it stands if it is one of parsing."""
     if isinstance(problem, KeyError):
         return f"nothing is recorded under {problem.args[0]!r}"
-    found = re.search(r"ERROR: <input>:\d+:(\d+): (.*)", str(problem))
-    text = f"{found[2]} (column {found[1]})" if found else " ".join(str(problem).split()).split(". ")[0]
+    match = re.search(r"ERROR: <input>:\d+:(\d+): (.*)", str(problem))
+    text = f"{match[2]} (column {match[1]})" if match else " ".join(str(problem).split()).split(". ")[0]
     return text if len(text) <= 300 else text[:297] + "..."

@@ -22,10 +22,10 @@ _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})")  # fewer digits than 2**53
 
 def known_facts(packs: Iterable[Pack]) -> dict[str, FactSpec]:
     """Return what the facts that rules may ask for mean, by name."""
-    known = dict(RESERVED_FACTS)
+    facts = dict(RESERVED_FACTS)
     for pack in packs:
-        known.update(pack.facts)
-    return known
+        facts.update(pack.facts)
+    return facts
 
 
 def known_regimes(packs: Iterable[Pack]) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def known_regimes(packs: Iterable[Pack]) -> tuple[str, ...]:
 
 
 def regime_named(text: str, packs: Iterable[Pack]) -> str:
-    """Return the regime that packs cover under this name, whatever its case; the text as it is if none is."""
+    """Return the regime that packs cover under this name in any case; the text as it is if none is."""
     return {name.casefold(): name for name in known_regimes(packs)}.get(text.strip().casefold(), text)
 
 
@@ -48,16 +48,16 @@ def typed_facts(facts: Mapping[str, Any], packs: Sequence[Pack]) -> dict[str, An
     Raises :class:`BadRequest` that names every fact no pack declares, with the nearest ones and what they mean, and
     every value of another type.
     """
-    known = known_facts(packs)
+    declared = known_facts(packs)
     typed: dict[str, Any] = {}
     problems = []
     for name, value in facts.items():
-        if name not in known:
-            problems.append(f"no fact {name!r}{_or_near(name, known)}")
+        if name not in declared:
+            problems.append(f"unknown fact {name!r}{_or_near(name, declared)}")
         elif value is None:
             continue
-        elif (found := _typed(value, known[name])) is None:
-            problems.append(f"the fact {name} must be {known[name].wanted}, not {value!r} ({known[name].words})")
+        elif (found := _typed(value, declared[name])) is None:
+            problems.append(f"the fact {name} must be {declared[name].wanted}, not {value!r} ({declared[name].words})")
         else:
             typed[name] = found
     if problems:
@@ -74,13 +74,13 @@ def require_regimes(regimes: Iterable[str], packs: Sequence[Pack], *, ground: De
     for regime in regimes:
         if regime not in known and not (ground is Defect.OWN_DECISION and regime == OWN_DECISION):
             raise BadRequest(
-                f"no pack covers the regime {regime!r}{or_nearest(regime, known)}; there are {', '.join(known)}; a "
-                "regime of your own needs its pack (--packs)"
+                f"unknown regime {regime!r}{or_nearest(regime, known)}; the packs cover {', '.join(known)}; a regime "
+                "of your own needs its pack (--packs)"
             )
 
 
 def plain_facts(request: RemovalRequest) -> dict[str, Any]:
-    """Return the facts that are not null, dates as ISO text; :class:`BadRequest` for one that is no plain value."""
+    """Return the facts that are not null, dates as ISO text; :class:`BadRequest` for a value of another type."""
     facts: dict[str, Any] = {}
     for name, value in request.facts.items():
         where = f"request {request.id}: the fact {name!r}"
@@ -110,12 +110,12 @@ def regimes_of(request: RemovalRequest, facts: dict[str, Any]) -> tuple[str, ...
 
 def misfits(facts: dict[str, Any], regimes: tuple[str, ...], packs: Sequence[Pack]) -> Iterable[str]:
     """Return in words what about the facts a person must look at."""
-    known = known_facts(packs)
+    declared = known_facts(packs)
     for name, value in sorted(facts.items()):
-        if name not in known:
-            yield f"no rule asks for the fact {name}{_or_near(name, known)}; correct its name, or take it out"
-        elif not _fits(value, known[name]):
-            yield f"the fact {name} must be {known[name].wanted}, not {value!r}; correct it"
+        if name not in declared:
+            yield f"no rule asks for the fact {name}{_or_near(name, declared)}; correct its name, or take it out"
+        elif not _fits(value, declared[name]):
+            yield f"the fact {name} must be {declared[name].wanted}, not {value!r}; correct it"
     covered = known_regimes(packs)
     for regime in regimes[1:]:
         if regime not in covered:

@@ -98,7 +98,7 @@ def agree(named: Iterable[tuple[Pack, str]]) -> tuple[Pack, ...]:
 
 
 def packs_digest(packs: Sequence[Pack]) -> str:
-    """Return the digest of a set of packs, whatever their order."""
+    """Return the digest of a set of packs, in any order."""
     return digest_of(sorted(pack.digest for pack in packs))
 
 

@@ -1,4 +1,4 @@
-"""The beginning of a pack: a right, exceptions in a table, a period, a duty of a refusal and cases; it loads as it is.
+"""Template of a new pack: a right, exceptions in a table, a period, a duty of a refusal and cases; it loads as it is.
 
 What must be filled in is marked ``read: false``, so that until then the pack sends every request to a person.
 
@@ -21,7 +21,7 @@ _REFUSALS = [each for each in Refusal if each is not Refusal.CLAIM_NOT_COVERED]
 def begin(name: str) -> str:
     """Return the text of a new pack; :class:`BadPack` for a name that no pack can have, or that a shipped one has."""
     if not is_name(name):
-        raise BadPack(f"{name[:60]!r} is no name for a pack; use lower case, digits and hyphens, such as acme-terms")
+        raise BadPack(f"invalid pack name {name[:60]!r}: use lower case, digits and hyphens, such as acme-terms")
     if name in RESERVED_PACKS or name in {pack.pack for pack in load_packs()}:
         raise BadPack(f"the name {name} is taken by a pack that is shipped, or by the house; choose another")
     return _filled(_TEMPLATE.read_text(encoding="utf-8")).replace("NAME", name)

@@ -1,4 +1,4 @@
-"""What a rule pack says, as frozen values; :mod:`policies.packs.load` reads them from YAML.
+"""Rule packs as frozen values; :mod:`policies.packs.load` reads them from YAML.
 
 A rule is a condition (see :mod:`policies.packs.conditions`), words, a citation with its date, and what follows when the
 condition holds. Every value here refuses a field it does not know, and a combination that promises less than it says:
@@ -29,7 +29,7 @@ def is_name(text: str) -> bool:
 
 
 class Strict:
-    """What people write in YAML: a field that is not known is refused."""
+    """Base of what is written in YAML: an unknown field is refused."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -148,7 +148,7 @@ class Sparing(Strict):
 
 @dataclass(frozen=True, slots=True)
 class DutySpec(Strict):
-    """What a rule obliges the operator to do or to keep, whatever is removed, and by when.
+    """A duty of the operator beside the removal, to do something or to keep it, and by when.
 
     ``by`` is the last day to do it, ``until`` the day until which it lasts (a record to be kept); neither, where the
     source gives no day, which ``words`` should say. ``counted_from`` is the day of receipt, or the last day for the
@@ -175,7 +175,7 @@ class DutySpec(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Effect(Strict):
-    """What follows when a rule fires; whatever is left out, the rule does not touch."""
+    """The effect of a rule that fires; a field that is left out has none."""
 
     outcome: Outcome | None = None
     refusal: Refusal | None = None
@@ -199,7 +199,7 @@ class Effect(Strict):
     without_identity: bool = field(default=False, metadata={LEFT_OUT: True})
     """Whether the rule grants though the requester was not identified; without such a rule a person decides."""
     duties: tuple[DutySpec, ...] = field(default=(), metadata={LEFT_OUT: True})
-    """What is owed whatever the outcome."""
+    """What is owed under every outcome."""
     on_refusal: tuple[DutySpec, ...] = field(default=(), metadata={LEFT_OUT: True})
     """What is owed when the claim under this pack is refused, or a hold keeps the data: the reasons, an appeal."""
 
@@ -332,7 +332,7 @@ class Pack(Strict):
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.pack) or self.pack in RESERVED_PACKS:
             raise ValueError(
-                f"{self.pack!r} is no name for a pack; use lower case, digits and hyphens, not `house`, not `review`"
+                f"invalid pack name {self.pack!r}: use lower case, digits and hyphens, not `house`, not `review`"
             )
         if not self.rules:
             raise ValueError("a pack without a rule decides nothing; give it at least one")
@@ -342,15 +342,13 @@ class Pack(Strict):
             raise ValueError(f"rule id {', '.join(twice)} is used twice")
         for name in self.facts:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FACTS:
-                raise ValueError(
-                    f"{name!r} is no name for a fact of a pack; lower case, underscores, not a reserved one"
-                )
+                raise ValueError(f"invalid fact name {name!r}: use lower case, underscores, not a reserved one")
 
     @property
     def claims(self) -> bool:
         """Whether the pack gives a right that can be claimed: whether a rule of it grants, or would if it were read.
 
-        A pack that grants nothing only adds to others: its reviews and holds bind whatever they grant.
+        A pack that grants nothing only adds to others: its reviews and holds bind whether or not they grant.
         """
         return any(
             rule.then.outcome is Outcome.GRANTED or (rule.then.guarantee is not None and not rule.all_read)

@@ -1,4 +1,4 @@
-r"""Reads the YAML that people write rules and cases in, without YAML's surprises.
+r"""Strict reader of the YAML that rules and cases are written in.
 
 - only ``true`` and ``false`` are booleans, as in YAML 1.2: ``on``, ``off``, ``yes`` and ``no`` stay words;
 - a key written twice is an error, not a silent overwrite: in a rule the lost half could be a legal hold;

@@ -1,4 +1,4 @@
-"""A table in a pack: one rule written once for laws that differ by state, and a row for each of them.
+"""Tables in packs: a rule is written once for laws that differ by state, with a row for each law.
 
 A rule with ``each: states`` stands for one rule per row of the table of that name. ``{days}`` in any of its texts and
 values is what the row says under ``days``, ``{row}`` is the row's own name, and the id of each rule is that of the
@@ -102,7 +102,7 @@ def _tables(pack: Mapping[str, Any], name: str) -> dict[str, _Table]:
             bad = sorted(column for column in columns if not _COLUMN.fullmatch(column) or column == ROW)
             if bad:
                 raise BadPack(
-                    f"{where}: row {row}: {bad[0]!r} is no name for a column; use lower case, digits and underscores, "
+                    f"{where}: row {row}: invalid column name {bad[0]!r}: use lower case, digits and underscores, "
                     f"not `{ROW}`, which is the row's own name"
                 )
     return {table: _Table(table, rows, set()) for table, rows in written.items()}
@@ -120,14 +120,14 @@ def _rules(rules: list[Any], tables: Mapping[str, _Table], name: str) -> Iterato
 def _of_rows(rule: Mapping[str, Any], tables: Mapping[str, _Table], where: str) -> Iterator[Any]:
     table = tables.get(rule["each"]) if isinstance(rule["each"], str) else None
     if table is None:
-        raise BadPack(f"{where}: each: no table {rule['each']!r} under `tables`{or_nearest(str(rule['each']), tables)}")
+        raise BadPack(f"{where}: each: unknown table {rule['each']!r}{or_nearest(str(rule['each']), tables)}")
     written = {key: value for key, value in rule.items() if key != "each"}
     for row, columns in table.rows.items():
         cells = _Cells({**columns, ROW: row}, table, f"{where}: row {row} of the table {table.name}")
-        made = {key: cells.filled(value) for key, value in written.items()}
-        if isinstance(made.get("id"), str):
-            made["id"] = f"{made['id']}-{row.lower()}"
-        yield made
+        filled = {key: cells.filled(value) for key, value in written.items()}
+        if isinstance(filled.get("id"), str):
+            filled["id"] = f"{filled['id']}-{row.lower()}"
+        yield filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +162,5 @@ class _Cells:
     def _text(self, column: str) -> str:
         cell = self._cell(column)
         if isinstance(cell, bool) or not isinstance(cell, str | int | float | dt.date):
-            raise BadPack(f"{self.where}: column {column} is {cell!r}, which is no part of a text; use it as a value")
+            raise BadPack(f"{self.where}: column {column} is {cell!r}, which cannot be in a text; use it as a value")
         return str(cell)

@@ -1,4 +1,4 @@
-"""Whether a pack compares with words that can occur: a license of the lists, a legal basis, a standing, a ground.
+"""Checks that a pack compares only with words that can occur: licenses, legal bases, standings, grounds.
 
 A comparison with any other word is never true. A rule behind it never fires, and what it was to stop is granted; so
 such a pack is refused when it is loaded, with the nearest word there is.
@@ -59,16 +59,16 @@ def example_of(each: Compared) -> str | None:
 
 def _require_known(each: Compared) -> None:
     noun, listed = _CLOSED[each.place]
-    known = listed()
+    words = listed()
     if each.how in ("==", "in"):
-        if each.word in known or (noun == "license" and normalized(each.word) == each.word and " OR " not in each.word
+        if each.word in words or (noun == "license" and normalized(each.word) == each.word and " OR " not in each.word
                                   and " AND " not in each.word):  # fmt: skip
             return
         meant = _meant(noun, each.word)
-        say = f"; write {meant!r}" if meant else or_nearest(each.word, known)
+        say = f"; write {meant!r}" if meant else or_nearest(each.word, words)
         raise BadPack(f"compares with the unknown {noun} {each.word!r}{say}")
-    if not any(_fits(each, word) for word in known):
-        raise BadPack(f"{each.how}({each.word!r}) fits no {noun}{or_nearest(each.word, known)}")
+    if not any(_fits(each, word) for word in words):
+        raise BadPack(f"{each.how}({each.word!r}) fits no {noun}{or_nearest(each.word, words)}")
 
 
 def _meant(noun: str, word: str) -> str | None:

@@ -12,7 +12,7 @@ basis that is spelled in another way cannot slip past it.
 (None, None, None)
 
 A basis may be named twice, as records of processing do: by a word and by its article, which must agree. A text that names
-two bases, or adds a condition, is none of them: which one holds is not guessed.
+two bases, or adds a condition, matches none: which one holds is not guessed.
 """  # noqa: E501 (a doctest's output is one line)
 
 import re
@@ -171,8 +171,8 @@ _BETWEEN = re.compile(r"\s*[(,:;–—-]\s*")  # noqa: RUF001 (dashes as people 
 
 def _named(said: str) -> LegalBasis | None:
     """Return the basis that a text names once, by a word or by its article."""
-    if found := _ARTICLE.fullmatch(said):
-        return _GDPR[found["letter"]]
+    if match := _ARTICLE.fullmatch(said):
+        return _GDPR[match["letter"]]
     plain = "-".join(re.split(r"[\s_-]+", said)).strip("-.")
     try:
         return LegalBasis(plain)
@@ -184,8 +184,8 @@ def require_basis(text: str) -> LegalBasis:
     """Return the basis that a text means; :class:`BadRequest` with the nearest names if it means none."""
     if (basis := basis_of(text)) is not None:
         return basis
-    known = [basis.value for basis in LegalBasis]
+    names = [basis.value for basis in LegalBasis]
     raise BadRequest(
-        f"unknown legal basis {text[:60]!r}{or_nearest(text, known)}; use one of {', '.join(known)}, or an article "
+        f"unknown legal basis {text[:60]!r}{or_nearest(text, names)}; use one of {', '.join(names)}, or an article "
         "such as 'Art. 6(1)(c)'"
     )

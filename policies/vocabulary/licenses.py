@@ -99,8 +99,8 @@ def _licenses_of(said: str) -> tuple[str, ...] | None:
     parsed = _expression(said)
     if parsed is None:
         return None
-    found = {str(symbol.render("{symbol.key}")) for symbol in _licensing().license_symbols(parsed, decompose=False)}
-    return tuple(sorted(found))
+    names = {str(symbol.render("{symbol.key}")) for symbol in _licensing().license_symbols(parsed, decompose=False)}
+    return tuple(sorted(names))
 
 
 def _single(said: str) -> str | None:
@@ -110,8 +110,8 @@ def _single(said: str) -> str | None:
     for name, spelled in OURS.items():
         if plain == name or folded in spelled:
             return name
-    if (found := _creative_commons(folded)) is not None:
-        return found if found in _spdx_keys() else None
+    if (creative := _creative_commons(folded)) is not None:
+        return creative if creative in _spdx_keys() else None
     if plain in _HUB:
         return plain
     if (listed := _HUB_AS_SPDX.get(plain) or _SPELLINGS.get(plain)) is not None:
@@ -123,17 +123,17 @@ def _single(said: str) -> str | None:
 
 def _creative_commons(folded: str) -> str | None:
     """Return the identifier of a Creative Commons license named by its address or in words."""
-    if found := _CC_URL.fullmatch(folded):
-        if found["domain"]:
-            return {"zero": "CC0-1.0", "mark": "CC-PDM-1.0"}[found["domain"]]
-        place = f"-{found['place'].upper()}" if found["place"] else ""
-        return f"CC-{found['kind'].upper()}-{found['version']}{place}"
-    found = _CC_WORDS.fullmatch(folded)
-    if found and found["zero"] and not (found["by"] or found["nc"] or found["sa"] or found["nd"]):
-        return f"CC0-{found['version']}"
-    if found and found["by"] and not found["zero"]:
-        parts = [found["nc"] and "NC", found["sa"] and "SA", found["nd"] and "ND"]
-        return "-".join(["CC-BY", *(part for part in parts if part), found["version"]])
+    if match := _CC_URL.fullmatch(folded):
+        if match["domain"]:
+            return {"zero": "CC0-1.0", "mark": "CC-PDM-1.0"}[match["domain"]]
+        place = f"-{match['place'].upper()}" if match["place"] else ""
+        return f"CC-{match['kind'].upper()}-{match['version']}{place}"
+    match = _CC_WORDS.fullmatch(folded)
+    if match and match["zero"] and not (match["by"] or match["nc"] or match["sa"] or match["nd"]):
+        return f"CC0-{match['version']}"
+    if match and match["by"] and not match["zero"]:
+        parts = [match["nc"] and "NC", match["sa"] and "SA", match["nd"] and "ND"]
+        return "-".join(["CC-BY", *(part for part in parts if part), match["version"]])
     return None
 
 

@@ -38,7 +38,7 @@ def test_every_later_removal_names_the_bundles_that_held_its_items(workspace: Wo
     exported(workspace, "R-1")
     second = remove(workspace, [person(workspace, "shard-3", 0)], request_id="R-2")
     today = f"{workspace.now():%Y-%m-%d}"
-    words = f"exported bundle R-1-with-inputs.zip of request R-1 on {today} held them; ask whoever has it to delete it"
+    words = f"exported bundle R-1-with-inputs.zip of request R-1 on {today} held them; ask its holder to delete it"
     assert f"unsupported: {words}" in residuals(second)
     exported(workspace, "R-2")
     third = remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-3")

@@ -308,7 +308,7 @@ def begin(workspace: Workspace) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Workspace], object], list[str], str]] = {
-    "unknown": (lambda workspace: None, ["R-1", "R-9"], "no request 'R-9'"),
+    "unknown": (lambda workspace: None, ["R-1", "R-9"], "unknown request 'R-9'"),
     "twice": (lambda workspace: None, ["R-1", "R-2", "R-1"], "R-1 is named twice"),
     "undecided": (lambda workspace: file(workspace, SOME, request_id="R-4"), ["R-1", "R-4"], "R-4 is not decided"),
     "denied": (lambda workspace: deny_request(workspace, "R-2", reason="other"), ["R-1", "R-2"], "R-2 is closed"),

@@ -101,7 +101,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     [
         ("", "a model is a mapping"),
         ("- a\n- b\n", "a model is a mapping"),
-        ("release: [", "line 1"),
+        ("release: [", "line 2, column 1"),
         ("release: a\nrelease: b\n", "the key 'release' is written twice"),
         ("release: &x a\nmethod: *x\n", "aliases are not allowed"),
         ("parameters: {from: 2026-01-01}\nrelease: a\nmethod: m\nshards: [s]\n", "2026-01-01 is a date"),

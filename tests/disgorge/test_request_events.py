@@ -200,9 +200,9 @@ def test_an_approval_before_a_stay_does_not_count_after_it(workspace: Workspace)
         ("stayed", "2026-11-27", {}, "lies after today"),
         ("identity-asked", "2026-11-01", {}, "before request R-1 was received, 2026-11-02"),
         ("noted", "2026-11-09", {}, "nothing to record"),
-        ("noted", "2026-11-09", {"a b": 1}, "no fact 'a b'.* the event is not recorded"),
+        ("noted", "2026-11-09", {"a b": 1}, "unknown fact 'a b'.* the event is not recorded"),
         ("noted", "2026-11-09", {"order_reference": "two\nlines"}, "must be text.* the event is not recorded"),
-        ("noted", "2026-11-09", {"also_under": "CPA"}, "no pack covers the regime 'CPA'; nearest: ccpa.* not recorded"),
+        ("noted", "2026-11-09", {"also_under": "CPA"}, "unknown regime 'CPA'; nearest: ccpa.* not recorded"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused(

@@ -149,7 +149,7 @@ class Place:
         others = [line for line in ran.err.splitlines() if not line.startswith(("error: ", "warning: "))]
         others = [line for line in others if line.strip() or not terminal]  # where a bar was
         assert not others, f"{shown} said beside errors and warnings: {others[0][:200]!r}"
-        assert "nobody thought of" not in ran.err, f"{shown}: {ran.err[:600]}"
+        assert "unexpected error" not in ran.err, f"{shown}: {ran.err[:600]}"
         assert len(errors) <= 1, f"{shown} said {len(errors)} errors"
         assert code != 2 or errors, f"{shown} said nothing of why it was refused"
         for line in errors:

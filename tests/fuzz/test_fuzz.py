@@ -76,11 +76,11 @@ def verb_that(does: Callable[[], object]) -> Callable[[Place], object]:
     ("breach", "told"),
     [
         (lambda place: (place.root / "CANARY").touch(), "planted code ran"),
-        (verb_that(lambda: 1 / 0), "nobody thought of"),
+        (verb_that(lambda: 1 / 0), "unexpected error"),
         (verb_that(lambda: typer.echo("\x9b31m")), "printed"),
         (lambda place: (place.outer / "outside" / "new.txt").touch(), "changed outside"),
     ],
-    ids=["planted code ran", "nobody thought of", "printed", "changed outside"],
+    ids=["planted code ran", "unexpected error", "printed", "changed outside"],
 )
 def test_a_breach_is_noticed(place: Place, breach: Callable[[Place], object], told: str) -> None:
     place.fresh("empty")

@@ -71,11 +71,11 @@ def test_the_comments_name_every_reason_of_refusal_and_all_that_a_condition_read
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("Acme", "no name for a pack"),
-        ("a b", "no name for a pack"),
-        ("../a", "no name for a pack"),
-        ("", "no name for a pack"),
-        ("a" * 500 + "!", "no name for a pack"),
+        ("Acme", "invalid pack name"),
+        ("a b", "invalid pack name"),
+        ("../a", "invalid pack name"),
+        ("", "invalid pack name"),
+        ("a" * 500 + "!", "invalid pack name"),
         ("gdpr", "is taken"),
         ("house", "is taken"),
     ],
@@ -105,7 +105,7 @@ def test_the_cases_a_pack_carries_are_judged_by_that_pack_alone_unless_they_name
     *_, alone, beside, nowhere = run_files([path], [])
     assert alone.passed
     assert beside.passed
-    assert "no pack martian; there is acme-terms, " in nowhere.problems[0]
+    assert "unknown pack martian: expected acme-terms, " in nowhere.problems[0]
 
 
 def test_the_file_is_judged_and_not_a_pack_of_the_same_name(tmp_path):

@@ -136,7 +136,7 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
         ("facts.legal_hold", {"type": "bool", "words": "x"}, "not a reserved one"),
         ("facts.risk.type", "number", "'number' is unknown"),
         ("rules.0.read", "maybe", "rule first: read: invalid value 'maybe': write true or false"),
-        ("pack", "house", "no name for a pack"),
+        ("pack", "house", "invalid pack name"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_line(path, value, says):

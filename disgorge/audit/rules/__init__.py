@@ -1,10 +1,10 @@
-"""The audit that a merge or a deploy is gated on: whether anything live still rests on what was withdrawn.
+"""The audit that gates a merge or a deploy: findings on anything live that still rests on withdrawn data.
 
 Looks, and changes nothing; works offline, without torch, MLflow, DVC or Great Expectations, and without the catalog: it
 folds the ledger itself, so a stale or forged projection cannot make it silent. Every live byte is hashed, never a
 sample; one shard is held in memory at a time.
 
-What it cannot see: a training input nobody recorded (re-execution catches that), and, where the ``private`` folder is
+What it cannot see: an unrecorded training input (re-execution catches that), and, where the ``private`` folder is
 not present, whether a withdrawn item came back; it then says that it could not look.
 
 A broken ledger is one finding and the only one, because nothing read from it could be believed.

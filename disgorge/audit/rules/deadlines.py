@@ -1,4 +1,4 @@
-"""Whether every request was answered in time."""
+"""Requests, answers and duties that are overdue."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from policies.events import ENDS, EventKind, first_day
 from policies.taxonomy import Outcome
 
 UNDECIDED_DAYS = 28
-"""Days after which a request nobody decided is overdue: the shortest calendar month, for the month that GDPR
+"""Days after which an undecided request is overdue: the shortest calendar month, for the month that GDPR
 Art. 12(3) gives; other regimes in the packs give longer to decide."""
 
 
@@ -120,8 +120,8 @@ def _unanswered(case: Case, today: dt.date) -> Iterator[Finding]:
 
 def _done(duty: Duty, case: Case) -> dt.date | None:
     """Return the day on which a duty of a refusal was done, None if it was not."""
-    told = first_day(case.events, EventKind.REFUSAL_TOLD)
-    return told if duty.done_by is None else duty.done_on(case.events)
+    told_on = first_day(case.events, EventKind.REFUSAL_TOLD)
+    return told_on if duty.done_by is None else duty.done_on(case.events)
 
 
 def _late(request: str, what: str, on: dt.date, by: dt.date, place: int) -> Finding:

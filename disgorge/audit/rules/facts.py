@@ -1,4 +1,4 @@
-"""Whether the ledger's facts are complete, and those that spare a re-execution are this workspace's own."""
+"""Facts lost from the ledger, and re-executions that this workspace did not record itself."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Whether what open holds cover is still here, and which requests wait for a hold.
+"""Holds whose items were destroyed, and requests that wait for a hold.
 
 What can be seen after items are gone: a withdrawal notes how many items of other open requests it took (``overlap``),
 so a purge that came while such a request was on hold destroyed them; and a hold put on by a person counts what it
@@ -79,18 +79,18 @@ class Sight:
         """Every shard, withdrawn ones too, whose manifest can be read."""
         if self._tables is None:
             there = [entry.record for entry in self.look.state.shards.values()]
-            found = ((shard, self.look.items(shard.digest)) for shard in there)
-            self._tables = [(shard, items) for shard, items in found if not isinstance(items, LineageError)]
+            manifests = ((shard, self.look.items(shard.digest)) for shard in there)
+            self._tables = [(shard, items) for shard, items in manifests if not isinstance(items, LineageError)]
         return self._tables
 
     def covered(self, hold: Hold) -> frozenset[str] | None:
         """Return the items that a hold covers, None where that is not known."""
-        found: frozenset[str] = frozenset()
+        items: frozenset[str] = frozenset()
         for reach in reach_of(self.look.workspace, self.look.cases, hold):
             if reach.unknown or reach.selectors is None:
                 return None
-            found |= reach.also | self.selected(reach.selectors)
-        return found
+            items |= reach.also | self.selected(reach.selectors)
+        return items
 
     def selected(self, selectors: tuple[Selector, ...]) -> frozenset[str]:
         """Return the items that selectors pick."""

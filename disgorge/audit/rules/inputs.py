@@ -1,4 +1,4 @@
-"""What live components and releases rest on: inputs nobody recorded, and inputs that were withdrawn or retired."""
+"""Inputs of live components and releases that were never recorded, or were withdrawn or retired."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def unregistered(look: Look) -> Iterator[Finding]:
                 yield Finding(
                     UNREGISTERED_INPUT,
                     component.name,
-                    f"learned from {digest}, which nobody recorded, by way of {' <- '.join(way)}",
+                    f"learned from {digest}, which is not recorded, by way of {' <- '.join(way)}",
                     "record that shard or component, or retire this one",
                     fact=entry.seq,
                 )
@@ -68,7 +68,7 @@ def affected_releases(look: Look) -> Iterator[Finding]:
             yield Finding(
                 UNREGISTERED_INPUT,
                 _name(release),
-                f"serves the composition {release.composition}, which nobody recorded",
+                f"serves the composition {release.composition}, which is not recorded",
                 "release a recorded composition under this name, or withdraw the release",
                 fact=entry.seq,
             )
@@ -85,7 +85,7 @@ def _members(look: Look, release: Release, composition: Composition, place: int)
             yield Finding(
                 UNREGISTERED_INPUT,
                 _name(release),
-                f"serves {member.name} ({member.component[:12]}), which nobody recorded",
+                f"serves {member.name} ({member.component[:12]}), which is not recorded",
                 "record the component with its uses, or withdraw the release",
                 fact=place,
             )
@@ -109,7 +109,7 @@ def _members(look: Look, release: Release, composition: Composition, place: int)
 
 
 def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]:
-    """Find a release that a request contained and somebody put back as it was while the request is still open."""
+    """Find a release that an open request contained and that was released again as it was."""
     contained: dict[tuple[str, str], tuple[str, str]] = {}
     serving: dict[tuple[str, str], str] = {}
     for fact in look.workspace.ledger.facts("release", "release-contained"):

@@ -1,4 +1,4 @@
-"""What live shards hold: items that were withdrawn before, and items nobody says the license of."""
+"""Items of live shards that were withdrawn before, or have no recorded license."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Whether the workspace signs with the key that people know: its two halves fit, and they signed the last report."""
+"""The workspace's signing key: whether its two halves fit, and whether it signed the last report."""
 
 from collections.abc import Iterator
 from pathlib import Path

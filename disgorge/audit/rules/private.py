@@ -1,4 +1,4 @@
-"""Whether what only the private folder knows is whole, where that folder is."""
+"""Files of the private folder that are missing or damaged, where that folder is present."""
 
 from collections.abc import Iterator
 
@@ -21,8 +21,8 @@ def private_lost(look: Look) -> Iterator[Finding]:
             yield Finding(
                 PRIVATE_LOST,
                 "private/pseudonym.key",
-                "is missing or damaged, so nobody who is recorded can be found by name",
-                "restore it from a backup of the private folder; a new key would find nobody",
+                "is missing or damaged, so no recorded person can be found by name",
+                "restore it from a backup of the private folder; a new key would match none of them",
             )
     for name, error in damaged_files(look.workspace):
         yield _finding(f"private/{name}", error)
@@ -42,8 +42,8 @@ def _has_pseudonyms(look: Look) -> bool:
     """Whether anything was recorded by a keyed pseudonym: a request, an approval, the subject of an item."""
     if look.cases:
         return True
-    found = (look.items(shard.digest) for shard in look.shards())
-    return any(item.subject for items in found if not isinstance(items, LineageError) for item in items)
+    manifests = (look.items(shard.digest) for shard in look.shards())
+    return any(item.subject for items in manifests if not isinstance(items, LineageError) for item in items)
 
 
 def _finding(where: str, error: Exception, *, fact: int | None = None) -> Finding:

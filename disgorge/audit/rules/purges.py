@@ -1,4 +1,4 @@
-"""Whether what was to be kept for a while only is still kept, and whether what was deleted is there again."""
+"""Purges that are overdue, and files that a purge deleted and that are there again."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def purges(look: Look) -> Iterator[Finding]:
 
 
 def purged_back(look: Look) -> Iterator[Finding]:
-    """Yield an error per file that a purge deleted and that lies in a location again, needed by nobody.
+    """Yield an error per file that a purge deleted and that lies in a location again without being needed.
 
     What was kept because something live needed it is told by its digest as well, once nothing does.
     """

@@ -1,7 +1,7 @@
-"""Whether MLflow's registry holds a model that nothing in the ledger explains.
+"""Registered MLflow models that no record in the ledger explains.
 
 Only a store in an SQLite file is read, with the standard library: an audit loads no MLflow and opens no connection.
-Where there is no such store it says that nobody looked.
+Where there is no such store it says that none was read.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ _EXPLAIN = "find out what it learned from; record and release it with Disgorge, 
 
 
 def unrecorded_models(look: Look) -> Iterator[Finding]:
-    """Yield an error per version that names what was removed, and a warning per model with others that nobody recorded.
+    """Yield an error per version that names what was removed, and a warning per model with unrecorded others.
 
     A store that is named and cannot be read here is a finding as well, a milder one.
     """

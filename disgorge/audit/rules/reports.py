@@ -1,4 +1,4 @@
-"""Whether signed reports are those that the ledger recorded, and whether the ledger still is the one that they name.
+"""Signed reports that differ from the recorded ones, or that name another ledger than the workspace's.
 
 Of every closed request the folder and the zip are read. A report fact names the zip's SHA-256, which covers every byte,
 and the id of the key. The statement must be about this request, plan and evidence, and the ledger must go on from the
@@ -92,9 +92,9 @@ class _Compared:
             yield from self._continued(folder, head, members, case, place)
 
     def unknown(self, path: Path) -> Iterator[Finding]:
-        """Check a report under a name of no request: a copy, another workspace's, or one whose request was taken out.
+        """Check a report of an unknown request: a copy, another workspace's, or one whose request was taken out.
 
-        What is no report is not looked at.
+        Other files are not read.
         """
         try:
             members = read_members(path)
@@ -150,8 +150,8 @@ def _matter(error: Exception) -> str:
 
 
 def _last_report(case: Case) -> Fact:
-    found: Fact = next(fact for fact in reversed(case.facts) if fact.kind == "report")
-    return found
+    report: Fact = next(fact for fact in reversed(case.facts) if fact.kind == "report")
+    return report
 
 
 def _recorded(members: Members, path: Path, report: ReportFact) -> Opened:

@@ -1,7 +1,7 @@
-"""Whether releases are in service, and out of it, as holds want it.
+"""Releases that are served, or out of service, against what holds say.
 
 A hold may say that models which learned from its items are not served. What the audit can see is what the ledger
-records: an alias that somebody set again by hand in MLflow it does not see.
+records: it does not see an alias that was set again by hand in MLflow.
 """
 
 from collections.abc import Iterator
@@ -73,11 +73,11 @@ class _Wanted:
     def by(self, key: Key, kept: KeptOut) -> list[str]:
         """Return the requests whose holds want a release out of service; what is not known stays as it is."""
         composition = self._look.state.compositions.get(self._look.state.releases[key].record.composition)
-        found = self._unknown & kept.holds
+        requests = self._unknown & kept.holds
         if composition is not None:
             state = self._look.state
-            found |= {request for request, held in self._shards.items() if learned_from(composition, state, held)}
-        return sorted(found)
+            requests |= {request for request, held in self._shards.items() if learned_from(composition, state, held)}
+        return sorted(requests)
 
 
 def _is_open(look: Look, request: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the bytes that live things rest on are there, and are what their digests say."""
+"""Bytes that live shards, components and open requests need: whether they are there and match their digests."""
 
 from collections.abc import Collection, Iterator
 
@@ -24,7 +24,7 @@ def mismatched(look: Look) -> Iterator[Finding]:
 
 
 def _objects(look: Look) -> Iterator[Finding]:
-    """Hash every object there is, and miss those that live components and open plans need."""
+    """Yield damaged objects, and those missing that live components and open plans need."""
     objects = look.workspace.objects
     needed = {entry.record.digest: entry.record.name for entry in look.components()}
     plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
@@ -69,7 +69,7 @@ def _restore(digest: str, plans: Collection[str]) -> str:
 
 
 def _records(look: Look) -> Iterator[Finding]:
-    """Miss what facts about a request name: without it nobody can resume the request, or write its report again."""
+    """Yield records of open requests that are missing: without them a request cannot be resumed or reported again."""
     owners: dict[str, str] = {}
     for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report"):
         named = FACT_KINDS[fact.kind].read(fact)
@@ -81,10 +81,10 @@ def _records(look: Look) -> Iterator[Finding]:
             continue
         for kind in ("plan", "impact", "examination", "evidence"):
             digest = getattr(named, kind, None)
-            told = kind == "plan" and (
+            confirmed = kind == "plan" and (
                 not isinstance(named, PlanFact | FulfilledFact) or (plan == case.plan and not case.closed)
             )
-            if told or not isinstance(digest, str) or look.workspace.objects.exists(digest):
+            if confirmed or not isinstance(digest, str) or look.workspace.objects.exists(digest):
                 continue
             yield Finding(
                 DIGEST_MISMATCH,

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a line and an exit code.
+"""Turns an error into one line and an exit code.
 
 ====  ==========================================================================
 code  means
@@ -6,13 +6,13 @@ code  means
 0     fine
 1     findings, or a refused check
 2     wrong use, or input that cannot be taken
-3     the machine failed: a disk, a permission, something nobody thought of
+3     the machine failed: a disk, a permission, an unexpected error
 4     inconclusive: the environment here is not the recorded one
 130   interrupted from the keyboard
 ====  ==========================================================================
 
-No traceback reaches a user. Somebody who looks for a bug sets ``DISGORGE_TRACEBACK=1``, and gets it for what nobody
-thought of.
+No traceback reaches a user. A developer who looks for a bug sets ``DISGORGE_TRACEBACK=1`` to get that of an unexpected
+error.
 """
 
 import errno
@@ -49,7 +49,7 @@ class Interrupted(Exception):  # noqa: N818
 
 @contextmanager
 def going_on(words: Callable[[], str]) -> Iterator[None]:
-    """Say what ``words`` returns then if somebody presses Ctrl-C inside the block."""
+    """Say what ``words`` returns then if the user presses Ctrl-C inside the block."""
     try:
         yield
     except KeyboardInterrupt:
@@ -61,7 +61,7 @@ def going_on(words: Callable[[], str]) -> Iterator[None]:
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs: whatever a verb raises, and what typer says of its options, ends here."""
+    """The group of all verbs; handles every error that a verb or typer raises."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the arguments before the verb; one that is wrong becomes one line."""
@@ -138,7 +138,7 @@ def failed(words: str, code: int) -> typer.Exit:
 
 
 def brief(words: str) -> str:
-    """Return words that somebody reads to their end: of more than a page's, the beginning and the way out."""
+    """Return an error's words; of very long ones the beginning and the end, which says what to do."""
     if len(words) <= _LONGEST:
         return words
     return f"{words[: _LONGEST - _ENDING]} ... {words[-_ENDING:]}"
@@ -188,8 +188,8 @@ def words_of(error: Exception) -> str:
     if _expected(error):
         return str(error)
     return (
-        f"something nobody thought of happened ({type(error).__name__}: {error}); what was recorded stands; please "
-        f"report it with what DISGORGE_TRACEBACK=1 shows"
+        f"unexpected error ({type(error).__name__}: {error}); what was recorded stands; please report it with what "
+        f"DISGORGE_TRACEBACK=1 shows"
     )
 
 

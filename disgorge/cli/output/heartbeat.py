@@ -29,7 +29,7 @@ _ERASE = "\r\x1b[2K"
 
 
 class _Heard:
-    """A stream that tells the heartbeat of whatever is written to it; all else is the stream's own."""
+    """A wrapper around a stream that reports each write to the heartbeat."""
 
     def __init__(self, stream: TextIO, heartbeat: "Heartbeat") -> None:
         self._stream = stream
@@ -133,7 +133,7 @@ class Heartbeat:
 def heartbeat(*, silence: float | None = None, redrawn: float = _REDRAWN) -> Iterator[None]:
     """Say inside the block what is being done whenever nothing was printed for ``silence`` seconds."""
     out, err = sys.stdout, sys.stderr
-    if out is None or err is None:  # a program without streams has nobody to tell
+    if out is None or err is None:  # a program without streams
         yield
         return
     beating, over = Heartbeat(err, silence=silence, redrawn=redrawn), Event()

@@ -1,4 +1,4 @@
-"""What long work shows while it runs: bars on a terminal, a line per finished thing elsewhere.
+"""Progress of long work: bars on a terminal, a line per finished thing elsewhere.
 
 Bars go to standard error, so that output can be piped away from them. One bar is for the whole, one line for every job
 that runs at the moment. How long the jobs under way will take yet is estimated from how long their steps took so far;
@@ -22,7 +22,7 @@ def _left_words(seconds: float | None) -> str:
 
 
 class Display(Progress):
-    """Shows nothing while work runs, and prints what is said to it. What there is without a terminal.
+    """The display without a terminal: prints what is said to it, and no progress.
 
     ``quiet`` keeps it from saying anything, for output that is JSON.
     """
@@ -43,7 +43,7 @@ class Display(Progress):
         detail(self._left)
 
     def left(self, seconds: float | None) -> None:
-        """Take how long the work under way will take yet, None where nobody can say."""
+        """Take how long the work under way will take yet, None where that is unknown."""
         self._left = _left_words(seconds)
 
     def say(self, text: str) -> None:

@@ -1,6 +1,6 @@
-"""How results look: JSON, or tables and lines for people.
+"""Prints results: as JSON, or as tables and lines for people.
 
-Names come from other people's files, so whatever reaches a terminal goes through
+Names come from other people's files, so all text that reaches a terminal goes through
 :func:`~lineage.printable.printable` first: no name moves a cursor, colors a line or looks like markup.
 """
 
@@ -63,9 +63,9 @@ def clean(value: Any) -> str:
 
 def pairs(rows: Iterable[Sequence[Any]]) -> None:
     """Print names and values, one a line, values aligned; values that are None or empty are left out."""
-    kept = [(name, value) for name, value in rows if value not in (None, "", (), [])]
-    width = max((len(name) for name, _ in kept), default=0)
-    for name, value in kept:
+    filled = [(name, value) for name, value in rows if value not in (None, "", (), [])]
+    width = max((len(name) for name, _ in filled), default=0)
+    for name, value in filled:
         typer.echo(f"{name:<{width}}  {clean(value)}")
 
 

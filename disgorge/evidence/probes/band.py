@@ -1,4 +1,4 @@
-"""What the probes share that compare a model with references: models that never saw the removed items."""
+"""Shared by probes that compare a model with references: models that never saw the removed items."""
 
 import math
 from dataclasses import dataclass

@@ -84,11 +84,11 @@ def _verdict(case: ReexecutionCase, outcomes: list[Outcome], controls: tuple[Con
     if not total:
         return Verdict.INCONCLUSIVE, "Not shown: the release has no component to train again."
     if different:
-        told = "; ".join(f"{one.name} {why}{_how_far(case, one, reached)}" for one, reached, why in different)
+        differences = "; ".join(f"{one.name} {why}{_how_far(case, one, reached)}" for one, reached, why in different)
         names = [component.name for component, _, _ in different]
         if all(case.elsewhere.get(name) for name in names):
-            return Verdict.INCONCLUSIVE, f"Not shown, {equal} are equal; {told}. {_elsewhere(case, names)}"
-        return Verdict.FAIL, f"No, {equal} are equal; {told}."
+            return Verdict.INCONCLUSIVE, f"Not shown, {equal} are equal; {differences}. {_elsewhere(case, names)}"
+        return Verdict.FAIL, f"No, {equal} are equal; {differences}."
     lost = [control.words for control in controls if not control.held]
     if lost or len(controls) < 2:
         why = " ".join(lost) or "No part was executed twice, so it is not known whether training repeats here."
@@ -120,9 +120,9 @@ def _is_earlier(case: ReexecutionCase, component: Component) -> bool:
 
 def _elsewhere(case: ReexecutionCase, names: list[str]) -> str:
     """Say that the environment is another one, how, and what to do."""
-    found = dict.fromkeys(words for name in names for words in case.elsewhere[name])
+    reasons = dict.fromkeys(words for name in names for words in case.elsewhere[name])
     return (
-        f"The environment is not the one they were made in ({'; '.join(found)}), so this says nothing about the "
+        f"The environment is not the one they were made in ({'; '.join(reasons)}), so this says nothing about the "
         f"removal: go back to that environment and resume, or have them trained again here with `disgorge request plan "
         f"{case.request} --retrain-untouched`."
     )

@@ -1,4 +1,4 @@
-"""Whether anything of what was removed is left, judged from what a search found before the purge and after it.
+"""Residue check: whether anything removed is left, judged from what a search found before and after the purge.
 
 A search that finds nothing shows nothing unless it could have found something: the same search, run before the purge,
 has to find what is there then. That is the positive control; without it, or where a place could not be looked into,

@@ -1,4 +1,4 @@
-"""The membership attack: offline RMIA, on arrays, and how well its scores separate removed from held-out items.
+"""Offline RMIA, the membership attack, on arrays: how well its scores separate removed from held-out items.
 
 Source: Zarifzadeh, Liu, Shokri, "Low-Cost High-Power Membership Inference Attacks", arXiv:2312.03262. With ``p_T(x)``
 the target's signal on item ``x``:

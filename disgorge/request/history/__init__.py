@@ -1,1 +1,1 @@
-"""What was done before: the timeline of a request, earlier requests for the same items, lost facts."""
+"""History: the timeline of a request, earlier requests for the same items, lost facts."""

@@ -88,9 +88,9 @@ def history_lines(case: Case) -> Iterator[str]:
         yield from ("", "what happened since:", *(f"  {event_words(each)}" for each in in_order(case.events)))
     if len(case.decisions) > 1:
         yield from ("", "decided before:")
-        for made in case.decisions[:-1]:
-            due = made.owed.deadline if made.owed else None
-            yield f"  {made.decided}: {made.outcome.value}, {made.category}" + (f", due {due}" if due else "")
+        for past in case.decisions[:-1]:
+            due = past.owed.deadline if past.owed else None
+            yield f"  {past.decided}: {past.outcome.value}, {past.category}" + (f", due {due}" if due else "")
     if case.decision is not None:
         yield ""
         if case.closed == "denied":
@@ -123,7 +123,7 @@ def held_meanwhile(case: Case) -> Iterator[str]:
         return
     for hold in open_holds(case):
         if not hold.terms.is_partial:
-            yield f"note: its data is on hold ({hold.words}): whatever was decided, nothing is removed meanwhile"
+            yield f"note: its data is on hold ({hold.words}): nothing is removed meanwhile"
 
 
 def hold_lines(hold: Hold) -> list[str]:
@@ -202,10 +202,10 @@ def event_words(event: Event) -> str:
 
 def outweighed(case: Case) -> Iterator[str]:
     """Yield which facts of the event recorded last count for nothing, because of what a later day brought."""
-    known = case.request.after(case.events).facts
+    facts = case.request.after(case.events).facts
     for name, value in case.events[-1].facts.items():
-        if known.get(name) != value:
-            stays = f"stays {known[name]}" if name in known else "stays taken out"
+        if facts.get(name) != value:
+            stays = f"stays {facts[name]}" if name in facts else "stays taken out"
             yield f"{name} {stays}, as said of a later day; record it with that day if it is to count from then on"
 
 
@@ -246,8 +246,8 @@ def done_lines(case: Case) -> Iterator[str]:
     if confirmed := receipt_confirmed(case.events):
         by = case.decision.owed.acknowledge_by if case.decision and case.decision.owed else None
         words.append(f"receipt: confirmed on {confirmed}{_late_words(confirmed, by)}")
-    if told := first_day(case.events, EventKind.TOLD_ON):
-        words.append(f"recipients of the data, or of models built on it: told on {told}")
+    if told_on := first_day(case.events, EventKind.TOLD_ON):
+        words.append(f"recipients of the data, or of models built on it: told on {told_on}")
     if words:
         yield from ("done of what is owed:", *(f"  - {each}" for each in words))
 
@@ -321,8 +321,8 @@ def next_step(case: Case, plan: Plan | None = None) -> str | None:
     if plan is None or plan.decision != decision.digest:
         return f"disgorge request plan {name}"
     if case.steps.get(plan.digest):
-        kept = case.purge_held
-        return f"disgorge request resume {name}" + (f" (old weights and items are kept until {kept})" if kept else "")
+        day = case.purge_held
+        return f"disgorge request resume {name}" + (f" (old weights and items are kept until {day})" if day else "")
     if len(set(case.approvals.get(plan.digest, []))) < max(plan.approvals, 1):
         return f"disgorge request approve {name} {plan.digest[:SHORT]} --by NAME"
     if plan.warnings and plan.digest not in case.accepts_loss:

@@ -111,14 +111,14 @@ def earlier_requests(workspace: Workspace, request: str) -> tuple[Earlier, ...]:
     cases = docket(workspace)
     mine = cases[request]
     others = list(cases.values())[: list(cases).index(request)]
-    found = {
+    asked = {
         other.request.id: asks
         for other in others
         if (asks := _relation(mine.request.selectors, other.request.selectors)) is not None
     }
-    unrelated = [other for other in others if other.request.id not in found and not other.closed]
-    if mine.closed or not (found or unrelated):
-        return tuple(_earlier(workspace, cases[name], asks) for name, asks in found.items())
+    unrelated = [other for other in others if other.request.id not in asked and not other.closed]
+    if mine.closed or not (asked or unrelated):
+        return tuple(_earlier(workspace, cases[name], asks) for name, asks in asked.items())
     shared: dict[str, int] = {}
     live: int | None = None
     try:
@@ -130,11 +130,11 @@ def earlier_requests(workspace: Workspace, request: str) -> tuple[Earlier, ...]:
     except (DisgorgeError, LineageError):
         pass  # which items it means is not known any more: nothing is said of them
     return tuple(
-        _earlier(workspace, other, found[name], live=live)
-        if name in found
+        _earlier(workspace, other, asked[name], live=live)
+        if name in asked
         else _earlier(workspace, other, Asks.ITEMS, items=shared[name], of=live, live=live)
         for other in others
-        if (name := other.request.id) in found or shared.get(name)
+        if (name := other.request.id) in asked or shared.get(name)
     )
 
 
@@ -150,7 +150,7 @@ def asked_before(workspace: Workspace, selectors: Sequence[Selector]) -> tuple[E
 
 
 def _relation(mine: Sequence[Selector], theirs: Sequence[Selector]) -> Asks | None:
-    """Return what other selectors ask for, None if these can have no item in common for sure or nobody can say.
+    """Return what other selectors ask for, None if they surely have no item in common or that is unknown.
 
     >>> ada, bob, scans = Selector("subject", "a"), Selector("subject", "b"), Selector("shard", "scans")
     >>> [str(_relation([ada], theirs)) for theirs in ([ada], [ada, bob], [ada, scans], [bob])]
@@ -202,17 +202,17 @@ def _earlier(
     return Earlier(case.request.id, case.request.received, asks, case.state, on, why, items, of, live)
 
 
-def said(found: Sequence[Earlier], case: Case) -> Iterator[str]:
+def said(earlier: Sequence[Earlier], case: Case) -> Iterator[str]:
     """Yield what earlier requests mean for a later one, in words, one line each; last the way on, while it is open."""
-    yield from (each.words for each in found)
-    way = "" if case.closed else _way_on(found, case)
+    yield from (each.words for each in earlier)
+    way = "" if case.closed else _way_on(earlier, case)
     if way:
         yield way
 
 
-def _way_on(found: Sequence[Earlier], case: Case) -> str:
+def _way_on(earlier: Sequence[Earlier], case: Case) -> str:
     """Return what is to be done about a request that asks again, "" if it is a request as any other."""
-    name, all_of_it = case.request.id, [each for each in found if each.contains]
+    name, all_of_it = case.request.id, [each for each in earlier if each.contains]
     removed = next((each for each in all_of_it if each.removed), None)
     waiting = next((each for each in all_of_it if each.on is None), None)
     if by := case.covered_by:

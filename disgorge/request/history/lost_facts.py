@@ -1,4 +1,4 @@
-"""Going on after the ledger lost its last facts: what is kept, and what is not known any more.
+"""Accepting that the ledger lost its last facts: what is kept, and what is no longer known.
 
 A step of a removal is recorded in one append. Where only a part of it is left that cannot be done twice - shards are
 withdrawn, and the fact that the step is done is gone - that part is set aside as well, and ``resume`` does the whole

@@ -47,9 +47,9 @@ class Extension:
     @property
     def words(self) -> str:
         """The extension in words."""
-        told = f"the requester was told on {self.told}" if self.told else "that the requester was told is not recorded"
+        said = f"the requester was told on {self.told}" if self.told else "that the requester was told is not recorded"
         before = f" from {self.before}" if self.before else ""
-        return f"on {self.on}{before} to {self.until}, because: {self.reason} ({told})"
+        return f"on {self.on}{before} to {self.until}, because: {self.reason} ({said})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def extension_of(case: Case, day_of: DayOf) -> Extension | None:
     if case.until is None or not case.extension or case.extension.until != case.until:
         return None
     fact = [fact for fact in case.facts if fact.kind == DeadlineExtendedFact.kind_of_fact][-1]
-    told = first_day(case.events, EventKind.EXTENSION_TOLD)
+    told_on = first_day(case.events, EventKind.EXTENSION_TOLD)
     before = case.decision.due if case.decision else None
-    return Extension(case.until, before, day_of(fact), case.extension.reason, told)
+    return Extension(case.until, before, day_of(fact), case.extension.reason, told_on)
 
 
 def decider(decision: Decision) -> str:
@@ -146,13 +146,13 @@ def _found_by_packs(case: Case) -> str:
     if is_decided_on_review(decision):
         return f"It had been {_STANDS[decision.outcome]} on {decision.decided} by {decider(decision)}{amended}."
     refusal = f" ({decision.refusal.value})" if decision.refusal else ""
-    found = {
+    words = {
         Outcome.DENIED: f"refused it as well{refusal}",
         Outcome.GRANTED: "had granted it",
         Outcome.NEEDS_REVIEW: "had left it to a person",
         Outcome.ON_HOLD: "had put it on hold",
     }[decision.outcome]
-    return f"The packs {found} on {decision.decided}{amended}."
+    return f"The packs {words} on {decision.decided}{amended}."
 
 
 def _open(case: Case) -> Iterator[str]:
@@ -163,8 +163,8 @@ def _open(case: Case) -> Iterator[str]:
         else:
             yield f"{name} is on hold ({hold.words}): nothing is removed meanwhile."
     if decision is None:
-        made = f" on {case.superseded.decided}" if case.superseded else ""
-        yield f"{name} was amended after it was decided{made}, and nothing holds until it is decided again."
+        superseded = f" on {case.superseded.decided}" if case.superseded else ""
+        yield f"{name} was amended after it was decided{superseded}, and nothing holds until it is decided again."
     elif is_decided_on_review(decision):
         last = decision.reasons[-1]
         did = "a claim was refused" if last.outcome is Outcome.DENIED else "it was granted"
@@ -184,8 +184,8 @@ def _open(case: Case) -> Iterator[str]:
         elif case.lifted:
             yield f"The packs put it on hold on {decision.decided}; that hold is lifted, so it has to be decided again."
     else:
-        found = "granted" if decision.outcome is Outcome.GRANTED else "left to a person"
-        yield f"{name} was {found} by the packs on {decision.decided}."
+        outcome = "granted" if decision.outcome is Outcome.GRANTED else "left to a person"
+        yield f"{name} was {outcome} by the packs on {decision.decided}."
     if case.outdated:
         yield f"{case.outdated[:1].upper()}{case.outdated[1:]}: it has to be decided again."
     if case.partly_done:

@@ -59,21 +59,21 @@ class Coverage:
 
     def items(self, hold: Hold, among: Collection[str]) -> tuple[frozenset[str], str]:
         """Return which of these items a hold covers, and why that is not known, "" where it is."""
-        found: frozenset[str] = frozenset()
+        items: frozenset[str] = frozenset()
         unknown = ""
         for reach in reach_of(self.workspace, self.cases, hold):
-            found |= self._covered(reach).intersection(among) if reach.selectors is not None else frozenset(among)
+            items |= self._covered(reach).intersection(among) if reach.selectors is not None else frozenset(among)
             unknown = unknown or reach.unknown
-        return found, unknown
+        return items, unknown
 
     def covered(self, hold: Hold) -> tuple[frozenset[str], str]:
         """Return every item that a hold covers and is here, and why that is not known, "" where it is."""
-        found: frozenset[str] = frozenset()
+        items: frozenset[str] = frozenset()
         unknown = ""
         for reach in reach_of(self.workspace, self.cases, hold):
-            found |= self._covered(reach) if reach.selectors is not None else frozenset()
+            items |= self._covered(reach) if reach.selectors is not None else frozenset()
             unknown = unknown or reach.unknown
-        return found, unknown
+        return items, unknown
 
     def selected(self, selectors: Sequence[Selector]) -> frozenset[str]:
         """Return the items that these selectors pick, in live shards and in those not purged yet."""
@@ -129,11 +129,11 @@ def require_unheld(workspace: Workspace, case: Case, among: Collection[str], *, 
     ``among`` are the items that would be destroyed; ``before`` says what is not done.
     """
     name = case.request.id
-    if found := overlaps(workspace, name, among):
+    if blocking := overlaps(workspace, name, among):
         raise DataHeld(
             f"request {name} stops before {before}, and nothing is deleted: "
-            f"{'; '.join(each.words for each in found)}; "
-            f"{_way_on_once_withdrawn(name, found) if _is_unpurged(case) else way_on(name, found)}"
+            f"{'; '.join(each.words for each in blocking)}; "
+            f"{_way_on_once_withdrawn(name, blocking) if _is_unpurged(case) else way_on(name, blocking)}"
         )
     if own := held_out(workspace, case, among):
         raise DataHeld(
@@ -167,20 +167,20 @@ def _any_holds(workspace: Workspace) -> bool:
     return any(open_holds(case) for case in docket(workspace).values())
 
 
-def way_on(request: str, found: Sequence[Overlap]) -> str:
+def way_on(request: str, blocking: Sequence[Overlap]) -> str:
     """Say what to do about holds that stop a request."""
-    by = found[0].hold.request
+    by = blocking[0].hold.request
     return (
-        f"wait until {'that hold ends' if len(found) == 1 else 'those holds end'}, or leave the held items out with "
+        f"wait until {'that hold ends' if len(blocking) == 1 else 'those holds end'}, or leave the held items out with "
         f"`disgorge request hold {request} --held-by {by} --by NAME --reason TEXT`, then decide and plan again"
     )
 
 
-def _way_on_once_withdrawn(request: str, found: Sequence[Overlap]) -> str:
+def _way_on_once_withdrawn(request: str, blocking: Sequence[Overlap]) -> str:
     """Say what to do where the items are withdrawn already, so that a plan can leave out none of them any more."""
     return (
         f"its items are withdrawn and kept, and others go on meanwhile: wait until "
-        f"{'that hold ends' if len(found) == 1 else 'those holds end'}, then run `disgorge request resume {request}`"
+        f"{'that hold ends' if len(blocking) == 1 else 'those holds end'}, then run `disgorge request resume {request}`"
     )
 
 
@@ -209,12 +209,12 @@ def removable(workspace: Workspace, case: Case) -> dict[str, tuple[str, ...]]:
 
 def removable_by_all(workspace: Workspace, cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
     """Return the items of live shards that requests remove together, by shard: one entry a row, sorted."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_shard: dict[str, tuple[str, ...]] = {}
     for case in cases:
         for shard, items in removable(workspace, case).items():
-            there = frozenset(found.get(shard, ()))
-            found[shard] = tuple(sorted((*found.get(shard, ()), *(item for item in items if item not in there))))
-    return found
+            there = frozenset(by_shard.get(shard, ()))
+            by_shard[shard] = tuple(sorted((*by_shard.get(shard, ()), *(item for item in items if item not in there))))
+    return by_shard
 
 
 def items_of_all(workspace: Workspace, cases: Sequence[Case]) -> frozenset[str]:
@@ -229,9 +229,9 @@ def lost_with(workspace: Workspace, shards: Collection[str], withdrawn: frozense
     """
     entries = workspace.ledger.state().shards.values()
     live = {entry.record.digest for entry in entries if entry.live}
-    known = {entry.record.digest for entry in entries}
+    digests = {entry.record.digest for entry in entries}
     going, staying = set[str](), set[str]()
-    for shard in (each for each in known if workspace.manifest_path(each).is_file()):
+    for shard in (each for each in digests if workspace.manifest_path(each).is_file()):
         items = {row.digest for row in shard_rows(workspace, shard)}
         goes = shard in shards or (shard not in live and not withdrawn.isdisjoint(items))
         (going if goes else staying).update(items)

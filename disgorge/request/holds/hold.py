@@ -77,8 +77,8 @@ def hold_request(
 def count_held(workspace: Workspace, hold: Hold) -> int | None:
     """Return how many different items a hold covers now, None where that is not known any more."""
     with Coverage(workspace) as coverage:
-        found, unknown = coverage.covered(hold)
-        return None if unknown else len(found)
+        items, unknown = coverage.covered(hold)
+        return None if unknown else len(items)
 
 
 def releases_that_learned(workspace: Workspace, hold: Hold) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def _require_such(case: Case, terms: HoldTerms) -> None:
 
 
 def _require_one(case: Case, terms: HoldTerms, held_for: str | None) -> None:
-    """Raise :class:`DisgorgeError` where it has to be said which hold is lifted, or there is none of that reason.
+    """Raise :class:`DisgorgeError` if it is ambiguous which hold is lifted, or none has that reason.
 
     What packs decided on hold ends when the request is decided anew, or is closed and lifted.
     """
@@ -167,5 +167,5 @@ def _keep(workspace: Workspace, request_id: str, marked: Sequence[Selector], sel
     hidden = {m.value: s.value for m, s in zip(marked, selectors, strict=True) if s.field in HIDDEN}
     if not hidden:
         return
-    kept = HOLDS.read(workspace, name_of(request_id))
-    HOLDS.write(workspace, HeldItems((kept.selectors if kept else {}) | hidden), name_of(request_id))
+    stored = HOLDS.read(workspace, name_of(request_id))
+    HOLDS.write(workspace, HeldItems((stored.selectors if stored else {}) | hidden), name_of(request_id))

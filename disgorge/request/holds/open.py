@@ -87,8 +87,8 @@ def reach_of(workspace: Workspace, cases: Mapping[str, Case], hold: Hold) -> tup
     case = cases[hold.request]
     if hold.terms.held_by is not None:
         other = cases.get(hold.terms.held_by)
-        found = [each for each in open_holds(other) if each.terms.held_by is None] if other is not None else []
-        return tuple(reach for each in found for reach in reach_of(workspace, cases, each))
+        holds = [each for each in open_holds(other) if each.terms.held_by is None] if other is not None else []
+        return tuple(reach for each in holds for reach in reach_of(workspace, cases, each))
     recorded = hold.terms.selectors or case.request.selectors
     try:
         if hold.terms.selectors:
@@ -144,9 +144,9 @@ def delete_private_lists(workspace: Workspace, case: Case) -> None:
 
 def with_cuts(selectors: Sequence[Selector], shards: Collection[Shard]) -> tuple[Selector, ...]:
     """Return selectors with those that name a shard by its digest meaning the shards cut from it, too."""
-    found = list(selectors)
-    for selector in found:
+    extended = list(selectors)
+    for selector in extended:
         if selector.field == "shard":
             cut = (Selector("shard", shard.digest) for shard in shards if shard.derived_from == selector.value)
-            found += [each for each in cut if each not in found]
-    return tuple(found)
+            extended += [each for each in cut if each not in extended]
+    return tuple(extended)

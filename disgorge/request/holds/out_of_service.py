@@ -37,15 +37,15 @@ class KeptOut:
 
 def kept_out(facts: Iterable[Fact]) -> dict[Key, KeptOut]:
     """Return what was recorded of releases taken out of service, by name and alias."""
-    found: dict[Key, KeptOut] = {}
+    by_release: dict[Key, KeptOut] = {}
     for fact in (each for each in facts if each.kind in ("release", "release-contained")):
         match FACT_KINDS[fact.kind].read(fact):
             case ReleaseFact(name, alias):
-                found.pop((name, alias), None)
+                by_release.pop((name, alias), None)
             case ReleaseContainedFact(name, alias, request, hold):
-                kept = found.setdefault((name, alias), KeptOut())
-                (kept.holds if hold else kept.removals).add(request)
-    return found
+                reasons = by_release.setdefault((name, alias), KeptOut())
+                (reasons.holds if hold else reasons.removals).add(request)
+    return by_release
 
 
 def stopping_holds(cases: Mapping[str, Case]) -> tuple[Hold, ...]:
@@ -56,8 +56,8 @@ def stopping_holds(cases: Mapping[str, Case]) -> tuple[Hold, ...]:
 def stopped_releases(facts: Iterable[Fact], cases: Mapping[str, Case]) -> dict[Key, tuple[str, ...]]:
     """Return the releases that holds stopped, with the requests whose holds are open and still say so."""
     still = {hold.request for hold in stopping_holds(cases)}
-    found = {key: tuple(sorted(kept.holds & still)) for key, kept in kept_out(facts).items()}
-    return {key: requests for key, requests in found.items() if requests}
+    stopped = {key: tuple(sorted(reasons.holds & still)) for key, reasons in kept_out(facts).items()}
+    return {key: requests for key, requests in stopped.items() if requests}
 
 
 def stopped_words(requests: Iterable[str]) -> str:
@@ -67,6 +67,6 @@ def stopped_words(requests: Iterable[str]) -> str:
 
 def learned_from(composition: Composition, state: State, shards: Collection[str]) -> bool:
     """Return whether a member of a composition learned from one of these shards, through any role and any component."""
-    known = by_digest(entry.record for entry in state.components.values())
-    members = [each for member in composition.members for each in known.get(member.component, ())]
-    return not influences(members, known).isdisjoint(shards)
+    components = by_digest(entry.record for entry in state.components.values())
+    members = [each for member in composition.members for each in components.get(member.component, ())]
+    return not influences(members, components).isdisjoint(shards)

@@ -1,4 +1,4 @@
-"""Keeping old weights and withdrawn items for a while after the release moved, until a day and for a reason.
+"""Holds on purges: old weights and withdrawn items are kept after the release moved, until a day and for a reason.
 
 A hold is one fact, ``purge-held``: the request, the day, the reason, and the pseudonym of who set it; a later one
 replaces it, and one without a day releases it. While it holds, an execution stops before its purge, so there is no

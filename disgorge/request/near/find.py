@@ -2,12 +2,12 @@
 
 A copy that was recompressed or reworded has another digest, so no selector and no search by digest finds it.
 Where likenesses were recorded (``disgorge shard add --likeness``) it is found by them. But different items may look
-alike, so nothing is taken away for its looks alone: a request with near-duplicates that nobody has looked at is not
+alike, so nothing is taken away for its looks alone: a request with unjudged near-duplicates is not
 planned, no item is withdrawn for it and no certificate issued, until a person says of each whether it is the same
 (:mod:`disgorge.request.near.review`).
 
 Not found: copies in shards without likenesses, and what the likeness itself does not survive
-(:mod:`lineage.perceptual_hash`); evidence says how much was looked for, and where nobody could look.
+(:mod:`lineage.perceptual_hash`); evidence says how much was looked for, and where that was impossible.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ def near_now(workspace: Workspace, case: Case, shards: Collection[Shard], *, bes
 
 
 def require_judged(near: Near, case: Case) -> None:
-    """Raise :class:`DisgorgeError` if there are near-duplicates that nobody has looked at."""
+    """Raise :class:`DisgorgeError` if there are unjudged near-duplicates."""
     if near.unjudged:
         raise DisgorgeError(
             f"near-duplicates of request {case.request.id}: {near.words}; see them with `disgorge request near "
@@ -57,7 +57,7 @@ def look(workspace: Workspace, case: Case, likenesses: Mapping[str, str], *, bes
     with Catalog.anew(workspace) as catalog:
         shards = catalog.shards()
     check_manifests(workspace, shards)
-    found: list[NearItem] = []
+    alike: list[NearItem] = []
     unseen: list[str] = []
     for shard in shards:
         rows = likenesses_of(workspace, shard.digest)
@@ -69,11 +69,11 @@ def look(workspace: Workspace, case: Case, likenesses: Mapping[str, str], *, bes
             if likeness and digest not in likenesses and digest not in besides
         ]
         hit = near_any(list(likenesses.values()), [likeness for _, likeness in others])
-        found += [_near(shard.name, *other, likenesses) for other, is_near in zip(others, hit, strict=True) if is_near]
-    judged = [item for item in found if mark_of(workspace, case, item.digest, item.near) in case.distinct]
+        alike += [_near(shard.name, *other, likenesses) for other, is_near in zip(others, hit, strict=True) if is_near]
+    judged = [item for item in alike if mark_of(workspace, case, item.digest, item.near) in case.distinct]
     return Near(
         sought=len(likenesses),
-        unjudged=tuple(item for item in found if item not in judged),
+        unjudged=tuple(item for item in alike if item not in judged),
         distinct=tuple(judged),
         unseen=tuple(unseen),
     )
@@ -81,23 +81,23 @@ def look(workspace: Workspace, case: Case, likenesses: Mapping[str, str], *, bes
 
 def look_for_all(workspace: Workspace, cases: Sequence[Case]) -> Near:
     """Look for near-duplicates of what was withdrawn for requests, each judged as its own request says."""
-    found = [look(workspace, case, forgotten_likenesses(workspace, case)) for case in cases]
-    if len(found) == 1:
-        return found[0]
+    searches = [look(workspace, case, forgotten_likenesses(workspace, case)) for case in cases]
+    if len(searches) == 1:
+        return searches[0]
     sought = {item for case in cases for item in forgotten_likenesses(workspace, case)}
     return Near(
         sought=len(sought),
-        unjudged=tuple(dict.fromkeys(item for each in found for item in each.unjudged)),
-        distinct=tuple(dict.fromkeys(item for each in found for item in each.distinct)),
-        unseen=tuple(dict.fromkeys(name for each in found for name in each.unseen)),
+        unjudged=tuple(dict.fromkeys(item for each in searches for item in each.unjudged)),
+        distinct=tuple(dict.fromkeys(item for each in searches for item in each.distinct)),
+        unseen=tuple(dict.fromkeys(name for each in searches for name in each.unseen)),
     )
 
 
 def recognized(workspace: Workspace, shards: Collection[str], likenesses: Mapping[str, str]) -> frozenset[str]:
     """Return which removed items the same search finds in the shards they were in: it could have found them."""
     there = [row for shard in shards for row in likenesses_of(workspace, shard) or ()]
-    found = near_any(list(likenesses.values()), [likeness for _, likeness in there])
-    return frozenset(digest for (digest, _), hit in zip(there, found, strict=True) if hit and digest in likenesses)
+    matches = near_any(list(likenesses.values()), [likeness for _, likeness in there])
+    return frozenset(digest for (digest, _), hit in zip(there, matches, strict=True) if hit and digest in likenesses)
 
 
 def _near(shard: str, digest: str, likeness: str, wanted: Mapping[str, str]) -> NearItem:

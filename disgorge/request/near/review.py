@@ -1,4 +1,4 @@
-"""What a person says of near-duplicates: the same, and then they are removed too, or other items, and then they stay.
+"""A person's judgments of near-duplicates: the same, which are removed too, or distinct, which stay.
 
 The ledger keeps who said it, why, and a keyed mark for each item, bound to the request and to the removed items it is
 near: a later near-duplicate, or one of other items, is not covered by it. Which items were added:
@@ -51,7 +51,7 @@ def chosen_of(unjudged: Collection[NearItem], named: Collection[str]) -> tuple[N
     for name in named:
         hits = {each.digest for each in unjudged if each.digest.startswith(name)}
         if len(hits) != 1 or len(name) < 6:
-            what = "no near-duplicate that nobody has judged" if not hits else "more than one, or may"
+            what = "no unjudged near-duplicate" if not hits else "more than one, or may"
             raise WrongUse(f"--item {name[:64]!r} names {what}; give a digest as the list shows it, or more of it")
     return tuple(each for each in unjudged if not named or each.digest.startswith(tuple(named)))
 
@@ -61,9 +61,9 @@ def judge_all(
 ) -> None:
     """Record what a person judged of near-duplicates: that they are the "same", or "distinct"."""
     if not chosen:
-        raise WrongUse(f"request {request} has no near-duplicate that nobody has judged")
+        raise WrongUse(f"request {request} has no unjudged near-duplicate")
     with turn(workspace, then="say it again"):
-        case = open_case(workspace, request)  # as it is now that nobody else changes it
+        case = open_case(workspace, request)  # read again under the lock
         if judge == "same":
             judge_same(workspace, case, [each.digest for each in chosen], by=by, because=because)
         else:

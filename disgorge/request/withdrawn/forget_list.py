@@ -1,8 +1,8 @@
-"""Which items a plan withdraws, remembered in private while it runs.
+"""Private lists of the items that a plan withdraws, kept while it runs.
 
 Digests of withdrawn items are in no fact and in no plan, yet an execution that is killed after the items went still has
 to probe with them and to search for them. So they lie in ``private/executions/`` until the report is signed. The cost:
-whoever loses the private folder half-way cannot finish.
+without the private folder a removal cannot be finished.
 
 A list that was emptied would let every search find nothing. So it is sealed with the workspace's key, for its plan, and
 the fact of the step that withdrew the items counts them.
@@ -49,8 +49,8 @@ class ForgetList:
 
     def own(self, request: str) -> frozenset[str]:
         """Return those of the items that a request selects: all, unless the list is that of a joint plan."""
-        told = self.read()
-        return frozenset(told.items if told.own is None else told.own.get(request, []))
+        stored = self.read()
+        return frozenset(stored.items if stored.own is None else stored.own.get(request, []))
 
     @property
     def items(self) -> frozenset[str]:
@@ -78,11 +78,11 @@ class ForgetList:
         return frozenset(self.read().tensors)
 
     def note_overlap(self, noted: OverlapFact) -> None:
-        """Keep the fact that tells of this list: what a line forged into the ledger says is not in here."""
+        """Keep a copy of the fact about this list, which exposes a line forged into the ledger."""
         self._write(replace(self.read(), overlap=plain(noted)))
 
     def note_tensors(self, tensors: Iterable[str]) -> None:
-        """Keep the digests of tensors that go: after the purge nobody can compute them any more."""
+        """Keep the digests of tensors that go: after the purge they cannot be computed any more."""
         self._write(replace(self.read(), tensors=sorted(tensors)))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
@@ -90,7 +90,7 @@ class ForgetList:
         self._write(replace(self.read(), found_before=traces, recognized=sorted(recognized)))
 
     def erase(self) -> None:
-        """Delete the file, and what a killed execution left half-written beside it; the caller holds the turn."""
+        """Delete the file, and what a killed execution left half-written beside it; the caller holds the lock."""
         WITHDRAWN.erase(self._workspace, self._plan)
 
     def _write(self, told: WithdrawnItems) -> None:
@@ -105,10 +105,10 @@ def overlap_list(workspace: Workspace, request: str, by_request: str) -> ForgetL
 def whole_list(workspace: Workspace, case: Case, by_request: str) -> ForgetList:
     """Return the list of what another request took; :class:`ExecutionFailed` unless it is what the ledger tells of."""
     listed = overlap_list(workspace, case.request.id, by_request)
-    told = [each for each in case.overlaps if each.by_request == by_request][-1]
-    if listed.read().overlap != plain(told) or len(listed.items) != told.items:
+    overlap = [each for each in case.overlaps if each.by_request == by_request][-1]
+    if listed.read().overlap != plain(overlap) or len(listed.items) != overlap.items:
         raise ExecutionFailed(
-            f"{listed.path}: does not list the {told.items:,} items of {case.request.id} that {by_request} removed, "
+            f"{listed.path}: does not list the {overlap.items:,} items of {case.request.id} that {by_request} removed, "
             f"so they cannot be searched for; restore the private folder"
         )
     return listed

@@ -1,4 +1,4 @@
-"""What the withdrawal of one request takes of another open request's items, noted while that can still be seen.
+"""Overlaps of withdrawals: items that one request's withdrawal takes of other open requests, noted while it runs.
 
 Afterwards it cannot: manifests are rewritten, and the list of withdrawn items is erased with the report. So the step
 that withdraws appends one fact for each other open request that selects some of the same items, ``overlap``: how many
@@ -41,7 +41,7 @@ def note_overlaps(
                 theirs = catalog.selected(selectors_of(workspace, other.request), also=included_items(workspace, other))
                 fact = _noted(workspace, case, other, selected, frozenset[str]().union(*theirs.values()))
             except (DisgorgeError, LineageError):
-                continue  # nobody can say what it selects; that must not stop this removal
+                continue  # what it selects is unknown; that must not stop this removal
             if fact is not None:
                 yield fact
 

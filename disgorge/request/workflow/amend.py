@@ -1,4 +1,4 @@
-"""A request is corrected before anything is done for it: a fact that was mistaken, the regime, the day it arrived.
+"""Amendments: a request's facts, regime or day of receipt are corrected before it is carried out.
 
 An amendment is one fact of the ledger, ``request-amended``, with the whole request as it is now; what it was before
 stays where it was recorded. The decision and the plan rested on the old words, so both are made anew. Once execution
@@ -35,7 +35,7 @@ KIND = "request-amended"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that an amendment changed: on which day, what it was and is, and why if somebody said so."""
+    """One value that an amendment changed: on which day, what it was and is, and why if that was said."""
 
     on: str
     name: str
@@ -96,7 +96,7 @@ def amend_request(
 
 def changes_of(case: Case) -> tuple[Change, ...]:
     """Return every value that amendments of a case changed, oldest first, each fact by its own name."""
-    found: list[Change] = []
+    changes: list[Change] = []
     before: RemovalRequest | None = None
     for fact in case.facts:
         if fact.kind == RequestFact.kind_of_fact:
@@ -105,13 +105,13 @@ def changes_of(case: Case) -> tuple[Change, ...]:
             amendment = RequestAmendedFact.read(fact)
             after = amendment.amended
             old, new = _values(before), _values(after)
-            found += [
+            changes += [
                 Change(fact.at, name, old.get(name), new.get(name), amendment.because)
                 for name in dict.fromkeys([*old, *new])
                 if old.get(name) != new.get(name)
             ]
             before = after
-    return tuple(found)
+    return tuple(changes)
 
 
 def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
@@ -136,8 +136,8 @@ def _require_amendable(case: Case, selectors: Sequence[Selector]) -> None:
 
 def _require_asked_for(amended: RemovalRequest, now: RemovalRequest, packs: Sequence[Pack] | None) -> None:
     """Raise :class:`~policies.errors.BadRequest` for facts of before that no pack asks for, and say how they go."""
-    known = known_facts(load_packs() if packs is None else packs)
-    stale = [name for name in now.facts if name in amended.facts and name not in known]
+    declared = known_facts(load_packs() if packs is None else packs)
+    stale = [name for name in now.facts if name in amended.facts and name not in declared]
     if stale:
         options = " ".join(f"--without-fact {name}" for name in stale)
         raise BadRequest(
@@ -168,6 +168,6 @@ def _facts(now: RemovalRequest, given: Mapping[str, Any], without: Collection[st
 
 
 def _values(request: RemovalRequest) -> dict[str, Json]:
-    """Return a request's values by name, facts one by one; the digest of its private file says nothing to anybody."""
+    """Return a request's values by name, facts one by one; without the digest of its private file."""
     values = {name: value for name, value in plain(request).items() if name not in ("facts", "particulars", "id")}
     return values | {f"fact {name}": value for name, value in request.facts.items()}

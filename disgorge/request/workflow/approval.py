@@ -1,4 +1,4 @@
-"""Approving a plan, and what an approved plan has to be before it is carried out."""
+"""Approvals of plans, and the checks on an approved plan before it is carried out."""
 
 from disgorge.errors import DisgorgeError, NotApproved, StalePlan
 from disgorge.facts import ApprovalFact

@@ -46,9 +46,9 @@ def decide_request(workspace: Workspace, request_id: str, packs: Sequence[Pack])
     if case.withdrawn:  # what is decided about is what the plan that was begun was made for
         impact = impact_as_planned(workspace, begun_plan(workspace, list(case.steps)[-1]), of=request_id)
     today = workspace.today()
-    found = all_overlaps(workspace, case)
+    blocking = all_overlaps(workspace, case)
     decision = decide(case.judged, impact, packs, today=today, latest=workspace.latest_today())
-    decision = put_on_hold(decision, [each.words for each in found], today=today)
+    decision = put_on_hold(decision, [each.words for each in blocking], today=today)
     if (standing := _standing(workspace, case, decision)) is not None:
         workspace.ledger.record(_confirmation(workspace, standing, decision))
         return standing
@@ -90,7 +90,7 @@ def begun_by(workspace: Workspace, case: Case, decision: Decision) -> Decision |
     if not case.withdrawn or decision.outcome is not Outcome.GRANTED or decision.owed is None:
         return None
     plan = begun_plan(workspace, list(case.steps)[-1]).seen_by(case.request.id)
-    begun = next((made for made in case.decisions if made.digest == plan.decision), None)
+    begun = next((each for each in case.decisions if each.digest == plan.decision), None)
     same = begun is not None and begun.owed is not None and begun.owed.removes_the_same(decision.owed)
     return begun if same else None
 
@@ -137,11 +137,11 @@ def extend_deadline(workspace: Workspace, request_id: str, packs: Sequence[Pack]
     Whether the requester was told in time goes by the event ``extension-told``; without one they are told today.
     """
     case, decision = _decided(workspace, request_id)
-    told = told_of_extension(case, workspace.today())
-    until = extend(decision, case.judged, packs, reason=reason, today=told)
+    told_on = told_of_extension(case, workspace.today())
+    until = extend(decision, case.judged, packs, reason=reason, today=told_on)
     if case.until == until:
         raise DisgorgeError(f"request {request_id} is extended already, until {until}; no rule allows more")
-    workspace.ledger.record(DeadlineExtendedFact(request_id, until, reason, told))
+    workspace.ledger.record(DeadlineExtendedFact(request_id, until, reason, told_on))
     return until
 
 

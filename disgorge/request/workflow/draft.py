@@ -1,4 +1,4 @@
-"""A request as it is asked for, typed or written into request.yaml, before it is recorded.
+"""Drafts of requests, typed or written into request.yaml, before they are recorded.
 
 ::
 
@@ -43,7 +43,7 @@ Fact = str | int | float | bool | dt.date
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A request as it is asked for, persons still by name."""
+    """A request before it is recorded, persons still by name."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -85,17 +85,17 @@ def one_regime(regimes: str | Sequence[str], facts: Mapping[str, Fact]) -> tuple
 
 def selectors_from(workspace: Workspace, given: Mapping[str, str | list[str]]) -> list[Selector]:
     """Return the selectors: a person's name as the pseudonym that manifests hold, a license as they spell it."""
-    found = []
+    selectors = []
     for name, values in given.items():
         for value in [values] if isinstance(values, str) else values:
             require_line(name, value)
             if name == "subject" and value:
-                found.append(Selector(name, workspace.pseudonym(value)))
+                selectors.append(Selector(name, workspace.pseudonym(value)))
             elif name == "license" and value:
-                found += [Selector(name, spelled) for spelled in _spellings(workspace, value)]
+                selectors += [Selector(name, spelled) for spelled in _spellings(workspace, value)]
             else:
-                found.append(Selector(name, value))
-    return found
+                selectors.append(Selector(name, value))
+    return selectors
 
 
 def _spellings(workspace: Workspace, license: str) -> list[str]:

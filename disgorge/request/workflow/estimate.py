@@ -46,7 +46,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
     earlier = earlier_reexecutions(workspace)
     with Catalog.of(workspace) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
-        known = {(component.name, component.digest): component for component in catalog.components(live=False)}
+        components = {(component.name, component.digest): component for component in catalog.components(live=False)}
         compositions = {
             step.subject: catalog.composition(step.detail_as(RenewalDetail).before)
             for step in plan.steps
@@ -56,13 +56,13 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
     removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
     trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
     asked_before = _asking(workspace)
-    loading, found, since = 0.0, {}, removal
+    loading, estimates, since = 0.0, {}, removal
     for release, composition in compositions.items():
         spec = spec_of(composition)
         method = method_named(spec.method)
         blueprints = layout_of(method, spec, shards)
         members = current_members(composition, case)
-        current = {name: known[name, digest] for name, digest in members.items() if (name, digest) in known}
+        current = {name: components[name, digest] for name, digest in members.items() if (name, digest) in components}
         parts = {component_name(spec.release, blueprint.name): blueprint for blueprint in blueprints}
         costs = {name: trained.get(name, current[name].cost.seconds if name in current else 0.0) for name in parts}
         proved = {name for name in parts if name in current and is_proved(current[name], earlier)}
@@ -78,8 +78,8 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
         first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
         loading = max(loading, _load(method))
         since += evidence + first + 3 * _PER_STEP + _PER_MOVE
-        found[release] = Expected(round(evidence + first, 1), round(since, 1))
-    return found
+        estimates[release] = Expected(round(evidence + first, 1), round(since, 1))
+    return estimates
 
 
 _AFTER = (Action.RECOMPOSE, Action.PROBE, Action.ADOPT, Action.WITHDRAW, Action.PURGE, Action.REPORT)
@@ -91,7 +91,7 @@ def _asking(workspace: Workspace) -> dict[str, float]:
     for _, examined in workspace.ledger.said(ExaminationFact):
         try:
             examination = kept_record(workspace, Examination, examined.examination)
-        except LineageError:  # lost, and said so by whoever needs it: an estimate does not
+        except LineageError:  # lost; a step that needs it says so, an estimate does not
             continue
         for check in examination.checks:
             if isinstance(seconds := check.detail.get(ASKED_IN), float):

@@ -1,4 +1,4 @@
-"""What happens in a request after it was filed: events, with their days and the facts they bring.
+"""Recording events of a request after it was filed, with their days and the facts they bring.
 
 An event is one fact of the ledger, ``request-event``: the request, the kind, the day on which it happened, the
 pseudonym of who recorded it, and facts. It holds no personal data. The decision made before is outdated from then on:
@@ -71,9 +71,9 @@ def record_event(
 
 def _there(case: Case, names: Collection[str]) -> Collection[str]:
     """Return these facts; :class:`~policies.errors.BadRequest` for one that the request does not have."""
-    known = case.request.after(case.events).facts
-    if absent := sorted(set(names) - known.keys()):
-        there = ", ".join(known) or "none"
+    facts = case.request.after(case.events).facts
+    if absent := sorted(set(names) - facts.keys()):
+        there = ", ".join(facts) or "none"
         raise BadRequest(f"request {case.request.id} has no fact {absent[0]!r} to take out; it has {there}")
     return names
 

@@ -1,4 +1,4 @@
-"""What a request touches: now, together with others, or as it was when a plan was made."""
+"""Impact of a request: now, together with others, or as it was when a plan was made."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -51,8 +51,8 @@ def impact_of_all(workspace: Workspace, cases: Sequence[Case]) -> Impact:
     with Catalog.anew(workspace) as catalog:
         check_manifests(workspace, catalog.shards())
         selectors = selectors_of(workspace, first.request)
-        kept = frozenset[str]().union(*catalog.selected(selectors).values()) - items
-        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=kept)
+        left_out = frozenset[str]().union(*catalog.selected(selectors).values()) - items
+        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out)
 
 
 def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None) -> Impact:

@@ -107,10 +107,10 @@ def plan_requests(
     left_out = together[0].left_out if together else _left_out(workspace, case)
     plan = replace(plan, expected=expected(workspace, plan, case, references=REFERENCES), left_out=left_out)
     workspace.objects.put(canonical(plan))
-    kept = workspace.objects.put(canonical(impact))
+    impact_digest = workspace.objects.put(canonical(impact))
     others = plan.requests[1:]
     workspace.ledger.record(
-        PlanFact(plan.request, plan.digest, kept, others, _impact_of_each(workspace, cases) if others else {})
+        PlanFact(plan.request, plan.digest, impact_digest, others, _impact_of_each(workspace, cases) if others else {})
     )
     return plan
 
@@ -189,7 +189,7 @@ def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact
 
 
 def _require_all_judged(workspace: Workspace, cases: Sequence[Case], impact: Impact) -> None:
-    """Raise :class:`DisgorgeError` for near-duplicates that nobody has looked at and none of the requests removes."""
+    """Raise :class:`DisgorgeError` for unjudged near-duplicates that none of the requests removes."""
     going = items_of_all(workspace, cases) if len(cases) > 1 else frozenset[str]()
     for case in cases:
         require_judged(near_now(workspace, case, [change.before for change in impact.shards], besides=going), case)
@@ -211,7 +211,7 @@ def _shares(workspace: Workspace, cases: Sequence[Case], decisions: Sequence[Dec
 
 
 def _require_news(workspace: Workspace, case: Case, impact: Impact) -> None:
-    """Raise :class:`DisgorgeError` where plans that were begun do all that a new one could, and say more of it."""
+    """Raise :class:`DisgorgeError` if a new plan would do no more than those that were begun."""
     begun = [impact_as_planned(workspace, begun_plan(workspace, digest)) for digest in case.steps]
     planned = {touched for each in begun for touched in _touched(each)}
     if set(_touched(impact)) <= planned:
@@ -239,15 +239,15 @@ def _left_out(workspace: Workspace, case: Case) -> tuple[LeftOut, ...]:
         return ()
     with Catalog.anew(workspace) as catalog:
         selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
-    items, found = frozenset[str]().union(*selected.values()), []
+    items, left_out = frozenset[str]().union(*selected.values()), []
     with Coverage(workspace) as coverage:
         for hold in open_holds(case):
             if hold.terms.is_partial and (under := coverage.items(hold, items)[0]):
-                found.append(
+                left_out.append(
                     LeftOut(len(under), hold.terms.held_by or case.request.id, hold.terms.reason, hold.terms.until)
                 )
                 items -= under
-    return tuple(found)
+    return tuple(left_out)
 
 
 def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
@@ -259,7 +259,7 @@ def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
 
 def _members_of_others(catalog: Catalog, impact: Impact) -> frozenset[tuple[str, str]]:
     """Return the names and digests of the parts of live releases that the request does not reach."""
-    hit = {(found.release.name, found.release.alias) for found in impact.releases}
+    hit = {(each.release.name, each.release.alias) for each in impact.releases}
     others = [release for release in catalog.releases() if (release.name, release.alias) not in hit]
     return frozenset(
         (member.name, member.component)
@@ -270,7 +270,7 @@ def _members_of_others(catalog: Catalog, impact: Impact) -> frozenset[tuple[str,
 
 def _references_of(catalog: Catalog, impact: Impact) -> dict[str, list[Component]]:
     """Return the live references of each release that is hit under every alias it has."""
-    hit = {(found.release.name, found.release.alias) for found in impact.releases}
+    hit = {(each.release.name, each.release.alias) for each in impact.releases}
     spared = {release.name for release in catalog.releases() if (release.name, release.alias) not in hit}
     live = catalog.components()
     return {

@@ -1,4 +1,4 @@
-"""Whether the evidence of a plan can be had here, asked before anything is contained and again before the first step.
+"""Checks that a plan's evidence can be had in this environment, before anything is contained or removed.
 
 Every part of a release is trained again when the release is examined, those too that the removal leaves alone, and must
 come out bit for bit. Under other libraries it may not, and then the release would be out of service with no way on. So
@@ -57,7 +57,7 @@ def unrepeatable(
         }
         live = {(component.name, component.digest) for component in catalog.components()}
     recorded, earlier = recordings(workspace), earlier_reexecutions(workspace)
-    found: dict[str, dict[str, Unrepeatable]] = {}
+    by_release: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
         spec = spec_of(composition)
         method = method_named(spec.method)
@@ -71,7 +71,7 @@ def unrepeatable(
         for blueprint in blueprints:
             name = component_name(spec.release, blueprint.name)
             part = (name, members.get(name, ""))
-            known = recorded[part] if part in live else []  # what another removal has retired is that one's to finish
+            known = recorded[part] if part in live else []  # what another removal has retired, it finishes itself
             if known:
                 digests["component", blueprint.name] = known[-1].digest
             if name in changed or not known:
@@ -81,22 +81,22 @@ def unrepeatable(
             if why := _why(method, spec, blueprint, known, digests, parts, strictly=strictly):
                 parts[name] = Unrepeatable(known[-1], why)
         if parts:
-            found[release] = parts
-    return found
+            by_release[release] = parts
+    return by_release
 
 
 def current_members(composition: Composition, case: Case) -> dict[str, str]:
     """Return, by name, the digests of a composition's parts, or of what retraining for the request made of them."""
     results = [result for done in case.steps.values() for result in done.values()]
     retrained = {result.before: result.after for result in results if isinstance(result, Retrained)}
-    found = {}
+    members = {}
     for member in composition.members:
         digest, seen = member.component, set[str]()
         while digest in retrained and digest not in seen:
             seen.add(digest)
             digest = retrained[digest]
-        found[member.name] = digest
-    return found
+        members[member.name] = digest
+    return members
 
 
 def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
@@ -104,8 +104,8 @@ def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
     done = case.steps.get(plan.digest, {})
     if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
         return
-    if found := unrepeatable(workspace, plan, case):
-        raise refusal(" ".join(plan.requests), found)
+    if parts := unrepeatable(workspace, plan, case):
+        raise refusal(" ".join(plan.requests), parts)
 
 
 def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> EnvironmentDiffers:
@@ -135,10 +135,10 @@ def _why(
     """Return why none of the recordings of a part can be made again here; nothing where one can."""
     if _reads_any(spec, blueprint, others):
         return ("what it is trained from is trained again",)
-    wanted = determining(recipe_for(method, blueprint, digests, spec))
+    target = determining(recipe_for(method, blueprint, digests, spec))
     why: tuple[str, ...] = ("it was recorded without a recipe",)
     for component in reversed([each for each in known if each.recipe]):
-        if determining(component.recipe) != wanted:
+        if determining(component.recipe) != target:
             why = ("the model without the items asks for another recipe",)
         elif component.recipe.get("version") != method.version:
             why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)

@@ -69,7 +69,7 @@ def test_an_option_that_takes_one_value_is_given_once(workspace_folder: Path) ->
             said = f"error: {twice[0]} is given twice, and takes one value; `disgorge request file --help` says what"
             assert (ran.code, ran.err.startswith(said)) == (2, True), ran
         assert "--received is given twice" in run("request amend R-1 --received=a --received b").err
-        assert "no request 'R-1'" in run("request show R-1 --json --json").err
+        assert "unknown request 'R-1'" in run("request show R-1 --json --json").err
     told = fine(f"{asked} --standing data-subject --note --standing --source a --source b --unmatched")
     assert told.out.startswith("filed ")
 

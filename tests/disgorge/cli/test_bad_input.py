@@ -67,7 +67,7 @@ FILE = "request file --standing contributor --ground contract --shard shard-2"
 INTERNAL = "request file --standing internal --ground bias --regime quality"
 TAKE = "shard add --no-check --no-dvc --name new"
 HELP = "--help` says what there is"
-NOT_THERE = "no request 'R-9'"
+NOT_THERE = "unknown request 'R-9'"
 REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
     "what nobody recorded": (
         ("shard show shard-9", "no shard 'shard-9' is recorded; did you mean"),
@@ -134,26 +134,26 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
     "request files that are not understood": tuple(
         (f"request file --from {name}.yaml", said) for name, said in {
             "list": "a request is a mapping", "nobody": "standing: ", "urgent": "urgent: ", "bare": "selectors: ",
-            "owner": "unknown field 'owner'", "nan": "no fact 'x'", "days": "must be a whole number",
+            "owner": "unknown field 'owner'", "nan": "unknown fact 'x'", "days": "must be a whole number",
             "cut": "cut.yaml: line ",
-            "half": "half.yaml: line ", "poisond": "no fact 'poisond'; nearest: poisoned",
+            "half": "half.yaml: line ", "poisond": "unknown fact 'poisond'; nearest: poisoned",
             "number": "order_reference must be text, not 123",
         }.items()
     ),
     "facts that no rule asks for": tuple(
         (f"{FILE} --regime contract --fact '{fact}'", said) for fact, said in {
-            "irrevocable=yes": "no fact 'irrevocable'; nearest: license_irrevocable (",
+            "irrevocable=yes": "unknown fact 'irrevocable'; nearest: license_irrevocable (",
             "licence_irrevocable=true": "nearest: license_irrevocable",
             "license_irrevocable=perhaps": "must be true or false (yes or no), not 'perhaps'",
             "contract_days=thirty": "must be a whole number, not 'thirty'",
             "order_deadline=May 31": "must be a date (YYYY-MM-DD), not 'May 31'",
             "gdpr_exception=f": "must be one of a, b, c, d, e, not 'f'",
-            "also_under=gdrp": "no pack covers the regime 'gdrp'; nearest: gdpr",
-            "qqqq=1": "no fact 'qqqq': `disgorge policy facts` lists them all",
+            "also_under=gdrp": "unknown regime 'gdrp'; nearest: gdpr",
+            "qqqq=1": "unknown fact 'qqqq': `disgorge policy facts` lists them all",
             # GDPR Art. 17(3), in force 2018-05-25, has the letters a to e; f is one of Art. 6(1) and 17(1)
             "gdpr_exception=17(3)(b)": "the fact gdpr_exception must be one of a, b, c, d, e, not '17(3)(b)'",
             # 17 U.S.C. 512(c)(3)(A)(i), 1998-10-28: a physical or electronic signature
-            "dmca_signed=yes": "no fact 'dmca_signed'; nearest: dmca_signature (signed by a person authorized",
+            "dmca_signed=yes": "unknown fact 'dmca_signed'; nearest: dmca_signature (signed by a person authorized",
             # Cal. Civ. Code 1798.140(i), 2023-01-01: a consumer is a natural person who is a California resident
             "california_residence=no": "nearest: california_resident (whether the person is a California resident)",
             # In re Everalbum, FTC Docket C-4743 (2021-05-06): 90 days for models, which a fact has to give as a day
@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
         }.items()
     ),
     "regimes that no pack covers": tuple(
-        (f"{FILE} --regime '{regime}'", f"no pack covers the regime '{regime}'; nearest: {nearest}")
+        (f"{FILE} --regime '{regime}'", f"unknown regime '{regime}'; nearest: {nearest}")
         for regime, nearest in (
             ("GDPR-EU", "gdpr"), ("gdrp", "gdpr"), ("contrat", "contract"), ("regulator order", "regulator-order"),
         )
@@ -169,9 +169,9 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
     "amendments": tuple(
         (f"request amend R-1 {options}", said) for options, said in {
             "": "nothing is given to amend",
-            "--fact irrevocable=yes": "no fact 'irrevocable'; nearest: license_irrevocable",
+            "--fact irrevocable=yes": "unknown fact 'irrevocable'; nearest: license_irrevocable",
             "--fact contract_days=soon": "must be a whole number",
-            "--regime gdrp": "no pack covers the regime 'gdrp'; nearest: gdpr",
+            "--regime gdrp": "unknown regime 'gdrp'; nearest: gdpr",
             "--received 2999-01-01": "after today",
             "--shard shard-9": "no item is selected by shard 'shard-9'",
             "--shard ''": "empty value",
@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
             "--serving maybe": "--serving 'maybe': use keep or stop",
             "--until tomorrow": "invalid date",
             "--until 2020-01-01": "is not after today",
-            "--held-by H-1 --by a": "no request 'H-1'",
+            "--held-by H-1 --by a": "unknown request 'H-1'",
             "--lift --until 2099-01-01": "--lift ends a hold",
         }.items()
     ),
@@ -204,8 +204,8 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
             "--fulfilled-by R-9 --by ann": "--by goes with --taken-back",
             "--taken-back": "--by must be a name on one line",
             "--taken-back --by 'a\nb'": "--by must be a name on one line",
-            "--fulfilled-by R-9": "no request 'R-9'",
-            "--fulfilled-by '\x1b[31m\n'": "no request",
+            "--fulfilled-by R-9": "unknown request 'R-9'",
+            "--fulfilled-by '\x1b[31m\n'": "unknown request",
         }.items()
     ),
     "places that serve a release": tuple(

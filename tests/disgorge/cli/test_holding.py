@@ -90,7 +90,7 @@ def test_holds_for_two_reasons_are_said_and_end_one_by_one(workspace_folder: Pat
     for verb in (("request", "decide"), ("policy", "explain"), ("request", "show")):
         told = one_line(fine(*verb, "H-1").out)
         assert "Request H-1: GRANTED." in told
-        assert "note: its data is on hold (audit): whatever was decided, nothing is removed meanwhile" in told
+        assert "note: its data is on hold (audit): nothing is removed meanwhile" in told
 
 
 def test_who_asked_is_erased_though_the_data_is_held(workspace_folder: Path) -> None:

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_one_of_several_is_one_line(workspace_folder: Path) -
     digest_of_plan()
     with untouched(workspace_folder):
         assert "R-2 is named twice" in refused("request plan R-2 R-1 R-2")
-        assert "no request 'R-9'" in refused("request plan R-1 R-9")
+        assert "unknown request 'R-9'" in refused("request plan R-1 R-9")
         assert run("request plan").code == 2
     fine("request hold R-2 --reason litigation --by ann")
     with untouched(workspace_folder):

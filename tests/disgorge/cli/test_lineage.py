@@ -99,4 +99,4 @@ def test_a_foreign_component_is_told_to_whoever_serves_it(workspace_folder: Path
     filed("R-1")
     fine("request decide R-1")
     shown = fine("request plan R-1").out
-    assert "note: in no release here, and destroyed: mine. Whoever serves a copy elsewhere must stop.\n" in shown
+    assert "note: in no release here, and destroyed: mine. Stop serving copies of it elsewhere.\n" in shown

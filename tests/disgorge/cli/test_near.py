@@ -47,7 +47,7 @@ def test_a_person_sees_it_and_judges_it(asked: Path) -> None:
 def test_other_items_are_said_to_be_so(asked: Path) -> None:
     told = fine("request near R-1 --distinct --by Ann --reason 'another place' --json").json
     assert (told["judged"], len(told["items"])) == ("distinct", 1)
-    assert "no near-duplicate that nobody has judged" in fine("request near R-1").out
+    assert "no unjudged near-duplicate" in fine("request near R-1").out
     fine("request plan R-1")
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_use_is_refused_in_one_line(asked: Path) -> None:
         "--same --distinct --by Ann --reason x": "contradict",
         "--same --reason x": "--by must be a name",
         "--same --by Ann": "--reason must be one line",
-        f"--same --by Ann --reason x --item {'f' * 64}": "names no near-duplicate",
+        f"--same --by Ann --reason x --item {'f' * 64}": "names no unjudged near-duplicate",
         "--distinct --by Ann --reason x --item ''": "names more than one, or may; give",
     }.items():
         with untouched(asked):

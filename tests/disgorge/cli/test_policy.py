@@ -26,12 +26,12 @@ def test_a_pack_is_begun_tested_listed_and_not_overwritten(folder: Path) -> None
     made = fine("policy new ours --into packs --json").json
     assert made == {"pack": "ours", "file": "packs/ours.yaml"}
     assert "no such folder" in refused("policy new ours --into nowhere")
-    assert "no name for a pack" in refused("policy new ../ours")
+    assert "invalid pack name" in refused("policy new ../ours")
     assert not Path("../ours.yaml").exists()
 
 
 def test_without_a_folder_the_cases_of_packs_and_of_the_repository_are_run(folder: Path) -> None:
-    assert "no case: the packs carry none, and there is no tests" in refused("policy test")
+    assert "no case: the packs carry none, and tests" in refused("policy test")
     cases = Path("tests/policies/cases")
     cases.mkdir(parents=True)
     (cases / "one.yaml").write_text(

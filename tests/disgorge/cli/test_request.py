@@ -92,7 +92,7 @@ def test_the_plan_says_what_it_costs_and_what_was_rejected(workspace_folder: Pat
     filed("R-1", "--key", "shard-2-0")
     fine("request decide R-1")
     shown = fine("request plan R-1").out
-    for words in ("retrain", f"{RELEASE}/mean/shard-2", "would take out retained items that nobody asked to remove",
+    for words in ("retrain", f"{RELEASE}/mean/shard-2", "would also remove items that are to be retained",
                   "expected cost: 1 step,", "never-trained", "request approve R-1"):  # fmt: skip
         assert words in shown
     assert re.search(r"^component +rejected +guarantee +would take", shown, re.MULTILINE)
@@ -246,7 +246,7 @@ def test_particulars_are_erased_and_the_chain_still_holds(workspace_folder: Path
         assert fine("request erase-particulars R-1 --json").json == {"request": "R-1", "erased": False}
     fine("ledger verify")
     fine("request decide R-1")
-    assert "no request 'R-9'" in refused("request erase-particulars R-9")
+    assert "unknown request 'R-9'" in refused("request erase-particulars R-9")
 
 
 def test_what_a_running_request_needs_is_not_erased(workspace_folder: Path) -> None:
