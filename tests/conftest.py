@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from disgorge.training.kernels import chosen
 from lineage.workspace import Workspace
-from tests.tier import FULL, tally
+from tests.tier import FULL, made_once, tally
 
 PLUGINS = str(Path(__file__).parent / "plugins")
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
@@ -84,7 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace of a trained toy; nobody changes it."""
     from tests.toys import trained_toy
 
-    return trained_toy(tmp_path_factory.mktemp("averages")).root
+    return made_once(tmp_path_factory.getbasetemp(), "averages", trained_toy) / "workspace"
 
 
 @pytest.fixture
@@ -100,10 +100,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database with its tables and nothing in it; nobody changes it."""
     from disgorge.tracking.client import Store
 
-    folder = tmp_path_factory.mktemp("mlflow")
-    with Store(folder).client() as client:
-        client.search_experiments()
-    return folder / "mlflow.db"
+    def make(folder: Path) -> None:
+        with Store(folder).client() as client:
+            client.search_experiments()
+
+    return made_once(tmp_path_factory.getbasetemp(), "mlflow", make) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +112,7 @@ def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty DVC repository with a remote; nobody changes it."""
     folder = tmp_path_factory.mktemp("dvc") / "template"
     folder.mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # DVC's own libraries warn of deprecations
+    with warnings.catch_warnings(action="ignore"):  # DVC's own libraries warn of deprecations
         from dvc.repo import Repo
 
         Repo.init(str(folder), no_scm=True).close()

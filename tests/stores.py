@@ -14,15 +14,20 @@ from tests.toys import live_shards, populate, train
 REMOTE = "[core]\n    no_scm = True\n    remote = store\n['remote \"store\"']\n    url = ../store\n"
 
 
-def with_stores(folder: Path, toy: Toy, *, learned: str) -> Workspace:
+def quiet_dvc() -> warnings.catch_warnings:
+    """DVC's own libraries warn of deprecations."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def with_stores(folder: Path, toy: Toy, *, learned: str, database: Path | None = None) -> Workspace:
     """Train a toy in ``folder / "workspace"``, with DVC and MLflow; a pipeline made ``model.bin`` of one shard.
 
     MLflow knows its artifacts by their absolute path, so a copy works only in the very place of the original.
+    ``database`` is a database with its tables to begin with; to make one takes seconds.
     """
     workspace_folder = folder / "workspace"
     workspace_folder.mkdir(parents=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # DVC's own libraries warn of deprecations
+    with quiet_dvc():
         from dvc.repo import Repo
 
         Repo.init(str(workspace_folder), no_scm=True).close()
@@ -44,6 +49,8 @@ def with_stores(folder: Path, toy: Toy, *, learned: str) -> Workspace:
             repo.add(["weights"])
             repo.reproduce()
             repo.push(run_cache=True)
+    if database:
+        shutil.copy(database, workspace_folder / "mlflow.db")
     registry_of(workspace_folder).adopt(toy.spec.release, toy.spec.alias, made.composition)
     return workspace
 

@@ -78,7 +78,7 @@ ROOMS = {
     """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
-        lineage/storage lineage/workspace policies/errors
+        lineage/storage lineage/workspace
     """,
     "disgorge/audit/rules": """
         disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations disgorge/report
@@ -95,14 +95,14 @@ ROOMS = {
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout
-        disgorge/locations disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger
-        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
+        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout disgorge/locations
+        disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
+        lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
-        disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
-        lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records
-        lineage/shards lineage/storage lineage/workspace
+        disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
+        lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards lineage/storage
+        lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -116,8 +116,8 @@ ROOMS = {
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
     "disgorge/plan": """
-        disgorge/errors disgorge/evidence disgorge/layout disgorge/method lineage/plural lineage/records
-        lineage/shown policies/decision policies/judging policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/layout disgorge/method lineage/plural lineage/records lineage/shown
+        policies/decision policies/judging policies/taxonomy
     """,
     "disgorge/release": """
         disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method disgorge/request
@@ -126,41 +126,39 @@ ROOMS = {
     """,
     "disgorge/removal": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts
-        disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request
-        disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow
-        disgorge/statement disgorge/tracking disgorge/training disgorge/training/sandbox disgorge/verify
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/taxonomy
+        disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds
+        disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking
+        disgorge/training disgorge/training/sandbox disgorge/verify disgorge/workspace_lock lineage/catalog
+        lineage/errors lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/decision policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations disgorge/method
-        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
-        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
-        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
-        policies/packs policies/taxonomy
+        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training disgorge/verify
+        disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/decision policies/judging policies/packs
+        policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
-        disgorge/errors disgorge/facts disgorge/plan lineage/errors lineage/ledger lineage/lock
-        lineage/private_files lineage/records lineage/storage lineage/workspace policies/decision
-        policies/events policies/judging policies/request policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/plan lineage/errors lineage/ledger lineage/lock lineage/private_files
+        lineage/records lineage/storage lineage/workspace policies/decision policies/events policies/judging
+        policies/request policies/taxonomy
     """,
     "disgorge/request/history": """
-        disgorge/errors disgorge/facts disgorge/plan disgorge/request disgorge/request/holds
-        disgorge/request/workflow lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records
-        lineage/shown lineage/workspace policies/decision policies/events policies/judging policies/packs
-        policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/plan disgorge/request disgorge/request/holds disgorge/request/workflow
+        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shown lineage/workspace
+        policies/decision policies/events policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/request/holds": """
         disgorge/errors disgorge/facts disgorge/plan disgorge/request disgorge/request/withdrawn
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural
-        lineage/private_files lineage/records lineage/shards lineage/workspace policies/judging
-        policies/taxonomy
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/private_files
+        lineage/records lineage/shards lineage/workspace policies/judging policies/taxonomy
     """,
     "disgorge/request/near": """
         disgorge/errors disgorge/evidence disgorge/facts disgorge/request disgorge/request/holds
-        disgorge/request/withdrawn disgorge/workspace_lock lineage/activity lineage/catalog
-        lineage/perceptual_hash lineage/private_files lineage/records lineage/shards lineage/workspace
+        disgorge/request/withdrawn disgorge/workspace_lock lineage/activity lineage/catalog lineage/perceptual_hash
+        lineage/private_files lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/request/withdrawn": """
         disgorge/errors disgorge/facts disgorge/plan disgorge/request lineage/catalog lineage/errors

@@ -6,7 +6,9 @@ The workspace that most tests share, ``workspace`` of ``tests/conftest.py``, is 
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import resource
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
-from lineage.records import Component, Composition, Selector, Shard, plain
+from lineage.ledger.chain import Fact, encode, next_fact
+from lineage.records import Component, Composition, Selector, Shard, canonical, plain
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
 from policies.packs.load import load_packs
@@ -247,6 +250,29 @@ def forget_holds(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"disgorge.{module}.require_all_unheld", lambda *_, **__: None)
     patch.setattr("disgorge.removal.purge.require_purge_unheld", lambda *_, **__: None)
     patch.setattr("disgorge.request.workflow.decide.all_overlaps", lambda *_: ())
+
+
+def rewrite(workspace: Workspace, body: Callable[[Fact], dict[str, Any] | None]) -> None:
+    """Write the ledger anew with other bodies, those that are None left out, and chain it again; ``head.json`` too."""
+    made: list[Fact] = []
+    for fact in workspace.ledger.facts():
+        told = body(fact)
+        if told is not None:
+            made.append(next_fact(made[-1] if made else None, kind=fact.kind, body=told, at=fact.at))
+    workspace.ledger.journal.file.write_bytes(b"".join(encode(fact) + b"\n" for fact in made))
+    workspace.ledger.journal.head_file.write_bytes(canonical({"digest": made[-1].digest, "seq": made[-1].seq}) + b"\n")
+    assert Workspace.open(workspace.root).ledger.verify() == len(made), "a chain that holds, or nothing would be shown"
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Let writes beyond ``size`` bytes fail in the kernel, as they do on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def is_open(workspace: Workspace, request_id: str = "R-1") -> bool:

@@ -98,6 +98,7 @@ def _make(
     only: Container[str] | None,
     untouched: Mapping[str, Component],
 ) -> Made:
+    # Long: what is kept, found again or trained goes into the same three tables, wave by wave.
     method = method_named(spec.method)
     recorded = _by_recipe(workspace)
     with Catalog.of(workspace) as catalog:

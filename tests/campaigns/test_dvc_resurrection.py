@@ -19,7 +19,8 @@ from disgorge.locations.every import plan, purge
 from disgorge.locations.location import Target
 from lineage.dvc.storage import md5_of
 from lineage.workspace import Workspace
-from tests.disgorge.test_purge import Removal, quiet_dvc, traces
+from tests.disgorge.test_purge import Removal, traces
+from tests.stores import quiet_dvc
 
 PYTHON = Path(sys.executable).as_posix()
 TRAIN = """import hashlib, pathlib, sys
@@ -83,11 +84,9 @@ class Pipeline:
 
     def copied_to(self, folder: Path) -> "Pipeline":
         """Return the same, elsewhere."""
-        shutil.copytree(self.root.parent, folder, symlinks=True)
         other = copy.copy(self)
-        other.root = folder / self.root.name
-        other.removal = copy.copy(self.removal)
-        other.removal.workspace = Workspace.open(other.root)
+        other.removal = self.removal.copied_to(folder)
+        other.root = other.removal.workspace.root
         return other
 
     @property

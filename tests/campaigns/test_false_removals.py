@@ -36,32 +36,10 @@ from lineage.records import Cost, canonical, in_member_order, plain
 from lineage.shards.add import add_shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
-from tests import lookalikes
+from tests import lookalikes, toys
 from tests.tier import amount, tally
-from tests.toys import (
-    RELEASE,
-    StoppedError,
-    approved,
-    bytes_by_name,
-    carry,
-    component_of,
-    composition_of,
-    decide,
-    doing,
-    filed_and_decided,
-    granted_plan,
-    is_open,
-    items_of,
-    kill,
-    live_shards,
-    person,
-    remove,
-    served,
-    toy_of,
-    train,
-)
 
-PART = f"{RELEASE}/mean/shard-3"
+PART = f"{toys.RELEASE}/mean/shard-3"
 WHO = ("shard-3", 1)
 
 
@@ -102,13 +80,13 @@ def edit_catalog(workspace: Workspace, statement: str) -> None:
 )
 def test_an_edited_catalog_hides_nothing(workspace: Workspace, deed: Callable[[Workspace], None]) -> None:
     """What was edited is not asked: all three items go, and the part that learned from them is trained again."""
-    old = bytes_by_name(workspace, RELEASE)[PART]
+    old = toys.bytes_by_name(workspace, toys.RELEASE)[PART]
     deed(workspace)
-    assert remove(workspace, [person(workspace, *WHO)]).verdict == "certified"
-    gone = live_shards(workspace)["shard-3"].count == 9 and not workspace.objects.exists(old)
+    assert toys.remove(workspace, [toys.person(workspace, *WHO)]).verdict == "certified"
+    gone = toys.live_shards(workspace)["shard-3"].count == 9 and not workspace.objects.exists(old)
     tally("liars", deed.__name__, where="side tables", caught=gone)
     assert gone
-    assert bytes_by_name(workspace, RELEASE)[PART] != old
+    assert toys.bytes_by_name(workspace, toys.RELEASE)[PART] != old
 
 
 def rows_out_of_the_manifest(workspace: Workspace, path: Path) -> None:
@@ -127,7 +105,7 @@ def person_renamed_in_the_manifest(workspace: Workspace, path: Path) -> None:
 def use_out_of_the_ledger(workspace: Workspace, path: Path) -> None:
     """The ledger's line that says what the part learned from names another shard."""
     file = workspace.home / "ledger.jsonl"
-    other, own = live_shards(workspace)["shard-1"].digest, live_shards(workspace)["shard-3"].digest
+    other, own = toys.live_shards(workspace)["shard-1"].digest, toys.live_shards(workspace)["shard-3"].digest
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(line.replace(own, other) if PART in line else line for line in lines))
 
@@ -136,10 +114,10 @@ def use_out_of_the_ledger(workspace: Workspace, path: Path) -> None:
     "deed", [rows_out_of_the_manifest, person_renamed_in_the_manifest, use_out_of_the_ledger], ids=lambda d: d.__name__
 )
 def test_an_edited_record_stops_everything(workspace: Workspace, deed: Callable[[Workspace, Path], None]) -> None:
-    who = person(workspace, *WHO)
-    deed(workspace, workspace.manifest_path(live_shards(workspace)["shard-3"].digest))
+    who = toys.person(workspace, *WHO)
+    deed(workspace, workspace.manifest_path(toys.live_shards(workspace)["shard-3"].digest))
     with pytest.raises((DisgorgeError, LineageError), match=r"manifest|ledger"):
-        remove(workspace, [who])
+        toys.remove(workspace, [who])
     with contextlib.suppress(LineageError):
         assert not list(workspace.ledger.facts("request-closed"))
     tally("liars", deed.__name__, where="side tables", caught=True)
@@ -152,18 +130,18 @@ def test_an_edited_record_stops_everything(workspace: Workspace, deed: Callable[
 @pytest.mark.parametrize("moment", [Action.ADOPT, Action.PURGE, Action.REPORT], ids=lambda action: action.value)
 def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: Action) -> None:
     """The object of the new part holds the old bytes when the alias is to move, or after it did."""
-    old = workspace.objects.get(bytes_by_name(workspace, RELEASE)[PART])
-    granted_plan(workspace, [person(workspace, *WHO)])
+    old = workspace.objects.get(toys.bytes_by_name(workspace, toys.RELEASE)[PART])
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def swap() -> None:
-        digest = component_of(workspace, PART).digest
+        digest = toys.component_of(workspace, PART).digest
         path = workspace.objects.path(digest)
         path.chmod(0o644)
         path.write_bytes(old)
 
     with pytest.raises((DisgorgeError, LineageError), match=r"digest|changed|not what its name says"):
-        carry(workspace, on_step=doing(swap, moment))
-    assert is_open(workspace)
+        toys.carry(workspace, on_step=toys.doing(swap, moment))
+    assert toys.is_open(workspace)
     tally("liars", f"old weights under the new name, before {moment.value}", where="stores", caught=True)
 
 
@@ -173,8 +151,8 @@ def test_old_weights_in_the_place_of_the_new_ones(workspace: Workspace, moment: 
 @pytest.mark.parametrize("damage", ["emptied", "another plan's", "gone"])
 def test_a_list_of_what_was_withdrawn_that_was_tampered_with(workspace: Workspace, moment: Action, damage: str) -> None:
     """With an empty list every search would find nothing; what it would have found is put there."""
-    items = sorted(items_of(workspace, [person(workspace, *WHO)]))
-    granted_plan(workspace, [person(workspace, *WHO)])
+    items = sorted(toys.items_of(workspace, [toys.person(workspace, *WHO)]))
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def tamper() -> None:
         workspace.objects.put(canonical({"failing": items}))
@@ -188,34 +166,34 @@ def test_a_list_of_what_was_withdrawn_that_was_tampered_with(workspace: Workspac
             file.with_name(f"{'0' * 64}.json").replace(file)
 
     with pytest.raises(DisgorgeError, match="restore the private folder"):
-        carry(workspace, on_step=doing(tamper, moment))
-    assert is_open(workspace)
+        toys.carry(workspace, on_step=toys.doing(tamper, moment))
+    assert toys.is_open(workspace)
     tally("liars", f"list of items {damage}, before {moment.value}", where="side tables", caught=True)
 
 
 def test_an_adopted_component_that_is_lost_before_the_report(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, *WHO)])
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def lose() -> None:
-        digest = component_of(workspace, PART).digest
+        digest = toys.component_of(workspace, PART).digest
         workspace.objects.path(digest).unlink()
 
     with pytest.raises(CertificateRefused, match="lost what was adopted"):
-        carry(workspace, on_step=doing(lose, Action.REPORT))
-    assert is_open(workspace)
+        toys.carry(workspace, on_step=toys.doing(lose, Action.REPORT))
+    assert toys.is_open(workspace)
 
 
 def test_old_weights_in_the_store_under_another_digest(workspace: Workspace) -> None:
     """They are saved again under other names, young enough that a training might be about to record them."""
-    old = tensors_of(workspace, bytes_by_name(workspace, RELEASE)[PART])
-    granted_plan(workspace, [person(workspace, *WHO)])
+    old = tensors_of(workspace, toys.bytes_by_name(workspace, toys.RELEASE)[PART])
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def save_again() -> None:
         workspace.objects.put(save_tensors({f"my-{name}": tensor for name, tensor in old.items()}))
 
     with pytest.raises(CertificateRefused, match="holds removed weights under another name"):
-        carry(workspace, on_step=doing(save_again, Action.PURGE))
-    assert is_open(workspace)
+        toys.carry(workspace, on_step=toys.doing(save_again, Action.PURGE))
+    assert toys.is_open(workspace)
     tally("liars", "old weights under another digest", where="stores", caught=True)
 
 
@@ -232,29 +210,29 @@ PLACES = {
 @pytest.mark.parametrize("place", list(PLACES)[: amount(2, 5)])
 def test_copies_that_no_store_knows_of(workspace: Workspace, place: str) -> None:
     """Old weights or the old shard lie under a name that is nobody's, in the workspace's folder or among our files."""
-    weights = workspace.objects.path(bytes_by_name(workspace, RELEASE)[PART])
+    weights = workspace.objects.path(toys.bytes_by_name(workspace, toys.RELEASE)[PART])
     old = (
-        workspace.content_path(live_shards(workspace)["shard-3"].digest) if "parquet" in place else weights
+        workspace.content_path(toys.live_shards(workspace)["shard-3"].digest) if "parquet" in place else weights
     ).read_bytes()
     path = workspace.root / place
-    granted_plan(workspace, [person(workspace, *WHO)])
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def copy() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(old)
 
     if PLACES[place] is None:
-        assert carry(workspace, on_step=doing(copy, Action.PURGE)).verdict == "certified"
+        assert toys.carry(workspace, on_step=toys.doing(copy, Action.PURGE)).verdict == "certified"
         assert not path.exists()
     else:
         with pytest.raises(CertificateRefused, match=f"{place} {PLACES[place]}"):
-            carry(workspace, on_step=doing(copy, Action.PURGE))
-        assert is_open(workspace)
+            toys.carry(workspace, on_step=toys.doing(copy, Action.PURGE))
+        assert toys.is_open(workspace)
         path.unlink()
         with pytest.raises(CertificateRefused, match=f"what was purged is back: {place}"):
-            carry(workspace, on_step=doing(copy, Action.REPORT))
+            toys.carry(workspace, on_step=toys.doing(copy, Action.REPORT))
         path.unlink()
-        assert carry(workspace).verdict == "certified"
+        assert toys.carry(workspace).verdict == "certified"
     tally("liars", f"a copy at {place}", where="stores", caught=True)
 
 
@@ -270,10 +248,10 @@ class Idle(Registrar):
 
 
 def test_a_release_alias_that_never_moved(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, *WHO)])
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
     with pytest.raises(CertificateRefused, match="is not what was adopted"):
-        carry(workspace, registrar=Idle(served(workspace, RELEASE)))
-    assert is_open(workspace)
+        toys.carry(workspace, registrar=Idle(toys.served(workspace, toys.RELEASE)))
+    assert toys.is_open(workspace)
     tally("liars", "alias never moved", where="stores", caught=True)
 
 
@@ -285,17 +263,17 @@ def test_a_shard_renamed_and_used_again_before_the_removal(workspace: Workspace,
     with pytest.raises(LineageError, match="these very items are recorded"):
         again(workspace, tmp_path, "shard-9", people="nobody")
     again(workspace, tmp_path, "shard-9", people="nobody", rows=11)
-    toy = toy_of("averages", 3)
-    train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("shard-1", "shard-9"))))
-    old = bytes_by_name(workspace, "other")["other/mean/shard-9"]
-    assert remove(workspace, [person(workspace, *WHO)]).verdict == "certified"
-    caught = live_shards(workspace)["shard-9"].count == 8 and not workspace.objects.exists(old)
+    toy = toys.toy_of("averages", 3)
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("shard-1", "shard-9"))))
+    old = toys.bytes_by_name(workspace, "other")["other/mean/shard-9"]
+    assert toys.remove(workspace, [toys.person(workspace, *WHO)]).verdict == "certified"
+    caught = toys.live_shards(workspace)["shard-9"].count == 8 and not workspace.objects.exists(old)
     tally("liars", "shard renamed, before", where="data", caught=caught)
     assert caught
 
 
 def test_a_shard_renamed_and_used_again_after_the_removal(workspace: Workspace, tmp_path: Path) -> None:
-    remove(workspace, [person(workspace, *WHO)])
+    toys.remove(workspace, [toys.person(workspace, *WHO)])
     with pytest.raises(LineageError, match="withdrawn by request"):
         again(workspace, tmp_path, "shard-9", people="nobody")
     tally("liars", "shard renamed, after", where="data", caught=True)
@@ -303,7 +281,7 @@ def test_a_shard_renamed_and_used_again_after_the_removal(workspace: Workspace, 
 
 def again(workspace: Workspace, folder: Path, name: str, *, people: str, rows: int = 12) -> None:
     """Add the first items of the third shard again, under other names."""
-    items = toy_of("averages", 3).items["shard-3"]
+    items = toys.toy_of("averages", 3).items["shard-3"]
     arrays = {field: array[:rows] for field, array in items.arrays.items()}
     folder.mkdir(exist_ok=True)
     keys = np.array([f"{name}-{row}" for row in range(rows)])
@@ -317,7 +295,7 @@ def again(workspace: Workspace, folder: Path, name: str, *, people: str, rows: i
 def alike(folder: Path) -> Workspace:
     """A trained workspace with likenesses, and in another shard a near-duplicate of an item that is to go."""
     workspace = lookalikes.trained(folder)
-    filed_and_decided(workspace, [person(workspace, *WHO)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
     return workspace
 
 
@@ -326,7 +304,7 @@ def test_a_near_duplicate_left_in_another_shard(tmp_path: Path) -> None:
     workspace = alike(tmp_path)
     with pytest.raises(DisgorgeError, match="1 item of shard-2 look"):
         plan_request(workspace, "R-1")
-    assert is_open(workspace)
+    assert toys.is_open(workspace)
     tally("liars", "near-duplicate left, from the start", where="data", caught=True)
 
 
@@ -337,15 +315,15 @@ def test_a_near_duplicate_put_into_another_shard_meanwhile(tmp_path: Path, momen
     workspace = alike(tmp_path)
     picture = lookalikes.toy().items["shard-3"].arrays["picture"][WHO[1] * 3 + 1]
     lookalikes.judge(workspace, same=True)
-    decide(workspace)
-    approved(workspace)
+    toys.decide(workspace)
+    toys.approved(workspace)
 
     def put_in() -> None:
         lookalikes.add_copies(workspace, tmp_path, "shard-9", [lookalikes.noisy(picture)])
 
     with pytest.raises(DisgorgeError, match=r"1 item of shard-9 look"):
-        carry(workspace, on_step=doing(put_in, moment))
-    assert is_open(workspace)
+        toys.carry(workspace, on_step=toys.doing(put_in, moment))
+    assert toys.is_open(workspace)
     tally("liars", f"near-duplicate left, before {moment.value}", where="data", caught=True)
 
 
@@ -353,8 +331,8 @@ def test_a_near_duplicate_put_into_another_shard_meanwhile(tmp_path: Path, momen
 
 
 def test_evidence_copied_from_another_request(workspace: Workspace) -> None:
-    one = remove(workspace, [person(workspace, *WHO)])
-    two = remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    one = toys.remove(workspace, [toys.person(workspace, *WHO)])
+    two = toys.remove(workspace, [toys.person(workspace, "shard-2", 0)], request_id="R-2")
     for name in ("evidence.json", "plan.json", "ledger-slice.jsonl", "request.json"):
         kept = (two.bundle / name).read_bytes()
         (two.bundle / name).write_bytes((one.bundle / name).read_bytes())
@@ -373,56 +351,56 @@ def entered(plan: Plan, step: Step, result: Result) -> tuple[str, dict[str, Any]
 
 def test_an_examination_borrowed_from_another_request(workspace: Workspace) -> None:
     """The probe step is entered by hand, with what another removal from the same release was shown to be."""
-    remove(workspace, [person(workspace, *WHO)])
+    toys.remove(workspace, [toys.person(workspace, *WHO)])
     borrowed = list(workspace.ledger.facts("examination"))[-1].body["examination"]
-    plan = granted_plan(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
+    plan = toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)], request_id="R-2")
 
     def enter() -> None:
-        probe, composed = plan.step_for(Action.PROBE, RELEASE), plan.step_for(Action.RECOMPOSE, RELEASE)
+        probe, composed = plan.step_for(Action.PROBE, toys.RELEASE), plan.step_for(Action.RECOMPOSE, toys.RELEASE)
         after = case_of(workspace, "R-2").result(plan.digest, composed, Recomposed).after
-        body = {"plan": plan.digest, "release": RELEASE, "examination": borrowed}
+        body = {"plan": plan.digest, "release": toys.RELEASE, "examination": borrowed}
         workspace.ledger.append_all([("examination", body), entered(plan, probe, Probed(borrowed, after))])
-        kill()
+        toys.kill()
 
-    with pytest.raises(StoppedError):
-        carry(workspace, "R-2", on_step=doing(enter, Action.PROBE))
+    with pytest.raises(toys.StoppedError):
+        toys.carry(workspace, "R-2", on_step=toys.doing(enter, Action.PROBE))
     with pytest.raises(CertificateRefused, match="about other parts"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     tally("liars", "examination borrowed", where="evidence", caught=True)
 
 
 def test_a_re_execution_entered_by_hand_is_not_believed(workspace: Workspace) -> None:
     """Old weights under the new recipe, and a fact that says the recipe was executed and reached them."""
-    old = bytes_by_name(workspace, RELEASE)[PART]
-    granted_plan(workspace, [person(workspace, *WHO)])
+    old = toys.bytes_by_name(workspace, toys.RELEASE)[PART]
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def forge() -> None:
-        component, composition = component_of(workspace, PART), composition_of(workspace)
+        component, composition = toys.component_of(workspace, PART), toys.composition_of(workspace)
         noise = {name: t * 1.00001 if t.dtype.kind == "f" else t for name, t in tensors_of(workspace, old).items()}
         digest = workspace.objects.put(save_tensors(noise))
         fake = replace(component, digest=digest)
         members = [m if m.name != PART else replace(m, component=digest) for m in composition.members]
         made = replace(composition, members=in_member_order(members))
         plan = plan_of(workspace, case_of(workspace, "R-1"))
-        step = plan.step_for(Action.RECOMPOSE, RELEASE)
+        step = plan.step_for(Action.RECOMPOSE, toys.RELEASE)
         workspace.ledger.append_all([
             ("component", {"component": plain(fake)}),
             ("composition", {"composition": plain(made)}),
             ("reexecuted", {"recipe": fake.recipe_digest, "component": digest, "alone": True}),
             entered(plan, step, Recomposed(composition.digest, made.digest)),
         ])  # fmt: skip
-        kill()
+        toys.kill()
 
-    with pytest.raises(StoppedError):
-        carry(workspace, on_step=doing(forge, Action.RECOMPOSE))
+    with pytest.raises(toys.StoppedError):
+        toys.carry(workspace, on_step=toys.doing(forge, Action.RECOMPOSE))
     with pytest.raises(CertificateRefused, match="never-trained is fail"):
-        carry(workspace)
+        toys.carry(workspace)
     tally("liars", "re-execution forged", where="evidence", caught=True)
 
 
 def test_steps_entered_by_hand_are_no_removal(workspace: Workspace) -> None:
     """Every step but the report is said to be done, and nothing was."""
-    plan = granted_plan(workspace, [person(workspace, *WHO)])
+    plan = toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
 
     def enter() -> None:
         digest = plan.lineage_head
@@ -437,11 +415,11 @@ def test_steps_entered_by_hand_are_no_removal(workspace: Workspace) -> None:
         }
         done = [entered(plan, step, results.get(step.action, Result())) for step in plan.steps[:-1]]
         workspace.ledger.append_all(done)
-        kill()
+        toys.kill()
 
-    with pytest.raises(StoppedError):
-        carry(workspace, on_step=doing(enter, Action.CONTAIN))
+    with pytest.raises(toys.StoppedError):
+        toys.carry(workspace, on_step=toys.doing(enter, Action.CONTAIN))
     with contextlib.suppress(KeyError), pytest.raises((DisgorgeError, LineageError)):
-        carry(workspace)
-    assert is_open(workspace)
+        toys.carry(workspace)
+    assert toys.is_open(workspace)
     tally("liars", "steps forged", where="evidence", caught=True)

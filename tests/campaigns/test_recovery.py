@@ -22,13 +22,11 @@ from disgorge.plan.plan import Action
 from disgorge.request.case import case_of
 from disgorge.statement.signing import new_key, public_pem
 from lineage.catalog.catalog import Catalog
-from lineage.ledger.chain import Fact, encode, next_fact
-from lineage.records import canonical
 from lineage.workspace import Workspace
 from tests.crash_harness.nursery import ROOT, Ended, the_nursery
 from tests.crash_harness.removals import Removal, removal
 from tests.tier import FULL, tally
-from tests.toys import live_shards
+from tests.toys import live_shards, rewrite
 
 Break = Callable[[Path], None]
 VERIFY, AUDIT = ("ledger", "verify"), ("audit",)
@@ -199,12 +197,7 @@ def report_gone(workspace_folder: Path) -> None:
 
 def ledger_rewritten(workspace_folder: Path) -> None:
     """Say of the shards that they had another license, and chain all facts again."""
-    workspace, made = Workspace.open(workspace_folder), list[Fact]()
-    for fact in workspace.ledger.facts():
-        body = json.loads(json.dumps(fact.body).replace('"MIT"', '"CC0"'))
-        made.append(next_fact(made[-1] if made else None, kind=fact.kind, body=body, at=fact.at))
-    workspace.ledger.journal.file.write_bytes(b"".join(encode(fact) + b"\n" for fact in made))
-    workspace.ledger.journal.head_file.write_bytes(canonical({"digest": made[-1].digest, "seq": made[-1].seq}) + b"\n")
+    rewrite(Workspace.open(workspace_folder), lambda fact: json.loads(json.dumps(fact.body).replace('"MIT"', '"CC0"')))
 
 
 TRUTH = (".disgorge/ledger.jsonl", ".disgorge/head.json")

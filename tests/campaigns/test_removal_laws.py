@@ -22,20 +22,8 @@ from disgorge.training.items import join, read_items
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.workspace import Workspace
+from tests import toys
 from tests.tier import FULL, amount
-from tests.toys import (
-    bytes_by_name,
-    composition_of,
-    live_shards,
-    person,
-    populate,
-    remove,
-    remove_together,
-    served,
-    toy_of,
-    train,
-    trained_toy,
-)
 
 SEEDS = (1, 2, 3)
 
@@ -48,9 +36,9 @@ class Trained:
     def __init__(self, folder: Path, method: str, seed: int) -> None:
         self.folder = folder
         self.seed = seed
-        self.toy: Toy = toy_of(method, seed)
+        self.toy: Toy = toys.toy_of(method, seed)
         self.release = self.toy.spec.release
-        self.untouched = trained_toy(folder, method=method, seed=seed, clock=None)
+        self.untouched = toys.trained_toy(folder, method=method, seed=seed, clock=None)
 
     def copy(self, name: str) -> Workspace:
         """A workspace like the trained one."""
@@ -59,10 +47,10 @@ class Trained:
     def never(self, name: str, gone: set[tuple[str, int]]) -> Workspace:
         """A workspace that never held some rows, trained from nothing."""
         workspace = Workspace.init(self.folder / name)
-        populate(
+        toys.populate(
             workspace, self.toy, self.folder / f"{name}-sources", leave_out=lambda shard, row: (shard, row) in gone
         )
-        train(workspace, self.toy)
+        toys.train(workspace, self.toy)
         return workspace
 
     def some_shard(self) -> str:
@@ -78,13 +66,13 @@ class Trained:
     def without_shard(self) -> tuple[Workspace, Executed]:
         """A workspace after the removal of a shard, and how that ended; to look at."""
         workspace = self.copy("without-shard")
-        return workspace, remove(workspace, [Selector("shard", self.some_shard())])
+        return workspace, toys.remove(workspace, [Selector("shard", self.some_shard())])
 
     @cached_property
     def without_person(self) -> tuple[Workspace, Executed]:
         """A workspace after the removal of one person, and how that ended; to look at."""
         workspace = self.copy("without-person")
-        return workspace, remove(workspace, [person(workspace, self.some_shard(), 1)])
+        return workspace, toys.remove(workspace, [toys.person(workspace, self.some_shard(), 1)])
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
@@ -100,19 +88,19 @@ def test_1_removing_a_shard_equals_never_having_had_it(trained: Trained) -> None
     workspace, done = trained.without_shard
     assert done.verdict == "certified"
     oracle = trained.never("oracle-1-shard", trained.rows_of(trained.some_shard()))
-    assert bytes_by_name(workspace, trained.release) == bytes_by_name(oracle, trained.release)
-    assert served(workspace, trained.release) == served(oracle, trained.release)
+    assert toys.bytes_by_name(workspace, trained.release) == toys.bytes_by_name(oracle, trained.release)
+    assert toys.served(workspace, trained.release) == toys.served(oracle, trained.release)
 
 
 def test_1_removing_a_person_equals_never_having_had_them(trained: Trained) -> None:
     workspace, done = trained.without_person
     assert done.verdict == "certified"
     oracle = trained.never("oracle-1-person", trained.rows_of(trained.some_shard(), 1))
-    assert bytes_by_name(workspace, trained.release) == bytes_by_name(oracle, trained.release)
+    assert toys.bytes_by_name(workspace, trained.release) == toys.bytes_by_name(oracle, trained.release)
 
 
 def test_2_no_live_path_is_left(trained: Trained) -> None:
-    before = live_shards(trained.untouched)[trained.some_shard()].digest
+    before = toys.live_shards(trained.untouched)[trained.some_shard()].digest
     workspace, _ = trained.without_person
     with Catalog.of(workspace) as catalog:
         live = {component.digest for component in catalog.components()}
@@ -121,23 +109,23 @@ def test_2_no_live_path_is_left(trained: Trained) -> None:
 
 
 def test_3_what_is_retained_keeps_its_bytes(trained: Trained) -> None:
-    before = bytes_by_name(trained.untouched, trained.release)
+    before = toys.bytes_by_name(trained.untouched, trained.release)
     workspace, _ = trained.without_person
     plan = plan_of(workspace, case_of(workspace, "R-1"))
     touched = {step.subject for step in plan.steps if step.release == trained.release}
-    after = bytes_by_name(workspace, trained.release)
+    after = toys.bytes_by_name(workspace, trained.release)
     assert {name for name in before if before[name] != after.get(name)} <= touched
     assert len(touched & set(before)) < len(before)
 
 
 def test_4_removing_twice_is_removing_once(trained: Trained) -> None:
     workspace, _ = trained.without_person
-    once = served(workspace, trained.release)
+    once = toys.served(workspace, trained.release)
     with Catalog.of(workspace) as catalog:
-        again = catalog.impact([person(workspace, trained.some_shard(), 1)])
+        again = catalog.impact([toys.person(workspace, trained.some_shard(), 1)])
     assert again.items == 0
     assert not again.affected
-    assert served(workspace, trained.release) == once
+    assert toys.served(workspace, trained.release) == once
 
 
 def test_5_two_removals_commute(trained: Trained) -> None:
@@ -145,33 +133,33 @@ def test_5_two_removals_commute(trained: Trained) -> None:
         pytest.skip("four removals of the slowest method: in the second tier")
     first, second = trained.toy.spec.shards[:2]
     one, other, together = trained.copy("law-5-ab"), trained.copy("law-5-ba"), trained.copy("law-5-joint")
-    asked = ([Selector("shard", first)], [person(one, second, 1)])
+    asked = ([Selector("shard", first)], [toys.person(one, second, 1)])
     for workspace, order in ((one, (0, 1)), (other, (1, 0))):
         for number in order:
-            remove(workspace, asked[number], request_id=f"R-{number}")
-    assert served(one, trained.release) == served(other, trained.release)
-    done = remove_together(together, {f"R-{number}": selectors for number, selectors in enumerate(asked)})
+            toys.remove(workspace, asked[number], request_id=f"R-{number}")
+    assert toys.served(one, trained.release) == toys.served(other, trained.release)
+    done = toys.remove_together(together, {f"R-{number}": selectors for number, selectors in enumerate(asked)})
     assert done.reports.keys() == {"R-0", "R-1"}
-    assert served(together, trained.release) == served(one, trained.release)
-    assert bytes_by_name(together, trained.release) == bytes_by_name(one, trained.release)
+    assert toys.served(together, trained.release) == toys.served(one, trained.release)
+    assert toys.bytes_by_name(together, trained.release) == toys.bytes_by_name(one, trained.release)
 
 
 def test_6_removing_nothing_is_the_identity(trained: Trained) -> None:
     workspace = trained.copy("law-6")
-    before = (served(workspace, trained.release), workspace.ledger.lineage_head())
+    before = (toys.served(workspace, trained.release), workspace.ledger.lineage_head())
     with Catalog.of(workspace) as catalog:
         nothing = catalog.impact([Selector("key", "nobody-has-this-key")])
     assert (nothing.items, nothing.affected, nothing.releases) == (0, (), ())
-    assert (served(workspace, trained.release), workspace.ledger.lineage_head()) == before
+    assert (toys.served(workspace, trained.release), workspace.ledger.lineage_head()) == before
 
 
 def test_7_removing_everything_leaves_the_base(trained: Trained) -> None:
     workspace = trained.copy("law-7")
-    before = bytes_by_name(workspace, trained.release)
+    before = toys.bytes_by_name(workspace, trained.release)
     everything = [Selector("shard", name) for name in trained.toy.spec.shards]
-    assert remove(workspace, everything).verdict == "certified"
-    after = bytes_by_name(workspace, trained.release)
-    core = {live_shards(workspace)[name].digest for name in trained.toy.spec.core}
+    assert toys.remove(workspace, everything).verdict == "certified"
+    after = toys.bytes_by_name(workspace, trained.release)
+    core = {toys.live_shards(workspace)[name].digest for name in trained.toy.spec.core}
     with Catalog.of(workspace) as catalog:
         uses = {use.digest for name in after for use in catalog.component(name).uses}
     assert set(after.items()) <= set(before.items())
@@ -194,8 +182,8 @@ def test_9_a_model_before_and_after_answers(trained: Trained) -> None:
     """Utility is measured on both; a model that cannot be assembled after a removal would be no remedy."""
     shard = trained.some_shard()
     workspace, _ = trained.without_shard
-    composition = composition_of(workspace, trained.release)
+    composition = toys.composition_of(workspace, trained.release)
     model = assemble(workspace, composition)
     left = [name for name in trained.toy.spec.shards if name != shard]
-    items = join([read_items(workspace, live_shards(workspace)[name].digest) for name in left])
+    items = join([read_items(workspace, toys.live_shards(workspace)[name].digest) for name in left])
     assert model.scores(items).shape == (len(items),)

@@ -16,9 +16,9 @@ from disgorge.locations.every import purge
 from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import spare_of
 from lineage.records import Composition, Member, Shard, canonical, plain
-from tests.disgorge.test_purge import Removal, component, removal, tracked
+from tests.disgorge.test_purge import Removal, component, removal, tracked, tracked_once
 
-__all__ = ["removal", "tracked"]  # fixtures
+__all__ = ["removal", "tracked", "tracked_once"]  # fixtures
 
 Kept = Iterable[Path]
 

@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from filelock import FileLock
-
 from tests.crash_harness.nursery import ROOT
+from tests.tier import made_once
 
 GUARD = Path(__file__).parent / "offline"
 
@@ -74,10 +73,10 @@ def whole_pass(temporary: Path) -> tuple[Path, Ran]:
 
     ``temporary`` is where pytest keeps this process's temporary folders; whoever comes second waits for the first.
     """
-    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
-    folder, told = shared / "whole-pass", shared / "whole-pass.json"
-    with FileLock(shared / "whole-pass.lock"):
-        if not told.exists():
-            folder.mkdir()
-            told.write_text(json.dumps(asdict(run_alone("-m", "tests.crash_harness.whole_pass", str(folder)))))
-    return folder, Ran(**json.loads(told.read_text()))
+
+    def make(folder: Path) -> None:
+        ran = run_alone("-m", "tests.crash_harness.whole_pass", str(folder))
+        folder.with_name("whole-pass.json").write_text(json.dumps(asdict(ran)))
+
+    folder = made_once(temporary, "whole-pass", make)
+    return folder, Ran(**json.loads(folder.with_name("whole-pass.json").read_text()))

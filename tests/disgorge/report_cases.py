@@ -184,50 +184,15 @@ def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes
 
 def check(name: str, subject: str, **changes: Any) -> Check:
     """A check that passed."""
-    question, answer, value, threshold, n = {
-        "never-trained": (
-            "Is every part of the model, bit for bit, what training without the removed data produces?",
-            "Yes, 9 of 9 components, trained again from nothing without the data, are equal bit for bit.",
-            "9 of 9 equal",
-            "9 of 9 equal",
-            9,
-        ),
-        "answers": (
-            "Does a process that knows only the retained data lay out the same model, and does that answer the same?",
-            "Yes: the same parts by the same recipes, and the same answers.",
-            0.0,
-            1e-5,
-            812,
-        ),
-        "lineage-closure": (
-            "Does any recorded path still lead from the removed data to the release?",
-            "No, of 9 components none was shaped by the shard withdrawn, by any role or number of steps.",
-            0,
-            0,
-            9,
-        ),
-        "residue": (
-            "Is any copy of the removed items or of the old weights left in the stores searched?",
-            "No, the same search found 152 before and finds none now.",
-            0,
-            0,
-            152,
-        ),
-        "membership": (
-            "Can somebody who attacks the model still tell that the removed items were used to train it?",
-            "No, it cannot be told from a model that never saw them.",
-            0.52,
-            [0.44, 0.57],
-            150,
-        ),
-        "utility": (
-            "How good is the release on data it never saw, before and after?",
-            "Accuracy on held-out data went from 0.9561 to 0.9533.",
-            0.997,
-            0.9,
-            360,
-        ),
+    value, threshold, n = {
+        "never-trained": ("9 of 9 equal", "9 of 9 equal", 9),
+        "answers": (0.0, 1e-5, 812),
+        "lineage-closure": (0, 0, 9),
+        "residue": (0, 0, 152),
+        "membership": (0.52, [0.44, 0.57], 150),
+        "utility": (0.997, 0.9, 360),
     }[name]
+    question, answer = f"Does {name} hold?", f"Yes, {name} holds."
     controls = tuple(control for control in CONTROLS if control.name in NEEDED.get(name, STATISTICAL))
     made = Check(name, subject, question, answer, value, threshold, n, Verdict.PASS, controls, 1.25)
     return replace(made, **changes)
@@ -346,7 +311,7 @@ def case(**changes: Any) -> ReportCase:
         "certificate": None,
         "refusal": None,
         "costs": {"drop-digits-maker/adapter/alice": Cost(), "retrain-digits-reader/node/bob": Cost(2_400, 120, 1.31)},
-        "lineage_svg": LINEAGE,
+        "lineage_svg": '<svg xmlns="http://www.w3.org/2000/svg"><text x="65" y="65">shard alice</text></svg>',
         "methods": (
             MethodUsed(
                 "compartmental_diffusion",
@@ -366,20 +331,6 @@ def case(**changes: Any) -> ReportCase:
         "samples": {"digits-maker": (pictures, pictures[::-1])},
     }
     return ReportCase(**{**made, **changes})
-
-
-LINEAGE = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 120" font-family="sans-serif" font-size="13">'
-    '<path d="M120 60H260M400 30H520M400 90H520M260 60L280 30M260 60L280 90" stroke="#5b6670" fill="none"/>'
-    '<g fill="#fff" stroke="#a32020"><rect x="10" y="44" width="110" height="32" rx="4"/></g>'
-    '<g fill="#fff" stroke="#1f5f8b"><rect x="280" y="14" width="120" height="32" rx="4"/>'
-    '<rect x="280" y="74" width="120" height="32" rx="4"/><rect x="520" y="14" width="110" height="32" rx="4"/>'
-    '<rect x="520" y="74" width="110" height="32" rx="4"/></g>'
-    '<g fill="#1d2730" text-anchor="middle"><text x="65" y="65">shard alice</text>'
-    '<text x="340" y="35">adapter/alice</text><text x="340" y="95">node/bob</text>'
-    '<text x="575" y="35">digits-maker</text><text x="575" y="95">digits-reader</text>'
-    "</g></svg>"
-)
 
 
 def without(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:

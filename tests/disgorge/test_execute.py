@@ -41,120 +41,95 @@ from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from policies.events import EventKind
 from policies.taxonomy import Outcome
+from tests import toys
 from tests.tier import tally
-from tests.toys import (
-    COURT,
-    ORDER,
-    RELEASE,
-    approved,
-    bytes_by_name,
-    carry,
-    component_names,
-    component_of,
-    decide,
-    file,
-    filed_and_decided,
-    granted_plan,
-    is_contained,
-    is_open,
-    items_of,
-    live_shards,
-    person,
-    remove,
-    residuals,
-    served,
-    stopped,
-    toy_of,
-    train,
-    write_rows,
-)
 
 
 def test_a_whole_shard_is_subtracted_and_nothing_is_trained(workspace: Workspace) -> None:
-    before = bytes_by_name(workspace, RELEASE)
-    plan = granted_plan(workspace, [Selector("shard", "shard-2")])
-    assert [step.action for step in plan.steps if step.release == RELEASE] == [
+    before = toys.bytes_by_name(workspace, toys.RELEASE)
+    plan = toys.granted_plan(workspace, [Selector("shard", "shard-2")])
+    assert [step.action for step in plan.steps if step.release == toys.RELEASE] == [
         Action.CONTAIN, Action.SUBTRACT, Action.RECOMPOSE, Action.PROBE, Action.ADOPT,
     ]  # fmt: skip
     assert plan.cost.steps == 0
-    executed = carry(workspace)
+    executed = toys.carry(workspace)
     assert executed.verdict == "certified"
-    after = bytes_by_name(workspace, RELEASE)
-    del before[f"{RELEASE}/mean/shard-2"]
+    after = toys.bytes_by_name(workspace, toys.RELEASE)
+    del before[f"{toys.RELEASE}/mean/shard-2"]
     assert after == before
 
 
 def test_one_person_costs_one_component_and_is_gone_from_the_store(workspace: Workspace) -> None:
-    before, old_shard = bytes_by_name(workspace, RELEASE), live_shards(workspace)["shard-3"].digest
-    plan = granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    assert carry(workspace).verdict == "certified"
-    after = bytes_by_name(workspace, RELEASE)
-    assert {name for name in before if before[name] != after[name]} == {f"{RELEASE}/mean/shard-3"}
-    assert live_shards(workspace)["shard-3"].count == 9
-    assert not workspace.objects.exists(before[f"{RELEASE}/mean/shard-3"])
+    before, old_shard = toys.bytes_by_name(workspace, toys.RELEASE), toys.live_shards(workspace)["shard-3"].digest
+    plan = toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)])
+    assert toys.carry(workspace).verdict == "certified"
+    after = toys.bytes_by_name(workspace, toys.RELEASE)
+    assert {name for name in before if before[name] != after[name]} == {f"{toys.RELEASE}/mean/shard-3"}
+    assert toys.live_shards(workspace)["shard-3"].count == 9
+    assert not workspace.objects.exists(before[f"{toys.RELEASE}/mean/shard-3"])
     assert not workspace.content_path(old_shard).exists()
     assert not workspace.manifest_path(old_shard).exists()
-    assert not items_of(workspace, [person(workspace, "shard-3", 1)])
+    assert not toys.items_of(workspace, [toys.person(workspace, "shard-3", 1)])
     done = [fact.body["step"] for fact in workspace.ledger.facts("step") if fact.body["plan"] == plan.digest]
     assert done == [step.id for step in plan.steps], "a fact each"
 
 
 def test_an_unapproved_plan_is_not_executed(workspace: Workspace) -> None:
-    granted_plan(workspace, [Selector("shard", "shard-2")])
+    toys.granted_plan(workspace, [Selector("shard", "shard-2")])
     head = workspace.ledger.lineage_head()
-    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-2")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-2")
     plan_request(workspace, "R-2")
     with pytest.raises(NotApproved, match="0 of 1 approvals"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     assert workspace.ledger.lineage_head() == head
 
 
 def test_a_plan_goes_stale_when_lineage_moves(workspace: Workspace) -> None:
-    granted_plan(workspace, [Selector("shard", "shard-2")], request_id="R-1")
-    remove(workspace, [Selector("shard", "shard-4")], request_id="R-2")
+    toys.granted_plan(workspace, [Selector("shard", "shard-2")], request_id="R-1")
+    toys.remove(workspace, [Selector("shard", "shard-4")], request_id="R-2")
     with pytest.raises(StalePlan, match="plan again"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
 
 
 def test_a_wrong_digest_is_not_approved(workspace: Workspace) -> None:
-    granted_plan(workspace, [Selector("shard", "shard-2")])
+    toys.granted_plan(workspace, [Selector("shard", "shard-2")])
     with pytest.raises(StalePlan, match="is not the digest"):
         approve_plan(workspace, "R-1", "0" * 64, approver="bea")
 
 
 def test_executing_twice_is_refused_and_changes_nothing(workspace: Workspace) -> None:
-    remove(workspace, [Selector("shard", "shard-2")])
+    toys.remove(workspace, [Selector("shard", "shard-2")])
     head = workspace.ledger.head()
     with pytest.raises(AlreadyExecuted, match="is closed"):
-        carry(workspace)
+        toys.carry(workspace)
     assert workspace.ledger.head() == head
 
 
 def test_forged_retraining_is_refused_and_the_release_stays_down(workspace: Workspace, tmp_path: Path) -> None:
     """An operator records old weights under the new recipe; re-execution in the probe step finds out."""
-    plan, name = granted_plan(workspace, [person(workspace, "shard-3", 1)]), f"{RELEASE}/mean/shard-3"
-    old = load_tensors(workspace.objects.get(bytes_by_name(workspace, RELEASE)[name]))
+    plan, name = toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)]), f"{toys.RELEASE}/mean/shard-3"
+    old = load_tensors(workspace.objects.get(toys.bytes_by_name(workspace, toys.RELEASE)[name]))
     honest = Workspace.open(Path(shutil.copytree(workspace.root, tmp_path / "honest")))
-    stopped(honest, Action.RECOMPOSE)
-    stopped(workspace, Action.RETRAIN)
+    toys.stopped(honest, Action.RECOMPOSE)
+    toys.stopped(workspace, Action.RETRAIN)
     forged = workspace.objects.put(save_tensors({**old, "counts": old["counts"] + 1}))
-    component = replace(component_of(honest, name), digest=forged)
+    component = replace(toys.component_of(honest, name), digest=forged)
     workspace.ledger.append("component", {"component": plain(component)})
     with pytest.raises(CertificateRefused, match="never-trained"):
-        carry(workspace)
-    assert is_contained(workspace, RELEASE)
-    assert is_open(workspace)
+        toys.carry(workspace)
+    assert toys.is_contained(workspace, toys.RELEASE)
+    assert toys.is_open(workspace)
     assert plan_of(workspace, case_of(workspace, "R-1")).digest == plan.digest
 
 
 def test_a_destroyed_release_takes_its_references_along(workspace: Workspace) -> None:
     """Never-trained references of a release serve its probes only; destroyed means that they are gone too."""
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], every_probe=True)
-    carry(workspace, references=3)
-    assert any("~reference-" in name for name in component_names(workspace))
-    granted_plan(workspace, [Selector("shard", "shard-2")], ORDER, request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], every_probe=True)
+    toys.carry(workspace, references=3)
+    assert any("~reference-" in name for name in toys.component_names(workspace))
+    toys.granted_plan(workspace, [Selector("shard", "shard-2")], toys.ORDER, request_id="R-2")
     weights = {fact.body["component"]["digest"] for fact in workspace.ledger.facts("component")}
-    assert carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace, "R-2").verdict == "certified"
     with Catalog.of(workspace) as catalog:
         assert catalog.components() == ()
         assert catalog.releases() == ()
@@ -177,16 +152,16 @@ class Contrary(InProcessRunner):
 
 
 def test_a_release_whose_check_fails_for_good_can_be_destroyed(workspace: Workspace) -> None:
-    old = set(bytes_by_name(workspace, RELEASE).values())
-    granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    with pytest.raises(CertificateRefused, match=f"request plan R-1 --withdraw {RELEASE}"):
-        carry(workspace, independent=lambda: Contrary(workspace))
-    with pytest.raises(DisgorgeError, match=f"nobody cannot be withdrawn by R-1: it reaches {RELEASE}"):
+    old = set(toys.bytes_by_name(workspace, toys.RELEASE).values())
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)])
+    with pytest.raises(CertificateRefused, match=f"request plan R-1 --withdraw {toys.RELEASE}"):
+        toys.carry(workspace, independent=lambda: Contrary(workspace))
+    with pytest.raises(DisgorgeError, match=f"nobody cannot be withdrawn by R-1: it reaches {toys.RELEASE}"):
         plan_request(workspace, "R-1", withdraw=["nobody"])
-    plan = plan_request(workspace, "R-1", withdraw=[RELEASE])
-    assert {step.action for step in plan.steps if step.release == RELEASE} == {Action.CONTAIN, Action.WITHDRAW}
+    plan = plan_request(workspace, "R-1", withdraw=[toys.RELEASE])
+    assert {step.action for step in plan.steps if step.release == toys.RELEASE} == {Action.CONTAIN, Action.WITHDRAW}
     approve_plan(workspace, "R-1", plan.digest, approver="ann")
-    assert carry(workspace).verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
     with Catalog.of(workspace) as catalog:
         assert not catalog.releases()
         assert not old & {component.digest for component in catalog.components()}
@@ -205,17 +180,21 @@ class Removed:
         if database is not None:
             shutil.copy(database, self.workspace.root / "mlflow.db")
             self.registrar = Registry(Store(self.workspace.root))
-        self.before = served(self.workspace, RELEASE)
-        self.old = self.workspace.objects.path(bytes_by_name(self.workspace, RELEASE)[f"{RELEASE}/mean/shard-3"])
-        self.shard = self.workspace.content_path(live_shards(self.workspace)["shard-3"].digest)
+        self.before = toys.served(self.workspace, toys.RELEASE)
+        self.old = self.workspace.objects.path(
+            toys.bytes_by_name(self.workspace, toys.RELEASE)[f"{toys.RELEASE}/mean/shard-3"]
+        )
+        self.shard = self.workspace.content_path(toys.live_shards(self.workspace)["shard-3"].digest)
         self.saved = {path: path.read_bytes() for path in (self.old, self.shard)}
-        key = shard_rows(self.workspace, live_shards(self.workspace)["shard-3"].digest)[0].key
-        granted_plan(self.workspace, [Selector("key", key) if by_key else person(self.workspace, "shard-3", 1)])
-        stopped(self.workspace, Action.REPORT, registrar=self.registrar)
+        key = shard_rows(self.workspace, toys.live_shards(self.workspace)["shard-3"].digest)[0].key
+        toys.granted_plan(
+            self.workspace, [Selector("key", key) if by_key else toys.person(self.workspace, "shard-3", 1)]
+        )
+        toys.stopped(self.workspace, Action.REPORT, registrar=self.registrar)
 
     def carry(self) -> Executed:
         """Carry the removal out."""
-        return carry(self.workspace, registrar=self.registrar)
+        return toys.carry(self.workspace, registrar=self.registrar)
 
 
 @pytest.mark.parametrize("what", ["old", "shard"])
@@ -228,7 +207,7 @@ def test_what_was_put_back_after_the_purge_is_no_certificate(workspace: Workspac
         removed.carry()
     if what == "old":
         tally("liars", "old weights put back", where="stores", caught=True)
-    assert is_open(removed.workspace)
+    assert toys.is_open(removed.workspace)
     path.unlink()
     assert removed.carry().verdict == "certified"
 
@@ -236,20 +215,20 @@ def test_what_was_put_back_after_the_purge_is_no_certificate(workspace: Workspac
 def test_items_of_the_same_person_that_came_meanwhile_are_no_certificate(workspace: Workspace, tmp_path: Path) -> None:
     """They were trained on, too; planned again, everything goes."""
     removed = Removed(workspace)
-    toy = toy_of("averages", 9)
+    toy = toys.toy_of("averages", 9)
     late = tmp_path / "late.npz"
-    write_rows(late, "shard-3", toy.items["shard-1"], range(6))  # people 0 and 1 of shard-3
+    toys.write_rows(late, "shard-3", toy.items["shard-1"], range(6))  # people 0 and 1 of shard-3
     add_shard(
         workspace, late, name="late", key="key", subject="subject", source="a form", license="MIT",
         legal_basis="consent", check=False, dvc=False,
     )  # fmt: skip
-    train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("late", "shard-1"))))
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, release="other", shards=("late", "shard-1"))))
     with pytest.raises(CertificateRefused, match=r"3 items of late fit what it selects.*request plan R-1"):
         removed.carry()
-    assert is_open(workspace)
-    approved(workspace)
+    assert toys.is_open(workspace)
+    toys.approved(workspace)
     assert removed.carry().verdict == "certified"
-    assert live_shards(workspace)["late"].count == 3
+    assert toys.live_shards(workspace)["late"].count == 3
 
 
 @pytest.mark.parametrize("damage", ["cut", "another key"])
@@ -263,7 +242,7 @@ def test_while_nobody_can_read_what_was_asked_for_there_is_no_certificate(worksp
     file.write_text(whole[:-9] if damage == "cut" else json.dumps(other))
     with pytest.raises((DisgorgeError, LineageError), match=r"restore it from a backup"):
         removed.carry()
-    assert is_open(removed.workspace)
+    assert toys.is_open(removed.workspace)
     file.write_text(whole)
     assert removed.carry().verdict == "certified"
 
@@ -282,8 +261,8 @@ def test_what_comes_back_after_the_certificate_is_found_by_the_audit(workspace: 
 
 def test_an_alias_that_was_moved_back_is_no_certificate(workspace: Workspace) -> None:
     removed = Removed(workspace)
-    now = served(removed.workspace, RELEASE)
-    body = {"name": RELEASE, "alias": "live", "composition": removed.before}
+    now = toys.served(removed.workspace, toys.RELEASE)
+    body = {"name": toys.RELEASE, "alias": "live", "composition": removed.before}
     removed.workspace.ledger.append("release", body)
     with pytest.raises(CertificateRefused, match="serves the old release again"):
         removed.carry()
@@ -294,16 +273,16 @@ def test_an_alias_that_was_moved_back_is_no_certificate(workspace: Workspace) ->
 def test_an_alias_that_never_moved_in_mlflow_is_no_certificate(workspace: Workspace, database: Path) -> None:
     removed = Removed(workspace, database=database)
     with Catalog.of(removed.workspace) as catalog:
-        now: Composition = catalog.composition(served(removed.workspace, RELEASE))
+        now: Composition = catalog.composition(toys.served(removed.workspace, toys.RELEASE))
         old = catalog.composition(removed.before)
     other = Composition(now.method, {**now.spec, "note": "another"}, now.members)
-    removed.registrar.adopt(RELEASE, "live", other)
+    removed.registrar.adopt(toys.RELEASE, "live", other)
     with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
         removed.carry()
-    removed.registrar.adopt(RELEASE, "live", old)
+    removed.registrar.adopt(toys.RELEASE, "live", old)
     with pytest.raises(CertificateRefused, match="in MLflow is not what was adopted"):
         removed.carry()
-    removed.registrar.adopt(RELEASE, "live", now)
+    removed.registrar.adopt(toys.RELEASE, "live", now)
     with pytest.raises(CertificateRefused, match="what was purged is back: MLflow model version"):
         removed.carry()  # the old version is registered, if under no alias
 
@@ -316,8 +295,8 @@ def withdrawn(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose removal of a person, from two shards, was killed after the items were withdrawn."""
     folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("withdrawn") / "workspace"))
     workspace = Workspace.open(folder)
-    granted_plan(workspace, [person(workspace, "shard-2", 1), person(workspace, "shard-3", 1)])
-    stopped(workspace, Action.RETRAIN)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 1), toys.person(workspace, "shard-3", 1)])
+    toys.stopped(workspace, Action.RETRAIN)
     return folder
 
 
@@ -325,7 +304,7 @@ def withdrawn(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(withdrawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, carried out to the end."""
     folder = Path(shutil.copytree(withdrawn, tmp_path_factory.mktemp("finished") / "workspace"))
-    assert carry(Workspace.open(folder)).verdict == "certified"
+    assert toys.carry(Workspace.open(folder)).verdict == "certified"
     return folder
 
 
@@ -354,13 +333,13 @@ def test_withdrawn_items_are_withdrawn_again_where_the_step_is_not_whole(
     assert accepted.loss.last - accepted.loss.first + 1 == (5 if count < 4 else count)
     assert accepted.open == {"R-1": "executing"}
     with pytest.raises(NotApproved, match="0 of 1 approvals since facts were lost, holds perhaps among them"):
-        carry(workspace)
+        toys.carry(workspace)
     approve_again(workspace)
-    done = carry(workspace)
+    done = toys.carry(workspace)
     assert done.verdict == "certified"
-    assert served(workspace, RELEASE) == served(Workspace.open(finished), RELEASE)
+    assert toys.served(workspace, toys.RELEASE) == toys.served(Workspace.open(finished), toys.RELEASE)
     assert [(each.id, each.level.value) for each in audit(workspace)] == [("DSG016", "warning")]
-    assert [words for words in residuals(done) if "The ledger is not complete" in words]
+    assert [words for words in toys.residuals(done) if "The ledger is not complete" in words]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -369,7 +348,7 @@ def test_a_request_whose_end_is_lost_is_closed_again(finished: Path, tmp_path: P
     workspace = lose(Path(shutil.copytree(finished, tmp_path / "workspace")), count)
     assert accept_loss(workspace).open == {"R-1": "executing"}
     approve_again(workspace)
-    assert carry(workspace).verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
     assert case_of(workspace, "R-1").closed == "done"
     assert {each.id for each in audit(workspace)} == {"DSG016"}
 
@@ -385,15 +364,15 @@ def test_a_report_from_before_the_loss_is_explained_by_it(finished: Path, tmp_pa
 
 def test_a_withdrawal_that_another_request_overlaps_is_withdrawn_again_too(workspace: Workspace) -> None:
     """What is lost is the step behind the fact that says how the two requests overlap."""
-    filed_and_decided(workspace, [person(workspace, "shard-2", 0)], request_id="R-2")
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    stopped(workspace, Action.RECOMPOSE)
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-2", 0)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    toys.stopped(workspace, Action.RECOMPOSE)
     kinds = [fact.kind for fact in workspace.ledger.facts()]
     assert "overlap" in kinds
     workspace = lose(workspace.root, len(kinds) - 1 - kinds.index("overlap"))
     accept_loss(workspace)
     approve_again(workspace)
-    assert carry(workspace).verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
 
 
 # Denied halfway
@@ -405,15 +384,15 @@ KEY = Selector("key", "shard-3-4")
 def set_aside(workspace: Workspace, at: Action) -> tuple[str, ...]:
     """Begin to carry out an order, which is set aside before a step, and close it; returns what was told."""
     facts = {"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"}
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], ORDER, facts=facts)
-    approved(workspace)
-    stopped(workspace, at)
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], toys.ORDER, facts=facts)
+    toys.approved(workspace)
+    toys.stopped(workspace, at)
     with pytest.raises(DisgorgeError, match="resume it, it can no longer be denied"):
         deny_begun(workspace, "R-1", reason="other", registrar=Registrar())
     record_event(workspace, "R-1", EventKind.ORDER_WITHDRAWN, by="Ann")
-    assert decide(workspace) is Outcome.DENIED
+    assert toys.decide(workspace) is Outcome.DENIED
     with pytest.raises(StalePlan, match="nothing more is carried out"):
-        carry(workspace)
+        toys.carry(workspace)
     told = deny_begun(workspace, "R-1", reason="claim-not-covered", registrar=Registrar())
     assert case_of(workspace, "R-1").closed == "denied"
     return told
@@ -433,9 +412,9 @@ def test_it_can_be_closed_and_is_in_nobodys_way(workspace: Workspace, at: Action
     told = set_aside(workspace, at)
     assert len(told) == len(said)
     assert all(words in each for words, each in zip(said, told, strict=True))
-    assert is_contained(workspace, "toy-averages") is (at is Action.RETRAIN)
+    assert toys.is_contained(workspace, "toy-averages") is (at is Action.RETRAIN)
     if at is not Action.RETRAIN:
-        assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
+        assert toys.remove(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
 
 
 def test_who_asks_for_what_it_left_is_not_told_that_nothing_is_here(workspace: Workspace) -> None:
@@ -446,13 +425,13 @@ def test_who_asks_for_what_it_left_is_not_told_that_nothing_is_here(workspace: W
     assert words.startswith("an old shard that request R-1, denied in the middle, left holds items that it selects")
     assert (workspace.root / content).is_file()
     assert not keepers(workspace, [Selector("key", "shard-2-4")])
-    assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
-    assert not keepers(workspace, [person(workspace, "shard-3", 1)])  # that purge took the old shard along
+    assert toys.remove(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2").verdict == "certified"
+    assert not keepers(workspace, [toys.person(workspace, "shard-3", 1)])  # that purge took the old shard along
 
 
 def test_one_that_selects_the_same_cannot_rest_on_it(workspace: Workspace) -> None:
     """Planning names it as what removed the items; closing by it says how the other ends."""
-    filed_and_decided(workspace, [KEY], request_id="R-2")
+    toys.filed_and_decided(workspace, [KEY], request_id="R-2")
     set_aside(workspace, Action.PURGE)
     with pytest.raises(DisgorgeError, match="R-1 removed its items"):
         plan_request(workspace, "R-2")
@@ -463,13 +442,13 @@ def test_one_that_selects_the_same_cannot_rest_on_it(workspace: Workspace) -> No
 def test_a_held_item_that_it_left_in_an_old_shard_is_not_swept_up(workspace: Workspace) -> None:
     """That shard also holds items of R-2, whose purge deletes it."""
     set_aside(workspace, Action.PURGE)
-    file(workspace, [Selector("shard", "shard-1")], COURT, request_id="H-1")
+    toys.file(workspace, [Selector("shard", "shard-1")], toys.COURT, request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
     with pytest.raises(DataHeld, match=r"request H-1 holds 1 of 6 items \(exhibit 7\)"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     shards = {fact.body["shard"]["digest"] for fact in workspace.ledger.facts("shard")}
     there = [shard for shard in shards if workspace.content_path(shard).is_file()]
     assert KEY.value in {row.key for shard in there for row in shard_rows(workspace, shard)}
     hold_request(workspace, "H-1", on=False, reason="over", selectors=[KEY])
-    assert carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace, "R-2").verdict == "certified"

@@ -29,24 +29,9 @@ from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
-from tests import lookalikes
+from tests import lookalikes, toys
 from tests.disgorge.report_cases import sign_again
 from tests.stores import registry_of
-from tests.toys import (
-    RELEASE,
-    approved,
-    carry,
-    composition_of,
-    decide,
-    filed_and_decided,
-    granted_plan,
-    is_contained,
-    person,
-    remove,
-    stopped,
-    toy_of,
-    write_rows,
-)
 
 WHOLE = "shard-3"
 
@@ -56,7 +41,7 @@ def removed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, where R-1 removed a shard, and R-2, for one person of it, was granted before. To be copied."""
     folder = tmp_path_factory.mktemp("removed") / "workspace"
     shutil.copytree(trained, folder)
-    met(Workspace.open(folder), [Selector("shard", WHOLE)], [person(Workspace.open(folder), WHOLE, 1)])
+    met(Workspace.open(folder), [Selector("shard", WHOLE)], [toys.person(Workspace.open(folder), WHOLE, 1)])
     return folder
 
 
@@ -74,8 +59,8 @@ def close(workspace: Workspace, request: str = "R-2", by: str = "R-1") -> Writte
 
 def met(workspace: Workspace, theirs: Sequence[Selector], ours: Sequence[Selector]) -> None:
     """File R-2 for ``ours``, and carry R-1 out for ``theirs`` before it."""
-    filed_and_decided(workspace, ours, request_id="R-2")
-    assert remove(workspace, theirs).verdict == "certified"
+    toys.filed_and_decided(workspace, ours, request_id="R-2")
+    assert toys.remove(workspace, theirs).verdict == "certified"
 
 
 def levels(workspace: Workspace) -> list[str]:
@@ -105,7 +90,7 @@ def test_what_another_removal_took_is_closed_with_a_report_that_points_to_it(aft
 
 
 def test_a_part_does_not_fulfill_the_whole(workspace: Workspace) -> None:
-    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
+    met(workspace, [toys.person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
     with pytest.raises(DisgorgeError, match="R-1 removed 3 of 12 items that R-2 selected"):
         close(workspace)
     assert not (workspace.root / "reports" / "R-2").exists()
@@ -114,22 +99,24 @@ def test_a_part_does_not_fulfill_the_whole(workspace: Workspace) -> None:
 
 def test_two_removals_do_not_fulfill_as_one(workspace: Workspace) -> None:
     """Each took a part, one of them the rest: neither took every item."""
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1), person(workspace, "shard-4", 1)], request_id="R-2")
-    remove(workspace, [Selector("shard", "shard-3")])
-    remove(workspace, [Selector("shard", "shard-4")], request_id="R-3")
+    toys.filed_and_decided(
+        workspace, [toys.person(workspace, "shard-3", 1), toys.person(workspace, "shard-4", 1)], request_id="R-2"
+    )
+    toys.remove(workspace, [Selector("shard", "shard-3")])
+    toys.remove(workspace, [Selector("shard", "shard-4")], request_id="R-3")
     for by in ("R-1", "R-3"):
         with pytest.raises(DisgorgeError, match=f"{by} removed only a part of what R-2 selects"):
             close(workspace, by=by)
 
 
 def test_a_line_forged_into_the_ledger_fulfills_nothing(workspace: Workspace) -> None:
-    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
-    remove(workspace, [Selector("shard", "shard-3")], request_id="R-4")
+    met(workspace, [toys.person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
+    toys.remove(workspace, [Selector("shard", "shard-3")], request_id="R-4")
     forged = {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 12}
     workspace.ledger.append("overlap", forged)
     with pytest.raises(DisgorgeError, match="only a part of what R-2 selects, R-4 removed others"):
         close(workspace)
-    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-5")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-5")
     workspace.ledger.append("overlap", forged | {"request": "R-5", "by_request": "R-4"})
     with pytest.raises(DisgorgeError, match="does not list the 12 items of R-5 that R-4 removed"):
         close(workspace, "R-5", "R-4")
@@ -137,7 +124,7 @@ def test_a_line_forged_into_the_ledger_fulfills_nothing(workspace: Workspace) ->
 
 def test_a_line_forged_after_a_part_fulfills_nothing(workspace: Workspace) -> None:
     """The list of what really went is sealed, and says of how many it was a part."""
-    met(workspace, [person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
+    met(workspace, [toys.person(workspace, "shard-3", 1)], [Selector("shard", "shard-3")])
     workspace.ledger.append("overlap", {"request": "R-2", "by_request": "R-1", "removed": 12, "of": 12, "items": 3})
     with pytest.raises(DisgorgeError, match="does not list the 3 items of R-2 that R-1 removed"):
         close(workspace)
@@ -146,11 +133,11 @@ def test_a_line_forged_after_a_part_fulfills_nothing(workspace: Workspace) -> No
 def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
     """A changed copy of its items that lives elsewhere is seen, and stops the closing until somebody judged it."""
     workspace = lookalikes.trained(tmp_path)
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    filed_and_decided(workspace, [Selector("shard", "shard-3")])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-3")])
     lookalikes.judge(workspace)
-    approved(workspace)
-    carry(workspace)
+    toys.approved(workspace)
+    toys.carry(workspace)
     with pytest.raises(DisgorgeError, match=r"the same \(`disgorge request near R-2` shows"):
         close(workspace)
     lookalikes.judge(workspace, request_id="R-2")
@@ -159,8 +146,8 @@ def test_near_duplicates_are_judged_first(tmp_path: Path) -> None:
 
 def test_what_is_live_or_came_again_is_not_fulfilled(after: Workspace, tmp_path: Path) -> None:
     late = tmp_path / "late.npz"
-    write_rows(
-        late, "shard-3", toy_of("averages", 3).items["shard-4"], [3, 4]
+    toys.write_rows(
+        late, "shard-3", toys.toy_of("averages", 3).items["shard-4"], [3, 4]
     )  # named as the same person's, and live elsewhere too
     add_shard(after, late, name="late", key="key", subject="subject", check=False, dvc=False)
     with pytest.raises(DisgorgeError, match="2 items of late, shard-4 still fit what R-2 selects; plan it"):
@@ -176,43 +163,43 @@ def test_a_request_on_hold_stays_open(after: Workspace) -> None:
 
 
 def test_only_a_certified_removal_fulfills(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    granted_plan(workspace, [Selector("shard", "shard-3")])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [Selector("shard", "shard-3")])
     with pytest.raises(DisgorgeError, match="request R-1 is not finished"):
         close(workspace)
     with pytest.raises(DisgorgeError, match="request R-2 is not finished"):
         close(workspace, by="R-2")
-    carry(workspace)
+    toys.carry(workspace)
     (workspace.root / "reports" / "R-1" / "evidence.json").write_bytes(b"{}")
     with pytest.raises(BundleBroken, match=r"evidence\.json was edited"):
         close(workspace)
 
 
 def test_what_was_filed_later_or_not_recorded_is_refused(workspace: Workspace) -> None:
-    remove(workspace, [Selector("shard", "shard-3")])
-    filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
+    toys.remove(workspace, [Selector("shard", "shard-3")])
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="R-2 is denied"):
         close(workspace)
-    filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-3")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-4")], request_id="R-3")
     with pytest.raises(DisgorgeError, match="nothing recorded shows that R-1 removed items that R-3 selects"):
         close(workspace, "R-3")
 
 
 def test_a_request_that_was_not_decided_in_time_can_be(after: Workspace) -> None:
     """Its items were here when it was filed, so no-match would be wrong."""
-    assert decide(after, "R-2") is Outcome.GRANTED
+    assert toys.decide(after, "R-2") is Outcome.GRANTED
     assert close(after).verdict == "certified"
 
 
 def test_residue_that_is_there_refuses(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    granted_plan(workspace, [Selector("shard", "shard-3")])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [Selector("shard", "shard-3")])
     old = next(
         path for path in (workspace.home / "manifests").iterdir() if b"shard-3-person-1" not in path.name.encode()
     )
     copies = {path.name: path.read_bytes() for path in (workspace.home / "manifests").iterdir()}
     assert old.name in copies
-    carry(workspace)
+    toys.carry(workspace)
     for name in copies.keys() - {path.name for path in (workspace.home / "manifests").iterdir()}:
         (workspace.root / f"kept-{name}").write_bytes(copies[name])
     with pytest.raises(DisgorgeError, match="check residue is fail for R-2"):
@@ -232,9 +219,9 @@ def test_a_control_that_did_not_hold_refuses(after: Workspace) -> None:
 
 
 def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.RETRAIN, "R-2")
-    filed_and_decided(workspace, [Selector("shard", "shard-4")])
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.RETRAIN, "R-2")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-4")])
     with pytest.raises(DisgorgeError, match="by a plan of its own; finish it"):
         close(workspace)
     with pytest.raises(DisgorgeError, match="beyond containment"):
@@ -242,70 +229,73 @@ def test_its_own_removal_under_way_is_finished_and_not_closed(workspace: Workspa
 
 
 def test_what_only_contained_a_release_serves_it_again_when_taken_back(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
-    assert is_contained(workspace, RELEASE)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    assert toys.is_contained(workspace, toys.RELEASE)
     told = take_back(workspace, "R-2", by="Ann", registrar=Registrar())
     assert told == ("toy-averages@live is served again, as it was before R-2 contained it",)
-    assert not is_contained(workspace, RELEASE)
+    assert not toys.is_contained(workspace, toys.RELEASE)
     case = case_of(workspace, "R-2")
     assert (case.closed, case.ending.by) == ("taken-back", workspace.pseudonym("ann"))
     assert not levels(workspace)
-    assert remove(workspace, [Selector("shard", "shard-3")]).verdict == "certified"  # nothing waits for it any more
+    assert (
+        toys.remove(workspace, [Selector("shard", "shard-3")]).verdict == "certified"
+    )  # nothing waits for it any more
 
 
-def test_the_alias_in_mlflow_is_set_again(workspace: Workspace) -> None:
-    composition = composition_of(workspace)
+def test_the_alias_in_mlflow_is_set_again(workspace: Workspace, database: Path) -> None:
+    shutil.copy(database, workspace.root / "mlflow.db")
+    composition = toys.composition_of(workspace)
     registry = registry_of(workspace.root)
     registry.adopt("toy-averages", "live", composition)
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2", registrar=registry)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2", registrar=registry)
     assert registry.served("toy-averages") == {}
     take_back(workspace, "R-2", by="ann", registrar=registry)
     assert registry.served("toy-averages") == {"live": composition.digest}
 
 
 def test_what_may_not_be_served_any_more_stays_out_of_service(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
-    member = composition_of(workspace).members[0]
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    member = toys.composition_of(workspace).members[0]
     workspace.objects.path(member.component).write_bytes(b"other bytes")
     (words,) = take_back(workspace, "R-2", by="ann", registrar=Registrar())
     assert words.startswith("toy-averages@live stays out of service")
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     assert case_of(workspace, "R-2").closed == "taken-back"
 
 
 def test_what_another_request_contains_stays_out_of_service(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    granted_plan(workspace, [person(workspace, "shard-4", 1)], request_id="R-3")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-3")
-    approved(workspace, "R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-4", 1)], request_id="R-3")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-3")
+    toys.approved(workspace, "R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     (words,) = take_back(workspace, "R-2", by="ann", registrar=Registrar())
     assert "stays out of service: request R-3 contains it as well" in words
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     (words,) = take_back(workspace, "R-3", by="ann", registrar=Registrar())
     assert "is served again" in words
-    assert not is_contained(workspace, RELEASE)
+    assert not toys.is_contained(workspace, toys.RELEASE)
     assert not levels(workspace)
 
 
 def test_what_was_contained_and_then_removed_for_another_is_fulfilled(workspace: Workspace) -> None:
     """It could neither go on nor be denied: its release was contained, and its items went."""
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
-    remove(workspace, [Selector("shard", "shard-3")])
-    assert not is_contained(workspace, RELEASE)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    toys.remove(workspace, [Selector("shard", "shard-3")])
+    assert not toys.is_contained(workspace, toys.RELEASE)
     assert close(workspace).verdict == "certified"
 
 
 def test_old_shards_that_another_request_keeps_are_purged_first(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    granted_plan(workspace, [Selector("shard", "shard-3")])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [Selector("shard", "shard-3")])
     hold_purge(workspace, "R-1", until=workspace.now().date() + dt.timedelta(days=9), because="evidence", by="ann")
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     with pytest.raises(DisgorgeError, match="R-1 is not finished"):
         close(workspace)
 

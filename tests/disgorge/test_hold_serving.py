@@ -16,25 +16,9 @@ from disgorge.request.holds.out_of_service import stopped_releases
 from disgorge.training.runners.in_process import InProcessRunner
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.toys import (
-    GDPR,
-    RELEASE,
-    MemoryRegistry,
-    approved,
-    at,
-    carry,
-    file,
-    filed_and_decided,
-    granted_plan,
-    is_contained,
-    person,
-    residuals,
-    served,
-    stopped,
-    toy_of,
-)
+from tests import toys
 
-LIVE = f"{RELEASE}@live"
+LIVE = f"{toys.RELEASE}@live"
 HELD = Selector("key", "shard-3-4")
 """One item of the person shard-3-person-1."""
 
@@ -42,25 +26,27 @@ HELD = Selector("key", "shard-3-4")
 @pytest.fixture
 def workspace(workspace: Workspace) -> Workspace:
     """A trained toy, and H-1, which asks for one item of shard-3 and is not decided."""
-    file(workspace, [HELD], GDPR, request_id="H-1")
+    toys.file(workspace, [HELD], toys.GDPR, request_id="H-1")
     return workspace
 
 
 @pytest.fixture
-def registry(workspace: Workspace) -> MemoryRegistry:
+def registry(workspace: Workspace) -> toys.MemoryRegistry:
     """The release is served under its alias, and under one that somebody set."""
-    made = MemoryRegistry()
-    digest = served(workspace, RELEASE)
-    made.aliases = {(RELEASE, "live"): digest, ("shop", "champion"): digest}
+    made = toys.MemoryRegistry()
+    digest = toys.served(workspace, toys.RELEASE)
+    made.aliases = {(toys.RELEASE, "live"): digest, ("shop", "champion"): digest}
     return made
 
 
-def hold(workspace: Workspace, registry: MemoryRegistry, serving: str | None = "stop", request: str = "H-1") -> Settled:
+def hold(
+    workspace: Workspace, registry: toys.MemoryRegistry, serving: str | None = "stop", request: str = "H-1"
+) -> Settled:
     hold_request(workspace, request, on=True, reason="litigation", serving=serving)
     return settle(workspace, registry)
 
 
-def lift(workspace: Workspace, registry: MemoryRegistry, request: str = "H-1") -> Settled:
+def lift(workspace: Workspace, registry: toys.MemoryRegistry, request: str = "H-1") -> Settled:
     hold_request(workspace, request, on=False, reason="over")
     return settle(workspace, registry)
 
@@ -75,16 +61,16 @@ def said(workspace: Workspace) -> dict[str, tuple[str, str]]:
 
 
 def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     """Before, the releases were named, and went on serving."""
-    old = served(workspace, RELEASE)
+    old = toys.served(workspace, toys.RELEASE)
     settled = hold(workspace, registry)
     assert settled.stopped == [LIVE]
     assert settled.words[0].startswith("MLflow's alias shop@champion served it as well and was taken away")
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     assert registry.aliases == {}
-    assert stopped_releases(workspace.ledger.facts(), docket(workspace)) == {(RELEASE, "live"): ("H-1",)}
+    assert stopped_releases(workspace.ledger.facts(), docket(workspace)) == {(toys.RELEASE, "live"): ("H-1",)}
     assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
     assert settle(workspace, registry) == Settled(), "twice is once"
 
@@ -93,102 +79,106 @@ def test_stopping_takes_the_release_out_of_service_until_the_hold_is_lifted(
     assert settled.words == [
         f"MLflow's alias shop@champion was taken away with {LIVE} and is not set again; set it if it is needed"
     ]
-    assert registry.aliases == {(RELEASE, "live"): old}
-    assert not is_contained(workspace, RELEASE)
-    assert (served(workspace, RELEASE), said(workspace)) == (old, {})
+    assert registry.aliases == {(toys.RELEASE, "live"): old}
+    assert not toys.is_contained(workspace, toys.RELEASE)
+    assert (toys.served(workspace, toys.RELEASE), said(workspace)) == (old, {})
     assert settle(workspace, registry) == Settled()
 
 
-def test_the_answer_can_change_and_stands_while_nothing_is_said(workspace: Workspace, registry: MemoryRegistry) -> None:
+def test_the_answer_can_change_and_stands_while_nothing_is_said(
+    workspace: Workspace, registry: toys.MemoryRegistry
+) -> None:
     assert hold(workspace, registry, serving=None) == Settled(), "nothing is decided about serving"
     assert hold(workspace, registry).stopped == [LIVE]
     assert hold(workspace, registry, serving=None) == Settled(), "another reason for the hold leaves that as it is"
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     assert hold(workspace, registry, serving="keep").served == [LIVE]
-    assert not is_contained(workspace, RELEASE)
+    assert not toys.is_contained(workspace, toys.RELEASE)
 
 
-def test_a_release_that_learned_nothing_held_is_left_alone(workspace: Workspace, registry: MemoryRegistry) -> None:
-    file(workspace, [Selector("key", "no-such-item")], GDPR, request_id="H-2")
+def test_a_release_that_learned_nothing_held_is_left_alone(workspace: Workspace, registry: toys.MemoryRegistry) -> None:
+    toys.file(workspace, [Selector("key", "no-such-item")], toys.GDPR, request_id="H-2")
     assert hold(workspace, registry, request="H-2") == Settled()
-    assert not is_contained(workspace, RELEASE)
+    assert not toys.is_contained(workspace, toys.RELEASE)
 
 
 def test_a_removal_for_another_request_is_certified_and_what_it_makes_stays_stopped(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     """What R-2 makes learned from the held item, too: its alias must not come back by a removal of other data."""
-    old = served(workspace, RELEASE)
+    old = toys.served(workspace, toys.RELEASE)
     hold(workspace, registry)
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
-    done = carry(workspace, "R-2", registrar=registry)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
+    done = toys.carry(workspace, "R-2", registrar=registry)
     assert done.verdict == "certified"
-    new = served(workspace, RELEASE)
+    new = toys.served(workspace, toys.RELEASE)
     assert new != old
-    assert new in registry.versions[RELEASE]
-    assert (registry.aliases, is_contained(workspace, RELEASE)) == ({}, True)
-    assert any(f"{LIVE} is made and not served: stopped by the hold of H-1" in words for words in residuals(done))
+    assert new in registry.versions[toys.RELEASE]
+    assert (registry.aliases, toys.is_contained(workspace, toys.RELEASE)) == ({}, True)
+    assert any(f"{LIVE} is made and not served: stopped by the hold of H-1" in words for words in toys.residuals(done))
     assert said(workspace) == {LIVE: ("DSG009 note", "is out of service, stopped by the hold of H-1")}
     assert lift(workspace, registry).served == [LIVE]
-    assert registry.aliases == {(RELEASE, "live"): new}
+    assert registry.aliases == {(toys.RELEASE, "live"): new}
     assert said(workspace) == {}
 
 
 def test_a_removal_that_leaves_nothing_held_in_the_release_serves_it(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     """The held item stays on the shelf of its own request; a hold lifted, then that request's own removal."""
     hold(workspace, registry)
     lift(workspace, registry)
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
-    assert registry.aliases == {(RELEASE, "live"): served(workspace, RELEASE)}
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    assert toys.carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert registry.aliases == {(toys.RELEASE, "live"): toys.served(workspace, toys.RELEASE)}
     assert said(workspace) == {}
 
 
 @pytest.mark.parametrize("before", [Action.WITHDRAW_ITEMS, Action.ADOPT, Action.REPORT])
 def test_a_hold_put_on_in_the_middle_of_a_removal_stops_what_it_makes(
-    workspace: Workspace, registry: MemoryRegistry, before: Action
+    workspace: Workspace, registry: toys.MemoryRegistry, before: Action
 ) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
-    stopped(workspace, before, "R-2")
-    registry.aliases.pop((RELEASE, "live"), None)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
+    toys.stopped(workspace, before, "R-2")
+    registry.aliases.pop((toys.RELEASE, "live"), None)
     assert hold(workspace, registry).stopped == [LIVE]
-    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
-    assert (registry.served(RELEASE), is_contained(workspace, RELEASE)) == ({}, True)
+    assert toys.carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert (registry.served(toys.RELEASE), toys.is_contained(workspace, toys.RELEASE)) == ({}, True)
     assert lift(workspace, registry).served == [LIVE]
-    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
+    assert registry.served(toys.RELEASE) == {"live": toys.served(workspace, toys.RELEASE)}
 
 
 def test_what_a_removal_contains_does_not_come_back_with_the_hold(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     hold(workspace, registry)
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     settled = lift(workspace, registry)
     assert (settled.served, settled.words) == ([], [f"{LIVE} stays out of service: request R-2 contains it"])
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     assert said(workspace) == {}
     assert take_back(workspace, "R-2", by="Ann", registrar=registry) == (
         f"{LIVE} is served again, as it was before R-2 contained it",
     )
-    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
+    assert registry.served(toys.RELEASE) == {"live": toys.served(workspace, toys.RELEASE)}
 
 
-def test_what_a_hold_stops_does_not_come_back_with_a_removal(workspace: Workspace, registry: MemoryRegistry) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
+def test_what_a_hold_stops_does_not_come_back_with_a_removal(
+    workspace: Workspace, registry: toys.MemoryRegistry
+) -> None:
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-2")
     hold(workspace, registry)
     assert take_back(workspace, "R-2", by="Ann", registrar=registry) == (
         f"{LIVE} stays out of service: it is stopped by the hold of H-1",
     )
-    assert registry.served(RELEASE) == {}
+    assert registry.served(toys.RELEASE) == {}
     assert lift(workspace, registry).served == [LIVE]
 
 
-def test_two_holds_are_two(workspace: Workspace, registry: MemoryRegistry) -> None:
-    file(workspace, [HELD], GDPR, request_id="H-2")
+def test_two_holds_are_two(workspace: Workspace, registry: toys.MemoryRegistry) -> None:
+    toys.file(workspace, [HELD], toys.GDPR, request_id="H-2")
     hold(workspace, registry)
     hold(workspace, registry, request="H-2")
     settled = lift(workspace, registry)
@@ -196,27 +186,27 @@ def test_two_holds_are_two(workspace: Workspace, registry: MemoryRegistry) -> No
     assert lift(workspace, registry, request="H-2").served == [LIVE]
 
 
-def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, registry: MemoryRegistry) -> None:
+def test_what_was_withdrawn_meanwhile_does_not_come_back(workspace: Workspace, registry: toys.MemoryRegistry) -> None:
     """R-2 has withdrawn items and retrained nothing yet: what was served until then learned from them."""
     hold(workspace, registry)
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
-    stopped(workspace, Action.RETRAIN, "R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
+    toys.stopped(workspace, Action.RETRAIN, "R-2")
     words = lift(workspace, registry).words
     assert words == [f"{LIVE} stays out of service: request R-2 contains it"]
-    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
-    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
+    assert toys.carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    assert registry.served(toys.RELEASE) == {"live": toys.served(workspace, toys.RELEASE)}
     assert settle(workspace, registry) == Settled()
 
 
 def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
     rule, words = said(workspace)[LIVE]
     assert (rule, words) == (
         "DSG020 error", "is served, and the hold of H-1 says that what learned from its items is not"
     )  # fmt: skip
-    registry.contain(RELEASE, "live")  # killed once more, before the fact
+    registry.contain(toys.RELEASE, "live")  # killed once more, before the fact
     assert LIVE in said(workspace)
     assert settle(workspace, registry).stopped == [LIVE]
     assert said(workspace)[LIVE][0] == "DSG009 note"
@@ -226,36 +216,38 @@ def test_a_kill_between_the_hold_and_the_stop_is_an_error_of_the_audit(
 
 
 def test_a_hold_that_ends_by_its_day_leaves_the_release_to_a_person(
-    workspace: Workspace, registry: MemoryRegistry
+    workspace: Workspace, registry: toys.MemoryRegistry
 ) -> None:
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop", until=dt.date(2026, 12, 1))
     settle(workspace, registry)
-    then = at(workspace, dt.date(2026, 12, 2))
+    then = toys.at(workspace, dt.date(2026, 12, 2))
     assert said(then)[LIVE][0] == "DSG020 warning"
     assert settle(then, registry).served == [LIVE]
     assert said(then) == {}
 
 
-def test_nothing_new_is_served_that_learned_from_what_is_held(workspace: Workspace, registry: MemoryRegistry) -> None:
+def test_nothing_new_is_served_that_learned_from_what_is_held(
+    workspace: Workspace, registry: toys.MemoryRegistry
+) -> None:
     hold(workspace, registry)
-    spec = toy_of("averages", 3).spec
+    spec = toys.toy_of("averages", 3).spec
     with pytest.raises(ReleaseContained, match="is stopped by the hold of H-1: it learned from held items"):
         train_release(workspace, spec, InProcessRunner(workspace), registrar=registry)
     from dataclasses import replace
 
     train_release(workspace, replace(spec, alias="candidate"), InProcessRunner(workspace), registrar=registry)
     assert registry.aliases == {}
-    assert (RELEASE, "candidate") in stopped_releases(workspace.ledger.facts(), docket(workspace))
+    assert (toys.RELEASE, "candidate") in stopped_releases(workspace.ledger.facts(), docket(workspace))
 
 
-def test_a_hold_on_some_items_of_the_request_itself(workspace: Workspace, registry: MemoryRegistry) -> None:
+def test_a_hold_on_some_items_of_the_request_itself(workspace: Workspace, registry: toys.MemoryRegistry) -> None:
     """Two of three items are removed, one is kept as evidence: what is trained without the two learned from the one."""
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[HELD], serving="stop")
     settle(workspace, registry)
-    approved(workspace, "R-2")
-    assert carry(workspace, "R-2", registrar=registry).verdict == "certified"
+    toys.approved(workspace, "R-2")
+    assert toys.carry(workspace, "R-2", registrar=registry).verdict == "certified"
     assert case_of(workspace, "R-2").partly_done
-    assert registry.served(RELEASE) == {}
+    assert registry.served(toys.RELEASE) == {}
     hold_request(workspace, "R-2", on=False, reason="over", selectors=[HELD])
     assert settle(workspace, registry).served == [LIVE]

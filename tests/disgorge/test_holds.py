@@ -37,30 +37,10 @@ from policies.events import EventKind
 from policies.packs.load import load_packs, pack_of
 from policies.request import Standing
 from policies.taxonomy import Outcome, Refusal
+from tests import toys
 from tests.tier import FULL
-from tests.toys import (
-    COURT,
-    GDPR,
-    NOW,
-    approved,
-    at,
-    audited,
-    carry,
-    decide,
-    file,
-    filed_and_decided,
-    forget_holds,
-    granted_plan,
-    items_of,
-    live_shards,
-    person,
-    remove,
-    stopped,
-    toy_of,
-    write_rows,
-)
 
-TODAY = NOW.date()
+TODAY = toys.NOW.date()
 SHARD, KEY = Selector("shard", "shard-3"), Selector("key", "shard-3-4")
 UNTIL = dt.date(2026, 12, 24)
 
@@ -71,7 +51,7 @@ def file_held(workspace: Workspace, *selectors: Selector, **how: object) -> None
     After the order of 13 May 2025 in In re OpenAI, Inc. Copyright Infringement Litigation (S.D.N.Y. 25-md-03143; 551 in
     23-cv-11195): "preserve and segregate all output log data that would otherwise be deleted".
     """
-    file(workspace, selectors or [SHARD], COURT, received=dt.date(2026, 11, 1), request_id="H-1", **how)
+    toys.file(workspace, selectors or [SHARD], toys.COURT, received=dt.date(2026, 11, 1), request_id="H-1", **how)
 
 
 def by_flag(workspace: Workspace) -> None:
@@ -89,7 +69,7 @@ def by_legal_claims(workspace: Workspace) -> None:
     file_held(
         workspace, standing=Standing.DATA_SUBJECT, regime="gdpr", identity_verified=True, facts={"gdpr_exception": "e"}
     )
-    assert decide(workspace, "H-1") is Outcome.ON_HOLD
+    assert toys.decide(workspace, "H-1") is Outcome.ON_HOLD
 
 
 def by_person(workspace: Workspace) -> None:
@@ -112,7 +92,7 @@ def on_an_item(workspace: Workspace) -> None:
 
 def asked_for(workspace: Workspace, name: str = "R-2", selector: Selector | None = None) -> Decision:
     """File a request, by default for a person of shard-3, and return what is decided."""
-    filed_and_decided(workspace, [selector or person(workspace, "shard-3", 1)], request_id=name)
+    toys.filed_and_decided(workspace, [selector or toys.person(workspace, "shard-3", 1)], request_id=name)
     decision = case_of(workspace, name).decision
     assert decision is not None
     return decision
@@ -130,11 +110,11 @@ def test_a_hold_outlasts_an_amendment_until_the_request_is_decided_again(workspa
     amend_request(workspace, "H-1", received=dt.date(2026, 11, 2))
     assert case_of(workspace, "H-1").decision is None
     assert [hold.words for hold in open_holds(case_of(workspace, "H-1"))] == ["decided on hold by gdpr/legal-claims"]
-    filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
+    toys.filed_and_decided(workspace, [Selector("shard", "shard-3")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="on-hold"):
         plan_request(workspace, "R-2")
     amend_request(workspace, "H-1", without_facts=["gdpr_exception"])
-    decide(workspace, "H-1")
+    toys.decide(workspace, "H-1")
     assert not open_holds(case_of(workspace, "H-1"))
 
 
@@ -163,7 +143,7 @@ def test_a_hold_put_on_later_stops_what_is_under_way(
 ) -> None:
     """Put on between any two steps: nothing that it covers is deleted."""
     everything = items_here(workspace)
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     if before == "plan":
         put(workspace)
         with pytest.raises(DataHeld, match=r"before it is planned, and nothing is deleted: request H-1 holds"):
@@ -177,14 +157,14 @@ def test_a_hold_put_on_later_stops_what_is_under_way(
         return
     approve_plan(workspace, "R-2", plan.digest, approver="ann")
     if isinstance(before, Action):
-        stopped(workspace, before, "R-2")
+        toys.stopped(workspace, before, "R-2")
     put(workspace)
     with pytest.raises(DataHeld, match=r"request H-1 holds [13] of 3 items"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     assert everything == items_here(workspace)
     assert not case_of(workspace, "R-2").closed
     lift(workspace, put)
-    assert carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace, "R-2").verdict == "certified"
 
 
 def lift(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
@@ -202,22 +182,22 @@ def lift(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
 @pytest.mark.parametrize("put", HOLDS if FULL else [by_closed, on_an_item], ids=lambda put: put.__name__)
 def test_what_nobody_holds_goes_on(workspace: Workspace, put: Callable[[Workspace], None]) -> None:
     put(workspace)
-    assert remove(workspace, [person(workspace, "shard-2", 0)], request_id="R-2").verdict == "certified"
+    assert toys.remove(workspace, [toys.person(workspace, "shard-2", 0)], request_id="R-2").verdict == "certified"
 
 
 def test_two_that_wait_for_one_hold_do_not_hold_each_other(workspace: Workspace) -> None:
     by_flag(workspace)
     for name in ("R-2", "R-3"):
-        filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id=name)
+        toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id=name)
         assert not open_holds(case_of(workspace, name))
     hold_request(workspace, "H-1", on=False, reason="settled")
     for name in ("R-2", "R-3"):
-        assert decide(workspace, name) is Outcome.GRANTED
+        assert toys.decide(workspace, name) is Outcome.GRANTED
 
 
 def test_copies_with_the_same_bytes_are_held_wherever_they_lie(workspace: Workspace, tmp_path: Path) -> None:
-    toy = toy_of("averages", 3)
-    write_rows(tmp_path / "copy.npz", "shard-3", toy.items["shard-3"], [4])
+    toy = toys.toy_of("averages", 3)
+    toys.write_rows(tmp_path / "copy.npz", "shard-3", toy.items["shard-3"], [4])
     add_shard(workspace, tmp_path / "copy.npz", name="copies", key="key", subject="subject", source="x", license="MIT",
               legal_basis="consent", check=False)  # fmt: skip
     file_held(workspace, Selector("shard", "copies"), legal_hold=True)
@@ -227,8 +207,8 @@ def test_copies_with_the_same_bytes_are_held_wherever_they_lie(workspace: Worksp
 
 
 def test_a_shard_that_was_cut_since_is_held_by_the_digest_it_had(workspace: Workspace) -> None:
-    file_held(workspace, Selector("shard", live_shards(workspace)["shard-3"].digest))
-    assert remove(workspace, [person(workspace, "shard-3", 0)], request_id="R-2").verdict == "certified"
+    file_held(workspace, Selector("shard", toys.live_shards(workspace)["shard-3"].digest))
+    assert toys.remove(workspace, [toys.person(workspace, "shard-3", 0)], request_id="R-2").verdict == "certified"
     hold_request(workspace, "H-1", on=True, reason="litigation")
     assert asked_for(workspace, "R-3").outcome is Outcome.ON_HOLD
 
@@ -248,12 +228,12 @@ def test_a_hold_that_cannot_be_read_any_more_counts_as_covering_all(workspace: W
 def test_an_unreadable_hold_still_ends_at_the_shard_it_names(workspace: Workspace) -> None:
     file_held(workspace, Selector("key", "shard-1-0"), Selector("shard", "shard-1"), legal_hold=True)
     assert erase_particulars(workspace, "H-1")
-    assert remove(workspace, [person(workspace, "shard-3", 1)], request_id="R-2").verdict == "certified"
+    assert toys.remove(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2").verdict == "certified"
 
 
 def test_nobody_grants_by_hand_what_is_held(workspace: Workspace) -> None:
-    file(workspace, [person(workspace, "shard-3", 1)], GDPR, request_id="R-2")
-    assert decide(workspace, "R-2") is Outcome.NEEDS_REVIEW
+    toys.file(workspace, [toys.person(workspace, "shard-3", 1)], toys.GDPR, request_id="R-2")
+    assert toys.decide(workspace, "R-2") is Outcome.NEEDS_REVIEW
     by_flag(workspace)
     with pytest.raises(DataHeld, match="before it is granted"):
         grant_request(workspace, "R-2", by="Ann", reason="seen")
@@ -261,19 +241,19 @@ def test_nobody_grants_by_hand_what_is_held(workspace: Workspace) -> None:
 
 def test_a_purge_that_waited_looks_at_the_holds_put_on_meanwhile(workspace: Workspace) -> None:
     everything = items_here(workspace)
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     hold_purge(workspace, "R-2", until=UNTIL, because="trial", by="Ann")
     with pytest.raises(PurgeHeld):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     by_flag(workspace)
-    there = at(workspace, UNTIL)
+    there = toys.at(workspace, UNTIL)
     with pytest.raises(DataHeld, match=r"stops before step .*-purge.*, and nothing is deleted: request H-1 holds 3"):
-        carry(there, "R-2")
+        toys.carry(there, "R-2")
     assert items_here(workspace) == everything
 
 
 def test_the_preview_of_a_purge_says_that_a_hold_stops_it(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     by_flag(workspace)
     said = "nothing of it goes while a hold lasts: request H-1 holds 3 of 3 items (filed under a legal hold)"
     assert said in preview(workspace, "R-2").kept
@@ -281,28 +261,28 @@ def test_the_preview_of_a_purge_says_that_a_hold_stops_it(workspace: Workspace) 
 
 def test_a_hold_on_what_another_shard_still_has_stops_no_purge(workspace: Workspace) -> None:
     """The old shard goes, and the held item is in the new one."""
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, Action.PURGE, "R-2")
-    file_held(workspace, person(workspace, "shard-3", 2), legal_hold=True)
-    assert carry(workspace, "R-2").verdict == "certified"
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, Action.PURGE, "R-2")
+    file_held(workspace, toys.person(workspace, "shard-3", 2), legal_hold=True)
+    assert toys.carry(workspace, "R-2").verdict == "certified"
 
 
 def partly(workspace: Workspace, *, until: dt.date | None = UNTIL, **which: object) -> None:
     """Ada's three items are to go, one of them is evidence: two go and one stays."""
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     how = which or {"selectors": [KEY]}
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", until=until, **how)  # type: ignore[arg-type] # passed through
-    approved(workspace, "R-2")
+    toys.approved(workspace, "R-2")
 
 
 def test_what_is_held_stays_and_the_rest_goes(workspace: Workspace) -> None:
     """GDPR Art. 17(3)(e) reaches as far as the claim does: "to the extent that processing is necessary"."""
-    whole, held = [person(workspace, "shard-3", 1)], [KEY]
-    mine, kept = items_of(workspace, whole), items_of(workspace, held)
+    whole, held = [toys.person(workspace, "shard-3", 1)], [KEY]
+    mine, kept = toys.items_of(workspace, whole), toys.items_of(workspace, held)
     partly(workspace)
-    executed = carry(workspace, "R-2")
+    executed = toys.carry(workspace, "R-2")
     assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
-    assert items_of(workspace, whole) == kept
+    assert toys.items_of(workspace, whole) == kept
     assert items_here(workspace) & mine == kept, "what is not held is gone from the workspace"
     case = case_of(workspace, "R-2")
     assert (case.closed, case.state) == (None, "partly-done")
@@ -315,18 +295,18 @@ def test_what_is_held_stays_and_the_rest_goes(workspace: Workspace) -> None:
 
 
 def test_when_the_hold_ends_the_rest_goes_too(workspace: Workspace) -> None:
-    mine = items_of(workspace, [person(workspace, "shard-3", 1)])
+    mine = toys.items_of(workspace, [toys.person(workspace, "shard-3", 1)])
     partly(workspace)
-    carry(workspace, "R-2")
+    toys.carry(workspace, "R-2")
     with pytest.raises(AlreadyExecuted, match=r"but for what is held: 1 item stays.* plan the rest"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     with pytest.raises(DataHeld, match="its one item is held"):
         plan_request(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="can no longer be denied"):
         deny_request(workspace, "R-2", reason=Refusal.OTHER.value)
-    on_the_day = at(workspace, UNTIL)
-    approved(on_the_day, "R-2")
-    executed = carry(on_the_day, "R-2")
+    on_the_day = toys.at(workspace, UNTIL)
+    toys.approved(on_the_day, "R-2")
+    executed = toys.carry(on_the_day, "R-2")
     assert executed.verdict == verify_bundle(executed.bundle).verdict == "certified"
     assert case_of(on_the_day, "R-2").closed == "done"
     assert not items_here(on_the_day) & mine
@@ -335,9 +315,9 @@ def test_when_the_hold_ends_the_rest_goes_too(workspace: Workspace) -> None:
 def test_what_another_removal_took_of_the_rest_closes_it(workspace: Workspace) -> None:
     """The hold ends, and somebody else asks for the item before the rest is planned."""
     partly(workspace)
-    carry(workspace, "R-2")
-    on_the_day = at(workspace, UNTIL)
-    remove(on_the_day, [KEY], request_id="R-4")
+    toys.carry(workspace, "R-2")
+    on_the_day = toys.at(workspace, UNTIL)
+    toys.remove(on_the_day, [KEY], request_id="R-4")
     with pytest.raises(DisgorgeError, match="R-4 removed what was left of request R-2: close it with"):
         plan_request(on_the_day, "R-2")
     written = close_fulfilled(on_the_day, "R-2", by_request="R-4", registrar=Registrar())
@@ -351,7 +331,7 @@ def test_what_another_removal_took_of_the_rest_closes_it(workspace: Workspace) -
 
 def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(workspace: Workspace) -> None:
     partly(workspace)
-    bundle = carry(workspace, "R-2").bundle
+    bundle = toys.carry(workspace, "R-2").bundle
     shutil.rmtree(bundle)
     written = write_again(workspace, case_of(workspace, "R-2"))
     assert "Fulfilled only in part: 1 item stays" in (written.bundle / "report.html").read_text()
@@ -360,8 +340,8 @@ def test_a_report_that_was_lost_says_the_same_when_it_is_written_again(workspace
 
 def test_others_go_on_while_one_is_partly_done(workspace: Workspace) -> None:
     partly(workspace)
-    carry(workspace, "R-2")
-    assert remove(workspace, [person(workspace, "shard-3", 2)], request_id="R-3").verdict == "certified"
+    toys.carry(workspace, "R-2")
+    assert toys.remove(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-3").verdict == "certified"
     assert (
         "request R-2 holds 1 of 1 item (exhibit 7, until 2026-12-24)"
         in asked_for(workspace, "R-4", KEY).reasons[-1].words
@@ -370,53 +350,53 @@ def test_others_go_on_while_one_is_partly_done(workspace: Workspace) -> None:
 
 def test_what_another_request_holds_is_left_out_by_its_name(workspace: Workspace) -> None:
     file_held(workspace, Selector("key", "shard-3-4"), legal_hold=True)
-    kept = items_of(workspace, [KEY])
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    kept = toys.items_of(workspace, [KEY])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     hold_request(workspace, "R-2", on=True, reason="kept for H-1", by="Ann", held_by="H-1")
-    assert decide(workspace, "R-2") is Outcome.GRANTED
+    assert toys.decide(workspace, "R-2") is Outcome.GRANTED
     plan = plan_request(workspace, "R-2")
     assert [each.words for each in plan.left_out] == [
         "1 item stays, under a hold of H-1 (kept for H-1), until that hold is lifted"
     ]
     approve_plan(workspace, "R-2", plan.digest, approver="ann")
-    assert carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace, "R-2").verdict == "certified"
     assert kept <= items_here(workspace)
     hold_request(workspace, "H-1", on=False, reason="settled")
-    approved(workspace, "R-2")
-    carry(workspace, "R-2")
+    toys.approved(workspace, "R-2")
+    toys.carry(workspace, "R-2")
     assert not kept & items_here(workspace)
 
 
 def test_a_hold_on_items_changes_what_was_planned(workspace: Workspace) -> None:
     """Put on after the approval: the plan that would take the item is not carried out."""
     everything = items_here(workspace)
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
     with pytest.raises(StalePlan, match="touches other shards"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     assert everything == items_here(workspace)
 
 
 @pytest.mark.parametrize("at", [Action.RETRAIN, Action.PURGE])
 def test_an_item_that_was_withdrawn_and_is_held_since_is_not_purged(workspace: Workspace, at: Action) -> None:
     everything = items_here(workspace)
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    stopped(workspace, at, "R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.stopped(workspace, at, "R-2")
     held = [KEY]
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=held)
     with pytest.raises(DataHeld, match=r"its own hold on items \(exhibit 7\) covers 1 item that was withdrawn before"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     assert everything == items_here(workspace)
     hold_request(workspace, "R-2", on=False, reason="over", selectors=held)
-    assert carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace, "R-2").verdict == "certified"
 
 
 def test_a_hold_on_nothing_is_refused(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     for how, words in (
         ({"selectors": [Selector("key", "nothing")]}, "no item there is has all that the hold on R-2 selects by"),
         ({"held_by": "R-2"}, "request R-2 holds nothing that R-2 could leave out"),
-        ({"until": NOW.date()}, "is not after today"),
+        ({"until": toys.NOW.date()}, "is not after today"),
     ):
         with pytest.raises(DisgorgeError, match=words):
             hold_request(workspace, "R-2", on=True, reason="x", by="Ann", **how)
@@ -427,51 +407,51 @@ def test_a_hold_on_nothing_is_refused(workspace: Workspace) -> None:
 def test_the_audit_says_who_waits_and_that_nobody_is_late(workspace: Workspace) -> None:
     far = dt.date(2027, 6, 1)
     by_flag(workspace)
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-    assert audited(workspace, today=far) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+    assert toys.audited(workspace, today=far) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
     hold_request(workspace, "H-1", on=False, reason="settled")
-    assert ("DSG006", "error", "R-2") in audited(workspace, today=far)
+    assert ("DSG006", "error", "R-2") in toys.audited(workspace, today=far)
 
 
 def test_a_request_granted_before_the_hold_is_not_late_either(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     by_flag(workspace)
-    assert audited(workspace, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+    assert toys.audited(workspace, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
 
 
 def test_what_is_partly_done_is_late_only_once_the_hold_ended(workspace: Workspace) -> None:
     partly(workspace, until=dt.date(2027, 6, 1))
     far = dt.date(2027, 5, 31)
-    assert ("DSG006", "error", "R-2") in audited(workspace, today=far), "the rest could have gone"
-    carry(workspace, "R-2")
-    assert audited(workspace, today=far) == {("DSG009", "note", "R-2")}
-    assert audited(workspace, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
+    assert ("DSG006", "error", "R-2") in toys.audited(workspace, today=far), "the rest could have gone"
+    toys.carry(workspace, "R-2")
+    assert toys.audited(workspace, today=far) == {("DSG009", "note", "R-2")}
+    assert toys.audited(workspace, today=dt.date(2027, 6, 1)) == {("DSG006", "error", "R-2")}
 
 
 def test_the_audit_says_that_held_items_were_destroyed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a version without this rule did it: H-1 on hold, its items taken by R-2 and purged."""
     by_person(workspace)
     with monkeypatch.context() as older:
-        forget_holds(older)
-        granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
-        stopped(workspace, Action.PURGE, "R-2")
+        toys.forget_holds(older)
+        toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
+        toys.stopped(workspace, Action.PURGE, "R-2")
         (withdrawn,) = (each for each in audit(workspace) if each.id == "DSG019")
         assert "3 of 12 items that it selects were withdrawn, and not deleted yet, for request R-2" in withdrawn.words
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     found = {each.id: each for each in audit(workspace) if each.where == "H-1"}
     assert found["DSG019"].level.value == "error"
     assert "3 of 12 items that it selects were deleted for request R-2 while it was on hold" in found["DSG019"].words
     assert "its data stays meanwhile" not in found["DSG009"].words
     hold_request(workspace, "H-1", on=False, reason="settled")
-    assert ("DSG019", "warning", "H-1") in audited(workspace, today=TODAY)
+    assert ("DSG019", "warning", "H-1") in toys.audited(workspace, today=TODAY)
 
 
 def test_the_audit_counts_what_a_hold_on_items_covers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     on_an_item(workspace)
-    assert "DSG019" not in {rule for rule, *_ in audited(workspace, today=TODAY)}
+    assert "DSG019" not in {rule for rule, *_ in toys.audited(workspace, today=TODAY)}
     with monkeypatch.context() as older:
-        forget_holds(older)
-        remove(workspace, [person(workspace, "shard-3", 1)], request_id="R-2")
+        toys.forget_holds(older)
+        toys.remove(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     (lost,) = (each for each in audit(workspace) if each.id == "DSG019")
     assert "covered 1 item when it was put on, and 0 of them are here" in lost.words
 
@@ -480,13 +460,11 @@ def test_the_audit_counts_what_a_hold_on_items_covers(workspace: Workspace, monk
 
 
 SOON = dt.date(2026, 11, 27)
-SHARD = Selector("shard", "shard-3")
-KEY = Selector("key", "shard-3-4")
 
 
 def file_plain(workspace: Workspace, *selectors: Selector, legal_hold: bool = False) -> None:
     """File H-1 over shard-3."""
-    file(workspace, selectors or [SHARD], received=dt.date(2026, 11, 1), request_id="H-1", legal_hold=legal_hold)
+    toys.file(workspace, selectors or [SHARD], received=dt.date(2026, 11, 1), request_id="H-1", legal_hold=legal_hold)
 
 
 def reasons(workspace: Workspace) -> list[str]:
@@ -512,11 +490,11 @@ def test_a_legal_hold_that_becomes_known_after_a_lifting_is_another_one(
     else:
         amend_request(workspace, "H-1", facts={"legal_hold": True})
     assert reasons(workspace) == ["filed under a legal hold"]
-    assert decide(workspace, "H-1") is Outcome.ON_HOLD
+    assert toys.decide(workspace, "H-1") is Outcome.ON_HOLD
     assert asked_for(workspace).outcome is Outcome.ON_HOLD
     hold_request(workspace, "H-1", on=False, reason="settled")
     assert not reasons(workspace)
-    assert decide(workspace, "R-2") is Outcome.GRANTED
+    assert toys.decide(workspace, "R-2") is Outcome.GRANTED
 
 
 @pytest.mark.parametrize("selectors", [(), (KEY,)])
@@ -526,7 +504,7 @@ def test_a_second_hold_does_not_end_the_first(workspace: Workspace, selectors: t
     hold_request(workspace, "H-1", on=True, reason="order of the court", by="Ann", selectors=selectors)
     hold_request(workspace, "H-1", on=True, reason="audit", by="Bob", until=SOON, selectors=selectors)
     assert reasons(workspace) == ["order of the court", "audit"]
-    on_the_day = at(workspace, SOON)
+    on_the_day = toys.at(workspace, SOON)
     assert reasons(on_the_day) == ["order of the court"]
     assert asked_for(on_the_day).outcome is Outcome.ON_HOLD
 
@@ -562,7 +540,7 @@ def test_a_filed_hold_that_was_lifted_does_not_come_back_with_another(workspace:
     hold_request(workspace, "H-1", on=False, reason="settled")
     hold_request(workspace, "H-1", on=True, reason="audit", by="Bob", until=SOON)
     assert reasons(workspace) == ["audit"]
-    assert not reasons(at(workspace, SOON))
+    assert not reasons(toys.at(workspace, SOON))
 
 
 @pytest.mark.parametrize("legal_hold", [True, False])
@@ -588,20 +566,20 @@ def test_what_packs_put_on_hold_is_not_decided_by_others(workspace: Workspace) -
     file_plain(workspace)
     assert decide_request(workspace, "H-1", (*load_packs(), own)).outcome is Outcome.ON_HOLD
     with pytest.raises(BadRequest, match="is on hold by the pack evidence, which is not among those given"):
-        decide(workspace, "H-1")
+        toys.decide(workspace, "H-1")
     assert asked_for(workspace).outcome is Outcome.ON_HOLD
 
 
 def test_a_hold_on_an_item_outlasts_a_request_that_does_not_select_it(workspace: Workspace) -> None:
     """Its private file says which item is held; erased with the request, the hold would stop every removal."""
-    granted_plan(workspace, [person(workspace, "shard-2", 1)], request_id="H-1")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 1)], request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
-    carry(workspace, "H-1")
+    toys.carry(workspace, "H-1")
     assert case_of(workspace, "H-1").closed == "done"
     (hold,) = open_holds(case_of(workspace, "H-1"))
     assert count_held(workspace, hold) == 1
     assert asked_for(workspace).outcome is Outcome.ON_HOLD
-    assert remove(workspace, [person(workspace, "shard-1", 2)], request_id="R-3").verdict == "certified"
+    assert toys.remove(workspace, [toys.person(workspace, "shard-1", 2)], request_id="R-3").verdict == "certified"
     hold_request(workspace, "H-1", on=False, reason="over", selectors=[KEY])
     assert not list((workspace.home / "private" / "holds").glob("*.json"))
 
@@ -610,7 +588,7 @@ def test_a_hold_on_an_item_outlasts_a_request_that_does_not_select_it(workspace:
 def test_near_duplicates_that_were_added_stay_held_after_the_request_is_closed(workspace: Workspace, ends: str) -> None:
     """Which items were added is in a private file: erased with the request, the hold would cover everything."""
     file_plain(workspace, Selector("key", "shard-1-1"))
-    rows = shard_rows(workspace, live_shards(workspace)["shard-3"].digest)
+    rows = shard_rows(workspace, toys.live_shards(workspace)["shard-3"].digest)
     with_key = next(row.digest for row in rows if row.key == KEY.value)
     judge_same(workspace, case_of(workspace, "H-1"), [with_key], by="Ann", because="the same picture")
     hold_request(workspace, "H-1", on=True, reason="order of the court", by="Ann")
@@ -620,7 +598,7 @@ def test_near_duplicates_that_were_added_stay_held_after_the_request_is_closed(w
         take_back(workspace, "H-1", by="Ann", registrar=Registrar())
     assert included_items(workspace, case_of(workspace, "H-1")) == (with_key,)
     assert asked_for(workspace).outcome is Outcome.ON_HOLD
-    assert remove(workspace, [person(workspace, "shard-2", 2)], request_id="R-3").verdict == "certified"
+    assert toys.remove(workspace, [toys.person(workspace, "shard-2", 2)], request_id="R-3").verdict == "certified"
     hold_request(workspace, "H-1", on=False, reason="settled")
     assert not list((workspace.home / "private" / "near").glob("*.json"))
 
@@ -635,15 +613,15 @@ def test_what_hides_a_hold_is_not_erased_with_the_particulars(workspace: Workspa
 
 def test_others_go_on_while_a_hold_keeps_the_purge_of_one(workspace: Workspace) -> None:
     """R-1 is stopped before its purge by a hold on one of its items; R-2 is in the same shard and the same release."""
-    granted_plan(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
-    stopped(workspace, Action.PURGE)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-1")
+    toys.stopped(workspace, Action.PURGE)
     file_plain(workspace, Selector("shard", "shard-1"))
     hold_request(workspace, "H-1", on=True, reason="exhibit 7", by="Ann", selectors=[KEY])
     with pytest.raises(DataHeld, match=r"its items are withdrawn and kept, .* then run `disgorge request resume R-1`"):
-        carry(workspace)
-    granted_plan(workspace, [person(workspace, "shard-3", 2)], request_id="R-2")
+        toys.carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 2)], request_id="R-2")
     with pytest.raises(PurgeHeld, match="everything is done but the purge; R-1 keeps old shards that hold its items"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     hold_request(workspace, "H-1", on=False, reason="over", selectors=[KEY])
-    assert carry(workspace).verdict == carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace).verdict == toys.carry(workspace, "R-2").verdict == "certified"
     assert not [each for each in audit(workspace) if each.level.value == "error"]

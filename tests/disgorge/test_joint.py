@@ -53,27 +53,9 @@ from policies.decision import Decision, Owed
 from policies.events import EventKind
 from policies.packs.load import load_packs
 from policies.taxonomy import Family, Guarantee, Outcome, Scope
-from tests import lookalikes
+from tests import lookalikes, toys
 from tests.disgorge.report_cases import sign_again
 from tests.disgorge.test_execute import Contrary
-from tests.toys import (
-    NOW,
-    ORDER,
-    RELEASE,
-    approved,
-    at,
-    bytes_by_name,
-    carry,
-    decide,
-    file,
-    filed_and_decided,
-    is_contained,
-    live_shards,
-    person,
-    served,
-    stopped,
-    trained_toy,
-)
 
 ASKED = ("R-1", "R-2", "R-3")
 KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}
@@ -84,17 +66,17 @@ KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}
 def trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained toy in which three requests are granted; every test works on a copy."""
     folder = tmp_path_factory.mktemp("joint")
-    workspace = at(shutil.copytree(trained, folder / "workspace"), NOW.date())
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
+    workspace = toys.at(shutil.copytree(trained, folder / "workspace"), toys.NOW.date())
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-1")
     for name, keys in KEYS.items():
-        filed_and_decided(workspace, [Selector("key", key) for key in keys], request_id=name)
+        toys.filed_and_decided(workspace, [Selector("key", key) for key in keys], request_id=name)
     return workspace.root
 
 
 @pytest.fixture
 def workspace(trained: Path, tmp_path: Path) -> Workspace:
     """A copy of it."""
-    return at(Path(shutil.copytree(trained, tmp_path / "workspace")), NOW.date())
+    return toys.at(Path(shutil.copytree(trained, tmp_path / "workspace")), toys.NOW.date())
 
 
 def states(workspace: Workspace) -> dict[str, str]:
@@ -130,9 +112,9 @@ class Joint:
 def joint(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Joint:
     """Three requests planned together, approved by naming the last and carried out by naming the second."""
     folder = tmp_path_factory.mktemp("carried-out")
-    workspace = at(Path(shutil.copytree(trained, folder / "workspace")), NOW.date())
-    plan = approved(workspace, *ASKED, by="R-3")
-    done = carry(workspace, "R-2")
+    workspace = toys.at(Path(shutil.copytree(trained, folder / "workspace")), toys.NOW.date())
+    plan = toys.approved(workspace, *ASKED, by="R-3")
+    done = toys.carry(workspace, "R-2")
     assert (done.request, done.verdict, done.bundle.name) == ("R-2", "certified", "R-2")
     assert [bundle.name for bundle in done.reports.values()] == list(ASKED) == list(done.reports)
     return Joint(workspace, plan)
@@ -143,7 +125,7 @@ def test_all_are_done_and_the_audit_is_clean(joint: Joint) -> None:
     assert not audit(joint.workspace)
     assert not list((joint.workspace.home / "private" / "executions").iterdir())
     with pytest.raises(AlreadyExecuted, match="R-1 is closed"):
-        carry(joint.workspace, "R-1")
+        toys.carry(joint.workspace, "R-1")
 
 
 def test_what_is_common_is_done_once(joint: Joint) -> None:
@@ -257,26 +239,26 @@ def identity(runner: Counting) -> Counting:
 
 def toy_with_requests(folder: Path, keys: Iterable[str]) -> Workspace:
     """A toy in which a part is calibrated on every shard, and a granted request for each of some keys."""
-    workspace = trained_toy(folder, parameters={"joint": True})
+    workspace = toys.trained_toy(folder, parameters={"joint": True})
     for number, key in enumerate(keys):
-        filed_and_decided(workspace, [Selector("key", key)], request_id=f"R-{number}")
+        toys.filed_and_decided(workspace, [Selector("key", key)], request_id=f"R-{number}")
     return workspace
 
 
 def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
     workspace = toy_with_requests(tmp_path, [f"shard-2-{row}" for row in range(10)])
-    alone = at(Path(shutil.copytree(workspace.root, tmp_path / "alone")), NOW.date())
+    alone = toys.at(Path(shutil.copytree(workspace.root, tmp_path / "alone")), toys.NOW.date())
     names, counted = [f"R-{number}" for number in range(10)], {}
     for which, asked in ((workspace, names), (alone, names[:1])):
-        approved(which, *asked, by=asked[-1])
+        toys.approved(which, *asked, by=asked[-1])
         removal, evidence = Counting(which, []), Counting(which, [])
-        carry(which, asked[0], runner=removal, independent=partial(identity, evidence))
+        toys.carry(which, asked[0], runner=removal, independent=partial(identity, evidence))
         counted[len(asked)] = (
             sorted(removal.trained),
             len(evidence.trained),
         )  # which part is run twice, its time decides
     assert counted[10] == counted[1]
-    assert counted[1] == ([f"{RELEASE}/mean/shard-2", f"{RELEASE}/tilt"], 7)
+    assert counted[1] == ([f"{toys.RELEASE}/mean/shard-2", f"{toys.RELEASE}/tilt"], 7)
     assert states(workspace) == dict.fromkeys(names, "done")
 
 
@@ -286,12 +268,12 @@ def test_together_comes_to_what_one_after_another_comes_to(
 ) -> None:
     """Also where one item is asked for by two requests, and the second finds less than it asked for."""
     for number in order:
-        approved(workspace, ASKED[number])
-        carry(workspace, ASKED[number])
-    assert served(workspace, RELEASE) == served(joint.workspace, RELEASE)
-    assert bytes_by_name(workspace, RELEASE) == bytes_by_name(joint.workspace, RELEASE)
-    assert {name: shard.digest for name, shard in live_shards(workspace).items()} == {
-        name: shard.digest for name, shard in live_shards(joint.workspace).items()
+        toys.approved(workspace, ASKED[number])
+        toys.carry(workspace, ASKED[number])
+    assert toys.served(workspace, toys.RELEASE) == toys.served(joint.workspace, toys.RELEASE)
+    assert toys.bytes_by_name(workspace, toys.RELEASE) == toys.bytes_by_name(joint.workspace, toys.RELEASE)
+    assert {name: shard.digest for name, shard in toys.live_shards(workspace).items()} == {
+        name: shard.digest for name, shard in toys.live_shards(joint.workspace).items()
     }
 
 
@@ -303,14 +285,14 @@ SOME = [Selector("key", "shard-1-1")]
 
 def begin(workspace: Workspace) -> None:
     """Begin to carry R-2 out by itself."""
-    approved(workspace, "R-2")
-    stopped(workspace, Action.PROBE, "R-2")
+    toys.approved(workspace, "R-2")
+    toys.stopped(workspace, Action.PROBE, "R-2")
 
 
 REFUSED: dict[str, tuple[Callable[[Workspace], object], list[str], str]] = {
     "unknown": (lambda workspace: None, ["R-1", "R-9"], "unknown request 'R-9'"),
     "twice": (lambda workspace: None, ["R-1", "R-2", "R-1"], "R-1 is named twice"),
-    "undecided": (lambda workspace: file(workspace, SOME, request_id="R-4"), ["R-1", "R-4"], "R-4 is not decided"),
+    "undecided": (lambda workspace: toys.file(workspace, SOME, request_id="R-4"), ["R-1", "R-4"], "R-4 is not decided"),
     "denied": (lambda workspace: deny_request(workspace, "R-2", reason="other"), ["R-1", "R-2"], "R-2 is closed"),
     "held": (
         lambda workspace: hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann"), ["R-1", "R-2"],
@@ -320,11 +302,11 @@ REFUSED: dict[str, tuple[Callable[[Workspace], object], list[str], str]] = {
         begin, ["R-1", "R-2"], "R-2 is being carried out; finish it with `disgorge request resume R-2`",
     ),
     "other_scope": (
-        lambda workspace: filed_and_decided(workspace, SOME, ORDER, request_id="R-4"), ["R-1", "R-4"],
+        lambda workspace: toys.filed_and_decided(workspace, SOME, toys.ORDER, request_id="R-4"), ["R-1", "R-4"],
         "R-1 and R-4 cannot share a plan: influence is owed to the one and whole-lineage to the other",
     ),
     "no_match": (
-        lambda workspace: filed_and_decided(workspace, [Selector("key", "nobody-has-this-key")], request_id="R-4"),
+        lambda workspace: toys.filed_and_decided(workspace, [Selector("key", "nobody-has-this-key")], request_id="R-4"),
         ["R-1", "R-4"], "R-4",
     ),
 }  # fmt: skip
@@ -350,7 +332,7 @@ def decide_otherwise(workspace: Workspace) -> None:
     """R-2 is decided anew."""
     decision = case_of(workspace, "R-2").decision
     assert decision is not None
-    other = json.loads(canonical(replace(decision, decided=NOW.date(), category="other")))
+    other = json.loads(canonical(replace(decision, decided=toys.NOW.date(), category="other")))
     workspace.ledger.append("decision", {"request": "R-2", "decision": other})
 
 
@@ -368,35 +350,35 @@ CHANGED: dict[str, tuple[Callable[[Workspace], object], str]] = {
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_when_one_request_changes_all_are_planned_again(workspace: Workspace, name: str) -> None:
-    approved(workspace, *ASKED, by="R-3")
+    toys.approved(workspace, *ASKED, by="R-3")
     change, words = CHANGED[name]
     change(workspace)
-    shards = live_shards(workspace)
+    shards = toys.live_shards(workspace)
     with pytest.raises((DisgorgeError, UnknownRecord), match=words):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     assert not any(case.steps for case in docket(workspace).values())
-    assert live_shards(workspace) == shards
-    plan = approved(workspace, "R-1", "R-3")
+    assert toys.live_shards(workspace) == shards
+    plan = toys.approved(workspace, "R-1", "R-3")
     assert plan.requests == ("R-1", "R-3")
     assert states(workspace)["R-1"] == states(workspace)["R-3"] == "approved"
 
 
 def test_who_left_a_plan_is_not_removed_with_the_others(workspace: Workspace) -> None:
-    approved(workspace, *ASKED, by="R-3")
+    toys.approved(workspace, *ASKED, by="R-3")
     amend(workspace)
-    approved(workspace, "R-1", "R-3")
-    assert carry(workspace, "R-3").verdict == "certified"
+    toys.approved(workspace, "R-1", "R-3")
+    assert toys.carry(workspace, "R-3").verdict == "certified"
     assert states(workspace) == {"R-1": "done", "R-2": "filed", "R-3": "done"}
-    assert live_shards(workspace)["shard-2"].count == 12
+    assert toys.live_shards(workspace)["shard-2"].count == 12
 
 
 def test_a_held_item_of_another_request_is_not_destroyed(workspace: Workspace) -> None:
     """The hold comes after the approval, on an item that one of the requests removes."""
-    approved(workspace, *ASKED, by="R-3")
-    file(workspace, [Selector("key", "shard-2-0")], request_id="H-1")
+    toys.approved(workspace, *ASKED, by="R-3")
+    toys.file(workspace, [Selector("key", "shard-2-0")], request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="litigation", by="Ann")
     with pytest.raises(DataHeld, match=r"request R-2 stops before its first step.*H-1 holds 1 of 2 items"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     with pytest.raises(DataHeld, match="R-2 stops before it is planned"):
         plan_requests(workspace, ["R-1", "R-2"])
     assert not any(case.steps for case in docket(workspace).values())
@@ -404,24 +386,24 @@ def test_a_held_item_of_another_request_is_not_destroyed(workspace: Workspace) -
 
 def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Workspace) -> None:
     hold_request(workspace, "R-2", on=True, reason="exhibit 7", by="Ann", selectors=[Selector("key", "shard-2-0")])
-    decide(workspace, "R-2")
-    plan = approved(workspace, *ASKED, by="R-3")
+    toys.decide(workspace, "R-2")
+    plan = toys.approved(workspace, *ASKED, by="R-3")
     assert [(share.items, sum(each.items for each in share.left_out)) for share in plan.together] == [
         (3, 0), (1, 1), (2, 0),
     ]  # fmt: skip
-    done = carry(workspace, "R-1")
+    done = toys.carry(workspace, "R-1")
     assert states(workspace) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
     assert "Fulfilled only in part" in verify_bundle(done.reports["R-2"]).words
     assert "Fulfilled only in part" not in verify_bundle(done.reports["R-1"]).words
     told = {name: [path.name for path in done.reports[name].iterdir() if b"exhibit 7" in path.read_bytes()]
             for name in done.reports}  # fmt: skip
     assert told == {"R-1": [], "R-2": ["ledger-slice.jsonl"], "R-3": []}  # why it is held is told to nobody else
-    assert live_shards(workspace)["shard-2"].count == 11
+    assert toys.live_shards(workspace)["shard-2"].count == 11
     with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     hold_request(workspace, "R-2", on=False, reason="returned", selectors=[Selector("key", "shard-2-0")])
-    approved(workspace, "R-2")
-    carry(workspace, "R-2")
+    toys.approved(workspace, "R-2")
+    toys.carry(workspace, "R-2")
     assert states(workspace)["R-2"] == "done"
     assert not list((workspace.home / "private" / "executions").iterdir())
     assert not audit(workspace)
@@ -429,14 +411,14 @@ def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Wo
 
 def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) -> None:
     for name, key in (("R-4", "shard-1-1"), ("R-5", "shard-1-2")):
-        filed_and_decided(workspace, [Selector("key", key)], ORDER, request_id=name)
+        toys.filed_and_decided(workspace, [Selector("key", key)], toys.ORDER, request_id=name)
     plan = plan_requests(workspace, ["R-4", "R-5"])
     assert plan.approvals == 2
     approve_plan(workspace, "R-4", plan.digest, approver="ann")
     with pytest.raises(DisgorgeError, match="1 of 2 approvals"):
-        carry(workspace, "R-5")
+        toys.carry(workspace, "R-5")
     approve_plan(workspace, "R-5", plan.digest, approver="bea")
-    carry(workspace, "R-5")
+    toys.carry(workspace, "R-5")
     assert states(workspace)["R-4"] == states(workspace)["R-5"] == "done"
     assert not audit(workspace)
 
@@ -445,23 +427,23 @@ def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) ->
 
 
 def test_a_failed_check_leaves_all_undone(workspace: Workspace) -> None:
-    approved(workspace, *ASKED, by="R-3")
+    toys.approved(workspace, *ASKED, by="R-3")
     with pytest.raises(CertificateRefused, match=r"the requests stay open, the signed refusals are .*R-1, .*R-3"):
-        carry(workspace, "R-2", independent=lambda: Contrary(workspace))
+        toys.carry(workspace, "R-2", independent=lambda: Contrary(workspace))
     assert states(workspace) == dict.fromkeys(ASKED, "executing")
     for name in ASKED:
         assert verify_bundle(workspace.root / "reports" / name).verdict == "refused"
-    carry(workspace, "R-3")
+    toys.carry(workspace, "R-3")
     assert states(workspace) == dict.fromkeys(ASKED, "done")
     assert not audit(workspace)
 
 
 def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(workspace: Workspace) -> None:
-    plan = approved(workspace, *ASKED, by="R-3")
-    stopped(workspace, Action.PURGE, "R-1")
+    plan = toys.approved(workspace, *ASKED, by="R-3")
+    toys.stopped(workspace, Action.PURGE, "R-1")
     assert not audit(workspace)
     assert states(workspace) == dict.fromkeys(ASKED, "executing")
-    late = at(workspace.root, dt.date(2028, 1, 1))
+    late = toys.at(workspace.root, dt.date(2028, 1, 1))
     assert sorted(found.where for found in audit(late) if found.rule == OVERDUE) == list(ASKED)
     for name in ASKED:
         with pytest.raises(DisgorgeError, match="being carried out"):
@@ -470,66 +452,66 @@ def test_half_done_each_is_overdue_by_itself_and_any_of_them_goes_on(workspace: 
             plan_request(workspace, name)
     hold_request(workspace, "R-3", on=True, reason="litigation", by="Ann")
     with pytest.raises(DisgorgeError, match="R-3 was put on hold"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     hold_request(workspace, "R-3", on=False, reason="over")
     record_event(workspace, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(DisgorgeError, match="run `disgorge request decide R-2` again"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     before = case_of(workspace, "R-2").decisions[-1]
     assert decide_request(workspace, "R-2", load_packs()) == before  # by what it touches itself, and not by all of it
     assert [impact_as_planned(workspace, plan, of=name).items for name in (None, *ASKED)] == [6, 3, 2, 2]
-    until = NOW.date() + dt.timedelta(days=5)
+    until = toys.NOW.date() + dt.timedelta(days=5)
     hold_purge(workspace, "R-2", until=until, because="trial", by="Ann")
     assert not due(workspace)
     with pytest.raises(PurgeHeld, match="on hold until"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     assert len(preview(workspace, "R-3").paths) == len(preview(workspace, "R-1").paths) > 2
-    later = at(workspace.root, until)
+    later = toys.at(workspace.root, until)
     assert set(due(later)) == set(ASKED)
-    carry(later, "R-3")
+    toys.carry(later, "R-3")
     assert states(later) == dict.fromkeys(ASKED, "done")
     assert not audit(later)
 
 
 def test_what_stops_one_report_stops_no_other(workspace: Workspace) -> None:
-    approved(workspace, *ASKED, by="R-3")
-    stopped(workspace, Action.REPORT, subject="R-1")
+    toys.approved(workspace, *ASKED, by="R-3")
+    toys.stopped(workspace, Action.REPORT, subject="R-1")
     hold_request(workspace, "R-2", on=True, reason="litigation", by="Ann")
     with pytest.raises(DisgorgeError, match="R-2 was put on hold"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     assert states(workspace) == {"R-1": "done", "R-2": "on-hold", "R-3": "done"}
     hold_request(workspace, "R-2", on=False, reason="over")
-    assert carry(workspace, "R-3").request == "R-3"
+    assert toys.carry(workspace, "R-3").request == "R-3"
     assert states(workspace) == dict.fromkeys(ASKED, "done")
     assert not audit(workspace)
 
 
 def test_a_joint_plan_that_was_begun_is_planned_again_together(workspace: Workspace) -> None:
     """A release is destroyed because its check does not pass: for all of them, or for none."""
-    approved(workspace, *ASKED, by="R-3")
-    stopped(workspace, Action.PROBE, "R-1")
+    toys.approved(workspace, *ASKED, by="R-3")
+    toys.stopped(workspace, Action.PROBE, "R-1")
     with pytest.raises(DisgorgeError, match="request R-1 is being carried out together with R-3; plan them together"):
         plan_requests(workspace, ["R-1", "R-2"])
-    plan = plan_requests(workspace, ["R-3", "R-1", "R-2"], withdraw=[RELEASE])
+    plan = plan_requests(workspace, ["R-3", "R-1", "R-2"], withdraw=[toys.RELEASE])
     assert {share.request: share.items for share in plan.together} == {"R-1": 3, "R-2": 2, "R-3": 2}
     approve_plan(workspace, "R-2", plan.digest, approver="ann")
-    carry(workspace, "R-2")
+    toys.carry(workspace, "R-2")
     assert states(workspace) == dict.fromkeys(ASKED, "done")
     assert not audit(workspace)
     assert not list((workspace.home / "private" / "executions").iterdir())
 
 
 def test_who_takes_a_request_back_before_anything_was_withdrawn_leaves_the_others(workspace: Workspace) -> None:
-    approved(workspace, *ASKED, by="R-3")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
+    toys.approved(workspace, *ASKED, by="R-3")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
     assert take_back(workspace, "R-1", by="Ann", registrar=Registrar()) == (
-        f"{RELEASE}@live stays out of service: request R-2 contains it as well",
+        f"{toys.RELEASE}@live stays out of service: request R-2 contains it as well",
     )
-    assert is_contained(workspace, RELEASE)
+    assert toys.is_contained(workspace, toys.RELEASE)
     with pytest.raises(StalePlan, match=r"R-1 is closed .*plan the others again with `disgorge request plan R-2 R-3`"):
-        carry(workspace, "R-2")
-    approved(workspace, "R-2", "R-3")
-    carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
+    toys.approved(workspace, "R-2", "R-3")
+    toys.carry(workspace, "R-2")
     assert states(workspace) == {"R-1": "taken-back", "R-2": "done", "R-3": "done"}
     assert not audit(workspace)
 
@@ -540,16 +522,16 @@ def test_a_request_denied_when_only_the_purge_is_left_leaves_the_others_to_be_fi
 ) -> None:
     """R-1 could neither be resumed, because R-4 was closed, nor planned again, because nothing matched any more."""
     facts = {"order_reference": "1", "order_deadline": "2027-02-01", "order_scope": "influence"}
-    filed_and_decided(workspace, [Selector("key", "shard-2-1")], ORDER, request_id="R-4", facts=facts)
-    approved(workspace, *asked, by="R-1")
-    stopped(workspace, Action.PURGE, "R-1")
+    toys.filed_and_decided(workspace, [Selector("key", "shard-2-1")], toys.ORDER, request_id="R-4", facts=facts)
+    toys.approved(workspace, *asked, by="R-1")
+    toys.stopped(workspace, Action.PURGE, "R-1")
     record_event(workspace, "R-4", EventKind.ORDER_WITHDRAWN, by="Ann")
-    decide(workspace, "R-4")
+    toys.decide(workspace, "R-4")
     with pytest.raises(DisgorgeError, match="which is granted no more; close it with `disgorge request deny R-4`"):
         plan_request(workspace, "R-1")
     told = deny_begun(workspace, "R-4", reason="claim-not-covered", registrar=Registrar())
     assert told[-1].startswith("the purge for R-1, planned together with R-4, deletes them")
-    done = carry(workspace, "R-1")
+    done = toys.carry(workspace, "R-1")
     assert list(done.reports) == ["R-1"]
     assert verify_bundle(done.bundle, level="ledger", workspace_folder=workspace.root).verdict == "certified"
     assert {name: states(workspace)[name] for name in asked} == {"R-4": "denied", "R-1": "done"}
@@ -560,27 +542,27 @@ def test_what_was_withdrawn_together_is_not_finished_without_one_that_may_be_gra
     workspace: Workspace,
 ) -> None:
     """R-2 was left for good: its items were gone with those of R-1, and nothing was left to be planned for it."""
-    approved(workspace, "R-1", "R-2")
-    stopped(workspace, Action.RETRAIN, "R-1")
+    toys.approved(workspace, "R-1", "R-2")
+    toys.stopped(workspace, Action.RETRAIN, "R-1")
     record_event(workspace, "R-2", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(DisgorgeError, match=r"together with those of R-2, .* run `disgorge request decide R-2` first"):
         plan_request(workspace, "R-1")
-    decide(workspace, "R-2")
-    assert list(carry(workspace, "R-1").reports) == ["R-1", "R-2"]
+    toys.decide(workspace, "R-2")
+    assert list(toys.carry(workspace, "R-1").reports) == ["R-1", "R-2"]
 
 
 def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(workspace: Workspace) -> None:
     """It only contained: nothing says what it would remove, so nothing could be planned, decided or denied."""
-    approved(workspace, "R-1", "R-2")
-    stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
+    toys.approved(workspace, "R-1", "R-2")
+    toys.stopped(workspace, Action.WITHDRAW_ITEMS, "R-1")
     erase_particulars(workspace, "R-2")
     with pytest.raises(DisgorgeError, match="close it with `disgorge request deny R-2 --reason other`"):
-        carry(workspace, "R-1")
+        toys.carry(workspace, "R-1")
     deny_begun(workspace, "R-2", reason="other", registrar=Registrar())
-    approved(workspace, "R-1")
-    carry(workspace, "R-1")
+    toys.approved(workspace, "R-1")
+    toys.carry(workspace, "R-1")
     assert states(workspace) == {"R-1": "done", "R-2": "denied", "R-3": "granted"}
-    assert live_shards(workspace)["shard-2"].count == 12
+    assert toys.live_shards(workspace)["shard-2"].count == 12
     assert not audit(workspace)
 
 
@@ -589,20 +571,20 @@ def test_one_whose_private_file_was_erased_is_denied_and_leaves_the_others(works
 
 def test_a_near_duplicate_is_judged_for_its_own_request(tmp_path: Path) -> None:
     workspace = lookalikes.trained(tmp_path)
-    filed_and_decided(workspace, [person(workspace, "shard-3", 1)], request_id="R-1")
-    filed_and_decided(workspace, [Selector("key", "shard-4-1")], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-1")
+    toys.filed_and_decided(workspace, [Selector("key", "shard-4-1")], request_id="R-2")
     with pytest.raises(DisgorgeError, match="near-duplicates of request R-1"):
         plan_requests(workspace, ["R-2", "R-1"])
     found = lookalikes.near(workspace).unjudged
-    filed_and_decided(workspace, [Selector("item", found[0].digest)], request_id="R-3")
+    toys.filed_and_decided(workspace, [Selector("item", found[0].digest)], request_id="R-3")
     joint = plan_requests(workspace, ["R-2", "R-1", "R-3"])  # the copy goes too, so nobody has to look at it
     assert [share.items for share in joint.together] == [1, 3, 1]
     lookalikes.judge(workspace)
-    plan = approved(workspace, "R-2", "R-1")
-    stopped(workspace, Action.PURGE, "R-2")
+    plan = toys.approved(workspace, "R-2", "R-1")
+    toys.stopped(workspace, Action.PURGE, "R-2")
     listed = ForgetList(workspace, plan.digest)
     assert {len(listed.own(name)) for name in plan.requests} == {1, 3}
-    carry(workspace, "R-2")
+    toys.carry(workspace, "R-2")
     assert {states(workspace)[name] for name in ("R-1", "R-2")} == {"done"}
 
 
@@ -619,7 +601,7 @@ def decided(name: str, **owed: object) -> Decision:
     """A decision that owes this."""
     return Decision(
         request=name, outcome=Outcome.GRANTED, category="c", owed=replace(OWED, **owed),  # type: ignore[arg-type]
-        refusal=None, reasons=(), packs="0" * 64, decided=NOW.date(),
+        refusal=None, reasons=(), packs="0" * 64, decided=toys.NOW.date(),
     )  # fmt: skip
 
 

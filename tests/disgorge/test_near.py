@@ -19,20 +19,8 @@ from lineage.errors import DigestMismatch
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
-from tests import lookalikes
+from tests import lookalikes, toys
 from tests.lookalikes import ORIGINAL, ROW, SHARD, add_copies, digest_at, judge, near, noisy
-from tests.toys import (
-    RELEASE,
-    approved,
-    bytes_by_name,
-    carry,
-    decide,
-    doing,
-    filed_and_decided,
-    granted_plan,
-    live_shards,
-    person,
-)
 
 WHO = ("shard-3", 1)
 
@@ -45,9 +33,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def approved_with_the_copy_staying(workspace: Workspace) -> None:
     """Ask for the person's items, say that the near-duplicate is another item, plan and approve."""
-    filed_and_decided(workspace, [person(workspace, *WHO)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
     judge(workspace, same=False)
-    approved(workspace)
+    toys.approved(workspace)
 
 
 def carry_with_copy_added(workspace: Workspace, folder: Path, before: Action) -> None:
@@ -57,12 +45,12 @@ def carry_with_copy_added(workspace: Workspace, folder: Path, before: Action) ->
     def add() -> None:
         add_copies(workspace, folder, "shard-9", [noisy(picture, seed=9)])
 
-    carry(workspace, on_step=doing(add, before))
+    toys.carry(workspace, on_step=toys.doing(add, before))
 
 
 def test_nothing_is_planned_while_it_is_not_judged(workspace: Workspace) -> None:
     """The near-duplicate and nothing else is found."""
-    filed_and_decided(workspace, [person(workspace, *WHO)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
     (item,) = near(workspace).unjudged
     copy, original = digest_at(workspace, SHARD, ROW), digest_at(workspace, *ORIGINAL)
     assert (item.shard, item.digest, item.near) == (SHARD, copy, (original,))
@@ -76,31 +64,31 @@ def test_nothing_is_planned_while_it_is_not_judged(workspace: Workspace) -> None
 
 def test_the_same_is_removed_too(workspace: Workspace) -> None:
     """It is decided and planned again, with the other shard's component among what is trained again."""
-    filed_and_decided(workspace, [person(workspace, *WHO)])
-    copy, old = digest_at(workspace, SHARD, ROW), bytes_by_name(workspace, RELEASE)
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
+    copy, old = digest_at(workspace, SHARD, ROW), toys.bytes_by_name(workspace, toys.RELEASE)
     judge(workspace, same=True)
     with pytest.raises(DisgorgeError, match="decide R-1` again"):
         plan_request(workspace, "R-1")
     assert impact_of(workspace, case_of(workspace, "R-1").request).items == 4
-    decide(workspace)
-    approved(workspace)
-    done = carry(workspace)
+    toys.decide(workspace)
+    toys.approved(workspace)
+    done = toys.carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
-    assert {name: live_shards(workspace)[name].count for name in ("shard-2", "shard-3")} == {
+    assert {name: toys.live_shards(workspace)[name].count for name in ("shard-2", "shard-3")} == {
         "shard-2": 11,
         "shard-3": 9,
     }
     assert workspace.private.is_withdrawn(copy)
-    changed = {name for name, digest in bytes_by_name(workspace, RELEASE).items() if digest != old[name]}
-    assert {f"{RELEASE}/mean/shard-2", f"{RELEASE}/mean/shard-3"} <= changed
+    changed = {name for name, digest in toys.bytes_by_name(workspace, toys.RELEASE).items() if digest != old[name]}
+    assert {f"{toys.RELEASE}/mean/shard-2", f"{toys.RELEASE}/mean/shard-3"} <= changed
     assert not list((workspace.home / "private" / "near").iterdir())
 
 
 def test_other_items_stay_and_the_report_says_so(workspace: Workspace) -> None:
     approved_with_the_copy_staying(workspace)
-    done = carry(workspace)
+    done = toys.carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
-    assert live_shards(workspace)[SHARD].count == 12
+    assert toys.live_shards(workspace)[SHARD].count == 12
     assert "1 item that looks like a removed one stays" in (done.bundle / "report.html").read_text()
     (check,) = [c for c in json.loads((done.bundle / "evidence.json").read_text())["checks"] if c["name"] == "residue"]
     assert check["detail"]["near-duplicates"]["judged to be other items"] == 1
@@ -116,9 +104,9 @@ def test_a_judgement_covers_what_was_looked_at_and_nothing_later(workspace: Work
 
 
 def test_a_judgement_is_of_one_request(workspace: Workspace) -> None:
-    filed_and_decided(workspace, [person(workspace, *WHO)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
     judge(workspace, same=False)
-    filed_and_decided(workspace, [person(workspace, *WHO)], request_id="R-2")
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)], request_id="R-2")
     assert not near(workspace).unjudged
     assert len(near(workspace, "R-2").unjudged) == 1
 
@@ -132,11 +120,11 @@ def test_a_copy_that_comes_after_the_items_went_has_a_way_out(workspace: Workspa
     (item,) = near(workspace).unjudged
     with pytest.raises(DisgorgeError, match="file a request for these"):
         judge_same(workspace, case, [item.digest], by="ann", because="the same")
-    filed_and_decided(workspace, [Selector("item", item.digest)], request_id="R-2")
+    toys.filed_and_decided(workspace, [Selector("item", item.digest)], request_id="R-2")
     judge(workspace, same=False, request_id="R-2")
-    approved(workspace, "R-2")
-    assert carry(workspace, "R-2").verdict == "certified"
-    assert carry(workspace).verdict == "certified"
+    toys.approved(workspace, "R-2")
+    assert toys.carry(workspace, "R-2").verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
 
 
 def test_a_copy_that_comes_after_the_purge_is_seen_before_the_report(workspace: Workspace, tmp_path: Path) -> None:
@@ -144,7 +132,7 @@ def test_a_copy_that_comes_after_the_purge_is_seen_before_the_report(workspace: 
     with pytest.raises(CertificateRefused, match="which was not reviewed"):
         carry_with_copy_added(workspace, tmp_path / "more", Action.REPORT)
     judge(workspace, same=False)
-    assert carry(workspace).verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
 
 
 def test_what_the_manifest_says_is_not_believed_once_it_was_edited(workspace: Workspace) -> None:
@@ -152,8 +140,8 @@ def test_what_the_manifest_says_is_not_believed_once_it_was_edited(workspace: Wo
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    filed_and_decided(workspace, [person(workspace, *WHO)])
-    path = workspace.manifest_path(live_shards(workspace)[SHARD].digest)
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
+    path = workspace.manifest_path(toys.live_shards(workspace)[SHARD].digest)
     table = pq.read_table(path)
     empty = pa.array([None] * len(table), table["likeness"].type)
     path.chmod(0o644)
@@ -169,20 +157,20 @@ def test_what_the_manifest_says_is_not_believed_once_it_was_edited(workspace: Wo
 
 def test_what_was_added_must_be_known(workspace: Workspace) -> None:
     """The ledger says that something was added; without the private file nothing less is removed in silence."""
-    filed_and_decided(workspace, [person(workspace, *WHO)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, *WHO)])
     judge(workspace, same=True)
     case = case_of(workspace, "R-1")
     assert included_items(workspace, case) == (digest_at(workspace, SHARD, ROW),)
     (file,) = (workspace.home / "private" / "near").iterdir()
     file.unlink()
     with pytest.raises(DisgorgeError, match="missing from the workspace's private folder"):
-        decide(workspace)
+        toys.decide(workspace)
 
 
 def test_without_likenesses_the_report_says_that_nobody_looked(tmp_path: Path) -> None:
     workspace = lookalikes.trained(tmp_path, likeness=None)
-    granted_plan(workspace, [person(workspace, *WHO)])
-    done = carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, *WHO)])
+    done = toys.carry(workspace)
     assert done.verdict == "certified"
     said = (done.bundle / "report.html").read_text()
     assert "were not looked for with 3 of 3 of them: no likeness was recorded" in said

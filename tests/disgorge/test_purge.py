@@ -4,11 +4,11 @@ DVC is the real one, with a cache, a remote, a folder object, a pipeline and its
 """
 
 import contextlib
+import copy
 import os
 import shutil
 import stat
 import time
-import warnings
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from lineage.shards.add import add_items, shard_rows
 from lineage.shards.cut import cut_shard
 from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace
+from tests.stores import quiet_dvc
 
 
 def shard(workspace: Workspace, name: str, values: list[float]) -> Shard:
@@ -94,6 +95,13 @@ class Removal:
         self.workspace.ledger.append(
             "component-retired", {"name": "head", "component": self.head.digest, "after": None}
         )
+
+    def copied_to(self, folder: Path) -> "Removal":
+        """Return the same in a copy of the workspace and of what lies beside it."""
+        shutil.copytree(self.workspace.root.parent, folder, symlinks=True)
+        other = copy.copy(self)
+        other.workspace, other.targets = Workspace.open(folder / self.workspace.root.name), dict(self.targets)
+        return other
 
     def before(self) -> int:
         """How many traces are found before the purge."""
@@ -223,19 +231,10 @@ def test_weights_that_a_training_is_about_to_record_stay(removal: Removal) -> No
     assert removal.check(before).verdict is Verdict.PASS
 
 
-class quiet_dvc(warnings.catch_warnings):  # noqa: N801 (reads as what it does)
-    """DVC's own libraries warn of deprecations."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        return entered
-
-
-@pytest.fixture
-def tracked(dvc_template: Path, tmp_path: Path) -> Removal:
+@pytest.fixture(scope="module")
+def tracked_once(dvc_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Removal:
     """Return a removal in a DVC repository: shards tracked and pushed, in a folder object and in a pipeline's past."""
-    workspace_folder = tmp_path / "workspace"
+    workspace_folder = tmp_path_factory.mktemp("tracked") / "made" / "workspace"
     shutil.copytree(dvc_template, workspace_folder)
     removal = Removal(Workspace.init(workspace_folder))
     content = removal.workspace.content_path(removal.alice.digest)
@@ -246,20 +245,21 @@ def tracked(dvc_template: Path, tmp_path: Path) -> Removal:
     (workspace_folder / "dvc.yaml").write_text(
         f"stages:\n  train:\n    cmd: wc -c < {name} > model.bin\n    deps: [{name}]\n    outs: [model.bin]\n"
     )
-    with quiet_dvc():
+    with quiet_dvc(), chdir(workspace_folder):
         from dvc.repo import Repo
 
-        before = Path.cwd()
-        os.chdir(workspace_folder)
-        try:
-            with Repo(str(workspace_folder)) as repo:
-                repo.add(["export"])
-                repo.reproduce()
-                repo.push(run_cache=False)
-        finally:
-            os.chdir(before)
+        with Repo(str(workspace_folder)) as repo:
+            repo.add(["export"])
+            repo.reproduce()
+            repo.push(run_cache=False)
     removal.withdraw()
     return removal
+
+
+@pytest.fixture
+def tracked(tracked_once: Removal, tmp_path: Path) -> Removal:
+    """Return a copy of it, with its remote."""
+    return tracked_once.copied_to(tmp_path / "copy")
 
 
 def traces(workspace_folder: Path, md5: str) -> list[str]:

@@ -21,21 +21,8 @@ from disgorge.request.holds.purge_hold import due, hold_purge, release_purge, wa
 from disgorge.request.particulars import erase_particulars
 from lineage.records import Selector
 from lineage.workspace import Workspace
-from tests.disgorge.test_purge import quiet_dvc
-from tests.toys import (
-    NOW,
-    RELEASE,
-    at,
-    bytes_by_name,
-    carry,
-    granted_plan,
-    live_shards,
-    person,
-    populate,
-    toy_of,
-    train,
-    trained_toy,
-)
+from tests import toys
+from tests.stores import quiet_dvc
 
 UNTIL = dt.date(2026, 12, 24)
 
@@ -48,16 +35,19 @@ def workspace(workspace: Workspace) -> Workspace:
 
 def purge_held(workspace: Workspace) -> Workspace:
     """Approve a removal whose purge is on hold for a month."""
-    granted_plan(workspace, [person(workspace, "shard-3", 1)])
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)])
     hold_purge(workspace, "R-1", until=UNTIL, because="the court may ask for it", by="Ann")
     return workspace
 
 
 def test_all_but_the_purge_is_done_and_nothing_is_certified(workspace: Workspace) -> None:
-    old, shard = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"], live_shards(workspace)["shard-3"].digest
+    old, shard = (
+        toys.bytes_by_name(workspace, toys.RELEASE)[f"{toys.RELEASE}/mean/shard-3"],
+        toys.live_shards(workspace)["shard-3"].digest,
+    )
     with pytest.raises(PurgeHeld, match="on hold until 2026-12-24"):
-        carry(workspace)
-    assert bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"] != old, "the release moved"
+        toys.carry(workspace)
+    assert toys.bytes_by_name(workspace, toys.RELEASE)[f"{toys.RELEASE}/mean/shard-3"] != old, "the release moved"
     assert workspace.objects.exists(old)
     assert workspace.content_path(shard).exists()
     case = case_of(workspace, "R-1")
@@ -65,17 +55,17 @@ def test_all_but_the_purge_is_done_and_nothing_is_certified(workspace: Workspace
     assert list(waiting(workspace)) == ["R-1"]
     assert not due(workspace)
     with pytest.raises(PurgeHeld):
-        carry(at(workspace, UNTIL - dt.timedelta(days=1)))
+        toys.carry(toys.at(workspace, UNTIL - dt.timedelta(days=1)))
     assert workspace.objects.exists(old)
 
 
 def test_on_its_day_the_purge_is_due_and_the_request_ends(workspace: Workspace) -> None:
-    old = bytes_by_name(workspace, RELEASE)[f"{RELEASE}/mean/shard-3"]
+    old = toys.bytes_by_name(workspace, toys.RELEASE)[f"{toys.RELEASE}/mean/shard-3"]
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    on_the_day = at(workspace, UNTIL)
+        toys.carry(workspace)
+    on_the_day = toys.at(workspace, UNTIL)
     assert list(due(on_the_day)) == ["R-1"]
-    assert carry(on_the_day).verdict == "certified"
+    assert toys.carry(on_the_day).verdict == "certified"
     assert not workspace.objects.exists(old)
     with pytest.raises(AlreadyExecuted):
         hold_purge(on_the_day, "R-1", until=dt.date(2027, 1, 1), because="late", by="Ann")
@@ -83,27 +73,27 @@ def test_on_its_day_the_purge_is_due_and_the_request_ends(workspace: Workspace) 
 
 def test_a_hold_can_be_released_and_names_nobody(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     release_purge(workspace, "R-1", because="settled", by="Ann")
-    assert carry(workspace).verdict == "certified"
+    assert toys.carry(workspace).verdict == "certified"
     assert b"Ann" not in (workspace.home / "ledger.jsonl").read_bytes()
 
 
 def test_the_audit_names_a_purge_that_is_kept_and_one_that_is_late(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    for day, level in ((NOW.date(), "note"), (UNTIL, "error")):
+        toys.carry(workspace)
+    for day, level in ((toys.NOW.date(), "note"), (UNTIL, "error")):
         found = [finding for finding in audit(workspace, today=day) if finding.id == "DSG010"]
         assert [finding.level.value for finding in found] == [level]
 
 
 def test_another_removal_from_the_release_goes_on_meanwhile(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
-    other = carry(workspace, "R-2")
+        toys.carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-1", 0)], request_id="R-2")
+    other = toys.carry(workspace, "R-2")
     assert other.verdict == verify_bundle(other.bundle).verdict == "certified"
-    own = carry(at(workspace, UNTIL))
+    own = toys.carry(toys.at(workspace, UNTIL))
     assert own.verdict == verify_bundle(own.bundle).verdict == "certified"
 
 
@@ -113,31 +103,31 @@ def test_where_what_is_kept_has_their_items_too_their_purge_waits(
 ) -> None:
     """The old shard has the items of both people; or an old part learned from both shards."""
     if shard == "shard-4":
-        workspace = purge_held(trained_toy(tmp_path / "joint", parameters={"joint": True}))
+        workspace = purge_held(toys.trained_toy(tmp_path / "joint", parameters={"joint": True}))
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    granted_plan(workspace, [person(workspace, shard, 2)], request_id="R-2")
-    there = at(workspace, UNTIL)
+        toys.carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, shard, 2)], request_id="R-2")
+    there = toys.at(workspace, UNTIL)
     for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old .* until 2026-12-24"):
-            carry(day, "R-2")
+            toys.carry(day, "R-2")
     assert case_of(workspace, "R-2").report is None
-    assert carry(there).verdict == "certified"
-    assert carry(there, "R-2").verdict == "certified"
+    assert toys.carry(there).verdict == "certified"
+    assert toys.carry(there, "R-2").verdict == "certified"
 
 
 def test_who_asks_for_the_same_items_and_others_waits_too(workspace: Workspace) -> None:
     """They are live nowhere any more, so no plan of the second request finds them; they are kept all the same."""
-    same, other = person(workspace, "shard-3", 1), person(workspace, "shard-1", 0)
+    same, other = toys.person(workspace, "shard-3", 1), toys.person(workspace, "shard-1", 0)
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    granted_plan(workspace, [same, other], request_id="R-2")
-    there = at(workspace, UNTIL)
+        toys.carry(workspace)
+    toys.granted_plan(workspace, [same, other], request_id="R-2")
+    there = toys.at(workspace, UNTIL)
     for day in (workspace, there):
         with pytest.raises(PurgeHeld, match=r"R-1 keeps old shards that hold its items until 2026-12-24"):
-            carry(day, "R-2")
-    assert carry(there).verdict == "certified"
-    assert carry(there, "R-2").verdict == "certified"
+            toys.carry(day, "R-2")
+    assert toys.carry(there).verdict == "certified"
+    assert toys.carry(there, "R-2").verdict == "certified"
 
 
 def test_who_asks_for_them_again_is_told_that_they_are_kept(
@@ -149,7 +139,7 @@ def test_who_asks_for_them_again_is_told_that_they_are_kept(
     """
     monkeypatch.chdir(workspace.root)
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     kept = r"old shards that request R-1 keeps until 2026-12-24 \(the court may ask for it\) hold items that it selects"
     asked = "request file --id R-2 --standing contributor --ground contract --regime contract".split()
     filed = CliRunner().invoke(app, [*asked, "--verified", "--subject", "shard-3-person-1"])
@@ -157,9 +147,9 @@ def test_who_asks_for_them_again_is_told_that_they_are_kept(
     assert re.search(kept, one_line(filed.output))
     decided = CliRunner().invoke(app, ["request", "decide", "R-2"])
     assert re.search(kept, one_line(decided.output))
-    assert not keepers(workspace, [person(workspace, "shard-1", 0)]), "of somebody else nothing is kept"
-    assert carry(at(workspace, UNTIL)).verdict == "certified"
-    assert not keepers(workspace, [person(workspace, "shard-3", 1)])
+    assert not keepers(workspace, [toys.person(workspace, "shard-1", 0)]), "of somebody else nothing is kept"
+    assert toys.carry(toys.at(workspace, UNTIL)).verdict == "certified"
+    assert not keepers(workspace, [toys.person(workspace, "shard-3", 1)])
 
 
 def one_line(text: str) -> str:
@@ -170,33 +160,33 @@ def one_line(text: str) -> str:
 def test_who_erased_what_was_asked_for_waits_and_is_told_why(workspace: Workspace) -> None:
     """Nobody can say any more whether what an earlier one keeps was meant too; so that one goes first, and no other."""
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     for name, key in (("R-2", "shard-1-0"), ("R-3", "shard-2-0")):
-        granted_plan(workspace, [Selector("key", key)], request_id=name)
+        toys.granted_plan(workspace, [Selector("key", key)], request_id=name)
         hold_purge(workspace, name, until=UNTIL, because="the same", by="Ann")
         with pytest.raises(PurgeHeld):
-            carry(workspace, name)
+            toys.carry(workspace, name)
         assert erase_particulars(workspace, name)
-    there = at(workspace, UNTIL)
+    there = toys.at(workspace, UNTIL)
     for name, earlier in (("R-3", "R-1"), ("R-2", "R-1")):
         with pytest.raises(PurgeHeld, match=f"{earlier} keeps old shards, and what it selected is erased"):
-            carry(there, name)
-    assert carry(there).verdict == "certified"
+            toys.carry(there, name)
+    assert toys.carry(there).verdict == "certified"
     with pytest.raises(PurgeHeld, match="R-2 keeps old shards, and what it selected is erased"):
-        carry(there, "R-3")
-    assert carry(there, "R-2").verdict == "certified"
-    assert carry(there, "R-3").verdict == "certified"
+        toys.carry(there, "R-3")
+    assert toys.carry(there, "R-2").verdict == "certified"
+    assert toys.carry(there, "R-3").verdict == "certified"
 
 
 def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, tmp_path: Path) -> None:
     """A model of a DVC stage that read an old shard of each: the hold of one keeps it from the other's purge."""
     shutil.copytree(dvc_template, tmp_path / "workspace")
-    workspace = Workspace.init(tmp_path / "workspace", clock=lambda: NOW)
+    workspace = Workspace.init(tmp_path / "workspace", clock=lambda: toys.NOW)
     (workspace.root / "store").mkdir()
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, tmp_path / "sources")
-    train(workspace, toy)
-    live = live_shards(workspace)
+    toy = toys.toy_of("averages", 3)
+    toys.populate(workspace, toy, tmp_path / "sources")
+    toys.train(workspace, toy)
+    live = toys.live_shards(workspace)
     one, two = (
         workspace.content_path(live[name].digest).relative_to(workspace.root).as_posix()
         for name in ("shard-1", "shard-3")
@@ -211,24 +201,24 @@ def test_what_dvc_made_of_the_items_of_both_is_kept_as_well(dvc_template: Path, 
             repo.reproduce()
     purge_held(workspace)
     with pytest.raises(PurgeHeld):
-        carry(workspace)
-    granted_plan(workspace, [person(workspace, "shard-1", 0)], request_id="R-2")
+        toys.carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-1", 0)], request_id="R-2")
     with pytest.raises(PurgeHeld, match="R-1 keeps what DVC made of the items of both until 2026-12-24"):
-        carry(workspace, "R-2")
+        toys.carry(workspace, "R-2")
     assert (workspace.root / "model.bin").exists()
-    there = at(workspace, UNTIL)
-    assert carry(there).verdict == carry(there, "R-2").verdict == "certified"
+    there = toys.at(workspace, UNTIL)
+    assert toys.carry(there).verdict == toys.carry(there, "R-2").verdict == "certified"
     assert not (workspace.root / "model.bin").exists()
 
 
 def test_a_day_that_is_past_is_no_hold(workspace: Workspace) -> None:
     with pytest.raises(DisgorgeError, match="not after today"):
-        hold_purge(workspace, "R-1", until=NOW.date(), because="x", by="Ann")
+        hold_purge(workspace, "R-1", until=toys.NOW.date(), because="x", by="Ann")
 
 
 def test_what_is_said_before_is_what_disappears(workspace: Workspace) -> None:
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     gone = plan_of(workspace, case_of(workspace, "R-1")).purges
     strays = [workspace.home / "objects" / "old.bak", workspace.root / "shards" / "old" / "x"]
     old = (workspace.objects.path(gone.objects[0]), workspace.content_path(gone.shards[0]))
@@ -243,7 +233,7 @@ def test_what_is_said_before_is_what_disappears(workspace: Workspace) -> None:
     assert {path for path in workspace.root.rglob("*") if path.is_file()} == before, "it only reads"
     private = workspace.home / "private" / "executions"  # the list of items, erased by the report and not by the purge
     release_purge(workspace, "R-1", because="settled", by="Ann")
-    carry(workspace)
+    toys.carry(workspace)
     after = {path for path in workspace.root.rglob("*") if path.is_file()}
     assert {path for path in before - after if private not in path.parents} == set(said.paths)
     assert set(strays) < set(said.paths)
@@ -253,7 +243,7 @@ def test_the_verbs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(workspace.root)
     runner = CliRunner()
     with pytest.raises(PurgeHeld):
-        carry(workspace)
+        toys.carry(workspace)
     listed = runner.invoke(app, ["purge", "--dry-run", "R-1"])
     assert listed.exit_code == 0, listed.output
     assert f"shards{os.sep}" in listed.output

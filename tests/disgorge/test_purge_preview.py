@@ -20,13 +20,13 @@ from tests.toys import ORDER, carry, filed_and_decided, granted_plan, person, st
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def stored(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return a folder with a trained workspace that has DVC and MLflow, and in ``kept`` a copy of it."""
     folder = tmp_path_factory.mktemp("stored")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
             patch.delenv(name, raising=False)
-        with_stores(folder, toy_of("averages", 3), learned="shard-3")
+        with_stores(folder, toy_of("averages", 3), learned="shard-3", database=database)
         shutil.copytree(folder / "workspace", folder / "kept", symlinks=True)
         yield folder
 

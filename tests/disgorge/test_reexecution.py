@@ -38,23 +38,10 @@ from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.records import Component, canonical, in_member_order, plain
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
+from tests import toys
 from tests.campaigns.test_bundle_bytes import put
 from tests.disgorge.report_cases import sign_again
 from tests.tier import amount
-from tests.toys import (
-    RELEASE,
-    carry,
-    component_of,
-    composition_of,
-    granted_plan,
-    live_shards,
-    person,
-    populate,
-    remove,
-    toy_of,
-    train,
-    trained_toy,
-)
 
 
 @dataclass(frozen=True)
@@ -73,8 +60,8 @@ class Removal:
 
 def removal_of(method: str, folder: Path) -> Removal:
     """Train a toy, remove a person, write the bundle with inputs."""
-    workspace = trained_toy(folder, method=method, seed=0, clock=None)
-    executed = remove(workspace, [person(workspace, toy_of(method, 0).spec.shards[0], 0)])
+    workspace = toys.trained_toy(folder, method=method, seed=0, clock=None)
+    executed = toys.remove(workspace, [toys.person(workspace, toys.toy_of(method, 0).spec.shards[0], 0)])
     case = case_of(workspace, "R-1")
     return Removal(workspace, executed, write_with_inputs(workspace, plan_of(workspace, case), case))
 
@@ -328,9 +315,9 @@ def test_parts_made_elsewhere_are_not_accused_and_not_called_equal(tangents: Rem
 def test_the_default_tolerance_is_far_from_rounding_and_far_from_a_removal(tangents: Removal, tmp_path: Path) -> None:
     """A component trained with three of twelve items more is tens of times beyond it."""
     workspace = Workspace.init(tmp_path / "whole")
-    toy = toy_of("tangent_composition", 0)
-    populate(workspace, toy, tmp_path / "source")
-    before = {component.name: component.digest for component in train(workspace, toy).components}
+    toy = toys.toy_of("tangent_composition", 0)
+    toys.populate(workspace, toy, tmp_path / "source")
+    before = {component.name: component.digest for component in toys.train(workspace, toy).components}
     ((_, after),) = json.loads(read_members(tangents.plain)["compositions.json"]).items()
     pairs = [(before[member["name"]], member["component"]) for member in after["members"]]
     moved = [
@@ -382,7 +369,7 @@ def never_trained(workspace: Workspace) -> Check:
 
 def contaminated(workspace: Workspace) -> Component:
     """Put a part into the release whose weights no recipe makes, under a shard nobody asks to remove; return it."""
-    part, composition = component_of(workspace, f"{RELEASE}/mean/shard-4"), composition_of(workspace)
+    part, composition = toys.component_of(workspace, f"{toys.RELEASE}/mean/shard-4"), toys.composition_of(workspace)
     tensors = load_tensors(workspace.objects.get(part.digest))
     digest = workspace.objects.put(save_tensors({**tensors, "sums": tensors["sums"] + 0.25}))
     foul = replace(part, digest=digest)
@@ -390,7 +377,7 @@ def contaminated(workspace: Workspace) -> Component:
     other = replace(composition, members=in_member_order(members))
     workspace.ledger.append("component", {"component": plain(foul)})
     workspace.ledger.append("composition", {"composition": plain(other)})
-    workspace.ledger.append("release", {"name": RELEASE, "alias": "live", "composition": other.digest})
+    workspace.ledger.append("release", {"name": toys.RELEASE, "alias": "live", "composition": other.digest})
     return foul
 
 
@@ -399,9 +386,9 @@ def test_a_forged_line_spares_nothing(workspace: Workspace, seal: object) -> Non
     foul = contaminated(workspace)
     body = {"recipe": foul.recipe_digest, "component": foul.digest, "confined": True, "alone": True}
     if seal == "of another part":
-        granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-0")
+        toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 0)], request_id="R-0")
         with pytest.raises(CertificateRefused):
-            carry(workspace, "R-0")
+            toys.carry(workspace, "R-0")
         seal = next(fact.body["seal"] for fact in workspace.ledger.facts("reexecuted"))
     forged = workspace.ledger.append("reexecuted", body if seal is None else body | {"seal": seal})
     if seal == 7:
@@ -415,19 +402,19 @@ def test_a_forged_line_spares_nothing(workspace: Workspace, seal: object) -> Non
     ]
     begun = bool(list(workspace.ledger.facts("plan")))
     if not begun:
-        granted_plan(workspace, [person(workspace, "shard-2", 0)])
+        toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
     with pytest.raises(CertificateRefused, match=r"never-trained is fail.*mean/shard-4 differs"):
-        carry(workspace, "R-0" if begun else "R-1")
+        toys.carry(workspace, "R-0" if begun else "R-1")
 
 
 def test_what_was_shown_once_stands_and_is_counted(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    first = carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    first = toys.carry(workspace)
     assert "(5 run now, 0 standing on earlier runs)" in never_trained(workspace).answer
     assert len(earlier_reexecutions(workspace)) == 5
     assert list(unsealed(workspace)) == []
-    granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-2")
-    second = carry(workspace, "R-2")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 0)], request_id="R-2")
+    second = toys.carry(workspace, "R-2")
     check = never_trained(workspace)
     assert "(1 run now, 4 standing on earlier runs)" in check.answer
     assert (check.detail["run now"], check.detail["standing on earlier runs"]) == (1, 4)
@@ -437,8 +424,8 @@ def test_what_was_shown_once_stands_and_is_counted(workspace: Workspace) -> None
 
 
 def test_another_workspaces_seal_is_none_here(workspace: Workspace, tmp_path: Path) -> None:
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    carry(workspace)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    toys.carry(workspace)
     other = Workspace.init(tmp_path / "other")
     for fact in workspace.ledger.facts("reexecuted"):
         other.ledger.append("reexecuted", fact.body)
@@ -450,4 +437,4 @@ def test_another_workspaces_seal_is_none_here(workspace: Workspace, tmp_path: Pa
     assert "DSG018" not in [finding.id for finding in audit(Workspace.open(other.root))]
     key.unlink()
     assert [finding.id for finding in audit(other)] == [], "without the key nothing can be said of them"
-    assert live_shards(other) == {}
+    assert toys.live_shards(other) == {}

@@ -21,21 +21,9 @@ from disgorge.tracking.registered import Registered, Touched, from_client, from_
 from disgorge.tracking.registry import Registry
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
-from tests.toys import (
-    GDPR,
-    RELEASE,
-    carry,
-    composition_of,
-    file,
-    granted_plan,
-    person,
-    populate,
-    predicate,
-    served,
-    toy_of,
-)
+from tests import toys
 
-PART = f"{RELEASE}/mean/shard-3"
+PART = f"{toys.RELEASE}/mean/shard-3"
 
 
 @pytest.fixture
@@ -43,13 +31,13 @@ def workspace(workspace: Workspace, database: Path) -> Workspace:
     """Return a trained toy that is registered, served, and copied by somebody to another model."""
     workspace = Workspace.open(workspace.root)  # at the hour that MLflow has
     shutil.copy(database, workspace.root / "mlflow.db")
-    composition = composition_of(workspace)
-    Registry(Store(workspace.root)).adopt(RELEASE, "live", composition)
+    composition = toys.composition_of(workspace)
+    Registry(Store(workspace.root)).adopt(toys.RELEASE, "live", composition)
     with Store(workspace.root).client() as client:
         client.create_registered_model("copy")
         run = next(iter(versions_of(client))).run_id
         tags = next(iter(versions_of(client))).tags
-        client.create_model_version("copy", f"models:/{RELEASE}/1", run_id=run, tags=tags)
+        client.create_model_version("copy", f"models:/{toys.RELEASE}/1", run_id=run, tags=tags)
     return workspace
 
 
@@ -84,7 +72,7 @@ def found(workspace: Workspace) -> list[Finding]:
 
 def carried(workspace: Workspace, said: list[str]) -> Executed:
     """Carry R-1 out, and keep what is said to the person who runs it."""
-    return carry(workspace, registrar=Registry(Store(workspace.root)), on_words=said.append)
+    return toys.carry(workspace, registrar=Registry(Store(workspace.root)), on_words=said.append)
 
 
 def test_a_model_registered_beside_is_a_warning_and_ours_is_none(workspace: Workspace) -> None:
@@ -166,8 +154,8 @@ def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Work
     """The run of the one names the removed part, the other one only stands in the report: in its first paragraph."""
     register(workspace, "shop", alias="champion")
     register(workspace, "old", part=PART)
-    record_place(workspace, RELEASE, "live", "https://shop.example/predict", by="ann")
-    granted_plan(workspace, [person(workspace, "shard-3", 0)])
+    record_place(workspace, toys.RELEASE, "live", "https://shop.example/predict", by="ann")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 0)])
     said: list[str] = []
     with pytest.raises(CertificateRefused, match=f"old/1 names {PART}"):
         carried(workspace, said)
@@ -180,7 +168,7 @@ def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Work
     told = (
         "1 version of a model is registered in MLflow (shop/1 (alias champion)) that no recorded composition explains"
     )
-    signed = predicate(done.bundle)
+    signed = toys.predicate(done.bundle)
     assert done.verdict == "certified"
     assert told in str(signed["certificate"])
     assert told in str(signed["caveats"])
@@ -197,9 +185,9 @@ def test_no_certificate_while_a_registered_model_names_what_goes(workspace: Work
 
 def test_a_data_only_removal_speaks_of_recorded_models(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / "workspace")
-    populate(workspace, toy_of("averages", 3), tmp_path / "sources")
-    granted_plan(workspace, [person(workspace, "shard-3", 0)])
-    done = carry(workspace)
+    toys.populate(workspace, toys.toy_of("averages", 3), tmp_path / "sources")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 0)])
+    done = toys.carry(workspace)
     assert done.verdict == "certified"
     page = (done.bundle / "report.html").read_text()
     assert "No recorded model learned from the items" in page
@@ -224,18 +212,18 @@ def test_an_audit_says_where_it_did_not_look(tmp_path: Path, monkeypatch: pytest
 def test_a_hold_that_stops_a_release_takes_aliases_set_by_hand_away(workspace: Workspace) -> None:
     """In MLflow's own store: the release's alias, one that somebody set on it, and one of a copy."""
     with Store(workspace.root).client() as client:
-        client.set_registered_model_alias(RELEASE, "champion", "1")
+        client.set_registered_model_alias(toys.RELEASE, "champion", "1")
         client.set_registered_model_alias("copy", "shop", "1")
-    file(workspace, [person(workspace, "shard-3", 1)], GDPR, request_id="H-1")
+    toys.file(workspace, [toys.person(workspace, "shard-3", 1)], toys.GDPR, request_id="H-1")
     hold_request(workspace, "H-1", on=True, reason="litigation", serving="stop")
     registry = Registry(Store(workspace.root))
     stopped = settle(workspace, registry)
-    assert stopped.stopped == [f"{RELEASE}@live"]
+    assert stopped.stopped == [f"{toys.RELEASE}@live"]
     assert [words.partition(" served")[0] for words in stopped.words[:2]] == [
-        "MLflow's alias copy@shop", f"MLflow's alias {RELEASE}@champion",
+        "MLflow's alias copy@shop", f"MLflow's alias {toys.RELEASE}@champion",
     ]  # fmt: skip
-    assert (registry.served(RELEASE), registry.served("copy")) == ({}, {})
+    assert (registry.served(toys.RELEASE), registry.served("copy")) == ({}, {})
     hold_request(workspace, "H-1", on=False, reason="over")
     again = settle(workspace, registry)
-    assert registry.served(RELEASE) == {"live": served(workspace, RELEASE)}
+    assert registry.served(toys.RELEASE) == {"live": toys.served(workspace, toys.RELEASE)}
     assert "MLflow's alias copy@shop was taken away" in again.words[0]

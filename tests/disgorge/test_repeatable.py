@@ -19,22 +19,7 @@ from disgorge.training.runners.local import Workers
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Component, plain, restore
 from lineage.workspace import Workspace
-from tests.toys import (
-    RELEASE,
-    approved,
-    bytes_by_name,
-    carry,
-    component_names,
-    filed_and_decided,
-    granted_plan,
-    is_contained,
-    live_shards,
-    person,
-    stopped,
-    toy_of,
-    train,
-    trained_toy,
-)
+from tests import toys
 
 
 class Upgrade:
@@ -68,14 +53,14 @@ def test_a_library_that_the_method_does_not_use_is_nobodys_business(workspace: W
     unused = Upgrade(tmp_path, "torch")
     unused.install()
     try:
-        granted_plan(workspace, [person(workspace, "shard-2", 0)])
-        assert carry(workspace).verdict == "certified"
+        toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+        assert toys.carry(workspace).verdict == "certified"
     finally:
         unused.remove()
 
 
 def test_the_plan_says_before_containment_what_cannot_be_shown_here(workspace: Workspace, upgraded: Upgrade) -> None:
-    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-2", 0)])
     upgraded.install()
     before = workspace.ledger.head()
     with pytest.raises(EnvironmentDiffers, match=r"leaves 4 parts alone.*numpy was .* and is 99.9.*and 1 more") as said:
@@ -84,11 +69,11 @@ def test_the_plan_says_before_containment_what_cannot_be_shown_here(workspace: W
     assert workspace.ledger.head() == before
     plan = plan_request(workspace, "R-1", retrain_untouched=True)
     trained = [step for step in plan.steps if step.action is Action.RETRAIN]
-    assert trained[0].subject == f"{RELEASE}/scale", "inputs come first"
+    assert trained[0].subject == f"{toys.RELEASE}/scale", "inputs come first"
     assert len(trained) == 5
     assert "though the removal does not touch it: numpy was" in trained[0].words
     approve_plan(workspace, "R-1", plan.digest, approver="ann")
-    done = carry(workspace)
+    done = toys.carry(workspace)
     assert done.verdict == "certified"
     assert "99.9" in (done.bundle / "recipes.json").read_text()
     assert "is 99.9" in (done.bundle / "report.html").read_text()
@@ -99,31 +84,31 @@ def test_the_plan_says_before_containment_what_cannot_be_shown_here(workspace: W
 def test_an_upgrade_in_the_middle_leaves_two_ways_on(
     workspace: Workspace, upgraded: Upgrade, before: Action, way: str
 ) -> None:
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    stopped(workspace, before)
-    assert is_contained(workspace, RELEASE)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    toys.stopped(workspace, before)
+    assert toys.is_contained(workspace, toys.RELEASE)
     upgraded.install()
     with pytest.raises(EnvironmentDiffers, match="install what they were made with and run this again"):
-        carry(workspace)
+        toys.carry(workspace)
     if way == "retrain":
-        approved(workspace, "R-1", retrain_untouched=True)
+        toys.approved(workspace, "R-1", retrain_untouched=True)
     else:
         upgraded.remove()
-    assert carry(workspace).verdict == "certified"
-    assert not is_contained(workspace, RELEASE)
-    live = component_names(workspace)
+    assert toys.carry(workspace).verdict == "certified"
+    assert not toys.is_contained(workspace, toys.RELEASE)
+    live = toys.component_names(workspace)
     assert len(live) == len(set(live)) == 5
 
 
 def test_a_recipe_that_changed_while_the_bytes_stayed_is_no_obstacle(workspace: Workspace) -> None:
-    toy = toy_of("averages", 3)
-    before = bytes_by_name(workspace, RELEASE)
-    train(workspace, replace(toy, spec=replace(toy.spec, threads=2)))
-    assert bytes_by_name(workspace, RELEASE) == before
+    toy = toys.toy_of("averages", 3)
+    before = toys.bytes_by_name(workspace, toys.RELEASE)
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, threads=2)))
+    assert toys.bytes_by_name(workspace, toys.RELEASE) == before
     recorded = [said.component for _, said in workspace.ledger.said(ComponentFact)]
     assert len({(c.name, c.digest, c.recipe_digest) for c in recorded}) == len(recorded) == 10
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    assert carry(workspace).verdict == "certified"
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    assert toys.carry(workspace).verdict == "certified"
 
 
 def rewritten(workspace: Workspace, folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Workspace:
@@ -154,13 +139,13 @@ def made_elsewhere(component: dict[str, Any]) -> dict[str, Any]:
 
 def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again(tmp_path: Path) -> None:
     """Bits differ because the kernels do: both environments are named, nothing is adopted, and nothing is accused."""
-    workspace = rewritten(trained_toy(tmp_path, method="tangent_composition", seed=5), tmp_path, made_elsewhere)
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    workspace = rewritten(toys.trained_toy(tmp_path, method="tangent_composition", seed=5), tmp_path, made_elsewhere)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
     with (
         Workers(workspace, count=1) as runner,
         pytest.raises(EnvironmentDiffers, match=r"never-trained is inconclusive.*aten was NEON and is DEFAULT") as said,
     ):
-        carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
+        toys.carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
     assert "--retrain-untouched" in str(said.value)
     assert "--withdraw" not in str(said.value), "destroying the release is not the advice"
     assert exit_code_of(said.value) == 4
@@ -168,57 +153,57 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
     again = [step.subject for step in plan.steps if step.action is Action.RETRAIN]
     assert again == ["toy-tangent/tangent/shard-3"]
     approve_plan(workspace, "R-1", plan.digest, approver="ann")
-    assert carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True)).verdict == "certified"
+    assert toys.carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True)).verdict == "certified"
 
 
 @pytest.mark.parametrize("shares", ["every shard", "no touched shard"])
 def test_two_aliases_with_parts_of_the_same_names_are_kept_apart(workspace: Workspace, shares: str) -> None:
     """The parts of an alias are those of its composition, not what was recorded last under their names."""
-    toy = toy_of("averages", 3)
+    toy = toys.toy_of("averages", 3)
     shards = toy.spec.shards if shares == "every shard" else tuple(s for s in toy.spec.shards if s != "shard-2")
-    train(workspace, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
-    before = bytes_by_name(workspace, RELEASE, "next")
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    assert carry(workspace).verdict == "certified"
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, seed=99, alias="next", shards=shards)))
+    before = toys.bytes_by_name(workspace, toys.RELEASE, "next")
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    assert toys.carry(workspace).verdict == "certified"
     assert (
-        bytes_by_name(workspace, RELEASE, "live")[f"{RELEASE}/mean/shard-4"]
-        != bytes_by_name(workspace, RELEASE, "next")[f"{RELEASE}/mean/shard-4"]
+        toys.bytes_by_name(workspace, toys.RELEASE, "live")[f"{toys.RELEASE}/mean/shard-4"]
+        != toys.bytes_by_name(workspace, toys.RELEASE, "next")[f"{toys.RELEASE}/mean/shard-4"]
     )
-    for name, digest in bytes_by_name(workspace, RELEASE, "next").items():
+    for name, digest in toys.bytes_by_name(workspace, toys.RELEASE, "next").items():
         assert workspace.objects.exists(digest)
         assert digest == before[name] or (name.endswith("shard-2") and shares == "every shard")
 
 
 def test_a_model_that_was_trained_with_another_seed_and_back_is_removed_from(workspace: Workspace) -> None:
-    toy = toy_of("averages", 3)
-    train(workspace, replace(toy, spec=replace(toy.spec, seed=99)))
-    train(workspace, toy)
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    assert carry(workspace).verdict == "certified"
+    toy = toys.toy_of("averages", 3)
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, seed=99)))
+    toys.train(workspace, toy)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    assert toys.carry(workspace).verdict == "certified"
 
 
 def test_what_is_trained_again_stays_where_another_alias_has_it(workspace: Workspace, upgraded: Upgrade) -> None:
     """The alias that the request does not reach keeps its parts and serves on."""
-    toy = toy_of("averages", 3)
+    toy = toys.toy_of("averages", 3)
     rest = tuple(name for name in toy.spec.shards if name != "shard-2")
-    train(workspace, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
-    before = bytes_by_name(workspace, RELEASE, "next")
-    assert set(before.items()) < set(bytes_by_name(workspace, RELEASE, "live").items()), (
+    toys.train(workspace, replace(toy, spec=replace(toy.spec, alias="next", shards=rest)))
+    before = toys.bytes_by_name(workspace, toys.RELEASE, "next")
+    assert set(before.items()) < set(toys.bytes_by_name(workspace, toys.RELEASE, "live").items()), (
         "they share what the request does not touch"
     )
-    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-2", 0)])
     upgraded.install()
-    approved(workspace, "R-1", retrain_untouched=True)
-    assert carry(workspace).verdict == "certified"
-    assert bytes_by_name(workspace, RELEASE, "next") == before
+    toys.approved(workspace, "R-1", retrain_untouched=True)
+    assert toys.carry(workspace).verdict == "certified"
+    assert toys.bytes_by_name(workspace, toys.RELEASE, "next") == before
     assert all(workspace.objects.exists(digest) for digest in before.values())
     assert [finding.id for finding in audit(workspace) if finding.level.value == "error"] == []
 
 
 def test_what_was_re_executed_once_stands_whatever_was_recorded_since(workspace: Workspace) -> None:
     """A later recording of the same bytes, made elsewhere, does not take back what was shown here."""
-    granted_plan(workspace, [person(workspace, "shard-2", 0)])
-    assert carry(workspace).verdict == "certified"
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-2", 0)])
+    assert toys.carry(workspace).verdict == "certified"
     for fact in list(workspace.ledger.facts("component")):
         component = restore(Component, fact.body["component"])
         if component.name.endswith(("scale", "shard-4")):
@@ -227,15 +212,15 @@ def test_what_was_re_executed_once_stands_whatever_was_recorded_since(workspace:
             workspace.ledger.append(
                 "component", {"component": plain(replace(component, environment=elsewhere, recipe=recipe))}
             )
-    granted_plan(workspace, [person(workspace, "shard-3", 0)], request_id="R-2")
-    assert carry(workspace, "R-2").verdict == "certified"
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 0)], request_id="R-2")
+    assert toys.carry(workspace, "R-2").verdict == "certified"
 
 
 def test_data_that_the_evidence_needs_and_that_is_gone_is_said_before_containment(workspace: Workspace) -> None:
     from disgorge.errors import DisgorgeError
 
-    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
-    workspace.content_path(live_shards(workspace)["shard-4"].digest).unlink()
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-2", 0)])
+    workspace.content_path(toys.live_shards(workspace)["shard-4"].digest).unlink()
     with pytest.raises(DisgorgeError, match=r"the data of shard 'shard-4' is missing.*dvc pull"):
         plan_request(workspace, "R-1")
-    assert not is_contained(workspace, RELEASE)
+    assert not toys.is_contained(workspace, toys.RELEASE)

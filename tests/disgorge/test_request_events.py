@@ -30,44 +30,26 @@ from policies.errors import BadRequest
 from policies.events import EventKind
 from policies.packs.load import load_packs
 from policies.taxonomy import Outcome, Refusal, Scope
+from tests import toys
 from tests.disgorge.cli.conftest import fine, run
-from tests.toys import (
-    GDPR,
-    NOW,
-    ORDER,
-    RELEASE,
-    approved,
-    at,
-    bytes_by_name,
-    carry,
-    decide,
-    file,
-    granted_plan,
-    live_shards,
-    person,
-    served,
-    stopped,
-    toy_of,
-    write_rows,
-)
 
 
 def filed(workspace: Workspace, request_id: str = "R-1", *, verified: bool = True, **more: object) -> None:
     """File a person's erasure, received on November 2."""
     how: dict[str, object] = {"facts": {"gdpr_ground": "b"}, "identity_verified": verified, "request_id": request_id}
-    file(workspace, [person(workspace, "shard-3", 1)], GDPR, **how | more)
+    toys.file(workspace, [toys.person(workspace, "shard-3", 1)], toys.GDPR, **how | more)
 
 
 def ordered(workspace: Workspace, *, selectors: list[Selector] | None = None, **facts: object) -> None:
     """File a regulator's order."""
     said = {"order_reference": "C-1", "order_deadline": "2027-02-01", "order_scope": "whole-lineage", **facts}
-    file(workspace, selectors or [person(workspace, "shard-3", 1)], ORDER, facts=said)
+    toys.file(workspace, selectors or [toys.person(workspace, "shard-3", 1)], toys.ORDER, facts=said)
 
 
 def test_an_event_is_a_fact_without_personal_data_and_outdates_the_decision(workspace: Workspace) -> None:
     filed(workspace, verified=False)
     packs = load_packs()
-    assert decide(workspace) is Outcome.NEEDS_REVIEW
+    assert toys.decide(workspace) is Outcome.NEEDS_REVIEW
     case = record_event(workspace, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 9), by="Ann Example")
     body = list(workspace.ledger.facts("request-event"))[-1].body
     assert body == {
@@ -85,7 +67,7 @@ def test_an_event_is_a_fact_without_personal_data_and_outdates_the_decision(work
             DisgorgeError, match=r"was recorded since it was decided; run `disgorge request decide R-1`"
         ):
             refused()
-    assert decide(workspace) is Outcome.GRANTED
+    assert toys.decide(workspace) is Outcome.GRANTED
     case = case_of(workspace, "R-1")
     assert case.outdated == ""
     assert [made.outcome for made in case.decisions] == [Outcome.NEEDS_REVIEW, Outcome.GRANTED]
@@ -126,15 +108,15 @@ def test_events_recorded_late_and_in_another_order_decide_the_same(workspace: Wo
 
 
 def test_an_event_that_changes_nothing_keeps_plan_and_approvals(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 1)])
-    later = at(workspace, dt.date(2026, 11, 27))
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)])
+    later = toys.at(workspace, dt.date(2026, 11, 27))
     record_event(later, "R-1", EventKind.INTERIM_ANSWER, by="Ann")
     with pytest.raises(StalePlan, match="interim-answer of 2026-11-27 was recorded"):
-        carry(later)
+        toys.carry(later)
     before = case_of(later, "R-1").decision
     assert decide_request(later, "R-1", load_packs()) == before
     assert [fact.kind for fact in later.ledger.facts()][-1] == "decision-confirmed"
-    done = carry(later)
+    done = toys.carry(later)
     assert done.verdict == "certified"
     assert verify_bundle(done.bundle).verdict == "certified"
     assert b"interim-answer" in (done.bundle / "ledger-slice.jsonl").read_bytes()
@@ -145,53 +127,53 @@ def test_an_event_that_changes_nothing_keeps_plan_and_approvals(workspace: Works
 
 def test_what_a_person_granted_stands_after_an_event_that_changes_nothing(workspace: Workspace) -> None:
     filed(workspace, verified=False)
-    decide(workspace)
+    toys.decide(workspace)
     granted = grant_request(workspace, "R-1", by="Ann", reason="seen in person")
     record_event(workspace, "R-1", EventKind.ACKNOWLEDGED, by="Ann")
-    assert decide_request(at(workspace, dt.date(2026, 11, 26)), "R-1", load_packs()) == granted
+    assert decide_request(toys.at(workspace, dt.date(2026, 11, 26)), "R-1", load_packs()) == granted
     assert plan_request(workspace, "R-1").decision == granted.digest
 
 
 def test_a_changed_decision_ends_plan_and_approvals_and_a_stay_stops_an_execution(workspace: Workspace) -> None:
     ordered(workspace, order_scope="influence")
-    decide(workspace)
-    plan = approved(workspace)
-    stopped(workspace, Action.PURGE)
+    toys.decide(workspace)
+    plan = toys.approved(workspace)
+    toys.stopped(workspace, Action.PURGE)
     record_event(workspace, "R-1", EventKind.STAYED, by="Ann")
     with pytest.raises(StalePlan, match="stayed of 2026-11-24 was recorded"):
-        carry(workspace)
-    assert decide(workspace) is Outcome.ON_HOLD
+        toys.carry(workspace)
+    assert toys.decide(workspace) is Outcome.ON_HOLD
     with pytest.raises(StalePlan, match=r"is on-hold .* nothing more is carried out"):
-        carry(workspace)
+        toys.carry(workspace)
     assert all(workspace.content_path(change.before.digest).exists() for change in plan.shard_changes), (
         "nothing is purged"
     )
     assert any(finding.rule is ON_HOLD for finding in audit(workspace))
     record_event(workspace, "R-1", EventKind.STAY_LIFTED, on=dt.date(2026, 11, 24), by="Ann")
-    assert decide(workspace) is Outcome.ON_HOLD, "lifted and begun on one day"
-    later = at(workspace, dt.date(2026, 11, 25))
+    assert toys.decide(workspace) is Outcome.ON_HOLD, "lifted and begun on one day"
+    later = toys.at(workspace, dt.date(2026, 11, 25))
     record_event(later, "R-1", EventKind.STAY_LIFTED, by="Ann")
     again = decide_request(later, "R-1", load_packs())
     assert again.digest == plan.decision, "what was begun is finished by the plan it was begun by"
     outcomes = [made.outcome for made in case_of(later, "R-1").decisions]
     assert outcomes == [Outcome.GRANTED, Outcome.ON_HOLD, Outcome.GRANTED]
     record_event(later, "R-1", EventKind.ORDER_CHANGED, by="Ann", facts={"order_deadline": "2027-03-01"})
-    decide(later)
+    toys.decide(later)
     assert case_of(later, "R-1").deadline == dt.date(2027, 3, 1)
-    done = carry(later)
+    done = toys.carry(later)
     assert (done.verdict, verify_bundle(done.bundle).verdict) == ("certified", "certified")
 
 
 def test_an_approval_before_a_stay_does_not_count_after_it(workspace: Workspace) -> None:
     ordered(workspace, order_scope="influence")
-    decide(workspace)
-    approved(workspace)
+    toys.decide(workspace)
+    toys.approved(workspace)
     record_event(workspace, "R-1", EventKind.STAYED, on=dt.date(2026, 11, 20), by="Ann")
-    decide(workspace)
+    toys.decide(workspace)
     record_event(workspace, "R-1", EventKind.STAY_LIFTED, by="Ann", facts={"order_deadline": "2027-03-01"})
-    assert decide(workspace) is Outcome.GRANTED
+    assert toys.decide(workspace) is Outcome.GRANTED
     with pytest.raises(StalePlan, match="was decided again after its plan was made"):
-        carry(workspace)
+        toys.carry(workspace)
 
 
 @pytest.mark.parametrize(
@@ -225,23 +207,23 @@ def test_a_clock_that_stands_still_is_not_overdue(workspace: Workspace) -> None:
     late = dt.date(2027, 3, 1)
     assert not any(finding.rule is OVERDUE for finding in audit(workspace, today=late))
     record_event(workspace, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 11), by="Ann")
-    decide(workspace)
+    toys.decide(workspace)
     assert case_of(workspace, "R-1").deadline == dt.date(2026, 12, 9)
     assert any(finding.rule is OVERDUE for finding in audit(workspace, today=late))
 
 
 def test_an_extension_that_was_told_in_time_may_be_recorded_late_and_stays(workspace: Workspace) -> None:
     filed(workspace)
-    late = at(workspace, dt.date(2026, 12, 20))
-    decide(late)
+    late = toys.at(workspace, dt.date(2026, 12, 20))
+    toys.decide(late)
     with pytest.raises(BadRequest, match="wanted the requester to be told by 2026-12-02"):
         extend_deadline(late, "R-1", load_packs(), reason="complex")
     record_event(late, "R-1", EventKind.EXTENSION_TOLD, on=dt.date(2026, 11, 30), by="Ann")
-    decide(late)
+    toys.decide(late)
     assert extend_deadline(late, "R-1", load_packs(), reason="complex") == dt.date(2027, 2, 2)
     record_event(late, "R-1", EventKind.IDENTITY_ASKED, on=dt.date(2026, 11, 4), by="Ann")
     record_event(late, "R-1", EventKind.IDENTITY_SHOWN, on=dt.date(2026, 11, 11), by="Ann")
-    decide(late)
+    toys.decide(late)
     assert case_of(late, "R-1").deadline == dt.date(2027, 2, 9), "seven days later, and extended still"
 
 
@@ -265,13 +247,13 @@ def test_a_scope_that_cannot_be_carried_out_is_never_planned_as_another(workspac
 
 def test_a_grant_cannot_narrow_what_is_owed(workspace: Workspace) -> None:
     ordered(workspace, order_spares_until="2027-01-15")
-    decide(workspace)
+    toys.decide(workspace)
     with pytest.raises(BadRequest, match="influence is less than the whole-lineage that is owed"):
         grant_request(workspace, "R-1", by="Ann", reason="less will do", scope=Scope.INFLUENCE)
 
 
 def test_the_command_line_records_and_shows_what_happened(workspace: Workspace) -> None:
-    file(workspace, [Selector("shard", "shard-3")], GDPR)
+    toys.file(workspace, [Selector("shard", "shard-3")], toys.GDPR)
     with chdir(workspace.root):
         fine("request", "decide", "R-1")
         said = fine("request", "event", "R-1", "identity-asked", "--on", "2026-11-04", "--by", "Ann").out
@@ -317,7 +299,7 @@ def test_of_two_facts_of_one_day_the_later_word_counts(workspace: Workspace) -> 
 
     def due(day: str, *, kind: EventKind = EventKind.NOTED, on: dt.date | None = None) -> dt.date | None:
         record_event(workspace, "R-1", kind, on=on, by="Ann", facts={"order_deadline": day})
-        decide(workspace)
+        toys.decide(workspace)
         return case_of(workspace, "R-1").deadline
 
     assert due("2027-01-31") == dt.date(2027, 1, 31)
@@ -331,14 +313,14 @@ def test_a_fact_that_holds_no_more_is_taken_out(workspace: Workspace) -> None:
     """Legal claims were recorded by an event; settled, they keep the data no longer (GDPR Art. 17(3)(e))."""
     filed(workspace)
     record_event(workspace, "R-1", EventKind.NOTED, by="Ann", facts={"gdpr_exception": "e"})
-    assert decide(workspace) is Outcome.ON_HOLD
+    assert toys.decide(workspace) is Outcome.ON_HOLD
     with pytest.raises(BadRequest, match="has no fact 'gdpr_exeption' to take out; it has gdpr_ground, gdpr_exception"):
         record_event(workspace, "R-1", EventKind.SETTLED, by="Ann", without_facts=["gdpr_exeption"])
     with chdir(workspace.root):
-        words = ("--without-fact", "gdpr_exception", "--by", "Ann", "--on", str(NOW.date()))
+        words = ("--without-fact", "gdpr_exception", "--by", "Ann", "--on", str(toys.NOW.date()))
         ran = fine("request", "event", "R-1", "settled", *words).out
     assert "(gdpr_exception taken out)" in ran
-    assert decide(workspace) is Outcome.GRANTED
+    assert toys.decide(workspace) is Outcome.GRANTED
 
 
 def test_an_amendment_that_an_event_outweighs_is_refused(workspace: Workspace) -> None:
@@ -381,10 +363,10 @@ def test_what_an_order_spares_is_left_out_as_the_decision_says(workspace: Worksp
         for command in commands:
             fine(*(typed.get(word, word) for word in command))
         assert [command[1] for command in commands] == ["hold", "grant"]
-        assert [left.items for left in approved(workspace).left_out] == [1]
-    before = {row.key for row in shard_rows(workspace, live_shards(workspace)["shard-3"].digest)}
-    done = carry(workspace)
-    after = {row.key for row in shard_rows(workspace, live_shards(workspace)["shard-3"].digest)}
+        assert [left.items for left in toys.approved(workspace).left_out] == [1]
+    before = {row.key for row in shard_rows(workspace, toys.live_shards(workspace)["shard-3"].digest)}
+    done = toys.carry(workspace)
+    after = {row.key for row in shard_rows(workspace, toys.live_shards(workspace)["shard-3"].digest)}
     assert before - after == {"shard-3-3", "shard-3-5"}
     assert done.verdict == "certified"
     assert verify_bundle(done.bundle).verdict == "certified"
@@ -395,21 +377,25 @@ def test_what_an_order_spares_is_left_out_as_the_decision_says(workspace: Worksp
 @pytest.mark.parametrize("scope", ["data-only", "from-next-version"])
 def test_an_order_for_the_data_is_carried_out_where_no_model_learned_from_it(workspace: Workspace, scope: str) -> None:
     """Everything else stays as it is, and the report claims no more."""
-    old = (bytes_by_name(workspace, RELEASE), served(workspace, RELEASE))
+    old = (toys.bytes_by_name(workspace, toys.RELEASE), toys.served(workspace, toys.RELEASE))
     source = workspace.root / "late.npz"
-    write_rows(source, "late", toy_of("averages", 4).items["shard-3"], [0, 1, 2, 3])
+    toys.write_rows(source, "late", toys.toy_of("averages", 4).items["shard-3"], [0, 1, 2, 3])
     add_shard(workspace, source, name="late", key="key", subject="subject", license="MIT", check=False)
     ordered(workspace, order_scope=scope, selectors=[Selector("key", "late-1")])
     decision = decide_request(workspace, "R-1", load_packs())
     assert decision.outcome is Outcome.GRANTED, "before, a person could only have removed more than is owed"
-    assert {step.action for step in approved(workspace).steps} == {Action.WITHDRAW_ITEMS, Action.PURGE, Action.REPORT}
-    done = carry(workspace)
+    assert {step.action for step in toys.approved(workspace).steps} == {
+        Action.WITHDRAW_ITEMS,
+        Action.PURGE,
+        Action.REPORT,
+    }
+    done = toys.carry(workspace)
     assert verify_bundle(done.bundle).verdict == "certified"
     assert "the data goes, not what models learned from it; no recorded model had" in (
         done.bundle / "report.html"
     ).read_text(encoding="utf-8")
-    assert old == (bytes_by_name(workspace, RELEASE), served(workspace, RELEASE))
-    assert [row.key for row in shard_rows(workspace, live_shards(workspace)["late"].digest)].count("late-1") == 0
+    assert old == (toys.bytes_by_name(workspace, toys.RELEASE), toys.served(workspace, toys.RELEASE))
+    assert [row.key for row in shard_rows(workspace, toys.live_shards(workspace)["late"].digest)].count("late-1") == 0
 
 
 def test_a_scope_granted_where_no_model_learned_is_refused_once_one_did(workspace: Workspace) -> None:
@@ -425,7 +411,7 @@ def test_a_scope_granted_where_no_model_learned_is_refused_once_one_did(workspac
 
 def test_a_report_says_that_more_was_removed_than_is_owed(workspace: Workspace) -> None:
     ordered(workspace, order_scope="data-only")
-    decide(workspace)
+    toys.decide(workspace)
     wider = grant_request(workspace, "R-1", by="Ann", reason="of our own will", scope=Scope.INFLUENCE)
     assert "More was removed than is owed: influence where data-only is, by a person's decision." in decided(wider)
 
@@ -434,16 +420,16 @@ def test_claims_that_a_person_decided_stand_after_an_event_and_are_carried_out(w
     """Granted under the GDPR, refused under the CCPA: an event that changes nothing leaves that as it is."""
     facts = {"gdpr_ground": "b", "also_under": "ccpa", "california_resident": True}
     filed(workspace, verified=False, facts=facts)
-    decide(workspace)
+    toys.decide(workspace)
     grant_request(workspace, "R-1", by="Ann", reason="seen", claims=["gdpr"])
     refused = refuse_claims(workspace, "R-1", by="Ann", reason=Refusal.CLAIM_NOT_COVERED, claims=["ccpa"])
     record_event(workspace, "R-1", EventKind.ACKNOWLEDGED, by="Ann")
     assert decide_request(workspace, "R-1", load_packs()) == refused == case_of(workspace, "R-1").decision
-    approved(workspace)
-    stopped(workspace, Action.RETRAIN)
+    toys.approved(workspace)
+    toys.stopped(workspace, Action.RETRAIN)
     with pytest.raises(DisgorgeError, match="R-1 is being carried out by the decision there is; finish it first"):
         grant_request(workspace, "R-1", by="Ann", reason="after all", claims=["ccpa"])
-    done = carry(workspace)
+    done = toys.carry(workspace)
     assert done.verdict == verify_bundle(done.bundle).verdict == "certified"
     page = (done.bundle / "report.html").read_text(encoding="utf-8")
     assert "“ccpa” denied (claim not covered)" in page

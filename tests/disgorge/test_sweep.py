@@ -14,17 +14,11 @@ from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.folder import Folder
 from disgorge.locations.location import Spare, Target, shown
 from lineage.workspace import Workspace
-from tests.disgorge.test_purge import Removal
+from tests.disgorge.test_purge import Removal, removal
+
+__all__ = ["removal"]  # a fixture
 
 OLD = np.arange(32, dtype=np.float32)
-
-
-@pytest.fixture
-def removal(tmp_path: Path) -> Removal:
-    """A removal in a workspace without DVC, before its purge."""
-    made = Removal(Workspace.init(tmp_path / "workspace"))
-    made.withdraw()
-    return made
 
 
 def copied(removal: Removal, what: str, place: str) -> Path:

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import stat
@@ -12,8 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +38,7 @@ from lineage.ledger.fact_kinds import (
 from lineage.ledger.losses import losses_of
 from lineage.records import Component, Composition, Role, Shard, Use
 from lineage.workspace import Workspace
+from tests.toys import no_file_larger_than
 
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 JSON = st.recursive(
@@ -360,17 +359,6 @@ def held(workspace: Workspace) -> dict[str, bytes]:
 
 
 # Writing that fails ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """Let writes beyond ``size`` bytes fail in the kernel, as they do on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_the_ledger_as_it_was(filled: Workspace) -> None:

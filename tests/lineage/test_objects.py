@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
 from lineage.storage.objects import Objects, load_tensors, save_tensors
+from tests.toys import no_file_larger_than
 
 ARRAYS = hnp.arrays(
     st.sampled_from(["<f4", "<f8", "<f2", "<i4", "<i8", "u1", "?", ">f4", ">i8"]),
@@ -106,13 +106,8 @@ def test_a_name_that_is_no_digest_reaches_no_file(objects: Objects, name: str) -
 
 def test_a_full_disk_leaves_nothing_behind(objects: Objects) -> None:
     kept = objects.put(b"kept")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(LineageError, match="cannot be written") as raised:
-            objects.put(b"x" * 1000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(LineageError, match="cannot be written") as raised, no_file_larger_than(100):
+        objects.put(b"x" * 1000)
     assert "\n" not in str(raised.value)
     assert list(objects.digests()) == [kept]
     assert [path.name for path in objects.folder.rglob("*") if path.is_file()] == [kept]

@@ -158,15 +158,7 @@ class Lying:
             found.append(replace(b, parameters=own, inputs=inputs))
         return tuple(found)
 
-    def train(
-        self,
-        kind: str,
-        parameters: Mapping[str, Any],
-        items: tuple[Items, ...],
-        parts: tuple[Mapping[str, Any], ...],
-        *,
-        progress: Progress = no_progress,
-    ) -> dict[str, Any]:
+    def train(self, kind: str, parameters: Any, items: Any, parts: Any, *, progress: Progress = no_progress) -> Any:
         """The honest training, and then the lie."""
         inner = dict(parameters["inner"])
         if "seed" in inner:

@@ -8,7 +8,6 @@ from checkpoints, or caches by module, does all of this in good faith.
 
 import os
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from averages import Averages
 
-from disgorge.method import Items, Progress, Toy, no_progress
+from disgorge.method import Progress, Toy, no_progress
 
 _trained: list[str] = []
 
@@ -27,15 +26,7 @@ class Prying(Averages):
 
     name: str = "prying"
 
-    def train(
-        self,
-        kind: str,
-        parameters: Mapping[str, Any],
-        items: tuple[Items, ...],
-        parts: tuple[Mapping[str, Any], ...],
-        *,
-        progress: Progress = no_progress,
-    ) -> dict[str, Any]:
+    def train(self, kind: str, parameters: Any, items: Any, parts: Any, *, progress: Progress = no_progress) -> Any:
         """The averages' tensors, and what was seen."""
         import pyarrow.parquet as pq
 

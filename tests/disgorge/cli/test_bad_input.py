@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 
 from lineage.errors import BadInput
@@ -357,14 +356,6 @@ def test_a_plan_that_went_stale_is_not_approved(workspace_folder: Path) -> None:
         assert "plan again" in refused(f"request approve R-1 {digest} --by ann")
 
 
-def test_two_executions_at_once(workspace_folder: Path) -> None:
-    fine("request approve R-1", planned(), "--by", "ann")
-    Path("m.yaml").write_text(f"release: {RELEASE}\nmethod: averages\nshards: [shard-1]\n")
-    with FileLock(workspace_folder / ".disgorge" / "execute.lock"), untouched(workspace_folder):
-        assert "another execution or training is running" in refused("request execute R-1")
-        assert "another execution or training is running" in refused("train m.yaml")
-
-
 def test_a_contained_release_answers_nobody(workspace_folder: Path) -> None:
     Workspace.open().ledger.append("release-contained", {"name": RELEASE, "alias": "live", "request": "R-1"})
     with untouched(workspace_folder):
@@ -415,29 +406,6 @@ def test_people_edited_in_a_manifest_are_seen(workspace_folder: Path) -> None:
     assert "changed on disk" in run("shard check").out
     path.write_bytes(whole)
     assert run("shard check").code == 0
-
-
-@pytest.mark.parametrize("damage", ["cut", "edited", "reordered", "torn"])
-def test_a_ledger_that_does_not_hold(workspace_folder: Path, damage: str) -> None:
-    file = workspace_folder / ".disgorge" / "ledger.jsonl"
-    lines = file.read_bytes().splitlines(keepends=True)
-    damaged = {
-        "cut": lines[:-1],
-        "edited": [*lines[:3], lines[3].replace(b"shard-", b"shared"), *lines[4:]],
-        "reordered": [*lines[:2], lines[3], lines[2], *lines[4:]],
-        "torn": [*lines, b'{"seq": 99'],
-    }[damage]
-    file.write_bytes(b"".join(damaged))
-    with untouched(workspace_folder):
-        for arguments in (("ledger", "verify"), ("request", "list"), ("shard", "list"), ("trace", "shard-1")):
-            refused(*arguments, code=1)
-        assert run("audit").code == 1
-    if damage == "torn":
-        assert "was moved to" in fine("ledger verify --repair-torn").out
-        assert file.read_bytes() == b"".join(lines)
-    else:
-        with untouched(workspace_folder):
-            refused("ledger verify --repair-torn", code=1)
 
 
 def test_names_move_no_cursor(empty: Path) -> None:

@@ -50,16 +50,6 @@ def test_who_asks_stays_private(workspace_folder: Path) -> None:
         assert PERSON not in shown
 
 
-def test_what_identifies_an_item_stays_private(workspace_folder: Path) -> None:
-    before = everything_public(workspace_folder).count("shard-2-0")
-    filed("R-1", "--key", "shard-2-0")
-    assert everything_public(workspace_folder).count("shard-2-0") == before
-    shown = fine("request show R-1").out
-    assert "selects   key (mark " in shown
-    assert "shard-2-0" not in shown
-    assert fine("request impact R-1 --json").json["items"] == 1
-
-
 def test_a_request_is_read_from_a_file(workspace_folder: Path) -> None:
     Path("request.yaml").write_text(WRITTEN)
     told = fine("request file --from request.yaml --json").json
