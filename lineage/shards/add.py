@@ -143,6 +143,7 @@ def add_items(
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
+    # Long: twelve arguments with what each means, then one way from the items to their fact.
     _check_terms(name, legal_basis, core=core)
     _check_words(source=source, license=license, legal_basis=legal_basis)
     items, digests = _items(workspace, intake, source=source, license=license, likeness=likeness)

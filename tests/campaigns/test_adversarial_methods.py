@@ -216,7 +216,7 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
 ) -> None:
     """What rests on an honest operator: on this machine the hidden copy is found by every process, and all agree.
 
-    Whoever executes the recipe without it, as an outsider does from a bundle, reaches other bytes. Reports say so.
+    An auditor who executes the recipe without it, from a bundle, reaches other bytes. Reports say so.
     """
     from adversarial_methods import lying, told
 
@@ -227,7 +227,8 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
     toy = lying(toy_of("averages", 5), "installed code", salt=str(place))
     done = removal_from(toy, tmp_path)
     assert done.verdict == "certified"
-    assert "hidden among the installed code" in (done.bundle / "report.html").read_text() or not is_confined(tmp_path)
+    page = " ".join((done.bundle / "report.html").read_text().split())
+    assert "a copy of the data or of old weights in installed code" in page or not is_confined(tmp_path)
     assert told(str(place))
     shutil.rmtree(place)
     workspace = Workspace.open(tmp_path / "workspace")

@@ -270,9 +270,9 @@ def test_other_misuse(one: Taught) -> None:
     with pytest.raises(BadModel, match="makes no 'tangent'"):
         METHOD.train("tangent", {"seed": 0}, (one.toy.items["core"],), ())
     model = one.model()
-    with pytest.raises(BadModel, match="no sampling rule 'best'"):
+    with pytest.raises(BadModel, match="unknown sampling rule 'best'"):
         model.sample(1, seed=0, rule="best")
-    with pytest.raises(BadModel, match="no compartment 'up'"):
+    with pytest.raises(BadModel, match="unknown compartment 'up'"):
         model.sample(1, seed=0, only=("up",))
     for missing, said in (("posterior/north", "but not both"), ("router", "needs one router, there are 0")):
         with pytest.raises(BadModel, match=said):
