@@ -1,6 +1,6 @@
 """What a method is, and how one registers.
 
-A method turns shards into components and components into a model that answers. Its centre is :meth:`Method.layout`,
+A method turns shards into components and components into a model that answers. Its center is :meth:`Method.layout`,
 a pure function from a model's description and *the shards there are* to the components there should be. Everything
 else follows from it:
 

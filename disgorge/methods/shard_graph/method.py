@@ -3,7 +3,7 @@
 Dukler, Bowman, Achille, Golatkar, Swaminathan, Soatto, "SAFE: Machine Unlearning With Shard Graphs", ICCV 2023,
 arXiv:2304.13169.
 
-    (1)  N(i) = {i} and its out-neighbours;   R(j) = {i : j in N(i)};   M_i = sum over N(i) of |S_k|
+    (1)  N(i) = {i} and its out-neighbors;   R(j) = {i : j in N(i)};   M_i = sum over N(i) of |S_k|
     (2)  E[cost] = sum_j pi_j sum over R(j) of (M_i - 1)          items to process again; see :mod:`.graph`
     (3)  p(x) ~ ((1 - w) mean_i softmax(adapter_i(z) / t) + w softmax(s cos(z, prototypes)))^g,   z = encoder(x), once
     (4)  forget F in J: train again each i with N(i) meeting J, from its own seed, on what is retained
