@@ -14,9 +14,7 @@ from typer.testing import CliRunner
 
 from disgorge.cli.app import app
 from lineage.workspace import Workspace
-from tests.toys import populate, toy_of, train
-
-RELEASE = "toy-averages"
+from tests.toys import RELEASE as RELEASE
 
 
 @dataclass(frozen=True)
@@ -36,22 +34,11 @@ class Ran:
 Run = Callable[..., Ran]
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a trained toy and the files it was made from, to be copied."""
-    folder = tmp_path_factory.mktemp("template")
-    workspace = Workspace.init(folder)
-    toy = toy_of("averages", 3)
-    populate(workspace, toy, folder / "sources")
-    train(workspace, toy)
-    return folder
-
-
 @pytest.fixture
-def workspace_folder(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace_folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the trained toy; the current folder is inside it."""
     folder = tmp_path / "workspace"
-    shutil.copytree(template, folder)
+    shutil.copytree(trained, folder)
     monkeypatch.chdir(folder)
     return folder
 
@@ -144,6 +131,12 @@ def executed(request: str = "R-1") -> Ran:
     """Plan, approve and execute a request that is granted."""
     fine(f"request approve {request} {plan_of(request)} --by ann")
     return fine(f"request execute {request} --references 0")
+
+
+@pytest.fixture
+def mlflow_store(workspace_folder: Path, database: Path) -> None:
+    """A store of MLflow with nothing in it; to make a new one takes seconds."""
+    shutil.copy(database, workspace_folder / "mlflow.db")
 
 
 @pytest.fixture

@@ -43,9 +43,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def prepared(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The trained toy with a planned request and files of many kinds, for what leaves all of it as it is."""
-    folder = Path(shutil.copytree(template, tmp_path_factory.mktemp("bad-input") / "workspace"))
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("bad-input") / "workspace"))
     for name, data in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())

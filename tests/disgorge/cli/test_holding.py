@@ -130,6 +130,7 @@ def test_what_waited_for_a_hold_is_not_forgotten_when_it_ends(workspace_folder: 
     assert not [each for each in audit(Workspace.open()) if each.where == "R-2"]
 
 
+@pytest.mark.usefixtures("mlflow_store")
 def test_serving_is_stopped_and_comes_back_aloud(workspace_folder: Path) -> None:
     filed("H-1", *PERSON)
     live = f"{RELEASE}@live"
@@ -151,6 +152,7 @@ def test_serving_is_stopped_and_comes_back_aloud(workspace_folder: Path) -> None
     assert fine("release list --json").json[0]["state"] == "live"
 
 
+@pytest.mark.usefixtures("mlflow_store")
 def test_a_registry_that_cannot_be_reached_leaves_the_hold_and_says_what_is_left_to_do(
     workspace_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

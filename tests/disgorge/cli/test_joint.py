@@ -18,6 +18,7 @@ def digest_of_plan() -> str:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("mlflow_store")
 def test_two_requests_are_planned_approved_and_carried_out_together(workspace_folder: Path) -> None:
     digest = digest_of_plan()
     planned = fine("request plan R-1 R-2").out

@@ -28,9 +28,12 @@ def register(folder: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_data_comes_in_is_learned_from_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_comes_in_is_learned_from_and_goes(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert fine("init --json").json["workspace"] == str(tmp_path)
+    shutil.copy(database, "mlflow.db")  # to make a new one takes seconds
     register(tmp_path)
     Path("model.yaml").write_text(MODEL)
 

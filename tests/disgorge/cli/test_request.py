@@ -34,7 +34,7 @@ particulars: {{name: Ada Example, contact: ada@example.org}}
 def everything_public(workspace_folder: Path) -> str:
     """The text of every file of a workspace outside its private folder."""
     files = [path for path in workspace_folder.rglob("*") if path.is_file() and "private" not in path.parts]
-    return "".join(path.read_bytes().decode("latin-1") for path in files if "sources" not in path.parts)
+    return "".join(path.read_bytes().decode("latin-1") for path in files)
 
 
 def test_who_asks_stays_private(workspace_folder: Path) -> None:
