@@ -1,9 +1,9 @@
 """What is done about a removal request, and the proof of it.
 
 The pass: request -> impact -> decision -> plan -> approval -> execution -> evidence -> report.
-:mod:`disgorge.method` says what a method is, :mod:`disgorge.plan.plan` chooses remedies,
-:mod:`disgorge.removal.execute` carries them out, :mod:`disgorge.evidence.checks` measures,
-:mod:`disgorge.report.bundle` writes the bundle an outsider checks.
+:mod:`disgorge.method` says what a method is, :mod:`disgorge.plan.planner` chooses remedies,
+:mod:`disgorge.removal.execute` carries them out, :mod:`disgorge.examination.examine` measures,
+:mod:`disgorge.statement.certificate` decides, :mod:`disgorge.report.bundle` writes the bundle an auditor checks.
 """
 
 import sys

@@ -82,7 +82,9 @@ def plan(
 @app.command()
 def approve(
     request: Id,
-    digest: Annotated[str, argument("DIGEST", "Digest of the plan that was read, or its first 12 characters.")],
+    digest: Annotated[
+        str, argument("DIGEST", "Digest of the plan that was read, or at least its first 12 characters.")
+    ],
     by: By,
     accept_utility_loss: Annotated[
         bool,

@@ -2,7 +2,7 @@
 
 The search is run before a purge too: a search that finds nothing then could not have found anything. What a live
 component or shard still needs is not looked for and not deleted: an object is named by its bytes, so a retained
-component elsewhere may rest on the very same one. But it has to be what its name says.
+component elsewhere may rest on the very same one.
 
 Not reached, and said each time: git history, backups, clones and third parties. The ledger keeps digests of shards,
 which are over many items, and never of items; but a request that *selects* by an item's digest has written that down.
@@ -32,9 +32,9 @@ from lineage.workspace import Workspace
 
 GROUP = "disgorge.locations"
 """Entry points of third parties' locations: callables that take the workspace."""
-_STORED = re.compile(r"[0-9a-f]{30}")
+_DVC_NAME = re.compile(r"[0-9a-f]{30}")
 """The last of an MD5, of which DVC makes a folder and a file."""
-OURS: tuple[Callable[[Workspace], Location], ...] = (
+BUILT_IN: tuple[Callable[[Workspace], Location], ...] = (
     Dvc,
     Mlflow,
     Objects,
@@ -49,14 +49,14 @@ OURS: tuple[Callable[[Workspace], Location], ...] = (
 def locations(workspace: Workspace) -> tuple[Location, ...]:
     """Return every location, in the order of deletion; raises :class:`DisgorgeError` if a plugin cannot be loaded."""
     plugins = (_plugin(point, workspace) for point in entry_points(group=GROUP))
-    return (*(each(workspace) for each in OURS), *plugins)
+    return (*(each(workspace) for each in BUILT_IN), *plugins)
 
 
 @activity("searching for what is left of the removed data")
 def search(workspace: Workspace, target: Target) -> Traces:
     """Search every location; reads only. A retired component that a release still serves is a trace."""
     spare, traces = spare_of(workspace), Traces()
-    target = _composed(target.without(spare.shards, spare.objects), spare)
+    target = _with_compositions(target.without(spare.shards, spare.objects), spare)
     for location in locations(workspace):
         try:
             traces += location.search(target, spare)
@@ -82,7 +82,7 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
     with adding_alone(workspace):
         done, planned = _planned(workspace, target, spare_of(workspace))
         for location, deletion in planned:
-            with _stopping_at(location, nothing_deleted=not done.entries):
+            with _explaining(location, "it may be half done, and what comes after it was not deleted"):
                 done += location.delete(deletion)
     return done
 
@@ -90,9 +90,9 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
 def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deletion, list[tuple[Location, Deletion]]]:
     """Return what of the target is kept, and what every location would delete of the rest."""
     needed, planned = spare.served | spare.objects, []
-    rest = _composed(target.without(spare.shards, needed), spare)
+    rest = _with_compositions(target.without(spare.shards, needed), spare)
     for location in locations(workspace):
-        with _stopping_at(location, nothing_deleted=True):
+        with _explaining(location, "no old weights or items were deleted"):
             planned.append((location, replace(location.plan(rest, spare), target=rest, spare=spare)))
     reasons = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
     reasons += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
@@ -100,18 +100,17 @@ def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deleti
 
 
 @contextmanager
-def _stopping_at(location: Location, *, nothing_deleted: bool) -> Iterator[None]:
+def _explaining(location: Location, so_far: str) -> Iterator[None]:
     """Turn what a location raises into a :class:`DisgorgeError` that says how far the purge came."""
     try:
         yield
     except Exception as problem:  # each kind of store has errors of its own
-        so_far = "no old weights or items were deleted" if nothing_deleted else "what comes after it was not deleted"
         raise DisgorgeError(
-            f"{location.name}: {problem}; {so_far}, let what runs there end or put right what it names, and resume"
+            f"{location.name}: {problem}; {so_far}; correct that, or let what uses it end, and resume"
         ) from problem
 
 
-def _composed(target: Target, spare: Spare) -> Target:
+def _with_compositions(target: Target, spare: Spare) -> Target:
     """Add each composition that had one of the weights."""
     compositions = spare.state.compositions.values()
     composed = (each for each in compositions if any(member.component in target.weights for member in each.members))
@@ -125,7 +124,7 @@ def _is_of_a_report(path: Path) -> bool:
 
 def _is_hash(path: Path) -> bool:
     """Whether a file is called as DVC calls what it stores, which tells a reader less than a chosen name."""
-    return _STORED.fullmatch(path.name) is not None
+    return _DVC_NAME.fullmatch(path.name) is not None
 
 
 def _plugin(point: EntryPoint, workspace: Workspace) -> Location:

@@ -1,4 +1,4 @@
-"""Live references: what must not be deleted, and which live record needs it, as two components may share one object.
+"""What live records still need, and so no location deletes, with who needs it: two components may share one object.
 
 A component that was retired and is served all the same is not deleted either, and yet no release may serve it: it is
 kept apart, in :attr:`Spare.served`, so that a purge spares it and the search for residue reports it.

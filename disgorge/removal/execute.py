@@ -1,4 +1,4 @@
-"""The shell: carries an approved plan out, step by step, and can be killed anywhere.
+"""Carries an approved plan out, step by step, and can be killed anywhere.
 
 Every step does its work idempotently - content-addressed results, registry calls that may be repeated - and then
 appends its facts and the fact that it is done in one write. So whatever happens, a step either has its fact, and is

@@ -112,9 +112,9 @@ class Case:
     together: tuple[str, ...] = ()
     """The ids of all requests of that plan, itself included, where it is for several."""
     approvals: dict[str, list[str]] = field(default_factory=dict)
+    """Plan digest to the pseudonyms of those who approved it."""
     facts_lost: bool = False
     """Whether facts were lost while it was open, holds perhaps among them; what was approved before does not count."""
-    """Plan digest to the pseudonyms of those who approved it."""
     accepts_loss: set[str] = field(default_factory=set)
     """Digests of plans approved with their loss of utility."""
     steps: dict[str, dict[str, Result]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Issues a certificate, or refuses it: the only function that does.
+"""The decision whether a certificate is issued (:func:`issue`), and whether an alias may move before it.
 
 A certificate says: this request was carried out under this plan, and the evidence required for this guarantee is there
 and passed. It is a function of values that the report holds, so a verifier issues it again and compares. It

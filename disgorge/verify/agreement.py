@@ -78,10 +78,9 @@ def _check_facts(records: Records, *, certified: bool) -> None:
         _check_overlaps(recorded.get("overlap", ()), plan.confirmation)
         return
     approvers = {str(body.get("by")) for body in recorded.get("approval", ()) if body.get("plan") == plan.digest}
-    if certified and len(approvers) < max(plan.approvals, 1):
-        raise BundleBroken(
-            f"{SLICE} shows {len(approvers)} approvals of the plan and it needs {plan.approvals}; {AGAIN}"
-        )
+    needed = max(plan.approvals, 1)
+    if certified and len(approvers) < needed:
+        raise BundleBroken(f"{SLICE} shows {len(approvers)} approvals of the plan and it needs {needed}; {AGAIN}")
 
 
 def _check_overlaps(overlaps: Sequence[Json], confirmed: ConfirmationDetail) -> None:

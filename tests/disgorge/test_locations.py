@@ -7,7 +7,7 @@ import pytest
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.every import GROUP, OURS, locations, plan, purge, search
+from disgorge.locations.every import BUILT_IN, GROUP, locations, plan, purge, search
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
@@ -87,7 +87,7 @@ def test_one_that_is_out_of_reach_stops_the_certificate(removal: Removal) -> Non
     assert removal.check(before).verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize("kind", [*OURS, Bucket], ids=[kind.__name__ for kind in (*OURS, Bucket)])
+@pytest.mark.parametrize("kind", [*BUILT_IN, Bucket], ids=[kind.__name__ for kind in (*BUILT_IN, Bucket)])
 def test_the_report_is_not_complete_while_a_location_is_not_enumerated(
     removal: Removal, monkeypatch: pytest.MonkeyPatch, kind: type[Location]
 ) -> None:

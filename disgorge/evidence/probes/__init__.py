@@ -1,1 +1,1 @@
-"""One file per audit of a release, registered under the entry-point group `disgorge.probes`."""
+"""Checks and probes of a release: the two that every plan has, and those of the entry-point group `disgorge.probes`."""

@@ -179,7 +179,8 @@ def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact
             continue
         _refuse_all_held(workspace, case)
         name = case.request.id
-        what = "go on with `disgorge request resume`" if case.steps else "close it with `disgorge request deny`"
+        deny = f"close it with `disgorge request deny {name} --reason REASON`"
+        what = f"go on with `disgorge request resume {name}`" if case.steps else deny
         if not case.withdrawn and (by := case.covered_by):
             what = f"{by} removed its items: close it with `disgorge request close {name} --fulfilled-by {by}`"
         raise DisgorgeError(f"request {name} matches nothing any more; {what}")
