@@ -83,7 +83,7 @@ def plan(
 def approve(
     request: Id,
     digest: Annotated[
-        str, argument("DIGEST", "Digest of the plan that was read, or at least its first 12 characters.")
+        str, argument("DIGEST", "Digest of the plan that was read, its first 12 characters at least.")
     ],
     by: By,
     accept_utility_loss: Annotated[

@@ -13,7 +13,7 @@ from lineage.workspace import Workspace
 def approve_plan(
     workspace: Workspace, request_id: str, digest: str, *, approver: str, accept_utility_loss: bool = False
 ) -> Plan:
-    """Record that ``approver`` (kept as a pseudonym) approves the plan with this digest, or at least its first 12 characters.
+    """Record that ``approver`` (kept as a pseudonym) approves a plan by at least 12 characters of its digest.
 
     Raises :class:`StalePlan` when that is not the last plan made, or the lineage moved since.
     """
