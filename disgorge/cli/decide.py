@@ -82,9 +82,7 @@ def plan(
 @app.command()
 def approve(
     request: Id,
-    digest: Annotated[
-        str, argument("DIGEST", "Digest of the plan that was read, its first 12 characters at least.")
-    ],
+    digest: Annotated[str, argument("DIGEST", "Digest of the plan that was read, its first 12 characters at least.")],
     by: By,
     accept_utility_loss: Annotated[
         bool,
