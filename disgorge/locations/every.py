@@ -8,14 +8,16 @@ Not reached, and said each time: git history, backups, clones and third parties.
 which are over many items, and never of items; but a request that *selects* by an item's digest has written that down.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from disgorge.errors import DisgorgeError
+from disgorge.errors import DisgorgeError, ExecutionFailed
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.exports import Exports
 from disgorge.locations.folder import Folder
@@ -82,7 +84,7 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
     with adding_alone(workspace):
         done, planned = _planned(workspace, target, spare_of(workspace))
         for location, deletion in planned:
-            with _explaining(location, "it may be half done, and what comes after it was not deleted"):
+            with _explaining(location, partial(_untouched, done, deletion)):
                 done += location.delete(deletion)
     return done
 
@@ -92,7 +94,7 @@ def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deleti
     needed, planned = spare.served | spare.objects, []
     rest = _with_compositions(target.without(spare.shards, needed), spare)
     for location in locations(workspace):
-        with _explaining(location, "no old weights or items were deleted"):
+        with _explaining(location, lambda: True):
             planned.append((location, replace(location.plan(rest, spare), target=rest, spare=spare)))
     reasons = [f"shard {digest} is kept: {spare.shards[digest]}" for digest in target.shards if digest in spare.shards]
     reasons += [f"object {digest} is kept: {needed[digest]}" for digest in target.weights if digest in needed]
@@ -100,14 +102,21 @@ def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deleti
 
 
 @contextmanager
-def _explaining(location: Location, so_far: str) -> Iterator[None]:
+def _explaining(location: Location, untouched: Callable[[], bool]) -> Iterator[None]:
     """Turn what a location raises into a :class:`DisgorgeError` that says how far the purge came."""
     try:
         yield
     except Exception as problem:  # each kind of store has errors of its own
-        raise DisgorgeError(
-            f"{location.name}: {problem}; {so_far}; correct that, or let what uses it end, and resume"
-        ) from problem
+        half = "it may be half done, and what comes after it was not deleted"
+        so_far = "no old weights or items were deleted" if untouched() else half
+        words = f"{location.name}: {problem}; {so_far}; correct that, or let what uses it end, and resume"
+        kind = type(problem) if isinstance(problem, DisgorgeError) else DisgorgeError
+        raise (ExecutionFailed if isinstance(problem, OSError) else kind)(words) from problem
+
+
+def _untouched(done: Deletion, deletion: Deletion) -> bool:
+    """Whether nothing was deleted before, and every file is still there that was to go now."""
+    return not done.entries and all(os.path.lexists(path) for path in deletion.paths)
 
 
 def _with_compositions(target: Target, spare: Spare) -> Target:

@@ -15,6 +15,7 @@ those that hold what it deletes. Files anywhere else are the user's and are only
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
 from disgorge.locations.mlflow import FOLDERS
@@ -64,11 +65,17 @@ class Folder(Location):
                 folders.clear()
                 continue
             paths = [here / name for name in sorted((*folders, *names))]
-            links = {path for path in paths if path.is_symlink()}
-            closed += [path for path in paths if path in links and self._leads_out(path)]
             folders[:] = sorted(name for name in folders if not self._is_folder_of_others(here / name))
-            files = (path for path in paths if path not in links and path.is_file())
-            yield from (path for path in files if not self._is_named(path))
+            for path in paths:
+                try:
+                    kind = path.lstat().st_mode
+                except OSError as problem:
+                    note(problem)  # in a folder that may be listed and not entered
+                    continue
+                if S_ISLNK(kind) and self._leads_out(path):
+                    closed.append(path)
+                elif S_ISREG(kind) and not self._is_named(path):
+                    yield path
 
     def _is_folder_of_others(self, path: Path) -> bool:
         """Whether a folder is left to other searches."""

@@ -242,12 +242,16 @@ class _Found:
         """Return the folder or file on this machine that a version points at, wherever it is; none around the root."""
         from mlflow.exceptions import MlflowException
 
-        source = str(version.source or "")
+        source, name = str(version.source or ""), f"MLflow model version {version.name}/{version.version}"
         if source.startswith("runs:/"):
             run, _, inner = source.removeprefix("runs:/").partition("/")
-            with contextlib.suppress(MlflowException):
+            try:
                 source = f"{client.get_run(run).info.artifact_uri}/{inner}".rstrip("/")
-        place, name = _path_of(source), f"MLflow model version {version.name}/{version.version}"
+            except MlflowException:
+                if version.tags.get(KIND) != RELEASE:
+                    self.blind(f"{name} points at run {run}, which cannot be read; delete the version, or restore it")
+                return None
+        place = _path_of(source)
         if place is not None and self.root.resolve().is_relative_to(place.resolve()):
             self.blind(
                 f"{name} points at {place}, all around this workspace, and that was not searched; delete the version, "

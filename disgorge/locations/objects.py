@@ -36,7 +36,7 @@ class Objects(Location):
         for digest in workspace.objects.digests():
             if words := self._trace(digest, named.get(digest, frozenset()), target, spare):
                 traces.append(f"object {digest} {words}")
-        return Traces(tuple(traces), unreachable=tuple(self._unsettled(named)))
+        return Traces(tuple(traces), unreachable=tuple(self._unsettled(self._digests_named())))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""

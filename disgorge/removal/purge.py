@@ -65,7 +65,7 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
         workspace,
         target,
         found_before=found_before,
-        erased=len(purged.entries),
+        erased=len(purged.paths),
         near=lambda: look_for_all(workspace, cases),
         recognized=len(frozenset[str]().union(*(each.recognized for each in lists_of(workspace, case)))),
     )

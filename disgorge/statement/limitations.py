@@ -105,8 +105,9 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
         count, places = int(unread["files"]), len(unread["places"])
         open_ones = f"{counted(count, 'file')} and {counted(places, 'place')} not enumerated"
         yield (
-            f"Copies of what was removed: {detail.get('erased', 0):,} erased, {len(unsupported):,} unsupported (they "
-            f"lie where nothing is deleted), {len(detail.get('residual', ())):,} residual; {open_ones}, so "
+            f"Copies of what was removed: {counted(int(detail.get('erased', 0)), 'file')} erased by the last run of "
+            f"the purge, {len(unsupported):,} unsupported (they lie where nothing is deleted), "
+            f"{len(detail.get('residual', ())):,} residual; {open_ones}, so "
             f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
         )
         yield from (f"Unsupported: shard {words}." for words in unsupported)

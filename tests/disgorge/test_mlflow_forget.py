@@ -154,6 +154,19 @@ def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp
     assert "theirs.safetensors holds removed weights beside others" in words
 
 
+def test_a_version_whose_run_is_gone_is_not_taken_for_searched(logged: Logged) -> None:
+    """Where its files lie is not known any more: no certificate, until the version is deleted."""
+    with logged.store.client() as client:
+        client.create_registered_model("prod")
+        run = client.create_run(client.create_experiment("prod")).info.run_id
+        client.log_dict(run, {}, "model/x.json")
+        client.create_model_version("prod", f"runs:/{run}/model")
+        client._tracking_client.store.delete_run(run)
+        client._tracking_client.store._hard_delete_run(run)
+    (words,) = logged.search().unreachable
+    assert f"MLflow model version prod/1 points at run {run}, which cannot be read" in words
+
+
 def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "old.safetensors").write_bytes(OLD)
