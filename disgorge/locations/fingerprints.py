@@ -25,8 +25,8 @@ def tensors_of(paths: Iterable[Path]) -> frozenset[str]:
 
 
 def holds_any(path: Path, tensors: Collection[str]) -> bool:
-    """Whether a file is safetensors with one of these tensors."""
-    return bool(tensors) and not tensor_digests(path).isdisjoint(tensors)
+    """Whether a file is safetensors with one of these tensors; ``ValueError`` for one that is damaged."""
+    return bool(tensors) and not _digests(path).isdisjoint(tensors)
 
 
 def tensor_digests(path: Path) -> frozenset[str]:
@@ -34,6 +34,13 @@ def tensor_digests(path: Path) -> frozenset[str]:
 
     Empty for a file that is missing or not safetensors.
     """
+    try:
+        return _digests(path)
+    except ValueError:
+        return frozenset()
+
+
+def _digests(path: Path) -> frozenset[str]:
     if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
         return frozenset()
     import safetensors
@@ -41,8 +48,8 @@ def tensor_digests(path: Path) -> frozenset[str]:
     read: Any = safetensors.deserialize  # of any dtype, bfloat16 too, which numpy lacks
     try:
         held = [bytes(tensor["data"]) for _, tensor in read(path.read_bytes())]
-    except (safetensors.SafetensorError, ValueError):
-        return frozenset()
+    except safetensors.SafetensorError as problem:
+        raise ValueError(f"{path}: damaged safetensors ({problem})") from problem
     return frozenset(hashlib.sha256(data).hexdigest() for data in held if len(data) >= LEAST_BYTES and not _plain(data))
 
 

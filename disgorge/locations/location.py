@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from disgorge.locations.fingerprints import holds_any
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
-from lineage.storage.file_types import Reading, holds
+from lineage.storage.file_types import Reading, lists_any
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
@@ -86,7 +86,7 @@ class Target:
                 words = self._trace_in(path, reading)
             except FileNotFoundError:
                 continue  # another program's file, deleted meanwhile
-            except OSError:
+            except (OSError, ValueError):  # closed, or damaged: Arrow and safetensors raise a ValueError
                 unread.append(path)
                 continue
             if words is not None:
@@ -96,7 +96,7 @@ class Target:
         return matches, unread
 
     def _trace_in(self, path: Path, reading: Reading) -> str | None:
-        if reading is Reading.PARQUET and self.items and holds(path, self.items):
+        if reading is Reading.PARQUET and self.items and lists_any(path, self.items):
             return "holds withdrawn items"
         if reading is Reading.SAFETENSORS:
             if self.weights and sha256_of(path) in self.weights:

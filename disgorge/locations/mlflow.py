@@ -75,7 +75,7 @@ class Mlflow(Location):
             found = _Found(root, target)
             if has_records(root):
                 found.blind("MLflow is not installed, so its models and versions were not looked at")
-            found.look_into(_folders(root, ()))
+            found.look_into([folder for folder in _folders(root, ()) if found._is_ours(folder)])
             return [found]
         names = touched(spare.state, spare.facts, components=frozenset(target.weights), shards=target.shards)
         several = [_Found(root, target, store) for store in Store.every(root)]

@@ -53,7 +53,18 @@ class Reading(Enum):
 
 
 def holds(path: Path, items: Collection[str]) -> bool:
-    """Whether a file is Parquet with a ``digest`` column in which one of these item digests stands."""
+    """Whether a file is Parquet with one of these item digests; no for a damaged one, which digests tell of."""
+    try:
+        return lists_any(path, items)
+    except (OSError, ValueError):
+        return False
+
+
+def lists_any(path: Path, items: Collection[str]) -> bool:
+    """Whether a file is Parquet with a ``digest`` column in which one of these item digests stands, in either case.
+
+    Raises ``OSError`` or ``ValueError`` for a damaged file, and for digests in another form than text.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -61,16 +72,17 @@ def holds(path: Path, items: Collection[str]) -> bool:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             return False
+    wanted = pa.array(sorted(items), pa.string())
     try:
         with pq.ParquetFile(path) as table:
             if "digest" not in table.schema_arrow.names:
                 return False
-            wanted = pa.array(sorted(items), pa.string())
             for batch in table.iter_batches(columns=["digest"]):
-                if pc.any(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted)).as_py():
+                listed = pc.utf8_lower(batch.column(0).cast(pa.string()))
+                if pc.any(pc.is_in(listed, value_set=wanted)).as_py():
                     return True
-    except (pa.ArrowException, OSError):
-        return False  # damaged: the check of digests reports it
+    except pa.ArrowException as problem:
+        raise ValueError(f"{path}: damaged Parquet ({problem})") from problem
     return False
 
 
@@ -80,7 +92,7 @@ def _lists_digests(path: Path) -> bool:
 
     try:
         return "digest" in pq.read_schema(path).names
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):  # bytes that are not UTF-8 where names stand
         return False
 
 

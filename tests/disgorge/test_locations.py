@@ -1,15 +1,21 @@
 """A location that a third party registers is searched, listed in the dry run and purged like the built-in ones."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.locations.every import BUILT_IN, GROUP, locations, plan, purge, search
+from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
-from lineage.storage.objects import sha256_of
+from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
 
@@ -118,3 +124,38 @@ def test_one_that_cannot_be_loaded_is_refused(removal: Removal) -> None:
     entry.write_text(f"[{GROUP}]\nbucket = {__name__}:missing\n")
     with pytest.raises(DisgorgeError, match=r"location 'bucket' .* cannot be loaded"):
         search(removal.workspace, Target())
+
+
+ITEM = "ab" * 32
+
+
+def table(path: Path, digests: Any) -> None:
+    pq.write_table(pa.table({"digest": digests, "x": list(range(len(digests)))}), path)
+
+
+def test_a_file_that_cannot_be_compared_is_named_and_stops_no_other(tmp_path: Path) -> None:
+    """Cut or padded weights, damaged tables, digests in another form: none of them is taken for searched."""
+    weights = save_tensors({"w": np.arange(40.0)})
+    (tmp_path / "whole").write_bytes(weights)
+    (tmp_path / "padded").write_bytes(weights + b"\0")
+    (tmp_path / "cut").write_bytes(weights[:-1])
+    table(tmp_path / "upper.parquet", [ITEM.upper()])
+    table(tmp_path / "binary.parquet", pa.array([bytes.fromhex(ITEM)], pa.binary(32)))
+    data = (tmp_path / "upper.parquet").read_bytes()
+    (tmp_path / "damaged.parquet").write_bytes(data.replace(b"digest", b"\xea\xff\xfe\xfd\xfc\xfb"))
+    target = Target(items=frozenset({ITEM}), tensors=tensor_digests(tmp_path / "whole"))
+    matches, unread = target.look(sorted(tmp_path.iterdir()))
+    assert {path.name for path in matches} == {"whole", "upper.parquet"}
+    assert {path.name for path in unread} == {"padded", "cut", "binary.parquet", "damaged.parquet"}
+
+
+def test_without_a_store_a_link_into_another_workspace_is_left(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / ".disgorge").mkdir(parents=True)
+    (other / "mlruns").mkdir()
+    data = save_tensors({"w": np.arange(40.0)})
+    (other / "mlruns" / "x.safetensors").write_bytes(data)
+    workspace = Workspace.init(tmp_path / "workspace")
+    (workspace.root / "mlruns").symlink_to(other / "mlruns")
+    purge(workspace, Target(weights=(hashlib.sha256(data).hexdigest(),)))
+    assert (other / "mlruns" / "x.safetensors").read_bytes() == data
