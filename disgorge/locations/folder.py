@@ -19,7 +19,7 @@ from stat import S_ISLNK, S_ISREG
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
 from disgorge.locations.mlflow import FOLDERS
-from lineage.dvc.repo import is_repo
+from lineage.dvc.repo import is_repo, moves_cache
 from lineage.storage.objects import is_digest
 from lineage.workspace import Workspace
 
@@ -65,6 +65,8 @@ class Folder(Location):
                 folders.clear()
                 continue
             paths = [here / name for name in sorted((*folders, *names))]
+            if ".git" in folders and here != self.workspace.root:
+                closed.append(here / ".git")  # a repository of its own, with objects of large files perhaps
             folders[:] = sorted(name for name in folders if not self._is_folder_of_others(here / name))
             for path in paths:
                 try:
@@ -81,7 +83,7 @@ class Folder(Location):
         """Whether a folder is left to other searches."""
         root, home = self.workspace.root, self.workspace.home
         if path.parent == root / ".dvc":
-            return path.name in ("cache", "tmp") and is_repo(root)
+            return is_repo(root) and (path.name == "tmp" or (path.name == "cache" and not moves_cache(root)))
         is_stage = path.parent == home and path.name.startswith("apart-")
         return path.name == ".git" or is_stage or (path.parent == root and path.name in ("reports", *FOLDERS))
 

@@ -7,6 +7,7 @@ DVC names content by MD5. That is recorded as what it is, where DVC keeps the by
 lineage computes itself.
 """
 
+import configparser
 import contextlib
 import io
 import os
@@ -22,6 +23,16 @@ from lineage.errors import LineageError
 def is_repo(folder: Path) -> bool:
     """Return whether ``folder`` itself is the root of a DVC repository; loads no DVC to say so."""
     return (folder / ".dvc" / "config").is_file()
+
+
+def moves_cache(folder: Path) -> bool:
+    """Return whether a repository's own settings keep the cache elsewhere, so that no store lies in ``.dvc/cache``."""
+    settings = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read([folder / ".dvc" / "config", folder / ".dvc" / "config.local"], encoding="utf-8")
+    except (configparser.Error, ValueError):
+        return True  # DVC will say what is wrong
+    return settings.has_option("cache", "dir")
 
 
 def tracked_hash(path: Path) -> str | None:

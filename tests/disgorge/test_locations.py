@@ -14,6 +14,7 @@ from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.locations.every import BUILT_IN, GROUP, locations, plan, purge, search
 from disgorge.locations.fingerprints import tensor_digests
+from disgorge.locations.folder import Folder
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
@@ -159,3 +160,16 @@ def test_without_a_store_a_link_into_another_workspace_is_left(tmp_path: Path) -
     (workspace.root / "mlruns").symlink_to(other / "mlruns")
     purge(workspace, Target(weights=(hashlib.sha256(data).hexdigest(),)))
     assert (other / "mlruns" / "x.safetensors").read_bytes() == data
+
+
+def test_a_dvc_cache_that_was_moved_away_from_and_another_git_are_not_skipped(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / "workspace")
+    data = save_tensors({"w": np.arange(40.0)})
+    for place in (".dvc/cache/files/md5/aa/old", "sub/.git/lfs/objects/old"):
+        (workspace.root / place).parent.mkdir(parents=True)
+        (workspace.root / place).write_bytes(data)
+    target, folder = Target(weights=(hashlib.sha256(data).hexdigest(),)), Folder(workspace)
+    (workspace.root / ".dvc" / "config").write_text("")
+    assert folder.look(workspace.root, target) == ({}, [workspace.root / "sub" / ".git"])
+    (workspace.root / ".dvc" / "config").write_text("[cache]\n    dir = ../../elsewhere\n")
+    assert [path.name for path in folder.look(workspace.root, target)[0]] == ["old"]
