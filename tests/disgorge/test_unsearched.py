@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disgorge.audit.rules import audit
 from disgorge.report.bundle import verify_bundle
 from disgorge.report.compile import evidence_of, gather, write_with_inputs
 from disgorge.request.case import case_of, plan_of
@@ -108,3 +109,4 @@ def test_the_check_is_an_object_and_a_lost_one_is_said(workspace: Workspace) -> 
     workspace.objects.path(fact.body["result"]["residue"]["detail"]["kept"]).unlink()
     with pytest.raises(UnknownRecord):
         gather(workspace, plan, case)
+    assert [found.words for found in audit(workspace) if "the residue check" in found.words]

@@ -7,8 +7,8 @@ from disgorge.audit.snapshot import Look
 from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.request.case import Case
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
-from lineage.ledger.fact_kinds import FACT_KINDS, said
-from lineage.records import Shard, shard_digest
+from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, said
+from lineage.records import Json, Shard, shard_digest
 from lineage.shards.files import check_manifests
 from lineage.storage.content import item_digests, read_content
 
@@ -71,7 +71,7 @@ def _restore(digest: str, plans: Collection[str]) -> str:
 def _records(look: Look) -> Iterator[Finding]:
     """Yield records of open requests that are missing: without them a request cannot be resumed or reported again."""
     owners: dict[str, str] = {}
-    for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report"):
+    for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report", "step"):
         named = FACT_KINDS[fact.kind].read(fact)
         plan = str(getattr(named, "plan", ""))
         if isinstance(named, PlanFact | FulfilledFact):
@@ -79,8 +79,8 @@ def _records(look: Look) -> Iterator[Finding]:
         case = look.cases.get(owners.get(plan, ""))
         if case is None or plan not in (case.plan, *case.steps, *case.confirmed):
             continue
-        for kind in ("plan", "impact", "examination", "evidence"):
-            digest = getattr(named, kind, None)
+        kept = {kind: getattr(named, kind, None) for kind in ("plan", "impact", "examination", "evidence")}
+        for kind, digest in (*kept.items(), ("residue check", _residue_check(named))):
             confirmed = kind == "plan" and (
                 not isinstance(named, PlanFact | FulfilledFact) or (plan == case.plan and not case.closed)
             )
@@ -95,6 +95,13 @@ def _records(look: Look) -> Iterator[Finding]:
                 Level.WARNING if case.closed else None,
                 fact=fact.seq,
             )
+
+
+def _residue_check(fact: FactBody) -> Json:
+    """Return the digest of the residue check that a step kept, None for other facts."""
+    result = getattr(fact, "result", None)
+    residue = result.get("residue") if isinstance(result, dict) else None
+    return residue["detail"].get("kept") if isinstance(residue, dict) else None
 
 
 def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
