@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lineage.errors import LineageError, WorkspaceBusy
 
-_POLL = 0.003  # seconds between tries: an append takes about as long
+_FIRST, _POLL, _LATER_POLL = 0.1, 0.006, 0.0008
+"""Seconds of first trying, between those tries, and between later ones: who waited longer tries more often."""
 
 
 @contextmanager
@@ -19,7 +20,10 @@ def locked(path: Path, *, seconds: float, busy: str, again: bool = False) -> Ite
 
     lock = FileLock(path, is_singleton=again)
     try:
-        lock.acquire(timeout=seconds, poll_interval=_POLL)
+        try:
+            lock.acquire(timeout=min(_FIRST, seconds), poll_interval=_POLL)
+        except Timeout:
+            lock.acquire(timeout=max(seconds - _FIRST, 0.0), poll_interval=_LATER_POLL)
     except Timeout:
         raise WorkspaceBusy(busy) from None
     except OSError as problem:
