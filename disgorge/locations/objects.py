@@ -28,15 +28,16 @@ class Objects(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every object, manifest and content, and at the copies that a killed re-execution left."""
-        workspace, traces, gone = self.workspace, [], self._shard_files(target)
+        traces, gone = list[str](), self._shard_files(target)
         traces += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
         holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
         traces += [f"{self._relative(path)} holds withdrawn items" for path in holding]
         named = self._digests_named()
-        for digest in workspace.objects.digests():
-            if words := self._trace(digest, named.get(digest, frozenset()), target, spare):
+        unsettled = tuple(self._unsettled(named))
+        for digest, names in named.items():
+            if words := self._trace(digest, names or frozenset(), target, spare):
                 traces.append(f"object {digest} {words}")
-        return Traces(tuple(traces), unreachable=tuple(self._unsettled(self._digests_named())))
+        return Traces(tuple(traces), unreachable=unsettled)
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
@@ -44,10 +45,8 @@ class Objects(Location):
         tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
         files += [path for path in tables if holds(path, target.items)]
         oldest = time.time() - SETTLED_SECONDS
-        files += [
-            *self._left_aside(),
-            *(path for path in self._unnamed(self._digests_named()) if path.stat().st_mtime < oldest),
-        ]
+        unnamed = self._unnamed(self._digests_named())
+        files += [*self._left_aside(), *(path for path in unnamed if path.stat().st_mtime < oldest)]
         return Deletion(paths=tuple(path for path in dict.fromkeys(files) if path.is_file()))
 
     def present(self, target: Target) -> Iterator[Path]:
@@ -87,22 +86,23 @@ class Objects(Location):
         copies = (path for stage in stages_of(self.workspace) for path in stage.rglob("*.parquet"))
         return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
 
-    def _digests_named(self) -> dict[str, frozenset[str]]:
-        """Return the digests that each object names which is text: JSON, as weights are not."""
-        named = {}
+    def _digests_named(self) -> dict[str, frozenset[str] | None]:
+        """Return every object with the digests that it names; None for one that is not JSON, as weights are not."""
+        named: dict[str, frozenset[str] | None] = {}
         for digest in self.workspace.objects.digests():
             with self.workspace.objects.path(digest).open("rb") as file:
-                if (first := file.read(1)) in (b"{", b"["):
-                    named[digest] = _digests_in(first + file.read())
+                first = file.read(1)
+                named[digest] = _digests_in(first + file.read()) if first in (b"{", b"[") else None
         return named
 
-    def _unnamed(self, named: Mapping[str, frozenset[str]]) -> list[Path]:
+    def _unnamed(self, named: Mapping[str, frozenset[str] | None]) -> list[Path]:
         """Return the objects that are not text, and that neither a fact names nor a text that a fact names."""
-        facts, objects = _digests_in(self.workspace.ledger.journal.text()), self.workspace.objects
-        explained = facts.union(*(named[digest] for digest in named.keys() & facts))
-        return [objects.path(digest) for digest in objects.digests() if digest not in explained | named.keys()]
+        facts = _digests_in(self.workspace.ledger.journal.text())
+        explained = facts.union(*(named[digest] or () for digest in named.keys() & facts))
+        binary = (digest for digest, names in named.items() if names is None)
+        return [self.workspace.objects.path(digest) for digest in binary if digest not in explained]
 
-    def _unsettled(self, named: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    def _unsettled(self, named: Mapping[str, frozenset[str] | None]) -> Iterator[str]:
         """Yield which unrecorded objects a purge spares, because a training may be about to record them."""
         youngest = time.time() - SETTLED_SECONDS
         for path in self._unnamed(named):
