@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from disgorge.api.result import Result
 from disgorge.audit import findings
@@ -17,13 +17,11 @@ from disgorge.audit.sarif import sarif as as_sarif
 from disgorge.errors import WrongUse
 from disgorge.evidence.utility import change_words
 from disgorge.training.progress import Progress
-from disgorge.verify.verify import Verified, verify_bundle
+from disgorge.verify.verify import Level, Verified, verify_bundle
 from lineage.records import Json, plain
 from lineage.shown import Attention, table
 from lineage.workspace import Workspace
 
-Level = Literal["digests", "ledger", "reexecute"]
-"""How far a report is verified; each level includes the one before."""
 _NOT_CHECKED = {
     "digests": "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
     "(--level reexecute)",
@@ -106,6 +104,8 @@ def verify(
     ``bundle`` is the zip of a report, or its folder. ``key`` is the public key (PEM) to trust, not the bundle's own.
     ``workspace_folder`` is the workspace whose ledger to compare, and to read retained data from.
     """
+    if level not in get_args(Level):
+        raise WrongUse(f"unknown level {level!r}: use {', '.join(get_args(Level))}")
     if workspace_folder is None and level == "ledger":
         raise WrongUse("--level ledger compares a workspace's ledger; give --workspace with its folder")
     if workspace_folder is not None and level == "digests":

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result, require_name, require_reason, with_words
+from disgorge.api.result import Result, require_name, require_reason, several, with_words
 from disgorge.removal import containment, fulfilled_by
 from disgorge.removal.conflicts import keepers
 from disgorge.request.case import Case, case_of
@@ -68,14 +68,14 @@ def grant(
     by: str,
     reason: str,
     scope: Scope | None = None,
-    claims: Collection[str] = (),
+    claims: str | Collection[str] = (),
 ) -> Decided:
     """Grant a request that the rules left to a person, with a reason that reports show.
 
     Where the claims of several packs wait, ``claims`` says which are granted; the others wait on. ``scope`` carries out
     more than is owed.
     """
-    by, reason = require_name(by, "grants it"), require_reason(reason)
+    by, reason, claims = require_name(by, "grants it"), require_reason(reason), several(claims)
     decision = grant_request(workspace, request, by=by, reason=reason, scope=scope, claims=claims)
     under = "" if not claims or ALL in claims else f" under {' and '.join(dict.fromkeys(claims))}"
     words = f"{request} is granted{under}: {decision.reasons[-1].words}"
@@ -83,10 +83,10 @@ def grant(
 
 
 def deny_claims(
-    workspace: Workspace, request: str, *, by: str | None, reason: Refusal, claims: Collection[str]
+    workspace: Workspace, request: str, *, by: str | None, reason: Refusal, claims: str | Collection[str]
 ) -> Decided:
     """Refuse the claims of some packs, and say what is owed with that; the request goes on under the others."""
-    by, reason = require_name(by, "refuses the claim"), Refusal(reason)
+    by, reason, claims = require_name(by, "refuses the claim"), Refusal(reason), several(claims)
     decision = refuse_claims(workspace, request, by=by, reason=reason, claims=claims)
     owed = (duty for refused in decision.claims if refused.pack in claims for duty in refused.on_refusal)
     lines = (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result, require_reason, with_words
+from disgorge.api.result import Result, require_reason, several, with_words
 from disgorge.errors import WrongUse
 from disgorge.removal.conflicts import keepers
 from disgorge.request.case import case_of
@@ -118,7 +118,7 @@ def amend_request(
     received: dt.date | None = None,
     verified: bool | None = None,
     facts: Mapping[str, Fact] | None = None,
-    without_facts: Collection[str] = (),
+    without_facts: str | Collection[str] = (),
     reason: str | None = None,
     unmatched: bool = False,
     packs: Path | None = None,
@@ -146,7 +146,7 @@ def amend_request(
         received=received,
         identity_verified=verified,
         facts=checked_lines(given),
-        without_facts=without_facts,
+        without_facts=several(without_facts),
         because=reason or "",
         packs=load_packs(packs),
     )

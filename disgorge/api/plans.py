@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.api.releases import worker_count
-from disgorge.api.result import Listing, Result, require_name
+from disgorge.api.result import Listing, Result, require_name, several
 from disgorge.errors import DataHeld, Refused, WrongUse
 from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import change_words
@@ -52,9 +52,9 @@ class Planned(Result):
 
 def plan(
     workspace: Workspace,
-    requests: Sequence[str],
+    requests: str | Sequence[str],
     *,
-    withdraw: Collection[str] = (),
+    withdraw: str | Collection[str] = (),
     every_probe: bool = False,
     retrain_untouched: bool = False,
 ) -> Planned:
@@ -65,7 +65,11 @@ def plan(
     probe, ``retrain_untouched`` trains again what is not touched and was made in another environment.
     """
     new_plan = plan_requests(
-        workspace, requests, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched
+        workspace,
+        several(requests),
+        withdraw=several(withdraw),
+        every_probe=every_probe,
+        retrain_untouched=retrain_untouched,
     )
     following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"
     return Planned(new_plan, shown=(*plan_shown(new_plan), following))

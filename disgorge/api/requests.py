@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disgorge.api.result import Listing, Result, require_name, require_reason, with_words
+from disgorge.api.result import Listing, Result, require_name, require_reason, several, with_words
 from disgorge.errors import WrongUse
 from disgorge.evidence.checks import Near, NearItem
 from disgorge.locations.exports import write_page
@@ -212,22 +212,20 @@ def record_event(
     on: dt.date | None = None,
     by: str,
     facts: Mapping[str, Any] | None = None,
-    without_facts: Collection[str] = (),
+    without_facts: str | Collection[str] = (),
     packs: Path | None = None,
 ) -> EventRecorded:
     """Record what happened in a request, with its day. The request has to be decided again afterwards.
 
     Without a ``kind`` it adds facts alone.
     """
-    by, given = require_name(by, "records it"), checked_lines(facts or {})
-    if both := sorted(set(given) & set(without_facts)):
+    by, given, gone = require_name(by, "records it"), checked_lines(facts or {}), several(without_facts)
+    if both := sorted(set(given) & set(gone)):
         raise WrongUse(f"--fact and --without-fact both name {both[0]}; give one of them")
-    if kind is None and not given and not without_facts:
+    if kind is None and not given and not gone:
         raise WrongUse("give a KIND of event, a --fact, or both; `disgorge request event --kinds` lists kinds")
     chosen = _kind_named(kind) if kind else EventKind.NOTED
-    case = record(
-        workspace, request, chosen, on=on, by=by, facts=given, without_facts=without_facts, packs=load_packs(packs)
-    )
+    case = record(workspace, request, chosen, on=on, by=by, facts=given, without_facts=gone, packs=load_packs(packs))
     event = case.events[-1]
     ended = f"{request} is closed ({case.closed}): nothing is decided again; file a new request if more must be done"
     lines = (
@@ -308,7 +306,7 @@ def near_duplicates(
     request: str,
     *,
     judge: str | None = None,
-    items: Collection[str] = (),
+    items: str | Collection[str] = (),
     by: str | None = None,
     reason: str | None = None,
     pictures: Path | None = None,
@@ -325,7 +323,7 @@ def near_duplicates(
         raise WrongUse(f"request {request} is closed ({case.closed}); there is nothing to judge any more")
     shards = [change.before for change in impact_of(workspace, case.request).shards]
     near = near_now(workspace, case, shards)
-    chosen = chosen_of(near.unjudged, items)
+    chosen = chosen_of(near.unjudged, several(items))
     if pictures is not None:
         write_page(workspace, case.request.id, pictures, *near_page(workspace, case.request.id, chosen))
     lines: list[str | Table] = [_rows(chosen) if near.sought else _NOT_SOUGHT]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from disgorge.errors import WrongUse
@@ -9,6 +10,7 @@ from lineage.records import Json, plain
 from lineage.shown import Table
 
 Item = TypeVar("Item")
+Given = TypeVar("Given", bound=str | Path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,11 @@ class Listing(Result, Generic[Item]):
         """Return the values, each with what more is said of it."""
         values = [each.plain() if isinstance(each, Result) else plain(each) for each in self.items]
         return [value | plain(more) for value, more in zip(values, self.more or ({},) * len(values), strict=True)]
+
+
+def several(given: Given | Iterable[Given]) -> list[Given]:
+    """Return values as a list: a text or path that is given alone is one value, not its letters."""
+    return [given] if isinstance(given, str | Path) else list(given)
 
 
 def with_words(values: Iterable[Any]) -> list[Json]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.api.lineage import apart, learned_rows
-from disgorge.api.result import Listing, Result
+from disgorge.api.result import Listing, Result, several
 from disgorge.errors import WrongUse
 from disgorge.request.workflow.impact import left_out_lines
 from lineage.catalog.catalog import Catalog
@@ -47,14 +47,14 @@ class ShardAdded(Result):
 
 def add_shards(
     workspace: Workspace,
-    paths: Sequence[Path | str],
+    paths: Path | str | Sequence[Path | str],
     *,
     name: str | None = None,
     key: str | None = None,
     subject: str | None = None,
     source_column: str | None = None,
     license_column: str | None = None,
-    fields: Sequence[str] | None = None,
+    fields: str | Sequence[str] | None = None,
     source: str | None = None,
     license: str | None = None,
     basis: str | None = None,
@@ -79,7 +79,7 @@ def add_shards(
         for file in ignore_data(workspace.root, home=workspace.home)
     ]
     checked = Rules.read(rules) if rules else None
-    named = _named([Path(path) for path in paths], name)
+    named = _named([Path(path) for path in several(paths)], name)
     bases, recorded = _bases_of(workspace, named, basis), list[ShardAdded]()
     for called, path in named.items():
         if is_exposed(path):
@@ -87,7 +87,7 @@ def add_shards(
             notes.append(Attention(words))
         added = add_shard(
             workspace, path, name=called, key=key, subject=subject, source_column=source_column,
-            license_column=license_column, fields=list(fields) if fields else None, source=source, license=license,
+            license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
             encoding=encoding,
         )  # fmt: skip
@@ -171,10 +171,10 @@ class ShardChecked(Result):
     wrong: str | None
 
 
-def check_shards(workspace: Workspace, names: Sequence[str] | None = None) -> Listing[ShardChecked]:
+def check_shards(workspace: Workspace, names: str | Sequence[str] | None = None) -> Listing[ShardChecked]:
     """Check that every item is byte for byte what was recorded, in all live shards or those of these names."""
     with Catalog.of(workspace) as catalog:
-        shards = [catalog.shard(name) for name in names] if names else list(catalog.shards())
+        shards = [catalog.shard(name) for name in several(names)] if names else list(catalog.shards())
     checked = tuple(ShardChecked(s.name, s.digest, s.count, _wrong_with(workspace, s)) for s in shards)
     rows = [(each.name, each.items, each.wrong or "as recorded") for each in checked]
     return Listing(checked, shown=(table("name", "items", "found", rows=rows, empty="no shard is recorded"),))

@@ -90,7 +90,7 @@ def _require_open_to_it(workspace: Workspace, case: Case) -> Decision:
     if is_erased(workspace, case.request):
         raise DisgorgeError(
             f"the private file of request {name} was erased, and with it which items were meant, so that they were "
-            "removed cannot be shown: close it with `disgorge request deny`"
+            f"removed cannot be shown: close it with `disgorge request deny {name} --reason REASON`"
         )
     return decision
 

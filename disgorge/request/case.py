@@ -517,7 +517,9 @@ def open_case(workspace: Workspace, request: str) -> Case:
 def plan_of(workspace: Workspace, case: Case) -> Plan:
     """Return a case's last plan as it reads it, from the object store; :class:`UnknownRecord` if none was made."""
     if case.plan is None:
-        raise UnknownRecord(f"request {case.request.id} has no plan; make one with `disgorge request plan`")
+        raise UnknownRecord(
+            f"request {case.request.id} has no plan; make one with `disgorge request plan {case.request.id}`"
+        )
     return begun_plan(workspace, case.plan).seen_by(case.request.id)
 
 

@@ -186,7 +186,9 @@ def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact
         raise DisgorgeError(f"request {name} matches nothing any more; {what}")
     if not impact.shards and not impact.affected and not impact.releases:
         names = ", ".join(case.request.id for case in cases)
-        raise DisgorgeError(f"requests {names} match nothing any more; go on with `disgorge request resume`")
+        raise DisgorgeError(
+            f"requests {names} match nothing any more; go on with `disgorge request resume {cases[0].request.id}`"
+        )
 
 
 def _require_all_judged(workspace: Workspace, cases: Sequence[Case], impact: Impact) -> None:
