@@ -28,6 +28,7 @@ from disgorge.locations.references import spare_of
 from disgorge.locations.report_images import ReportImages
 from disgorge.locations.source_files import SourceFiles
 from lineage.activity import activity
+from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.ledger.chain import Fact
 from lineage.shards.add import adding_alone
 from lineage.workspace import Workspace
@@ -56,12 +57,17 @@ def locations(workspace: Workspace) -> tuple[Location, ...]:
 
 @activity("searching for what is left of the removed data")
 def search(workspace: Workspace, target: Target) -> Traces:
-    """Search every location; reads only. A retired component that a release still serves is a trace."""
+    """Search every location; reads only. A retired component that a release still serves is a trace.
+
+    Raises :class:`~lineage.errors.DigestMismatch` where a file of the workspace itself is damaged.
+    """
     spare, traces = spare_of(workspace), Traces()
     target = _with_compositions(target.without(spare.shards, spare.objects), spare)
     for location in locations(workspace):
         try:
             traces += location.search(target, spare)
+        except (DigestMismatch, LedgerBroken):
+            raise
         except Exception as problem:  # each kind of store has errors of its own
             traces += Traces(unreachable=(f"{location.name} could not be searched ({problem})",))
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}

@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".aside-"
+_SECOND_NS = 1_000_000_000
 _SETTLED_NS = 50_000_000
-"""Nanoseconds after which a second change of a file shows in its times, on any file system in use."""
+"""Nanoseconds after which a second change of a file shows in its times, where those have parts of a second."""
+_SETTLED_IN_SECONDS_NS = 3 * _SECOND_NS
+"""The same where they have none: network file systems tick once a second, FAT every two."""
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -98,7 +101,9 @@ def cached_sha256(path: Path) -> str:
     A file that changed a moment ago is hashed each time: a second change might leave the same times.
     """
     stamp = file_stamp(path)
-    settled = time.time_ns() - max(stamp[2:]) > _SETTLED_NS
+    changed = max(stamp[2:])
+    needed = _SETTLED_NS if changed % _SECOND_NS else _SETTLED_IN_SECONDS_NS
+    settled = time.time_ns() - changed > needed
     return _sha256_as_stamped(path, stamp) if settled else sha256_of(path)
 
 

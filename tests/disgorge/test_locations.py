@@ -16,6 +16,7 @@ from disgorge.locations.every import BUILT_IN, GROUP, locations, plan, purge, se
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.folder import Folder
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
+from lineage.errors import DigestMismatch
 from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
@@ -110,6 +111,17 @@ def test_the_report_is_not_complete_while_a_location_is_not_enumerated(
     assert check.verdict is Verdict.INCONCLUSIVE
     (words,) = check.detail["not enumerated"]["places"]
     assert words.startswith(f"{kind.name} could not be searched")
+
+
+def test_a_damaged_file_of_the_workspace_itself_is_named_and_not_taken_for_out_of_reach(
+    removal: Removal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Traces:
+        raise DigestMismatch("object 12ab changed since it was stored")
+
+    monkeypatch.setattr(BUILT_IN[2], "search", fail)
+    with pytest.raises(DigestMismatch, match="object 12ab"):
+        search(removal.workspace, Target(items=removal.items, **removal.targets))
 
 
 def test_what_is_live_is_never_in_its_target(removal: Removal) -> None:

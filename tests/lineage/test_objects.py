@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
-from lineage.storage.objects import Objects, load_tensors, save_tensors
+from lineage.storage.objects import Objects, cached_sha256, load_tensors, save_tensors
 from tests.toys import no_file_larger_than
 
 ARRAYS = hnp.arrays(
@@ -111,3 +113,28 @@ def test_a_full_disk_leaves_nothing_behind(objects: Objects) -> None:
     assert "\n" not in str(raised.value)
     assert list(objects.digests()) == [kept]
     assert [path.name for path in objects.folder.rglob("*") if path.is_file()] == [kept]
+
+
+@pytest.mark.parametrize("age", [0, 1, 2])
+def test_a_file_with_times_in_whole_seconds_is_hashed_again_while_a_change_may_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int
+) -> None:
+    """A network file system ticks once a second: inode, size and times stay the same, the bytes do not."""
+    file = tmp_path / "file"
+    now = time.time_ns() // 10**9 * 10**9
+    stamp = (1, 3, now, now)
+    monkeypatch.setattr("lineage.storage.objects.file_stamp", lambda path: stamp)
+    monkeypatch.setattr("lineage.storage.objects.time.time_ns", lambda: now + age * 10**9 + 999_999_999)
+    file.write_bytes(b"one")
+    before = cached_sha256(file)
+    file.write_bytes(b"two")
+    assert cached_sha256(file) == hashlib.sha256(b"two").hexdigest() != before
+
+
+def test_a_file_that_stays_as_it_is_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    monkeypatch.setattr("lineage.storage.objects.time.time_ns", lambda: os.stat(file).st_ctime_ns + 10**10)
+    digest = cached_sha256(file)
+    monkeypatch.setattr("lineage.storage.objects.sha256_of", lambda path: pytest.fail("hashed again"))
+    assert cached_sha256(file) == digest
