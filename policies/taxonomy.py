@@ -68,6 +68,26 @@ _WORDS = {
 }
 
 
+class Confinement(StrEnum):
+    """How closely a job was confined when it trained a part, weakest first.
+
+    >>> Confinement.NAMESPACE.at_least(Confinement.LANDLOCK), Confinement.PROCESS.at_least(Confinement.LANDLOCK)
+    (True, False)
+    """
+
+    PROCESS = "process"
+    """A process of its own, not confined."""
+    LANDLOCK = "landlock"
+    """It could not open other files' contents; it could see their names, link targets, times and attributes."""
+    NAMESPACE = "namespace"
+    """It could read its inputs and installed code, and nothing else existed for it. Alone called hermetic."""
+
+    def at_least(self, other: "Confinement") -> bool:
+        """Whether this is as close as another, or closer."""
+        levels = list(Confinement)
+        return levels.index(self) >= levels.index(other)
+
+
 class Remedy(StrEnum):
     """What can happen to a component, cheapest first; ``WITHDRAW`` takes the whole release down and destroys it."""
 
