@@ -16,13 +16,13 @@ import numpy as np
 from disgorge.examination.compare_outputs import CLEAR, TOLERANCE, difference
 from disgorge.method import Items, Model, Toy, method_named
 from disgorge.training.answer import SAMPLES
-from disgorge.training.assemble import assemble
 from disgorge.training.items import threads
 from disgorge.training.make import make
-from disgorge.training.runners.in_process import InProcessRunner
+from disgorge.training.stored import assemble
 from lineage.catalog.catalog import Catalog
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
+from tests.in_process import InProcessRunner
 
 METHODS = ("tangent_composition", "shard_graph", "compartmental_diffusion")
 SEEDS = (1, 2, 3)

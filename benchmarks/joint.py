@@ -22,10 +22,10 @@ from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.kernels import steer_this_process
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.records import Json, Selector
 from lineage.workspace import Workspace
+from tests.in_process import InProcessRunner
 
 REQUESTS = 10
 _ASKED = [f"R-{number}" for number in range(REQUESTS)]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from disgorge.training.kernels import setting_of, steer_this_process
 from disgorge.training.recipe import Job
-from disgorge.training.runners.local import Workers, close_spawners
+from disgorge.training.runners.local import Workers, close_all
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
 
@@ -31,10 +31,10 @@ def differing(workspace: Workspace, count: int, *, drop: bool) -> int:
     found = 0
     for number in range(count):
         if drop and number % BETWEEN_DROPS == 0:
-            close_spawners()
+            close_all()
             with suppress(OSError):  # only root may
                 Path("/proc/sys/vm/drop_caches").write_text("2\n")
-        with Workers(workspace, count=1, apart=True) as workers:
+        with Workers(workspace, count=1) as workers:
             (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
         found += done.digest != part.digest
     return found

@@ -19,7 +19,7 @@ instance through the entry-point group ``disgorge.methods``; no list is edited t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from disgorge.errors import BadModel, UnknownMethod
@@ -220,7 +220,7 @@ def methods() -> dict[str, Method]:
     """
     found: dict[str, Method] = {}
     origin: dict[str, str] = {}
-    for entry in sorted(entry_points(group="disgorge.methods"), key=lambda entry: entry.name):
+    for entry in _entries():
         method = entry.load()
         where = f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})"
         if found.setdefault(method.name, method) is not method:
@@ -230,6 +230,17 @@ def methods() -> dict[str, Method]:
             )
         origin.setdefault(method.name, where)
     return found
+
+
+def entry_of(name: str) -> str | None:
+    """Return the entry point that names a method (``package.module:attribute``), None where none does."""
+    method = method_named(name)
+    return next((entry.value for entry in _entries() if entry.load() is method), None)
+
+
+@cache
+def _entries() -> tuple[EntryPoint, ...]:
+    return tuple(sorted(entry_points(group="disgorge.methods"), key=lambda entry: entry.name))
 
 
 def method_named(name: str) -> Method:

@@ -30,7 +30,6 @@ from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import Fact, encode, next_fact
 from lineage.records import Component, Composition, Selector, Shard, canonical, plain
@@ -39,6 +38,7 @@ from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect, Outcome
+from tests.in_process import InProcessRunner
 
 PEOPLE_HOLD = 3
 """Items each invented person holds, within one shard."""

@@ -183,7 +183,7 @@ def _carry_out(workspace: Workspace, case: Case, references: int | None, count: 
             case.request.id,
             runner=Watched(processes, progress),
             independent=lambda: Watched(
-                Workers(workspace, count=count, apart=True), progress, did="re-executed", doing="re-executing "
+                Workers(workspace, count=count), progress, did="re-executed", doing="re-executing "
             ),
             references=REFERENCES if references is None else references,
             registrar=registry_or_none(workspace),

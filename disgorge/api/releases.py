@@ -18,13 +18,12 @@ from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import registry_or_none
-from disgorge.training.assemble import assemble
-from disgorge.training.items import read_items
 from disgorge.training.make import Made
 from disgorge.training.model_file import read_model_file
 from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
+from disgorge.training.stored import assemble, read_items
 from lineage.catalog.catalog import Catalog
 from lineage.formats.read import read_file
 from lineage.plural import counted, seconds

@@ -60,7 +60,7 @@ def run() -> None:
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # at once: libraries complain of what was cut short in the middle of a call
             if (workers := sys.modules.get("disgorge.training.runners.local")) is not None:
-                workers.close_spawners()
+                workers.close_all()
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):
                     stream.flush()

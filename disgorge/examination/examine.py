@@ -30,12 +30,14 @@ from disgorge.examination.same_model import ask, check_answers, compared, measur
 from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
 from disgorge.training.answer import Question
-from disgorge.training.assemble import assemble, spec_of
+from disgorge.training.assemble import spec_of
 from disgorge.training.environment import differences
-from disgorge.training.items import join, read_items
+from disgorge.training.items import join
 from disgorge.training.kernels import setting_of
 from disgorge.training.make import make, recordings
 from disgorge.training.recipe import Job, Runner
+from disgorge.training.sandbox.levels import Level
+from disgorge.training.stored import assemble, read_items
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
@@ -93,9 +95,7 @@ class Examiner:
         members = tuple(recording_for_here(member, recorded_as, earlier) for member in members_of(after, known))
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
-        question = Question.about(
-            self.workspace, after, members, shards, sorted(withdrawn), frozenset(removed.digests)
-        )  # fmt: skip
+        question = Question.about(after, members, shards, self._rows(withdrawn, frozenset(removed.digests)))
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
         apart = self.independent()
         try:
@@ -159,10 +159,10 @@ class Examiner:
         for done in apart.run(jobs):
             component = by_name[done.job.name]
             reached[component.name] = done.digest
-            confined[component.recipe_digest] = done.confined
+            confined[component.recipe_digest] = is_confined = done.confinement.level.at_least(Level.LANDLOCK)
             elsewhere[component.name] = differences(component.environment, done.environment)
             if done.digest == component.digest:
-                self.workspace.ledger.record(reexecuted(self.workspace, component, confined=done.confined))
+                self.workspace.ledger.record(reexecuted(self.workspace, component, confined=is_confined))
 
         def once_more(component: Component) -> str:
             (done,) = apart.run([_again(component)])
@@ -183,6 +183,14 @@ class Examiner:
         seconds = time.perf_counter() - start
         all_of_it = all(confined.get(component.recipe_digest, False) for component in components)
         return replace(check, seconds=seconds, detail=check.detail | {"confined": all_of_it})
+
+    def _rows(self, shards: Collection[str], removed: frozenset[str]) -> dict[str, tuple[int, ...]]:
+        """Return the rows of removed items in these shards, of those whose content is still there."""
+        there = [digest for digest in sorted(shards) if removed and self.workspace.content_path(digest).exists()]
+        held = {digest: read_items(self.workspace, digest).digests for digest in there}
+        return {
+            digest: tuple(row for row, item in enumerate(items) if item in removed) for digest, items in held.items()
+        }
 
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""

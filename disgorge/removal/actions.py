@@ -31,9 +31,10 @@ from disgorge.request.workflow.repeatable import CHANGED
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
-from disgorge.training.items import join, pick, read_items
+from disgorge.training.items import join, pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
+from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.ledger.fact_kinds import (

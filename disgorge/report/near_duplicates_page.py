@@ -12,7 +12,7 @@ import numpy as np
 from disgorge.evidence.checks import NearItem
 from disgorge.report.images import sample_grid
 from disgorge.report.page import rendered
-from disgorge.training.items import read_items
+from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace

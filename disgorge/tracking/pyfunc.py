@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.method import UNRECORDED, Items
-from disgorge.training.assemble import assemble
+from disgorge.training.stored import assemble
 from lineage.errors import BadInput
 from lineage.records import Composition, restore
 from lineage.workspace import Workspace

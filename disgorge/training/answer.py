@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from disgorge.layout import layout_of
 from disgorge.method import Items, Model, method_named
-from disgorge.training.assemble import assemble, spec_of
-from disgorge.training.items import join, read_items, rows_of, threads
+from disgorge.training.assemble import put_together, spec_of
+from disgorge.training.inputs import Inputs
+from disgorge.training.items import join, rows_of, threads
 from lineage.activity import activity
 from lineage.records import Component, Composition, Json, Shard, canonical, plain, restore
 from lineage.storage.objects import save_tensors
-from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -46,23 +46,13 @@ class Question:
     @classmethod
     def about(
         cls,
-        workspace: Workspace,
         composition: Composition,
         components: Sequence[Component],
         shards: Mapping[str, Shard],
-        old: Sequence[str],
-        removed: frozenset[str],
+        removed: Mapping[str, tuple[int, ...]],
     ) -> "Question":
-        """Return the question about a composition of these members; ``old`` are the shards that held what is removed.
-
-        ``removed`` are the digests of the removed items.
-        """
-        spec, gone = spec_of(composition), removed
-        rows: dict[str, tuple[int, ...]] = {}
-        for digest in old:
-            if gone and workspace.content_path(digest).exists():
-                held = read_items(workspace, digest).digests
-                rows[digest] = tuple(row for row, item in enumerate(held) if item in gone)
+        """Return the question about a composition of these members; ``removed`` has the removed rows by old shard."""
+        spec, rows = spec_of(composition), dict(removed)
         for name in (*spec.shards, *spec.evaluate):
             if name in shards:
                 rows[shards[name].digest] = tuple(range(min(shards[name].count, MOST_ROWS)))
@@ -86,17 +76,17 @@ def kinds_of(components: Sequence[Component]) -> dict[str, str]:
     return {component.digest: component.kind for component in components}
 
 
-def answer(workspace: Workspace, questions: Sequence[Mapping[str, Json]]) -> bytes:
+def answer(inputs: Inputs, questions: Sequence[Mapping[str, Json]]) -> bytes:
     """Return what this process answers to questions in plain form, in their order, as safetensors."""
     found: dict[str, Array] = {}
     for place, question in enumerate(questions):
         asked = restore(Question, question)
-        answers = answers_of(workspace, asked, assemble(workspace, asked.composition, kinds=asked.kinds))
+        answers = answers_of(inputs, asked, put_together(inputs, asked.composition, asked.kinds))
         found |= {f"{place} {name}": array for name, array in answers.items()}
     return save_tensors(found)
 
 
-def answers_of(workspace: Workspace, question: Question, model: Model) -> "dict[str, Array]":
+def answers_of(inputs: Inputs, question: Question, model: Model) -> "dict[str, Array]":
     """Return the layout as bytes, and the model's scores, predictions or samples, by name."""
     import numpy as np
 
@@ -105,15 +95,12 @@ def answers_of(workspace: Workspace, question: Question, model: Model) -> "dict[
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():
-            items = rows_of(read_items(workspace, digest), rows).unnamed()
+            items = rows_of(inputs.items(digest), rows).unnamed()
             found[f"scores of {digest}"] = np.asarray(model.scores(items), np.float64)
             if model.task == "classify":
                 found[f"predictions of {digest}"] = np.asarray(model.predict(items), np.float64)
         if question.measure:
-            sets = {
-                name: join([read_items(workspace, each) for each in shards])
-                for name, shards in question.measure.items()
-            }
+            sets = {name: join([inputs.items(each) for each in shards]) for name, shards in question.measure.items()}
             measured = {name: measures_of(model, items.unnamed()) for name, items in sets.items() if len(items)}
             found["measures"] = np.frombuffer(json.dumps(measured).encode(), np.uint8)
         if model.task == "generate" and question.rows:

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 
 from disgorge.layout import blueprint_name
-from disgorge.method import Model, ModelSpec, Part, method_named
-from disgorge.training.kernels import steer_this_process
+from disgorge.method import Method, Model, ModelSpec, Part, method_named
+from disgorge.training.inputs import Inputs
 from lineage.activity import activity
-from lineage.catalog.catalog import Catalog
 from lineage.records import Composition, restore
-from lineage.storage.objects import load_tensors
-from lineage.workspace import Workspace
 
 
 def spec_of(composition: Composition) -> ModelSpec:
@@ -18,25 +15,27 @@ def spec_of(composition: Composition) -> ModelSpec:
 
 
 @activity("loading the weights and libraries of a model")
-def assemble(
-    workspace: Workspace, composition: Composition, *, title: str | None = None, kinds: Mapping[str, str] | None = None
+def put_together(
+    inputs: Inputs,
+    composition: Composition,
+    kinds: Mapping[str, str],
+    *,
+    title: str | None = None,
+    method: Method | None = None,
 ) -> Model:
-    """Return the model a composition describes, its components read from the object store and verified.
+    """Return the model a composition describes; ``kinds`` has the kind of each member by digest.
 
-    ``kinds`` has the kind of each member by digest; the catalog is asked where it is not given.
+    ``title`` is the name its components are recorded under, the release's by default; ``method`` is the composition's,
+    where it is loaded already.
     """
     spec = spec_of(composition)
-    if kinds is None:
-        with Catalog.of(workspace) as catalog:
-            kinds = {component.digest: component.kind for component in catalog.components(live=False)}
-    steer_this_process()
     parts = tuple(
         Part(
             blueprint_name(title or spec.release, member.name),
             kinds[member.component],
             member.weight,
-            load_tensors(workspace.objects.get(member.component)),
+            inputs.tensors(member.component),
         )
         for member in composition.members
     )
-    return method_named(composition.method).assemble(spec, parts)
+    return (method or method_named(composition.method)).assemble(spec, parts)

@@ -1,4 +1,4 @@
-"""The items that a job trains on: reads them by digest, joins and picks them, and holds torch to a thread count."""
+"""The items that a job trains on, joined and picked, and torch held to a thread count."""
 
 import os
 import sys
@@ -7,14 +7,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from disgorge.method import Items
-from lineage.shards.files import shard_items
-from lineage.workspace import Workspace
-
-
-def read_items(workspace: Workspace, shard: str) -> Items:
-    """Return a shard's items by its digest, every item's bytes checked against its digest."""
-    digests, arrays = shard_items(workspace, shard, verify=True)
-    return Items(tuple(digests), arrays)
 
 
 def join(parts: list[Items]) -> Items:

@@ -110,7 +110,7 @@ class _Trial:
 
     def run(self) -> Reexecution:
         """Carry the recipes out in waves, inputs first."""
-        with Workers(self.workspace, count=1, apart=True) as workers:
+        with Workers(self.workspace, count=1) as workers:
             for wave in waves_of(self.notes):
                 jobs = {note.component: self._job(note) for note in wave}
                 came = {done.job.name: done for done in self._done(workers, list(jobs.values()))}

@@ -25,9 +25,9 @@ from disgorge.cli.app import app
 from disgorge.errors import BadModel, DisgorgeError
 from disgorge.method import ModelSpec
 from disgorge.release.train import release_of, shards_for
-from disgorge.training.assemble import assemble
-from disgorge.training.items import read_items, threads
+from disgorge.training.items import threads
 from disgorge.training.model_file import model_spec
+from disgorge.training.stored import assemble, read_items
 from examples.digits.data import CORE, HELD_OUT, write_digits
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError

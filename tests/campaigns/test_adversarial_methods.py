@@ -87,7 +87,7 @@ def removal_from(toy: Toy, folder: Path, *, as_shipped: bool = False) -> Execute
     granted_plan(workspace, [person(workspace, name, 0) for name in toy.spec.shards[1:3]])
     with Workers(workspace, count=2) as workers:
         runner = workers if as_shipped else None
-        return carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
+        return carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1))
 
 
 @pytest.mark.parametrize(("lie", "method"), cases(), ids=[" - ".join(case) for case in cases()])
@@ -233,7 +233,7 @@ def test_a_copy_among_the_installed_code_is_found_only_where_it_is_not(
     shutil.rmtree(place)
     workspace = Workspace.open(tmp_path / "workspace")
     component = component_of(workspace, f"{toy.spec.release}/mean/{toy.spec.shards[1]}")
-    with Workers(workspace, count=1, apart=True) as outsider:
+    with Workers(workspace, count=1) as outsider:
         (done_there,) = outsider.run([Job(component.name, component.recipe, 1)])
     assert done_there.digest != component.digest
 
@@ -288,7 +288,7 @@ def removal_that_claims_less(lie: str, folder: Path, *, salt: str, seed: int = 5
     assert plan.guarantee is Guarantee.APPROXIMATE
     assert "membership" in plan.required
     try:
-        ended = carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True), references=8).verdict
+        ended = carry(workspace, independent=lambda: Workers(workspace, count=1), references=8).verdict
     except CertificateRefused as refusal:
         ended = str(refusal)
     report = json.loads(workspace.objects.get(list(workspace.ledger.facts("report"))[-1].body["evidence"]))

@@ -56,7 +56,7 @@ def fifty(method: str, seed: int, folder: Path) -> dict[str, Any]:
     start, why = time.perf_counter(), ""
     try:
         verdict = carry(
-            workspace, independent=lambda: Workers(workspace, count=1, apart=True), references=REFERENCES
+            workspace, independent=lambda: Workers(workspace, count=1), references=REFERENCES
         ).verdict  # fmt: skip
     except DisgorgeError as refusal:
         verdict, why = "refused", str(refusal)
@@ -92,6 +92,6 @@ def test_a_second_honest_removal_from_the_same_workspace_is_certified(method: st
     for number, shard in enumerate(toy.spec.shards[:2]):
         granted_plan(workspace, [person(workspace, shard, 1)], request_id=f"R-{number}", every_probe=True)
         found = carry(
-            workspace, f"R-{number}", independent=lambda: Workers(workspace, count=1, apart=True), references=REFERENCES
+            workspace, f"R-{number}", independent=lambda: Workers(workspace, count=1), references=REFERENCES
         )  # fmt: skip
         assert found.verdict == "certified"

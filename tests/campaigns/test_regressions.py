@@ -25,7 +25,6 @@ from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.make import make
 from disgorge.training.recipe import Job
-from disgorge.training.runners.in_process import InProcessRunner
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest
@@ -39,6 +38,7 @@ from policies.packs.load import load_packs
 from policies.request import Standing
 from policies.taxonomy import Defect
 from tests import toys
+from tests.in_process import InProcessRunner
 
 
 def release(workspace: Workspace, spec: ModelSpec) -> None:
@@ -361,7 +361,7 @@ def test_a_reexecution_shares_no_working_folder(
     Path("sitecustomize.py").write_text("open('was-here', 'w').close()")
     monkeypatch.setenv("PYTHONPATH", f".{os.pathsep}{os.environ['PYTHONPATH']}")
     scale = toys.component_of(workspace, f"{toys.RELEASE}/scale")
-    with Workers(workspace, count=1, apart=True) as workers:
+    with Workers(workspace, count=1) as workers:
         (done,) = workers.run([Job(scale.name, scale.recipe, 1)])
     assert done.digest == scale.digest
     assert not Path("was-here").exists()

@@ -17,8 +17,8 @@ import pytest
 from disgorge.method import Toy, methods
 from disgorge.removal.execute import Executed
 from disgorge.request.case import case_of, plan_of
-from disgorge.training.assemble import assemble
-from disgorge.training.items import join, read_items
+from disgorge.training.items import join
+from disgorge.training.stored import assemble, read_items
 from lineage.catalog.catalog import Catalog
 from lineage.records import Selector
 from lineage.workspace import Workspace

@@ -94,7 +94,7 @@ def _carry(order: Order) -> int:
             workspace,
             order["request"],
             runner=workers if order.get("workers") else None,
-            independent=(lambda: Workers(workspace, count=2, apart=True)) if order.get("workers") else None,
+            independent=(lambda: Workers(workspace, count=2)) if order.get("workers") else None,
             references=order.get("references", 0),
             registrar=registry_or_none(workspace) if mlflow else None,
             observer=tracking_or_none(workspace) if mlflow else None,

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from disgorge.evidence.checks import ProbeCase
 from disgorge.method import Items, Model
-from disgorge.training.assemble import assemble
-from disgorge.training.items import join, pick, read_items
+from disgorge.training.items import join, pick
 from disgorge.training.make import make
-from disgorge.training.runners.in_process import InProcessRunner
+from disgorge.training.stored import assemble, read_items
 from lineage.workspace import Workspace
+from tests.in_process import InProcessRunner
 from tests.toys import live_shards, populate, toy_of, train
 
 

@@ -54,7 +54,7 @@ def test_each_job_sees_its_own_inputs_alone(workspace: Workspace, count: int) ->
         table = pq.read_table(path)
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), b"kept": b"old weights"}), path)
     wanted = jobs(workspace)
-    with Workers(workspace, count=count, apart=True) as workers:
+    with Workers(workspace, count=count) as workers:
         done = {each.job.name: each.digest for each in workers.run(wanted)}
     assert len(done) == len(wanted) > 4
     for name, digest in done.items():
@@ -74,7 +74,7 @@ def test_in_the_process_that_trains_there_was_more_to_see(workspace: Workspace) 
 def test_what_was_learned_from_what_lay_about_is_no_removal(workspace: Workspace) -> None:
     granted_plan(workspace, [person(workspace, "shard-2", 0)])
     with pytest.raises((CertificateRefused, ExecutionFailed), match="check never-trained is fail"):
-        carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True))
+        carry(workspace, independent=lambda: Workers(workspace, count=1))
     tally("liars", "looks around - averages", where="hiding", caught=True)
 
 
@@ -82,7 +82,7 @@ def test_a_process_that_is_killed_by_its_job_is_told_in_words(workspace: Workspa
     """The process that bears the others goes on; whoever waits hears of it."""
     (job, *_) = jobs(workspace)
     broken = Job(job.name, {**job.recipe, "parameters": {**job.recipe["parameters"], "die": True}}, 1)
-    with Workers(workspace, count=1, apart=True) as workers, pytest.raises(ExecutionFailed, match="process ended"):
+    with Workers(workspace, count=1) as workers, pytest.raises(ExecutionFailed, match="process ended"):
         list(workers.run([broken]))
 
 

@@ -32,7 +32,6 @@ from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registrar, Registry
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LedgerBroken, LineageError
 from lineage.records import Composition, Selector, plain
@@ -42,6 +41,7 @@ from lineage.workspace import Workspace
 from policies.events import EventKind
 from policies.taxonomy import Outcome
 from tests import toys
+from tests.in_process import InProcessRunner
 from tests.tier import tally
 
 

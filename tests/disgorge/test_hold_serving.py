@@ -13,10 +13,10 @@ from disgorge.removal.containment import take_back
 from disgorge.request.case import case_of, docket
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.out_of_service import stopped_releases
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from tests import toys
+from tests.in_process import InProcessRunner
 
 LIVE = f"{toys.RELEASE}@live"
 HELD = Selector("key", "shard-3-4")

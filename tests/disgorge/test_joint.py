@@ -45,7 +45,6 @@ from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import public_pem, read_or_make_key
 from disgorge.tracking.registry import Registrar
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.errors import UnknownRecord
 from lineage.records import Selector, canonical
 from lineage.workspace import Workspace
@@ -56,6 +55,7 @@ from policies.taxonomy import Family, Guarantee, Outcome, Scope
 from tests import lookalikes, toys
 from tests.disgorge.report_cases import sign_again
 from tests.disgorge.test_execute import Contrary
+from tests.in_process import InProcessRunner
 
 ASKED = ("R-1", "R-2", "R-3")
 KEYS = {"R-2": ("shard-2-0", "shard-2-5"), "R-3": ("shard-3-4", "shard-4-1")}

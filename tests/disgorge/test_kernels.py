@@ -37,7 +37,7 @@ def again(workspace: Workspace, count: int, *, loads: int = 1) -> list[str]:
     for number in range(count):
         for spawner in list(_spawners.values()) if number % loads == 0 else ():
             spawner.close()
-        with Workers(workspace, count=1, apart=True) as workers:
+        with Workers(workspace, count=1) as workers:
             (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
         if done.digest != part.digest:
             other.append(done.digest)
@@ -118,7 +118,7 @@ def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     part = component_of(tangents, "toy-tangent/tangent/shard-1")
     job = Job(part.name, part.recipe, 1, setting_of(part.environment))
-    with Workers(tangents, count=1, apart=True) as workers:
+    with Workers(tangents, count=1) as workers:
         if ends == "well":
             (done,) = workers.run([job])
             assert done.digest == part.digest

@@ -11,11 +11,11 @@ from disgorge.release.train import lay_out, train_release
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made
-from disgorge.training.runners.in_process import InProcessRunner
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
 from lineage.records import Composition, Shard
 from lineage.workspace import Workspace
+from tests.in_process import InProcessRunner
 from tests.toys import person, populate, remove, toy_of
 
 

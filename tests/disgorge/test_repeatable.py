@@ -145,7 +145,7 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
         Workers(workspace, count=1) as runner,
         pytest.raises(EnvironmentDiffers, match=r"never-trained is inconclusive.*aten was NEON and is DEFAULT") as said,
     ):
-        toys.carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1, apart=True))
+        toys.carry(workspace, runner=runner, independent=lambda: Workers(workspace, count=1))
     assert "--retrain-untouched" in str(said.value)
     assert "--withdraw" not in str(said.value), "destroying the release is not the advice"
     assert exit_code_of(said.value) == 4
@@ -153,7 +153,7 @@ def test_parts_made_on_another_processor_are_no_verdict_and_can_be_trained_again
     again = [step.subject for step in plan.steps if step.action is Action.RETRAIN]
     assert again == ["toy-tangent/tangent/shard-3"]
     approve_plan(workspace, "R-1", plan.digest, approver="ann")
-    assert toys.carry(workspace, independent=lambda: Workers(workspace, count=1, apart=True)).verdict == "certified"
+    assert toys.carry(workspace, independent=lambda: Workers(workspace, count=1)).verdict == "certified"
 
 
 @pytest.mark.parametrize("shares", ["every shard", "no touched shard"])

@@ -28,7 +28,7 @@ from disgorge.tracking.client import Store, quiet, tracking_uri
 from disgorge.tracking.pyfunc import items_from, workspace_of
 from disgorge.tracking.registry import Registrar, Registry, registry_or_none
 from disgorge.tracking.runs import Observer, Tracking, tracking_or_none
-from disgorge.training.assemble import assemble
+from disgorge.training.stored import assemble
 from lineage.errors import BadInput, LineageError
 from lineage.records import Composition, Cost, Member, Selector, Shard
 from lineage.workspace import Workspace

@@ -40,7 +40,7 @@ from tests.toys import carry
 
 workspace = Workspace.open(Path({workspace!r}))
 with Workers(workspace, count=2) as workers:
-    print(carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=2, apart=True)).verdict)
+    print(carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=2)).verdict)
 """
 
 

@@ -31,13 +31,16 @@ def he_kernel(out: int, into: int, generator: torch.Generator) -> Tensor:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Allow only deterministic kernels inside a ``with``, and put back what was allowed before."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True)
+    """Allow only deterministic kernels inside a ``with``, and put back what was allowed before.
+
+    By the debug mode: ``torch.use_deterministic_algorithms`` loads torch's compiler first, a second that nothing needs.
+    """
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
 
 
 def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:

@@ -1,9 +1,8 @@
-"""A bare workspace with the inputs of jobs and nothing else, for processes that may see nothing else.
+"""The folder of one sandboxed job: its inputs, copied there by digest, and room for what it writes meanwhile.
 
-Inputs are copied, never linked: what a process may write to is no file of the workspace. Items are written anew, field
-by field, so that nothing comes along that lay beside them in their file. The copies lie in a folder inside the
-workspace's own, so that what a killed execution leaves of them is found and goes with the next one. The cost is the
-room of a copy of what a job reads while it is re-executed.
+Inputs are copied, never linked, and checked while they are. The folder lies inside the workspace's own, so that what a
+killed execution leaves of it is found and goes with the next one. The cost is the room of a copy of what a job reads
+while it runs.
 """
 
 import shutil
@@ -11,18 +10,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from disgorge.training.sandbox.staged import Staged
+from lineage.errors import UnknownRecord
 from lineage.records import Json
 from lineage.shards.files import shard_items
-from lineage.storage.content import write_content
 from lineage.workspace import Workspace
 
-WORKSPACE = "workspace"
-"""What the bare workspace is called, in its folder."""
 _PREFIX = "apart-"
 
 
 def stages_of(workspace: Workspace) -> list[Path]:
-    """Return the folders of stages there are, those in use and those that killed executions left."""
+    """Return the folders of jobs there are, those in use and those that killed executions left."""
     return sorted(workspace.home.glob(f"{_PREFIX}*"))
 
 
@@ -33,43 +31,41 @@ def clear_stages(workspace: Workspace) -> None:
 
 
 class Stage:
-    """The bare workspace, in a folder of its own that only this user may open."""
+    """The folder of one job, which only this user may open: ``inputs`` is read inside, ``scratch`` is written."""
 
     def __init__(self, source: Workspace) -> None:
         self.source = source
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=source.home, ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
-        self.workspace = Workspace.init(self.folder / WORKSPACE)
+        self.inputs, self.scratch = self.folder / "in", self.folder / "tmp"
+        self.inputs.mkdir()
+        self.scratch.mkdir()
 
     def close(self) -> None:
         """Delete it."""
         self._folder.cleanup()
 
     def furnish(self, recipe: Mapping[str, Json]) -> None:
-        """Put there what a recipe, or questions about compositions, name by digest.
+        """Put there what a recipe, or questions about compositions, name by digest, in the order of the digests.
 
-        What the source lacks is left out; the worker then names it as missing.
+        What the workspace lacks is left out; the job then names it as missing. Raises
+        :class:`~lineage.errors.DigestMismatch` for what changed since it was stored.
         """
-        uses = [pair for question in recipe.get("questions", ()) for pair in _asked(question)]
-        uses += [(use["of"], use["digest"]) for use in recipe.get("uses", ())]
-        for kind, digest in uses:
-            source, target = (_place(workspace, kind, digest) for workspace in (self.source, self.workspace))
-            if source.is_file() and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
+        staged = Staged(self.inputs)
+        for kind, digest in sorted(set(_named(recipe))):
+            try:
                 if kind == "shard":
-                    write_content(target, *shard_items(self.source, digest, verify=False))
+                    staged.write_items(digest, *shard_items(self.source, digest))
                 else:
-                    shutil.copyfile(source, target)
-
-    def take(self, digest: str) -> str:
-        """Copy a result to the source's store, its bytes checked, and return its digest."""
-        return self.source.objects.put(self.workspace.objects.get(digest))
+                    staged.write_component(digest, self.source.objects.get(digest))
+            except UnknownRecord:
+                continue
 
 
-def _asked(question: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    yield from (("component", member["component"]) for member in question["composition"]["members"])
-    yield from (("shard", digest) for digest in question["rows"])
-
-
-def _place(workspace: Workspace, kind: str, digest: str) -> Path:
-    return workspace.content_path(digest) if kind == "shard" else workspace.objects.path(digest)
+def _named(recipe: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield the kind and digest of everything that a recipe, or questions, read."""
+    yield from ((use["of"], use["digest"]) for use in recipe.get("uses", ()))
+    for question in recipe.get("questions", ()):
+        yield from (("component", member["component"]) for member in question["composition"]["members"])
+        yield from (("shard", digest) for digest in question["rows"])
+        yield from (("shard", digest) for digests in question["measure"].values() for digest in digests)

@@ -1,16 +1,18 @@
-"""Jobs carried out in this process, one after the other."""
+"""Jobs carried out in this process, one after the other: what tests of small models use."""
 
-import time
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use
-from disgorge.training.recipe import Done, Job, OnProgress, carry_out, libraries_of, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, unseen
+from disgorge.training.stored import Stored
 from lineage.workspace import Workspace
 
 
 class InProcessRunner:
-    """Carries jobs out in this process, one after the other. What tests of small models use."""
+    """Carries jobs out in this process, which sees all of the workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -18,11 +20,11 @@ class InProcessRunner:
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done, in the order given."""
         for job in jobs:
-            start = time.perf_counter()
-            tensors = carry_out(self.workspace, job.recipe, progress=partial(on_progress, job.name))
+            started = dt.datetime.now(dt.UTC)
+            tensors = carry_out(Stored(self.workspace), job.recipe, progress=partial(on_progress, job.name))
             environment = environment_in_use(libraries_of(job.recipe))
             digest = self.workspace.objects.put(tensors)
-            yield Done(job, digest, time.perf_counter() - start, environment=environment)
+            yield Done(job, digest, started, dt.datetime.now(dt.UTC), environment=environment)
 
     def close(self) -> None:
         """There is nothing to let go of."""

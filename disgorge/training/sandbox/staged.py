@@ -1,0 +1,91 @@
+"""The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
+
+Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files.
+Every file has the same mode and time, so that nothing but its bytes comes along.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from disgorge.errors import ExecutionFailed
+from disgorge.method import Items
+from lineage.storage.objects import load_tensors
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
+
+_NUMBERS, _TEXT, _LENGTHS, _DIGESTS = "numbers/", "text/", "lengths/", "digests"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The inputs in a folder."""
+
+    folder: Path
+
+    def items(self, shard: str) -> Items:
+        """Return a shard's items; :class:`ExecutionFailed` if it is none of the inputs."""
+        import numpy as np
+
+        with np.load(_there(self._items(shard), "shard", shard), allow_pickle=False) as file:
+            digests = file[_DIGESTS].view(f"S{64}").astype(str).tolist() if len(file[_DIGESTS]) else []
+            arrays = {name.removeprefix(_NUMBERS): file[name] for name in file.files if name.startswith(_NUMBERS)}
+            for name in (name.removeprefix(_TEXT) for name in file.files if name.startswith(_TEXT)):
+                arrays[name] = _texts(file[_TEXT + name], file[_LENGTHS + name])
+        return Items(tuple(digests), dict(sorted(arrays.items())))
+
+    def tensors(self, component: str) -> "Tensors":
+        """Return a component's tensors; :class:`ExecutionFailed` if it is none of the inputs."""
+        return load_tensors(_there(self._component(component), "component", component).read_bytes())
+
+    def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
+        """Write a shard's items."""
+        import numpy as np
+
+        flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
+        for name, array in arrays.items():
+            if array.dtype.kind == "T":
+                texts = [text.encode() for text in array.tolist()]
+                flat[_TEXT + name] = np.frombuffer(b"".join(texts), np.uint8)
+                flat[_LENGTHS + name] = np.array([len(text) for text in texts], np.int64)
+            else:
+                flat[_NUMBERS + name] = array
+        path = self._items(shard)
+        np.savez(path, allow_pickle=False, **flat)
+        _as_any_other(path)
+
+    def write_component(self, component: str, data: bytes) -> None:
+        """Write a component's file."""
+        path = self._component(component)
+        path.write_bytes(data)
+        _as_any_other(path)
+
+    def _items(self, shard: str) -> Path:
+        return self.folder / f"{shard}.npz"
+
+    def _component(self, component: str) -> Path:
+        return self.folder / f"{component}.safetensors"
+
+
+def _there(path: Path, what: str, digest: str) -> Path:
+    if not path.is_file():
+        raise ExecutionFailed(f"{what} {digest[:12]} is not there; restore it, or plan again")
+    return path
+
+
+def _as_any_other(path: Path) -> None:
+    """Give a file the mode and time of every other."""
+    path.chmod(0o444)
+    os.utime(path, (1, 1))
+
+
+def _texts(joined: Any, lengths: Any) -> Any:
+    import numpy as np
+
+    whole, ends = joined.tobytes(), np.cumsum(lengths).tolist()
+    starts = [0, *ends[:-1]]
+    texts = [whole[start:end].decode() for start, end in zip(starts, ends, strict=True)]
+    return np.array(texts, dtype=np.dtypes.StringDType())

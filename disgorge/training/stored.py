@@ -1,0 +1,45 @@
+"""Items, tensors and models of a workspace, read in this process by digest and checked."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from disgorge.method import Items, Model
+from disgorge.training.assemble import put_together
+from disgorge.training.kernels import steer_this_process
+from lineage.catalog.catalog import Catalog
+from lineage.records import Composition
+from lineage.shards.files import shard_items
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The inputs of jobs as a workspace stores them."""
+
+    workspace: Workspace
+
+    def items(self, shard: str) -> Items:
+        """Return a shard's items, each item's bytes checked against its digest."""
+        return read_items(self.workspace, shard)
+
+    def tensors(self, component: str) -> "Tensors":
+        """Return a component's tensors, their bytes checked."""
+        return load_tensors(self.workspace.objects.get(component))
+
+
+def read_items(workspace: Workspace, shard: str) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked against its digest."""
+    digests, arrays = shard_items(workspace, shard, verify=True)
+    return Items(tuple(digests), arrays)
+
+
+def assemble(workspace: Workspace, composition: Composition, *, title: str | None = None) -> Model:
+    """Return the model a composition describes, its components read from the object store and verified."""
+    with Catalog.of(workspace) as catalog:
+        kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+    steer_this_process()
+    return put_together(Stored(workspace), composition, kinds, title=title)
