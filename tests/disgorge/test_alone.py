@@ -87,7 +87,7 @@ def test_a_process_that_is_killed_by_its_job_is_told_in_words(workspace: Workspa
 
 
 def test_memory_holds_libraries_and_nothing_else() -> None:
-    from disgorge.training.sandbox.process import preload
+    from disgorge.training.runners.worker import preload
 
     before = set(sys.modules)
     preload(["os; print(1)", "this", "antigravity", "../prying", "numpy.nothing_there", "numpy.fft"])

@@ -1,8 +1,8 @@
 """A method that looks around where it is re-executed, and learns from whatever lies about: what must find nothing.
 
-``train`` returns what it can see beside its inputs: how many other shards and objects lie below its working folder,
-whether its process has trained before, and whether something was kept with a shard's file; beside that what the
-averages learn, so that it is a method. It keeps nothing that a removal would not reach; an implementation that resumes
+``train`` returns what it can see: how many shards and objects lie below its working folder or were given to it, whether
+its process has trained before, and whether something was kept with a shard's file; beside that what the averages learn,
+so that it is a method. It keeps nothing that a removal would not reach; an implementation that resumes
 from checkpoints, or caches by module, does all of this in good faith.
 """
 
@@ -28,13 +28,12 @@ class Prying(Averages):
 
     def train(self, kind: str, parameters: Any, items: Any, parts: Any, *, progress: Progress = no_progress) -> Any:
         """The averages' tensors, and what was seen."""
-        import pyarrow.parquet as pq
-
         if parameters.get("die"):
             os.kill(os.getpid(), signal.SIGKILL)
-        files = sorted(Path().rglob("shards/*.parquet"))
-        kept = [file for file in files if b"kept" in (pq.read_schema(file).metadata or {})]
-        objects = sorted(Path().rglob("objects/??/*"))
+        given = Path("..", "in")
+        files = [*Path().rglob("shards/*.parquet"), *given.glob("*.npz")]
+        kept = [file for file in files if b"old weights" in file.read_bytes()]
+        objects = [*Path().rglob("objects/??/*"), *given.glob("*.safetensors")]
         seen = {"shards": len(files), "objects": len(objects), "jobs": len(_trained), "kept": len(kept)}
         _trained.append(kind)
         honest = super().train(kind, parameters, items, parts, progress=progress)
