@@ -96,8 +96,8 @@ ROOMS = {
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout disgorge/locations
-        disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
-        lineage/records lineage/storage lineage/workspace policies/request
+        disgorge/method disgorge/training disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger
+        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -180,14 +180,17 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog lineage/ledger lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/errors disgorge/layout disgorge/method disgorge/training/sandbox lineage/activity lineage/catalog
+        lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/runners": """
-        disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/plural lineage/records
-        lineage/workspace
+        disgorge/errors disgorge/method disgorge/training disgorge/training/sandbox lineage/errors lineage/plural
+        lineage/records lineage/workspace
     """,
-    "disgorge/training/sandbox": "lineage/records lineage/shards lineage/storage lineage/workspace",
+    "disgorge/training/sandbox": """
+        disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/taxonomy
+    """,
     "disgorge/verify": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/request disgorge/statement
         disgorge/training disgorge/training/runners lineage/catalog lineage/errors lineage/plural lineage/records

@@ -27,8 +27,8 @@ class Objects(Location):
     name = "objects"
 
     def search(self, target: Target, spare: Spare) -> Traces:
-        """Look at every object, manifest and content, and at the copies that a killed re-execution left."""
-        traces, gone = list[str](), self._shard_files(target)
+        """Look at every object, manifest and content, and at the inputs that a killed job left."""
+        traces, gone = list[str](), [*self._shard_files(target), *self._inputs(target)]
         traces += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
         holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
         traces += [f"{self._relative(path)} holds withdrawn items" for path in holding]
@@ -41,7 +41,7 @@ class Objects(Location):
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
-        files = [*self._named(target)]
+        files = [*self._named(target), *self._inputs(target)]
         tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
         files += [path for path in tables if holds(path, target.items)]
         oldest = time.time() - SETTLED_SECONDS
@@ -81,10 +81,14 @@ class Objects(Location):
         return "holds removed weights under another name" if is_copy else None
 
     def _tables(self) -> list[Path]:
-        """Return every manifest and content, live or not, and the copies that a killed re-execution left."""
+        """Return every manifest and content, live or not."""
         folders = (self.workspace.home / "manifests", self.workspace.root / "shards")
-        copies = (path for stage in stages_of(self.workspace) for path in stage.rglob("*.parquet"))
-        return sorted([*(path for folder in folders for path in folder.glob("*.parquet")), *copies])
+        return sorted(path for folder in folders for path in folder.glob("*.parquet"))
+
+    def _inputs(self, target: Target) -> list[Path]:
+        """Return the copies of the target that a killed job was given: they are named by digest."""
+        names = {*target.shards, *target.weights}
+        return [path for stage in stages_of(self.workspace) for path in stage.rglob("*") if path.stem in names]
 
     def _digests_named(self) -> dict[str, frozenset[str] | None]:
         """Return every object with the digests that it names; None for one that is not JSON, as weights are not."""

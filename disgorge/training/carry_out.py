@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Method, Progress, method_named, no_progress
+from disgorge.training.answer import answer
 from disgorge.training.inputs import Inputs
 from disgorge.training.items import threads
 from lineage.records import Json
@@ -24,8 +25,6 @@ def carry_out(
     (:mod:`disgorge.training.answer`) are carried out alike: the result is the answers.
     """
     if "questions" in recipe:
-        from disgorge.training.answer import answer  # loads what reads plain values back, which training does not need
-
         return answer(inputs, recipe["questions"])
     method = method or method_named(recipe["method"])
     if method.version != recipe["version"]:

@@ -24,13 +24,13 @@ from disgorge.statement.bundle_zip import read_members
 from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.records import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
+from disgorge.training.recipe import OnProgress, unseen
 from disgorge.verify.bundle import STATEMENT, Bundle, check_bundle
 from lineage.records import Json
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
-    from disgorge.training.recipe import OnProgress
     from disgorge.verify.reexecute import Reexecution
 
 Level = Literal["digests", "ledger", "reexecute"]
@@ -104,7 +104,6 @@ def verify_bundle(
         checked.append(_check_live(checked_bundle, workspace_folder))
     again = None
     if level == "reexecute":
-        from disgorge.training.recipe import unseen
         from disgorge.verify.reexecute import reexecute
 
         again = reexecute(checked_bundle, workspace_folder=workspace_folder, on_progress=on_progress or unseen)

@@ -12,7 +12,7 @@ from disgorge.method import methods
 from disgorge.training.environment import can_be_reused, cannot_repeat, differences
 from disgorge.training.kernels import PORTABLE, STEERING, chosen, has_avx2, not_as_asked, setting_of, steered
 from disgorge.training.recipe import Job
-from disgorge.training.runners.local import TRIES, Workers, _spawners
+from disgorge.training.runners.local import TRIES, Workers
 from lineage.records import Component
 from lineage.workspace import Workspace
 from tests.tier import amount, tally
@@ -27,16 +27,11 @@ def tangents(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return trained_toy(tmp_path_factory.mktemp("kernels"), method="tangent_composition", seed=5)
 
 
-def again(workspace: Workspace, count: int, *, loads: int = 1) -> list[str]:
-    """Make one part again so often, each in a worker of its own, and return the digests that differ.
-
-    The libraries are loaded anew for every job, or for each ``loads`` of them.
-    """
+def again(workspace: Workspace, count: int) -> list[str]:
+    """Make one part again so often, each in a worker of its own, and return the digests that differ."""
     part = component_of(workspace, "toy-tangent/tangent/shard-1")
     other = []
-    for number in range(count):
-        for spawner in list(_spawners.values()) if number % loads == 0 else ():
-            spawner.close()
+    for _ in range(count):
         with Workers(workspace, count=1) as workers:
             (done,) = workers.run([Job(part.name, part.recipe, 1, setting_of(part.environment))])
         if done.digest != part.digest:
@@ -44,12 +39,12 @@ def again(workspace: Workspace, count: int, *, loads: int = 1) -> list[str]:
     return other
 
 
-def again_elsewhere(workspace: Workspace, count: int, *before: str, loads: int = 1, **variables: str) -> str:
+def again_elsewhere(workspace: Workspace, count: int, *before: str, **variables: str) -> str:
     """Do the same in a program started by ``before`` under a shell that says these variables."""
     code = (
         "from pathlib import Path; from lineage.workspace import Workspace;"
         "from tests.disgorge.test_kernels import again;"
-        f"print(again(Workspace.open(Path({str(workspace.root)!r})), {count}, loads={loads}))"
+        f"print(again(Workspace.open(Path({str(workspace.root)!r})), {count}))"
     )
     ran = subprocess.run(
         [*before, sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables
@@ -132,17 +127,14 @@ def test_a_job_that_got_other_kernels_is_tried_again_and_never_judged(
 @AVX2
 @pytest.mark.timeout(1800)
 def test_re_executions_on_a_busy_machine_never_differ(tangents: Workspace) -> None:
-    """Each in a worker of its own, beside programs that burn the processors, and without the kernel's caches.
-
-    In the second tier every worker loads its libraries anew, in the first every fifth.
-    """
-    count = amount(10, 200)
+    """Each in a worker of its own, beside programs that burn the processors, and without the kernel's caches."""
+    count = amount(3, 200)
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         other = []
-        for _ in range(0, count, 5):
+        for _ in range(count):
             _forget_entries_of_proc()
-            other += again(tangents, 5, loads=amount(5, 1))
+            other += again(tangents, 1)
     finally:
         for burner in burners:
             burner.kill()
@@ -168,8 +160,8 @@ def test_re_executions_without_proc_and_sys_never_differ(tangents: Workspace) ->
     hidden = ["unshare", "-m", "sh", "-c", HIDING + '"$0" "$@"']
     if subprocess.run([*hidden, "true"], capture_output=True).returncode:
         pytest.skip("this system lets nobody hide /proc and /sys (unshare -m needs root)")
-    count = amount(5, 200)
-    came = again_elsewhere(tangents, count, *hidden, loads=5)
+    count = amount(2, 200)
+    came = again_elsewhere(tangents, count, *hidden)
     tally("re-executions", "tangent, /proc/cpuinfo and /sys hidden", repeated=count, differ=came.count("'") // 2)
     assert came == "[]"
 

@@ -122,14 +122,14 @@ def removal(tmp_path: Path) -> Removal:
 
 
 def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal) -> None:
-    """It was asked about the removed items, so the old shard was copied into its bare workspace."""
+    """It was asked about the removed items, so the old shard was copied to where it was asked."""
     stage = Stage(removal.workspace)
-    stage.furnish({"questions": [{"composition": {"members": []}, "rows": {removal.alice.digest: [0]}}]})
-    copy = stage.workspace.content_path(removal.alice.digest)
+    stage.furnish({"questions": [{"composition": {"members": []}, "rows": {removal.alice.digest: [0]}, "measure": {}}]})
+    copy = stage.inputs / f"{removal.alice.digest}.npz"
     assert copy.is_file()
     assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700
     removal.withdraw()
-    left = f"{copy.relative_to(removal.workspace.root).as_posix()} holds withdrawn items"
+    left = f"{copy.relative_to(removal.workspace.root).as_posix()} is there"
     assert left in search(removal.workspace, Target(items=removal.items, **removal.targets)).left
     clear_stages(removal.workspace)
     assert left not in search(removal.workspace, Target(items=removal.items, **removal.targets)).left

@@ -1,7 +1,7 @@
 """Carries jobs out in sandboxed processes of their own, a few at a time.
 
 Each job has a process that saw no other job and is given its inputs and nothing else
-(:mod:`disgorge.training.sandbox.box`); the next one is started while a job runs. Every job states the variables that
+(:mod:`disgorge.training.runners.box`); the next one is started while a job runs. Every job states the variables that
 steer kernels, and its process reads back what was taken: one that got others is a failure of the machine, and is tried
 again. Closing stops the jobs; a result that was not yet handed over leaves no trace.
 """
@@ -21,7 +21,7 @@ from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.method import entry_of
 from disgorge.training.kernels import chosen
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, unseen
-from disgorge.training.sandbox.box import Box
+from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.levels import Level, reached
 from lineage.records import Json
 from lineage.workspace import Workspace

@@ -1,6 +1,6 @@
 """The process that carries out one job. It plans, judges and signs nothing, and knows no workspace.
 
-Started by :mod:`disgorge.training.sandbox.box` ahead of its job: it loads the libraries, is confined, and waits for one
+Started by :mod:`disgorge.training.runners.box` ahead of its job: it loads the libraries, is confined, and waits for one
 order on standard input, a JSON line with ``recipe``, the ``method`` as the entry point that names it, its ``libraries``
 and the ``variables`` that steer kernels. What it says leaves as JSON lines: ``ready``; ``done`` of ``total``; in the
 end ``result``, whose bytes follow it, or ``error``. It ends when standard input does.

@@ -58,8 +58,8 @@ class Box:
             "imports": list(imports),
             "last": os.getcwd(),
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-m", WORKER, json.dumps(told)],
+        self.process = subprocess.Popen(  # its last word names this program in a list of processes
+            [sys.executable, "-P", "-s", "-m", WORKER, json.dumps(told), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
