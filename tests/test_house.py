@@ -71,10 +71,10 @@ ROOMS = {
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
         disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
         disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
-        disgorge/tracking disgorge/training disgorge/training/runners disgorge/verify lineage/catalog lineage/dvc
-        lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards
-        lineage/shown lineage/storage lineage/workspace policies/cases policies/decision policies/events
-        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox disgorge/verify
+        lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records

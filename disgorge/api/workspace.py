@@ -11,6 +11,7 @@ from disgorge.request.case import case_of
 from disgorge.request.history import lost_facts
 from disgorge.request.history.lost_facts import Accepted
 from disgorge.tracking.client import database_beside, tracking_uri, without_secrets
+from disgorge.training.sandbox.levels import Reached, level_line, reached
 from lineage.dvc.repo import is_repo
 from lineage.errors import LedgerBroken
 from lineage.ledger.chain import Fact
@@ -27,24 +28,28 @@ class Initialized(Result):
     workspace: Workspace
     notes: tuple[str, ...]
     dvc: bool
+    confinement: Reached
 
     def plain(self) -> Json:
-        """Return where it is, the head of its ledger, and the notes."""
+        """Return where it is, the head of its ledger, the level of confinement that jobs reach, and the notes."""
         root, head = str(self.workspace.root), self.workspace.ledger.head()
-        return {"workspace": root, "head": head, "dvc": self.dvc, "notes": list(self.notes)}
+        notes, level = list(self.notes), plain(self.confinement)
+        return {"workspace": root, "head": head, "dvc": self.dvc, "confinement": level, "notes": notes}
 
 
 def init(folder: Path | str = ".") -> Initialized:
     """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
     workspace = Workspace.init(Path(folder))
+    confinement = reached()
     without_dvc, elsewhere = _without_dvc(workspace.root), _mlflow_elsewhere(workspace.root)
     notes = tuple(words for words in (without_dvc, elsewhere) if words)
     shown = (
         f"workspace {workspace.root} is ready; record data with `disgorge shard add PATH --name NAME`",
         f"git: {workspace.root / '.gitignore'} ignores data, models and reports; commit .disgorge/ as it is",
+        level_line(confinement),
         *notes,
     )
-    return Initialized(workspace, notes, not without_dvc, shown=shown)
+    return Initialized(workspace, notes, not without_dvc, confinement, shown=shown)
 
 
 def open_workspace(folder: Path | str | None = None) -> Workspace:

@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 app.command("init")(workspace.init)
+app.command("doctor")(workspace.doctor)
 app.command("demo")(demo.demo)
 app.command("audit")(checks.audit)
 app.command("trace")(workspace.trace)

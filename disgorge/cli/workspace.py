@@ -1,4 +1,4 @@
-"""``disgorge init``, ``train`` and ``trace``: make a workspace, train a model in it, ask what learned from what."""
+"""``disgorge init``, ``doctor``, ``train`` and ``trace``: a workspace, its machine, its models and what they learned."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,11 @@ def init(
 ) -> None:
     """Make a workspace: the ledger, the keys that keep people's names out of it, and what git is to ignore."""
     show.result(api.workspace.init(folder), as_json)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine has and lacks for confined training: level, why, and how to raise it. Changes nothing."""
+    show.result(api.doctor.doctor(api.doctor.workspace_here()), as_json)
 
 
 def train(

@@ -13,14 +13,19 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
 import disgorge
 from disgorge.training.kernels import steered
+from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
+from disgorge.training.sandbox.landlock import is_kept, modules_in
 from disgorge.training.sandbox.levels import Level, Reached
+from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command
+from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
 from lineage.records import Json
 from lineage.workspace import Workspace
 
@@ -34,6 +39,7 @@ _FIXED = {
     "HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1", "GX_ANALYTICS_ENABLED": "false",
 }  # fmt: skip
 """Threads beyond one only get in each other's way; recipes set torch's own count. No library reports its use."""
+_PIPES: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
 _FOLDERS = (
     "HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "TORCH_HOME", "MPLCONFIGDIR",
@@ -50,25 +56,54 @@ class Box:
         self.stage = Stage(workspace)
         self.reached = reached
         self._said: deque[bytes] = deque(maxlen=_LAST_LINES)
+        is_boxed = reached.level is Level.NAMESPACE
         told = {
             "folder": str(self.stage.folder),
-            "inputs": str(self.stage.inputs),
+            "inputs": "/in" if is_boxed else str(self.stage.inputs),
             "hidden": str(workspace.root.absolute()),
             "landlock": reached.level is Level.LANDLOCK,
             "imports": list(imports),
             "last": os.getcwd(),
         }
-        self.process = subprocess.Popen(  # its last word names this program in a list of processes
-            [sys.executable, "-P", "-s", "-m", WORKER, json.dumps(told), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.stage.scratch,
-            env=_environ(variables, self.stage.scratch),
-            start_new_session=True,
-        )
+        job = ("-m", WORKER, json.dumps(told), str(os.getpid()))  # the last word names this program to people
+        try:
+            self.process = self._boxed(job, workspace, variables, imports) if is_boxed else self._bare(job, variables)
+        except BaseException:
+            self.stage.close()
+            raise
         self._listener = Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
         self._listener.start()
+
+    def _bare(self, job: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start the job's process in this world; it confines itself, or nothing does."""
+        folders = dict.fromkeys(_FOLDERS, str(self.stage.scratch))
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environ = steered(inherited | _FIXED | folders | _search_path(), variables)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-s", *job], cwd=self.stage.scratch, env=environ, start_new_session=True, **_PIPES
+        )
+
+    def _boxed(
+        self, job: Sequence[str], workspace: Workspace, variables: Mapping[str, str], imports: Sequence[str]
+    ) -> subprocess.Popen[bytes]:
+        """Start the job's process in namespaces of its own."""
+        gaps = self.reached.gaps
+        descriptor = filter_descriptor(filter_program(sockets=True, namespaces=FILTERED not in gaps))
+        try:
+            box = command(
+                self.stage.inputs,
+                environ=steered(_FIXED | _search_path(), variables),
+                filter_fd=descriptor,
+                code=_local_code(workspace),
+                pycache=_bytecode(tuple(imports), gaps),
+                gaps=gaps,
+                workspace=workspace.root,
+            )
+            return subprocess.Popen(
+                [*box, *PYTHON, *job], pass_fds=[descriptor], env={}, start_new_session=True, **_PIPES
+            )
+        finally:
+            os.close(descriptor)
 
     @property
     def is_alive(self) -> bool:
@@ -129,21 +164,33 @@ class Box:
                 self._said.append(line)
 
 
-def _environ(variables: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """Return the whole environment of a process: nothing of this one's but where programs and libraries are found."""
-    found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    found |= _FIXED | dict.fromkeys(_FOLDERS, str(scratch)) | _importable()
-    return steered(found, variables)
+@cache
+def _bytecode(imports: tuple[str, ...], gaps: tuple[str, ...]) -> Path:
+    """Return the bytecode of a worker and of what it imports, looked up once a process."""
+    return bytecode_of((WORKER, *imports), gaps=gaps)
 
 
-def _importable() -> dict[str, str]:
-    """Return the variables by which what can be imported from here can be imported from there.
+def _search_path() -> dict[str, str]:
+    """Return the variable by which what can be imported from here can be imported from there.
 
     Our own packages come first, unless they are installed, and what lies in the working folder last (``last`` of what a
     worker is told): a file of the user's that is called as one of ours, or of Python's, hides nothing.
     """
-    ours = str(Path(disgorge.__file__).absolute().parents[1])
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    there = [path for path in paths if os.path.exists(path)]  # nothing but folders is told by this variable
-    first = [ours] if "site-packages" not in Path(ours).parts else []
-    return {"PYTHONPATH": os.pathsep.join([*first, *there])}
+    return {"PYTHONPATH": os.pathsep.join(map(str, (*_own(), *_from_variable())))}
+
+
+def _own() -> list[Path]:
+    ours = Path(disgorge.__file__).absolute().parents[1]
+    return [] if ours.name in ("site-packages", "dist-packages") else [ours]
+
+
+def _from_variable() -> list[Path]:
+    """Return the folders and archives of PYTHONPATH; nothing but paths that are there is told by it."""
+    paths = [Path(os.path.abspath(path)) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return [path for path in paths if path.exists() and path not in _own()]
+
+
+def _local_code(workspace: Workspace) -> list[Path]:
+    """Return the modules that lie in the folders of PYTHONPATH and in the working folder, where a job may import."""
+    folders = (*_from_variable(), Path.cwd())
+    return [path for folder in folders for path in modules_in(folder) if not is_kept(path, workspace.root)]
