@@ -8,6 +8,7 @@ output: what it writes anywhere else goes with it. What it says is read as data 
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Box:
         self.stage = Stage(workspace)
         self.reached = reached
         self._said: deque[bytes] = deque(maxlen=_LAST_LINES)
+        self._imports = tuple(imports)
         is_boxed = reached.level is Level.NAMESPACE
         told = {
             "folder": str(self.stage.folder),
@@ -95,7 +97,7 @@ class Box:
                 environ=steered(_FIXED | _search_path(), variables),
                 filter_fd=descriptor,
                 code=_local_code(workspace),
-                pycache=_bytecode(tuple(imports), gaps),
+                pycache=_bytecode(_loaded_late.get(tuple(imports), frozenset()) | {WORKER, *imports}, gaps),
                 gaps=gaps,
                 workspace=workspace.root,
             )
@@ -133,6 +135,12 @@ class Box:
                             continue
             return
 
+    def note_modules(self, names: Any) -> None:
+        """Have bytecode made, before the next start, of modules that the job loaded and that had none."""
+        if isinstance(names, list) and len(names) <= _MOST_MODULES:
+            found = frozenset(name for name in names if isinstance(name, str) and _MODULE.fullmatch(name))
+            _loaded_late[self._imports] = _loaded_late.get(self._imports, frozenset()) | found
+
     def last_words(self) -> str:
         """Return the last line on standard error, in parentheses: the likely cause of an unexpected end."""
         if self.process.poll() is not None:
@@ -165,9 +173,15 @@ class Box:
 
 
 @cache
-def _bytecode(imports: tuple[str, ...], gaps: tuple[str, ...]) -> Path:
-    """Return the bytecode of a worker and of what it imports, looked up once a process."""
-    return bytecode_of((WORKER, *imports), gaps=gaps)
+def _bytecode(modules: frozenset[str], gaps: tuple[str, ...]) -> Path:
+    """Return the bytecode of these modules, looked up once a process."""
+    return bytecode_of(modules, gaps=gaps)
+
+
+_loaded_late: dict[tuple[str, ...], frozenset[str]] = {}
+"""Modules that jobs loaded and that had no bytecode, by the libraries that a job names."""
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_MOST_MODULES = 5_000
 
 
 def _search_path() -> dict[str, str]:

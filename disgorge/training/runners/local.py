@@ -78,6 +78,7 @@ class Workers:
                 if "error" in message:
                     raise _failed(order, message)
                 digest = self.workspace.objects.put(data)
+                order.box.note_modules(message.get("uncompiled"))
                 self._let_go(order)
                 yield _done(order, digest, message)
         finally:

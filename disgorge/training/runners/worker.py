@@ -89,7 +89,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
         ended = dt.datetime.now(dt.UTC)
         say(
             made, result=True, size=len(made), started=started.isoformat(), ended=ended.isoformat(),
-            environment=environment,
+            environment=environment, uncompiled=_uncompiled(),
         )  # fmt: skip
 
 
@@ -97,6 +97,12 @@ def _method(entry: str | None) -> Method | None:
     """Return the method that an entry point names; None leaves it to be found by its name."""
     found: Method | None = EntryPoint("method", entry, "disgorge.methods").load() if entry else None
     return found
+
+
+def _uncompiled() -> list[str]:
+    """Return the modules that were loaded here and have no bytecode: it is made before the next job."""
+    cached = ((name, getattr(module, "__cached__", None)) for name, module in list(sys.modules.items()))
+    return [name for name, path in cached if isinstance(path, str) and not os.path.exists(path)]
 
 
 class _Voice:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+import disgorge
 from disgorge.errors import ExecutionFailed
 from disgorge.training.sandbox.installed import cache_folder, delete_unused, state_of, view_of
 from disgorge.training.sandbox.namespace import PYTHON, package_folders, run
@@ -54,7 +55,7 @@ def bytecode_of(modules: Iterable[str], *, gaps: Sequence[str] = ()) -> Path:
     """
     wanted = sorted({*modules})
     views = [view_of(folder).key for folder in package_folders()]
-    key = hashlib.sha256(json.dumps([sys.version, sys.executable, *views]).encode()).hexdigest()[:32]
+    key = hashlib.sha256(json.dumps([sys.version, sys.executable, disgorge.__file__, *views]).encode()).hexdigest()[:32]
     place = cache_folder() / "bytecode" / key
     note = place.with_suffix(".json")
     place.mkdir(parents=True, exist_ok=True)
