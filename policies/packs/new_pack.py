@@ -12,7 +12,7 @@ from policies.errors import BadPack
 from policies.packs.conditions import IMPACT_NAMES, REQUEST_NAMES
 from policies.packs.load import load_packs
 from policies.packs.rules import RESERVED_PACKS, is_name
-from policies.taxonomy import Refusal
+from policies.taxonomy import Confinement, Refusal
 
 _TEMPLATE = Path(__file__).with_name("new_pack.template")
 _REFUSALS = [each for each in Refusal if each is not Refusal.CLAIM_NOT_COVERED]
@@ -29,7 +29,7 @@ def begin(name: str) -> str:
 
 def _filled(text: str) -> str:
     """Return the text with the lists that its comments name, each as this software has it."""
-    lists = {"REFUSALS": _REFUSALS, "REQUEST_NAMES": REQUEST_NAMES, "IMPACT_NAMES": IMPACT_NAMES}
+    lists = {"REFUSALS": _REFUSALS, "LEVELS": Confinement, "REQUEST_NAMES": REQUEST_NAMES, "IMPACT_NAMES": IMPACT_NAMES}
     for place, listed in lists.items():
         text = text.replace(place, ", ".join(listed))
     return text
