@@ -65,7 +65,7 @@ def test_once_a_law_of_the_table_is_read_its_exception_denies(tmp_path):
     )
 
 
-def test_the_comments_name_every_reason_of_refusal_every_confinement_and_all_that_a_condition_reads():
+def test_the_comments_name_every_reason_of_refusal_and_all_that_a_condition_reads():
     text = begin("acme-terms")
     assert all(name in text for name in (*Refusal, *Confinement, *REQUEST_NAMES, *IMPACT_NAMES))
     assert max(map(len, text.splitlines())) <= 300
