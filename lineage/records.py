@@ -17,7 +17,7 @@ Rules these records keep:
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 LEFT_OUT = "left out while empty"
-"""Metadata of a field that records of earlier versions do not have: empty (or true, where true is its default), it does
-not change their digests."""
+"""Metadata of a field that records of earlier versions do not have: while it is empty, or has a default that is not and
+is that, it does not change their digests."""
 
 Json = Any
 """A value that canonical JSON can write: None, bool, int below 2**53, finite float, str, list, dict."""
@@ -263,7 +263,7 @@ def plain(value: Any) -> Json:
         return {
             each.name: plain(getattr(value, each.name))
             for each in fields(value)
-            if not each.metadata.get(LEFT_OUT) or bool(getattr(value, each.name)) is not (each.default is True)
+            if not each.metadata.get(LEFT_OUT) or not _says_nothing(each, getattr(value, each.name))
         }
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
@@ -274,6 +274,12 @@ def plain(value: Any) -> Json:
     if isinstance(value, dt.date):
         return value.isoformat()
     return value
+
+
+def _says_nothing(field: Field[Any], value: Any) -> bool:
+    """Return whether a record without this field says the same."""
+    default = field.default
+    return bool(value == default if default and default is not MISSING else not value)
 
 
 def canonical(value: Any) -> bytes:

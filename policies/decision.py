@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lineage.records import LEFT_OUT, digest_of
 from policies.events import Event, EventKind, first_day
-from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
+from policies.taxonomy import Confinement, Family, Guarantee, Outcome, Part, Refusal, Scope, shown_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class Owed:
     guarantee always requires. ``utility_floor`` is the least a release's utility may be afterwards, as a share of
     before; below it the plan goes back to a person. ``notices`` are who must be told, in words. ``deadline`` is the
     earliest of ``deadlines`` by which something must be removed. ``spared`` says in words which of the data the rules
-    spare, and until when that can be claimed.
+    spare, and until when that can be claimed. ``confinement`` is the weakest that is accepted of the runs that show the
+    removal, and ``equal_bits`` whether a second run must reach the same bytes as well; a decision that was recorded
+    without them is held to the strictest.
     """
 
     guarantee: Guarantee
@@ -69,13 +71,24 @@ class Owed:
     utility_floor: float | None
     deadlines: tuple[DueBy, ...] = field(default=(), metadata={LEFT_OUT: True})
     spared: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+    confinement: Confinement = field(default=Confinement.NAMESPACE, metadata={LEFT_OUT: True})
+    equal_bits: bool = field(default=True, metadata={LEFT_OUT: True})
 
     def removes_the_same(self, other: "Owed") -> bool:
-        """Whether both ask for the same removal: dates, notices and what was spared apart."""
+        """Whether both ask for the same removal, shown in the same way: dates, notices and what was spared apart."""
+        return self._removal == other._removal
+
+    @property
+    def _removal(self) -> tuple[object, ...]:
         return (
-            (self.guarantee, self.families, self.scope, self.approvals, self.evidence, self.utility_floor)
-            == (other.guarantee, other.families, other.scope, other.approvals, other.evidence, other.utility_floor)
+            self.guarantee, self.families, self.scope, self.approvals, self.evidence, self.utility_floor,
+            self.confinement, self.equal_bits,
         )  # fmt: skip
+
+    @property
+    def shown_by(self) -> str:
+        """How the removal must be shown, in words."""
+        return shown_by(self.confinement, equal_bits=self.equal_bits)
 
     @property
     def stands_still(self) -> bool:

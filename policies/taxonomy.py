@@ -82,10 +82,26 @@ class Confinement(StrEnum):
     NAMESPACE = "namespace"
     """It could read its inputs and installed code, and nothing else existed for it. Alone called hermetic."""
 
+    @property
+    def rank(self) -> int:
+        """Its place in the order, 0 for the weakest."""
+        return list(Confinement).index(self)
+
     def at_least(self, other: "Confinement") -> bool:
         """Whether this is as close as another, or closer."""
-        levels = list(Confinement)
-        return levels.index(self) >= levels.index(other)
+        return self.rank >= other.rank
+
+
+def shown_by(confinement: Confinement, *, equal_bits: bool) -> str:
+    """Return in words how a removal must be shown: in which confinement at least, and whether by equal bits too.
+
+    >>> shown_by(Confinement.LANDLOCK, equal_bits=True)
+    'a confined run (landlock or better) and equal bits'
+    """
+    if confinement is Confinement.PROCESS:
+        return "equal bits, of a run that need not be confined" if equal_bits else "a recorded run"
+    better = " or better" if confinement is not Confinement.NAMESPACE else ""
+    return f"a confined run ({confinement.value}{better}){' and equal bits' if equal_bits else ''}"
 
 
 class Remedy(StrEnum):

@@ -43,7 +43,8 @@ def list_packs(packs: Path | None = None) -> Packs:
     lines = []
     for pack in loaded:
         unread = f"{len(pack.unread)} not read, so they only send to a person" if pack.unread else "every text read"
-        lines.append(f"{pack.pack}: {counted(len(pack.rules), 'rule')}, {unread}")
+        rules = counted(len(pack.rules), "rule")
+        lines.append(f"{pack.pack}: {rules}, {unread}; shown by {pack.confinement.words}")
     lines.append(f"{counted(len(loaded), 'pack')}, digest {packs_digest(loaded)}")
     return Packs(packs_digest(loaded), loaded, shown=(*shown, *lines))
 

@@ -20,7 +20,7 @@ from disgorge.plan.details import (
     WithdrawalDetail,
 )
 from lineage.records import LEFT_OUT, Cost, Shard, ShardChange, digest_of, restore
-from policies.taxonomy import Guarantee, Remedy
+from policies.taxonomy import Confinement, Guarantee, Remedy, shown_by
 
 
 class Action(StrEnum):
@@ -151,7 +151,8 @@ class Plan:
     ``lineage_head`` must still be the ledger's when the plan is approved and executed. ``required`` names the checks
     that must pass for each release before its alias moves, ``probes`` the statistical ones that are run besides, each
     against never-trained references; ``expected`` is how long the evidence will take, by release. ``full_cost`` is that
-    of retraining every model hit.
+    of retraining every model hit. ``confinement`` and ``equal_bits`` are what the decision accepts of the runs that
+    show the removal; a plan that was recorded without them is held to the strictest.
     """
 
     request: str
@@ -169,6 +170,8 @@ class Plan:
     """What holds keep of the request's items: the plan removes the others, and fulfills the request only in part."""
     together: tuple[Share, ...] = field(default=(), metadata={LEFT_OUT: True})
     """The requests of a joint plan, the one that ``request`` names first; nothing where a plan is for one request."""
+    confinement: Confinement = field(default=Confinement.NAMESPACE, metadata={LEFT_OUT: True})
+    equal_bits: bool = field(default=True, metadata={LEFT_OUT: True})
 
     @cached_property
     def digest(self) -> str:
@@ -208,6 +211,11 @@ class Plan:
         view = replace(self, request=request, decision=share.decision, left_out=share.left_out)
         view.__dict__["digest"] = self.digest
         return view
+
+    @property
+    def shown_by(self) -> str:
+        """How the removal must be shown, in words."""
+        return shown_by(self.confinement, equal_bits=self.equal_bits)
 
     @property
     def cost(self) -> Cost:

@@ -125,6 +125,8 @@ def make_plan(
         full_cost=sum((hit.full_cost for hit in hits), Cost()),
         probes=tuple(wanted) if renews else (),
         together=tuple(together),
+        confinement=owed.confinement,
+        equal_bits=owed.equal_bits,
     )
 
 

@@ -34,6 +34,7 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
                 destroyed = f"note: in no release here, and destroyed: {', '.join(names)}. "
                 yield f"{destroyed}Stop serving copies of it elsewhere."
     yield f"guarantee: {plan.guarantee.words}"
+    yield f"shown by: {plan.shown_by}"
     for release, expected in plan.expected.items():
         out = f"out of service about {seconds(expected.out_of_service)}"
         yield f"{release}: evidence about {seconds(expected.evidence)}, {out}"

@@ -63,8 +63,8 @@ def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, regi
         listed = _require_all_taken(workspace, case, other)
         _require_nothing_live(workspace, case)
         done = begun_plan(workspace, theirs.plan)
-        _require_owed(workspace, decision, other, done)
-        plan = _plan_for(workspace, decision, other, theirs, done, case.overlaps[-1])
+        owed = _require_owed(workspace, decision, other, done)
+        plan = _plan_for(workspace, decision, owed, other, theirs, done, case.overlaps[-1])
         workspace.ledger.record(_confirmed(workspace, plan, case, other, done, listed))
         written = write_up(workspace, plan, case_of(workspace, request))
         report = report_fact(workspace, written)
@@ -152,8 +152,8 @@ def _require_nothing_live(workspace: Workspace, case: Case) -> None:
         raise DisgorgeError(f"request {name} cannot be closed yet: {kept[0]}")
 
 
-def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: Plan) -> None:
-    """Refuse where the other removal gave less than this request is owed."""
+def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: Plan) -> Owed:
+    """Return what this request is owed; refuse where the other removal gave less."""
     name, by = decision.request, other.request.id
     owed, given = decision.owed, other.decision.owed if other.decision else None
     if owed is None or given is None:
@@ -163,6 +163,7 @@ def _require_owed(workspace: Workspace, decision: Decision, other: Case, done: P
             f"the removal for {by} gave less than {name} is owed: {'; '.join(less)}; the items are gone, so close it "
             f"with `disgorge request deny {name} --reason no-match` and tell the requester what was done for {by}"
         )
+    return owed
 
 
 def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[str]:
@@ -175,6 +176,8 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
         yield f"{counted(max(done.approvals, 1), 'person', 'people')} approved it, and {owed.approvals} must"
     if not evidence.after:
         return  # every release was destroyed: no method and no check of a model is left to ask for
+    if not done.confinement.at_least(owed.confinement) or done.equal_bits < owed.equal_bits:
+        yield f"it had to be shown by {done.shown_by}, and owed is {owed.shown_by}"
     if missing := sorted(set(owed.evidence) - set(evidence.required)):
         yield f"it required no check {', '.join(missing)}"
     if (owed.utility_floor or 0.0) > (done.utility_floor or 0.0):
@@ -184,7 +187,13 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
 
 
 def _plan_for(
-    workspace: Workspace, decision: Decision, other: Case, theirs: Verified, done: Plan, took: OverlapFact
+    workspace: Workspace,
+    decision: Decision,
+    owed: Owed,
+    other: Case,
+    theirs: Verified,
+    done: Plan,
+    took: OverlapFact,
 ) -> Plan:
     """Return the plan that removes nothing: look that the other removal covered this request, and report."""
     name, by = decision.request, other.request.id
@@ -204,6 +213,8 @@ def _plan_for(
         approvals=0,
         utility_floor=None,
         full_cost=Cost(),
+        confinement=owed.confinement,
+        equal_bits=owed.equal_bits,
     )
 
 

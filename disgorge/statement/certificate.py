@@ -171,6 +171,10 @@ def _against_decision(decision: Decision, *, plan: Plan, guarantee: Guarantee) -
         yield f"the request is {decision.outcome.value}, not granted"
     elif guarantee < decision.owed.guarantee:
         yield f"guarantee {guarantee.label} is weaker than the {decision.owed.guarantee.label} owed"
+    if (owed := decision.owed) is not None and not (
+        plan.confinement.at_least(owed.confinement) and plan.equal_bits >= owed.equal_bits
+    ):
+        yield f"the plan is to be shown by {plan.shown_by}, and owed is {owed.shown_by}"
 
 
 def _against_execution(

@@ -166,6 +166,8 @@ class Expected(Strict):
     acknowledge_by: dt.date | None = None
     approvals: int | None = None
     utility_floor: float | None = None
+    confinement: str | None = None
+    equal_bits: bool | None = None
     families: tuple[str, ...] | None = None
     evidence: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

@@ -138,6 +138,8 @@ def _compare(expected: Expected, decision: Decision, until: dt.date | None) -> l
         "acknowledge_by": owed.acknowledge_by if owed else None,
         "approvals": owed.approvals if owed else None,
         "utility_floor": owed.utility_floor if owed else None,
+        "confinement": owed.confinement.value if owed else None,
+        "equal_bits": owed.equal_bits if owed else None,
         "families": tuple(family.value for family in owed.families) if owed else None,
         "due": decision.due,
         "extended": until,

@@ -2,8 +2,8 @@
 
 Within one pack on hold beats denied beats needs review beats granted. Between packs nothing is beaten: a refusal ends
 the claim under its own pack and leaves what another pack grants. What several owe together is the strongest of each
-kind: guarantee, approvals, utility floor, scope; the earliest deadline; only families that all admit; all evidence and
-notices. Packs that decide nothing add to every claim.
+kind: guarantee, approvals, utility floor, scope, confinement; equal bits if any asks for them; the earliest deadline;
+only families that all admit; all evidence and notices. Packs that decide nothing add to every claim.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ from policies.events import EventKind
 from policies.judging.fired import Fired, PackResult, day_of, outcomes
 from policies.packs.rules import DutySpec
 from policies.request import RemovalRequest
-from policies.taxonomy import Family, Guarantee, Outcome, Refusal, Scope
+from policies.taxonomy import Confinement, Family, Guarantee, Outcome, Refusal, Scope
 
 SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
 _REFUSALS = {refusal: rank for rank, refusal in enumerate(Refusal)}
@@ -130,7 +130,7 @@ def owed_of(fired: Sequence[Fired]) -> Owed | None:
 
 def _owed_by(item: Fired) -> Owed:
     """Return what one rule asks for, with the least of each kind where it asks for nothing."""
-    effect = item.effect
+    effect, shown = item.effect, item.confinement
     return Owed(
         guarantee=effect.promised or Guarantee.NONE,
         families=tuple(Family) if effect.families is None else effect.families,
@@ -143,12 +143,15 @@ def _owed_by(item: Fired) -> Owed:
         utility_floor=effect.utility_floor,
         deadlines=item.deadlines,
         spared=item.spared,
+        confinement=shown.accepts,
+        equal_bits=shown.equal_bits,
     )
 
 
 def strongest(owed: Sequence[Owed]) -> Owed:
     """Return what several claims owe together: at least one is given."""
     floors = [each.utility_floor for each in owed if each.utility_floor is not None]
+    confinement = max((each.confinement for each in owed), key=lambda level: level.rank)
     return Owed(
         guarantee=max(each.guarantee for each in owed),
         families=tuple(family for family in Family if all(family in each.families for each in owed)),
@@ -161,6 +164,8 @@ def strongest(owed: Sequence[Owed]) -> Owed:
         utility_floor=max(floors, default=None),
         deadlines=tuple(dict.fromkeys(due for each in owed for due in each.deadlines)),
         spared=tuple(dict.fromkeys(words for each in owed for words in each.spared)),
+        confinement=confinement,
+        equal_bits=confinement is Confinement.PROCESS or any(each.equal_bits for each in owed),
     )
 
 

@@ -103,8 +103,9 @@ def claim_words(claim: Claim) -> str:
     """Return what one pack says of its own claim, in one line."""
     why = f" ({claim.refusal.value})" if claim.refusal else ""
     what = f", as {claim.category}" if claim.category else ""
+    shown = f"; shown by {claim.owed.shown_by}" if claim.owed else ""
     answer = f"answer due by {claim.answer_by}" if claim.answer_by else claim.no_answer_day
-    return f"{claim.pack} ({claim.title}): {claim.outcome.value.replace('-', ' ')}{why}{what}; {answer}"
+    return f"{claim.pack} ({claim.title}): {claim.outcome.value.replace('-', ' ')}{why}{what}{shown}; {answer}"
 
 
 def duty_words(duty: Duty, today: dt.date) -> str:
@@ -115,6 +116,7 @@ def duty_words(duty: Duty, today: dt.date) -> str:
 
 def _owed(owed: Owed, decision: Decision, *, confirmed: dt.date | None) -> Iterable[str]:
     yield f"guarantee: at least {owed.guarantee.words}"
+    yield f"shown by: {owed.shown_by}"
     yield f"scope: {_SCOPES[owed.scope]}"
     yield f"methods admitted: {', '.join(family.value for family in owed.families) or 'none that all rules admit'}"
     if owed.deadline is None:

@@ -11,26 +11,32 @@ from policies.events import Event
 from policies.judging.deadlines import due_by
 from policies.judging.unknown_words import Suppositions
 from policies.packs.conditions import CannotEvaluate, holds
-from policies.packs.rules import Deadline, Effect, Pack
+from policies.packs.rules import ConfinementSpec, Deadline, Effect, Pack
 from policies.request import RemovalRequest
-from policies.taxonomy import Outcome, Part
+from policies.taxonomy import Confinement, Outcome, Part
 
 HOUSE = "house"
 HOUSE_CITATION = "rule of this software (ours; no law says it in these words)"
 HOUSE_DATED = dt.date(2026, 11, 29)
 
 TO_REVIEW = Effect(outcome=Outcome.NEEDS_REVIEW)
+NO_DEMAND = ConfinementSpec(Confinement.PROCESS, equal_bits=False)
+"""What a guard of the house asks of the runs that show a removal: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A rule that fired, or could not be evaluated, its effect, and the dates it came to for this request."""
+    """A rule that fired, or could not be evaluated, its effect, and the dates it came to for this request.
+
+    ``confinement`` is what its pack accepts.
+    """
 
     reason: Reason
     effect: Effect
     deadlines: tuple[DueBy, ...] = ()
     acknowledge: dt.date | None = None
     spared: tuple[str, ...] = ()
+    confinement: ConfinementSpec = NO_DEMAND
 
     @property
     def deadline(self) -> dt.date | None:
@@ -84,8 +90,9 @@ def evaluate(
             return None
     except CannotEvaluate as problem:
         unclear = doubt(f"applies-{pack.pack}", f"whether the pack {pack.pack} applies is unclear: {problem}")
-        return PackResult(pack, (unclear,))
-    return PackResult(pack, tuple(_rules(pack, context, request, facts, unsure)))
+        return PackResult(pack, (replace(unclear, confinement=pack.confinement),))
+    fired = _rules(pack, context, request, facts, unsure)
+    return PackResult(pack, tuple(replace(item, confinement=pack.confinement) for item in fired))
 
 
 def _rules(

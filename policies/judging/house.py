@@ -18,12 +18,14 @@ The cost: a pack whose claim is about many people by its nature has to say so, o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from lineage.records import Impact
 from policies.judging.claims import scope_of
 from policies.judging.fired import Fired, PackResult, doubt, of_the_house, outcomes
+from policies.packs.rules import ConfinementSpec
 from policies.request import OWN_DECISION, RemovalRequest, Standing
-from policies.taxonomy import CARRIED_OUT, Defect, Family, Outcome, Refusal, Scope
+from policies.taxonomy import CARRIED_OUT, Confinement, Defect, Family, Outcome, Refusal, Scope
 from policies.vocabulary.legal_basis import LegalBasis, basis_of
 
 _REVIEW = Outcome.NEEDS_REVIEW
@@ -142,12 +144,14 @@ def own_decision(request: RemovalRequest, impact: Impact) -> Iterator[Fired]:
         return
     words = (
         "the operator removes the data of its own will: no claim was decided, and none is answered by it. It needs no "
-        "pack's grant and yields to every hold. What is owed is our default: exact, with one approval"
+        "pack's grant and yields to every hold. What is owed is our default: exact, shown by equal bits, with one "
+        "approval"
     )
-    yield of_the_house(
+    granted = of_the_house(
         "own-decision", words, Outcome.GRANTED, category=OWN_DECISION, guarantee="exact", families=OWN_FAMILIES,
         approvals=1, evidence=("lineage-closure", "residue"),
     )  # fmt: skip
+    yield replace(granted, confinement=ConfinementSpec(Confinement.PROCESS))
     if request.standing is not Standing.INTERNAL:
         words = (
             f"a {request.standing.value} asks, and an own decision is the operator's alone: file what they claim under "

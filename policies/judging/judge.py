@@ -23,7 +23,7 @@ from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
 from policies.judging import house
 from policies.judging.claims import SEVERITY, category_of, claim_of, duties_of, families_of, owed_of, refusal_of
-from policies.judging.fired import Fired, PackResult, evaluate, of_the_house, outcomes
+from policies.judging.fired import NO_DEMAND, Fired, PackResult, evaluate, of_the_house, outcomes
 from policies.judging.unknown_words import Suppositions
 from policies.packs.conditions import context_of
 from policies.packs.facts import misfits, plain_facts, regimes_of
@@ -260,9 +260,21 @@ def _overrides(
     yield from _prevailing(owing, "acknowledgement", lambda f: f.acknowledge, lambda day: -day.toordinal(), str)
     yield from _prevailing(owing, "approvals", lambda f: f.effect.approvals, int, str)
     yield from _prevailing(owing, "utility floor", lambda f: f.effect.utility_floor, float, str)
+    shown = [item for item in owing if item.reason.fired and item.confinement != NO_DEMAND]
+    yield from _prevailing(
+        shown, "confinement", lambda f: f.confinement.accepts, lambda level: level.rank, str, _pack_of
+    )
+    yield from _prevailing(
+        shown, "equal bits", lambda f: f.confinement.equal_bits, int, lambda asked: "asked" if asked else "not asked",
+        _pack_of,
+    )  # fmt: skip
     reaching = [item.name for item in owing if item.effect.reaches_core]
     if core and reaching:
         yield f"core: {', '.join(reaching)} holds for data declared not removable, too"
+
+
+def _pack_of(item: Fired) -> str:
+    return item.reason.pack
 
 
 def _prevailing(
@@ -271,11 +283,12 @@ def _prevailing(
     value: Callable[[Fired], Any],
     rank: Callable[[Any], Any],
     words: Callable[[Any], str],
+    named: Callable[[Fired], str] = lambda item: item.name,
 ) -> Iterator[str]:
-    asked: dict[Any, list[str]] = {}
+    asked: dict[Any, dict[str, None]] = {}
     for item in fired:
         if (wanted := value(item)) is not None:
-            asked.setdefault(wanted, []).append(item.name)
+            asked.setdefault(wanted, {})[named(item)] = None
     best, *rest = sorted(asked, key=rank, reverse=True) or [None]
     for other in rest:
         yield f"{label}: {words(best)} ({', '.join(asked[best])}) beats {words(other)} ({', '.join(asked[other])})"

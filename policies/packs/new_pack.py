@@ -6,13 +6,14 @@ What must be filled in is marked ``read: false``, so that until then the pack se
 True
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from policies.errors import BadPack
 from policies.packs.conditions import IMPACT_NAMES, REQUEST_NAMES
 from policies.packs.load import load_packs
 from policies.packs.rules import RESERVED_PACKS, is_name
-from policies.taxonomy import Refusal
+from policies.taxonomy import Confinement, Refusal
 
 _TEMPLATE = Path(__file__).with_name("new_pack.template")
 _REFUSALS = [each for each in Refusal if each is not Refusal.CLAIM_NOT_COVERED]
@@ -29,7 +30,12 @@ def begin(name: str) -> str:
 
 def _filled(text: str) -> str:
     """Return the text with the lists that its comments name, each as this software has it."""
-    lists = {"REFUSALS": _REFUSALS, "REQUEST_NAMES": REQUEST_NAMES, "IMPACT_NAMES": IMPACT_NAMES}
+    lists: dict[str, Iterable[str]] = {
+        "REFUSALS": _REFUSALS,
+        "LEVELS": Confinement,
+        "REQUEST_NAMES": REQUEST_NAMES,
+        "IMPACT_NAMES": IMPACT_NAMES,
+    }
     for place, listed in lists.items():
         text = text.replace(place, ", ".join(listed))
     return text

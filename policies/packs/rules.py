@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from lineage.records import LEFT_OUT, digest_of
 from policies.events import EventKind
-from policies.taxonomy import Family, Guarantee, Outcome, Part, Refusal, Scope
+from policies.taxonomy import Confinement, Family, Guarantee, Outcome, Part, Refusal, Scope, shown_by
 
 MAX_DAYS = 36_525
 """The longest period a rule or a fact may give: a hundred years of days, a typing error beyond."""
@@ -318,9 +318,30 @@ _WANTED: dict[FactType, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ConfinementSpec(Strict):
+    """How a removal under a pack must be shown, by every rule of it: ``confinement`` at the top of the pack.
+
+    ``accepts`` is the weakest confinement accepted of the runs that show it: ``namespace``, ``landlock`` or
+    ``process``. With ``equal_bits`` a second run must reach the same bytes as well.
+    """
+
+    accepts: Confinement = Confinement.NAMESPACE
+    equal_bits: bool = True
+
+    @property
+    def words(self) -> str:
+        """What is accepted, in words."""
+        return shown_by(self.accepts, equal_bits=self.equal_bits)
+
+
 @dataclass(frozen=True)
 class Pack(Strict):
-    """Rules of one regime. ``applies`` is the condition under which they are looked at at all."""
+    """Rules of one regime. ``applies`` is the condition under which they are looked at at all.
+
+    ``confinement`` holds for everything that the pack grants, or adds to what others grant; it stands once, at the top,
+    and not in each rule. A pack that states none is held to the strictest.
+    """
 
     pack: str
     title: str
@@ -328,6 +349,7 @@ class Pack(Strict):
     applies: str
     rules: tuple[Rule, ...]
     facts: dict[str, FactSpec] = field(default_factory=dict)
+    confinement: ConfinementSpec = field(default=ConfinementSpec(), metadata=_NEW)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.pack) or self.pack in RESERVED_PACKS:
@@ -343,6 +365,11 @@ class Pack(Strict):
         for name in self.facts:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_FACTS:
                 raise ValueError(f"invalid fact name {name!r}: use lower case, underscores, not a reserved one")
+        if self.claims and self.confinement.accepts is Confinement.PROCESS and not self.confinement.equal_bits:
+            raise ValueError(
+                "nothing shows a removal by a run that is neither confined nor repeated: write `equal_bits: true` in "
+                "`confinement`, or accept landlock or namespace"
+            )
 
     @property
     def claims(self) -> bool:

@@ -10,9 +10,11 @@ from disgorge.errors import CertificateRefused
 from disgorge.evidence.checks import STAND_IN, Check, Control, Evidence, Verdict
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.required_checks import required_checks
+from disgorge.plan.shown import plan_shown
 from disgorge.statement.certificate import issue, refuse_adoption
+from lineage.records import canonical, plain, restore
 from policies.decision import Decision
-from policies.taxonomy import Guarantee, Outcome, Remedy
+from policies.taxonomy import Confinement, Guarantee, Outcome, Remedy
 from tests.disgorge.report_cases import check, decision, evidence, plan, step
 
 Case = dict[str, Any]
@@ -224,6 +226,15 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
         lambda case: over(case, replace(case["plan"], guarantee=Guarantee.APPROXIMATE)),
         "guarantee exact is stronger than the plan's approximate",
     ),
+    "planned in a weaker confinement than owed": (
+        lambda case: over(case, replace(case["plan"], confinement=Confinement.LANDLOCK)),
+        "the plan is to be shown by a confined run (landlock or better) and equal bits, and owed is a confined run "
+        "(namespace) and equal bits",
+    ),
+    "planned without the equal bits that are owed": (
+        lambda case: over(case, replace(case["plan"], equal_bits=False)),
+        "the plan is to be shown by a confined run (namespace), and owed is a confined run (namespace) and equal bits",
+    ),
     "a step weaker than claimed": (
         lambda case: over(
             case,
@@ -262,6 +273,20 @@ def test_complete_is_certified() -> None:
     assert certificate.subjects == (MAKER, READER)
     assert certificate.withdrawn == ()
     assert certificate.required == ("answers", "lineage-closure", "never-trained", "residue")
+
+
+def test_a_plan_may_ask_for_more_than_is_owed() -> None:
+    issued(owed(confinement=Confinement.PROCESS, equal_bits=False)(complete()))
+
+
+def test_the_approved_digest_covers_how_the_removal_must_be_shown() -> None:
+    made = replace(plan(decision()), steps=())
+    assert "confinement" not in canonical(made).decode(), "the strictest is what a plan without it is held to"
+    for change in ({"confinement": Confinement.LANDLOCK}, {"equal_bits": False}):
+        weaker = replace(made, **change)
+        assert weaker.digest != made.digest
+        assert restore(Plan, plain(weaker)) == weaker
+        assert f"shown by: {weaker.shown_by}" in [*plan_shown(weaker)]
 
 
 def test_all_reasons_are_given_at_once() -> None:

@@ -97,6 +97,20 @@ def test_a_part_does_not_fulfill_the_whole(workspace: Workspace) -> None:
     assert case_of(workspace, "R-2").closed is None
 
 
+def test_a_removal_that_was_to_be_shown_by_less_does_not_fulfill(workspace: Workspace) -> None:
+    law = toys.GDPR | {"identity_verified": True, "facts": {"gdpr_ground": "d"}}
+    person = [toys.person(workspace, "shard-3", 1)]
+    toys.filed_and_decided(workspace, person, law, request_id="R-2")
+    toys.remove(workspace, person)
+    with pytest.raises(
+        DisgorgeError,
+        match=r"R-1 gave less than R-2 is owed: it had to be shown by equal bits, of a run that need not be confined, "
+        r"and owed is a confined run \(landlock or better\) and equal bits",
+    ):
+        close(workspace)
+    assert case_of(workspace, "R-2").closed is None
+
+
 def test_two_removals_do_not_fulfill_as_one(workspace: Workspace) -> None:
     """Each took a part, one of them the rest: neither took every item."""
     toys.filed_and_decided(

@@ -51,7 +51,7 @@ from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.events import EventKind
 from policies.packs.load import load_packs
-from policies.taxonomy import Family, Guarantee, Outcome, Scope
+from policies.taxonomy import Confinement, Family, Guarantee, Outcome, Scope
 from tests import lookalikes, toys
 from tests.disgorge.report_cases import sign_again
 from tests.disgorge.test_execute import Contrary
@@ -414,6 +414,7 @@ def test_two_people_approve_where_one_request_needs_two(workspace: Workspace) ->
         toys.filed_and_decided(workspace, [Selector("key", key)], toys.ORDER, request_id=name)
     plan = plan_requests(workspace, ["R-4", "R-5"])
     assert plan.approvals == 2
+    assert (plan.confinement, plan.equal_bits) == (Confinement.NAMESPACE, True)
     approve_plan(workspace, "R-4", plan.digest, approver="ann")
     with pytest.raises(DisgorgeError, match="1 of 2 approvals"):
         toys.carry(workspace, "R-5")
@@ -608,14 +609,19 @@ def decided(name: str, **owed: object) -> Decision:
 def test_together_the_strongest_is_owed() -> None:
     strict: Mapping[str, object] = {
         "guarantee": Guarantee.EXACT, "families": (Family.RETRAINING,), "approvals": 2, "evidence": ("memorization",),
-        "utility_floor": 0.9,
+        "utility_floor": 0.9, "confinement": Confinement.NAMESPACE, "equal_bits": False,
     }  # fmt: skip
-    for decisions in ([decided("R-1", **strict), decided("R-2")], [decided("R-2"), decided("R-1", **strict)]):
+    lax: Mapping[str, object] = {"confinement": Confinement.LANDLOCK, "equal_bits": True}
+    for decisions in (
+        [decided("R-1", **strict), decided("R-2", **lax)],
+        [decided("R-2", **lax), decided("R-1", **strict)],
+    ):
         owed = owed_together(decisions)
         assert owed is not None
         assert (owed.guarantee, owed.families, owed.approvals, owed.utility_floor) == (
             Guarantee.EXACT, (Family.RETRAINING,), 2, 0.9,
         )  # fmt: skip
         assert set(owed.evidence) == {"membership", "memorization"}
+        assert (owed.confinement, owed.equal_bits) == (Confinement.NAMESPACE, True)
     with pytest.raises(DisgorgeError, match=r"no kind of removal is admitted for both.*plan R-2 apart"):
         owed_together([decided("R-1", **strict), decided("R-2", families=(Family.DATASET_EMULATION,))])

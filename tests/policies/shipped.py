@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lineage.records import Impact
 from policies.cases.case_files import read_cases
 from policies.cases.run_cases import CaseResult, run_cases
 from policies.decision import Decision
@@ -22,10 +23,19 @@ def results() -> tuple[CaseResult, ...]:
 
 
 @cache
+def judged_cases() -> tuple[tuple[Decision, RemovalRequest, Impact], ...]:
+    """The decisions of the cases, with the requests and what they reach."""
+    cases = {case.name: case for path in CASES.glob("*.yaml") for case in read_cases(path).cases}
+    return tuple(
+        (each.decision, cases[each.name].request.build(), cases[each.name].impact.build())
+        for each in results()
+        if each.decision
+    )
+
+
 def decided() -> tuple[tuple[Decision, RemovalRequest], ...]:
     """The decisions of the cases, with the requests."""
-    requests = {case.name: case for path in CASES.glob("*.yaml") for case in read_cases(path).cases}
-    return tuple((each.decision, requests[each.name].request.build()) for each in results() if each.decision)
+    return tuple((decision, request) for decision, request, _ in judged_cases())
 
 
 def changed(pack: Any, path: str, value: object) -> dict[str, Any]:

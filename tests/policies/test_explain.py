@@ -21,10 +21,12 @@ def test_every_rule_is_named_with_its_citation_and_date():
             assert f"[{said.citation}, {said.dated}{unread}]" in text
         if decision.owed:
             assert decision.owed.guarantee.words in text
+            assert f"  - shown by: {decision.owed.shown_by}\n" in text
             assert decision.owed.deadline is None or str(decision.owed.deadline) in text
         for claim in decision.claims:
             assert f"{claim.pack} ({claim.title}): {claim.outcome.value.replace('-', ' ')}" in text
             assert (str(claim.answer_by) if claim.answer_by else claim.no_answer_day) in text
+            assert claim.owed is None or f"; shown by {claim.owed.shown_by}; " in text
         notices = decision.owed.notices if decision.owed else ()
         duties = (duty.said for duty in decision.duties)
         assert all(line in text for line in (*decision.overrides, *notices, *duties, decision.no_due))

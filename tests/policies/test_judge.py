@@ -1,17 +1,19 @@
 """What deciding refuses outright, and the edges of the calendar."""
 
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lineage.records import Selector
+from lineage.records import Selector, plain, restore
 from policies.cases.case_files import ImpactFacts, ShardFacts
 from policies.decision import Claim, Decision, Duty
 from policies.errors import BadPack, BadRequest
 from policies.judging.judge import decide
 from policies.packs.load import load_packs
 from policies.request import RemovalRequest, Standing
-from policies.taxonomy import Defect, Outcome
+from policies.taxonomy import Confinement, Defect, Outcome
 
 DAY = dt.date(2026, 3, 2)
 
@@ -88,3 +90,26 @@ def test_a_refusal_is_due_by_the_earliest_of_its_answers_and_no_record_is() -> N
     claim = Claim("a", "A", Outcome.DENIED, None, None, None, None, "a sets none", (), (record, answer))
     assert Decision("r", Outcome.DENIED, "x", None, None, (), "", day, (), (claim,)).due == day
     assert (answer.said, record.said) == ("by 2026-12-03: say why", "until 2026-11-04: keep it")
+
+
+def test_a_decision_recorded_without_confinement_is_held_to_the_strictest_and_keeps_its_digest() -> None:
+    decision = decided()
+    assert (decision.owed.confinement, decision.owed.equal_bits) == (Confinement.LANDLOCK, True)
+    written = plain(decision)
+    assert written["owed"].pop("confinement") == "landlock"
+    assert "equal_bits" not in written["owed"], "true says nothing that a record without it does not say"
+    earlier = restore(Decision, written)
+    assert (earlier.owed.confinement, earlier.owed.equal_bits) == (Confinement.NAMESPACE, True)
+    assert plain(earlier) == written
+    assert earlier.digest != decision.digest
+    lifted = replace(decision, owed=replace(decision.owed, equal_bits=False))
+    assert restore(Decision, plain(lifted)) == lifted
+    with pytest.raises(ValueError, match="confinement"):
+        restore(Decision, written | {"owed": written["owed"] | {"confinement": "box"}})
+
+
+@pytest.mark.parametrize("change", [{"confinement": Confinement.NAMESPACE}, {"equal_bits": False}])
+def test_a_removal_that_is_shown_otherwise_is_another(change: dict[str, Any]) -> None:
+    owed = decided().owed
+    assert not owed.removes_the_same(replace(owed, **change))
+    assert owed.removes_the_same(replace(owed, notices=()))

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import cel  # noqa: F401 - here, for its own imports draw random numbers, which Hypothesis forbids while a pack is drawn
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from lineage.records import Selector, plain, restore
@@ -19,8 +19,8 @@ from policies.packs.facts import known_regimes
 from policies.packs.load import pack_of
 from policies.packs.rules import RESERVED_FACTS
 from policies.request import RemovalRequest, Standing
-from policies.taxonomy import Defect, Family, Outcome, Refusal, Scope
-from tests.policies.shipped import SHIPPED
+from policies.taxonomy import Confinement, Defect, Family, Outcome, Refusal, Scope
+from tests.policies.shipped import SHIPPED, judged_cases
 from tests.tier import amount
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,6 +122,10 @@ def packs(draw):
         rule = {"id": f"rule-{number}", "words": "Drawn.", "citation": "ours", "dated": "2026-01-01", "then": effect}
         rules.append(rule | {"when": draw(st.sampled_from(CONDITIONS))})
     value = {"pack": "drawn", "title": "Drawn", "version": "1", "applies": "true", "rules": rules}
+    accepts = draw(st.sampled_from([None, *Confinement]))
+    if accepts is not None:
+        equal_bits = draw(st.booleans()) or accepts is Confinement.PROCESS
+        value["confinement"] = {"accepts": accepts, "equal_bits": equal_bits}
     return pack_of(value | {"facts": {"risk": {"type": "int", "words": "a number"}}}, name="drawn")
 
 
@@ -186,6 +190,8 @@ def test_adding_a_pack_never_weakens_what_is_owed(request, impact, pack):
     assert set(after.owed.evidence) >= set(before.owed.evidence)
     assert set(after.owed.notices) >= set(before.owed.notices)
     assert (after.owed.utility_floor or 0) >= (before.owed.utility_floor or 0)
+    assert after.owed.confinement.at_least(before.owed.confinement)
+    assert after.owed.equal_bits >= before.owed.equal_bits
     if before.owed.deadline:
         assert after.owed.deadline <= before.owed.deadline
 
@@ -235,6 +241,36 @@ def test_a_pack_that_refuses_turns_no_other_packs_grant_into_a_refusal(request, 
     if before.outcome is Outcome.GRANTED and all(said.fired for said in after.reasons):
         assert after.outcome is Outcome.GRANTED
         assert after.owed == before.owed
+
+
+RELAXED = tuple(
+    replace(pack, confinement=replace(pack.confinement, equal_bits=False))
+    if pack.confinement.accepts is not Confinement.PROCESS
+    else pack
+    for pack in SHIPPED
+)
+"""The shipped packs as they may be one day, so that some claims owe equal bits and others do not."""
+GRANTED = [
+    (decision, request, impact)
+    for decision, request, impact in judged_cases()
+    if decision.outcome is Outcome.GRANTED and request.ground is not Defect.OWN_DECISION
+]
+
+
+@settings(PATIENT, max_examples=amount(80, 300))
+@given(st.sampled_from(GRANTED), packs() | refusing(), st.sampled_from([SHIPPED, RELAXED]))
+def test_no_pack_weakens_the_confinement_that_is_owed_and_no_refused_claim_counts(case, pack, shipped):
+    before, request, impact = case
+    today = before.decided
+    alone, decision = (decide(request, impact, judges, today=today) for judges in (shipped, (*shipped, pack)))
+    if decision.outcome is Outcome.GRANTED:
+        granted = [claim.owed for claim in decision.claims if claim.outcome is Outcome.GRANTED]
+        assert decision.owed.confinement is max((each.confinement for each in granted), key=lambda level: level.rank)
+        assert decision.owed.equal_bits is any(each.equal_bits for each in granted)
+    if alone.outcome is decision.outcome is Outcome.GRANTED:
+        assert decision.owed.confinement.at_least(alone.owed.confinement)
+        assert decision.owed.equal_bits >= alone.owed.equal_bits
+    event("both granted" if alone.outcome is decision.outcome is Outcome.GRANTED else "not both granted")
 
 
 @settings(PATIENT, max_examples=amount(60, 200))

@@ -8,7 +8,8 @@ from policies.events import EventKind
 from policies.packs.conditions import IMPACT_NAMES, REQUEST_NAMES
 from policies.packs.load import load_pack, load_packs
 from policies.packs.new_pack import begin
-from policies.taxonomy import Refusal
+from policies.packs.rules import ConfinementSpec
+from policies.taxonomy import Confinement, Refusal
 
 
 def begun(folder, name="acme-terms"):
@@ -24,6 +25,8 @@ def test_a_pack_that_was_begun_loads_and_its_cases_pass(tmp_path):
     assert pack.pack == "acme-terms"
     assert pack.unread == pack.rules
     assert pack.claims
+    assert pack.confinement == ConfinementSpec(Confinement.NAMESPACE, equal_bits=True)
+    assert "\nconfinement: " in path.read_text()
     assert any(rule.then.deadline for rule in pack.rules)
     assert any(rule.then.on_refusal for rule in pack.rules)
     results = run_cases(path, load_packs())
@@ -64,7 +67,7 @@ def test_once_a_law_of_the_table_is_read_its_exception_denies(tmp_path):
 
 def test_the_comments_name_every_reason_of_refusal_and_all_that_a_condition_reads():
     text = begin("acme-terms")
-    assert all(name in text for name in (*Refusal, *REQUEST_NAMES, *IMPACT_NAMES))
+    assert all(name in text for name in (*Refusal, *Confinement, *REQUEST_NAMES, *IMPACT_NAMES))
     assert max(map(len, text.splitlines())) <= 300
 
 

@@ -137,6 +137,14 @@ def test_the_digest_of_packs_forgets_their_order_and_notices_a_word():
         ("facts.risk.type", "number", "'number' is unknown"),
         ("rules.0.read", "maybe", "rule first: read: invalid value 'maybe': write true or false"),
         ("pack", "house", "invalid pack name"),
+        (
+            "confinement",
+            {"accepts": "box"},
+            "confinement.accepts: 'box' is unknown; input should be 'process', 'landlock'",
+        ),
+        ("confinement", {"equal_bits": "often"}, "confinement.equal_bits: invalid value 'often': write true or false"),
+        ("confinement", {"accepts": "landlock", "equals": True}, "confinement.equals: unknown field"),
+        ("confinement", {"accepts": "process", "equal_bits": False}, "a run that is neither confined nor repeated"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_line(path, value, says):

@@ -57,6 +57,8 @@ def run_one(folder: Path, expect: str):
         ("{overrides: [the moon]}", "no override says 'the moon'"),
         ("{claims: {gdpr: denied}}", "claim gdpr: wanted denied, came granted"),
         ("{claims: {moon: granted}}", "claim moon: wanted granted, came None"),
+        ("{confinement: namespace}", "confinement: wanted namespace, came landlock"),
+        ("{equal_bits: false}", "equal_bits: wanted False, came True"),
         ("{duties: [the moon]}", "no duty says 'the moon'"),
         ("{due: 2026-04-01}", "due: wanted 2026-04-01, came 2026-04-02"),
         ("{no_due: the moon}", "no_due: wanted 'the moon', came ''"),

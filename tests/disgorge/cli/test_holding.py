@@ -61,6 +61,7 @@ def test_a_hold_on_items_says_what_it_owes_and_asks_about_serving(workspace_fold
     assert not [path for path in public if b"shard-3-4" in path.read_bytes() or b"Evelyn" in path.read_bytes()]
     plan = one_line(fine("request decide R-2").out + fine("request plan R-2").out)
     assert "fulfills the request only in part: 1 item stays, under a hold of R-2 (exhibit 7)" in plan
+    assert plan.count("shown by: equal bits, of a run that need not be confined") == 2
 
 
 def test_lifting_says_what_is_still_on_hold(workspace_folder: Path) -> None:

@@ -19,7 +19,8 @@ def test_a_pack_is_begun_tested_listed_and_not_overwritten(folder: Path) -> None
     assert fine("policy test --packs mine.yaml").out == "6 cases, 0 failed\n"
     assert fine("policy test mine.yaml").out == "6 cases, 0 failed\n"
     listed = fine("policy list --packs mine.yaml").out
-    assert "mine: 5 rules, 5 not read, so they only send to a person" in listed
+    words = "shown by a confined run (namespace) and equal bits"
+    assert f"mine: 5 rules, 5 not read, so they only send to a person; {words}\n" in listed
     assert "mine.yaml exists already" in refused("policy new mine")
     assert Path("mine.yaml").read_text() == written
     Path("packs").mkdir()
