@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
+from disgorge.attestation.workspace_key import key_of
+from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence.checks import Check, Evidence, Examination, Utility
 from disgorge.evidence.tolerance import tolerance_of
 from disgorge.examination.coverage import with_names
@@ -28,18 +29,17 @@ from disgorge.request.stored_records import kept_record
 from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
-from disgorge.statement.signing import key_id, public_pem, read_or_make_key
+from disgorge.statement.signing import key_id
 from disgorge.training.environment import environment
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
 from lineage.records import Cost, canonical, plain
-from lineage.storage.objects import load_tensors, write_atomically
+from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Array
-    from disgorge.statement.signing import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +162,6 @@ def report_fact(workspace: Workspace, written: Written, *, left_out: int = 0) ->
         verdict=written.verdict,
         left_out=left_out,
     )
-
-
-def key_of(workspace: Workspace) -> "Key":
-    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
-
-    Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
-    reports that the old public key cannot verify.
-    """
-    private, public = workspace.home / "private" / "signing.pem", workspace.home / "public.pem"
-    if public.exists() and not private.exists():
-        raise KeyMismatch(
-            f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
-            f"resume, or move {public.name} away to have a new key made (docs/RECOVERY.md says what that costs)"
-        )
-    key = read_or_make_key(private)
-    if public.exists() and public.read_bytes() != public_pem(key):
-        raise KeyMismatch(
-            f"{public}: is not the public half of {private.name}; restore it, or delete it to have it written again, "
-            "and resume"
-        )
-    write_atomically(public, public_pem(key))
-    return key
 
 
 def gather(workspace: Workspace, plan: Plan, case: Case) -> Evidence:
