@@ -48,9 +48,7 @@ class Run(Protocol):
         """When it ended, with a time zone."""
 
 
-def attest_done(
-    workspace: Workspace, component: Component, done: Run, *, resumed: bool = False
-) -> list[FactBody]:
+def attest_done(workspace: Workspace, component: Component, done: Run, *, resumed: bool = False) -> list[FactBody]:
     """Sign and keep the attestation of the run that made a component, and return the facts to record with it.
 
     ``component`` has the recipe and the environment of this very run; ``resumed`` is whether it went on from a

@@ -55,7 +55,8 @@ def earlier_keys(workspace: Workspace) -> dict[str, bytes]:
     sealed = [
         fact.public.encode()
         for _, fact in workspace.ledger.said(SigningKeyFact)
-        if can_check_seals(workspace) and hmac.compare_digest(fact.seal.encode(), _seal(workspace, fact.public).encode())
+        if can_check_seals(workspace)
+        and hmac.compare_digest(fact.seal.encode(), _seal(workspace, fact.public).encode())
     ]
     return {key_id(public): public for public in sealed}
 
