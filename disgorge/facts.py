@@ -247,7 +247,7 @@ class SigningKeyFact(FactBody):
 
 @dataclass(frozen=True, slots=True)
 class AttestedFact(FactBody):
-    """A run that made a component was attested; ``attestation`` is kept by digest, ``run`` counts runs of the recipe."""
+    """A run that made a component was attested. ``attestation`` is kept by digest, ``run`` counts the recipe's runs."""
 
     kind_of_fact = "attested"
     component: str

@@ -76,14 +76,18 @@ ROOMS = {
         lineage/shown lineage/storage lineage/workspace policies/cases policies/decision policies/events
         policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
+    "disgorge/attestation": """
+        disgorge/errors disgorge/facts disgorge/statement lineage/catalog lineage/errors lineage/ledger lineage/records
+        lineage/storage lineage/workspace policies/taxonomy
+    """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
         lineage/storage lineage/workspace
     """,
     "disgorge/audit/rules": """
-        disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations disgorge/report
-        disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking
-        disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
+        disgorge/attestation disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations
+        disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement
+        disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
         lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
         policies/events policies/judging policies/taxonomy
     """,
@@ -95,9 +99,9 @@ ROOMS = {
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout disgorge/locations
-        disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
-        lineage/records lineage/storage lineage/workspace policies/request
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout
+        disgorge/locations disgorge/method disgorge/training lineage/activity lineage/catalog lineage/ledger
+        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -133,11 +137,11 @@ ROOMS = {
         policies/decision policies/taxonomy
     """,
     "disgorge/report": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations disgorge/method
-        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training disgorge/verify
-        disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/judging policies/packs
-        policies/taxonomy
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
+        disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
+        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
+        policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -180,8 +184,8 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog lineage/ledger lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/attestation disgorge/errors disgorge/layout disgorge/method lineage/activity lineage/catalog
+        lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/training disgorge/training/sandbox lineage/errors lineage/plural lineage/records
@@ -189,9 +193,10 @@ ROOMS = {
     """,
     "disgorge/training/sandbox": "lineage/records lineage/shards lineage/storage lineage/workspace",
     "disgorge/verify": """
-        disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/request disgorge/statement
-        disgorge/training disgorge/training/runners lineage/catalog lineage/errors lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/request
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/facts disgorge/method disgorge/plan
+        disgorge/request disgorge/statement disgorge/training disgorge/training/runners lineage/catalog lineage/errors
+        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/request
+        policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",

@@ -73,6 +73,14 @@ class Refusal(ValueError):  # noqa: N818 (the name says what is the matter)
     """Why an attestation, or a component, does not stand: half a sentence without its subject."""
 
 
+class ForeignKey(Refusal):
+    """An attestation signed by a key that is none of this workspace's."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"its attestation is signed by a foreign key, {key[:16]}")
+        self.key = key
+
+
 class Proof(NamedTuple):
     """What the attestations of one component show: the closest confined, by digest, its level, and equal bits."""
 
@@ -215,7 +223,7 @@ def open_attestation(data: bytes, keys: Mapping[str, bytes]) -> Attestation:
     except Exception:  # arbitrary bytes
         raise Refusal("its attestation is not a signed envelope") from None
     if key not in keys:
-        raise Refusal(f"its attestation is signed by a foreign key, {key[:16]}")
+        raise ForeignKey(key)
     try:
         return attestation_of(open_envelope(data, public=keys[key], name="the attestation").statement)
     except BundleBroken:
@@ -228,14 +236,14 @@ def standing(
     attested: Attested,
     component: Component,
     *,
-    accepts: Confinement,
+    accepts: Confinement | None,
     equal_bits: bool = False,
     withdrawn: Collection[str] = (),
 ) -> Standing:
     """Return whether a component stands on its attestation and those of its ancestors.
 
-    ``accepts`` is the weakest confinement that counts; with ``equal_bits`` each part needs a second run that reached
-    the same bytes as well. ``withdrawn`` are digests of withdrawn shards.
+    ``accepts`` is the weakest confinement that counts, None where any does, only to show it; with ``equal_bits`` each
+    part needs a second run that reached the same bytes as well. ``withdrawn`` are digests of withdrawn shards.
     """
     return _Judge(attested, accepts, equal_bits, withdrawn).judge(component)
 
@@ -245,7 +253,7 @@ class _Judge:
     """Judges components and, before each, its ancestors; each once."""
 
     attested: Attested
-    accepts: Confinement
+    accepts: Confinement | None
     equal_bits: bool
     withdrawn: Collection[str]
     judged: dict[tuple[str, str], Standing] = field(default_factory=dict)
@@ -265,10 +273,8 @@ class _Judge:
     def _judge(self, component: Component) -> Standing:
         proof = self.attested.proof(component)
         self._check_withdrawn(component)
-        if not proof.level.at_least(self.accepts):
-            raise Refusal(f"it was made at level {proof.level}, and {self.accepts} is demanded")
-        if not proof.reproducible and (self.equal_bits or proof.level is Confinement.PROCESS):
-            raise Refusal("equal bits are demanded, and no second run, not from a checkpoint, has reached its bytes")
+        if self.accepts is not None:
+            self._check_level(proof, self.accepts)
         level, reproducible = proof.level, proof.reproducible
         for use in influences_of(component):
             recordings = [self.judge(each) for each in self.attested.parts.get(use.digest, ())]
@@ -281,6 +287,12 @@ class _Judge:
             reproducible = reproducible and found.reproducible
         words = f"{component.name}: it and all it was made from were attested when made, at level {level} or closer"
         return Standing(True, words, level, reproducible, proof.attestation)
+
+    def _check_level(self, proof: Proof, accepts: Confinement) -> None:
+        if not proof.level.at_least(accepts):
+            raise Refusal(f"it was made at level {proof.level}, and {accepts} is demanded")
+        if not proof.reproducible and (self.equal_bits or proof.level is Confinement.PROCESS):
+            raise Refusal("equal bits are demanded, and no second run, not from a checkpoint, has reached its bytes")
 
     def _check_withdrawn(self, component: Component) -> None:
         for use in influences_of(component):

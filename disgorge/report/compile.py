@@ -22,7 +22,7 @@ from disgorge.method import methods
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.results import Adopted, Purged, Result, Retrained, Searched
-from disgorge.report.artifacts import made_by, weights_and_inputs
+from disgorge.report.artifacts import attestations_of, made_by, weights_and_inputs
 from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case, begun_plan
 from disgorge.request.stored_records import kept_record
@@ -138,9 +138,10 @@ def report_case(
         ),
         compositions=compositions,
         recipes=recipes,
+        attestations=attestations_of(workspace, recipes),
         inputs=inputs,
         facts=tuple(plain(fact) for fact in case.facts),
-        ledger=LedgerHead(len(recorded), recorded[-1].digest),
+        ledger=LedgerHead(len(recorded), recorded[-1].digest, recorded[0].digest),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,
