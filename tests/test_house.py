@@ -86,10 +86,10 @@ ROOMS = {
     """,
     "disgorge/audit/rules": """
         disgorge/attestation disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations
-        disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement
-        disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
-        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
-        policies/events policies/judging policies/taxonomy
+        disgorge/plan disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn
+        disgorge/statement disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/decision policies/events policies/judging policies/taxonomy
     """,
     "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """

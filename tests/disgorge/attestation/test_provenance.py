@@ -15,6 +15,7 @@ from in_toto_attestation.v1.statement import Statement
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
+import disgorge.statement as statement_schemas
 from disgorge.attestation.provenance import Attestation, attestation_of
 from lineage.records import canonical, digest_of
 from lineage.workspace import Workspace
@@ -122,3 +123,21 @@ def test_generic_libraries_verify_and_read_it(workspace: Workspace) -> None:
     assert provenance.run_details.metadata.started_on.ToJsonString() == "2026-11-30T12:00:00Z"
     (run,) = (each for each in provenance.run_details.byproducts if each.name == "run")
     assert (run.annotations["confinement"], run.annotations["run"]) == ("namespace", 1)
+
+
+def names_in(value: Any) -> set[str]:
+    """Every name of a field in a statement, but for those of the recipe and the environment, which are the user's."""
+    if isinstance(value, list):
+        return {name for each in value for name in names_in(each)}
+    if not isinstance(value, dict):
+        return set()
+    own = {} if value.get("name") == "environment" else {name: each for name, each in value.items() if name != "recipe"}
+    return {*value} | {name for each in own.values() for name in names_in(each)}
+
+
+def test_the_page_names_every_field() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "attestations.md").read_text()
+    attestation, _, removal = page.partition("## The removal statement")
+    assert {name for name in names_in(made().statement()) if name not in attestation} == set()
+    schema = Path(statement_schemas.__file__).parent / "schemas" / "removal-v5.json"
+    assert {name for name in json.loads(schema.read_text())["properties"] if f"| `{name}` |" not in removal} == set()
