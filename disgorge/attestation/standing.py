@@ -245,7 +245,21 @@ def standing(
     ``accepts`` is the weakest confinement that counts, None where any does, only to show it; with ``equal_bits`` each
     part needs a second run that reached the same bytes as well. ``withdrawn`` are digests of withdrawn shards.
     """
-    return _Judge(attested, accepts, equal_bits, withdrawn).judge(component)
+    (found,) = standings(attested, [component], accepts=accepts, equal_bits=equal_bits, withdrawn=withdrawn)
+    return found
+
+
+def standings(
+    attested: Attested,
+    components: Iterable[Component],
+    *,
+    accepts: Confinement | None,
+    equal_bits: bool = False,
+    withdrawn: Collection[str] = (),
+) -> list[Standing]:
+    """Return for each of several components what :func:`standing` says, ancestors that they share judged once."""
+    judge = _Judge(attested, accepts, equal_bits, withdrawn)
+    return [judge.judge(component) for component in components]
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ honest, which only re-execution does.
 from collections.abc import Iterator
 from hashlib import sha256
 
-from disgorge.attestation.standing import Attested, Refusal, by_recipe, open_attestation, standing
+from disgorge.attestation.standing import Attested, Refusal, by_recipe, open_attestation, standings
 from disgorge.errors import BundleBroken
 from disgorge.facts import AttestedFact
 from disgorge.statement.bundle_zip import ATTESTATIONS
@@ -53,7 +53,7 @@ def check_attestations(bundle: Bundle, *, public: bytes) -> str:
     )
     owed = records.decision.owed
     accepts: Confinement | None = getattr(owed, "confinement", None)
-    found = [standing(attested, part, accepts=accepts) for recordings in parts.values() for part in recordings]
+    found = standings(attested, (part for recordings in parts.values() for part in recordings), accepts=accepts)
     for each in found:
         if not each.stands:
             raise BundleBroken(f"{each.why}; {_OTHERWISE}")

@@ -171,6 +171,8 @@ def check_continued(
     """
     if not 0 < head.size <= len(chain) or chain[head.size - 1] != head.digest:
         raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
+    if head.first not in ("", chain[0]):
+        raise BundleBroken(f"the report names another workspace than that of the ledger in {where}; {AGAIN}")
     digests = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
     if digests != [fact["digest"] for fact in facts]:
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")

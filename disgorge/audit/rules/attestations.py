@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from disgorge.attestation.standing import Attested, ForeignKey, Refusal, Standing, standing
+from disgorge.attestation.standing import Attested, ForeignKey, Refusal, Standing, standings
 from disgorge.attestation.workspace_key import can_check_seals
 from disgorge.audit.findings import BAD_ATTESTATION, BELOW_DEMAND, UNATTESTED, Finding, Level
 from disgorge.audit.snapshot import Look
@@ -92,8 +92,7 @@ def _served(
 
 
 def _falling(attested: Attested, components: list[Component], accepts: Confinement | None) -> list[Standing]:
-    found = (standing(attested, component, accepts=accepts) for component in components)
-    return [each for each in found if not each.stands]
+    return [each for each in standings(attested, components, accepts=accepts) if not each.stands]
 
 
 def _demands(look: Look) -> Iterator[tuple[str, tuple[str, Confinement]]]:

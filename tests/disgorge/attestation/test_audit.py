@@ -10,13 +10,12 @@ import pytest
 from disgorge.attestation.record import attest_done
 from disgorge.attestation.workspace_key import key_of
 from disgorge.audit.findings import Finding, exit_code
-from disgorge.audit.rules import audit
+from disgorge.audit.rules import attestations, audit
 from disgorge.facts import AttestedFact, DecisionFact, PlanFact, RequestFact
 from disgorge.statement.signing import new_key, sign
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Component, canonical
 from lineage.workspace import Workspace
-from policies.decision import Owed
 from policies.taxonomy import Confinement
 from tests.disgorge import report_cases
 from tests.disgorge.attestation.cases import Done, attested, part, released, workspace_in
@@ -138,11 +137,9 @@ def test_without_the_private_folder_what_an_earlier_key_signed_is_no_finding(wor
     assert "4 attestations could not be checked" in warning.words
 
 
-def planned(workspace: Workspace, demanded: Confinement) -> None:
-    """File a request, decide it with this demand, and plan it for the release digits."""
+def planned(workspace: Workspace) -> None:
+    """File a request, decide it, and plan it for the release digits."""
     decided = report_cases.decision()
-    assert isinstance(decided.owed, Owed)
-    decided = replace(decided, owed=replace(decided.owed, confinement=demanded))
     plan = report_cases.plan(decided)
     steps = tuple(replace(step, subject="digits") if step.action.value == "adopt" else step for step in plan.steps)
     plan = replace(plan, steps=steps)
@@ -153,11 +150,14 @@ def planned(workspace: Workspace, demanded: Confinement) -> None:
     )
 
 
-def test_a_level_below_what_an_open_request_demands_is_a_warning(workspace: Workspace) -> None:
+def test_a_level_below_what_an_open_request_demands_is_a_warning(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     served(workspace, Confinement.LANDLOCK)
-    planned(workspace, Confinement.LANDLOCK)
+    planned(workspace)
+    monkeypatch.setattr(attestations, "_demanded", lambda case: Confinement.LANDLOCK)
     assert found(workspace) == []
-    planned(workspace, Confinement.NAMESPACE)
+    monkeypatch.setattr(attestations, "_demanded", lambda case: Confinement.NAMESPACE)
     below = found(workspace)
     assert [(each.id, each.level, each.where) for each in below] == [("DSG022", "warning", "digits@live")] * 2
     assert "request R-7 demands level namespace; " in below[0].words

@@ -1,6 +1,7 @@
 """A report carries the attestations of its components, and ``verify --level attestations`` needs nothing else."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -202,6 +203,19 @@ def test_a_report_whose_attestations_do_not_hold_is_refused(removal: Removal, li
     assert said[0] in str(refused.value)
 
 
+def test_a_report_that_names_another_workspace_is_refused_by_the_ledger(removal: Removal, tmp_path: Path) -> None:
+    """As one would have to, for attestations of another workspace to stand in it."""
+    path = tmp_path / "R-1.zip"
+    members = sign_again(
+        read_members(removal.bundle),
+        real_key(removal),
+        lambda predicate, members: predicate["ledger"].update(first="00" * 32),
+    )
+    path.write_bytes(pack(members))
+    with pytest.raises(BundleBroken, match="names another workspace than that of the ledger in"):
+        verify_bundle(path, public_key=removal.public, level="ledger", workspace_folder=removal.workspace.root)
+
+
 def test_a_changed_file_is_refused_at_every_level(removal: Removal, tmp_path: Path) -> None:
     members = read_members(removal.bundle)
     name = next(name for name in members if name.startswith(ATTESTATIONS))
@@ -214,8 +228,6 @@ def test_a_changed_file_is_refused_at_every_level(removal: Removal, tmp_path: Pa
 
 def test_old_attestations_verify_under_the_old_key_once_it_changed(removal: Removal, tmp_path: Path) -> None:
     """The new report names the earlier key's file; nothing but the new public key is needed."""
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(removal.workspace.root, root)
     for file in ("public.pem", "private/signing.pem"):
@@ -229,8 +241,6 @@ def test_old_attestations_verify_under_the_old_key_once_it_changed(removal: Remo
 
 
 def test_an_attestation_that_does_not_hold_is_left_out_of_a_report(removal: Removal, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(removal.workspace.root, root)
     workspace = Workspace.open(root)
