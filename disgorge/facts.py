@@ -12,6 +12,7 @@ from lineage.records import LEFT_OUT, Json, Selector
 from policies.decision import Decision
 from policies.events import EventKind
 from policies.request import RemovalRequest
+from policies.taxonomy import Confinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,29 @@ class ReexecutedFact(FactBody):
     component: str
     confined: bool = False
     seal: str = field(default="", metadata={LEFT_OUT: True})
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyFact(FactBody):
+    """A key of this workspace signs attestations from now on: its id and public half (PEM), as the seal proves."""
+
+    kind_of_fact = "signing-key"
+    key: str
+    public: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedFact(FactBody):
+    """A run that made a component was attested. ``attestation`` is kept by digest, ``run`` counts the recipe's runs."""
+
+    kind_of_fact = "attested"
+    component: str
+    recipe: str
+    environment: str
+    attestation: str
+    level: Confinement
+    run: int
 
 
 @dataclass(frozen=True, slots=True)

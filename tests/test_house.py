@@ -76,16 +76,20 @@ ROOMS = {
         lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
         policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
+    "disgorge/attestation": """
+        disgorge/errors disgorge/facts disgorge/statement lineage/catalog lineage/errors lineage/ledger lineage/records
+        lineage/storage lineage/workspace policies/taxonomy
+    """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
         lineage/storage lineage/workspace
     """,
     "disgorge/audit/rules": """
-        disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations disgorge/report
-        disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement disgorge/tracking
-        disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
-        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
-        policies/events policies/judging policies/taxonomy
+        disgorge/attestation disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations
+        disgorge/plan disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn
+        disgorge/statement disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/decision policies/events policies/judging policies/taxonomy
     """,
     "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """
@@ -133,11 +137,11 @@ ROOMS = {
         policies/decision policies/taxonomy
     """,
     "disgorge/report": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations disgorge/method
-        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training disgorge/verify
-        disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/decision policies/judging policies/packs
-        policies/taxonomy
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
+        disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
+        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
+        policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -192,9 +196,10 @@ ROOMS = {
         policies/taxonomy
     """,
     "disgorge/verify": """
-        disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/request disgorge/statement
-        disgorge/training disgorge/training/runners lineage/catalog lineage/errors lineage/plural lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/request
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/facts disgorge/method disgorge/plan
+        disgorge/request disgorge/statement disgorge/training disgorge/training/runners lineage/catalog lineage/errors
+        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/request
+        policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",

@@ -23,7 +23,9 @@ from lineage.shown import Attention, table
 from lineage.workspace import Workspace
 
 _NOT_CHECKED = {
-    "digests": "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
+    "digests": "what runs made the components (--level attestations), that the facts are in the ledger "
+    "(--level ledger --workspace DIR), and the training itself (--level reexecute)",
+    "attestations": "that the facts are in the ledger (--level ledger --workspace DIR), and the training itself "
     "(--level reexecute)",
     "ledger": "the training itself (--level reexecute)",
 }
@@ -99,7 +101,7 @@ def verify(
     workspace_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> ReportVerified:
-    """Check a report by its bytes, its ledger, or by training again, which alone trusts its maker in nothing.
+    """Check a report by its bytes, its attestations, its ledger, or by training again, which alone trusts no maker.
 
     ``bundle`` is the zip of a report, or its folder. ``key`` is the public key (PEM) to trust, not the bundle's own.
     ``workspace_folder`` is the workspace whose ledger to compare, and to read retained data from.
@@ -108,7 +110,7 @@ def verify(
         raise WrongUse(f"unknown level {level!r}: use {', '.join(get_args(Level))}")
     if workspace_folder is None and level == "ledger":
         raise WrongUse("--level ledger compares a workspace's ledger; give --workspace with its folder")
-    if workspace_folder is not None and level == "digests":
+    if workspace_folder is not None and level in ("digests", "attestations"):
         raise WrongUse("--workspace is compared from --level ledger on; give --level ledger or --level reexecute")
     bundle = Path(bundle)
     asked = (

@@ -164,6 +164,27 @@ SERVICE_AGAINST_HOLD = Rule(
     "A release is served although it learned from items whose hold says that such models are not. A warning where one "
     "is still out of service for a hold that is over.",
 )
+UNATTESTED = Rule(
+    "DSG021",
+    "Component without attestation",
+    Level.NOTE,
+    "A live release has a component for which no signed attestation of the run that made it holds, nor of all that it "
+    "was made from: where it came from is shown by the operator's record.",
+)
+BELOW_DEMAND = Rule(
+    "DSG022",
+    "Attestation below what a request demands",
+    Level.WARNING,
+    "A plan of an open request keeps a component whose attestation does not reach the confinement that the request's "
+    "packs demand.",
+)
+BAD_ATTESTATION = Rule(
+    "DSG023",
+    "Attestation does not hold",
+    Level.ERROR,
+    "An attestation that the ledger names is missing, edited, signed by a foreign key, of another workspace, or about "
+    "something else: nothing stands on it.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -186,6 +207,9 @@ RULES = (
     UNSEALED_REEXECUTION,
     HELD_DESTROYED,
     SERVICE_AGAINST_HOLD,
+    UNATTESTED,
+    BELOW_DEMAND,
+    BAD_ATTESTATION,
 )
 """Every rule, by identifier. New ones are added at the end."""
 

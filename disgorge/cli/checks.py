@@ -15,9 +15,10 @@ from disgorge.errors import WrongUse
 
 
 class Level(StrEnum):
-    """How far a report is verified; each level includes the one before."""
+    """How far a report is verified; each level includes the first."""
 
     DIGESTS = "digests"
+    ATTESTATIONS = "attestations"
     LEDGER = "ledger"
     REEXECUTE = "reexecute"
 
@@ -48,7 +49,11 @@ def audit(
 def verify(
     bundle: Annotated[Path, argument("BUNDLE", "Zip of a report, or its folder.")],
     level: Annotated[
-        Level, option("--level", "How far: signatures and files; the workspace's ledger too; training again too.")
+        Level,
+        option(
+            "--level",
+            "How far: signatures and files; attestations too; the workspace's ledger too; training again too.",
+        ),
     ] = Level.DIGESTS,
     key: Annotated[Path | None, option("--key", "Public key (PEM) to trust, not the bundle's own.")] = None,
     workspace_folder: Annotated[
@@ -56,7 +61,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a report by its bytes, its ledger, or by training again, which alone trusts its maker in nothing.
+    """Check a report by its bytes, its attestations, its ledger, or by training again, which alone trusts no maker.
 
     Exit 1 if it does not hold or says that a certificate was refused, 2 if something to train from is missing, 4 if it
     holds only within the declared tolerance, because the environment here is not the recorded one.

@@ -1,12 +1,17 @@
-"""What a removal made, as a report tells it: new compositions, recipes of their components, the shards these read."""
+"""What a removal made, as a report tells it: compositions, how components came to be, the shards these read."""
 
+from collections.abc import Iterable
+from hashlib import sha256
+
+from disgorge.attestation.standing import Attested, Refusal
+from disgorge.attestation.workspace_key import trusted_keys
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
-from disgorge.statement.bundle_zip import INPUTS, WEIGHTS
+from disgorge.statement.bundle_zip import ATTESTATIONS, INPUTS, WEIGHTS
 from disgorge.statement.records import RecipeNote, Records, RetainedShard
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import PurgedFact
-from lineage.records import Composition
+from lineage.records import Composition, digest_of
 from lineage.shards.add import shard_items
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
@@ -39,6 +44,25 @@ def made_by(workspace: Workspace, evidence: Evidence) -> Made:
         tuple(notes[digest] for digest in sorted(notes)),
         tuple(RetainedShard(shard.digest, shard.name, shard.count, shard.dvc) for shard in shards),
     )
+
+
+def attestations_of(workspace: Workspace, recipes: Iterable[RecipeNote]) -> dict[str, bytes]:
+    """Return the attestations of components by these recipes, and all keys they may be signed with, by their names.
+
+    What does not hold is left out, as the audit names it: the component then has no attestation in the bundle.
+    """
+    made, files = {(note.component, digest_of(note.recipe)) for note in recipes}, list[tuple[bytes, str]]()
+    attested = Attested.of(workspace)
+    for fact in attested.facts:
+        if (fact.component, fact.recipe) in made:
+            try:
+                attested.opened(fact)
+            except Refusal:
+                continue
+            files.append((workspace.objects.get(fact.attestation), "json"))
+    if files:
+        files += [(public, "pem") for public in trusted_keys(workspace).values()]
+    return {f"{ATTESTATIONS}{sha256(data).hexdigest()}.{kind}": data for data, kind in files}
 
 
 def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:

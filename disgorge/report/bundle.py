@@ -8,6 +8,7 @@
     compositions.json  recipes.json  inputs.json     what was made, how, and from which retained shards
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
     public.pem            the key, for convenience; whose it is has to be known from elsewhere
+    attestations/         the signed attestations of the components, and of what they were made from
     inputs/  weights/     on demand: the retained shards and the components' weights, by digest
 
 ``reports/<request>/`` is for people to open, ``reports/<request>.zip`` beside it holds the same members to hand over. A
@@ -83,7 +84,7 @@ def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
     """Return every member of the bundle, signed, and verified as an outsider would; sorted by name."""
     public = public_pem(key)
     case = dataclasses.replace(case, signed_by=key_id(public), pdf=can_draw())
-    files = {**_files(case, public=public), **case.attached}
+    files = {**_files(case, public=public), **case.attestations, **case.attached}
     statement = statement_of(case, {name: sha256(data).hexdigest() for name, data in files.items()})
     files[STATEMENT] = sign(statement, key=key)
     if case.pdf:

@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from disgorge.errors import CertificateRefused, DisgorgeError, KeyMismatch
+from disgorge.attestation.workspace_key import key_of
+from disgorge.errors import CertificateRefused, DisgorgeError
 from disgorge.evidence.checks import Check, Evidence, Examination, Utility
 from disgorge.evidence.tolerance import tolerance_of
 from disgorge.examination.coverage import with_names
@@ -21,25 +22,24 @@ from disgorge.method import methods
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.results import Adopted, Purged, Result, Retrained, Searched
-from disgorge.report.artifacts import made_by, weights_and_inputs
+from disgorge.report.artifacts import attestations_of, made_by, weights_and_inputs
 from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case, begun_plan
 from disgorge.request.stored_records import kept_record
 from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
-from disgorge.statement.signing import key_id, public_pem, read_or_make_key
+from disgorge.statement.signing import key_id
 from disgorge.training.environment import environment
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
 from lineage.records import Cost, canonical, plain
-from lineage.storage.objects import load_tensors, write_atomically
+from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Array
-    from disgorge.statement.signing import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,10 @@ def report_case(
         ),
         compositions=compositions,
         recipes=recipes,
+        attestations=attestations_of(workspace, recipes),
         inputs=inputs,
         facts=tuple(plain(fact) for fact in case.facts),
-        ledger=LedgerHead(len(recorded), recorded[-1].digest),
+        ledger=LedgerHead(len(recorded), recorded[-1].digest, recorded[0].digest),
         issued=workspace.local_time(),
         samples=samples,
         until=case.until,
@@ -162,28 +163,6 @@ def report_fact(workspace: Workspace, written: Written, *, left_out: int = 0) ->
         verdict=written.verdict,
         left_out=left_out,
     )
-
-
-def key_of(workspace: Workspace) -> "Key":
-    """Return the workspace's signing key, made at its first use; its public half lies in ``.disgorge/public.pem``.
-
-    Raises :class:`KeyMismatch` where a public key lies without its private one: a new key made in silence would sign
-    reports that the old public key cannot verify.
-    """
-    private, public = workspace.home / "private" / "signing.pem", workspace.home / "public.pem"
-    if public.exists() and not private.exists():
-        raise KeyMismatch(
-            f"{private}: the signing key is gone, and {public.name} says there was one; restore it from a backup and "
-            f"resume, or move {public.name} away to have a new key made (docs/RECOVERY.md says what that costs)"
-        )
-    key = read_or_make_key(private)
-    if public.exists() and public.read_bytes() != public_pem(key):
-        raise KeyMismatch(
-            f"{public}: is not the public half of {private.name}; restore it, or delete it to have it written again, "
-            "and resume"
-        )
-    write_atomically(public, public_pem(key))
-    return key
 
 
 def gather(workspace: Workspace, plan: Plan, case: Case) -> Evidence:

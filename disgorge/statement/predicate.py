@@ -6,14 +6,14 @@ the version that wrote it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from disgorge.evidence.tolerance import DEFAULT, Tolerance
 from disgorge.plan.plan import Plan
 from disgorge.statement.certificate import Certificate
 from disgorge.statement.limitations import Caveats
-from lineage.records import Composition, Json
+from lineage.records import LEFT_OUT, Composition, Json
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:x-disgorge:removal:v5"
@@ -24,10 +24,14 @@ EARLIER_TYPES = ("https://disgorge.dev/removal/", "urn:x-disgorge:removal:v")
 
 @dataclass(frozen=True, slots=True)
 class LedgerHead:
-    """A ledger at one moment: how many facts it has, and the last one's digest, which covers all before it."""
+    """A ledger at one moment: how many facts it has, and the last one's digest, which covers all before it.
+
+    ``first`` is the first one's digest, by which attestations name the workspace; earlier reports do not say it.
+    """
 
     size: int
     digest: str
+    first: str = field(default="", metadata={LEFT_OUT: True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ class ReportCase(Records):
     Exactly one of ``certificate`` and ``refusal`` is there. ``costs`` maps a step's id to what it took. ``samples``
     maps a release to samples before and after, shape (n, h, w), in [0, 1]. ``ledger`` is the ledger's head.
     ``issued`` is in the controller's time zone: deadlines are compared with the day there. ``until`` is the deadline
-    after an extension. ``attached`` holds inputs and weights, by their names in the bundle. ``residuals`` are sentences
-    on what could not be reached or is not promised.
-    ``signed_by`` is the id of the key that signs the statement, ``pdf`` whether a PDF goes with it.
+    after an extension. ``attached`` holds inputs and weights, ``attestations`` those of the components, by their names
+    in the bundle. ``residuals`` are sentences on what could not be reached or is not promised. ``signed_by`` is the id
+    of the key that signs the statement, ``pdf`` whether a PDF goes with it.
     """
 
     certificate: Certificate | None
@@ -55,6 +55,7 @@ class ReportCase(Records):
     samples: Mapping[str, tuple["Array", "Array"]] | None = None
     until: dt.date | None = None
     attached: Mapping[str, bytes] = field(default_factory=dict)
+    attestations: Mapping[str, bytes] = field(default_factory=dict)
     signed_by: str = ""
     pdf: bool = False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from disgorge.errors import BundleBroken, CertificateRefused
-from disgorge.statement.bundle_zip import INPUTS, WEIGHTS, is_name
+from disgorge.statement.bundle_zip import ATTESTATIONS, INPUTS, WEIGHTS, is_name
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import EARLIER_TYPES, PREDICATE_TYPE, STATEMENT_TYPE, Predicate, subjects_of
 from disgorge.statement.records import AGAIN, SLICE, Records, record_files
@@ -31,7 +31,7 @@ _UNSIGNED = frozenset({STATEMENT, PDF, PDF_SIGNATURE})
 class Bundle:
     """A bundle whose parts agree, read back, and the sentences about what was checked.
 
-    ``inputs`` and ``weights`` are what is attached, by digest.
+    ``inputs`` and ``weights`` are what is attached, by digest; ``attestations`` are envelopes and public keys, by name.
     """
 
     predicate: Predicate
@@ -39,6 +39,7 @@ class Bundle:
     certificate: Certificate | None
     inputs: Mapping[str, bytes]
     weights: Mapping[str, bytes]
+    attestations: Mapping[str, bytes]
     checked: tuple[str, ...]
 
     @property
@@ -73,6 +74,7 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
         weights=_weights(members, allowed=components),
+        attestations={name: data for name, data in members.items() if name.startswith(ATTESTATIONS)},
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
             f"{len(members)} files, every byte covered by a signature",

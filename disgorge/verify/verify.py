@@ -1,13 +1,14 @@
-"""Verification of a report's bundle, at three levels, each of which includes the one before.
+"""Verification of a report's bundle, at four levels, each of which includes ``digests``.
 
-    digests     signatures, every file, canonical records, the certificate issued again
-    ledger      with a workspace: its ledger goes on from the head that the statement names, and has just these facts
-    reexecute   the recorded recipes run again in fresh processes, and reach the same digests
+    digests       signatures, every file, canonical records, the certificate issued again
+    attestations  every new component, and what it was made from, stands on a signed attestation in the bundle
+    ledger        with a workspace: its ledger goes on from the head that the statement names, and has just these facts
+    reexecute     that too, and the recorded recipes run again in fresh processes, and reach the same digests
 
-The first two trust nothing that can be derived again and need neither torch nor the ledger. What they cannot see:
-whether the measurements were made, and whether the ledger was the only one. The third sees what was made, not who says
-so: for that the public key has to come from elsewhere than the bundle. Sentences for people (caveats, report.html, the
-PDF) are signed as they are; they are not compared with the evidence.
+All but the last trust nothing that can be derived again, and need no torch. What they cannot see: whether the
+measurements were made, whether the runs were as attested, and whether the ledger was the only one. The last sees what
+was made, not who says so: for that the public key has to come from elsewhere than the bundle. Sentences for people
+(caveats, report.html, the PDF) are signed as they are; they are not compared with the evidence.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.records import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
 from disgorge.training.recipe import OnProgress, unseen
+from disgorge.verify.attestations import check_attestations
 from disgorge.verify.bundle import STATEMENT, Bundle, check_bundle
 from lineage.records import Json
 from lineage.workspace import Workspace
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from disgorge.request.case import Case
     from disgorge.verify.reexecute import Reexecution
 
-Level = Literal["digests", "ledger", "reexecute"]
+Level = Literal["digests", "attestations", "ledger", "reexecute"]
 
 GIVEN = "given"
 SELF_ASSERTED = "self-asserted key"
@@ -100,7 +102,9 @@ def verify_bundle(
     except Exception as error:  # a dishonest maker signs any nonsense; it is refused, and nothing more is said of it
         raise BundleBroken(f"the report's records make no sense together ({type(error).__name__}); {AGAIN}") from error
     checked = [*checked_bundle.checked]
-    if level != "digests" and workspace_folder is not None:
+    if level == "attestations":
+        checked.append(check_attestations(checked_bundle, public=members["public.pem"]))
+    if level in ("ledger", "reexecute") and workspace_folder is not None:
         checked.append(_check_live(checked_bundle, workspace_folder))
     again = None
     if level == "reexecute":
@@ -166,6 +170,8 @@ def check_continued(
     """
     if not 0 < head.size <= len(chain) or chain[head.size - 1] != head.digest:
         raise BundleBroken(f"the ledger in {where} is not the one this report was written from; ask which it was")
+    if head.first not in ("", chain[0]):
+        raise BundleBroken(f"the report names another workspace than that of the ledger in {where}; {AGAIN}")
     digests = [fact.digest for fact in case.facts if fact.seq <= head.size] if case else []
     if digests != [fact["digest"] for fact in facts]:
         raise BundleBroken(f"the ledger in {where} has other facts about the request than the report; {AGAIN}")

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from disgorge.attestation.workspace_key import key_of
 from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, CertificateRefused, InputsMissing
 from disgorge.evidence.checks import Check, Examination
@@ -27,7 +28,7 @@ from disgorge.evidence.tolerance import DEFAULT, apart
 from disgorge.examination.reexecuted import earlier_reexecutions, unsealed
 from disgorge.removal.execute import Executed
 from disgorge.report.bundle import write_zip
-from disgorge.report.compile import gather, key_of, report_case, write_with_inputs
+from disgorge.report.compile import gather, report_case, write_with_inputs
 from disgorge.request.case import case_of, plan_of
 from disgorge.request.stored_records import kept_record
 from disgorge.statement.bundle_zip import pack, read_members

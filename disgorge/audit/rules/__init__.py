@@ -14,6 +14,7 @@ import datetime as dt
 import re
 
 from disgorge.audit.findings import BROKEN_LEDGER, Finding, in_order
+from disgorge.audit.rules.attestations import attestations
 from disgorge.audit.rules.deadlines import overdue
 from disgorge.audit.rules.facts import lost_facts, unsealed_reexecutions
 from disgorge.audit.rules.holds import holds
@@ -51,6 +52,7 @@ _RULES = (
     lost_facts,
     unrecorded_models,
     unsealed_reexecutions,
+    attestations,
 )
 
 

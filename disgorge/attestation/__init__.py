@@ -1,0 +1,1 @@
+"""Signed attestations of how components were made: written, kept, and judged."""

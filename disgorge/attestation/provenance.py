@@ -1,0 +1,170 @@
+"""The attestation of one component: an in-toto Statement with the SLSA provenance predicate. Pure.
+
+Sources: in-toto Attestation Framework, Statement v1; SLSA, Provenance v1. The subject is the component by name and
+SHA-256. The recipe (and the digest of local code) are the external parameters; shards, components and distributions are
+the resolved dependencies. SLSA has no field for what confined a run, so that stands in a byproduct called ``run``, and
+the environment in another. docs/attestations.md explains each field.
+
+>>> recipe = {"method": "mean", "uses": [{"of": "shard", "digest": "ab" * 32, "role": "train"}]}
+>>> made = Attestation(
+...     component="cd" * 32, name="digits/mean", recipe=recipe, environment={}, level=Confinement.LANDLOCK,
+...     workspace="ef" * 32, run=1, started="2026-11-30T12:00:00Z", ended="2026-11-30T12:01:00Z", builder="0.1.0",
+... )
+>>> attestation_of(made.statement()) == made
+True
+
+What it does not show: who trained, on what machine really, or whether the inputs were what they are called. It is worth
+what its signer is worth.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from disgorge.statement.predicate import STATEMENT_TYPE
+from lineage.records import Json, digest_of
+from policies.taxonomy import Confinement
+
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:x-disgorge:train:v1"
+BUILDER = "urn:x-disgorge:builder:v1"
+DISTRIBUTIONS = "distributions"
+"""Where an environment names the installed distributions that training used: version and digest of RECORD, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """What a workspace says of one run that made a component.
+
+    ``recipe`` names its inputs in ``uses`` and, where there is local code, the digest of its tree in ``code``.
+    ``environment`` is what it ran on, with the distributions used as ``{name: {"version", "record"}}``. ``gaps`` are
+    what the level lacked here, in words. ``run`` counts the completed runs of this recipe in this environment, from 1.
+    ``resumed`` is whether it went on from a checkpoint. ``builder`` is the version of this program; times are RFC 3339,
+    UTC.
+    """
+
+    component: str
+    name: str
+    recipe: dict[str, Json]
+    environment: dict[str, Json]
+    level: Confinement
+    workspace: str
+    run: int
+    started: str
+    ended: str
+    builder: str
+    gaps: tuple[str, ...] = ()
+    resumed: bool = False
+
+    @property
+    def recipe_digest(self) -> str:
+        """Digest of the recipe."""
+        return digest_of(self.recipe)
+
+    @property
+    def environment_digest(self) -> str:
+        """Digest of the environment."""
+        return digest_of(self.environment)
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """Digests of the shards, components and artifacts that the run could read."""
+        return frozenset(use["digest"] for use in self.recipe.get("uses", []))
+
+    def statement(self) -> dict[str, Json]:
+        """Return the in-toto Statement."""
+        code = {"code": self.recipe["code"]} if "code" in self.recipe else {}
+        predicate = {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"recipe": self.recipe} | code,
+                "resolvedDependencies": [*self._uses(), *self._distributions()],
+            },
+            "runDetails": {
+                "builder": {"id": BUILDER, "version": {"disgorge": self.builder}},
+                "metadata": {
+                    "invocationId": f"{self.workspace}:{self.recipe_digest}:{self.environment_digest}:{self.run}",
+                    "startedOn": self.started,
+                    "finishedOn": self.ended,
+                },
+                "byproducts": [self._environment(), self._run()],
+            },
+        }
+        return {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": self.name, "digest": {"sha256": self.component}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": predicate,
+        }
+
+    def _uses(self) -> Iterator[Json]:
+        for use in self.recipe.get("uses", []):
+            yield {
+                "uri": f"urn:x-disgorge:{use['of']}:{use['digest']}",
+                "digest": {"sha256": use["digest"]},
+                "annotations": {"kind": use["of"], "role": use["role"]},
+            }
+
+    def _distributions(self) -> Iterator[Json]:
+        for name, installed in sorted(self.environment.get(DISTRIBUTIONS, {}).items()):
+            yield {
+                "name": name,
+                "uri": f"pkg:pypi/{quote(name.lower())}@{quote(installed['version'])}",
+                "digest": {"sha256": installed["record"]},
+                "annotations": {"kind": "distribution", "version": installed["version"]},
+            }
+
+    def _environment(self) -> Json:
+        """Return the environment; its distributions stand among the dependencies, and are in its digest."""
+        rest = {name: value for name, value in self.environment.items() if name != DISTRIBUTIONS}
+        return {"name": "environment", "digest": {"sha256": self.environment_digest}, "annotations": rest}
+
+    def _run(self) -> Json:
+        annotations = {
+            "confinement": self.level.value,
+            "gaps": list(self.gaps),
+            "run": self.run,
+            "resumed": self.resumed,
+            "workspace": self.workspace,
+        }
+        return {"name": "run", "uri": f"urn:x-disgorge:workspace:{self.workspace}", "annotations": annotations}
+
+
+def attestation_of(statement: dict[str, Json]) -> Attestation:
+    """Return the attestation that a statement is; ``ValueError`` if it is none, or says anything besides."""
+    try:
+        read = _read(statement)
+        same = read.statement() == statement
+    except Exception as error:  # KeyError, TypeError, pydantic's: arbitrary JSON
+        raise ValueError(f"not an attestation of a component ({type(error).__name__})") from error
+    if not same:
+        raise ValueError("not written as an attestation of a component is")
+    return read
+
+
+def _read(statement: Any) -> Attestation:
+    (subject,) = statement["subject"]
+    definition, details = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    environment, run = (each["annotations"] for each in details["byproducts"])
+    distributions = {
+        each["name"]: {"version": each["annotations"]["version"], "record": each["digest"]["sha256"]}
+        for each in definition["resolvedDependencies"]
+        if each["annotations"]["kind"] == "distribution"
+    }
+    if type(run["run"]) is not int or type(run["resumed"]) is not bool:  # 1 == 1.0 == True
+        raise TypeError("run")
+    return Attestation(
+        component=subject["digest"]["sha256"],
+        name=subject["name"],
+        recipe=definition["externalParameters"]["recipe"],
+        environment=environment | ({DISTRIBUTIONS: distributions} if distributions else {}),
+        level=Confinement(run["confinement"]),
+        workspace=run["workspace"],
+        run=run["run"],
+        started=details["metadata"]["startedOn"],
+        ended=details["metadata"]["finishedOn"],
+        builder=details["builder"]["version"]["disgorge"],
+        gaps=tuple(run["gaps"]),
+        resumed=run["resumed"],
+    )

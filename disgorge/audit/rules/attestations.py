@@ -1,0 +1,118 @@
+"""Attestations of components: whether each holds, and whether what is served has one, as close as is demanded."""
+
+from collections.abc import Iterator
+
+from disgorge.attestation.standing import Attested, ForeignKey, Refusal, Standing, standings
+from disgorge.attestation.workspace_key import can_check_seals
+from disgorge.audit.findings import BAD_ATTESTATION, BELOW_DEMAND, UNATTESTED, Finding, Level
+from disgorge.audit.snapshot import Look
+from disgorge.facts import AttestedFact, SigningKeyFact
+from disgorge.plan.plan import Action
+from disgorge.request.case import Case, begun_plan
+from lineage.errors import LineageError
+from lineage.ledger.state import Entry
+from lineage.plural import counted
+from lineage.records import Component, Release
+from policies.taxonomy import Confinement
+
+
+def attestations(look: Look) -> Iterator[Finding]:
+    """Yield what is the matter with the attestations that the ledger names, and with what live releases have.
+
+    Nothing where no run was ever attested: all components are the operator's record then, and each plan says so.
+    """
+    try:
+        attested = Attested.of(look.workspace)
+    except LineageError:  # a key is damaged, which another rule says
+        return
+    if not attested.facts:
+        return
+    yield from _bad(look, attested)
+    demands = dict(_demands(look))
+    for entry in look.state.releases.values():
+        if entry.live and not entry.record.contained:
+            yield from _served(look, attested, entry, demands)
+
+
+def _bad(look: Look, attested: Attested) -> Iterator[Finding]:
+    """Yield an error per attestation that does not hold, where its key can be told from a foreign one."""
+    facts = list(look.workspace.ledger.said(AttestedFact))
+    if not attested.keys:
+        words = f"is missing, so {counted(len(facts), 'attestation')} could not be checked"
+        yield Finding(BAD_ATTESTATION, "public.pem", words, "restore it", Level.WARNING)
+        return
+    unchecked = set[str]()
+    if not can_check_seals(look.workspace):
+        unchecked = {named.key for _, named in look.workspace.ledger.said(SigningKeyFact)}
+    for fact, said in facts:
+        try:
+            attested.opened(said)
+        except Refusal as refusal:
+            if isinstance(refusal, ForeignKey) and refusal.key in unchecked:
+                continue
+            recorded = look.known.get(said.component)
+            yield Finding(
+                BAD_ATTESTATION,
+                recorded[0].name if recorded else said.component,
+                str(refusal),
+                "find out who changed or appended it; run `disgorge attest` to have the component attested anew",
+                fact=fact.seq,
+            )
+
+
+def _served(
+    look: Look, attested: Attested, entry: Entry[Release], demands: dict[str, tuple[str, Confinement]]
+) -> Iterator[Finding]:
+    """Yield a note for a release with components that are not attested, and one where an open request demands more."""
+    release, composition = entry.record, look.state.compositions.get(entry.record.composition)
+    members = composition.members if composition else ()
+    places = ((member.name, member.component) for member in members)
+    components = [look.state.components[place].record for place in places if place in look.state.components]
+    if bare := _falling(attested, components, None):
+        yield Finding(
+            UNATTESTED,
+            release.id,
+            f"{len(bare)} of {counted(len(components), 'component')} {'is' if len(bare) == 1 else 'are'} shown by the "
+            f"operator's record alone; {bare[0].why}",
+            f"run `disgorge attest {release.name}` when nobody waits: a removal has to make them again otherwise",
+            fact=entry.seq,
+        )
+    if release.name in demands:
+        request, demanded = demands[release.name]
+        known = {each.why for each in bare}
+        for below in _falling(attested, components, demanded):
+            if below.why not in known:
+                yield Finding(
+                    BELOW_DEMAND,
+                    release.id,
+                    f"request {request} demands level {demanded}; {below.why}",
+                    f"run `disgorge attest --again {release.name}` on a machine that reaches it",
+                    fact=entry.seq,
+                )
+
+
+def _falling(attested: Attested, components: list[Component], accepts: Confinement | None) -> list[Standing]:
+    return [each for each in standings(attested, components, accepts=accepts) if not each.stands]
+
+
+def _demands(look: Look) -> Iterator[tuple[str, tuple[str, Confinement]]]:
+    """Yield the releases that plans of open requests renew, each with the request of the strictest demand."""
+    open_cases = [case for case in look.cases.values() if case.plan and not case.closed]
+    ranked = sorted(
+        ((demanded, case) for case in open_cases if (demanded := _demanded(case)) is not None),
+        key=lambda each: list(Confinement).index(each[0]),
+    )
+    for demanded, case in ranked:  # the strictest comes last, and stays
+        try:
+            steps = begun_plan(look.workspace, str(case.plan)).steps
+        except (LineageError, ValueError):  # it cannot be read, which another rule says
+            continue
+        for step in steps:
+            if step.action is Action.ADOPT:
+                yield step.subject, (case.request.id, demanded)
+
+
+def _demanded(case: Case) -> Confinement | None:
+    owed = case.decision.owed if case.decision else None
+    found: Confinement | None = getattr(owed, "confinement", None)
+    return found
