@@ -225,17 +225,6 @@ class BundleExportedFact(FactBody):
 
 
 @dataclass(frozen=True, slots=True)
-class ReexecutedFact(FactBody):
-    """A recipe was carried out again and made the very bytes of a component, as the seal proves."""
-
-    kind_of_fact = "reexecuted"
-    recipe: str
-    component: str
-    confined: bool = False
-    seal: str = field(default="", metadata={LEFT_OUT: True})
-
-
-@dataclass(frozen=True, slots=True)
 class SigningKeyFact(FactBody):
     """A key of this workspace signs attestations from now on: its id and public half (PEM), as the seal proves."""
 

@@ -7,15 +7,21 @@ from functools import partial
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, unseen
+from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.stored import Stored
 from lineage.workspace import Workspace
 
 
 class InProcessRunner:
-    """Carries jobs out in this process, which sees all of the workspace."""
+    """Carries jobs out in this process, which sees all of the workspace.
 
-    def __init__(self, workspace: Workspace) -> None:
+    With ``claims`` it says that they were confined so, for tests of what comes after: what rests on confinement itself
+    is tested with processes of their own.
+    """
+
+    def __init__(self, workspace: Workspace, *, claims: Level = Level.PROCESS) -> None:
         self.workspace = workspace
+        self.confinement = Reached(claims)
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job as it is done, in the order given."""
@@ -24,7 +30,7 @@ class InProcessRunner:
             tensors = carry_out(Stored(self.workspace), job.recipe, progress=partial(on_progress, job.name))
             environment = environment_in_use(libraries_of(job.recipe))
             digest = self.workspace.objects.put(tensors)
-            yield Done(job, digest, started, dt.datetime.now(dt.UTC), environment=environment)
+            yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment)
 
     def close(self) -> None:
         """There is nothing to let go of."""

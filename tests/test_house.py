@@ -85,11 +85,11 @@ ROOMS = {
         lineage/storage lineage/workspace
     """,
     "disgorge/audit/rules": """
-        disgorge/attestation disgorge/audit disgorge/errors disgorge/examination disgorge/facts disgorge/locations
-        disgorge/plan disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn
-        disgorge/statement disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors
-        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/decision policies/events policies/judging policies/taxonomy
+        disgorge/attestation disgorge/audit disgorge/errors disgorge/facts disgorge/locations disgorge/plan
+        disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement
+        disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
+        policies/events policies/judging policies/taxonomy
     """,
     "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """
@@ -99,9 +99,10 @@ ROOMS = {
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/facts disgorge/layout disgorge/locations
-        disgorge/method disgorge/training disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger
-        lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
+        disgorge/locations disgorge/method disgorge/plan disgorge/training lineage/activity lineage/catalog
+        lineage/ledger lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
+        policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -169,11 +170,11 @@ ROOMS = {
         lineage/private_files lineage/records lineage/shards lineage/workspace
     """,
     "disgorge/request/workflow": """
-        disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout disgorge/method
-        disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near disgorge/request/withdrawn
-        disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records
-        lineage/shards lineage/shown lineage/workspace policies/decision policies/errors policies/events
-        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
+        disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
+        disgorge/request/withdrawn disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors
+        lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision policies/errors
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records
@@ -184,8 +185,9 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/errors disgorge/layout disgorge/method disgorge/training/sandbox lineage/activity lineage/catalog
-        lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/sandbox lineage/activity
+        lineage/catalog lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
+        policies/packs
     """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/method disgorge/training disgorge/training/sandbox lineage/errors lineage/plural

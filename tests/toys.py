@@ -30,6 +30,7 @@ from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
+from disgorge.training.sandbox.levels import Level
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import Fact, encode, next_fact
 from lineage.records import Component, Composition, Selector, Shard, canonical, plain
@@ -201,13 +202,15 @@ def carry(
 ) -> Executed:
     """Execute an approved request in this process; references and a registry are left out unless asked for.
 
+    What is run again to compare claims the closest confinement, as it has it where a removal is carried out for real.
+
     References are trained only where the plan has probes.
     """
     return execute(
         workspace,
         request_id,
         runner=runner or InProcessRunner(workspace),
-        independent=independent or (lambda: InProcessRunner(workspace)),
+        independent=independent or (lambda: InProcessRunner(workspace, claims=Level.NAMESPACE)),
         references=references,
         registrar=registrar or Registrar(),
         observer=observer or Observer(),

@@ -145,12 +145,6 @@ UNRECORDED_MODEL = Rule(
     "A version of a model is registered in MLflow, and no recorded composition explains it: it may have learned from "
     "removed data and be served. It is an error where its source or its run names what was removed.",
 )
-UNSEALED_REEXECUTION = Rule(
-    "DSG018",
-    "Re-execution without this workspace's seal",
-    Level.ERROR,
-    "A fact says that a part was re-executed and came out equal, without this workspace's seal: it spares nothing.",
-)
 HELD_DESTROYED = Rule(
     "DSG019",
     "Held items destroyed",
@@ -204,14 +198,13 @@ RULES = (
     LEDGER_REWRITTEN,
     FACTS_LOST,
     UNRECORDED_MODEL,
-    UNSEALED_REEXECUTION,
     HELD_DESTROYED,
     SERVICE_AGAINST_HOLD,
     UNATTESTED,
     BELOW_DEMAND,
     BAD_ATTESTATION,
 )
-"""Every rule, by identifier. New ones are added at the end."""
+"""Every rule, by identifier. New ones are added at the end; DSG018 is no longer used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,10 @@ class ProbeCase:
 class ReexecutionCase:
     """The input of the never-trained check: components, and a way to make each again from nothing.
 
-    ``reexecute`` runs a component's recipe in a fresh process from the retained data and returns the digest it got.
-    ``proved`` maps a recipe's digest to the component digest an earlier re-execution reached.
+    ``reexecute`` returns the digest that a component's recipe reached now, in a fresh process from the retained data.
+    ``standing`` maps a recipe's digest to the component that stands on its attestation, and so was not run now.
+    ``shown_by`` says by name what shows where a component's bytes came from; ``unshown`` why nothing does that the plan
+    accepts. ``unchanged`` names those that this removal made, confined, and that came out as they had been.
 
     ``tensors`` returns what a digest names, or None if its bytes are not there, to say how much differs.
 
@@ -163,7 +165,10 @@ class ReexecutionCase:
     release: str
     components: tuple[Component, ...]
     reexecute: Callable[[Component], str]
-    proved: dict[str, str]
+    standing: dict[str, str]
+    shown_by: Mapping[str, str] = field(default_factory=dict)
+    unshown: Mapping[str, str] = field(default_factory=dict)
+    unchanged: frozenset[str] = frozenset()
     tensors: "Callable[[str], Tensors | None] | None" = None
     learned: Mapping[str, str] = field(default_factory=dict)
     again: Callable[[Component], str] | None = None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from disgorge.attestation.record import attest_done
 from disgorge.evidence.checks import (
     ASKED_IN,
     REFERENCES,
@@ -24,19 +25,19 @@ from disgorge.evidence.checks import (
 )
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.evidence.utility import headline_of, utility_check
+from disgorge.examination.attested_parts import Parts, recordings_for_here
 from disgorge.examination.lineage_closure import lineage_closure
-from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, recording_for_here, reexecuted
 from disgorge.examination.same_model import ask, check_answers, compared, measures_in
 from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
+from disgorge.plan.plan import Plan
 from disgorge.training.answer import Question
 from disgorge.training.assemble import spec_of
 from disgorge.training.environment import differences
 from disgorge.training.items import join
 from disgorge.training.kernels import setting_of
-from disgorge.training.make import make, recordings
+from disgorge.training.make import make
 from disgorge.training.recipe import Job, Runner
-from disgorge.training.sandbox.levels import Level
 from disgorge.training.stored import assemble, read_items
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
@@ -75,8 +76,7 @@ class Examiner:
         removed: Items,
         utility_floor: float | None,
         loss_accepted: bool,
-        plan: str,
-        request: str,
+        plan: Plan,
         subject: str | None = None,
         asked: Collection[str] = (),
     ) -> Examination:
@@ -91,15 +91,16 @@ class Examiner:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
-        recorded_as, earlier = recordings(self.workspace), earlier_reexecutions(self.workspace)
-        members = tuple(recording_for_here(member, recorded_as, earlier) for member in members_of(after, known))
+        members = recordings_for_here(self.workspace, members_of(after, known), plan.confinement)
         were = members_of(before, known)
         closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(after, members, shards, self._rows(withdrawn, frozenset(removed.digests)))
         learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
         apart = self.independent()
         try:
-            reexecution = self._reexecute(title, members, apart, were=were, learned=learned, request=request)
+            reexecution = self._show(
+                title, members, apart, were=were, learned=learned, plan=plan, withdrawn=withdrawn
+            )  # fmt: skip
             # only now, because re-execution puts back the bytes of a part that was swapped; and one process is
             # asked about both, the old model first: what a method remembers of that must be there for the new one
             asked_first, start = question.of(before, were), time.perf_counter()
@@ -119,14 +120,14 @@ class Examiner:
             title, utility, utility_floor, accepted=loss_accepted, emptied=emptied, chance=_chance(utility, served)
         )
         statistics = self._statistics(
-            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
+            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan.digest, title), asked=asked
         )  # fmt: skip
         drawn = {"before": old["shown"], "after": served["shown"]} if "shown" in served else None  # from the same seeds
         samples = self.workspace.objects.put(save_tensors(drawn)) if drawn else None
         return Examination((closure, reexecution, answered, kept, *statistics), utility, samples)
 
-    @activity("training parts again without the removed data, to compare")
-    def _reexecute(
+    @activity("showing that parts come from the retained data")
+    def _show(
         self,
         release: str,
         components: tuple[Component, ...],
@@ -134,55 +135,50 @@ class Examiner:
         *,
         were: Collection[Component],
         learned: Mapping[str, str],
-        request: str,
+        plan: Plan,
+        withdrawn: frozenset[str],
     ) -> Check:
-        """Re-execute what was not re-executed before, in fresh processes, and record what was reached.
+        """Run again what does not stand on an attestation, and what this removal made where bits must be equal.
 
-        An earlier re-execution is believed only of what the release was made of before, ``were``: what this removal
-        made is executed again in any case, whatever a fact says of it. ``learned`` are those of
-        ``were`` that learned from the removed data.
+        ``were`` is what the release was made of before, ``learned`` are those of them that learned from the removed
+        data. Runs are attested; whether that is as close as the plan demands is looked at afterwards.
         """
-        old = {component.digest for component in were}
-        earlier = earlier_reexecutions(self.workspace)
-        proved, confined = {}, {}
-        for component in components:
-            recipe = component.recipe_digest
-            if component.digest in old and is_proved(component, earlier):
-                proved[recipe], confined[recipe] = component.digest, earlier[recipe, component.digest]
-        jobs = [
-            _again(component) for component in components if component.recipe and component.recipe_digest not in proved
-        ]
-        start = time.perf_counter()
+        start, old = time.perf_counter(), {component.digest for component in were}
+        new = {component.name for component in components if component.digest not in old}
+        parts = Parts(components, plan, withdrawn, twice=new if plan.equal_bits else ())
+        unshown = parts.judge(self.workspace).unshown
+        standing = {each.recipe_digest: each.digest for each in components if each.recipe and each.name not in unshown}
+        jobs = [_again(component) for component in components if component.recipe and component.name in unshown]
         reached: dict[str, str] = {}
         elsewhere: dict[str, tuple[str, ...]] = {}
         by_name = {component.name: component for component in components}
         for done in apart.run(jobs):
             component = by_name[done.job.name]
             reached[component.name] = done.digest
-            confined[component.recipe_digest] = is_confined = done.confinement.level.at_least(Level.LANDLOCK)
             elsewhere[component.name] = differences(component.environment, done.environment)
-            if done.digest == component.digest:
-                self.workspace.ledger.record(reexecuted(self.workspace, component, confined=is_confined))
+            made = replace(component, digest=done.digest, environment=done.environment)
+            self.workspace.ledger.record(*attest_done(self.workspace, made, done))
 
         def once_more(component: Component) -> str:
             (done,) = apart.run([_again(component)])
             return done.digest
 
+        now = parts.judge(self.workspace)
         case = ReexecutionCase(
             release,
             components,
             lambda component: reached[component.name],
-            proved,
+            standing,
+            shown_by=now.shown_by,
+            unshown=now.unshown,
             tensors=self._tensors,
             learned=learned,
             again=once_more,
             elsewhere=elsewhere,
-            request=request,
+            request=plan.request,
         )
         check = never_trained(case)
-        seconds = time.perf_counter() - start
-        all_of_it = all(confined.get(component.recipe_digest, False) for component in components)
-        return replace(check, seconds=seconds, detail=check.detail | {"confined": all_of_it})
+        return replace(check, seconds=time.perf_counter() - start)
 
     def _rows(self, shards: Collection[str], removed: frozenset[str]) -> dict[str, tuple[int, ...]]:
         """Return the rows of removed items in these shards, of those whose content is still there."""

@@ -215,8 +215,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
         removed=pick(old, forgotten(workspace, case)),
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
-        plan=plan.digest,
-        request=plan.request,
+        plan=plan,
         subject=step.subject,
         asked=plan.probes,
     )

@@ -1,21 +1,22 @@
 """Makes models: lays one out and makes the components that are missing.
 
-A component whose recipe was carried out before in an environment like this one is taken from the store, not trained
-again: the negative consequence is that a store that lies is believed until the never-trained check re-executes the
-recipe in another process. What a removal leaves alone is taken from the composition by name and digest, whatever its
+Each run is attested when it is done (:mod:`disgorge.attestation`). A component whose recipe was carried out before in an
+environment like this one is taken from the store, not trained again; whether it may be relied on, its attestation says.
+What a removal leaves alone is taken from the composition by name and digest, whatever its
 recipe or environment.
 """
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from disgorge.attestation.record import attest_done
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Job, Runner
 from lineage.catalog.catalog import Catalog
-from lineage.ledger.fact_kinds import ComponentFact
+from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.records import (
     Component,
     Composition,
@@ -107,10 +108,12 @@ def _make(
     components: dict[str, Component] = {}
     trained: list[str] = []
 
-    def keep(blueprint: Blueprint, component: Component) -> None:
+    def keep(blueprint: Blueprint, component: Component, *attested: FactBody) -> None:
         last = live.get((component.name, component.digest))
         if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
-            workspace.ledger.record(ComponentFact(component))
+            attested = (ComponentFact(component), *attested)
+        if attested:
+            workspace.ledger.record(*attested)
         components[blueprint.name] = component
         digests["component", blueprint.name] = component.digest
 
@@ -141,7 +144,7 @@ def _make(
                 done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
                 done.environment,
             )  # fmt: skip
-            keep(blueprint, component)
+            keep(blueprint, component, *attest_done(workspace, component, done))
             trained.append(job.name)
     members = in_member_order(
         Member(component_name(title, b.name), digests["component", b.name], b.weight) for b in blueprints

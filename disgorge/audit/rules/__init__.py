@@ -16,7 +16,7 @@ import re
 from disgorge.audit.findings import BROKEN_LEDGER, Finding, in_order
 from disgorge.audit.rules.attestations import attestations
 from disgorge.audit.rules.deadlines import overdue
-from disgorge.audit.rules.facts import lost_facts, unsealed_reexecutions
+from disgorge.audit.rules.facts import lost_facts
 from disgorge.audit.rules.holds import holds
 from disgorge.audit.rules.inputs import affected_releases, trained_on_withdrawn, unregistered
 from disgorge.audit.rules.items import reintroduced, unlicensed
@@ -51,7 +51,6 @@ _RULES = (
     reports,
     lost_facts,
     unrecorded_models,
-    unsealed_reexecutions,
     attestations,
 )
 

@@ -1,19 +1,19 @@
-"""Whether each component is, bit for bit, what its recipe makes from the retained data alone.
+"""Whether each component is what its recipe makes from the retained data alone.
 
-The strongest check there is: run the recipe again in a fresh process that has only the retained shards, and compare
-digests. A recipe names its inputs by digest, so one that reached the same digest before need not run again; that
-earlier run is what ``proved`` holds.
+A component that the removal did not touch stands on its attestation: it was made by a confined run that could read its
+named inputs and installed code, and it has the bytes it had then. One that the removal made was made by such a run too,
+and where the plan demands equal bits its recipe is run once more, in a fresh process that has only the retained shards,
+and the digests are compared. So is whatever does not stand on an attestation.
 
 Where a component differs, the check says by how much (:func:`~disgorge.evidence.tolerance.apart`). It fails all the
 same: a small difference may be a library's, or all that is left of what was to be removed. Only where
 every part that differs was made in another environment (:mod:`disgorge.training.environment`) is that no verdict: the
 check is inconclusive, names both, and the way out is to train those parts again here.
 
-Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being either
-no part of what re-execution makes or one of other bytes. And retraining must pass against retraining: the part that
+Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being no part
+of what the removal makes, or one of other bytes, or one that came out of a confined run unchanged. And retraining must pass against retraining: the part that
 takes least, by its recorded seconds, is executed once more in a process of its own and must reach the same digest. One
-part speaks for the machine and its libraries, not for each recipe: a second run of every part would cost a whole
-training more, and that *every* recipe repeats is what a pass says anyway, since each part was made and re-executed.
+part speaks for the machine and its libraries, not for each recipe.
 Without both controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
 
 What it rests on: that the operator runs it (an honest operator), or that an auditor runs it again from the same
@@ -29,7 +29,7 @@ from disgorge.evidence.tolerance import apart
 from lineage.records import Component
 
 NAME = "never-trained"
-QUESTION = "Is every part of the model, bit for bit, what training without the removed data produces?"
+QUESTION = "Is every part of the model what training without the removed data produces?"
 
 Outcome = tuple[Component, str | None, str]
 """A component, the digest its recipe reached, and why that does not do."""
@@ -44,7 +44,7 @@ def never_trained(case: ReexecutionCase) -> Check:
     outcomes = list(_outcomes(case, components))
     different = [component.name for component, _, why in outcomes if why]
     total, equal = len(components), len(components) - len(different)
-    earlier = sum(_is_earlier(case, component) for component in components)
+    attested = sum(_stands(case, component) for component in components)
     controls = (_positive(case, outcomes), *_negative(case, outcomes))
     verdict, answer = _verdict(case, outcomes, controls)
     elsewhere = {words for name in different for words in case.elsewhere.get(name, ())}
@@ -53,8 +53,8 @@ def never_trained(case: ReexecutionCase) -> Check:
         subject=case.release,
         question=QUESTION,
         answer=answer,
-        value=f"{equal} of {total} equal",
-        threshold=f"{total} of {total} equal",
+        value=f"{equal} of {total} shown",
+        threshold=f"{total} of {total} shown",
         n=total,
         verdict=verdict,
         controls=controls,
@@ -65,13 +65,15 @@ def never_trained(case: ReexecutionCase) -> Check:
                     "recorded": component.digest,
                     "reexecuted": reached,
                     "recipe": component.recipe_digest if component.recipe else None,
-                    "earlier": _is_earlier(case, component),
+                    "attested": _stands(case, component),
+                    "shown by": case.shown_by.get(component.name),
                 }
                 for component, reached, _ in outcomes
             ],
             "differ": different,
-            "run now": total - earlier,
-            "standing on earlier runs": earlier,
+            "run now": total - attested,
+            "standing on attestations": attested,
+            "unchanged": sorted(case.unchanged),
             **({"elsewhere": sorted(elsewhere)} if verdict is Verdict.INCONCLUSIVE and different else {}),
         },
     )
@@ -81,6 +83,7 @@ def _verdict(case: ReexecutionCase, outcomes: list[Outcome], controls: tuple[Con
     """Return the verdict, and why in words."""
     total, different = len(outcomes), [outcome for outcome in outcomes if outcome[2]]
     equal = f"{total - len(different)} of {total} components"
+    unshown = "; ".join(why for _, why in sorted(case.unshown.items()))
     if not total:
         return Verdict.INCONCLUSIVE, "Not shown: the release has no component to train again."
     if different:
@@ -89,15 +92,28 @@ def _verdict(case: ReexecutionCase, outcomes: list[Outcome], controls: tuple[Con
         if all(case.elsewhere.get(name) for name in names):
             return Verdict.INCONCLUSIVE, f"Not shown, {equal} are equal; {differences}. {_elsewhere(case, names)}"
         return Verdict.FAIL, f"No, {equal} are equal; {differences}."
+    if unshown:
+        return Verdict.INCONCLUSIVE, f"Not shown as closely as the plan demands: {unshown}."
     lost = [control.words for control in controls if not control.held]
     if lost or len(controls) < 2:
         why = " ".join(lost) or "No part was executed twice, so it is not known whether training repeats here."
         return Verdict.INCONCLUSIVE, f"Not shown, though {equal} are equal: a control did not hold. {why}"
-    earlier = sum(_is_earlier(case, component) for component, _, _ in outcomes)
-    return Verdict.PASS, (
-        f"Yes, {equal}, trained again from nothing without the data, are equal bit for bit ({total - earlier} run now, "
-        f"{earlier} standing on earlier runs)."
+    attested = sum(_stands(case, component) for component, _, _ in outcomes)
+    return Verdict.PASS, f"Yes, {equal}: {_shown(total - attested, attested, len(case.unchanged))}."
+
+
+def _shown(again: int, attested: int, unchanged: int) -> str:
+    """Say how components were shown to come from the retained data."""
+    parts = (
+        [f"{again}, trained again from nothing without the data, {'is' if again == 1 else 'are'} equal bit for bit"]
+        if again
+        else []
     )
+    parts += (
+        [f"{attested} {'stands' if attested == 1 else 'stand'} on attestations of confined runs"] if attested else []
+    )
+    parts += [f"{unchanged} came out unchanged: the removed items did not influence it"] if unchanged else []
+    return "; ".join(parts)
 
 
 def _outcomes(case: ReexecutionCase, components: list[Component]) -> Iterator[Outcome]:
@@ -106,16 +122,16 @@ def _outcomes(case: ReexecutionCase, components: list[Component]) -> Iterator[Ou
         if not component.recipe:
             yield component, None, "has no recipe and cannot be trained again"
             continue
-        earlier = case.proved.get(component.recipe_digest)
-        reached = earlier if earlier is not None else case.reexecute(component)
-        when = "earlier" if earlier is not None else "now"
-        why = "" if reached == component.digest else f"differs from what its recipe makes (re-executed {when})"
+        attested = case.standing.get(component.recipe_digest)
+        reached = attested if attested is not None else case.reexecute(component)
+        when = "attested" if attested is not None else "re-executed now"
+        why = "" if reached == component.digest else f"differs from what its recipe makes ({when})"
         yield component, reached, why
 
 
-def _is_earlier(case: ReexecutionCase, component: Component) -> bool:
-    """Whether a component stands on an earlier re-execution and was not run now."""
-    return bool(component.recipe) and component.recipe_digest in case.proved
+def _stands(case: ReexecutionCase, component: Component) -> bool:
+    """Whether a component stands on its attestation and was not run now."""
+    return bool(component.recipe) and component.recipe_digest in case.standing
 
 
 def _elsewhere(case: ReexecutionCase, names: list[str]) -> str:
@@ -131,11 +147,12 @@ def _elsewhere(case: ReexecutionCase, names: list[str]) -> str:
 def _positive(case: ReexecutionCase, outcomes: list[Outcome]) -> Control:
     """Return whether each part of the model before removal that learned from the removed data is told from the new."""
     again = {component.name: reached for component, reached, _ in outcomes}
-    flagged = sum(again.get(name) != digest for name, digest in case.learned.items())
+    flagged = sum(name in case.unchanged or again.get(name) != digest for name, digest in case.learned.items())
     return Control(
         "positive",
         f"The model before removal must be recognized: of its {len(case.learned)} parts that learned from the removed "
-        f"data, each must be other bytes than what training without it makes, and {flagged} are.",
+        f"data, each must be other bytes than what training without it makes, or unchanged by a confined run, and "
+        f"{flagged} are.",
         flagged,
         flagged == len(case.learned) > 0,
     )

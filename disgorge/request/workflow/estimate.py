@@ -1,7 +1,7 @@
 """Estimates how long the evidence of a plan takes, and how long each release is out of service.
 
-Reckoned from what training took when it was recorded: evidence trains again what was not re-executed before, and the
-part that took least once more, and asks the models before and after; how long that takes was measured if the release
+Reckoned from what training took when it was recorded: evidence trains again what does not stand on its attestation and,
+where equal bits are demanded, what the removal makes; and the part that took least once more, and asks the models before and after; how long that takes was measured if the release
 was examined before, and is guessed from the pace of training otherwise. What does not depend on the model - loading
 libraries, starting a process, moving an alias in MLflow - was measured on two idle cores and is a constant here. So on
 a machine that is busy, or several times slower, it takes as much longer.
@@ -9,8 +9,8 @@ a machine that is busy, or several times slower, it takes as much longer.
 
 from collections.abc import Iterable, Mapping
 
+from disgorge.attestation.standing import Attested, standings
 from disgorge.evidence.checks import ASKED_IN, Examination
-from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
 from disgorge.facts import ExaminationFact
 from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, method_named
@@ -43,7 +43,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
     ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
     has none.
     """
-    earlier = earlier_reexecutions(workspace)
+    attested = Attested.of(workspace)
     with Catalog.of(workspace) as catalog:
         shards = shards_after({shard.name: shard for shard in catalog.shards()}, plan.shard_changes)
         components = {(component.name, component.digest): component for component in catalog.components(live=False)}
@@ -65,8 +65,12 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
         current = {name: components[name, digest] for name, digest in members.items() if (name, digest) in components}
         parts = {component_name(spec.release, blueprint.name): blueprint for blueprint in blueprints}
         costs = {name: trained.get(name, current[name].cost.seconds if name in current else 0.0) for name in parts}
-        proved = {name for name in parts if name in current and is_proved(current[name], earlier)}
-        again = [cost for name, cost in costs.items() if name in trained or name not in proved]
+        kept = [name for name in parts if name in current and name not in trained]
+        found = standings(attested, [current[name] for name in kept], accepts=plan.confinement)
+        standing = {name for name, each in zip(kept, found, strict=True) if each.stands}
+        again = [
+            cost for name, cost in costs.items() if name not in standing and (name not in trained or plan.equal_bits)
+        ]
         runs = [*again, min(costs.values(), default=0.0)]
         evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _QUESTIONS)
         asking = asked_before.get(release)

@@ -1,17 +1,17 @@
 """Checks that a plan's evidence can be had in this environment, before anything is contained or removed.
 
-Every part of a release is trained again when the release is examined, those too that the removal leaves alone, and must
-come out bit for bit. Under other libraries it may not, and then the release would be out of service with no way on. So
-the parts that a plan leaves alone are looked at first: what they were made with, and by which recipe, against what is
-installed. What was re-executed earlier needs no second look. The ways on are two, and the planner offers both: install
-what was recorded, or train these parts again as well.
+A part that a removal leaves alone stands on its attestation. One that does not is trained again when the release is
+examined, and must come out bit for bit. Under other libraries it may not, and then the release would be out of service
+with no way on. So such parts are looked at first: what they were made with, and by which recipe, against what is
+installed. The ways on are two, and the planner offers both: install what was recorded, or train these parts again too.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from disgorge.attestation.standing import Attested
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
-from disgorge.examination.reexecuted import earlier_reexecutions, is_proved
+from disgorge.examination.attested_parts import stands_as_recorded
 from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
 from disgorge.plan.details import RenewalDetail
@@ -56,7 +56,7 @@ def unrepeatable(
             if step.action is Action.RECOMPOSE
         }
         live = {(component.name, component.digest) for component in catalog.components()}
-    recorded, earlier = recordings(workspace), earlier_reexecutions(workspace)
+    recorded, attested = recordings(workspace), Attested.of(workspace)
     by_release: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
         spec = spec_of(composition)
@@ -76,7 +76,7 @@ def unrepeatable(
                 digests["component", blueprint.name] = known[-1].digest
             if name in changed or not known:
                 continue
-            if any(is_proved(each, earlier) for each in known) and not _reads_any(spec, blueprint, parts):
+            if stands_as_recorded(attested, known, plan.confinement) and not _reads_any(spec, blueprint, parts):
                 continue
             if why := _why(method, spec, blueprint, known, digests, parts, strictly=strictly):
                 parts[name] = Unrepeatable(known[-1], why)

@@ -1,0 +1,78 @@
+"""Which parts of a release stand on their attestations, as closely as a plan demands."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from disgorge.attestation.standing import Attested, Refusal, standing, standings
+from disgorge.method import methods
+from disgorge.plan.plan import Plan
+from disgorge.training.environment import can_be_reused
+from disgorge.training.make import recordings
+from lineage.records import Component
+from lineage.workspace import Workspace
+from policies.taxonomy import Confinement
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a release under a plan; those named in ``twice`` need a second run that made the same bytes."""
+
+    components: tuple[Component, ...]
+    plan: Plan
+    withdrawn: frozenset[str]
+    twice: Collection[str] = ()
+
+    def judge(self, workspace: Workspace) -> "Judged":
+        """Return what the attestations recorded by now show."""
+        attested = Attested.of(workspace)
+        found = standings(attested, self.components, accepts=self.plan.confinement, withdrawn=self.withdrawn)
+        shown_by: dict[str, str] = {}
+        unshown: dict[str, str] = {}
+        for component, each in zip(self.components, found, strict=True):
+            shown_by[component.name] = each.shown_by
+            if not each.stands:
+                unshown[component.name] = each.why
+            elif component.name in self.twice and not _is_repeated(attested, component):
+                unshown[component.name] = (
+                    f"{component.name}: equal bits are demanded, and no second run has reached them"
+                )
+        return Judged(shown_by, unshown)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """By name of a part: what shows where its bytes came from, and why that is less than is demanded."""
+
+    shown_by: dict[str, str]
+    unshown: dict[str, str]
+
+
+def _is_repeated(attested: Attested, component: Component) -> bool:
+    try:
+        return attested.proof(component).reproducible
+    except Refusal:
+        return False
+
+
+def stands_as_recorded(attested: Attested, recorded: Iterable[Component], accepts: Confinement) -> Component | None:
+    """Return the last of the recordings of one component that stands on its attestation, None if none does."""
+    found = [each for each in recorded if standing(attested, each, accepts=accepts).stands]
+    return found[-1] if found else None
+
+
+def recordings_for_here(
+    workspace: Workspace, components: Iterable[Component], accepts: Confinement
+) -> tuple[Component, ...]:
+    """Return of each component the recording to look at: one that stands, else one of this environment, else the last.
+
+    Two recipes, or two environments, may make the same bytes.
+    """
+    recorded, attested = recordings(workspace), Attested.of(workspace)
+    chosen = []
+    for component in components:
+        several = recorded.get((component.name, component.digest), [component])
+        method = methods().get(several[-1].recipe.get("method", ""))
+        libraries = method.libraries if method else ()
+        here = [each for each in several if can_be_reused(each, libraries)]
+        chosen.append(stands_as_recorded(attested, several, accepts) or (here or several)[-1])
+    return tuple(chosen)
