@@ -33,9 +33,7 @@ class Parts:
             if not each.stands:
                 unshown[component.name] = each.why
             elif component.name in self.twice and not _is_repeated(attested, component):
-                unshown[component.name] = (
-                    f"{component.name}: equal bits are demanded, and no second run has reached them"
-                )
+                unshown[component.name] = f"{component.name}: equal bits are demanded, and no second run reached them"
         return Judged(shown_by, unshown)
 
 

@@ -120,7 +120,8 @@ class Examiner:
             title, utility, utility_floor, accepted=loss_accepted, emptied=emptied, chance=_chance(utility, served)
         )
         statistics = self._statistics(
-            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan.digest, title), asked=asked
+            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan.digest, title),
+            asked=asked,
         )  # fmt: skip
         drawn = {"before": old["shown"], "after": served["shown"]} if "shown" in served else None  # from the same seeds
         samples = self.workspace.objects.put(save_tensors(drawn)) if drawn else None

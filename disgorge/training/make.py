@@ -1,9 +1,8 @@
 """Makes models: lays one out and makes the components that are missing.
 
-Each run is attested when it is done (:mod:`disgorge.attestation`). A component whose recipe was carried out before in an
-environment like this one is taken from the store, not trained again; whether it may be relied on, its attestation says.
-What a removal leaves alone is taken from the composition by name and digest, whatever its
-recipe or environment.
+Each run is attested when it is done (:mod:`disgorge.attestation`). A component whose recipe was carried out before in
+an environment like this one is taken from the store, not trained again; whether it may be relied on, its attestation
+says. What a removal leaves alone is taken from the composition by name and digest, whatever its recipe or environment.
 """
 
 from collections.abc import Container, Iterable, Mapping

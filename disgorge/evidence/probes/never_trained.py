@@ -11,10 +11,10 @@ every part that differs was made in another environment (:mod:`disgorge.training
 check is inconclusive, names both, and the way out is to train those parts again here.
 
 Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being no part
-of what the removal makes, or one of other bytes, or one that came out of a confined run unchanged. And retraining must pass against retraining: the part that
-takes least, by its recorded seconds, is executed once more in a process of its own and must reach the same digest. One
-part speaks for the machine and its libraries, not for each recipe.
-Without both controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
+of what the removal makes, or one of other bytes, or one that came out of a confined run unchanged. And retraining must
+pass against retraining: the part that takes least, by its recorded seconds, is executed once more in a process of its
+own and must reach the same digest. One part speaks for the machine and its libraries, not for each recipe. Without both
+controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
 
 What it rests on: that the operator runs it (an honest operator), or that an auditor runs it again from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
@@ -104,16 +104,12 @@ def _verdict(case: ReexecutionCase, outcomes: list[Outcome], controls: tuple[Con
 
 def _shown(again: int, attested: int, unchanged: int) -> str:
     """Say how components were shown to come from the retained data."""
-    parts = (
-        [f"{again}, trained again from nothing without the data, {'is' if again == 1 else 'are'} equal bit for bit"]
-        if again
-        else []
-    )
-    parts += (
-        [f"{attested} {'stands' if attested == 1 else 'stand'} on attestations of confined runs"] if attested else []
-    )
-    parts += [f"{unchanged} came out unchanged: the removed items did not influence it"] if unchanged else []
-    return "; ".join(parts)
+    parts = [
+        (again, "trained again from nothing without the data, equal bit for bit"),
+        (attested, "by attestations of the runs that made them"),
+        (unchanged, "came out unchanged: the removed items did not influence them"),
+    ]
+    return "; ".join(f"{count} {words}" for count, words in parts if count)
 
 
 def _outcomes(case: ReexecutionCase, components: list[Component]) -> Iterator[Outcome]:

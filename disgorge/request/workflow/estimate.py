@@ -1,10 +1,11 @@
 """Estimates how long the evidence of a plan takes, and how long each release is out of service.
 
 Reckoned from what training took when it was recorded: evidence trains again what does not stand on its attestation and,
-where equal bits are demanded, what the removal makes; and the part that took least once more, and asks the models before and after; how long that takes was measured if the release
-was examined before, and is guessed from the pace of training otherwise. What does not depend on the model - loading
-libraries, starting a process, moving an alias in MLflow - was measured on two idle cores and is a constant here. So on
-a machine that is busy, or several times slower, it takes as much longer.
+where equal bits are demanded, what the removal makes; and the part that took least once more. And it asks the models
+before and after; how long that takes was measured if the release was examined before, and is guessed from the pace of
+training otherwise. What does not depend on the model - loading libraries, starting a process, moving an alias in MLflow
+- was measured on two idle cores and is a constant here. So on a machine that is busy, or several times slower, it takes
+as much longer.
 """
 
 from collections.abc import Iterable, Mapping
