@@ -172,9 +172,10 @@ ROOMS = {
     "disgorge/request/workflow": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
         disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
-        disgorge/request/withdrawn disgorge/training disgorge/workspace_lock lineage/catalog lineage/errors
-        lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision policies/errors
-        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/request/withdrawn disgorge/training disgorge/training/sandbox disgorge/workspace_lock lineage/catalog
+        lineage/errors lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision
+        policies/errors policies/events policies/judging policies/packs policies/request policies/taxonomy
+        policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records

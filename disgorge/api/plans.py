@@ -27,6 +27,7 @@ from disgorge.tracking.runs import tracking_or_none
 from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
+from disgorge.training.sandbox.levels import level_line, reached
 from lineage.plural import counted, seconds
 from lineage.records import Cost, Json, plain
 from lineage.shown import Attention, short
@@ -72,7 +73,7 @@ def plan(
         retrain_untouched=retrain_untouched,
     )
     following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"
-    return Planned(new_plan, shown=(*plan_shown(new_plan), following))
+    return Planned(new_plan, shown=(*plan_shown(new_plan), level_line(reached()), following))
 
 
 @dataclass(frozen=True, slots=True)

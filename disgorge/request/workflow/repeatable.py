@@ -21,6 +21,7 @@ from disgorge.request.case import Case
 from disgorge.training.assemble import spec_of
 from disgorge.training.environment import cannot_repeat, unlike_here
 from disgorge.training.make import recordings
+from disgorge.training.sandbox.levels import reached
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Cost, Shard
@@ -104,6 +105,13 @@ def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
     done = case.steps.get(plan.digest, {})
     if all(step.id in done for step in plan.steps if step.action is Action.PROBE):
         return
+    here = reached()
+    if not here.level.at_least(plan.confinement):
+        raised = f"raise it with `{here.raise_by}`" if here.raise_by else "carry it out on a machine that reaches it"
+        raise EnvironmentDiffers(
+            f"request {' '.join(plan.requests)} must be shown by runs confined at level {plan.confinement}, and this "
+            f"machine reaches {here.level} ({here.why}); {raised}, then run this again (`disgorge doctor` says more)"
+        )
     if parts := unrepeatable(workspace, plan, case):
         raise refusal(" ".join(plan.requests), parts)
 
