@@ -1,4 +1,4 @@
-"""``disgorge init``, ``doctor``, ``train`` and ``trace``: a workspace, its machine, its models and what they learned."""
+"""``disgorge init``, ``doctor``, ``train`` and ``trace``: a workspace, its machine, models and what they learned."""
 
 from pathlib import Path
 from typing import Annotated

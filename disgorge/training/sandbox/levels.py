@@ -108,9 +108,9 @@ _WORDS = {
 }
 
 _REMEDIES = (
+    ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
     ("No permissions to creating new namespace", "_creation"),
     ("Creating new namespace failed", "_creation"),
-    ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
     ("setting up uid map: Permission denied", "_apparmor"),
     ("loopback: Failed RTM_NEWADDR", "_apparmor"),
     ("Failed to make / slave", "docker run --security-opt apparmor=unconfined ... (this container's own profile)"),

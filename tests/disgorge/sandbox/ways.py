@@ -21,7 +21,7 @@ from policies.taxonomy import Confinement as Level
 SECRET = 0b1011_0010_1110_0101
 """What is hidden, sixteen bits of it."""
 PROLOGUE = """
-import ctypes, mmap, os, socket, sys, time
+import ctypes, os, socket, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
 arguments = sys.argv[1:]
@@ -244,7 +244,7 @@ WAYS = {
     ),
     "a message queue": Way(
         _queue,
-        "queue = libc.mq_open(arguments[0].encode(), os.O_RDONLY); room = ctypes.create_string_buffer(8192)\n"
+        "queue = libc.mq_open(arguments[0].encode(), os.O_RDWR); room = ctypes.create_string_buffer(8192)\n"
         "assert queue >= 0; libc.mq_receive(queue, room, 8192, None); print(room.value.decode())",
     ),
     "pages in memory, by a read that does not wait": Way(
@@ -254,8 +254,8 @@ WAYS = {
     ),
     "pages in memory, by asking": Way(
         _resident,
-        "file = open(os.__file__, 'rb'); pages = mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)\n"
-        "libc.mmap.restype = ctypes.c_void_p; place = libc.mmap(None, 4096, 1, 2, file.fileno(), 0)\n"
+        "file = open(os.__file__, 'rb'); file.read(); libc.mmap.restype = ctypes.c_void_p\n"
+        "place = libc.mmap(None, ctypes.c_size_t(4096), 1, 2, file.fileno(), ctypes.c_size_t(0))\n"
         "told = ctypes.create_string_buffer(1)\n"
         "print('resident' if libc.mincore(ctypes.c_void_p(place), 4096, told) == 0 else '')",
     ),
@@ -263,7 +263,7 @@ WAYS = {
     "words of another process": Way(
         _process, "print(open(f'/proc/{arguments[0]}/cmdline').read().rstrip('\\0').rpartition('\\0')[2])"
     ),
-    "an inherited descriptor": Way(_descriptor, "print(os.pread(int(arguments[0]), 99, 0).decode())", ()),
+    "an inherited descriptor": Way(_descriptor, "print(os.pread(int(arguments[0]), 99, 0).decode())"),
     "a data set of an installed package": Way(
         _digits, "from sklearn.datasets import load_digits; print(len(load_digits().target))", _SEEN
     ),
