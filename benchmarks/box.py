@@ -39,9 +39,8 @@ def _start(inputs: Path, exposed: tuple[str, ...] = ()) -> subprocess.Popen[byte
     gaps = reached().gaps
     descriptor = filter_descriptor(filter_program(sockets=True, namespaces=FILTERED not in gaps))
     try:
-        words = command(
-            inputs, environ={}, filter_fd=descriptor, pycache=bytecode_of(LIBRARIES, gaps=gaps), gaps=gaps, exposed=exposed
-        )  # fmt: skip
+        compiled = bytecode_of(LIBRARIES, gaps=gaps)
+        words = command(inputs, environ={}, filter_fd=descriptor, pycache=compiled, gaps=gaps, exposed=exposed)
         return subprocess.Popen(
             [*words, *PYTHON, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[descriptor]
         )

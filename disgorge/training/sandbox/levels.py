@@ -66,7 +66,8 @@ def reached() -> Reached:
             return Reached(Level.NAMESPACE, gaps, refusal if gaps else "", remedy_for(refusal) if gaps else "")
         raise_by = remedy_for(refusal)
     if ceiling is Level.PROCESS or not can_filter() or abi() < 1:
-        missing = "" if ceiling is Level.PROCESS else "; this kernel has no Landlock"
+        lacks = "this kernel has no Landlock" if can_filter() else "no filter of system calls can be written for it"
+        missing = "" if ceiling is Level.PROCESS else f"; {lacks}"
         return Reached(Level.PROCESS, (), f"{refusal}{missing}", raise_by)
     return Reached(Level.LANDLOCK, (), refusal, raise_by)
 
