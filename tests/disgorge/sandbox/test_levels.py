@@ -1,5 +1,6 @@
 """Which level is reached, what is said where a better one is refused, and the one command that raises it."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,3 +208,16 @@ def test_a_new_workspace_says_the_level(tmp_path: Path, monkeypatch: pytest.Monk
     made = api.workspace.init(tmp_path)
     assert f"confinement: process; {LOWER} holds it to process; to raise it: unset {LOWER}" in made.shown
     assert made.plain()["confinement"]["level"] == "process"
+
+
+def test_the_doctor_reads_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from disgorge.cli.app import app
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(app, ["doctor", "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.output)["confinement"]["level"] == str(reached().level)
+    assert list(tmp_path.iterdir()) == []
