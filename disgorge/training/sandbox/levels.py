@@ -70,7 +70,8 @@ def reached() -> Reached:
             return Reached(Level.NAMESPACE, gaps, refusal if gaps else "", remedy_for(refusal) if gaps else "")
         raise_by = remedy_for(refusal)
     if ceiling is Level.PROCESS or not can_filter() or abi() < 1:
-        missing = "" if ceiling is Level.PROCESS else "; this kernel has no Landlock"
+        lacks = "this kernel has no Landlock" if can_filter() else "no filter of system calls can be written for it"
+        missing = "" if ceiling is Level.PROCESS else f"; {lacks}"
         return Reached(Level.PROCESS, (), f"{refusal}{missing}", raise_by)
     return Reached(Level.LANDLOCK, (), refusal, raise_by)
 
@@ -112,9 +113,9 @@ _WORDS = {
 }
 
 _REMEDIES = (
+    ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
     ("No permissions to creating new namespace", "_creation"),
     ("Creating new namespace failed", "_creation"),
-    ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
     ("setting up uid map: Permission denied", "_apparmor"),
     ("loopback: Failed RTM_NEWADDR", "_apparmor"),
     ("Failed to make / slave", "docker run --security-opt apparmor=unconfined ... (this container's own profile)"),

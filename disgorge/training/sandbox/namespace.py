@@ -10,9 +10,10 @@ The order of options matters to bwrap, and each answers something that was seen:
 ``--cap-drop``; ``/proc/sys`` can be written by root unless it is covered; processes outlive bwrap without
 ``--die-with-parent`` and ``--as-pid-1``; ``/``, ``/dev`` and ``/dev/shm`` can be written until they are remounted.
 
-What a box lets through is stated by :func:`disgorge.training.sandbox.levels.words`. Two things are left to callers:
-inherited descriptors go through bwrap, so start it with none but ``filter_fd``; and the path of ``inputs`` can be read
-in ``/proc/self/mountinfo``, so name that folder by a counter, and fill it with copies, in sorted order.
+What a box lets through is stated by :func:`disgorge.training.sandbox.levels.words`. Three things are left to callers:
+inherited descriptors go through bwrap, so start it with none but ``filter_fd``; the path of ``inputs`` can be read in
+``/proc/self/mountinfo``, so name that folder by a counter, and fill it with copies, in sorted order; and a box whose
+starter is killed while bwrap still sets it up is not ended with it, so what runs inside ends when its input does.
 """
 
 import os
