@@ -104,7 +104,7 @@ def _children() -> float:
 def _environment() -> dict[str, str]:
     paths = os.pathsep.join(filter(None, [str(PLUGINS), *sys.path]))
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    left_out = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DISGORGE_FULL")
+    left_out = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DISGORGE_FULL", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in left_out} | quiet | {"PYTHONPATH": paths}
 
 
