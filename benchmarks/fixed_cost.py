@@ -6,8 +6,8 @@ out before. Two requests are taken from filing to the signed report, each comman
 - *subtract*: a contributor's whole shard goes, its part leaves the model's sum;
 - *unlearned*: a shard that no model ever learned from.
 
-Each command is run in a fresh copy of the workspace, always at the same path, and the least of some runs counts, because
-other programs may run beside it. CPU seconds are user and system time of the process and of all it started, those too
+Each command is run in a fresh copy of the workspace, always at the same path, and the least of some runs counts: other
+programs may run beside it. CPU seconds are user and system time of the process and of all it started, those too
 that outlive it. What imports take is Python's own account (``-X importtime``): of each package named in
 :data:`PACKAGES`, with all that it brings; the lines overlap. The last table opens each store once in a process of its
 own, imports left out.
@@ -76,7 +76,9 @@ _SUBREAPER = 36
 Figures = dict[str, Any]
 
 
-def typed(folder: Path, words: list[str], *, options: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess[str], Figures]:
+def typed(
+    folder: Path, words: list[str], *, options: tuple[str, ...] = ()
+) -> tuple[subprocess.CompletedProcess[str], Figures]:
     """Run one command in a process of its own; return what it said, and its wall and CPU seconds."""
     start, before = time.perf_counter(), _children()
     ran = subprocess.run(
@@ -91,7 +93,9 @@ def typed(folder: Path, words: list[str], *, options: tuple[str, ...] = ()) -> t
     return ran, {"wall": wall, "cpu": _children() - before}
 
 
-def disgorge(folder: Path, line: str, *, options: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess[str], Figures]:
+def disgorge(
+    folder: Path, line: str, *, options: tuple[str, ...] = ()
+) -> tuple[subprocess.CompletedProcess[str], Figures]:
     """Run one line of disgorge as it is typed."""
     return typed(folder, ["-c", "from disgorge.cli import main; main()", *line.split()], options=options)
 
@@ -144,7 +148,7 @@ def line_of(folder: Path, verb: str, request: str, shard: str) -> str:
 
 
 def removal(folder: Path, kept: Path, request: str, shard: str, *, times: int) -> Figures:
-    """Return, by verb, the least seconds of some runs and what its imports take; each run starts from the same files."""
+    """Return, by verb, the least seconds of some runs and what imports took; each run starts from the same files."""
     found: Figures = {}
     for verb in VERBS:
         line = line_of(folder, verb, request, shard)
