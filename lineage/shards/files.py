@@ -16,7 +16,7 @@ from lineage.lock import locked
 from lineage.private_files import SOURCES
 from lineage.records import Item, Shard, shard_digest
 from lineage.storage.content import item_digests, read_content, write_content
-from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.storage.manifest import may_hold_likenesses, read_manifest, write_manifest
 from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 
@@ -136,5 +136,5 @@ def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[
 def likenesses_of(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
     """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
     path = workspace.manifest_path(shard)
-    items = read_manifest(path) if path.is_file() else ()
+    items = read_manifest(path) if path.is_file() and may_hold_likenesses(path) else ()
     return [(item.digest, item.likeness) for item in items] if any(item.likeness for item in items) else None

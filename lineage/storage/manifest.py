@@ -16,6 +16,7 @@ e-mail address, a file name), so they stand here and never in a fact. Subjects a
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from lineage.perceptual_hash import is_likeness
 from lineage.records import Item
 from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
+
+_TAIL = 8
+"""Bytes at the end of a Parquet file: the length of its footer, and a mark."""
 
 
 def _schema(*, likeness: bool) -> Any:
@@ -74,6 +78,22 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
     if with_likeness and not all(likeness is None or is_likeness(likeness) for likeness in columns[-1]):
         raise broken(path, "manifest of the shard")
     return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
+
+
+def may_hold_likenesses(path: Path) -> bool:
+    """Whether the manifest at ``path`` may have the column, read from its footer, which names every column.
+
+    Loads no library to say that it has none, as most have. True for what has no footer: reading it will say so.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.seek(-min(file.seek(0, os.SEEK_END), _TAIL), os.SEEK_END)
+            end = file.read()
+            length = int.from_bytes(end[:4], "little")
+            file.seek(max(start - length, 0))
+            return end[4:] != b"PAR1" or length > start or b"likeness" in file.read(length)
+    except OSError:
+        return True
 
 
 def read_digests(path: Path) -> Any:
