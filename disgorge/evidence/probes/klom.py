@@ -1,8 +1,9 @@
 """KLoM: how far the margins on the removed items lie from those of models that never saw them, over several seeds.
 
-Source of the measure: Rinberg, Rawat, Sanyal, et al., "Data unlearning benchmark", arXiv:2602.16400: the KL divergence
-of margins, N removed models against N never-trained ones. There N is a hundred and margins are counted in bins; here it
-is six or more, so that each item's margins are taken as normal. A margin is phi = log p_y - log(1 - p_y), a
+Source: Georgiev et al., "Attribute-to-Delete", arXiv:2410.23232, as in Rinberg, Puigdemont, Pawelczyk, Cevher, "Easy
+Data Unlearning Bench", arXiv:2602.16400: the KL divergence of margins, N removed models against N never-trained ones.
+There N is a hundred and margins are counted in bins; here it is eight or more, and each item's margins are taken as
+normal. A margin is phi = log p_y - log(1 - p_y), a
 classifier's score; for other models the measure does not apply. With mean m and variance v of phi(x) over models,
 
 (1)  KL(x)  = ( log(v_out / v) + (v + (m - m_out)^2) / v_out - 1 ) / 2,   v of one model alone: v_out
@@ -15,16 +16,17 @@ What is compared: ``removed``, the model to be released together with what the s
 with ``references``, trained from other seeds still. For an exact retraining both are the retained data trained again,
 and the only model that can be found out is the one to be released, so that is also compared alone. The distances of
 never-trained models say what is usual: each alone against the rest, S_r, and every half against the other, H_j. With g
-= K(before), the model before removal alone, and t' Student's t(R - 1) sqrt(1 + 1/R),
+= K(before), of the model before removal alone, t' = Student's t(R - 1) sqrt(1 + 1/R) and
+q(S) = mean S + (g - mean S) / 4,
 
-(3)  alone:     passes = min( exp(mean log S + t'(0.95) sd log S), g / 4 )
-                flags  = max( exp(mean log S + t'(0.99) sd log S), 2 max S, g / 4 )
-(4)  together:  passes = min( max H, g / 4 ),   flags = max( 2 max H, g / 4 )
+(3)  alone:     passes = min( exp(mean log S + t'(0.95) sd log S), q(S) )
+                flags  = max( exp(mean log S + t'(0.99) sd log S), 2 max S, q(S) )
+(4)  together:  passes = min( max H, q(H) ),   flags = max( 2 max H, q(H) )
 
-A divergence grows with the square of a distance: g / 4 is half of what there is to forget, as in the other probes.
+A divergence grows with the square of a distance: a quarter is half of what there is to forget, as in other probes.
 
 - either above its flag fails, whichever side it lies on: a divergence is two-sided;
-- positive control: g lies above both flags. Negative: no S_r and no H_j reaches g / 4;
+- positive control: g lies above both flags. Negative: no S_r reaches q(S) and no H_j q(H);
 - both within (3) and (4) passes; else, or without both controls, it is inconclusive.
 
 Calibrated by ``python -m benchmarks.calibrate_probes`` on simulated margins; ``python -m benchmarks.klom`` states what
@@ -41,8 +43,8 @@ import numpy as np
 from disgorge.evidence.checks import Check, Control, ProbeCase
 from disgorge.evidence.probes.band import MATTERS, Vector, Words, scores_of, student
 
-MODELS = 6
-"""Removed models, and references, at the least: twenty ways to halve the references."""
+MODELS = 8
+"""Removed models, and references, at the least: with six, models trained on digits were seldom told apart."""
 MIN_REMOVED = 8
 """With fewer items a divergence rests on a handful of margins."""
 CAP = 50.0
@@ -52,9 +54,10 @@ PRIOR = 4.0
 LEAST_SPREAD = 1e-3
 """Standard deviation of a margin, in units of log odds, below which models are taken to answer alike."""
 PASS_LEVEL, FLAG_LEVEL = 0.95, 0.99
-ALONE, TOGETHER = 2.0, 2.0
-"""How many times the largest distance between never-trained models is not yet called a failure."""
+TWICE = 2.0
+"""As many times the largest distance between never-trained models is not yet called a failure."""
 QUARTER = MATTERS**2
+"""The share of the divergence before removal below which a difference is not called a failure."""
 
 WORDS = Words(
     name="klom",
@@ -83,10 +86,11 @@ class Margins:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Distances of never-trained models from one another, alone and by halves; and the limits (3) and (4)."""
+    """Distances of never-trained models from one another, alone and by halves; q of each; the limits (3) and (4)."""
 
     alone: tuple[float, ...]
     halves: tuple[float, ...]
+    matters: tuple[float, float]
     passes: tuple[float, float]
     flags: tuple[float, float]
 
@@ -126,12 +130,14 @@ def usual(references: Vector, before: float) -> Usual:
     wide, far = (
         math.exp(min(mean + student(count - 1, level) * spread, math.log(CAP))) for level in (PASS_LEVEL, FLAG_LEVEL)
     )
-    matters = QUARTER * before
+    middles = [math.fsum(each) / len(each) for each in (alone, halves)]
+    one, half = (middle + QUARTER * max(before - middle, 0.0) for middle in middles)
     return Usual(
         tuple(alone),
         tuple(halves),
-        passes=(min(wide, matters), min(max(halves), matters)),
-        flags=(max(far, ALONE * max(alone), matters), max(TOGETHER * max(halves), matters)),
+        matters=(one, half),
+        passes=(min(wide, one), min(max(halves), half)),
+        flags=(max(far, TWICE * max(alone), one), max(TWICE * max(halves), half)),
     )
 
 
@@ -190,7 +196,7 @@ def _why_not(margins: Margins) -> str:
 
 
 def _controls(start: float, limits: Usual) -> tuple[Control, Control]:
-    most, farthest = max(limits.flags), max(*limits.halves, *limits.alone)
+    most, alone, half = max(limits.flags), max(limits.alone), max(limits.halves)
     return (
         Control(
             "positive",
@@ -200,10 +206,10 @@ def _controls(start: float, limits: Usual) -> tuple[Control, Control]:
         ),
         Control(
             "negative",
-            f"Never-trained models must not be, by halves or alone: their KLoM, at most {farthest:.2g}, must lie below "
-            f"a quarter of {start:.2g}.",
-            farthest,
-            farthest < QUARTER * start,
+            f"Never-trained models must not be: the KLoM of every half of them, at most {half:.2g}, must lie below "
+            f"{limits.matters[1]:.2g}, that of each alone, at most {alone:.2g}, below {limits.matters[0]:.2g}.",
+            half,
+            half < limits.matters[1] and alone < limits.matters[0],
         ),
     )
 
