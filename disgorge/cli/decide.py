@@ -58,7 +58,11 @@ def plan(
     withdraw: Annotated[Many, option("--withdraw", "Destroy this release, whatever else could be done.")] = None,
     probes: Annotated[
         Many,
-        option("--probes", "Also run this statistical probe, against models trained without the items; all for all."),
+        option(
+            "--probes",
+            "Also run this statistical probe, against models trained without the items; all for each.",
+            metavar="NAME",
+        ),
     ] = None,
     retrain_untouched: Annotated[
         bool, option("--retrain-untouched", "Also train again what is not touched and was made in another environment.")
