@@ -17,13 +17,15 @@ What it does not show: who trained, on what machine really, or whether the input
 what its signer is worth.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from disgorge.statement.predicate import STATEMENT_TYPE
-from lineage.records import Json, digest_of
+from lineage.records import Json, digest_of, restore_json
 from policies.taxonomy import Confinement
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
@@ -31,6 +33,8 @@ BUILD_TYPE = "urn:x-disgorge:train:v1"
 BUILDER = "urn:x-disgorge:builder:v1"
 DISTRIBUTIONS = "distributions"
 """Where an environment names the installed distributions that training used: version and digest of RECORD, by name."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +139,18 @@ def attestation_of(statement: dict[str, Json]) -> Attestation:
     """Return the attestation that a statement is; ``ValueError`` if it is none, or says anything besides."""
     try:
         read = _read(statement)
-        same = read.statement() == statement
+        named = [each["digest"]["sha256"] for each in (*statement["subject"], *_dependencies(statement))]
+        same = read.statement() == statement and all(map(_DIGEST.fullmatch, (read.workspace, *named)))
     except Exception as error:  # KeyError, TypeError, pydantic's: arbitrary JSON
         raise ValueError(f"not an attestation of a component ({type(error).__name__})") from error
     if not same:
         raise ValueError("not written as an attestation of a component is")
     return read
+
+
+def _dependencies(statement: Any) -> list[Any]:
+    found: list[Any] = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return found
 
 
 def _read(statement: Any) -> Attestation:
@@ -149,22 +159,21 @@ def _read(statement: Any) -> Attestation:
     environment, run = (each["annotations"] for each in details["byproducts"])
     distributions = {
         each["name"]: {"version": each["annotations"]["version"], "record": each["digest"]["sha256"]}
-        for each in definition["resolvedDependencies"]
+        for each in _dependencies(statement)
         if each["annotations"]["kind"] == "distribution"
     }
-    if type(run["run"]) is not int or type(run["resumed"]) is not bool:  # 1 == 1.0 == True
-        raise TypeError("run")
-    return Attestation(
-        component=subject["digest"]["sha256"],
-        name=subject["name"],
-        recipe=definition["externalParameters"]["recipe"],
-        environment=environment | ({DISTRIBUTIONS: distributions} if distributions else {}),
-        level=Confinement(run["confinement"]),
-        workspace=run["workspace"],
-        run=run["run"],
-        started=details["metadata"]["startedOn"],
-        ended=details["metadata"]["finishedOn"],
-        builder=details["builder"]["version"]["disgorge"],
-        gaps=tuple(run["gaps"]),
-        resumed=run["resumed"],
-    )
+    values = {
+        "component": subject["digest"]["sha256"],
+        "name": subject["name"],
+        "recipe": definition["externalParameters"]["recipe"],
+        "environment": environment | ({DISTRIBUTIONS: distributions} if distributions else {}),
+        "level": run["confinement"],
+        "workspace": run["workspace"],
+        "run": run["run"],
+        "started": details["metadata"]["startedOn"],
+        "ended": details["metadata"]["finishedOn"],
+        "builder": details["builder"]["version"]["disgorge"],
+        "gaps": run["gaps"],
+        "resumed": run["resumed"],
+    }
+    return restore_json(Attestation, json.dumps(values))  # which checks the type of each

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import disgorge
-from disgorge.attestation.provenance import Attestation
+from disgorge.attestation.provenance import Attestation, attestation_of
 from disgorge.attestation.workspace_key import key_named, key_of
+from disgorge.errors import DisgorgeError
 from disgorge.facts import AttestedFact
 from disgorge.statement.signing import public_pem, sign
 from lineage.ledger.fact_kinds import FactBody
@@ -52,7 +53,7 @@ def attest_done(workspace: Workspace, component: Component, done: Run, *, resume
     """Sign and keep the attestation of the run that made a component, and return the facts to record with it.
 
     ``component`` has the recipe and the environment of this very run; ``resumed`` is whether it went on from a
-    checkpoint. Nothing is recorded here.
+    checkpoint. Nothing is recorded here. :class:`DisgorgeError` for what no reader would take for an attestation.
     """
     environment, recipe = digest_of(component.environment), component.recipe_digest
     runs = sum((fact.recipe, fact.environment) == (recipe, environment) for fact in attested_facts(workspace))
@@ -70,8 +71,16 @@ def attest_done(workspace: Workspace, component: Component, done: Run, *, resume
         gaps=tuple(done.confinement.gaps),
         resumed=resumed,
     )
+    try:
+        statement = made.statement()
+        attestation_of(statement)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DisgorgeError(
+            f"{component.name}: the run that made it cannot be attested, its recipe or environment has not the form of "
+            f"one ({error}); nothing was recorded, train it with `disgorge train`"
+        ) from error
     key = key_of(workspace)
-    kept = workspace.objects.put(sign(made.statement(), key=key))
+    kept = workspace.objects.put(sign(statement, key=key))
     fact = AttestedFact(component.digest, recipe, environment, kept, made.level, made.run)
     named = key_named(workspace, public_pem(key))
     return [fact] if named is None else [named, fact]

@@ -193,17 +193,20 @@ class Attested:
         return f"its attestation is for {'other code' if code else 'another recipe'}"
 
     def _check_first(self, fact: AttestedFact) -> None:
-        """Refuse a run whose bytes are not those that the first completed run of the recipe reached."""
+        """Refuse a run whose bytes are not those that the first completed run of the recipe reached.
+
+        Where the attestation of that run was lost, the ledger alone says what it reached; the audit names it.
+        """
         runs = (each for each in self.facts if (each.recipe, each.environment) == (fact.recipe, fact.environment))
         for each in runs:
             try:
-                made = self.opened(each)
-            except Refusal:  # no run of this workspace
-                continue
-            if made.run == 1:
-                if made.component != fact.component:
-                    break
+                first = self.opened(each).run == 1
+            except Refusal:
+                first = each.run == 1
+            if first and each.component == fact.component:
                 return
+            if first:
+                break
         raise Refusal(f"it is run {fact.run} of its recipe, and not what the first completed run made")
 
     def _check_inputs(self, component: Component, made: Attestation) -> None:

@@ -23,5 +23,5 @@ def test_a_text_that_is_given_for_several_is_one(workspace: Workspace, tmp_path:
 
 
 def test_an_unknown_level_of_verification_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(WrongUse, match="unknown level 'deep': use digests, ledger, reexecute"):
+    with pytest.raises(WrongUse, match="unknown level 'deep': use digests, attestations, ledger, reexecute"):
         api.checks.verify(workspace.root, level="deep")  # type: ignore[arg-type]

@@ -218,7 +218,7 @@ def test_a_report_that_names_another_workspace_is_refused_by_the_ledger(removal:
 
 def test_a_changed_file_is_refused_at_every_level(removal: Removal, tmp_path: Path) -> None:
     members = read_members(removal.bundle)
-    name = next(name for name in members if name.startswith(ATTESTATIONS))
+    name = next(name for name in members if name.startswith(ATTESTATIONS) and name.endswith(".json"))
     members[name] = members[name].replace(b"e", b"f", 1)
     path = tmp_path / "R-1.zip"
     path.write_bytes(pack(members))

@@ -17,6 +17,8 @@ from securesystemslib.signer import SSlibKey
 
 import disgorge.statement as statement_schemas
 from disgorge.attestation.provenance import Attestation, attestation_of
+from disgorge.errors import DisgorgeError
+from disgorge.facts import AttestedFact
 from lineage.records import canonical, digest_of
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
@@ -96,6 +98,27 @@ def test_a_statement_that_says_otherwise_or_more_is_none(place: Callable[[Any], 
         attestation_of(statement)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"component": ["ab"]}, {"name": 7}, {"workspace": None}, {"gaps": (1,)}, {"started": 0}, {"builder": []},
+        {"recipe": {"uses": [{"of": "shard", "digest": ["ab"], "role": "train"}]}},
+        {"recipe": {"uses": [{"of": "shard", "digest": 7, "role": "train"}]}}, {"recipe": {"uses": 7}},
+        {"environment": {"distributions": {"torch": {"version": "1", "record": 7}}}},
+    ],
+)  # fmt: skip
+def test_what_has_not_the_types_of_one_is_none(changes: dict[str, Any]) -> None:
+    """Signed nonsense, written just as an attestation is."""
+    whole = made(recipe={"uses": []}, environment={})
+    if isinstance(uses := changes.get("recipe", {}).get("uses"), int):
+        statement = whole.statement()
+        statement["predicate"]["buildDefinition"]["externalParameters"]["recipe"]["uses"] = uses
+    else:
+        statement = replace(whole, **changes).statement()
+    with pytest.raises(ValueError, match="attestation of a component"):
+        attestation_of(json.loads(canonical(statement)))
+
+
 @pytest.mark.parametrize("nonsense", [None, [], {}, {"subject": []}, {"subject": [1], "predicate": 1}])
 def test_what_is_no_statement_is_refused(nonsense: Any) -> None:
     with pytest.raises(ValueError, match="attestation of a component"):
@@ -123,6 +146,13 @@ def test_generic_libraries_verify_and_read_it(workspace: Workspace) -> None:
     assert provenance.run_details.metadata.started_on.ToJsonString() == "2026-11-30T12:00:00Z"
     (run,) = (each for each in provenance.run_details.byproducts if each.name == "run")
     assert (run.annotations["confinement"], run.annotations["run"]) == ("namespace", 1)
+
+
+def test_what_could_not_be_read_is_not_attested(workspace: Workspace) -> None:
+    base = part(workspace, "base", "alice", environment={"distributions": {"torch": {"version": "1"}}})
+    with pytest.raises(DisgorgeError, match="base: the run that made it cannot be attested"):
+        attested(workspace, base)
+    assert not list(workspace.ledger.said(AttestedFact))
 
 
 def names_in(value: Any) -> set[str]:

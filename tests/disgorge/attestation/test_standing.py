@@ -89,6 +89,16 @@ def test_a_second_run_that_reaches_the_bytes_makes_it_reproducible(workspace: Wo
     assert found.shown_by == "confinement and equal bits"
 
 
+def test_what_was_made_from_a_part_that_no_second_run_reached_is_not_reproducible(workspace: Workspace) -> None:
+    base = part(workspace, "base", "alice")
+    head = part(workspace, "head", base)
+    for component in (base, head, head):
+        attested(workspace, component)
+    assert not judged(workspace, head).reproducible
+    attested(workspace, base)
+    assert judged(workspace, head).reproducible
+
+
 def test_what_was_not_confined_needs_equal_bits(workspace: Workspace) -> None:
     base = part(workspace, "base", "alice")
     attested(workspace, base, Confinement.PROCESS)
