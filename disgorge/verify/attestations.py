@@ -52,7 +52,7 @@ def check_attestations(bundle: Bundle, *, public: bytes) -> str:
         is_whole=lambda digest: True,  # weights that are attached were hashed before
     )
     owed = records.decision.owed
-    accepts: Confinement | None = getattr(owed, "confinement", None)
+    accepts = owed.confinement if owed else None
     found = standings(attested, (part for recordings in parts.values() for part in recordings), accepts=accepts)
     for each in found:
         if not each.stands:

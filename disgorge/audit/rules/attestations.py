@@ -114,5 +114,4 @@ def _demands(look: Look) -> Iterator[tuple[str, tuple[str, Confinement]]]:
 
 def _demanded(case: Case) -> Confinement | None:
     owed = case.decision.owed if case.decision else None
-    found: Confinement | None = getattr(owed, "confinement", None)
-    return found
+    return owed.confinement if owed else None

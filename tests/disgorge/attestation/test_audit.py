@@ -1,7 +1,6 @@
 """The audit on attestations: those that do not hold, and what is served without one or below what is demanded."""
 
 import datetime as dt
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from disgorge.statement.signing import new_key, sign
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Component, canonical
 from lineage.workspace import Workspace
+from policies.decision import Owed
 from policies.taxonomy import Confinement
 from tests.disgorge import report_cases
 from tests.disgorge.attestation.cases import Done, attested, part, released, workspace_in
@@ -138,9 +138,11 @@ def test_without_the_private_folder_what_an_earlier_key_signed_is_no_finding(wor
     assert "4 attestations could not be checked" in warning.words
 
 
-def planned(workspace: Workspace) -> None:
-    """File a request, decide it, and plan it for the release digits."""
+def planned(workspace: Workspace, demanded: Confinement) -> None:
+    """File a request, decide it with this demand, and plan it for the release digits."""
     decided = report_cases.decision()
+    assert isinstance(decided.owed, Owed)
+    decided = replace(decided, owed=replace(decided.owed, confinement=demanded))
     plan = report_cases.plan(decided)
     steps = tuple(replace(step, subject="digits") if step.action.value == "adopt" else step for step in plan.steps)
     plan = replace(plan, steps=steps)
@@ -151,15 +153,11 @@ def planned(workspace: Workspace) -> None:
     )
 
 
-def test_a_level_below_what_an_open_request_demands_is_a_warning(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_level_below_what_an_open_request_demands_is_a_warning(workspace: Workspace) -> None:
     served(workspace, Confinement.LANDLOCK)
-    planned(workspace)
-    rule = importlib.import_module("disgorge.audit.rules.attestations")  # the package has its function by that name
-    monkeypatch.setattr(rule, "_demanded", lambda case: Confinement.LANDLOCK)
+    planned(workspace, Confinement.LANDLOCK)
     assert found(workspace) == []
-    monkeypatch.setattr(rule, "_demanded", lambda case: Confinement.NAMESPACE)
+    planned(workspace, Confinement.NAMESPACE)
     below = found(workspace)
     assert [(each.id, each.level, each.where) for each in below] == [("DSG022", "warning", "digits@live")] * 2
     assert "request R-7 demands level namespace; " in below[0].words

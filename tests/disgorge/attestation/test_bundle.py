@@ -19,7 +19,9 @@ from disgorge.report.compile import write_again
 from disgorge.request.case import case_of
 from disgorge.statement.bundle_zip import ATTESTATIONS, pack, read_members
 from disgorge.statement.signing import new_key, open_envelope, read_key, sign
-from disgorge.verify.verify import Verified, verify_bundle
+from disgorge.verify.attestations import check_attestations
+from disgorge.verify.bundle import check_bundle
+from disgorge.verify.verify import Verified, open_members, verify_bundle
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 from tests import toys
@@ -249,3 +251,15 @@ def test_an_attestation_that_does_not_hold_is_left_out_of_a_report(removal: Remo
     members = read_members(write_again(workspace, case_of(workspace, "R-1")).bundle)
     assert name not in members
     assert any(each.startswith(ATTESTATIONS) for each in members)
+
+
+def test_a_level_below_what_the_decision_demands_is_refused(removal: Removal) -> None:
+    members = read_members(removal.bundle)
+    bundle = check_bundle(open_members(members, removal.bundle, public=removal.public), members)
+    assert "at level landlock or closer" in check_attestations(bundle, public=removal.public)
+    owed = bundle.records.decision.owed
+    assert owed is not None
+    decision = replace(bundle.records.decision, owed=replace(owed, confinement=Confinement.NAMESPACE))
+    strict = replace(bundle, records=replace(bundle.records, decision=decision))
+    with pytest.raises(BundleBroken, match="made at level landlock, and namespace is demanded; --level reexecute"):
+        check_attestations(strict, public=removal.public)
