@@ -200,12 +200,12 @@ class Attested:
         runs = (each for each in self.facts if (each.recipe, each.environment) == (fact.recipe, fact.environment))
         for each in runs:
             try:
-                first = self.opened(each).run == 1
+                holds = self.opened(each).run == 1
             except Refusal:
-                first = each.run == 1
-            if first and each.component == fact.component:
+                holds = False
+            if each.run == 1 and each.component == fact.component:
                 return
-            if first:
+            if holds:
                 break
         raise Refusal(f"it is run {fact.run} of its recipe, and not what the first completed run made")
 
