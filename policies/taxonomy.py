@@ -76,11 +76,14 @@ class Confinement(StrEnum):
     """
 
     PROCESS = "process"
-    """A process of its own, not confined."""
     LANDLOCK = "landlock"
-    """It could not open other files' contents; it could see their names, link targets, times and attributes."""
     NAMESPACE = "namespace"
-    """It could read its inputs and installed code, and nothing else existed for it. Alone called hermetic."""
+    """Alone called hermetic."""
+
+    @property
+    def words(self) -> str:
+        """What may be said of a job that ran so, and what that does not exclude."""
+        return _CONFINED[self]
 
     @property
     def rank(self) -> int:
@@ -90,6 +93,23 @@ class Confinement(StrEnum):
     def at_least(self, other: "Confinement") -> bool:
         """Whether this is as close as another, or closer."""
         return self.rank >= other.rank
+
+
+_CONFINED = {
+    Confinement.PROCESS: (
+        "it was not confined, which excludes nothing that it could read or reach: a copy of the data or of old weights "
+        "that a method keeps at a place of its own would have gone unnoticed"
+    ),
+    Confinement.LANDLOCK: (
+        "it could not open the contents of other files; it could see their names, link targets, times and attributes, "
+        "so old weights hidden there are not excluded, nor a copy in installed code: not hermetic"
+    ),
+    Confinement.NAMESPACE: (
+        "it could read its inputs, the interpreter and the distributions named by digest, and nothing else; it had no "
+        "network; nothing that it wrote outlived it but the result. Not excluded: a copy of the data or of old weights "
+        "in installed code, cache timing, counters of the machine, metadata of installed files"
+    ),
+}
 
 
 def shown_by(confinement: Confinement, *, equal_bits: bool) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from disgorge.attestation.standing import Attested, Refusal, standing, standings
+from disgorge.attestation.standing import Attested, Refusal, Standing, standing, standings
 from disgorge.method import methods
 from disgorge.plan.plan import Plan
 from disgorge.training.environment import can_be_reused
@@ -26,6 +26,7 @@ class Parts:
         """Return what the attestations recorded by now show."""
         attested = Attested.of(workspace)
         found = standings(attested, self.components, accepts=self.plan.confinement, withdrawn=self.withdrawn)
+        least = min((each.level or Confinement.PROCESS for each in found), key=lambda level: level.rank, default=None)
         shown_by: dict[str, str] = {}
         unshown: dict[str, str] = {}
         for component, each in zip(self.components, found, strict=True):
@@ -34,7 +35,7 @@ class Parts:
                 unshown[component.name] = each.why
             elif component.name in self.twice and not _is_repeated(attested, component):
                 unshown[component.name] = f"{component.name}: equal bits are demanded, and no second run reached them"
-        return Judged(shown_by, unshown)
+        return Judged(shown_by, unshown, least, _gaps(attested, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ class Judged:
 
     shown_by: dict[str, str]
     unshown: dict[str, str]
+    level: Confinement | None
+    """The level of the least confined run."""
+    gaps: tuple[str, ...]
+    """What any of the boxes did without."""
+
+
+def _gaps(attested: Attested, found: Iterable[Standing]) -> tuple[str, ...]:
+    named = {each.attestation for each in found}
+    gaps = (attested.opened(fact).gaps for fact in attested.facts if fact.attestation in named)
+    return tuple(sorted({gap for each in gaps for gap in each}))
 
 
 def _is_repeated(attested: Attested, component: Component) -> bool:

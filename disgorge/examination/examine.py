@@ -187,7 +187,8 @@ class Examiner:
             request=plan.request,
         )
         check = never_trained(case)
-        return replace(check, seconds=time.perf_counter() - start)
+        about = {"level": now.level, "gaps": list(now.gaps)}
+        return replace(check, seconds=time.perf_counter() - start, detail=check.detail | about)
 
     def _rows(self, shards: Collection[str], removed: frozenset[str]) -> dict[str, tuple[int, ...]]:
         """Return the rows of removed items in these shards, of those whose content is still there."""

@@ -7,10 +7,11 @@ recorded follow from the plan and the evidence.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from disgorge.evidence.checks import RESTS_ON, STAND_IN, Evidence, Verdict
+from disgorge.evidence.checks import RESTS_ON, STAND_IN, Check, Evidence, Verdict
 from disgorge.plan.plan import Plan
 from lineage.plural import counted
 from lineage.records import Json
+from policies.taxonomy import Confinement
 
 ALWAYS = (
     "This report is not legal advice and does not claim compliance with any law.",
@@ -18,9 +19,13 @@ ALWAYS = (
     "Nothing is said about data that a frozen, declared core was trained on before it came here.",
     "Copies in backups, in version-control history or in the hands of third parties are not covered.",
     "Checks that need the model as it was ran before it was destroyed; only their recorded results remain.",
-    "Only its maker had re-executed this removal when the report was signed. It shows tampering and does not prevent "
-    "it: that the measurements were made as they are reported, on the models and data they name, rests on the "
-    "assumption that the operator is honest, until an outsider runs “disgorge verify --level reexecute”.",
+    "This report shows tampering and does not prevent it: that runs and measurements were made as they are reported, "
+    "on the models and data they name, rests on the assumption that the operator, whose key signed it, is honest.",
+    "The code that trained and answered may be careless, and may remember what it saw; that it does not attack the "
+    "kernel that confines it is assumed.",
+    "The process that planned, judged and signed carried out no training.",
+    "What a dishonest operator could fake, only re-execution by an outsider shows: “disgorge verify --level "
+    "reexecute”.",
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",
     "That the facts told here are in the ledger, and that no other facts concern the request, is seen only with the "
     "ledger at hand.",
@@ -32,16 +37,6 @@ CLOCKS_AND_NAMES = (
     "Times are those of the clocks of the machines it was done on and names are as they were typed, and neither was "
     "authenticated."
 )
-CONFINEMENT = {
-    None: "No process trained anything again for this report, so none was confined.",
-    True: "The processes that trained again were confined (Landlock and seccomp): each could open nothing but its "
-    "inputs, the installed code and what the system lets every process read, and reach no other process. That does not "
-    "exclude a copy of the data or of old weights in installed code or in what a process was started with, nor what "
-    "names, sizes and times of other files tell.",
-    False: "The processes that trained again were not confined, which excludes nothing that they could read or reach: "
-    "a copy of the data or of old weights that a method keeps at a place of its own would have gone unnoticed.",
-}
-"""What re-execution leaves open, by whether all processes that trained again were confined; None if there were none."""
 NO_REGISTRY = "Models registered in MLflow were not looked at: there was no store at hand."
 
 
@@ -88,7 +83,20 @@ def _of_the_machine(evidence: Evidence) -> Iterator[str]:
             f"{f' ({where})' if where else ''} and for the recorded recipes of "
             f"{', '.join(sorted({check.subject for check in again}))} only."
         )
-    yield CONFINEMENT[all(check.detail.get("confined") for check in again) if again else None]
+    yield from dict.fromkeys(_confinement(check) for check in again)
+    if not again:
+        yield "No process trained anything for this report, so none was confined."
+
+
+def _confinement(check: Check) -> str:
+    """Say what the runs that made a release could read, and what the least confined of them leaves open."""
+    told = check.detail.get("level")
+    level = Confinement(told) if told in list(Confinement) else Confinement.PROCESS
+    gaps = ", ".join(check.detail.get("gaps") or ())
+    without = f" The box was {gaps}." if gaps else ""
+    hermetic = " (hermetic)" if level is Confinement.NAMESPACE else ""
+    least = f"Of the runs that made {check.subject} the least confined was at level {level}{hermetic}"
+    return f"{least}: {level.words}.{without}"
 
 
 def _residue_details(evidence: Evidence) -> list[Mapping[str, Json]]:

@@ -460,19 +460,20 @@ def test_a_check_that_failed_or_was_not_made_is_counted_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confined", "words"),
+    ("level", "words"),
     [
-        (True, "does not exclude a copy of the data or of old weights in installed code"),
-        (False, "were not confined, which excludes nothing"),
-        (None, "No process trained anything again"),
+        ("namespace", "namespace (hermetic): it could read its inputs"),
+        ("landlock", "so old weights hidden there are not excluded"),
+        ("process", "it was not confined, which excludes nothing"),
+        (None, "No process trained anything for this report"),
     ],
 )
-def test_every_report_says_what_clock_names_and_confinement_do_not_show(confined: bool | None, words: str) -> None:
+def test_every_report_says_what_clock_names_and_confinement_do_not_show(level: str | None, words: str) -> None:
     made = case()
     checks = tuple(
-        replace(each, detail={**each.detail, "confined": confined})
+        replace(each, detail={**each.detail, "level": level})
         for each in made.evidence.checks
-        if each.name != "never-trained" or confined is not None
+        if each.name != "never-trained" or level is not None
     )
     found = replace(made.evidence, checks=checks)
     refused = case(decision=made.decision, plan=made.plan, evidence=found, refusal="a check is missing")

@@ -112,11 +112,7 @@ class Lying:
     name: str = "lying"
     version: str = "1"
     citation: str = "none: a method for tests"
-    libraries: tuple[str, ...] = (
-        "numpy",
-        "torch",
-        *(["diffusers.models.unets.unet_2d"] if os.environ.get("DISGORGE_FULL") == "1" else []),
-    )
+    libraries: tuple[str, ...] = ("numpy",)
     promises_not: tuple[str, ...] = ("It promises everything.",)
     guarantee: Guarantee = Guarantee.EXACT
 

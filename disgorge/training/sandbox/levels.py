@@ -80,12 +80,13 @@ def words(level: Level, gaps: Sequence[str] = ()) -> str:
     """Return what a report may say of a job that ran at a level. Only one is called hermetic.
 
     >>> words(Level.PROCESS)
-    'process: not confined'
+    'process: it was not confined, which excludes nothing that it could read or reach: a copy of the data or of old \
+weights that a method keeps at a place of its own would have gone unnoticed.'
     >>> words(Level.NAMESPACE).startswith("namespace (hermetic): it could read its inputs")
     True
     """
     without = f" The box was {', '.join(gaps)}." if gaps else ""
-    return f"{level}{' (hermetic)' if level is Level.NAMESPACE else ''}: {_WORDS[level]}{without}"
+    return f"{level}{' (hermetic)' if level is Level.NAMESPACE else ''}: {level.words}.{without}"
 
 
 def level_line(confinement: Reached) -> str:
@@ -98,19 +99,6 @@ def level_line(confinement: Reached) -> str:
     raised = f"; to raise it: {confinement.raise_by}" if confinement.raise_by else ""
     return f"confinement: {confinement.level}{why}{raised}"
 
-
-_WORDS = {
-    Level.PROCESS: "not confined",
-    Level.LANDLOCK: (
-        "it could not open the contents of other files; it could see their names, link targets, times and attributes, "
-        "so old weights hidden there are not excluded: not hermetic"
-    ),
-    Level.NAMESPACE: (
-        "it could read its inputs, the interpreter and the distributions named by digest, and nothing else; it had no "
-        "network; nothing that it wrote outlived it but the result. Not excluded: cache timing, counters of the "
-        "machine, metadata of installed files."
-    ),
-}
 
 _REMEDIES = (
     ("nesting depth or /proc/sys/user/max_", "sysctl -w user.max_user_namespaces=15000 user.max_mnt_namespaces=15000"),
