@@ -14,7 +14,10 @@ old one; *half done*, the data having been cut by half. A removal is *caught* wh
 honest. Where controls do not hold the check is inconclusive, and says nothing of either.
 
 Writes ``benchmarks/klom.json`` after each forget set and goes on from there: what is in the file, of as many models, is
-kept. Seeds: 0 for data and forget sets, 1, 2, ... for models, 7 for drawing.
+kept. Seeds: 0 for data and forget sets, 1, 2, ... for models, 7 for drawing. Seven minutes of one core.
+
+What it came to: no honest removal accused, no removal passed where nothing was done, and too few items in the toys for
+most forget sets. Where a twin stays, or a forget set is drawn, half of what is not done mostly goes unseen.
 """
 
 import json
