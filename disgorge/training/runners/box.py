@@ -25,7 +25,7 @@ from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
 from disgorge.training.sandbox.landlock import is_kept, modules_in
 from disgorge.training.sandbox.levels import Level, Reached
-from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command
+from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command, package_folders
 from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
 from lineage.records import Json
 from lineage.workspace import Workspace
@@ -206,5 +206,6 @@ def _from_variable() -> list[Path]:
 
 def _local_code(workspace: Workspace) -> list[Path]:
     """Return the modules that lie in the folders of PYTHONPATH and in the working folder, where a job may import."""
-    folders = (*_from_variable(), Path.cwd())
-    return [path for folder in folders for path in modules_in(folder) if not is_kept(path, workspace.root)]
+    folders = [folder for folder in (*_from_variable(), Path.cwd()) if folder not in package_folders()]
+    modules = (path for folder in folders for path in modules_in(folder) if path.name != "__pycache__")
+    return [path for path in modules if not is_kept(path, workspace.root)]
