@@ -63,6 +63,14 @@ def _is_repeated(attested: Attested, component: Component) -> bool:
         return False
 
 
+def ran_confined(workspace: Workspace, component: Component) -> bool:
+    """Whether a confined run of its recipe made a component, by an attestation that holds."""
+    try:
+        return Attested.of(workspace).proof(component).level is not Confinement.PROCESS
+    except Refusal:
+        return False
+
+
 def stands_as_recorded(attested: Attested, recorded: Iterable[Component], accepts: Confinement) -> Component | None:
     """Return the last of the recordings of one component that stands on its attestation, None if none does."""
     found = [each for each in recorded if standing(attested, each, accepts=accepts).stands]

@@ -7,7 +7,7 @@ like any other: one that learned from data withdrawn later is itself removed.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from disgorge.evidence.checks import (
 )
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.evidence.utility import headline_of, utility_check
-from disgorge.examination.attested_parts import Parts, recordings_for_here
+from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.same_model import ask, check_answers, compared, measures_in
 from disgorge.examination.weights_changed import weights_changed
@@ -38,7 +38,7 @@ from disgorge.training.assemble import spec_of
 from disgorge.training.environment import differences
 from disgorge.training.items import join
 from disgorge.training.kernels import setting_of
-from disgorge.training.make import make
+from disgorge.training.make import make, recordings
 from disgorge.training.recipe import Job, Runner
 from disgorge.training.stored import assemble, read_items
 from lineage.activity import activity
@@ -96,9 +96,11 @@ class Examiner:
             recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
         members = recordings_for_here(self.workspace, members_of(after, known), plan.confinement)
         were = members_of(before, known)
-        closure = lineage_closure(title, before=were, after=members, known=known, withdrawn=withdrawn, shards=recorded)
+        ever = self._as_ever_recorded(were)
+        closure = lineage_closure(title, before=ever, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(after, members, shards, self._rows(withdrawn, frozenset(removed.digests)))
-        learned = {each.name: each.digest for each in were if influences([each], known) & withdrawn}
+        ways = by_digest((*ever, *(each for several in known.values() for each in several)))
+        learned = {each.name: each.digest for each in ever if influences([each], ways) & withdrawn}
         apart = self.independent()
         try:
             reexecution = self._show(
@@ -154,7 +156,9 @@ class Examiner:
         """
         start, old = time.perf_counter(), {component.digest for component in were}
         new = {component.name for component in components if component.digest not in old}
-        parts = Parts(components, plan, withdrawn, twice=new if plan.equal_bits else ())
+        same = [each for each in components if learned.get(each.name) == each.digest]
+        unchanged = frozenset(each.name for each in same if ran_confined(self.workspace, each))
+        parts = Parts(components, plan, withdrawn, twice=new | unchanged if plan.equal_bits else ())
         unshown = parts.judge(self.workspace).unshown
         standing = {each.recipe_digest: each.digest for each in components if each.recipe and each.name not in unshown}
         jobs = [_again(component) for component in components if component.recipe and component.name in unshown]
@@ -180,6 +184,7 @@ class Examiner:
             standing,
             shown_by=now.shown_by,
             unshown=now.unshown,
+            unchanged=unchanged,
             tensors=self._tensors,
             learned=learned,
             again=once_more,
@@ -189,6 +194,11 @@ class Examiner:
         check = never_trained(case)
         about = {"level": now.level, "gaps": list(now.gaps)}
         return replace(check, seconds=time.perf_counter() - start, detail=check.detail | about)
+
+    def _as_ever_recorded(self, components: Iterable[Component]) -> tuple[Component, ...]:
+        """Return each component in every way it was recorded: bytes may come out again from another recipe."""
+        recorded = recordings(self.workspace)
+        return tuple(way for each in components for way in recorded.get((each.name, each.digest), [each]))
 
     def _rows(self, shards: Collection[str], removed: frozenset[str]) -> dict[str, tuple[int, ...]]:
         """Return the rows of removed items in these shards, of those whose content is still there."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Examination
+from disgorge.examination.attested_parts import ran_confined
 from disgorge.examination.examine import Examiner
 from disgorge.facts import ExaminationFact, RequestClosedFact
 from disgorge.plan.details import PartsDetail, ReleaseDetail, RenewalDetail, WithdrawalDetail
@@ -38,6 +39,7 @@ from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.ledger.fact_kinds import (
+    ComponentFact,
     ComponentRetiredFact,
     CompositionFact,
     FactBody,
@@ -155,12 +157,16 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
     result = Retrained(before, component.digest, component.cost)
     if untouched_part and (component.digest == before or not step.parts):
         return StepResult(result)  # the old one is what came out, or stays where another release has it
-    if component.digest == before:
+    retired = _retired(plan, step.subject, before, component.digest, "retrain")
+    if component.digest != before:
+        return StepResult(result, [retired])
+    if not ran_confined(workshop.workspace, component):
         raise ExecutionFailed(
-            f"training {step.subject} again without the items gave the very same weights; either they never trained "
-            f"it, or the method does not train: the removal cannot be shown"
+            f"training {step.subject} again without the items gave the very same weights, in a run that was not "
+            f"confined; either they never trained it, or the method does not train: the removal cannot be shown"
         )
-    return StepResult(result, [_retired(plan, step.subject, before, component.digest, "retrain")])
+    unchanged = f"{step.subject} came out unchanged: the removed items did not influence it"
+    return StepResult(result, [retired, ComponentFact(component)], notes=(unchanged,))  # one life ends, another begins
 
 
 def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:

@@ -224,7 +224,8 @@ def _against_subjects(evidence: Evidence, *, plan: Plan, withdrawn: frozenset[st
             yield f"release {name} has no digest from after, and no step withdraws it"
         if after is not None and name in withdrawn:
             yield f"release {name} was to be withdrawn and is still there"
-        if after is not None and after == before and name in touched:
+        retrained = {step.action for step in plan.remedies if step.release == name} == {Action.RETRAIN}
+        if after is not None and after == before and name in touched and not retrained:  # which may come out unchanged
             yield f"release {name} is the same composition as before"
 
 

@@ -67,7 +67,7 @@ class State:
                 key = (component.name, component.digest)
                 known = self.influences.get(component.digest, frozenset())
                 self.influences[component.digest] = known | set(influences_of(component))
-                if key in self.components:
+                if key in self.components and self.components[key].live:  # one that was retired had a life of its own
                     uses = dict.fromkeys((*component.uses, *self.components[key].record.uses))
                     component = replace(component, uses=tuple(uses))
                 self._enter(self.components, key, Entry(seq, component))

@@ -4,8 +4,9 @@ It needs no torch and trains at once, so the pass can be tested a hundred times 
 found through an entry point of its own, as a third party's method is, in this process and in workers.
 
 Components: ``scale`` (spread of the core), ``mean/<shard>`` (class sums and counts of one shard, in units of the
-scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again. The means of the
-shards named in ``idle`` are kept and take no part in any answer.
+scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again; with
+``classes: true`` the ``classes`` that every shard has, which most removals leave as they were. The means of the shards
+named in ``idle`` are kept and take no part in any answer.
 
 Among many features an item is remembered by itself: its own part of its class's mean is the only one that points its
 way. :func:`wide` is such an instance, large enough for the attacks to be measured.
@@ -37,6 +38,7 @@ class Averages:
         Offer("mean", Remedy.SUBTRACT, Guarantee.EXACT, Family.COMPARTMENTALIZATION, "Recomposed from what is kept."),
         Offer("mean", Remedy.RETRAIN, Guarantee.EXACT, Family.RETRAINING, "Trained on what is retained."),
         Offer("tilt", Remedy.RETRAIN, Guarantee.EXACT, Family.RETRAINING, "Trained on what is retained."),
+        Offer("classes", Remedy.RETRAIN, Guarantee.EXACT, Family.RETRAINING, "Trained on what is retained."),
         Offer("scale", Remedy.RETRAIN, Guarantee.EXACT, Family.RETRAINING, "Trained on what is retained."),
     )
 
@@ -60,9 +62,10 @@ class Averages:
                     weight=0.0 if name in (spec.parameters.get("idle") or ()) else 1.0,
                 )
             )
-        if spec.parameters.get("joint") and there:
-            every = (scale, *(Input("shard", name, Role.CALIBRATE) for name in there))
-            blueprints.append(Blueprint("tilt", "tilt", every, dict(seed), steps=1))
+        for parameter, name in (("joint", "tilt"), ("classes", "classes")):
+            if spec.parameters.get(parameter) and there:
+                every = (scale, *(Input("shard", shard, Role.CALIBRATE) for shard in there))
+                blueprints.append(Blueprint(name, name, every, dict(seed), steps=1))
         return tuple(blueprints)
 
     def train(
@@ -82,6 +85,8 @@ class Averages:
         scale = float(parts[0]["scale"])
         if kind == "tilt":
             return {"tilt": np.concatenate([part.arrays["x"] for part in items]).mean(axis=0) / scale}
+        if kind == "classes":
+            return {"classes": np.unique(np.concatenate([part.arrays["label"] for part in items]))}
         (own,) = items
         size = (CLASSES, own.arrays["x"].shape[1])
         jitter = np.random.default_rng(seed_of(parameters["seed"], own.shard)).normal(0, 1e-3, size=size)
