@@ -95,7 +95,7 @@ def strays(packages: Path) -> list[str]:
     """
     listed = _listed(packages)
     found = []
-    for path in _files(packages, follow=False):
+    for path, _ in _entries(packages, follow=False):
         if (path not in listed or (packages / path).is_symlink()) and not path.endswith(_COMPILED):
             found.append(path)
     return sorted(found)
@@ -165,24 +165,24 @@ def _sha256(path: Path) -> str:
 def state_of(folder: Path) -> dict[str, list[int]]:
     """Return the size and time of every file below a folder, by path."""
     found = {}
-    for path in _files(folder, follow=True):
-        told = os.stat(folder / path)
+    for path, entry in _entries(folder, follow=True):
+        told = entry.stat()
         found[path] = [told.st_size, told.st_mtime_ns]
     return found
 
 
-def _files(folder: Path, *, follow: bool) -> Iterator[str]:
-    """Yield the path of every file below a folder, and of links where they are not followed."""
-    waiting = [""]
+def _entries(folder: Path, *, follow: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield every file below a folder, after its path there, and links where they are not followed."""
+    root, waiting = str(folder), [""]
     while waiting:
         inner = waiting.pop()
-        with os.scandir(folder / inner) as entries:
+        with os.scandir(f"{root}/{inner}") as entries:
             for entry in entries:
                 path = f"{inner}/{entry.name}" if inner else entry.name
                 if entry.is_dir(follow_symlinks=follow):
                     waiting.append(path)
                 else:
-                    yield path
+                    yield path, entry
 
 
 def delete_unused(folder: Path) -> None:

@@ -250,9 +250,17 @@ def _python() -> tuple[str, ...]:
             continue  # below a virtual environment there is none
         words += ["--ro-bind", str(library), str(library)]
         hidden = [library / name for name in _NOT_FOR_JOBS if (library / name).is_dir()]
-        compiled = [path for path in library.rglob("__pycache__") if not any(map(path.is_relative_to, hidden))]
-        words += _covered((*hidden, *compiled))
+        words += _covered((*hidden, *_compiled(library, hidden)))
     return tuple(words)
+
+
+def _compiled(library: Path, hidden: Sequence[Path]) -> Iterator[Path]:
+    """Yield the folders of bytecode below a library, those in hidden folders left out."""
+    left_out = {str(path) for path in hidden}
+    for place, folders, _ in os.walk(library):
+        if "__pycache__" in folders:
+            yield Path(place, "__pycache__")
+        folders[:] = [name for name in folders if name != "__pycache__" and f"{place}/{name}" not in left_out]
 
 
 def _covered(folders: Iterable[Path]) -> list[str]:
