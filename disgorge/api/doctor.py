@@ -25,7 +25,7 @@ _MEBIBYTE = 1 << 20
 _LEAST_SHARED = 64 * _MEBIBYTE
 """Free bytes of shared memory below which loaders with several processes are known to fail."""
 _SHOWN = 5
-NO_KEY = "none yet; the first report makes it"
+NO_KEY = "none yet; the first training makes it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def test_the_doctor_names_level_and_remedy(pretended: Pretended, workspace: Work
     assert plain["confinement"]["level"] != "namespace"
     assert plain["confinement"]["why"].startswith(said)
     assert plain["confinement"]["raise_by"] == "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    assert plain["signing_key"] == "none yet; the first report makes it"
+    assert plain["signing_key"] == "there"
     assert {"torch", "mlflow", "dvc"} == set(plain["libraries"])
     assert api.doctor.doctor().signing_key is None
 
