@@ -11,6 +11,7 @@ from disgorge.api.holds import settled_lines
 from disgorge.api.result import Listing, Result, require_name
 from disgorge.errors import DisgorgeError, Refused, ReleaseContained, WrongUse
 from disgorge.method import Items, Model
+from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
 from disgorge.release.train import contained, lay_out, train_release
@@ -23,6 +24,7 @@ from disgorge.training.model_file import read_model_file
 from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
+from disgorge.training.sandbox.levels import level_line, reached
 from disgorge.training.stored import assemble, read_items
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted, seconds
@@ -324,6 +326,86 @@ def train(
         *((Attention(held_back),) if stopped else ()),
     )
     return Trained(spec.release, spec.alias, trained, stopped, shown=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentsAttested(Result):
+    """What shows where components come from by now, which were run for it, and why releases were left out."""
+
+    outcome: Outcome
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where a run showed that something is wrong, or 4 where the environment here leaves that open."""
+        failed = [p.problem for p in self.outcome.parts if p.problem is not None and not p.problem.expected]
+        return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
+
+    def plain(self) -> Json:
+        """Return each component with its runs, what shows it, and what is the matter with it."""
+        components = [
+            {"name": p.component.name, "digest": p.component.digest, "runs": p.runs, "problem": plain(p.problem),
+             "standing": plain(p.standing) | {"shown_by": p.standing.shown_by}}
+            for p in self.outcome.parts
+        ]  # fmt: skip
+        return {"components": components, "left_out": list(self.outcome.left_out)}
+
+
+def attest(
+    workspace: Workspace,
+    release: str | None = None,
+    *,
+    again: bool = False,
+    component: str | None = None,
+    recipe: Path | str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ComponentsAttested:
+    """Run what lacks an attestation at this machine's level, and record the runs; of every live release, or of one.
+
+    With ``again`` what no second run made again is also run a second time. With ``component`` and ``recipe``, a
+    MODEL.yaml, a component recorded from outside gets the recipe which that model lays out for it, if its very bytes
+    come out.
+    """
+    if (component is None) != (recipe is None):
+        raise WrongUse("--component and --recipe go together; give the component's name and its MODEL.yaml")
+    if component is not None and (release is not None or again):
+        raise WrongUse("--component is about one component; leave RELEASE and --again out")
+    spec = read_model_file(Path(recipe)) if recipe is not None else None
+    confinement = reached()
+    with Workers(workspace, count=workers or worker_count()) as processes:
+        runner = Watched(processes, progress or Progress(), did="ran", doing="running ")
+        try:
+            if component is not None and spec is not None:
+                outcome = attest_component(workspace, runner, component, spec, level=confinement.level)
+            else:
+                outcome = attest_releases(workspace, runner, release, level=confinement.level, again=again)
+        except ReleaseContained as held:
+            raise Refused(str(held)) from None
+    rows = [
+        (p.component.name, p.runs, p.standing.level, _shown_by(p), short(p.component.digest)) for p in outcome.parts
+    ]
+    shown: tuple[str | Table, ...] = (
+        table("component", "runs", "confinement", "shown by", "digest", rows=rows, empty="no component is served"),
+        level_line(confinement),
+        *(Attention(line) for p in outcome.parts for line in _problem_lines(p, changed=component is None)),
+        *(Attention(why) for why in outcome.left_out),
+    )
+    return ComponentsAttested(outcome, shown=shown)
+
+
+def _shown_by(part: Part) -> str:
+    return part.standing.shown_by or "one run that was not confined"
+
+
+def _problem_lines(part: Part, *, changed: bool) -> Iterator[str]:
+    """Yield what is the matter with a component; ``changed`` is whether its run is recorded all the same."""
+    if (problem := part.problem) is not None:
+        where = (
+            f"; this environment is not the recorded one: {'; '.join(problem.elsewhere)}" if problem.elsewhere else ""
+        )
+        yield f"{part.component.name}: {problem.words}{where}{'' if changed else '; nothing was changed'}"
+    elif not part.standing.stands:
+        yield part.standing.why
 
 
 def worker_count() -> int:

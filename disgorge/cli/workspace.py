@@ -1,4 +1,4 @@
-"""``disgorge init``, ``doctor``, ``train`` and ``trace``: a workspace, its machine, models and what they learned."""
+"""``disgorge init``, ``doctor``, ``train``, ``attest`` and ``trace``: a workspace, models and what they learned."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from disgorge import api
-from disgorge.cli.options import AsJson, References, Svg, argument, option
+from disgorge.cli.options import AsJson, References, Svg, Text, argument, option
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import going_on
 from disgorge.cli.output.progress import shown
@@ -37,6 +37,31 @@ def train(
     with going_on(lambda: again), shown(quiet=as_json) as display:
         trained = api.releases.train(workspace, model, progress=display)
     show.result(trained, as_json)
+
+
+def attest(
+    release: Annotated[
+        str | None, argument("RELEASE", "NAME or NAME@ALIAS; every live release by default.", show_default=False)
+    ] = None,
+    again: Annotated[bool, option("--again", "Also run a second time what no second run made again.")] = False,
+    component: Annotated[Text, option("--component", "A component recorded from outside; goes with --recipe.")] = None,
+    recipe: Annotated[
+        Path | None, option("--recipe", "MODEL.yaml that lays that component out: its recipe, if its bytes come out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run components that lack an attestation, confined, and record the runs, so that no removal has to.
+
+    Exit 1 if a run made other bytes than are recorded, 4 if the environment here may be why.
+    """
+    words = "interrupted; runs that were finished are recorded, run the same command again to go on"
+    workspace = api.workspace.open_workspace()
+    with going_on(lambda: words), shown(quiet=as_json) as display:
+        attested = api.releases.attest(
+            workspace, release, again=again, component=component, recipe=recipe, progress=display
+        )
+    show.result(attested, as_json)
+    raise typer.Exit(attested.exit_code)
 
 
 def trace(

@@ -74,7 +74,8 @@ def _served(
             release.id,
             f"{len(bare)} of {counted(len(components), 'component')} {'is' if len(bare) == 1 else 'are'} shown by the "
             f"operator's record alone; {bare[0].why}",
-            f"run `disgorge attest {release.name}` when nobody waits: a removal has to make them again otherwise",
+            f"run `disgorge attest {release.id}` when nobody waits: a removal has to make them again otherwise; what "
+            "has no recipe gets one with `disgorge attest --component NAME --recipe MODEL.yaml`",
             fact=entry.seq,
         )
     if release.name in demands:
@@ -86,7 +87,7 @@ def _served(
                     BELOW_DEMAND,
                     release.id,
                     f"request {request} demands level {demanded}; {below.why}",
-                    f"run `disgorge attest --again {release.name}` on a machine that reaches it",
+                    f"run `disgorge attest --again {release.id}` on a machine that reaches it",
                     fact=entry.seq,
                 )
 

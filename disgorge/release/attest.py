@@ -1,0 +1,312 @@
+"""Runs recorded components again, confined, and attests the runs, for ``disgorge attest``.
+
+What is run is the recorded recipe, inputs before what reads them, and each run is recorded as soon as it is done. A run
+never takes the place of what is recorded: where it reached other bytes, that is said, and these bytes are deleted. No
+part of a release that is contained, or that a hold wants out of service, is run.
+
+All of it holds the workspace's lock, as training does.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from disgorge.attestation.record import attest_done
+from disgorge.attestation.standing import RECORD, Attested, Refusal, Standing, standings
+from disgorge.errors import BadModel, ReleaseContained, WrongUse
+from disgorge.layout import blueprint_name, component_name
+from disgorge.method import Blueprint, ModelSpec, method_named, methods, recipe_for
+from disgorge.release.serving import Wanted
+from disgorge.release.train import contained, lay_out, shards_for
+from disgorge.request.holds.out_of_service import stopped_words
+from disgorge.training.environment import differences
+from disgorge.training.kernels import is_unusable, setting_of
+from disgorge.training.make import recordings, uses_of
+from disgorge.training.recipe import Done, Job, Runner
+from disgorge.workspace_lock import turn
+from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, in_order, members_of
+from lineage.ledger.fact_kinds import ComponentFact, FactBody
+from lineage.ledger.state import influences_of, reachable
+from lineage.records import Component, Composition, Cost, Release
+from lineage.shown import short
+from lineage.workspace import Workspace
+from policies.taxonomy import Confinement
+
+_NEEDED = {"method", "version", "kind", "parameters", "uses", "threads"}
+"""What a recipe names that can be carried out."""
+Key = tuple[str, str]
+"""The digests of a component and of its recipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a component was not run, or what its run showed.
+
+    ``elsewhere`` says in words how the environment here differs from the recorded one, which leaves open what other
+    bytes mean. One that is ``expected`` is no failure.
+    """
+
+    words: str
+    elsewhere: tuple[str, ...] = ()
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component, how often it was run now, and what shows where its bytes came from."""
+
+    component: Component
+    runs: int
+    standing: Standing
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Every component that was looked at, inputs first, and why releases were left out."""
+
+    parts: tuple[Part, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def attest_releases(
+    workspace: Workspace, runner: Runner, release: str | None = None, *, level: Confinement, again: bool = False
+) -> Outcome:
+    """Run what has no attestation that holds, or was confined less than ``level``, of live releases or of one.
+
+    With ``again`` run as well what no second run made again. Raises :class:`ReleaseContained` for a release that is
+    named and out of service, and what training raises.
+    """
+    with turn(workspace, then="run `disgorge attest` again"):
+        compositions, left_out = _in_service(workspace, release)
+        runs = _Runs(workspace, runner, _components(workspace, compositions))
+        runs.run_missing(level)
+        if again:
+            runs.run_again()
+        return Outcome(runs.parts(), left_out)
+
+
+def attest_component(
+    workspace: Workspace, runner: Runner, name: str, spec: ModelSpec, *, level: Confinement
+) -> Outcome:
+    """Run the recipe that a model lays out for a component, and record both with it if its very bytes come out.
+
+    Otherwise nothing changes. Raises :class:`~lineage.errors.UnknownRecord` for a component or shard that is not there,
+    :class:`WrongUse` for a model that does not fit the component, and what training raises.
+    """
+    with turn(workspace, then="run `disgorge attest` again"):
+        with Catalog.of(workspace) as catalog:
+            component = catalog.component(name)
+        _refuse_contained(workspace, component)
+        blueprint, component = _with_recipe(workspace, component, spec)
+        runs = _Runs(workspace, runner, {_key(component): component}, blueprint)
+        runs.run_missing(level)
+        return Outcome(runs.parts())
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Runs components and notes what came of each. With ``blueprint``, a run counts only if it reached the bytes."""
+
+    workspace: Workspace
+    runner: Runner
+    components: Mapping[Key, Component]
+    blueprint: Blueprint | None = None
+    ran: dict[Key, int] = field(default_factory=dict)
+    problems: dict[Key, Problem] = field(default_factory=dict)
+
+    def run_missing(self, level: Confinement) -> None:
+        """Run each component whose bytes no attestation shows at this level or a closer one."""
+        attested = Attested.of(self.workspace)
+        self._run(each for each in self.components.values() if not _is_shown(attested, each, level))
+
+    def run_again(self) -> None:
+        """Run each component that is attested and that no second run, without checkpoints, has made again."""
+        attested = Attested.of(self.workspace)
+        self._run(each for each in self.components.values() if _is_shown(attested, each) is False)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return every component with what shows it by now."""
+        attested = Attested.of(self.workspace)
+        found = standings(attested, self.components.values(), accepts=None)
+        for key in self.ran.keys() - self.problems.keys():
+            try:
+                attested.proof(self.components[key])
+            except Refusal as refusal:
+                self.problems[key] = Problem(f"{refusal}, though a run reached its bytes")
+        return tuple(
+            Part(component, self.ran.get(key, 0), standing, self.problems.get(key))
+            for (key, component), standing in zip(self.components.items(), found, strict=True)
+        )
+
+    def _run(self, wanted: Iterable[Component]) -> None:
+        jobs: list[tuple[Component, Job]] = []
+        for component in wanted:
+            key = _key(component)
+            if key not in self.problems and (problem := _hindrance(self.workspace, component)) is not None:
+                self.problems[key] = problem
+            if key not in self.problems:
+                setting = setting_of(component.environment) if component.environment else None
+                jobs.append((component, Job(component.name, component.recipe, component.cost.steps, setting)))
+        there = {*self.workspace.objects.digests(), *(digest for digest, _ in self.components)}
+        for done in self.runner.run([job for _, job in jobs]):
+            component = next(component for component, job in jobs if job is done.job)
+            self._record(component, done, there)
+
+    def _record(self, component: Component, done: Done, there: Collection[str]) -> None:
+        """Record a run. Other bytes than the recorded ones are deleted first: a purge spares what a fact names."""
+        key, made = _key(component), replace(component, digest=done.digest, environment=done.environment)
+        self.ran[key] = self.ran.get(key, 0) + 1
+        if done.digest != component.digest:
+            if done.digest not in there:
+                self.workspace.objects.delete(done.digest)
+            elsewhere = differences(component.environment, done.environment)
+            self.problems[key] = Problem("the recorded bytes are not what its recipe makes here", elsewhere)
+            if self.blueprint is not None:
+                return
+        facts: list[FactBody] = []
+        if self.blueprint is not None:
+            cost = Cost(self.blueprint.examples, self.blueprint.steps, done.seconds)
+            facts.append(ComponentFact(replace(made, cost=cost)))
+        self.workspace.ledger.record(*facts, *attest_done(self.workspace, made, done))
+
+
+def _key(component: Component) -> Key:
+    return (component.digest, component.recipe_digest)
+
+
+def _is_shown(attested: Attested, component: Component, level: Confinement | None = None) -> bool | None:
+    """Whether a component was made at this level or a closer one; without one, whether a second run made it again.
+
+    None where no attestation of it holds.
+    """
+    try:
+        proof = attested.proof(component)
+    except Refusal:
+        return None
+    return proof.reproducible if level is None else proof.level.at_least(level)
+
+
+def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
+    """Return why a component cannot be run, None if it can be."""
+    recipe, state = component.recipe, workspace.ledger.state()
+    if not _NEEDED <= recipe.keys():
+        give = f"give it one with `disgorge attest --component {component.name} --recipe MODEL.yaml`"
+        return Problem(f"it has no recipe, and is shown by {RECORD}; {give}", expected=True)
+    shards = {digest for (_, digest), entry in state.shards.items() if entry.live}
+    components = {digest for (_, digest), entry in state.components.items() if entry.live}
+    if component.digest not in components:
+        return Problem("it was retired, and is not run; `disgorge audit` says what still serves it")
+    for use in influences_of(component):
+        if use.digest not in shards | components:
+            return Problem(f"it used {short(use.digest)}, which is live no more; `disgorge audit` says what that means")
+        path = workspace.content_path(use.digest) if use.digest in shards else workspace.objects.path(use.digest)
+        if not path.is_file():
+            return Problem(f"what it used, {short(use.digest)}, is missing; restore it, and run this again")
+    method = methods().get(recipe["method"])
+    if method is None or method.version != recipe["version"]:
+        there = f"is {method.version}" if method else "is not installed"
+        differs = f"method {recipe['method']} was {recipe['version']} and {there}"
+        return Problem("it was not run", (differs,))
+    if is_unusable(setting_of(component.environment)):
+        return Problem("it was not run", ("it was made with AVX2 kernels and this processor has no AVX2",))
+    return None
+
+
+def _in_service(workspace: Workspace, named: str | None) -> tuple[list[Composition], tuple[str, ...]]:
+    """Return what live releases, or the named one, serve, and why the others of them are left out."""
+    compositions, left_out = list[Composition](), list[str]()
+    with Catalog.of(workspace) as catalog:
+        name, _, alias = (named or "").partition("@")
+        releases = catalog.releases() if named is None else (catalog.release(name, alias or "live"),)
+        served = [(release, catalog.composition(release.composition)) for release in releases]
+    for (_, composition), why in zip(served, _out_of_service(workspace, served), strict=True):
+        if not why:
+            compositions.append(composition)
+        elif named is not None:
+            raise ReleaseContained(why)
+        else:
+            left_out.append(f"{why}; nothing of it was run")
+    return compositions, tuple(left_out)
+
+
+def _out_of_service(workspace: Workspace, served: Iterable[tuple[Release, Composition]]) -> Iterator[str]:
+    """Yield for each release why nothing of it is to be run, "" where nothing keeps it out of service."""
+    wanted = Wanted(workspace)
+    for release, composition in served:
+        if release.contained:
+            yield str(contained(workspace, release))
+        elif holds := wanted.by(composition, (release.name, release.alias)):
+            yield f"release {release.id} is {stopped_words(holds)}; lift that hold, or answer it, first"
+        else:
+            yield ""
+
+
+def _components(workspace: Workspace, compositions: Iterable[Composition]) -> dict[Key, Component]:
+    """Return the components of compositions and all that these were made from, inputs first, each with a recipe.
+
+    One that was recorded with a recipe and later without is run by that recipe.
+    """
+    recorded = recordings(workspace)
+    with Catalog.of(workspace) as catalog:
+        known = by_digest(catalog.components(live=False))
+    members = [member for composition in compositions for member in members_of(composition, known)]
+
+    def sources(digest: str) -> list[str]:
+        return [use.digest for component in known.get(digest, ()) for use in influences_of(component)]
+
+    digests = reachable((member.digest for member in members), sources)
+    named = {member.digest for member in members}
+    found: dict[str, dict[Key, Component]] = {}
+    for component in (*members, *(known[digest][0] for digest in digests if digest in known and digest not in named)):
+        if not component.recipe:
+            earlier = recorded.get((component.name, component.digest), [])
+            component = next((each for each in reversed(earlier) if each.recipe), component)
+        found.setdefault(component.digest, {}).setdefault(_key(component), component)
+    edges = [
+        (use.digest, digest, use.role)
+        for digest, several in found.items()
+        for component in several.values()
+        for use in influences_of(component)
+    ]
+    return {key: component for digest in in_order(found, edges) for key, component in found[digest].items()}
+
+
+def _refuse_contained(workspace: Workspace, component: Component) -> None:
+    """Raise :class:`ReleaseContained` if a release that is out of service has the component, or one made from it."""
+    with Catalog.of(workspace) as catalog:
+        served = [(release, catalog.composition(release.composition)) for release in catalog.releases()]
+    for (_, composition), why in zip(served, _out_of_service(workspace, served), strict=True):
+        if why and component.digest in {digest for digest, _ in _components(workspace, [composition])}:
+            raise ReleaseContained(why)
+
+
+def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) -> tuple[Blueprint, Component]:
+    """Return a component as the blueprint of its name has it made, with the recipe over what is live."""
+    blueprints = {blueprint.name: blueprint for blueprint in lay_out(workspace, spec)}
+    blueprint = blueprints.get(blueprint_name(spec.release, component.name))
+    if blueprint is None:
+        names = ", ".join(component_name(spec.release, name) for name in blueprints)
+        raise WrongUse(f"model {spec.release} lays out no {component.name}; it lays out {names}")
+    used = {use.digest for use in influences_of(component)}
+    digests = {("shard", name): shard.digest for name, shard in shards_for(workspace, spec).items()}
+    with Catalog.of(workspace) as catalog:
+        live = catalog.components()
+        names_of = {each.digest: each.name for each in live}
+        names_of |= {each.digest: each.name for each in catalog.shards(live=False)}
+    for name in (use.name for use in blueprint.inputs if use.of == "component"):
+        called = [each.digest for each in live if each.name in (name, component_name(spec.release, name))]
+        if not called:
+            raise BadModel(
+                f"model {spec.release} makes {component.name} from {name}, and no live component is called so; record "
+                "that first"
+            )
+        digests["component", name] = next((digest for digest in called if digest in used), called[-1])
+    recipe = recipe_for(method_named(spec.method), blueprint, digests, spec)
+    uses = uses_of(recipe)
+    if lacking := sorted(names_of.get(digest, short(digest)) for digest in used - {use.digest for use in uses}):
+        raise WrongUse(
+            f"component {component.name} is recorded to have used {', '.join(lacking)}, which model {spec.release} "
+            "does not make it from; give the model that does"
+        )
+    return blueprint, replace(component, kind=blueprint.kind, uses=uses, recipe=recipe, locations=("objects",))
