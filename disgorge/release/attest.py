@@ -160,7 +160,9 @@ class _Runs:
         if done.digest != component.digest:
             if done.digest not in there:
                 self.workspace.objects.delete(done.digest)
-            elsewhere = differences(component.environment, done.environment)
+            elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
+            if component.environment:
+                elsewhere = differences(component.environment, done.environment)
             self.problems[key] = Problem("the recorded bytes are not what its recipe makes here", elsewhere)
             if self.blueprint is not None:
                 return
