@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from averages import Averages
 
 from disgorge.attestation.record import attested_facts
 from disgorge.attestation.standing import Attested, Standing, standing
@@ -22,20 +21,20 @@ from lineage.errors import UnknownRecord, WorkspaceBusy
 from lineage.ledger.chain import Fact
 from lineage.ledger.fact_kinds import (
     ComponentFact,
-    ComponentRetiredFact,
     CompositionFact,
     ReleaseContainedFact,
     ReleaseFact,
     ShardWithdrawnFact,
 )
-from lineage.records import Component, Composition, Json, Use
+from lineage.records import Json, Use
 from lineage.workspace import Workspace
 from tests import toys
+from tests.disgorge.attestation.by_hand import elsewhere, retire, serve
 from tests.in_process import InProcessRunner
 from tests.toys import RELEASE, component_of, composition_of, live_shards
 
 PARTS = ["scale", *(f"mean/shard-{n}" for n in range(1, 5))]
-SPEC = Averages().toy(3).spec
+SPEC = toys.toy_of("averages", 3).spec
 OTHER = b"other bytes"
 
 
@@ -102,29 +101,6 @@ def problems(outcome: Outcome) -> dict[str, tuple[str, tuple[str, ...]]]:
     }
 
 
-def serve(workspace: Workspace, name: str, **changes: object) -> Component:
-    """Record a component of the toy as changed, and serve it in the place of the old one."""
-    old = component_of(workspace, f"{RELEASE}/{name}")
-    new: Component = replace(old, **changes)  # type: ignore[arg-type]
-    before = composition_of(workspace)
-    members = [replace(each, component=new.digest) if each.name == old.name else each for each in before.members]
-    composition = Composition(before.method, before.spec, tuple(sorted(members, key=lambda each: each.component)))
-    if old.digest != new.digest:
-        retire(workspace, name)
-    workspace.ledger.record(
-        ComponentFact(new), CompositionFact(composition), ReleaseFact(RELEASE, "live", composition.digest)
-    )
-    return new
-
-
-def retire(workspace: Workspace, name: str) -> str:
-    """Retire a component of the toy, delete its bytes and return its digest."""
-    part = component_of(workspace, f"{RELEASE}/{name}")
-    workspace.ledger.record(ComponentRetiredFact(part.name, part.digest))
-    workspace.objects.delete(part.digest)
-    return part.digest
-
-
 def unattested(workspace: Workspace) -> list[str]:
     """What the audit says of components without attestation, or of bad ones."""
     return [each.words for each in audit(workspace) if each.id in ("DSG021", "DSG023")]
@@ -165,6 +141,16 @@ def test_a_second_run_makes_components_reproducible(by_hand: Workspace) -> None:
     assert all(part.standing.reproducible and part.runs == 2 for part in outcome.parts)
     assert {fact.run for fact in attested_facts(by_hand)} == {1, 2}
     assert attest(by_hand, again=True)[1] == [], "nothing is missing then"
+
+
+def test_a_removal_does_not_run_again_what_was_attested_before(by_hand: Workspace) -> None:
+    """But the part it touched, and the one that takes least, which is a control."""
+    attest(by_hand)
+    toys.granted_plan(by_hand, [toys.person(by_hand, "shard-2", 1)])
+    apart = Counting(by_hand)
+    assert toys.carry(by_hand, independent=lambda: apart).verdict == "certified"
+    assert "mean/shard-2" in apart.ran
+    assert len(set(apart.ran) & set(PARTS)) <= 2
 
 
 def test_only_the_release_that_is_named_is_run(by_hand: Workspace) -> None:
@@ -239,14 +225,6 @@ def test_a_later_run_that_reaches_other_bytes_never_takes_the_place_of_the_first
     assert judged(by_hand, "mean/shard-2").stands
     assert not judged(by_hand, "mean/shard-2").reproducible
     assert composition_of(by_hand) == served
-
-
-def elsewhere(fact: Fact) -> dict[str, Json]:
-    """A fact as it would be had the components been made on another kind of machine."""
-    if fact.kind != "component":
-        return fact.body
-    component = fact.body["component"]
-    return {"component": component | {"environment": component["environment"] | {"machine": "pdp11"}}}
 
 
 def test_other_bytes_in_another_environment_are_no_verdict(by_hand: Workspace) -> None:

@@ -50,7 +50,7 @@ def test_every_verb_has_help_and_takes_json() -> None:
 
 def test_every_verb_of_the_design_is_there() -> None:
     wanted = """
-        init audit trace verify train
+        init audit trace verify train attest
         shard:add shard:list shard:show shard:check
         request:file request:list request:show request:impact request:decide request:plan request:approve
         request:execute request:resume request:deny request:hold request:extend request:report

@@ -271,7 +271,7 @@ def test_what_is_wrong_is_refused_in_one_line(prepared: Path, group: str) -> Non
     "typed",
     [
         "audit", "trace x", "train m.yaml", "shard list", "shard add x.csv --name x", "request list",
-        "request execute R-1", "release list", "ledger verify", "policy explain R-1",
+        "request execute R-1", "release list", "ledger verify", "policy explain R-1", "attest",
     ],
 )  # fmt: skip
 def test_without_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
