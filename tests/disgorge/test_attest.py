@@ -135,6 +135,17 @@ def test_what_was_confined_less_than_this_machine_can_is_run_again(workspace: Wo
     assert attest(workspace)[1] == []
 
 
+def test_what_lost_its_attestation_is_attested_anew(by_hand: Workspace) -> None:
+    attest(by_hand)
+    scale = component_of(by_hand, f"{RELEASE}/scale").digest
+    (lost,) = (fact.attestation for fact in attested_facts(by_hand) if fact.component == scale)
+    by_hand.objects.delete(lost)
+    assert not judged(by_hand, "mean/shard-2").stands
+    outcome, ran = attest(by_hand)
+    assert (ran, problems(outcome)) == (["scale"], {})
+    assert judged(by_hand, "mean/shard-2").stands
+
+
 def test_a_second_run_makes_components_reproducible(by_hand: Workspace) -> None:
     outcome, ran = attest(by_hand, again=True)
     assert sorted(ran) == sorted([*PARTS, *PARTS])
