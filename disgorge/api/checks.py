@@ -10,6 +10,8 @@ from disgorge.api.result import Result
 from disgorge.audit import findings
 from disgorge.audit.findings import Finding, to_json
 from disgorge.audit.junit import junit as as_junit
+from disgorge.audit.rules import audit as look
+from disgorge.audit.rules import not_looked_at
 from disgorge.audit.sarif import ledger_uri
 from disgorge.audit.sarif import sarif as as_sarif
 from disgorge.errors import WrongUse
@@ -57,9 +59,6 @@ def audit(
     ``today`` decides what is overdue, ``strict`` lets warnings fail as errors do. ``sarif`` and ``junit`` are files to
     write the findings into as well.
     """
-    from disgorge.audit.rules import audit as look  # it loads Arrow, which verification does without
-    from disgorge.audit.rules import not_looked_at
-
     found, unseen = look(workspace, today=today), tuple(not_looked_at(workspace))
     if sarif is not None:
         log = as_sarif(found, workspace=ledger_uri(workspace.root))

@@ -7,7 +7,7 @@ like any other: one that learned from data withdrawn later is itself removed.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -99,8 +99,7 @@ class Examiner:
         ever = self._as_ever_recorded(were)
         closure = lineage_closure(title, before=ever, after=members, known=known, withdrawn=withdrawn, shards=recorded)
         question = Question.about(after, members, shards, self._rows(withdrawn, frozenset(removed.digests)))
-        ways = by_digest((*ever, *(each for several in known.values() for each in several)))
-        learned = {each.name: each.digest for each in ever if influences([each], ways) & withdrawn}
+        learned = _learned(ever, known, withdrawn)
         apart = self.independent()
         try:
             reexecution = self._show(
@@ -161,16 +160,8 @@ class Examiner:
         parts = Parts(components, plan, withdrawn, twice=new | unchanged if plan.equal_bits else ())
         unshown = parts.judge(self.workspace).unshown
         standing = {each.recipe_digest: each.digest for each in components if each.recipe and each.name not in unshown}
-        jobs = [_again(component) for component in components if component.recipe and component.name in unshown]
-        reached: dict[str, str] = {}
-        elsewhere: dict[str, tuple[str, ...]] = {}
-        by_name = {component.name: component for component in components}
-        for done in apart.run(jobs):
-            component = by_name[done.job.name]
-            reached[component.name] = done.digest
-            elsewhere[component.name] = differences(component.environment, done.environment)
-            made = replace(component, digest=done.digest, environment=done.environment)
-            self.workspace.ledger.record(*attest_done(self.workspace, made, done))
+        again = [each for each in components if each.recipe and each.name in unshown]
+        reached, elsewhere = self._run_again(again, apart)
 
         def once_more(component: Component) -> str:
             (done,) = apart.run([_again(component)])
@@ -192,8 +183,31 @@ class Examiner:
             request=plan.request,
         )
         check = never_trained(case)
+        self._delete_others(set(reached.values()))
         about = {"level": now.level, "gaps": list(now.gaps)}
         return replace(check, seconds=time.perf_counter() - start, detail=check.detail | about)
+
+    def _run_again(
+        self, components: Iterable[Component], apart: Runner
+    ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+        """Run the recipes of components again; return by name what they reached, and how the environment differs."""
+        by_name = {component.name: component for component in components}
+        reached: dict[str, str] = {}
+        elsewhere: dict[str, tuple[str, ...]] = {}
+        for done in apart.run([_again(component) for component in by_name.values()]):
+            component = by_name[done.job.name]
+            reached[component.name] = done.digest
+            elsewhere[component.name] = differences(component.environment, done.environment)
+            made = replace(component, digest=done.digest, environment=done.environment)
+            self.workspace.ledger.record(*attest_done(self.workspace, made, done))
+        return reached, elsewhere
+
+    def _delete_others(self, reached: Collection[str]) -> None:
+        """Delete what runs reached and no component is: the facts that name it would keep it from a purge."""
+        recorded = {digest for _, digest in self.workspace.ledger.state().components}
+        for digest in reached:
+            if digest not in recorded:
+                self.workspace.objects.delete(digest)
 
     def _as_ever_recorded(self, components: Iterable[Component]) -> tuple[Component, ...]:
         """Return each component in every way it was recorded: bytes may come out again from another recipe."""
@@ -270,6 +284,15 @@ class Examiner:
     def _together(self, shards: list[Shard]) -> Items:
         """Return the items of several shards as one, in the shards' order."""
         return join([read_items(self.workspace, shard.digest) for shard in shards])
+
+
+def _learned(
+    recorded: Iterable[Component], known: Mapping[str, Sequence[Component]], withdrawn: frozenset[str]
+) -> dict[str, str]:
+    """Return, by name, the digests of the parts that learned from withdrawn shards, by any way they were recorded."""
+    recorded = list(recorded)
+    ways = by_digest((*recorded, *(each for several in known.values() for each in several)))
+    return {each.name: each.digest for each in recorded if influences([each], ways) & withdrawn}
 
 
 def _chance(utility: tuple[Utility, ...], served: "Answers") -> float | None:

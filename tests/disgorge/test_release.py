@@ -60,7 +60,8 @@ def test_components_composition_and_release_are_recorded_in_that_order(workspace
     kept = Kept()
     made = train(workspace, spec, kept)
     kinds = [fact.kind for fact in workspace.ledger.facts() if fact.kind not in ("opened", "shard")]
-    assert kinds == ["component"] * 4 + ["composition", "release"]
+    attested = ["component", "attested"]
+    assert kinds == ["component", "signing-key", "attested", *attested * 3, "composition", "release"]
     with Catalog.of(workspace) as catalog:
         assert catalog.release(spec.release).composition == made.composition.digest
         assert catalog.composition(made.composition.digest) == made.composition
