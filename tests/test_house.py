@@ -100,9 +100,9 @@ ROOMS = {
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
-        disgorge/locations disgorge/method disgorge/plan disgorge/training lineage/activity lineage/catalog
-        lineage/ledger lineage/perceptual_hash lineage/records lineage/storage lineage/workspace policies/request
-        policies/taxonomy
+        disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/sandbox lineage/activity
+        lineage/catalog lineage/ledger lineage/perceptual_hash lineage/plural lineage/records lineage/storage
+        lineage/workspace policies/request policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog

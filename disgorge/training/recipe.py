@@ -30,6 +30,8 @@ class Job:
     steps: int
     variables: Mapping[str, str] | None = None
     """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
+    entry: str | None = None
+    """The entry point of what carries it out, where that is no registered method."""
 
 
 @dataclass(frozen=True, slots=True)

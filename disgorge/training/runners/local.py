@@ -99,7 +99,7 @@ class Workers:
         box.order(
             {
                 "recipe": job.recipe,
-                "method": entry_of(method_of(job.recipe)),
+                "method": job.entry or entry_of(method_of(job.recipe)),
                 "libraries": list(setting.imports),
                 "variables": dict(setting.variables),
             }
@@ -140,7 +140,8 @@ class _Setting:
 
 def _setting(job: Job) -> _Setting:
     variables = chosen() if job.variables is None else job.variables
-    return _Setting(tuple(sorted(variables.items())), tuple(libraries_of(job.recipe)))
+    libraries = () if job.entry else tuple(libraries_of(job.recipe))
+    return _Setting(tuple(sorted(variables.items())), libraries)
 
 
 _numbers = itertools.count(1)
