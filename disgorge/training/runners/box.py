@@ -205,7 +205,11 @@ def _from_variable() -> list[Path]:
 
 
 def _local_code(workspace: Workspace) -> list[Path]:
-    """Return the modules that lie in the folders of PYTHONPATH and in the working folder, where a job may import."""
-    folders = [folder for folder in (*_from_variable(), Path.cwd()) if folder not in package_folders()]
-    modules = (path for folder in folders for path in modules_in(folder) if path.name != "__pycache__")
-    return [path for path in modules if not is_kept(path, workspace.root)]
+    """Return the modules that lie in the folders of PYTHONPATH and in the working folder, where a job may import.
+
+    Not what was compiled of them, nor what lies in a folder of packages: of that a job has a view.
+    """
+    packages = {folder.resolve() for folder in package_folders()}
+    folders = [folder for folder in (*_from_variable(), Path.cwd()) if folder.resolve() not in packages]
+    found = (path for folder in folders for path in modules_in(folder) if not is_kept(path, workspace.root))
+    return [path for path in found if path.name != "__pycache__" and path.suffix != ".pyc"]
