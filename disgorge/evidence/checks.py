@@ -24,7 +24,7 @@ CONTROLS: Mapping[str, frozenset[str]] = {
     "answers": frozenset({"positive"}),
     "bound": frozenset(),
     "lineage-closure": frozenset({"positive"}),
-    "never-trained": frozenset({"positive", "negative"}),
+    "never-trained": frozenset({"positive"}),
     "residue": frozenset({"positive"}),
     "utility": frozenset(),
     "weights-changed": frozenset(),
@@ -165,7 +165,8 @@ class ReexecutionCase:
     made in, and ``request`` which request this is about, for what to do then.
 
     What the controls take: ``learned`` are the parts of the release before removal that learned from the removed data,
-    digest by name, and ``again`` is ``reexecute`` once more, in a process of its own.
+    digest by name, ``again`` is ``reexecute`` once more, in a process of its own, and ``confinement`` whether a planted
+    job found nothing of what it must not reach. It must be there where the plan ``demands`` that runs be confined.
     """
 
     release: str
@@ -178,6 +179,8 @@ class ReexecutionCase:
     tensors: "Callable[[str], Tensors | None] | None" = None
     learned: Mapping[str, str] = field(default_factory=dict)
     again: Callable[[Component], str] | None = None
+    confinement: Control | None = None
+    demands: bool = False
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     request: str = "REQUEST"
 

@@ -27,6 +27,7 @@ from disgorge.evidence.checks import (
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.evidence.utility import headline_of, utility_check
 from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here
+from disgorge.examination.confinement_control import ConfinementControl
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.same_model import ask, check_answers, compared, measures_in
 from disgorge.examination.weights_changed import weights_changed
@@ -44,9 +45,10 @@ from disgorge.training.stored import assemble, read_items
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
-from lineage.records import Component, Composition, Shard
+from lineage.records import Component, Composition, Json, Shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
+from policies.taxonomy import Confinement
 
 if TYPE_CHECKING:
     from disgorge.examination.same_model import Answers
@@ -61,13 +63,15 @@ class Examiner:
     """Examines releases of one workspace.
 
     ``runner`` trains references; ``independent`` opens a runner of fresh processes for re-execution. ``references`` is
-    how many never-trained models statistical probes compare with; one that wants more gets more.
+    how many never-trained models statistical probes compare with; one that wants more gets more. ``confinement`` is
+    what trying it came to, None where jobs are not confined.
     """
 
     workspace: Workspace
     runner: Runner
     independent: Callable[[], "Runner"]
     references: int = REFERENCES
+    confinement: ConfinementControl | None = None
 
     def examine(
         self,
@@ -179,12 +183,15 @@ class Examiner:
             tensors=self._tensors,
             learned=learned,
             again=once_more,
+            confinement=self.confinement.control if self.confinement else None,
+            demands=plan.confinement is not Confinement.PROCESS,
             elsewhere=elsewhere,
             request=plan.request,
         )
         check = never_trained(case)
         self._delete_others(set(reached.values()))
-        about = {"level": now.level, "gaps": list(now.gaps)}
+        about: dict[str, Json] = {"level": now.level, "gaps": list(now.gaps)}
+        about |= {"confinement": self.confinement.detail} if self.confinement else {}
         return replace(check, seconds=time.perf_counter() - start, detail=check.detail | about)
 
     def _run_again(

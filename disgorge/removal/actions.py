@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Examination
 from disgorge.examination.attested_parts import ran_confined
+from disgorge.examination.confinement_control import ConfinementControl, confinement_control
 from disgorge.examination.examine import Examiner
 from disgorge.facts import ExaminationFact, RequestClosedFact
 from disgorge.plan.details import PartsDetail, ReleaseDetail, RenewalDetail, WithdrawalDetail
@@ -64,6 +65,17 @@ class Workshop:
     independent: Callable[[], Runner]
     references: int
     registrar: Registrar
+    _tried: dict[str, ConfinementControl | None] = field(default_factory=dict)
+
+    def confinement(self, plan: Plan) -> ConfinementControl | None:
+        """Return what trying the confinement of jobs came to, tried once a plan."""
+        if plan.digest not in self._tried:
+            runner = self.independent()
+            try:
+                self._tried[plan.digest] = confinement_control(self.workspace, runner)
+            finally:
+                runner.close()
+        return self._tried[plan.digest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +226,8 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
     old = join([read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()])
     recomposed = case.result(plan.digest, plan.step_for(Action.RECOMPOSE, step.subject), Recomposed)
-    examiner = Examiner(workspace, workshop.runner, workshop.independent, workshop.references)
+    confinement = workshop.confinement(plan)
+    examiner = Examiner(workspace, workshop.runner, workshop.independent, workshop.references, confinement)
     found = examiner.examine(
         before=_composition(workspace, recomposed.before),
         after=_composition(workspace, recomposed.after),

@@ -22,7 +22,7 @@ from disgorge.plan.required_checks import ALWAYS, required_checks
 from disgorge.statement.limitations import beside_the_record
 from lineage.records import digest_of
 from policies.decision import Decision
-from policies.taxonomy import Guarantee, Outcome, Remedy
+from policies.taxonomy import Confinement, Guarantee, Outcome, Remedy
 
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.plan.Action.PURGE` deletes, and so come after the alias moved."""
@@ -123,7 +123,8 @@ def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:
     """Raise :class:`CertificateRefused` unless a release's alias may move: the same rules, but for what comes later."""
     required = set(plan.required) - AFTER_ADOPTION
     given = tuple(checks)
-    against = [*_against_required(given, required, subject=release), *_against_the_rest(given, required, (release,))]
+    rest = _against_the_rest(given, required, (release,), plan=plan)
+    against = [*_against_required(given, required, subject=release), *rest]
     if not required:
         against.append("the plan requires no check at all")
     if (
@@ -235,7 +236,7 @@ def _against_checks(evidence: Evidence, *, plan: Plan, required: set[str], withd
         yield from _against_required(evidence.checks, required & set(ALWAYS) if gone else required, subject=subject)
     if not evidence.subjects:  # nothing was trained on the items: the request itself is what residue is asked of
         yield from _against_required(evidence.checks, {"residue"}, subject=plan.request)
-    yield from _against_the_rest(evidence.checks, required, evidence.subjects)
+    yield from _against_the_rest(evidence.checks, required, evidence.subjects, plan=plan)
 
 
 def _against_required(checks: Iterable[Check], required: Collection[str], *, subject: str) -> Iterator[str]:
@@ -249,7 +250,9 @@ def _against_required(checks: Iterable[Check], required: Collection[str], *, sub
                 yield f"check {name} is {check.verdict.value} for {subject}: {check.answer}"
 
 
-def _against_the_rest(checks: Collection[Check], required: Collection[str], subjects: Collection[str]) -> Iterator[str]:
+def _against_the_rest(
+    checks: Collection[Check], required: Collection[str], subjects: Collection[str], *, plan: Plan
+) -> Iterator[str]:
     for check in checks:
         reported = check.name in required and check.subject in subjects
         if check.verdict == Verdict.FAIL and not reported:
@@ -257,15 +260,19 @@ def _against_the_rest(checks: Collection[Check], required: Collection[str], subj
         if check.verdict == Verdict.INCONCLUSIVE and check.detail.get("elsewhere") and not reported:
             yield f"check {check.name} is inconclusive for {check.subject}: {check.answer}"
         if check.verdict == Verdict.PASS:
-            yield from _against_controls(check, checks)
+            yield from _against_controls(check, checks, plan=plan)
 
 
-def _against_controls(check: Check, checks: Collection[Check]) -> Iterator[str]:
+def _against_controls(check: Check, checks: Collection[Check], *, plan: Plan) -> Iterator[str]:
     lost = [control.name for control in check.controls if not control.held]
     if lost:
         yield f"check {check.name} claims pass for {check.subject} though its control {', '.join(lost)} did not hold"
     there = {control.name for control in check.controls}
     needed = CONTROLS.get(check.name, STATISTICAL)
+    if check.name == "never-trained" and plan.confinement is not Confinement.PROCESS:
+        needed |= {"confinement"}
+    elif check.name == "never-trained" and "confinement" not in there:
+        needed |= {"negative"}
     if STAND_IN in there and check.name in RESTS_ON:
         needed -= {"positive"}
         other = (RESTS_ON[check.name], check.subject)

@@ -52,6 +52,7 @@ from policies.taxonomy import Defect, Family, Guarantee, Outcome, Remedy, Scope
 CONTROLS = (  # of membership; what other checks must show differs in words alone
     Control("positive", "The model before removal must be recognized: AUC 0.98.", 0.98, True),
     Control("negative", "A model that never saw the items must not be: AUC 0.49.", 0.49, True),
+    Control("confinement", "A planted job must find nothing of what was hidden from it.", 0.0, True),
 )
 
 
@@ -194,7 +195,8 @@ def check(name: str, subject: str, **changes: Any) -> Check:
         "weights-changed": (0, 0, 2),
     }[name]
     question, answer = f"Does {name} hold?", f"Yes, {name} holds."
-    controls = tuple(control for control in CONTROLS if control.name in NEEDED.get(name, STATISTICAL))
+    needed = NEEDED.get(name, STATISTICAL) | ({"confinement"} if name == "never-trained" else set())
+    controls = tuple(control for control in CONTROLS if control.name in needed)
     made = Check(name, subject, question, answer, value, threshold, n, Verdict.PASS, controls, 1.25)
     return replace(made, **changes)
 

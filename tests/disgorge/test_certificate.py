@@ -100,6 +100,7 @@ def before_as_after(case: Case) -> Case:
 
 
 POSITIVE, NEGATIVE = Control("positive", "must be flagged", 0.9, True), Control("negative", "must not", 0.5, True)
+CONFINED = Control("confinement", "a planted job must find nothing", 0.0, True)
 INSTEAD = Control(STAND_IN, "never-trained has to pass instead", 0.0, True)
 MAKER, READER = "digits-maker", "digits-reader"
 
@@ -176,7 +177,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
     ),
     **{
         f"{name} without a {kind} control": (
-            changed(name, MAKER, controls=tuple(c for c in (POSITIVE, NEGATIVE) if c.name != kind)),
+            changed(name, MAKER, controls=tuple(c for c in (POSITIVE, NEGATIVE, CONFINED) if c.name != kind)),
             f"check {name} claims pass for {MAKER} without a {kind} control",
         )
         for name, kind in (
@@ -184,7 +185,7 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
             ("lineage-closure", "positive"),
             ("residue", "positive"),
             ("never-trained", "positive"),
-            ("never-trained", "negative"),
+            ("never-trained", "confinement"),
         )
     },
     "answers that rest on a check that is not there": (

@@ -11,10 +11,11 @@ every part that differs was made in another environment (:mod:`disgorge.training
 check is inconclusive, names both, and the way out is to train those parts again here.
 
 Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being no part
-of what the removal makes, or one of other bytes, or one that came out of a confined run unchanged. And retraining must
-pass against retraining: the part that takes least, by its recorded seconds, is executed once more in a process of its
-own and must reach the same digest. One part speaks for the machine and its libraries, not for each recipe. Without both
-controls there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
+of what the removal makes, or one of other bytes, or one that a confined run left unchanged. Confinement is tried: a
+planted job must find nothing of what it must not reach, and must find its input. And where parts were run again,
+retraining must pass against retraining: the one that takes least, by its recorded seconds, is executed once more in a
+process of its own and must reach the same digest; it speaks for the machine and its libraries, not for each recipe.
+Without them there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
 
 What it rests on: that the operator runs it (an honest operator), or that an auditor runs it again from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
@@ -45,7 +46,8 @@ def never_trained(case: ReexecutionCase) -> Check:
     different = [component.name for component, _, why in outcomes if why]
     total, equal = len(components), len(components) - len(different)
     attested = sum(_stands(case, component) for component in components)
-    controls = (_positive(case, outcomes), *_negative(case, outcomes))
+    tried = () if case.confinement is None else (case.confinement,)
+    controls = (_positive(case, outcomes), *_negative(case, outcomes), *tried)
     verdict, answer = _verdict(case, outcomes, controls)
     elsewhere = {words for name in different for words in case.elsewhere.get(name, ())}
     return Check(
@@ -95,8 +97,13 @@ def _verdict(case: ReexecutionCase, outcomes: list[Outcome], controls: tuple[Con
     if unshown:
         return Verdict.INCONCLUSIVE, f"Not shown as closely as the plan demands: {unshown}."
     lost = [control.words for control in controls if not control.held]
-    if lost or len(controls) < 2:
-        why = " ".join(lost) or "No part was executed twice, so it is not known whether training repeats here."
+    untried = case.demands and case.confinement is None
+    if lost or untried or len(controls) < 2:
+        why = " ".join(lost) or (
+            "Jobs must be confined, and whether they are was not tried."
+            if untried
+            else "No part was executed twice, so it is not known whether training repeats here."
+        )
         return Verdict.INCONCLUSIVE, f"Not shown, though {equal} are equal: a control did not hold. {why}"
     attested = sum(_stands(case, component) for component, _, _ in outcomes)
     return Verdict.PASS, f"Yes, {equal}: {_shown(total - attested, attested, len(case.unchanged))}."
@@ -155,8 +162,15 @@ def _positive(case: ReexecutionCase, outcomes: list[Outcome]) -> Control:
 
 
 def _negative(case: ReexecutionCase, outcomes: list[Outcome]) -> Iterator[Control]:
-    """Yield whether the cheapest part, executed again and once more, has the same bytes; nothing where none can be."""
-    ran = [(component, reached) for component, reached, _ in outcomes if reached is not None]
+    """Yield whether the cheapest part, executed again and once more, has the same bytes; nothing where none was run.
+
+    Parts that stand on attestations rest on confinement, which has a control of its own; without it one of them is run.
+    """
+    ran = [
+        (component, reached)
+        for component, reached, _ in outcomes
+        if reached is not None and (case.confinement is None or not _stands(case, component))
+    ]
     if case.again is None or not ran:
         return
     component, first = min(ran, key=lambda pair: (pair[0].cost.seconds, pair[0].name))
