@@ -33,7 +33,7 @@ from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.ledger.state import influences_of
 from lineage.records import Component
-from lineage.storage.objects import Objects, cached_sha256
+from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
@@ -223,16 +223,16 @@ class Attested:
 def _read(workspace: Workspace, digest: str) -> bytes:
     """Return an object's bytes, read once in this process while its file is what it is called."""
     try:
-        if cached_sha256(workspace.objects.path(digest)) == digest:
-            return _content(workspace.objects.folder, digest)
+        if cached_sha256(path := workspace.objects.path(digest)) == digest:
+            return _content(path)
     except OSError:
         pass  # there is none, which the next line says
     return workspace.objects.get(digest)
 
 
 @lru_cache(maxsize=4096)
-def _content(folder: Path, digest: str) -> bytes:
-    return Objects(folder).get(digest)
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def open_attestation(data: bytes, keys: Mapping[str, bytes]) -> Attestation:

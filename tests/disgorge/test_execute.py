@@ -142,7 +142,7 @@ class Contrary(InProcessRunner):
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job with the digest of other weights; questions are answered as they are."""
         for done in super().run(jobs, on_progress=on_progress):
-            if "questions" in done.job.recipe:
+            if "questions" in done.job.recipe or done.job.entry:  # or a planted job
                 yield done
                 continue
             others = {

@@ -418,7 +418,7 @@ def test_it_says_everything_a_reader_must_know() -> None:
         "About this removal",
         "About this machine",
         "Always",
-        "the operator is honest",
+        "the operator, whose key signed it, is honest",
         "How to verify",
     ):
         assert needed in words
