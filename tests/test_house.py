@@ -191,9 +191,10 @@ ROOMS = {
         lineage/catalog lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
         policies/packs
     """,
+    "disgorge/training/code": "disgorge/training/sandbox lineage/records",
     "disgorge/training/runners": """
-        disgorge/errors disgorge/method disgorge/training disgorge/training/sandbox lineage/errors lineage/plural
-        lineage/records lineage/workspace
+        disgorge/errors disgorge/method disgorge/training disgorge/training/code disgorge/training/sandbox
+        lineage/errors lineage/plural lineage/records lineage/workspace
     """,
     "disgorge/training/sandbox": """
         disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace

@@ -4,6 +4,10 @@ A recipe is what was asked; an environment is what it ran on: versions of the li
 interpreter, the processor, the kernels that torch's libraries took and the variables that steer that choice. Equal
 recipes give equal bits in equal environments. So a finished part is reused only where both are equal, and where bits
 differ in an environment that differs, that is a finding about the machine and none about the removal.
+
+An environment also names, by the digest of their RECORD, all distributions that a job was seen to load
+(:mod:`disgorge.training.code.distributions`). They say what ran and decide nothing here: an upgrade of what was merely
+loaded makes no part unusable. A method whose bits depend on a library declares it in ``libraries``.
 """
 
 import os

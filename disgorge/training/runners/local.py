@@ -19,6 +19,7 @@ from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.method import entry_of
+from disgorge.training.code.distributions import distributions_used
 from disgorge.training.kernels import chosen
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, unseen
 from disgorge.training.runners.box import Box
@@ -192,7 +193,12 @@ def _done(order: _Order, digest: str, message: Mapping[str, Any]) -> Done:
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
-    return Done(order.job, digest, started, ended, came, message["environment"])
+    used = distributions_used(_paths(message.get("loaded")), libraries_of(order.job.recipe))
+    return Done(order.job, digest, started, ended, came, message["environment"] | {"distributions": used})
+
+
+def _paths(said: Any) -> list[str]:
+    return [path for path in said if isinstance(path, str)] if isinstance(said, list) else []
 
 
 def _failed(order: _Order, message: Mapping[str, Any]) -> ExecutionFailed:

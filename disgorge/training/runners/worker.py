@@ -36,6 +36,9 @@ _LIBRARY = re.compile(r"(torch|numpy|diffusers|transformers|scipy|safetensors|py
 """What may be loaded before a job is known."""
 _EVERY_JOB = ("numpy", "safetensors.numpy")
 """What reading inputs and writing weights takes, whatever the method."""
+_PACKAGES = frozenset(("site-packages", "dist-packages"))
+_CONFINES = "landlockpy"
+"""Loaded to confine this process at one level and not at another: not what it trains with."""
 _ALLOWED = "a job may read its inputs and installed code, and nothing else"
 
 
@@ -89,7 +92,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
         ended = dt.datetime.now(dt.UTC)
         say(
             made, result=True, size=len(made), started=started.isoformat(), ended=ended.isoformat(),
-            environment=environment, uncompiled=_uncompiled(),
+            environment=environment, uncompiled=_uncompiled(), loaded=_loaded(),
         )  # fmt: skip
 
 
@@ -103,6 +106,17 @@ def _uncompiled() -> list[str]:
     """Return the modules that were loaded here and have no bytecode: it is made before the next job."""
     cached = ((name, getattr(module, "__cached__", None)) for name, module in list(sys.modules.items()))
     return [name for name, path in cached if isinstance(path, str) and not os.path.exists(path)]
+
+
+def _loaded() -> list[str]:
+    """Return from where among installed packages modules were loaded: their folders, or files that lie in none."""
+    found = set[str]()
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and not name.startswith(_CONFINES):
+            folder = os.path.dirname(path)
+            found.add(path if os.path.basename(folder) in _PACKAGES else folder)
+    return sorted(path for path in found if not _PACKAGES.isdisjoint(path.split(os.sep)))
 
 
 class _Voice:

@@ -1,0 +1,64 @@
+"""The installed distributions that a job used, by name: version, and SHA-256 of the RECORD that lists their files.
+
+A job says from which places it loaded modules; which distribution each belongs to is looked up here, in the process
+that gave the order, where the lists of files are read once. Distributions that the method declares are named too,
+loaded or not. They stand in the environment and decide nothing: a part stays usable whatever happened to a library that
+its method does not declare (:data:`disgorge.training.environment.DECIDES_BITS`).
+
+Not named: what has no RECORD, which no box shows, and what was loaded and removed from ``sys.modules`` again.
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from disgorge.training.sandbox.namespace import package_folders
+from lineage.records import Json
+
+_OF_NO_PACKAGE = ("..", "__pycache__", "__editable__")
+"""How first parts of paths begin by which nothing is found. What is installed to be edited is local code."""
+
+
+def distributions_used(loaded: Iterable[str], libraries: Iterable[str]) -> dict[str, Json]:
+    """Return the distributions that modules were loaded from, or that a method declares by the names of modules.
+
+    ``loaded`` are paths of modules that lie by themselves among installed packages, and of the folders of others.
+    """
+    records = set[Path]()
+    for folder in package_folders():
+        for path in map(Path, loaded):
+            if path.is_relative_to(folder) and path != folder:
+                records.update(_listing(folder, path.relative_to(folder).as_posix()))
+        for library in {module.partition(".")[0] for module in libraries}:
+            records.update(*(found for top, found in _by_top(folder).items() if top.split(".")[0] == library))
+    return dict(sorted(map(_described, records)))
+
+
+def _listing(folder: Path, path: str) -> Iterator[Path]:
+    """Yield the RECORDs that list a file, or files in a folder."""
+    records = _by_top(folder).get(path.partition("/")[0], ())
+    for record in records:
+        data = record.read_bytes() if len(records) > 1 else b""
+        if len(records) == 1 or re.search(rb"^\"?" + re.escape(path.encode()) + rb"[/,]", data, re.MULTILINE):
+            yield record
+
+
+@cache
+def _by_top(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the RECORDs of a folder of packages by the first parts of the paths they list; read once a process."""
+    found = defaultdict[str, list[Path]](list)
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        lines = record.read_bytes().splitlines()
+        for top in {line.partition(b",")[0].partition(b"/")[0].lstrip(b'"') for line in lines}:
+            found[top.decode(errors="replace")].append(record)
+    return {top: tuple(records) for top, records in found.items() if not top.startswith(_OF_NO_PACKAGE)}
+
+
+@cache
+def _described(record: Path) -> tuple[str, Json]:
+    name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
+    digest = hashlib.sha256(record.read_bytes()).hexdigest()
+    return re.sub(r"[-_.]+", "-", name).lower(), {"version": version, "record": digest}
