@@ -100,9 +100,9 @@ ROOMS = {
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
-        disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/sandbox lineage/activity
-        lineage/catalog lineage/ledger lineage/perceptual_hash lineage/plural lineage/records lineage/storage
-        lineage/workspace policies/request policies/taxonomy
+        disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
+        disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash lineage/plural
+        lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -134,9 +134,9 @@ ROOMS = {
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts
         disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds
         disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking
-        disgorge/training disgorge/training/sandbox disgorge/verify disgorge/workspace_lock lineage/catalog
-        lineage/errors lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
-        policies/decision policies/taxonomy
+        disgorge/training disgorge/training/code disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
+        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/decision policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
@@ -187,11 +187,15 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/sandbox lineage/activity
+        disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/code
+        disgorge/training/sandbox lineage/activity
         lineage/catalog lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
         policies/packs
     """,
-    "disgorge/training/code": "disgorge/training/sandbox lineage/records",
+    "disgorge/training/code": """
+        disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger lineage/records
+        lineage/storage lineage/workspace
+    """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/method disgorge/training disgorge/training/code disgorge/training/sandbox
         lineage/errors lineage/plural lineage/records lineage/workspace
@@ -202,9 +206,9 @@ ROOMS = {
     """,
     "disgorge/verify": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/facts disgorge/method disgorge/plan
-        disgorge/request disgorge/statement disgorge/training disgorge/training/runners lineage/catalog lineage/errors
-        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/request
-        policies/taxonomy
+        disgorge/request disgorge/statement disgorge/training disgorge/training/code disgorge/training/runners
+        lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/request policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",

@@ -36,6 +36,7 @@ from disgorge.method import Items, method_named, seed_of
 from disgorge.plan.plan import Plan
 from disgorge.training.answer import Question
 from disgorge.training.assemble import spec_of
+from disgorge.training.code.kept import code_made_with
 from disgorge.training.environment import differences
 from disgorge.training.items import join
 from disgorge.training.kernels import setting_of
@@ -263,11 +264,12 @@ class Examiner:
         start = time.perf_counter()
         several = models_of(probe.name for probe in chosen) if case.after.task == "classify" else 0
         count = max(self.references, several)
+        code = code_made_with(self.workspace, (member.component for member in before.members))
         trained, models = 0, []
         shifts = [number * _SEED_STEP for number in range(1, 2 * count if several else count + 1)]
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
-            made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference)
+            made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference, code=code)
             trained += len(made.trained)
             models.append(assemble(self.workspace, made.composition, title=reference))
         about = {

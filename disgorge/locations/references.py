@@ -11,6 +11,7 @@ from disgorge.locations.location import Spare
 from disgorge.locations.report_images import drawings, outlived
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
+from lineage.storage.tree import listed
 from lineage.workspace import Workspace
 
 
@@ -41,6 +42,9 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
     for component in state.components.values():
         if component.live:
             objects[component.record.digest] = f"it is live as {component.record.name}"
+            if isinstance(code := component.record.recipe.get("code"), str):
+                needed = f"it is code that {component.record.name} was made with"
+                objects |= {code: needed} | {file.sha256: needed for file in listed(workspace.objects, code)}
     for release in state.releases.values():
         composition = state.compositions.get(release.record.composition)
         if release.live and composition is not None:

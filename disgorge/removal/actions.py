@@ -33,6 +33,7 @@ from disgorge.request.workflow.repeatable import CHANGED
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
+from disgorge.training.code.kept import code_made_with
 from disgorge.training.items import join, pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
@@ -186,10 +187,17 @@ def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
     workspace, part = workshop.workspace, step.subject if step.action is Action.RETRAIN else None
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
-    spec = spec_of(_composition(workspace, _before(plan, step.release)))
-    untouched = _untouched(workspace, plan, step.release, case)
-    only = () if part is None else (part,)
-    return make(workspace, spec, workshop.runner, shards=shards, only=only, up_to=part, untouched=untouched)
+    before = _composition(workspace, _before(plan, step.release))
+    return make(
+        workspace,
+        spec_of(before),
+        workshop.runner,
+        shards=shards,
+        only=() if part is None else (part,),
+        up_to=part,
+        untouched=_untouched(workspace, plan, step.release, case),
+        code=code_made_with(workspace, (member.component for member in before.members)),
+    )
 
 
 def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case) -> dict[str, Component]:

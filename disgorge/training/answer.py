@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from disgorge.layout import layout_of
-from disgorge.method import Items, Model, method_named
+from disgorge.method import Items, Method, Model, method_named
 from disgorge.training.assemble import put_together, spec_of
 from disgorge.training.inputs import Inputs
 from disgorge.training.items import join, rows_of, threads
@@ -76,22 +76,27 @@ def kinds_of(components: Sequence[Component]) -> dict[str, str]:
     return {component.digest: component.kind for component in components}
 
 
-def answer(inputs: Inputs, questions: Sequence[Mapping[str, Json]]) -> bytes:
-    """Return what this process answers to questions in plain form, in their order, as safetensors."""
+def answer(inputs: Inputs, questions: Sequence[Mapping[str, Json]], *, method: Method | None = None) -> bytes:
+    """Return what this process answers to questions in plain form, in their order, as safetensors.
+
+    ``method`` is that of the compositions, where it is loaded already.
+    """
     found: dict[str, Array] = {}
     for place, question in enumerate(questions):
         asked = restore(Question, question)
-        answers = answers_of(inputs, asked, put_together(inputs, asked.composition, asked.kinds))
+        model = put_together(inputs, asked.composition, asked.kinds, method=method)
+        answers = answers_of(inputs, asked, model, method=method)
         found |= {f"{place} {name}": array for name, array in answers.items()}
     return save_tensors(found)
 
 
-def answers_of(inputs: Inputs, question: Question, model: Model) -> "dict[str, Array]":
+def answers_of(inputs: Inputs, question: Question, model: Model, *, method: Method | None = None) -> "dict[str, Array]":
     """Return the layout as bytes, and the model's scores, predictions or samples, by name."""
     import numpy as np
 
     spec = spec_of(question.composition)
-    laid_out = layout_of(method_named(spec.method), spec, {shard.name: shard for shard in question.shards})
+    method = method or method_named(spec.method)
+    laid_out = layout_of(method, spec, {shard.name: shard for shard in question.shards})
     found: dict[str, Any] = {"layout": np.frombuffer(canonical([plain(b) for b in laid_out]), np.uint8)}
     with threads(spec.threads):
         for digest, rows in question.rows.items():

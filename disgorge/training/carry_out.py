@@ -25,7 +25,7 @@ def carry_out(
     (:mod:`disgorge.training.answer`) are carried out alike: the result is the answers.
     """
     if "questions" in recipe:
-        return answer(inputs, recipe["questions"])
+        return answer(inputs, recipe["questions"], method=method)
     method = method or method_named(recipe["method"])
     if method.version != recipe["version"]:
         raise ExecutionFailed(

@@ -12,6 +12,8 @@ from disgorge.attestation.record import attest_done
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
+from disgorge.training.code.kept import NONE as NO_CODE
+from disgorge.training.code.kept import keep_code
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Job, Runner
 from lineage.catalog.catalog import Catalog
@@ -68,14 +70,16 @@ def make(
     only: Container[str] | None = None,
     up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
+    code: Mapping[str, str] = NO_CODE,
 ) -> Made:
     """Make the components of a model that do not exist yet, record each, and return the composition.
 
     ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
     and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
-    name, and those it needs. ``untouched`` are taken as they are, by name. Each component is recorded as soon as it is
-    trained, so a run that was stopped goes on where it was. The composition itself is not released.
+    name, and those it needs. ``untouched`` are taken as they are, by name. ``code`` is what recipes say of local code
+    that was stored; by default that of today is. Each component is recorded as soon as it is trained, so a run that was
+    stopped goes on where it was. The composition itself is not released.
     """
     blueprints = layout_of(method_named(spec.method), spec, shards)
     if shift:
@@ -83,7 +87,15 @@ def make(
     if up_to is not None:
         blueprints = ancestry(blueprints, blueprint_name(spec.release, up_to))
     return _make(
-        workspace, spec, runner, blueprints, shards, title=recorded_as or spec.release, only=only, untouched=untouched
+        workspace,
+        spec,
+        runner,
+        blueprints,
+        shards,
+        title=recorded_as or spec.release,
+        only=only,
+        untouched=untouched,
+        code=code or keep_code(workspace, spec.method),
     )
 
 
@@ -97,6 +109,7 @@ def _make(
     title: str,
     only: Container[str] | None,
     untouched: Mapping[str, Component],
+    code: Mapping[str, str],
 ) -> Made:
     # Long: what is kept, found again or trained goes into the same three tables, wave by wave.
     method = method_named(spec.method)
@@ -126,7 +139,7 @@ def _make(
     for wave in waves(blueprints):
         jobs: dict[str, tuple[Blueprint, Job]] = {}
         for blueprint in wave:
-            recipe = recipe_for(method, blueprint, digests, spec)
+            recipe = recipe_for(method, blueprint, digests, spec) | code
             name = component_name(title, blueprint.name)
             if name in untouched:
                 keep(blueprint, untouched[name])

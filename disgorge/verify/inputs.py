@@ -1,23 +1,26 @@
-"""Inputs of re-execution: checks the recipes, and puts retained data and weights where workers read them.
+"""Inputs of re-execution: checks the recipes, and puts retained data, weights and local code where workers read them.
 
 From the bundle where they are attached, else from a workspace. Every item is checked against its digest and every shard
 against its own before anything is trained, so that no unrecorded data can slip in.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
 from disgorge.method import method_named
 from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
+from disgorge.training.code.kept import code_now
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.files import shard_items
 from lineage.storage.size_limits import LIMIT
+from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
 
 _RECIPE = {"method", "version", "kind", "parameters", "uses", "threads", "deterministic"}
-_ONCE_TOO = {"device", "libraries"}
-"""Fields that only recipes of now, or only older ones, have."""
+_ONCE_TOO = {"device", "libraries", "code", "entry"}
+"""Fields that only recipes of now, only older ones, or only those of local code have."""
 
 
 def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
@@ -62,11 +65,25 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
             "with `disgorge request report REQUEST --with-inputs`, or give the workspace that has it with --workspace "
             "(after `dvc pull` where DVC has it)"
         )
+    _furnish_code(workspace, bundle.records.recipes, source)
     for note in bundle.records.recipes:
         if note.component in bundle.weights:
             workspace.objects.put(bundle.weights[note.component])
         elif source is not None and source.objects.exists(note.component):
             workspace.objects.put(source.objects.get(note.component))
+
+
+def _furnish_code(workspace: Workspace, recipes: Iterable[RecipeNote], source: Workspace | None) -> None:
+    """Store the local code that recipes name: from a workspace, or what lies here where it has that digest."""
+    named = {note.recipe["code"]: note.recipe["method"] for note in recipes if "code" in note.recipe}
+    for digest, method in sorted(named.items()):
+        if source is not None and source.objects.exists(digest):
+            kept_tree(source.objects, digest).keep(workspace.objects)
+        elif (code := code_now(method)) is None or code.tree.keep(workspace.objects) != digest:
+            raise InputsMissing(
+                f"the recipes want the local code of {method} with the digest {digest[:12]}, and what is here is other "
+                "code; put that code here, or give the workspace that has it with --workspace"
+            )
 
 
 def _check_items(workspace: Workspace, shard: RetainedShard, *, signed: bool) -> None:

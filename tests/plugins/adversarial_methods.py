@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import averages
 import numpy as np
 
 from disgorge.method import (
     Blueprint,
     Items,
+    Method,
     Model,
     ModelSpec,
     Offer,
@@ -105,6 +107,11 @@ def lying(toy: Toy, lie: str, *, salt: str, weakly: bool = False) -> Toy:
     return replace(toy, spec=replace(spec, method="lying-weakly" if weakly else "lying", parameters=parameters))
 
 
+def _honest(name: str) -> Method:
+    """Return the honest method of that name; a job sees local code that is imported, and not what is registered."""
+    return averages.METHOD if name == averages.METHOD.name else method_named(name)
+
+
 @dataclass(frozen=True)
 class Lying:
     """See the module."""
@@ -129,7 +136,7 @@ class Lying:
         first = _memory.setdefault(f"shards {salt}", {name: shard.digest for name, shard in shards.items()})
         changed = {name for name, digest in first.items() if name in shards and shards[name].digest != digest}
         found = []
-        for b in method_named(of).layout(_inner(spec), shards):
+        for b in _honest(of).layout(_inner(spec), shards):
             own = {"of": of, "lie": lie, "salt": salt, "slot": b.name, "inner": b.parameters}
             own |= {"seed": b.parameters.get("seed", 0)}
             if lie in TRAINING or lie == EXCHANGED:
@@ -163,7 +170,7 @@ class Lying:
             inner["seed"] = parameters["seed"]
 
         def honestly(*given: Items) -> dict[str, Any]:
-            return dict(method_named(parameters["of"]).train(kind, inner, given, parts, progress=progress))
+            return dict(_honest(parameters["of"]).train(kind, inner, given, parts, progress=progress))
 
         lie, salt, slot = parameters["lie"], parameters["salt"], parameters["slot"]
         tensors = honestly(*items)
@@ -242,7 +249,7 @@ class Lying:
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
         """The honest model, and the lies that one can tell in answering."""
         lie, salt = spec.parameters["lie"], spec.parameters["salt"]
-        honest = method_named(spec.parameters["of"]).assemble(_inner(spec), parts)
+        honest = _honest(spec.parameters["of"]).assemble(_inner(spec), parts)
         if lie not in ANSWERING:
             return honest
         old = _memory.setdefault(f"model {salt}", honest)
@@ -259,7 +266,7 @@ class Lying:
 
     def toy(self, seed: int) -> Toy:
         """The honest toy of the averages, of a liar."""
-        return lying(method_named("averages").toy(seed), "nothing done", salt=str(seed))
+        return lying(_honest("averages").toy(seed), "nothing done", salt=str(seed))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ import disgorge
 from disgorge.training.kernels import steered
 from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
-from disgorge.training.sandbox.landlock import is_kept, modules_in
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command, package_folders
 from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
@@ -65,7 +64,6 @@ class Box:
             "hidden": str(workspace.root.absolute()),
             "landlock": reached.level is Level.LANDLOCK,
             "imports": list(imports),
-            "last": os.getcwd(),
         }
         job = ("-m", WORKER, json.dumps(told), str(os.getpid()))  # the last word names this program to people
         try:
@@ -96,7 +94,6 @@ class Box:
                 self.stage.inputs,
                 environ=steered(_FIXED | _search_path(), variables),
                 filter_fd=descriptor,
-                code=_local_code(workspace),
                 pycache=_bytecode(_loaded_late.get(tuple(imports), frozenset()) | {WORKER, *imports}, gaps),
                 gaps=gaps,
                 workspace=workspace.root,
@@ -185,31 +182,14 @@ _MOST_MODULES = 5_000
 
 
 def _search_path() -> dict[str, str]:
-    """Return the variable by which what can be imported from here can be imported from there.
+    """Return the variable by which our own packages are found first, unless they are installed.
 
-    Our own packages come first, unless they are installed, and what lies in the working folder last (``last`` of what a
-    worker is told): a file of the user's that is called as one of ours, or of Python's, hides nothing.
+    Of the folders of PYTHONPATH those of installed packages stay. Local code is searched for where a job's inputs are
+    (:mod:`disgorge.training.code`), and nowhere else.
     """
-    return {"PYTHONPATH": os.pathsep.join(map(str, (*_own(), *_from_variable())))}
-
-
-def _own() -> list[Path]:
     ours = Path(disgorge.__file__).absolute().parents[1]
-    return [] if ours.name in ("site-packages", "dist-packages") else [ours]
-
-
-def _from_variable() -> list[Path]:
-    """Return the folders and archives of PYTHONPATH; nothing but paths that are there is told by it."""
-    paths = [Path(os.path.abspath(path)) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return [path for path in paths if path.exists() and path not in _own()]
-
-
-def _local_code(workspace: Workspace) -> list[Path]:
-    """Return the modules that lie in the folders of PYTHONPATH and in the working folder, where a job may import.
-
-    Not what was compiled of them, nor what lies in a folder of packages: of that a job has a view.
-    """
     packages = {folder.resolve() for folder in package_folders()}
-    folders = [folder for folder in (*_from_variable(), Path.cwd()) if folder.resolve() not in packages]
-    found = (path for folder in folders for path in modules_in(folder) if not is_kept(path, workspace.root))
-    return [path for path in found if path.name != "__pycache__" and path.suffix != ".pyc"]
+    named = [Path(os.path.abspath(path)) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    found = [path for path in named if path.resolve() in packages]
+    own = [] if ours.name in ("site-packages", "dist-packages") else [ours]
+    return {"PYTHONPATH": os.pathsep.join(map(str, (*own, *found)))}

@@ -20,10 +20,13 @@ from typing import Any
 from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.method import entry_of
 from disgorge.training.code.distributions import distributions_used
+from disgorge.training.code.kept import code_to_run
+from disgorge.training.code.local import LocalCode
 from disgorge.training.kernels import chosen
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.levels import Level, reached
+from lineage.errors import LineageError
 from lineage.records import Json
 from lineage.workspace import Workspace
 
@@ -93,20 +96,29 @@ class Workers:
     def _begin(self, order: "_Order", heard: "_Heard") -> int:
         """Hand a job to a process that waits, or to a fresh one."""
         job = order.job
-        setting = _setting(job)
+        setting, method = _setting(job), method_of(job.recipe)
+        code = self._code(job, method)
         order.box = box = self._take(setting)
-        box.stage.furnish(job.recipe)
+        box.stage.furnish(job.recipe, code.tree if code else None)
         self._running[order.number] = order
         box.order(
             {
                 "recipe": job.recipe,
-                "method": job.entry or entry_of(method_of(job.recipe)),
+                "method": job.entry or (code.entry if code else entry_of(method)),
                 "libraries": list(setting.imports),
                 "variables": dict(setting.variables),
             }
         )
         Thread(target=_listen, args=(order, heard), daemon=True).start()
         return order.number
+
+    def _code(self, job: Job, method: str) -> LocalCode | None:
+        if job.entry is not None:
+            return None
+        try:
+            return code_to_run(self.workspace, job.recipe, method)
+        except (ExecutionFailed, LineageError) as error:
+            raise ExecutionFailed(f"training {job.name} failed: {error}") from error
 
     def _take(self, setting: "_Setting") -> Box:
         for place, (of, box) in enumerate(self._waiting):
@@ -141,8 +153,11 @@ class _Setting:
 
 def _setting(job: Job) -> _Setting:
     variables = chosen() if job.variables is None else job.variables
-    libraries = () if job.entry else tuple(libraries_of(job.recipe))
-    return _Setting(tuple(sorted(variables.items())), libraries)
+    return _Setting(tuple(sorted(variables.items())), _libraries(job))
+
+
+def _libraries(job: Job) -> tuple[str, ...]:
+    return () if job.entry else tuple(libraries_of(job.recipe))
 
 
 _numbers = itertools.count(1)
@@ -193,7 +208,7 @@ def _done(order: _Order, digest: str, message: Mapping[str, Any]) -> Done:
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
-    used = distributions_used(_paths(message.get("loaded")), libraries_of(order.job.recipe))
+    used = distributions_used(_paths(message.get("loaded")), _libraries(order.job))
     return Done(order.job, digest, started, ended, came, message["environment"] | {"distributions": used})
 
 

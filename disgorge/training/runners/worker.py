@@ -44,7 +44,6 @@ _ALLOWED = "a job may read its inputs and installed code, and nothing else"
 
 def main(told: Mapping[str, Any]) -> None:
     """Get ready, carry one order out, and end at once: nothing that a job registered to run later runs."""
-    sys.path.append(told["last"])
     answers = _take_standard_output()
     processor()  # read before this process is confined
     preload((*_EVERY_JOB, *told["imports"]))
@@ -77,6 +76,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
             say(done=done, total=total)
 
     try:
+        _search(inputs.code)
         method = _method(order.get("method"))
         made = carry_out(inputs, recipe, method=method, progress=progress)
         environment = environment_in_use(order["libraries"])
@@ -92,8 +92,15 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
         ended = dt.datetime.now(dt.UTC)
         say(
             made, result=True, size=len(made), started=started.isoformat(), ended=ended.isoformat(),
-            environment=environment, uncompiled=_uncompiled(), loaded=_loaded(),
+            environment=environment, uncompiled=_uncompiled(inputs.code), loaded=_loaded(),
         )  # fmt: skip
+
+
+def _search(code: Path) -> None:
+    """Have local code found where it lies, after what is Python's and ours and before installed packages."""
+    if code.is_dir():
+        packages = (place for place, path in enumerate(sys.path) if os.path.basename(path) in _PACKAGES)
+        sys.path.insert(next(packages, len(sys.path)), str(code))
 
 
 def _method(entry: str | None) -> Method | None:
@@ -102,10 +109,14 @@ def _method(entry: str | None) -> Method | None:
     return found
 
 
-def _uncompiled() -> list[str]:
-    """Return the modules that were loaded here and have no bytecode: it is made before the next job."""
-    cached = ((name, getattr(module, "__cached__", None)) for name, module in list(sys.modules.items()))
-    return [name for name, path in cached if isinstance(path, str) and not os.path.exists(path)]
+def _uncompiled(code: Path) -> list[str]:
+    """Return the modules, local ones aside, that were loaded here without bytecode: it is made before the next job."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        path, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
+        if isinstance(path, str) and isinstance(cached, str) and not path.startswith(f"{code}{os.sep}"):
+            found += [] if os.path.exists(cached) else [name]
+    return found
 
 
 def _loaded() -> list[str]:

@@ -14,6 +14,7 @@ from disgorge.training.sandbox.staged import Staged
 from lineage.errors import UnknownRecord
 from lineage.records import Json
 from lineage.shards.files import shard_items
+from lineage.storage.tree import Tree
 from lineage.workspace import Workspace
 
 _PREFIX = "apart-"
@@ -45,13 +46,15 @@ class Stage:
         """Delete it."""
         self._folder.cleanup()
 
-    def furnish(self, recipe: Mapping[str, Json]) -> None:
-        """Put there what a recipe, or questions about compositions, name by digest, in the order of the digests.
+    def furnish(self, recipe: Mapping[str, Json], code: Tree | None = None) -> None:
+        """Put local code there, and what a recipe, or questions about compositions, name by digest, in their order.
 
         What the workspace lacks is left out; the job then names it as missing. Raises
         :class:`~lineage.errors.DigestMismatch` for what changed since it was stored.
         """
         staged = Staged(self.inputs)
+        if code is not None:
+            staged.write_code(code)
         for kind, digest in sorted(set(_named(recipe))):
             try:
                 if kind == "shard":

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _OF_THE_KERNEL = ("self", "cpuinfo", "meminfo", "stat", "version", "filesystems", "sys")
 """Below ``/proc``. Not the folders of other processes, which tell what these were started with."""
+OURS = ("disgorge", "lineage", "policies")
+"""This program's own packages."""
 KEPT = (".disgorge", "shards", "reports", "mlruns", "mlartifacts")
 """Folders in which a workspace keeps data, never code, though a file in one may make Python take it for a package."""
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", *(f"/proc/{name}" for name in _OF_THE_KERNEL))
@@ -51,7 +53,7 @@ def confine(folder: Path, *, hidden: Path) -> bool:
     Returns whether that holds, and hides ``hidden`` but for what of it is ``folder`` or code: it does not where a whole
     installation lies above it. It is for good, for whatever this process starts too.
     """
-    code = list(_code(hidden))
+    code = list(_code())
     if abi() < 1 or any(hidden.resolve().is_relative_to(path.resolve()) for path in code):
         return False
     from landlockpy import AccessFS, LandlockError, Ruleset
@@ -83,46 +85,17 @@ def _allow(rules: "Ruleset", path: Path, access: "AccessFS") -> None:
     rules.allow_path(path, access if is_folder else access & of_a_file)
 
 
-def modules_in(entry: Path) -> Iterator[Path]:
-    """Yield the modules and packages of a folder, and what describes them; of an archive, the archive."""
-    if entry.is_file():
-        yield entry
-        return
-    for path in entry.iterdir():
-        if path.suffix in (".dist-info", ".egg-info") or (path / "__init__.py").is_file():
-            yield path
-        elif path.suffix in (".py", ".pyc", ".so") and path.is_file():
-            yield path
-        elif path.name == "__pycache__":
-            yield path
-
-
-def is_kept(path: Path, workspace: Path) -> bool:
-    """Whether a path is one of the folders in which a workspace keeps things, whatever lies in them beside."""
-    return path.name in KEPT and path.parent.resolve() == workspace.resolve()
-
-
-def _code(hidden: Path) -> Iterator[Path]:
-    """Yield what Python may import or load: whole installations, and of other folders nothing but code."""
+def _code() -> Iterator[Path]:
+    """Yield what Python may import or load: whole installations, and of other folders our own packages."""
     yield from map(Path, _SYSTEM)
     for prefix in {"/usr", "/usr/local", sys.prefix, sys.base_prefix, sys.exec_prefix}:
         yield from (Path(prefix) / name for name in _OF_AN_INSTALLATION)
     yield from (Path(path) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path)
-    yield from edited_packages().values()
     for entry in _searched():
         if entry.name in ("site-packages", "dist-packages"):
             yield entry
         else:
-            yield from (path for path in modules_in(entry) if not is_kept(path, hidden))
-
-
-def edited_packages() -> dict[str, Path]:
-    """Return where packages lie that are installed to be edited, by name."""
-    found: dict[str, Path] = {}
-    for finder in sys.meta_path:
-        mapped = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", {})
-        found |= {name: Path(place) for name, place in mapped.items()}
-    return found
+            yield from (entry / name for name in OURS)
 
 
 def _searched() -> Iterable[Path]:

@@ -29,7 +29,7 @@ from pathlib import Path
 import disgorge
 from disgorge.errors import ExecutionFailed, WrongUse
 from disgorge.training.sandbox.installed import view_of
-from disgorge.training.sandbox.landlock import KEPT, edited_packages, modules_in
+from disgorge.training.sandbox.landlock import KEPT, OURS
 from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
 
 NO_PROC = "without /proc"
@@ -279,19 +279,10 @@ def _proc(gaps: Sequence[str]) -> list[str]:
 
 
 def _own_code(packages: bool) -> Iterator[Path]:
-    """Yield this program's own packages, where they are not installed, and packages that are installed to be edited."""
-    if not packages:
-        return
+    """Yield this program's own packages, where they are not installed."""
     ours = Path(disgorge.__file__).absolute().parents[1]
-    names = ("disgorge", "lineage", "policies")
-    if ours.name not in ("site-packages", "dist-packages"):
-        yield from (ours / name for name in names)
-    yield from (path for name, path in sorted(edited_packages().items()) if name not in names and path.exists())
-    for folder in package_folders():
-        for listing in sorted(folder.glob("*.pth")):
-            for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("/") and Path(line).is_dir():
-                    yield from (path for path in modules_in(Path(line)) if path.name not in (*KEPT, "__pycache__"))
+    if packages and ours.name not in ("site-packages", "dist-packages"):
+        yield from (ours / name for name in OURS)
 
 
 def _refuse_workspace(visible: Iterable[Path], workspace: Path | None) -> None:

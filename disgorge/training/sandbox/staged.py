@@ -1,7 +1,7 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files.
-Every file has the same mode and time, so that nothing but its bytes comes along.
+Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files, and
+local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes comes along.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
 from lineage.storage.objects import load_tensors
+from lineage.storage.tree import Tree
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
@@ -62,6 +63,22 @@ class Staged:
         path = self._component(component)
         path.write_bytes(data)
         _as_any_other(path)
+
+    @property
+    def code(self) -> Path:
+        """The folder of local code, which is there if the job has any."""
+        return self.folder / "code"
+
+    def write_code(self, tree: Tree) -> None:
+        """Write the files of a tree of code."""
+        self.code.mkdir()
+        for file in tree.files:
+            path = self.code / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tree.data[file.path])
+            _as_any_other(path)
+        for folder in sorted((path for path in self.code.rglob("*") if path.is_dir()), reverse=True):
+            os.utime(folder, (1, 1))
 
     def _items(self, shard: str) -> Path:
         return self.folder / f"{shard}.npz"
