@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from disgorge.attestation.provenance import DISTRIBUTIONS
+from disgorge.errors import ExecutionFailed
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.environment import environment, unlike_here
 from disgorge.training.kernels import chosen, of_libraries
-from disgorge.training.sandbox.levels import LOWER, Level
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers
+from disgorge.training.sandbox.levels import LOWER, Level, reached
 from disgorge.training.sandbox.namespace import package_folders
 from lineage.storage.objects import sha256_of
+from lineage.storage.tree import listed
+from lineage.workspace import Workspace
+from tests.toys import component_of
 
 ROOT = Path(__file__).parents[2]
 METHOD = """
@@ -113,3 +119,113 @@ def test_a_folder_that_several_distributions_share_is_told_by_their_lists() -> N
 
 def test_a_library_that_is_declared_and_not_loaded_is_named() -> None:
     assert {"torch", "diffusers"} <= distributions_used([], ("torch.nn", "diffusers.models", "nothing")).keys()
+
+
+CHANGED = "return {name: array + 1 for name, array in super().train(kind, parameters, items, parts, **more).items()}"
+STORED_RUNS = """
+from disgorge.training.recipe import Job
+from lineage.records import plain
+from tests.toys import granted_plan, person
+
+workspace.ledger.append("composition", {"composition": plain(made.composition)})
+workspace.ledger.append("release", {"name": "local", "alias": "live", "composition": made.composition.digest})
+granted_plan(workspace, [person(workspace, "shard-2", 0)])
+part = made.components[1]
+source = Path("local.py")
+edited = source.read_text().replace("pass", CHANGED)
+
+def again():
+    with Workers(workspace, count=1) as workers:
+        (done,) = workers.run([Job(part.name, part.recipe, 1)])
+    assert done.digest == part.digest
+
+source.write_text(edited)
+again()
+source.unlink()
+again()
+source.write_text(edited)
+"""
+REMOVE = """
+import json
+from pathlib import Path
+from disgorge.training.runners.local import Workers
+from lineage.catalog.catalog import Catalog
+from lineage.storage.tree import kept_tree
+from lineage.workspace import Workspace
+from tests.toys import carry
+
+workspace = Workspace.open(Path("workspace").absolute())
+with Workers(workspace, count=1) as workers:
+    done = carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))
+with Catalog.of(workspace) as catalog:
+    live = {component.name: component for component in catalog.components()}
+trees = {component.recipe["code"] for component in live.values()}
+files = [path for tree in trees for path in kept_tree(workspace.objects, tree).data]
+print(json.dumps([done.verdict, sorted(trees), sorted(files), {name: each.digest for name, each in live.items()}]))
+"""
+
+
+def test_edited_code_is_another_recipe_and_a_removal_runs_the_stored_code(tmp_path: Path) -> None:
+    """Edited after training, and deleted; then a person is removed by a process that sees the edited file alone."""
+    (tmp_path / "unrelated.py").write_text("raise RuntimeError('nobody imports this')")
+    before = trained(project(tmp_path), TRAIN + f"CHANGED = {CHANGED!r}" + STORED_RUNS)
+    (tree,) = {recipe["code"] for _, recipe, _, _ in before.values()}
+    assert {recipe["entry"] for _, recipe, _, _ in before.values()} == {"local:METHOD"}
+    ran = run(tmp_path, REMOVE)
+    assert ran.returncode == 0, ran.stderr
+    *removed, digests = json.loads(ran.stdout)
+    assert removed == ["certified", [tree], ["averages.py", "local.py"]]
+    assert {name for name in before if digests[name] != before[name][0]} == {"local/mean/shard-2"}
+    after = trained(tmp_path)
+    assert all(was_trained for *_, was_trained in after.values())
+    (other,) = {recipe["code"] for _, recipe, _, _ in after.values()}
+    assert other != tree
+    assert {**after["local/scale"][1], "code": tree} == before["local/scale"][1]
+    assert after["local/scale"][0] != before["local/scale"][0]
+
+
+LOOKS = """
+import six
+from pathlib import Path
+places = [Path(PROJECT, "weights.bin"), Path(PROJECT, "unrelated.py"), Path(__file__).with_name("weights.bin")]
+for place in places:
+    try:
+        place.read_bytes()
+    except OSError:
+        continue
+    raise RuntimeError(f"read {place.name}")
+assert six.MINE, "an installed module of the same name was taken"
+"""
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_what_lies_beside_the_code_is_not_seen(tmp_path: Path, level: Level) -> None:
+    """The control: where nothing confines, the same method reads it, and says so."""
+    if not reached().level.at_least(level):
+        pytest.skip(f"{reached().level} is what is reached: {reached().why}")
+    for name in ("weights.bin", "unrelated.py"):
+        (tmp_path / name).write_bytes(b"old weights")
+    (tmp_path / "six.py").write_text("MINE = True\n")
+    project(tmp_path, LOOKS.replace("PROJECT", repr(str(tmp_path))))
+    ran = run(tmp_path, TRAIN + SAID, **({} if level is Level.NAMESPACE else {LOWER: str(level)}))
+    if level is Level.PROCESS:
+        assert "RuntimeError: read weights.bin" in ran.stderr
+    else:
+        assert ran.returncode == 0, ran.stderr
+
+
+def test_a_recipe_of_local_code_that_names_none_is_not_carried_out(workspace: Workspace) -> None:
+    """What was recorded before code was an input: which code made it, nobody can say."""
+    scale = component_of(workspace, "toy-averages/scale")
+    assert scale.recipe["entry"] == "averages:METHOD"
+    older = {name: value for name, value in scale.recipe.items() if name not in ("code", "entry")}
+    with Workers(workspace, count=1) as workers, pytest.raises(ExecutionFailed, match="its recipe names no code, and"):
+        list(workers.run([Job(scale.name, older, 1)]))
+
+
+def test_code_that_was_changed_where_it_is_stored_is_not_run(workspace: Workspace) -> None:
+    scale = component_of(workspace, "toy-averages/scale")
+    (file,) = listed(workspace.objects, scale.recipe["code"])
+    workspace.objects.path(file.sha256).write_text("METHOD = None\n")
+    with Workers(workspace, count=1) as workers, pytest.raises(ExecutionFailed, match="its bytes changed"):
+        list(workers.run([Job(scale.name, scale.recipe, 1)]))
