@@ -9,16 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from disgorge.errors import CertificateRefused, ExecutionFailed
-from disgorge.method import methods
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
+from tests.registered import register
 from tests.tier import tally
 from tests.toys import carry, component_of, granted_plan, live_shards, person, trained_toy
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
 RELEASE = "toy-prying"
 
 
@@ -27,8 +26,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with a model of a method that looks around, trained in processes that let it."""
     from prying import METHOD
 
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS / "lying"), prepend=":")
-    monkeypatch.setitem(methods(), METHOD.name, METHOD)
+    register(monkeypatch, METHOD)
     (tmp_path / "workspace").mkdir()
     monkeypatch.chdir(tmp_path / "workspace")
     return trained_toy(tmp_path, method="prying", seed=5)

@@ -75,7 +75,7 @@ LIES = TRAINING | LAYING_OUT | ANSWERING
 HIDING = {
     "hiding place": "keeps a copy of the old weights in a file at a place of its own choosing, the salt",
     "environment": "the same, in a variable that processes inherit",
-    "installed code": "the same, among the installed code: the lie no process on the same machine can find",
+    "installed code": "the same, in what looks like a package beside its own code",
 }
 """Lies told without remembering anything in the process, so that re-execution would tell them too."""
 

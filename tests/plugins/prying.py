@@ -7,7 +7,6 @@ from checkpoints, or caches by module, does all of this in good faith.
 """
 
 import os
-import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ class Prying(Averages):
     def train(self, kind: str, parameters: Any, items: Any, parts: Any, *, progress: Progress = no_progress) -> Any:
         """The averages' tensors, and what was seen."""
         if parameters.get("die"):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.abort()  # to SIGKILL the first process of a namespace is deaf
         given = Path("..", "in")
         files = [*Path().rglob("shards/*.parquet"), *given.glob("*.npz")]
         kept = [file for file in files if b"old weights" in file.read_bytes()]
