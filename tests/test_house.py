@@ -126,9 +126,9 @@ ROOMS = {
     """,
     "disgorge/release": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
-        disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/workspace_lock
-        lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shards lineage/shown lineage/workspace
-        policies/taxonomy
+        disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shards
+        lineage/shown lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts

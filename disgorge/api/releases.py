@@ -14,7 +14,7 @@ from disgorge.method import Items, Model
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
-from disgorge.release.train import contained, lay_out, train_release
+from disgorge.release.train import change_of_code, contained, lay_out, train_release
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
@@ -307,6 +307,8 @@ def train(
     spec, progress = read_model_file(Path(model)), progress or Progress()
     with Workers(workspace, count=workers or worker_count()) as processes:
         total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec))
+        if changed := change_of_code(workspace, spec):
+            progress.say(changed)
         try:
             trained = train_release(workspace, spec, Watched(processes, progress, total=total))
         except ReleaseContained as held:

@@ -17,6 +17,7 @@ from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
+from disgorge.training.code.kept import code_made_with, code_now
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.workspace_lock import turn
@@ -65,6 +66,22 @@ def train_release(
 def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
     """Return the components a model should have over the shards there are, with their expected steps."""
     return layout_of(method_named(spec.method), spec, shards_for(workspace, spec))
+
+
+def change_of_code(workspace: Workspace, spec: ModelSpec) -> str:
+    """Return in words that local code differs from what a release was trained with, "" if it does not, or has none."""
+    held, now = release_of(workspace, spec.release, spec.alias), code_now(spec.method)
+    if held is None or now is None:
+        return ""
+    with Catalog.of(workspace) as catalog:
+        members = catalog.composition(held.composition).members
+    before = code_made_with(workspace, (member.component for member in members)).get("code", now.tree.digest)
+    if before == now.tree.digest:
+        return ""
+    return (
+        f"the code of {spec.method} is {now.tree.digest[:12]} and was {before[:12]} when {held.name}@{held.alias} was "
+        "trained: edited code is another recipe, so every part is trained again"
+    )
 
 
 def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:

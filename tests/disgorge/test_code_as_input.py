@@ -11,7 +11,9 @@ import pytest
 
 from disgorge.attestation.provenance import DISTRIBUTIONS
 from disgorge.errors import ExecutionFailed
+from disgorge.release.train import change_of_code
 from disgorge.training.code.distributions import distributions_used
+from disgorge.training.code.local import LocalCode
 from disgorge.training.environment import environment, unlike_here
 from disgorge.training.kernels import chosen, of_libraries
 from disgorge.training.recipe import Job
@@ -19,9 +21,9 @@ from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import LOWER, Level, reached
 from disgorge.training.sandbox.namespace import package_folders
 from lineage.storage.objects import sha256_of
-from lineage.storage.tree import listed
+from lineage.storage.tree import Tree, listed
 from lineage.workspace import Workspace
-from tests.toys import component_of
+from tests.toys import component_of, toy_of
 
 ROOT = Path(__file__).parents[2]
 METHOD = """
@@ -229,3 +231,13 @@ def test_code_that_was_changed_where_it_is_stored_is_not_run(workspace: Workspac
     workspace.objects.path(file.sha256).write_text("METHOD = None\n")
     with Workers(workspace, count=1) as workers, pytest.raises(ExecutionFailed, match="its bytes changed"):
         list(workers.run([Job(scale.name, scale.recipe, 1)]))
+
+
+def test_training_says_that_code_was_edited(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = toy_of("averages", 3).spec
+    assert change_of_code(workspace, spec) == ""
+    edited = LocalCode("averages:METHOD", Tree.of({"averages.py": b"METHOD = None\n"}))
+    monkeypatch.setattr("disgorge.release.train.code_now", lambda method: edited)
+    before = component_of(workspace, "toy-averages/scale").recipe["code"]
+    words = change_of_code(workspace, spec)
+    assert f"is {edited.tree.digest[:12]} and was {before[:12]} when toy-averages@live was trained" in words
