@@ -23,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
+import disgorge
 from disgorge.locations.mlflow import FOLDERS
 from disgorge.training.sandbox.installed import cache_folder
-from disgorge.training.sandbox.landlock import edited_packages
+from disgorge.training.sandbox.landlock import OURS
+from disgorge.training.sandbox.namespace import package_folders
 from disgorge.training.sandbox.planted import ATTRIBUTE, FIELD, ITEM_BYTES, TIMED_FROM
 from lineage.records import Item, shard_digest
 from lineage.storage.content import item_digests, write_content
@@ -158,11 +160,9 @@ _OF_THE_USER: Mapping[str, Callable[[], Path]] = {
 
 
 def _is_code(folder: Path) -> bool:
-    """Whether a folder lies in a package that jobs may import, and so may read."""
-    within = (folder, *folder.parents)
-    return any((each / "__init__.py").is_file() for each in within) or not set(edited_packages().values()).isdisjoint(
-        within
-    )
+    """Whether a folder lies in this program or among installed packages, which jobs may read."""
+    ours = Path(disgorge.__file__).absolute().parents[1]
+    return any(map(folder.absolute().is_relative_to, (*(ours / name for name in OURS), *package_folders())))
 
 
 def _folder(workspace: Workspace, item: _Item) -> Path:

@@ -18,6 +18,7 @@ from disgorge.method import Blueprint, ModelSpec, method_named, methods, recipe_
 from disgorge.release.serving import Wanted
 from disgorge.release.train import contained, lay_out, shards_for
 from disgorge.request.holds.out_of_service import stopped_words
+from disgorge.training.code.kept import code_now, keep_code
 from disgorge.training.environment import differences
 from disgorge.training.kernels import is_unusable, setting_of
 from disgorge.training.make import recordings, uses_of
@@ -210,6 +211,10 @@ def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
         there = f"is {method.version}" if method else "is not installed"
         differs = f"method {recipe['method']} was {recipe['version']} and {there}"
         return Problem("it was not run", (differs,))
+    if "code" not in recipe and code_now(recipe["method"]) is not None:
+        return Problem(
+            f"its recipe names no code, and {recipe['method']} is local code; `disgorge train` makes another"
+        )
     if is_unusable(setting_of(component.environment)):
         return Problem("it was not run", ("it was made with AVX2 kernels and this processor has no AVX2",))
     return None
@@ -304,7 +309,7 @@ def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) ->
                 "that first"
             )
         digests["component", name] = next((digest for digest in called if digest in used), called[-1])
-    recipe = recipe_for(method_named(spec.method), blueprint, digests, spec)
+    recipe = recipe_for(method_named(spec.method), blueprint, digests, spec) | keep_code(workspace, spec.method)
     uses = uses_of(recipe)
     if lacking := sorted(names_of.get(digest, short(digest)) for digest in used - {use.digest for use in uses}):
         raise WrongUse(

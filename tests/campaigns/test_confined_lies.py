@@ -26,7 +26,8 @@ from averages import Averages
 from hiding import DATA_SET, LIES, METHOD, SIZE, alive, pack, release
 
 from disgorge.facts import AttestedFact
-from disgorge.method import Items, methods
+from disgorge.method import Items
+from disgorge.training.code.kept import keep_code
 from disgorge.training.recipe import Done, Job
 from disgorge.training.runners import box, local
 from disgorge.training.runners.local import Workers
@@ -36,6 +37,7 @@ from disgorge.training.stored import read_items
 from lineage.shards.add import add_shard
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
+from tests.registered import register
 from tests.tier import FULL, amount, tally
 from tests.toys import carry, component_of, granted_plan, person, populate, toy_of, train, write_rows
 
@@ -75,7 +77,7 @@ class Case:
             "uses": [{"of": of, "digest": digest, "role": role} for of, digest, role in uses],
             "threads": 1, "device": "cpu", "deterministic": True,
         }  # fmt: skip
-        return Job(name, recipe, 1)
+        return Job(name, recipe | keep_code(self.workspace, METHOD.name), 1)
 
     def here(self, method: Averages, lie: str, shard: str) -> str:
         """What a method makes of a shard in this process, by digest."""
@@ -92,8 +94,7 @@ class Case:
 @pytest.fixture(autouse=True)
 def known_liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register the liar here only, and take away what it hid."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "plugins" / "lying"), prepend=":")
-    monkeypatch.setitem(methods(), METHOD.name, METHOD)
+    register(monkeypatch, METHOD)
     yield
     release()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import disgorge
 from disgorge.audit.rules import audit
 from disgorge.examination import confinement_control as module
 from disgorge.examination.confinement_control import ConfinementControl, confinement_control
@@ -23,6 +24,7 @@ from disgorge.training.runners.box import Box
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.inputs import Stage
 from disgorge.training.sandbox.levels import Level, Reached, reached
+from disgorge.training.sandbox.namespace import package_folders
 from disgorge.training.sandbox.planted import ENTRY, look
 from lineage.workspace import Workspace
 from tests.disgorge.sandbox.jobs import LEVELS
@@ -123,7 +125,8 @@ def test_landlock_that_does_nothing_breaks_it(
 ) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "worker_unconfined.py").write_text(UNCONFINED)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"), prepend=os.pathsep)
+    path = os.pathsep.join([str(tmp_path / "plugins"), *box._search_path().values()])
+    monkeypatch.setattr(box, "_search_path", lambda: {"PYTHONPATH": path})
     monkeypatch.setattr(box, "WORKER", "worker_unconfined")
     for place in (local, module):
         monkeypatch.setattr(place, "reached", lambda: Reached(Level.LANDLOCK))
@@ -143,17 +146,25 @@ def test_a_box_without_its_filter_breaks_it(workspace: Workspace, monkeypatch: p
     assert found.control.held == (outcome == "not tried")
 
 
-def test_a_folder_of_code_holds_no_item(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_code_holds_no_item(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job may read it, and so an honest confinement would be called broken."""
-    package = tmp_path / "project" / "package"
-    (package / "data").mkdir(parents=True)
-    (package / "__init__.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
-    for folder in (package, package / "data"):
+    for folder in (Path(disgorge.__file__).parent / "methods", package_folders()[0]):
         monkeypatch.chdir(folder)
         with hidden(workspace) as there:
             assert "working folder" not in there.ways
-            assert not list(package.rglob(".disgorge-control*"))
+            assert not list(folder.glob(".disgorge-control*"))
+
+
+def test_a_package_of_the_users_may_hold_it(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of local code a job sees what was stored, and nothing that lies beside it now."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path / "package")
+    with hidden(workspace) as there:
+        assert "working folder" in there.ways
     if CONFINED:
         assert controlled(workspace).control.held
 
@@ -161,7 +172,7 @@ def test_a_folder_of_code_holds_no_item(workspace: Workspace, tmp_path: Path, mo
 @pytest.mark.skipif(not CONFINED, reason="no job is confined here")
 def test_a_job_that_cannot_see_its_input_breaks_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """It found nothing of what was hidden from it: what can read nothing at all finds nothing either."""
-    monkeypatch.setattr(Stage, "furnish", lambda self, recipe: None)
+    monkeypatch.setattr(Stage, "furnish", lambda self, recipe, code: None)
     found = controlled(workspace)
     assert not found.control.held
     assert not found.detail["input found"]
