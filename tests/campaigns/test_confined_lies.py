@@ -77,7 +77,7 @@ class Case:
             "uses": [{"of": of, "digest": digest, "role": role} for of, digest, role in uses],
             "threads": 1, "device": "cpu", "deterministic": True,
         }  # fmt: skip
-        return Job(name, recipe | keep_code(self.workspace, METHOD.name), 1)
+        return Job(name, recipe | dict(keep_code(self.workspace, METHOD.name)), 1)
 
     def here(self, method: Averages, lie: str, shard: str) -> str:
         """What a method makes of a shard in this process, by digest."""
