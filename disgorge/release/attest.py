@@ -212,9 +212,8 @@ def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
         differs = f"method {recipe['method']} was {recipe['version']} and {there}"
         return Problem("it was not run", (differs,))
     if "code" not in recipe and code_now(recipe["method"]) is not None:
-        return Problem(
-            f"its recipe names no code, and {recipe['method']} is local code; `disgorge train` makes another"
-        )
+        named = f"its recipe names no code, and {recipe['method']} is local code"
+        return Problem(f"{named}; have `disgorge train` make it with the code of today")
     if is_unusable(setting_of(component.environment)):
         return Problem("it was not run", ("it was made with AVX2 kernels and this processor has no AVX2",))
     return None

@@ -265,6 +265,16 @@ def test_a_method_of_another_version_is_not_run(by_hand: Workspace) -> None:
     assert len(ran) == 3
 
 
+def test_a_recipe_of_local_code_that_names_none_is_not_run(by_hand: Workspace) -> None:
+    old = component_of(by_hand, f"{RELEASE}/mean/shard-2")
+    serve(by_hand, "mean/shard-2", recipe={name: old.recipe[name] for name in old.recipe if name != "code"})
+    outcome, ran = attest(by_hand)
+    ((name, (words, _)),) = problems(outcome).items()
+    assert name == "mean/shard-2"
+    assert words.startswith("its recipe names no code, and averages is local code; have `disgorge train`")
+    assert len(ran) == 4
+
+
 # What is not run -------------------------------------------------------------------------------------------------
 
 
