@@ -188,8 +188,8 @@ ROOMS = {
     """,
     "disgorge/training": """
         disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/sandbox lineage/activity
-        lineage/catalog lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
-        policies/packs
+        lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/errors policies/packs
     """,
     "disgorge/training/runners": """
         disgorge/errors disgorge/method disgorge/training disgorge/training/sandbox lineage/errors lineage/plural

@@ -44,6 +44,7 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 A_REMOVAL = """
+import sys
 from pathlib import Path
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
@@ -52,6 +53,7 @@ from tests.toys import carry
 workspace = Workspace.open(Path({workspace!r}))
 with Workers(workspace, count=2) as workers:
     print(carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=2)).verdict)
+print("torch" in sys.modules)
 """
 
 
@@ -65,7 +67,6 @@ def test_the_process_that_judges_loads_no_torch_and_no_shell_says_which_kernels_
     code = A_REMOVAL.format(workspace=str(workspace.root))
     shell = {"PYTHONPATH": path, "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | shell)
-    assert ran.stdout.strip() == "certified", ran.stderr
-    loaded = log.read_text().splitlines()
-    assert len(loaded) > 1
+    assert ran.stdout.split() == ["certified", "False"], ran.stderr
+    loaded = log.read_text().splitlines() if log.exists() else []  # a process in namespaces cannot write there
     assert all("disgorge.training.runners.worker" in each for each in loaded)

@@ -46,7 +46,7 @@ class Stage:
         self._folder.cleanup()
 
     def furnish(self, recipe: Mapping[str, Json]) -> None:
-        """Put there what a recipe, or questions about compositions, name by digest, in the order of the digests.
+        """Put there what a recipe, or a question about a composition, names by digest, in the order of the digests.
 
         What the workspace lacks is left out; the job then names it as missing. Raises
         :class:`~lineage.errors.DigestMismatch` for what changed since it was stored.
@@ -63,9 +63,7 @@ class Stage:
 
 
 def _named(recipe: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Yield the kind and digest of everything that a recipe, or questions, read."""
+    """Yield the kind and digest of everything that a recipe, or a question, reads."""
     yield from ((use["of"], use["digest"]) for use in recipe.get("uses", ()))
-    for question in recipe.get("questions", ()):
+    if (question := recipe.get("question")) is not None:
         yield from (("component", member["component"]) for member in question["composition"]["members"])
-        yield from (("shard", digest) for digest in question["rows"])
-        yield from (("shard", digest) for digests in question["measure"].values() for digest in digests)
