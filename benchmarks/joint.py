@@ -21,7 +21,7 @@ from disgorge.request.workflow.plan_request import plan_requests
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.kernels import steer_this_process
-from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, trains, unseen
 from lineage.catalog.catalog import Catalog
 from lineage.records import Json, Selector
 from lineage.workspace import Workspace
@@ -41,7 +41,7 @@ class Counting(InProcessRunner):
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Carry the jobs out; questions to models train nothing."""
         wanted = list(jobs)
-        self.trainings += sum("questions" not in job.recipe for job in wanted)
+        self.trainings += sum(trains(job.recipe) for job in wanted)
         return super().run(wanted, on_progress=on_progress)
 
 

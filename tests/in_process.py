@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use
-from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, trains, unseen
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.stored import Stored
 from lineage.records import Json
@@ -32,10 +32,11 @@ class InProcessRunner:
             method = EntryPoint("method", job.entry, "disgorge.methods").load() if job.entry else None
             recipe = self._kept_from_looking(job.recipe) if job.entry else job.recipe
             progress = partial(on_progress, job.name)
-            tensors = carry_out(Stored(self.workspace), recipe, method=method, progress=progress)
+            made = carry_out(Stored(self.workspace), recipe, method=method, given=job.given, progress=progress)
             environment = environment_in_use(method.libraries if method else libraries_of(job.recipe))
-            digest = self.workspace.objects.put(tensors)
-            yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment)
+            digest = self.workspace.objects.put(made) if trains(job.recipe) else ""
+            answer = b"" if digest else made
+            yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment, answer)
 
     def _kept_from_looking(self, recipe: Mapping[str, Json]) -> dict[str, Json]:
         """The recipe of a planted job, whose ways lead nowhere where jobs are said to be confined."""

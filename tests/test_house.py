@@ -101,8 +101,8 @@ ROOMS = {
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
         disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash lineage/plural
-        lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
+        disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
+        lineage/plural lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -188,9 +188,8 @@ ROOMS = {
     """,
     "disgorge/training": """
         disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/code
-        disgorge/training/sandbox lineage/activity
-        lineage/catalog lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
-        policies/packs
+        disgorge/training/sandbox lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/records
+        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/code": """
         disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger lineage/records

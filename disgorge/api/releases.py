@@ -2,15 +2,15 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disgorge.api.holds import settled_lines
 from disgorge.api.result import Listing, Result, require_name
-from disgorge.errors import DisgorgeError, Refused, ReleaseContained, WrongUse
-from disgorge.method import Items, Model
+from disgorge.errors import Refused, ReleaseContained, WrongUse
+from disgorge.method import Items
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
@@ -19,13 +19,15 @@ from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import registry_or_none
+from disgorge.training.answer import Draw
+from disgorge.training.ask import SHOWN, Answers, ask, question_about
 from disgorge.training.make import Made
 from disgorge.training.model_file import read_model_file
 from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
 from disgorge.training.sandbox.levels import level_line, reached
-from disgorge.training.stored import assemble, read_items
+from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted, seconds
 from lineage.records import Component, Composition, Json, Member, Release, plain
@@ -35,6 +37,8 @@ from lineage.workspace import Workspace
 
 _ROWS_SHOWN = 10
 """Predictions shown to people; JSON has all."""
+_MANY = 512
+"""Items above which a model is asked first what it does: a generator takes its time over each."""
 Key = tuple[str, str]
 
 
@@ -173,18 +177,17 @@ class Predicted(Result):
 def predict(workspace: Workspace, release: str, data: str) -> Predicted:
     """Let a classifier answer on a shard, by name or digest, or on a file that a shard is made of.
 
-    Refused if the release is contained.
+    A process of its own is asked, as in an examination. Refused if the release is contained.
     """
-    model, items = _model(workspace, release, task="classify"), _items(workspace, data)
-    try:
-        probabilities = model.predict(items.unnamed())
-    except KeyError as missing:
-        raise WrongUse(
-            f"{data}: has no field {missing} that {release} reads; it has {', '.join(items.arrays)}"
-        ) from None
+    composition, items = _served(workspace, release), _items(workspace, data)
+    (answered,) = _ask(workspace, release, composition, [items], task="classify").sets
+    if (probabilities := answered.predictions) is None:
+        missing = answered.lacking.get("predictions", "it gives no probabilities")
+        raise WrongUse(f"{data}: {release} cannot answer: {missing}; the items have {', '.join(items.arrays)}")
     answers = zip(items.digests, probabilities.argmax(axis=1), probabilities, strict=True)
     predictions = tuple(Prediction(digest, int(best), tuple(map(float, row))) for digest, best, row in answers)
-    measures, lacking = _measures(model, items)
+    measures, why = answered.measures, answered.lacking.get("measures")
+    lacking = (Attention(f"nothing is measured: {why}"),) if why else ()
     return Predicted(release, measures, predictions, shown=(*lacking, *_answers(measures, predictions)))
 
 
@@ -211,8 +214,9 @@ def sample(workspace: Workspace, release: str, *, out: Path, count: int = 16, se
     """Let a generator draw, into one picture. The same seed draws the same. Refused if the release is contained."""
     if out.suffix.lower() != ".png":
         raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
-    samples = _model(workspace, release, task="generate").sample(count, seed=seed)
-    if not (picture := sample_grid(samples)):
+    composition = _served(workspace, release)
+    samples = _ask(workspace, release, composition, task="generate", draw=Draw(count, seed)).drawn
+    if samples is None or not (picture := sample_grid(samples)):
         shape = "x".join(map(str, getattr(samples, "shape", ())))
         raise Refused(f"what it samples is not a picture (shape {shape}), so nothing is written; read them from Python")
     out.write_bytes(base64.b64decode(picture.partition(",")[2]))
@@ -227,16 +231,32 @@ def _find(workspace: Workspace, named: str) -> tuple[Release, Composition]:
         return release, catalog.composition(release.composition)
 
 
-def _model(workspace: Workspace, named: str, *, task: str) -> Model:
-    """Return the model of a release that may be served and does ``task``."""
+def _served(workspace: Workspace, named: str) -> Composition:
+    """Return what a release is made of that may be served."""
     release, composition = _find(workspace, named)
     if release.contained:
         raise Refused(str(contained(workspace, release)))
-    model = assemble(workspace, composition)
-    if model.task != task:
-        other = "sample" if model.task == "generate" else "predict"
-        raise WrongUse(f"{named} is made to {model.task}; use `disgorge release {other} {named}`")
-    return model
+    return composition
+
+
+def _ask(
+    workspace: Workspace,
+    named: str,
+    composition: Composition,
+    given: Sequence[Items] = (),
+    *,
+    task: str,
+    draw: Draw = SHOWN,
+) -> Answers:
+    """Return what a release that does ``task`` answers, asked in a process of its own."""
+    many = sum(map(len, given)) > _MANY
+    with Workers(workspace, count=1) as workers:
+        for sets in ((), given) if many else (given,):
+            (answers,) = ask(workers, [question_about(workspace, composition, draw=draw)], sets)
+            if answers.task != task:
+                other = "sample" if answers.task == "generate" else "predict"
+                raise WrongUse(f"{named} is made to {answers.task}; use `disgorge release {other} {named}`")
+    return answers
 
 
 def _items(workspace: Workspace, data: str) -> Items:
@@ -248,15 +268,6 @@ def _items(workspace: Workspace, data: str) -> Items:
         return Items(item_digests(content), content)
     with Catalog.of(workspace) as catalog:
         return read_items(workspace, catalog.shard(data).digest)
-
-
-def _measures(model: Model, items: Items) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return the model's measures on items; none, and why, where they lack what measuring needs: labels."""
-    try:
-        return {name: float(value) for name, value in model.utility(items.unnamed()).items()}, ()
-    except (KeyError, DisgorgeError) as lacking:
-        words = f"items have no field {lacking}" if isinstance(lacking, KeyError) else str(lacking)
-        return {}, (Attention(f"nothing is measured: {words}"),)
 
 
 def _state(release: Release, *, live: bool) -> str:

@@ -34,7 +34,7 @@ CONTROLS: Mapping[str, frozenset[str]] = {
 Nothing is left to control in ``bound``, which recomputes two numbers, and in ``utility`` and ``weights-changed``, which
 compare two. A search
 that finds nothing has nothing to be accused of wrongly, so ``residue`` and ``lineage-closure`` have no negative one,
-nor has ``answers``, which fails when two processes that must agree do not.
+nor has ``answers``, which fails where a layout is not what was recorded.
 """
 STATISTICAL = frozenset({"positive", "negative"})
 """The controls of every other check."""
@@ -43,11 +43,7 @@ REFERENCES = 3
 EVERY = "all"
 """What names every statistical probe."""
 ASKED_IN = "seconds of asking"
-"""Of the check ``answers``: how long it took to ask the models before and after for answers and utility."""
-STAND_IN = "stand-in"
-"""The name of a control that another check, of the same subject, has to bear out: see :data:`RESTS_ON`."""
-RESTS_ON = {"answers": "never-trained"}
-"""Checks that may carry a stand-in instead of a positive control, and the check that then has to pass."""
+"""Of the check ``answers``: how long it took to ask the models before and after."""
 
 
 class Verdict(StrEnum):

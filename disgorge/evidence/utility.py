@@ -9,10 +9,12 @@ Generators have no level of chance. Of their measure only the demanded share, an
 a person's word.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from math import isfinite
 
 from disgorge.evidence.checks import Check, Utility, Verdict
+from disgorge.method import Items
 from lineage.plural import counted
 
 NO_FLOOR = "no floor demanded"
@@ -42,6 +44,21 @@ def change_words(measure: Utility) -> str:
     """
     before, after = ("no model" if value is None else f"{value:.4f}" for value in (measure.before, measure.after))
     return f"{measure.metric} on {measure.shard} data went from {before} to {after} ({counted(measure.n, 'item')})"
+
+
+def chance_level(task: str, metric: str, items: Items) -> float | None:
+    """Return the accuracy of always answering the most frequent label, None where that is no question.
+
+    >>> from types import SimpleNamespace as Of
+    >>> items = Items(("a", "b", "c"), {"label": Of(ndim=1, tolist=lambda: [1, 1, 2])})
+    >>> round(chance_level("classify", "accuracy", items), 3), chance_level("generate", "loss", items)
+    (0.667, None)
+    """
+    labels = items.arrays.get("label")
+    if task != "classify" or metric != "accuracy" or labels is None or labels.ndim != 1 or not items:
+        return None
+    ((_, most),) = Counter(labels.tolist()).most_common(1)
+    return float(most / len(items))
 
 
 def utility_check(

@@ -1,9 +1,9 @@
 """Examines one release after its removal and before its alias moves: the probe step.
 
 Gathers what the checks look at - the model as it was, as it is, and never-trained references - and runs lineage
-closure, never-trained re-execution, answers apart, utility, and the statistical probes that the plan has. Models are
-made and asked in processes of their own, but for those probes. Records nothing but the references, which are components
-like any other: one that learned from data withdrawn later is itself removed.
+closure, never-trained re-execution, layout, utility, and the statistical probes that the plan has. Models are made,
+laid out and asked in processes of their own. Records nothing but the references, which are components like any other:
+one that learned from data withdrawn later is itself removed.
 """
 
 import time
@@ -25,24 +25,24 @@ from disgorge.evidence.checks import (
     probes,
 )
 from disgorge.evidence.probes.never_trained import never_trained
-from disgorge.evidence.utility import headline_of, utility_check
+from disgorge.evidence.utility import chance_level, headline_of, utility_check
+from disgorge.examination.asked_models import AskedModel, asked_models
 from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here
 from disgorge.examination.confinement_control import ConfinementControl
 from disgorge.examination.lineage_closure import lineage_closure
-from disgorge.examination.same_model import ask, check_answers, compared, measures_in
+from disgorge.examination.same_model import asked_about, check_layout, compared
+from disgorge.examination.samples import Samples, samples_of
 from disgorge.examination.weights_changed import weights_changed
-from disgorge.layout import is_emptied, layout_of, reference_release
-from disgorge.method import Items, method_named, seed_of
+from disgorge.layout import is_emptied, reference_release
+from disgorge.method import Items, seed_of
 from disgorge.plan.plan import Plan
-from disgorge.training.answer import Question
+from disgorge.training.ask import question_about
 from disgorge.training.assemble import spec_of
 from disgorge.training.code.kept import code_made_with
 from disgorge.training.environment import differences
-from disgorge.training.items import join
 from disgorge.training.kernels import setting_of
 from disgorge.training.make import make, recordings
 from disgorge.training.recipe import Job, Runner
-from disgorge.training.stored import assemble, read_items
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
@@ -52,7 +52,6 @@ from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
 if TYPE_CHECKING:
-    from disgorge.examination.same_model import Answers
     from disgorge.method import Tensors
 
 _SEED_STEP = 7919
@@ -80,7 +79,7 @@ class Examiner:
         before: Composition,
         after: Composition,
         withdrawn: frozenset[str],
-        removed: Items,
+        removed: Sequence[Items],
         utility_floor: float | None,
         loss_accepted: bool,
         plan: Plan,
@@ -88,7 +87,7 @@ class Examiner:
         asked: Collection[str] = (),
         exact: Collection[str] | None = None,
     ) -> Examination:
-        """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards.
+        """Return every check of one release. ``removed`` are the items taken out, by shard; ``withdrawn`` their shards.
 
         ``subject`` is what the checks call the release, its name by default; ``asked`` are the plan's statistical
         probes, ``exact`` the parts that it retrains exactly, None for all: others must change.
@@ -103,43 +102,52 @@ class Examiner:
         were = members_of(before, known)
         ever = self._as_ever_recorded(were)
         closure = lineage_closure(title, before=ever, after=members, known=known, withdrawn=withdrawn, shards=recorded)
-        question = Question.about(after, members, shards, self._rows(withdrawn, frozenset(removed.digests)))
-        learned = _learned(ever, known, withdrawn)
+        reached = _learned(ever, known, withdrawn)
+        learned = {each.name: each.digest for each in reached}
         apart = self.independent()
         try:
             reexecution = self._show(
                 title, members, apart, were=were, learned=learned, plan=plan, withdrawn=withdrawn
             )  # fmt: skip
-            # only now, because re-execution puts back the bytes of a part that was swapped; and one process is
-            # asked about both, the old model first: what a method remembers of that must be there for the new one
-            asked_first, start = question.of(before, were), time.perf_counter()
-            asked_now = replace(question, measure=question.measures().measure)
-            old, served = ask(self.workspace, self.runner, asked_first.measures(), asked_now)
-            answered = check_answers(
-                self.workspace, question, served, members, before=asked_first, apart=apart,
-                never_trained=reexecution,
-            )  # fmt: skip
-            answered = replace(answered, detail=answered.detail | {ASKED_IN: round(time.perf_counter() - start, 3)})
+            same, layout = check_layout(self.workspace, apart, title, (after, members), learned=reached, shards=shards)
+            # only now, because re-execution puts back the bytes of a part that was swapped
+            samples, start = samples_of(self.workspace, spec, shards, removed), time.perf_counter()
+            models = self._ask(apart, before, after, samples)
+            seconds = round(time.perf_counter() - start, 3)
+            said = asked_about(samples, *(model.answers for model in models))
+            same = replace(same, answer=f"{same.answer} {said}", detail=same.detail | {ASKED_IN: seconds})
         finally:
             apart.close()
-        utility = tuple(compared(title, measures_in(old), measures_in(served)))
-        emptied = is_emptied(spec, before.members, layout_of(method_named(spec.method), spec, shards))
+        utility = compared(title, samples, *(model.answers for model in models))
+        emptied = is_emptied(spec, before.members, layout)
         kept = utility_check(
-            title, utility, utility_floor, accepted=loss_accepted, emptied=emptied, chance=_chance(utility, served)
-        )
-        statistics = self._statistics(
-            title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan.digest, title),
-            asked=asked,
+            title, utility, utility_floor, accepted=loss_accepted, emptied=emptied,
+            chance=_chance(utility, samples, models[1].task),
         )  # fmt: skip
+        statistics = self._statistics(
+            title, models, after, shards, samples, seed=seed_of(plan.digest, title), asked=asked
+        )
         changed = weights_changed(title, were, members, learned=learned, exact=exact)
-        checks = (closure, reexecution, answered, kept, *changed, *statistics)
-        return Examination(checks, utility, self._samples(old, served))
+        checks = (closure, reexecution, same, kept, *changed, *statistics)
+        return Examination(checks, utility, self._drawn(models))
 
-    def _samples(self, before: "Answers", after: "Answers") -> str | None:
-        """Store what both models drew, from the same seeds, None where they draw nothing."""
-        if "shown" not in after:
+    def _ask(
+        self, runner: Runner, before: Composition, after: Composition, samples: Samples
+    ) -> tuple[AskedModel, AskedModel]:
+        """Ask the model before and the one after, each in a process of its own."""
+        questions = [question_about(self.workspace, each) for each in (before, after)]
+        old, new = asked_models(runner, questions, samples.sets)
+        return old, new
+
+    def _drawn(self, models: tuple[AskedModel, AskedModel]) -> str | None:
+        """Store what both models drew, from the same seed; None where they draw nothing."""
+        import numpy as np
+
+        before, after = (model.answers.drawn for model in models)
+        if before is None or after is None:
             return None
-        return self.workspace.objects.put(save_tensors({"before": before["shown"], "after": after["shown"]}))
+        drawn = {"before": np.asarray(before, np.float32), "after": np.asarray(after, np.float32)}
+        return self.workspace.objects.put(save_tensors(drawn))
 
     @activity("showing that parts come from the retained data")
     def _show(
@@ -222,14 +230,6 @@ class Examiner:
         recorded = recordings(self.workspace)
         return tuple(way for each in components for way in recorded.get((each.name, each.digest), [each]))
 
-    def _rows(self, shards: Collection[str], removed: frozenset[str]) -> dict[str, tuple[int, ...]]:
-        """Return the rows of removed items in these shards, of those whose content is still there."""
-        there = [digest for digest in sorted(shards) if removed and self.workspace.content_path(digest).exists()]
-        held = {digest: read_items(self.workspace, digest).digests for digest in there}
-        return {
-            digest: tuple(row for row, item in enumerate(items) if item in removed) for digest, items in held.items()
-        }
-
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""
         return load_tensors(self.workspace.objects.get(digest)) if self.workspace.objects.exists(digest) else None
@@ -238,12 +238,11 @@ class Examiner:
     def _statistics(
         self,
         title: str,
-        before: Composition,
+        models: tuple[AskedModel, AskedModel],
         after: Composition,
         shards: Mapping[str, Shard],
+        samples: Samples,
         *,
-        withdrawn: frozenset[str],
-        removed: Items,
         seed: int,
         asked: Collection[str],
     ) -> list[Check]:
@@ -256,29 +255,26 @@ class Examiner:
         if not chosen:
             return []
         spec = spec_of(after)
-        retained = self._together([shards[name] for name in spec.shards if name in shards])
-        held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
-        sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
-        judged = assemble(self.workspace, before), assemble(self.workspace, after)
-        case = ProbeCase(title, *judged, (), *sets, seed)
         start = time.perf_counter()
-        several = models_of(probe.name for probe in chosen) if case.after.task == "classify" else 0
+        several = models_of(probe.name for probe in chosen) if models[1].task == "classify" else 0
         count = max(self.references, several)
-        code = code_made_with(self.workspace, (member.component for member in before.members))
-        trained, models = 0, []
+        code = code_made_with(self.workspace, (member.component for member in after.members))
+        trained, questions = 0, []
         shifts = [number * _SEED_STEP for number in range(1, 2 * count if several else count + 1)]
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
             made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference, code=code)
             trained += len(made.trained)
-            models.append(assemble(self.workspace, made.composition, title=reference))
+            questions.append(question_about(self.workspace, made.composition, title=reference, draw=None))
         about = {
             "reference_seconds": round(time.perf_counter() - start, 3),
             "reference_seeds": [spec.seed + shift for shift in shifts[:count]],
             "removal_seeds": [spec.seed + shift for shift in shifts[count:]],
             "reference_components_trained": trained,
         }
-        case = replace(case, references=tuple(models[:count]), removals=tuple(models[count:]))
+        old, new = (replace(model, runner=self.runner) for model in models)
+        others = asked_models(self.runner, questions, samples.sets)
+        case = ProbeCase(title, old, new, others[:count], *samples.sets, seed, removals=others[count:])
         checks = []
         for probe in chosen:
             start = time.perf_counter()
@@ -290,24 +286,21 @@ class Examiner:
                 checks.append(replace(check, seconds=seconds, detail=check.detail | detail))
         return checks
 
-    def _together(self, shards: list[Shard]) -> Items:
-        """Return the items of several shards as one, in the shards' order."""
-        return join([read_items(self.workspace, shard.digest) for shard in shards])
-
 
 def _learned(
-    recorded: Iterable[Component], known: Mapping[str, Sequence[Component]], withdrawn: frozenset[str]
-) -> dict[str, str]:
-    """Return, by name, the digests of the parts that learned from withdrawn shards, by any way they were recorded."""
-    recorded = list(recorded)
+    recorded: Sequence[Component], known: Mapping[str, Sequence[Component]], withdrawn: frozenset[str]
+) -> tuple[Component, ...]:
+    """Return the parts that learned from withdrawn shards, in the ways they were recorded in which they did."""
     ways = by_digest((*recorded, *(each for several in known.values() for each in several)))
-    return {each.name: each.digest for each in recorded if influences([each], ways) & withdrawn}
+    return tuple(each for each in recorded if influences([each], ways) & withdrawn)
 
 
-def _chance(utility: tuple[Utility, ...], served: "Answers") -> float | None:
+def _chance(utility: tuple[Utility, ...], samples: Samples, task: str) -> float | None:
     """Return what a model without use reaches on the items of the headline, None where that is not known."""
-    headline = headline_of(utility)
-    return measures_in(served)[headline.shard].chance if headline else None
+    if (headline := headline_of(utility)) is None:
+        return None
+    measured = samples.held_out if headline.shard == "held-out" else samples.retained
+    return chance_level(task, headline.metric, measured.items)
 
 
 def _again(component: Component) -> Job:

@@ -1,174 +1,181 @@
-"""Whether a process that starts from nothing makes the same model of the same parts: its layout and its answers.
+"""Whether a process that starts from nothing lays out the very model that was recorded, of the retained data alone.
 
-Equal bytes of every component (:mod:`disgorge.evidence.probes.never_trained`) say nothing about two other places where
-a method may keep what it was to forget: in a recipe - a seed, a threshold, a list of numbers chosen when the removed
-data was still there - and in the code that lays the parts out and puts them together, as a filter, a cache or an older
-model that a process remembers. So the process set apart is asked two questions about the release as it will be served:
+Equal bytes of every component (:mod:`disgorge.evidence.probes.never_trained`) say nothing about another place where a
+method may keep what it was to forget: in a recipe, as a seed, a threshold or a list of numbers chosen when the removed
+data was still there, or in the choice of parts and their weights. So a fresh process that is told the records of the
+retained shards, and nothing of what is in them, lays the model out; parts, recipes and weights must be those recorded.
 
-(1)  which parts, by which recipes and with which weights, does the method lay out over the shards there are?
-(2)  what does the model of these parts answer on the removed items, on held-out and on retained ones?
+What the model answers need not be compared: whoever asks it, asks a fresh process that is given these parts and no
+other (:mod:`disgorge.training.ask`), so that a filter, a cache or an older model that a process remembers has nowhere
+to be. Old and new model are asked all the same, each in a process of its own, for utility and for what a report says.
 
-and both must be what was recorded, and what a process answers that sees the whole workspace. A third model is asked (2)
-as well, the one from before removal, made of its parts in yet another process: what cannot be told from it proves
-nothing (:mod:`disgorge.examination.compare_outputs` has the rule). That process knows no answer of the new model, so it
-cannot pick its own by it. Sound for what is remembered in memory or in folders a process is given; a method that hides
-things at a place of its own choosing, or lies only where it is served, is beyond all of it, and the report says on
-whose honesty that rests.
+Positive control: of the parts of the model from before removal that learned from the removed data, by the recipes that
+they were recorded with, the layout must tell at least one from its own. A part that came out with its old bytes has two
+recipes recorded, of which only the second is laid out.
+
+A method that hides things in installed code, or a model that is served elsewhere, is beyond this; reports say on whose
+honesty that rests.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from disgorge.evidence.checks import Check, Utility, Verdict
-from disgorge.examination.compare_outputs import CALIBRATED, TOLERANCE, compare, judge
+from disgorge.evidence.checks import Check, Control, Utility, Verdict
+from disgorge.examination.samples import Samples
 from disgorge.layout import component_name
-from disgorge.method import Blueprint, determining, method_named, recipe_for
-from disgorge.training.answer import Measures, Question
+from disgorge.method import Blueprint, Items, determining, method_named, recipe_for
+from disgorge.training.ask import Answered, Answers, laid_out
 from disgorge.training.assemble import spec_of
+from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import recordings
-from disgorge.training.recipe import Job, Runner
+from disgorge.training.recipe import Runner
 from lineage.activity import activity
-from lineage.records import (
-    Component,
-    Json,
-    Member,
-    in_member_order,
-    plain,
-    restore,
-)
-from lineage.storage.objects import load_tensors
+from lineage.plural import counted
+from lineage.records import Component, Composition, Json, Shard
 from lineage.workspace import Workspace
-
-if TYPE_CHECKING:
-    from disgorge.method import Array
-
-    Answers = Mapping[str, Array]
 
 NAME = "answers"
 QUESTION = (
-    "Does a process that knows only the retained data and the recorded parts lay out the same model, and does that "
-    "model give the same answers as the one to be released?"
+    "Does a process that knows only the records of the retained data lay out the very model that is to be released: "
+    "its parts, their recipes and their weights?"
 )
-_NOT_COMPARED = ("layout", "measures", "shown")
 
 
-@activity("asking models in processes of their own")
-def ask(workspace: Workspace, runner: Runner, *questions: Question) -> "tuple[Answers, ...]":
-    """Return what one process of a runner answers to each question, asked one after the other."""
-    (done,) = runner.run([Job("answers", {"questions": [plain(question) for question in questions]}, 0)])
-    found = load_tensors(workspace.objects.get(done.digest))
-    workspace.objects.delete(done.digest)  # it was only handed over
-    answers: list[dict[str, Array]] = [{} for _ in questions]
-    for name, array in found.items():
-        place, _, what = name.partition(" ")
-        answers[int(place)][what] = array
-    return tuple(answers)
-
-
-def measures_in(answers: "Answers") -> dict[str, Measures]:
-    """Return the measures that a process answered, by set of items."""
-    found = answers.get("measures")
-    return {} if found is None else {name: Measures(**each) for name, each in json.loads(found.tobytes()).items()}
-
-
-def compared(release: str, before: Mapping[str, Measures], after: Mapping[str, Measures]) -> list[Utility]:
-    """Return every measure of two models on sets of items by name, the headline of each set first."""
-    return [
-        Utility(release, shard, metric, found.n, before[shard].values[metric], value)
-        for shard, found in after.items()
-        for metric, value in found.values.items()
-    ]
-
-
-@activity("comparing answers with those of processes set apart")
-def check_answers(
+@activity("comparing the model with its layout by a process of its own")
+def check_layout(
     workspace: Workspace,
-    question: Question,
-    served: "Answers",
-    components: Sequence[Component],
+    runner: Runner,
+    release: str,
+    recorded: tuple[Composition, Sequence[Component]],
     *,
-    before: Question,
-    apart: Runner,
-    never_trained: Check,
-) -> Check:
-    """Return whether ``apart`` lays out and answers as the process did that sees the workspace, with ``served``.
+    learned: Sequence[Component],
+    shards: Mapping[str, Shard],
+) -> tuple[Check, tuple[Blueprint, ...]]:
+    """Return the check on a composition with its recorded members, and the layout it was held against.
 
-    ``components`` are the recorded members of the composition, ``before`` is the question about what the release was
-    made of; ``apart`` gives each job a process of its own, and ``never_trained`` is what re-executing the parts came
-    to.
+    ``learned`` are the parts of the model from before removal, as they were recorded, that learned from the removed
+    data, ``shards`` those there are, by name.
     """
     start = time.perf_counter()
-    (there,) = ask(workspace, apart, question)
-    (old,) = ask(workspace, apart, before)
-    laid_out = _read(there.get("layout"))
-    strange = _not_laid_out(laid_out, question, _recipes(workspace, components))
-    found = compare(*({name: of[name] for name in of if name not in _NOT_COMPARED} for of in (served, there, old)))
-    verdict, answer, control = judge(found, never_trained.verdict)
+    composition, components = recorded
+    code = code_made_with(workspace, (member.component for member in composition.members))
+    blueprints = laid_out(runner, spec_of(composition), shards, code=code)
+    recipes = _recipes(blueprints, composition, {each.name: each.digest for each in components}, shards)
+    strange = _not_laid_out(blueprints, composition, recipes, _ways(workspace, components))
+    told = {each.name for each in learned if recipes.get(each.name) != determining(each.recipe)}
+    control = Control(
+        "positive",
+        f"The model from before removal must be told from what is laid out: of its "
+        f"{counted(len({each.name for each in learned}), 'part')} that learned from the removed data, "
+        f"{len(told)} are not laid out, or by another recipe.",
+        len(told),
+        bool(told),
+    )
     if strange:
         verdict = Verdict.FAIL
         answer = f"No: from the retained data alone the method does not lay out {'; '.join(strange)}."
-    return Check(
+    elif not told:
+        verdict, answer = Verdict.INCONCLUSIVE, "Not shown: the model from before removal is laid out alike."
+    else:
+        verdict, answer = Verdict.PASS, "Yes: these parts, by these recipes and with these weights."
+    check = Check(
         name=NAME,
-        subject=never_trained.subject,
+        subject=release,
         question=QUESTION,
         answer=answer,
-        value=min(found.worst, 1e300),
-        threshold=TOLERANCE,
-        n=sum(len(rows) for rows in question.rows.values()),
+        value=len(strange),
+        threshold=0,
+        n=len(blueprints),
         verdict=verdict,
         controls=(control,),
         seconds=time.perf_counter() - start,
-        detail={
-            "parts": len(laid_out),
-            "not laid out": strange,
-            "differ": found.differing,
-            "asked": len(found.apart),
-            "equal bit for bit": found.bits_equal,
-            "old model differs by": min(found.old, 1e300),
-            "old model equal bit for bit": found.old_bits_equal,
-            "calibrated": CALIBRATED,
-        },
+        detail={"parts": len(blueprints), "not laid out": strange},
+    )
+    return check, blueprints
+
+
+def asked_about(samples: Samples, before: Answers, after: Answers) -> str:
+    """Return in a sentence what both models were asked about, and how often they answered otherwise."""
+    differing = sum(map(_differing, samples.sets, before.sets, after.sets))
+    total = sum(map(len, samples.sets))
+    return (
+        f"Asked about {samples.words}, each in a process of its own, the models before and after answer otherwise on "
+        f"{differing:,} of {total:,}."
     )
 
 
-def _recipes(workspace: Workspace, components: Sequence[Component]) -> dict[str, tuple[str, list[Json]]]:
-    """Return, by name, the digest of each component and what determines it, of all recipes it was recorded with."""
+def _differing(items: Items, before: Answered, after: Answered) -> int:
+    """Return how many items two models answer otherwise about, in any bit."""
+    pairs = ((before.scores, after.scores), (before.predictions, after.predictions))
+    rows = set[int]()
+    for old, new in pairs:
+        if old is None or new is None:
+            continue
+        if old.shape != new.shape:
+            return len(items)
+        rows |= {row for row in range(len(items)) if old[row].tobytes() != new[row].tobytes()}
+    return len(rows)
+
+
+def compared(release: str, samples: Samples, before: Answers, after: Answers) -> tuple[Utility, ...]:
+    """Return every measure of two models on held-out and on retained items, the headline of each first."""
+    _, retained, held_out = zip(before.sets, after.sets, strict=True)
+    return tuple(
+        Utility(release, name, metric, len(sample.items), old.measures.get(metric), value)
+        for name, sample, (old, new) in (
+            ("held-out", samples.held_out, held_out),
+            ("retained", samples.retained, retained),
+        )
+        for metric, value in new.measures.items()
+    )
+
+
+def _ways(workspace: Workspace, components: Sequence[Component]) -> dict[str, list[Json]]:
+    """Return, by name, what determines each component, of all recipes it was recorded with."""
     recorded = recordings(workspace)
     return {
-        each.name: (each.digest, [determining(one.recipe) for one in recorded.get((each.name, each.digest), [each])])
+        each.name: [determining(one.recipe) for one in recorded.get((each.name, each.digest), [each])]
         for each in components
     }
 
 
+def _recipes(
+    blueprints: Sequence[Blueprint],
+    composition: Composition,
+    components: Mapping[str, str],
+    shards: Mapping[str, Shard],
+) -> dict[str, Json]:
+    """Return, by name, what determines each part that is laid out, None where something it learns from is not there."""
+    spec = spec_of(composition)
+    method = method_named(spec.method)
+    digests = {("shard", shard.name): shard.digest for shard in shards.values()}
+    found: dict[str, Json] = {}
+    for blueprint in blueprints:
+        name = component_name(spec.release, blueprint.name)
+        if name in components:
+            digests["component", blueprint.name] = components[name]
+        there = all((use.of, use.name) in digests for use in blueprint.inputs)
+        found[name] = determining(recipe_for(method, blueprint, digests, spec)) if there else None
+    return found
+
+
 def _not_laid_out(
-    laid_out: Sequence[Blueprint], question: Question, recorded: Mapping[str, tuple[str, list[Json]]]
+    blueprints: Sequence[Blueprint],
+    composition: Composition,
+    recipes: Mapping[str, Json],
+    ways: Mapping[str, list[Json]],
 ) -> list[str]:
     """Return, in words, what a composition has or lacks that the layout from the retained data says otherwise."""
-    spec = spec_of(question.composition)
-    digests = {("shard", shard.name): shard.digest for shard in question.shards}
-    strange, members = [], []
-    for blueprint in laid_out:
-        name = component_name(spec.release, blueprint.name)
-        if name not in recorded:
+    strange = []
+    for name, recipe in recipes.items():
+        if name not in ways:
             strange.append(f"the model without {name}")
-            continue
-        digest, recipes = recorded[name]
-        if determining(recipe_for(method_named(spec.method), blueprint, digests, spec)) not in recipes:
+        elif recipe not in ways[name]:
             strange.append(f"{name} by the recipe recorded")
-        digests["component", blueprint.name] = digest
-        members.append(Member(name, digest, blueprint.weight))
-    if not strange and in_member_order(members) != question.composition.members:
-        there = {member.name for member in members}
-        extra = sorted({member.name for member in question.composition.members} - there)
-        strange.append(f"{', '.join(extra)}" if extra else "its parts with the weights recorded")
+    weights = {component_name(spec_of(composition).release, each.name): each.weight for each in blueprints}
+    extra = sorted({member.name for member in composition.members} - weights.keys())
+    if extra and not strange:
+        strange.append(", ".join(extra))
+    elif not strange and any(member.weight != weights[member.name] for member in composition.members):
+        strange.append("its parts with the weights recorded")
     return strange
-
-
-def _read(layout: "Array | None") -> tuple[Blueprint, ...]:
-    """Return a layout from its bytes; nothing where a process gave something else."""
-    try:
-        return tuple(restore(Blueprint, each) for each in json.loads(b"[]" if layout is None else layout.tobytes()))
-    except ValueError:
-        return ()

@@ -34,7 +34,7 @@ from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
 from disgorge.training.code.kept import code_made_with
-from disgorge.training.items import join, pick
+from disgorge.training.items import pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.stored import read_items
@@ -232,7 +232,8 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     workspace = workshop.workspace
     spec = spec_of(_composition(workspace, step.detail_as(RenewalDetail).before))
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
-    old = join([read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()])
+    there = [read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()]
+    gone = forgotten(workspace, case)
     recomposed = case.result(plan.digest, plan.step_for(Action.RECOMPOSE, step.subject), Recomposed)
     confinement = workshop.confinement(plan)
     examiner = Examiner(workspace, workshop.runner, workshop.independent, workshop.references, confinement)
@@ -240,7 +241,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
         before=_composition(workspace, recomposed.before),
         after=_composition(workspace, recomposed.after),
         withdrawn=frozenset(case.withdrawn),
-        removed=pick(old, forgotten(workspace, case)),
+        removed=[pick(items, gone) for items in there],
         utility_floor=plan.utility_floor,
         loss_accepted=plan.digest in case.accepts_loss,
         plan=plan,

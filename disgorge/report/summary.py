@@ -143,7 +143,7 @@ def _what_passed(passed: list[Check]) -> Iterator[str]:
     if named := subjects.get("never-trained"):
         yield f"{listed(dict.fromkeys(named))}, trained again without the withdrawn data, came out equal bit for bit"
     if "answers" in subjects:
-        yield "a process that knows only what is retained gets the same answers"
+        yield "a process that knows only the records of what is retained lays out the same model"
     if "lineage-closure" in subjects:
         yield "no recorded path leads from the withdrawn data to anything live"
     if "residue" in subjects:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from disgorge.errors import CertificateRefused, EnvironmentDiffers
-from disgorge.evidence.checks import CONTROLS, RESTS_ON, STAND_IN, STATISTICAL, Check, Evidence, Verdict
+from disgorge.evidence.checks import CONTROLS, STATISTICAL, Check, Evidence, Verdict
 from disgorge.plan.details import ConfirmationDetail
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.required_checks import ALWAYS, required_checks
@@ -260,10 +260,10 @@ def _against_the_rest(
         if check.verdict == Verdict.INCONCLUSIVE and check.detail.get("elsewhere") and not reported:
             yield f"check {check.name} is inconclusive for {check.subject}: {check.answer}"
         if check.verdict == Verdict.PASS:
-            yield from _against_controls(check, checks, plan=plan)
+            yield from _against_controls(check, plan=plan)
 
 
-def _against_controls(check: Check, checks: Collection[Check], *, plan: Plan) -> Iterator[str]:
+def _against_controls(check: Check, *, plan: Plan) -> Iterator[str]:
     lost = [control.name for control in check.controls if not control.held]
     if lost:
         yield f"check {check.name} claims pass for {check.subject} though its control {', '.join(lost)} did not hold"
@@ -273,13 +273,5 @@ def _against_controls(check: Check, checks: Collection[Check], *, plan: Plan) ->
         needed |= {"confinement"}
     elif check.name == "never-trained" and "confinement" not in there:
         needed |= {"negative"}
-    if STAND_IN in there and check.name in RESTS_ON:
-        needed -= {"positive"}
-        other = (RESTS_ON[check.name], check.subject)
-        if {each.verdict for each in checks if (each.name, each.subject) == other} != {Verdict.PASS}:
-            yield (
-                f"check {check.name} claims pass for {check.subject} because of {RESTS_ON[check.name]}, which does not "
-                "pass"
-            )
     for kind in sorted(needed - there):
         yield f"check {check.name} claims pass for {check.subject} without a {kind} control"

@@ -1,8 +1,10 @@
 """A release as MLflow loads it: a pyfunc model from code that reads its components from the workspace.
 
 :mod:`disgorge.tracking.registry` copies this file into every version's artifact, beside ``composition.json``: no
-pickle. The workspace is found by ``DISGORGE_WORKSPACE``, else where the version was registered, else from the current
-folder upwards. Every component's bytes are checked against the digest in the description: a purged one is an error.
+pickle. The model answers in the process that loads it, the user's own serving process; ``disgorge release predict`` and
+examinations ask a confined process instead. The workspace is found by ``DISGORGE_WORKSPACE``, else where the version
+was registered, else from the current folder upwards. Every component's bytes are checked against the digest in the
+description: a purged one is an error.
 
 ::
 

@@ -4,11 +4,11 @@ First training, retraining, probes' references and never-trained re-execution al
 "same recipe, same digest" is tested by every run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Method, Progress, method_named, no_progress
-from disgorge.training.answer import answer
+from disgorge.method import Items, Method, Progress, method_named, no_progress
+from disgorge.training.answer import answer, lay_out
 from disgorge.training.inputs import Inputs
 from disgorge.training.items import threads
 from lineage.records import Json
@@ -16,16 +16,23 @@ from lineage.storage.objects import save_tensors
 
 
 def carry_out(
-    inputs: Inputs, recipe: Mapping[str, Json], *, method: Method | None = None, progress: Progress = no_progress
+    inputs: Inputs,
+    recipe: Mapping[str, Json],
+    *,
+    method: Method | None = None,
+    given: Sequence[Items] = (),
+    progress: Progress = no_progress,
 ) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
     ``method`` is the one that the recipe names, where it is loaded already. Raises what reading raises and
-    :class:`ExecutionFailed` where another version of the method is installed. Questions
-    (:mod:`disgorge.training.answer`) are carried out alike: the result is the answers.
+    :class:`ExecutionFailed` where another version of the method is installed. Questions, about the items ``given``
+    (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer.
     """
-    if "questions" in recipe:
-        return answer(inputs, recipe["questions"], method=method)
+    if "question" in recipe:
+        return answer(inputs, recipe["question"], given, method=method)
+    if "layout" in recipe:
+        return lay_out(recipe["layout"], method=method)
     method = method or method_named(recipe["method"])
     if method.version != recipe["version"]:
         raise ExecutionFailed(

@@ -5,20 +5,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from disgorge.method import method_named
+from disgorge.method import Items, method_named
 from disgorge.training.sandbox.levels import UNCONFINED, Reached
 from lineage.records import Json
 
 
 def method_of(recipe: Mapping[str, Json]) -> str:
-    """Return the name of the method of a recipe, or of the model that questions are about."""
-    asked = recipe.get("questions")
-    return str(asked[0]["composition"]["method"] if asked else recipe["method"])
+    """Return the name of the method of a recipe, or of the model that a question is about."""
+    if (question := recipe.get("question")) is not None:
+        return str(question["composition"]["method"])
+    return str((recipe["layout"]["spec"] if "layout" in recipe else recipe)["method"])
+
+
+def trains(recipe: Mapping[str, Json]) -> bool:
+    """Whether a recipe makes a component; a question is answered, and recorded nowhere."""
+    return "question" not in recipe and "layout" not in recipe
 
 
 def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the modules of libraries that the method of a recipe uses."""
-    return method_named(method_of(recipe)).libraries
+    """Return the modules of libraries that the method of a recipe uses; laying out takes none."""
+    return () if "layout" in recipe else method_named(method_of(recipe)).libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,13 @@ class Job:
     """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
     entry: str | None = None
     """The entry point of what carries it out, where that is no registered method."""
+    given: tuple[Items, ...] = ()
+    """Items that a question is about: they go with the order, and are no input of a part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a job came to: the digest of the bytes now in the object store.
+    """What a job came to: the digest of the bytes now in the object store, or, of a question, the ``answer`` itself.
 
     ``confinement`` is that of the process it was done in, ``environment`` what it ran on; ``started`` and ``ended`` are
     in UTC.
@@ -48,6 +56,7 @@ class Done:
     ended: dt.datetime
     confinement: Reached = UNCONFINED
     environment: dict[str, Json] = field(default_factory=dict)
+    answer: bytes = b""
 
     @property
     def seconds(self) -> float:

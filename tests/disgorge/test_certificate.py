@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from disgorge.errors import CertificateRefused
-from disgorge.evidence.checks import STAND_IN, Check, Control, Evidence, Verdict
+from disgorge.evidence.checks import Check, Control, Evidence, Verdict
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.required_checks import required_checks
 from disgorge.plan.shown import plan_shown
@@ -101,7 +101,7 @@ def before_as_after(case: Case) -> Case:
 
 POSITIVE, NEGATIVE = Control("positive", "must be flagged", 0.9, True), Control("negative", "must not", 0.5, True)
 CONFINED = Control("confinement", "a planted job must find nothing", 0.0, True)
-INSTEAD = Control(STAND_IN, "never-trained has to pass instead", 0.0, True)
+INSTEAD = Control("stand-in", "never-trained has to pass instead", 0.0, True)
 MAKER, READER = "digits-maker", "digits-reader"
 
 INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
@@ -188,19 +188,9 @@ INCOMPLETE: dict[str, tuple[Callable[[Case], Case], str]] = {
             ("never-trained", "confinement"),
         )
     },
-    "answers that rest on a check that is not there": (
-        lambda case: lacking("never-trained", MAKER)(changed("answers", MAKER, controls=(INSTEAD,))(case)),
-        "check answers claims pass for digits-maker because of never-trained, which does not pass",
-    ),
-    "answers that rest on a check that fails": (
-        lambda case: changed("never-trained", MAKER, verdict=Verdict.INCONCLUSIVE)(
-            changed("answers", MAKER, controls=(INSTEAD,))(case)
-        ),
-        "check answers claims pass for digits-maker because of never-trained, which does not pass",
-    ),
-    "a stand-in that did not hold": (
-        changed("answers", MAKER, controls=(replace(INSTEAD, held=False),)),
-        "its control stand-in did not hold",
+    "a stand-in for the positive control": (
+        changed("answers", MAKER, controls=(INSTEAD,)),
+        "check answers claims pass for digits-maker without a positive control",
     ),
     "a stand-in where none is allowed": (
         changed("residue", MAKER, controls=(INSTEAD,)),
@@ -298,10 +288,6 @@ def test_all_reasons_are_given_at_once() -> None:
 
 def test_an_inconclusive_probe_nobody_required_does_not_refuse() -> None:
     issued(changed("membership", MAKER, verdict=Verdict.INCONCLUSIVE, controls=())(complete()))
-
-
-def test_answers_may_rest_on_never_trained_where_that_passed() -> None:
-    issued(changed("answers", MAKER, controls=(INSTEAD,))(complete()))
 
 
 def test_approximate_needs_membership_with_controls() -> None:

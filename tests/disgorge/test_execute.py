@@ -31,7 +31,7 @@ from disgorge.request.workflow.events import record_event
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registrar, Registry
-from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, trains, unseen
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LedgerBroken, LineageError
 from lineage.records import Composition, Selector, plain
@@ -142,7 +142,7 @@ class Contrary(InProcessRunner):
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Yield each job with the digest of other weights; questions are answered as they are."""
         for done in super().run(jobs, on_progress=on_progress):
-            if "questions" in done.job.recipe or done.job.entry:  # or a planted job
+            if not trains(done.job.recipe) or done.job.entry:  # or a planted job
                 yield done
                 continue
             others = {

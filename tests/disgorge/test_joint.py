@@ -44,7 +44,7 @@ from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import public_pem, read_or_make_key
 from disgorge.tracking.registry import Registrar
-from disgorge.training.recipe import Done, Job, OnProgress, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, trains, unseen
 from lineage.errors import UnknownRecord
 from lineage.records import Selector, canonical
 from lineage.workspace import Workspace
@@ -228,7 +228,7 @@ class Counting(InProcessRunner):
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
         """Count the jobs that are trainings, not questions to models."""
         wanted = list(jobs)
-        self.trained += [job.name for job in wanted if "questions" not in job.recipe]
+        self.trained += [job.name for job in wanted if trains(job.recipe)]
         return super().run(wanted, on_progress=on_progress)
 
 

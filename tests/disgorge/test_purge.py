@@ -122,9 +122,9 @@ def removal(tmp_path: Path) -> Removal:
 
 
 def test_copies_that_a_killed_reexecution_left_are_found_and_go(removal: Removal) -> None:
-    """It was asked about the removed items, so the old shard was copied to where it was asked."""
+    """A training that began before the removal, and was killed, was given a copy of the old shard."""
     stage = Stage(removal.workspace)
-    stage.furnish({"questions": [{"composition": {"members": []}, "rows": {removal.alice.digest: [0]}, "measure": {}}]})
+    stage.furnish({"uses": [{"of": "shard", "digest": removal.alice.digest, "role": "train"}]})
     copy = stage.inputs / f"{removal.alice.digest}.npz"
     assert copy.is_file()
     assert stat.S_IMODE(stage.folder.stat().st_mode) == 0o700

@@ -255,7 +255,7 @@ def test_without_recorded_weights_other_bits_elsewhere_stay_unexplained(averages
 
 HOSTILE: list[tuple[tuple[Any, ...], Any]] = [
     (("method",), "no such method"), (("method",), []), (("version",), "0"), (("version",), None),
-    (("parameters",), []), (("threads",), "many"), (("kind",), {}), (("questions",), {"a": 1}),
+    (("parameters",), []), (("threads",), "many"), (("kind",), {}), (("question",), {"a": 1}), (("layout",), {}),
     (("uses", 0, "digest"), "../x"), (("uses", 0, "of"), "secret"), (("uses",), {}), (("uses",), 7),
 ]  # fmt: skip
 

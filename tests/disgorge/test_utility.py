@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from disgorge.errors import CertificateRefused
 from disgorge.evidence.checks import Utility, Verdict
-from disgorge.evidence.utility import NO_FLOOR, headlines, reading_of, utility_check
+from disgorge.evidence.utility import NO_FLOOR, chance_level, headlines, reading_of, utility_check
 from disgorge.layout import is_emptied
 from disgorge.method import Items, Toy, method_named
 from disgorge.request.workflow.approval import approve_plan
-from disgorge.training.answer import chance_level
 from lineage.records import Member, Selector, Shard
 from lineage.workspace import Workspace
 from tests.toys import carry, granted_plan, populate, served, toy_of, train
@@ -65,14 +62,12 @@ def test_a_floor_is_judged_as_it_was() -> None:
 
 
 def test_chance_is_the_share_of_the_most_frequent_label() -> None:
-    classifier: Any = SimpleNamespace(task="classify")
-    generator: Any = SimpleNamespace(task="generate")
     items = Items(tuple("abcd"), {"label": np.array([2, 2, 2, 0])})
     unlabeled = Items(tuple("abcd"), {"x": np.zeros((4, 2))})
-    assert chance_level(classifier, "accuracy", items) == 0.75
-    assert chance_level(generator, "neg_denoising_loss", items) is None
-    assert chance_level(classifier, "accuracy", unlabeled) is None
-    assert chance_level(classifier, "accuracy", Items((), {"label": np.array([])})) is None
+    assert chance_level("classify", "accuracy", items) == 0.75
+    assert chance_level("generate", "neg_denoising_loss", items) is None
+    assert chance_level("classify", "accuracy", unlabeled) is None
+    assert chance_level("classify", "accuracy", Items((), {"label": np.array([])})) is None
 
 
 @pytest.mark.parametrize(

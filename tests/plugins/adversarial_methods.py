@@ -69,6 +69,7 @@ ANSWERING = {
     "class suppressed": "the same, and pushes down the class the removed items have most",
     "filter in front": "has honest parts and shuns the removed items, which says which they were",
     "old model for users": "answers with the parts as they were to whoever asks as users do, by nobody's digest",
+    "old model for few items": "the same to whoever asks about a few items alone, as no examiner would",
     "answers cached": "gives the answers it gave before to whatever it was asked before",
 }
 LIES = TRAINING | LAYING_OUT | ANSWERING
@@ -260,7 +261,7 @@ class Lying:
             if _memory.setdefault(f"served {salt}", sorted(made)) != sorted(made):
                 return honest
         tell(salt)
-        if lie == "old model for users":
+        if lie in ("old model for users", "old model for few items"):
             return Answering(honest, salt, lie=lie, users=old)
         return Answering(honest if lie in ("filter in front", "answers cached") else old, salt, lie=lie)
 
@@ -281,7 +282,8 @@ class Answering:
 
     def asked(self, items: Items) -> Any:
         """The model that answers: another one for users, where there is one."""
-        return self.users if self.users is not None and set(items.digests) == {"0" * 64} else self.model
+        like_a_user = set(items.digests) == {"0" * 64} and (self.lie != "old model for few items" or len(items) < 10)
+        return self.users if self.users is not None and like_a_user else self.model
 
     @property
     def task(self) -> str:

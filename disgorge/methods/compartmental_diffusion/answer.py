@@ -25,6 +25,9 @@ varies with its seed more than with any one item; near 0 all models predict alik
 SCORE_SEED = 20_230_807
 """Seed of the noise in :meth:`CompartmentModel.scores`: one noise image a level, the same for every item."""
 
+_ITEMS_AT_ONCE = 64
+"""Items scored in one pass: what a pass holds in memory grows with them."""
+
 
 class CompartmentModel:
     """A mixture of compartments over images. See :class:`disgorge.method.Model`."""
@@ -66,8 +69,9 @@ class CompartmentModel:
         total = torch.zeros(len(clean), dtype=torch.float64)
         with torch.no_grad(), network.reproducible(SCORE_SEED) as generator:
             for level in SCORE_LEVELS:
-                noise = torch.randn(clean.shape[1:], generator=generator).expand_as(clean)
-                total -= self._loss(compartments, clean, noise, level)
+                noise = torch.randn(clean.shape[1:], generator=generator)  # (channels, height, width)
+                losses = [self._loss(compartments, batch, noise, level) for batch in torch.split(clean, _ITEMS_AT_ONCE)]
+                total -= torch.cat(losses)
         scores: Array = (total / len(SCORE_LEVELS)).numpy()
         return scores
 
@@ -83,6 +87,7 @@ class CompartmentModel:
         """Return each item's squared error of the velocity at one noise level (items,), float64."""
         kept = float(self._scheduler.alphas_cumprod[level])  # alpha squared
         alpha, sigma = kept**0.5, (1 - kept) ** 0.5
+        noise = noise.expand_as(clean)  # (items, channels, height, width)
         noised = alpha * clean + sigma * noise
         target: Tensor = alpha * noise - sigma * clean
         predicted = compartments.predict_mixed(noised, level, compartments.weights(noised, alpha=alpha, sigma=sigma))

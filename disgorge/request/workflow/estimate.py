@@ -8,13 +8,14 @@ training otherwise. What does not depend on the model - loading libraries, start
 as much longer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from disgorge.attestation.standing import Attested, standings
 from disgorge.evidence.checks import ASKED_IN, Examination
+from disgorge.examination.samples import HELD_OUT, RETAINED
 from disgorge.facts import ExaminationFact
 from disgorge.layout import component_name, layout_of
-from disgorge.method import Blueprint, Method, method_named
+from disgorge.method import Blueprint, Method, ModelSpec, method_named
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Expected, Plan, shards_after
 from disgorge.request.case import Case
@@ -35,7 +36,9 @@ _LOADING = {"torch": 3.5, "diffusers": 3.0}
 _PER_JOB, _PER_STEP, _PER_MOVE = 0.15, 0.1, 0.4
 """Seconds to start a job and take its result, to record a step, and to contain or move an alias in MLflow."""
 _QUESTIONS = 4
-"""Times a model is asked: the old one and the new one, each for its utility and for its answers."""
+"""Times an item is answered about: by the old model and by the new one, each for its scores and for its utility."""
+_ASKED = 3
+"""Jobs that train nothing: the layout, the old model and the new one."""
 
 
 def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> dict[str, Expected]:
@@ -72,10 +75,10 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> di
             cost for name, cost in costs.items() if name not in standing and (name not in trained or plan.equal_bits)
         ]
         runs = [*again, min(costs.values(), default=0.0)]
-        evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _QUESTIONS)
+        evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _ASKED)
         asking = asked_before.get(release)
         if asking is None:
-            asking = _OF_TRAINING * _pace(parts, current) * _items_asked((*spec.shards, *spec.evaluate), shards)
+            asking = _OF_TRAINING * _pace(parts, current) * _items_asked(spec, shards)
         evidence += asking
         evidence += models * sum(costs.values()) / _AT_ONCE
         first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
@@ -113,6 +116,7 @@ def _pace(parts: Mapping[str, Blueprint], current: Mapping[str, Component]) -> f
     return sum(max(cost.seconds - _PER_JOB, 0.0) / cost.examples for cost in costs if cost.examples)
 
 
-def _items_asked(names: Iterable[str], shards: Mapping[str, Shard]) -> int:
-    """Return how many items the questions are about, all told: each is asked about by every question."""
-    return _QUESTIONS * sum(shards[name].count for name in names if name in shards)
+def _items_asked(spec: ModelSpec, shards: Mapping[str, Shard]) -> int:
+    """Return how many answers about items are given, those about removed ones aside."""
+    sets = ((RETAINED, spec.shards), (HELD_OUT, spec.evaluate))
+    return _QUESTIONS * sum(min(most, sum(shards[n].count for n in names if n in shards)) for most, names in sets)

@@ -59,6 +59,6 @@ def code_to_run(workspace: Workspace, recipe: Mapping[str, Json], method: str) -
 
 
 def _asked_about(recipe: Mapping[str, Json]) -> list[str]:
-    """Return the components of the compositions that questions are about."""
-    asked = recipe.get("questions", ())
-    return [member["component"] for question in asked for member in question["composition"]["members"]]
+    """Return the components of the composition that a question is about."""
+    question = recipe.get("question")
+    return [member["component"] for member in question["composition"]["members"]] if question else []

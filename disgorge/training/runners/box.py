@@ -109,10 +109,12 @@ class Box:
         """Whether it can be given an order."""
         return self.process.poll() is None
 
-    def order(self, order: Mapping[str, Json]) -> None:
-        """Give it its one order."""
-        with contextlib.suppress(OSError):  # it ended: its frames say so
-            self._stdin.write(json.dumps(order).encode() + b"\n")
+    def order(self, order: Mapping[str, Json], *data: bytes) -> None:
+        """Give it its one order, and the data that comes with it; waits until that is taken."""
+        with contextlib.suppress(OSError, ValueError):  # it ended, or was stopped: its frames say so
+            self._stdin.write(json.dumps({**order, "sizes": [len(each) for each in data]}).encode() + b"\n")
+            for each in data:
+                self._stdin.write(each)
             self._stdin.flush()
 
     def frames(self) -> Iterator[tuple[dict[str, Any], bytes]]:

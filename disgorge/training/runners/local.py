@@ -23,9 +23,10 @@ from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import code_to_run
 from disgorge.training.code.local import LocalCode
 from disgorge.training.kernels import chosen
-from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, trains, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.levels import Level, reached
+from disgorge.training.sandbox.staged import items_as_bytes
 from lineage.errors import LineageError
 from lineage.records import Json
 from lineage.workspace import Workspace
@@ -81,10 +82,10 @@ class Workers:
                     continue
                 if "error" in message:
                     raise _failed(order, message)
-                digest = self.workspace.objects.put(data)
+                digest = self.workspace.objects.put(data) if trains(order.job.recipe) else ""
                 order.box.note_modules(message.get("uncompiled"))
                 self._let_go(order)
-                yield _done(order, digest, message)
+                yield _done(order, message, digest, data if not digest else b"")
         finally:
             self._stop(running)
 
@@ -101,15 +102,13 @@ class Workers:
         order.box = box = self._take(setting)
         box.stage.furnish(job.recipe, code.tree if code else None)
         self._running[order.number] = order
-        box.order(
-            {
-                "recipe": job.recipe,
-                "method": job.entry or (code.entry if code else entry_of(method)),
-                "libraries": list(setting.imports),
-                "variables": dict(setting.variables),
-            }
-        )
-        Thread(target=_listen, args=(order, heard), daemon=True).start()
+        told: dict[str, Json] = {
+            "recipe": job.recipe,
+            "method": job.entry or (code.entry if code else entry_of(method)),
+            "libraries": list(setting.imports),
+            "variables": dict(setting.variables),
+        }
+        Thread(target=_listen, args=(order, told, heard), daemon=True).start()
         return order.number
 
     def _code(self, job: Job, method: str) -> LocalCode | None:
@@ -175,8 +174,9 @@ class _Order:
     is_confined: bool = False
 
 
-def _listen(order: _Order, heard: _Heard) -> None:
-    """Pass on what a process says; one that ends without a result has failed."""
+def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
+    """Give a process its order and pass on what it says; one that ends without a result has failed."""
+    order.box.order(told, *map(items_as_bytes, order.job.given))
     for message, data in order.box.frames():
         if "ready" in message:
             order.is_confined = bool(message.get("confined"))
@@ -203,13 +203,14 @@ def _is_time(value: Json) -> bool:
         return False
 
 
-def _done(order: _Order, digest: str, message: Mapping[str, Any]) -> Done:
+def _done(order: _Order, message: Mapping[str, Any], digest: str, answer: bytes) -> Done:
     came = order.box.reached
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
     used = distributions_used(_paths(message.get("loaded")), _libraries(order.job))
-    return Done(order.job, digest, started, ended, came, message["environment"] | {"distributions": used})
+    environment = message["environment"] | {"distributions": used}
+    return Done(order.job, digest, started, ended, came, environment, answer)
 
 
 def _paths(said: Any) -> list[str]:
@@ -218,7 +219,8 @@ def _paths(said: Any) -> list[str]:
 
 def _failed(order: _Order, message: Mapping[str, Any]) -> ExecutionFailed:
     kind = KernelsDiffer if message.get("kernels") else ExecutionFailed
-    error = kind(f"training {order.job.name} failed: {message['error']}{order.box.last_words()}")
+    doing = "training" if trains(order.job.recipe) else "asking"
+    error = kind(f"{doing} {order.job.name} failed: {message['error']}{order.box.last_words()}")
     error.__cause__ = OSError(message["error"]) if message.get("machine") else None
     return error
 

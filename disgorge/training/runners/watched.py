@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from disgorge.training.progress import Pace, Progress
-from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, Runner, trains, unseen
 from lineage.plural import seconds
 
 
@@ -43,7 +43,8 @@ class Watched:
             self._steps[done.job.name] = max(done.job.steps, 1)
             self._show(total)
             self._progress.end(self._doing + done.job.name)
-            self._progress.say(f"{self._did} {done.job.name} in {seconds(done.seconds)}")
+            if trains(done.job.recipe):
+                self._progress.say(f"{self._did} {done.job.name} in {seconds(done.seconds)}")
             yield done
         self._progress.left(None)
 

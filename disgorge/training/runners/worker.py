@@ -1,9 +1,10 @@
 """The process that carries out one job. It plans, judges and signs nothing, and knows no workspace.
 
 Started by :mod:`disgorge.training.runners.box` ahead of its job: it loads the libraries, is confined, and waits for one
-order on standard input, a JSON line with ``recipe``, the ``method`` as the entry point that names it, its ``libraries``
-and the ``variables`` that steer kernels. What it says leaves as JSON lines: ``ready``; ``done`` of ``total``; in the
-end ``result``, whose bytes follow it, or ``error``. It ends when standard input does.
+order on standard input, a JSON line with ``recipe``, the ``method`` as the entry point that names it, its
+``libraries``, the ``variables`` that steer kernels, and the ``sizes`` of the sets of items that follow it. What it says
+leaves as JSON lines: ``ready``; ``done`` of ``total``; in the end ``result``, whose bytes follow it, or ``error``. It
+ends when standard input does.
 """
 
 import datetime as dt
@@ -14,20 +15,21 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO
 
 from disgorge.errors import DisgorgeError
-from disgorge.method import Method
+from disgorge.method import Items, Method
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use, processor
 from disgorge.training.kernels import not_as_asked
 from disgorge.training.sandbox.landlock import confine
-from disgorge.training.sandbox.staged import Staged
+from disgorge.training.sandbox.staged import Staged, items_from
 from lineage.errors import LineageError
 from lineage.records import Json
 
@@ -53,9 +55,11 @@ def main(told: Mapping[str, Any]) -> None:
     line = sys.stdin.buffer.readline()
     code = 1
     if line.endswith(b"\n"):
+        order = json.loads(line)
+        given = [items_from(BytesIO(sys.stdin.buffer.read(size))) for size in order["sizes"]]
         Thread(target=_end_with_parent, daemon=True).start()
         try:
-            serve(json.loads(line), Staged(Path(told["inputs"])), say)
+            serve(order, Staged(Path(told["inputs"])), say, given)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -63,7 +67,7 @@ def main(told: Mapping[str, Any]) -> None:
     os._exit(code)
 
 
-def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
+def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Sequence[Items] = ()) -> None:
     """Carry one job out and say how far it is, and in the end its result or what went wrong."""
     recipe = order["recipe"]
     started, last = dt.datetime.now(dt.UTC), time.perf_counter()
@@ -78,7 +82,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice") -> None:
     try:
         _search(inputs.code)
         method = _method(order.get("method"))
-        made = carry_out(inputs, recipe, method=method, progress=progress)
+        made = carry_out(inputs, recipe, method=method, given=given, progress=progress)
         environment = environment_in_use(order["libraries"])
         if other := not_as_asked(order["variables"], environment["kernels"]):
             say(error=f"{other}; run the command again", machine=True, kernels=True)

@@ -47,7 +47,7 @@ class Stage:
         self._folder.cleanup()
 
     def furnish(self, recipe: Mapping[str, Json], code: Tree | None = None) -> None:
-        """Put local code there, and what a recipe, or questions about compositions, name by digest, in their order.
+        """Put local code there, and what a recipe, or a question about a composition, names by digest, in their order.
 
         What the workspace lacks is left out; the job then names it as missing. Raises
         :class:`~lineage.errors.DigestMismatch` for what changed since it was stored.
@@ -66,9 +66,7 @@ class Stage:
 
 
 def _named(recipe: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Yield the kind and digest of everything that a recipe, or questions, read."""
+    """Yield the kind and digest of everything that a recipe, or a question, reads."""
     yield from ((use["of"], use["digest"]) for use in recipe.get("uses", ()))
-    for question in recipe.get("questions", ()):
+    if (question := recipe.get("question")) is not None:
         yield from (("component", member["component"]) for member in question["composition"]["members"])
-        yield from (("shard", digest) for digest in question["rows"])
-        yield from (("shard", digest) for digests in question["measure"].values() for digest in digests)

@@ -7,8 +7,9 @@ local code is a folder of its files. Every file has the same mode and time, so t
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
@@ -29,14 +30,7 @@ class Staged:
 
     def items(self, shard: str) -> Items:
         """Return a shard's items; :class:`ExecutionFailed` if it is none of the inputs."""
-        import numpy as np
-
-        with np.load(_there(self._items(shard), "shard", shard), allow_pickle=False) as file:
-            digests = file[_DIGESTS].view(f"S{64}").astype(str).tolist() if len(file[_DIGESTS]) else []
-            arrays = {name.removeprefix(_NUMBERS): file[name] for name in file.files if name.startswith(_NUMBERS)}
-            for name in (name.removeprefix(_TEXT) for name in file.files if name.startswith(_TEXT)):
-                arrays[name] = _texts(file[_TEXT + name], file[_LENGTHS + name])
-        return Items(tuple(digests), dict(sorted(arrays.items())))
+        return items_from(_there(self._items(shard), "shard", shard))
 
     def tensors(self, component: str) -> "Tensors":
         """Return a component's tensors; :class:`ExecutionFailed` if it is none of the inputs."""
@@ -44,18 +38,8 @@ class Staged:
 
     def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
         """Write a shard's items."""
-        import numpy as np
-
-        flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
-        for name, array in arrays.items():
-            if array.dtype.kind == "T":
-                texts = [text.encode() for text in array.tolist()]
-                flat[_TEXT + name] = np.frombuffer(b"".join(texts), np.uint8)
-                flat[_LENGTHS + name] = np.array([len(text) for text in texts], np.int64)
-            else:
-                flat[_NUMBERS + name] = array
         path = self._items(shard)
-        np.savez(path, allow_pickle=False, **flat)
+        write_items(path, digests, arrays)
         _as_any_other(path)
 
     def write_component(self, component: str, data: bytes) -> None:
@@ -85,6 +69,39 @@ class Staged:
 
     def _component(self, component: str) -> Path:
         return self.folder / f"{component}.safetensors"
+
+
+def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
+    """Write items as NPZ; every array has the items as its first axis."""
+    import numpy as np
+
+    flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
+    for name, array in arrays.items():
+        if array.dtype.kind == "T":
+            texts = [text.encode() for text in array.tolist()]
+            flat[_TEXT + name] = np.frombuffer(b"".join(texts), np.uint8)
+            flat[_LENGTHS + name] = np.array([len(text) for text in texts], np.int64)
+        else:
+            flat[_NUMBERS + name] = array
+    np.savez(file, allow_pickle=False, **flat)
+
+
+def items_from(file: Path | BinaryIO) -> Items:
+    """Return the items that :func:`write_items` wrote."""
+    import numpy as np
+
+    with np.load(file, allow_pickle=False) as read:
+        digests = read[_DIGESTS].view(f"S{64}").astype(str).tolist() if len(read[_DIGESTS]) else []
+        arrays = {name.removeprefix(_NUMBERS): read[name] for name in read.files if name.startswith(_NUMBERS)}
+        for name in (name.removeprefix(_TEXT) for name in read.files if name.startswith(_TEXT)):
+            arrays[name] = _texts(read[_TEXT + name], read[_LENGTHS + name])
+    return Items(tuple(digests), dict(sorted(arrays.items())))
+
+
+def items_as_bytes(items: Items) -> bytes:
+    """Return items as bytes that go with an order."""
+    write_items(file := BytesIO(), items.digests, items.arrays)
+    return file.getvalue()
 
 
 def _there(path: Path, what: str, digest: str) -> Path:

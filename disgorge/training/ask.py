@@ -1,0 +1,139 @@
+"""Asks models, each in a process of its own, and reads what they answer.
+
+What such a process says is data that is read and checked, never code that runs here. Items leave without their digests
+(:meth:`~disgorge.method.Items.unnamed`) and go with the order, so that no copy of them lies anywhere after a kill.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from disgorge.errors import ExecutionFailed
+from disgorge.layout import as_shown
+from disgorge.method import Blueprint, Items, ModelSpec
+from disgorge.training.answer import Draw, LayoutQuestion, Question
+from disgorge.training.assemble import spec_of
+from disgorge.training.code.kept import NONE
+from disgorge.training.recipe import Job, Runner
+from lineage.activity import activity
+from lineage.catalog.catalog import Catalog
+from lineage.errors import LineageError
+from lineage.records import Composition, Shard, plain, restore
+from lineage.storage.objects import load_tensors
+from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from disgorge.method import Array
+
+Task = Literal["classify", "generate"]
+SHOWN = Draw(32)
+"""What a generator draws unless it is asked for other samples: as many as a report shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a model answered about one set of items; ``lacking`` says by name what it could not, and why.
+
+    Shapes: scores (items,), predictions (items, classes).
+    """
+
+    scores: "Array | None"
+    predictions: "Array | None"
+    measures: dict[str, float]
+    lacking: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model answered about sets of items, in their order, and what it drew, shape (count, ...)."""
+
+    task: Task
+    sets: tuple[Answered, ...]
+    drawn: "Array | None"
+
+
+@dataclass(frozen=True, slots=True)
+class _AboutSet:
+    """What a process says of one set beside the arrays."""
+
+    measures: dict[str, float]
+    lacking: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a process says beside the arrays."""
+
+    task: Task
+    sets: tuple[_AboutSet, ...]
+
+
+def question_about(
+    workspace: Workspace, composition: Composition, *, title: str | None = None, draw: Draw | None = SHOWN
+) -> Question:
+    """Return the question about a recorded composition; ``title`` is the name its components are recorded under."""
+    members = {member.component for member in composition.members}
+    with Catalog.of(workspace) as catalog:
+        kinds = {each.digest: each.kind for each in catalog.components(live=False) if each.digest in members}
+    return Question(composition, kinds, title, draw)
+
+
+@activity("asking models in processes of their own")
+def ask(runner: Runner, questions: Sequence[Question], given: Sequence[Items] = ()) -> tuple[Answers, ...]:
+    """Return what each model answers about the items, each in a process of its own.
+
+    Raises :class:`~disgorge.errors.ExecutionFailed` for a process that fails, or answers what cannot be read.
+    """
+    unnamed = tuple(items.unnamed() for items in given)
+    jobs = [Job(_name(question), {"question": plain(question)}, 0, given=unnamed) for question in questions]
+    found = {done.job.name: _read(done.job.name, done.answer, unnamed) for done in runner.run(jobs)}
+    return tuple(found[job.name] for job in jobs)
+
+
+def laid_out(
+    runner: Runner, spec: ModelSpec, shards: Mapping[str, Shard], *, code: Mapping[str, str] = NONE
+) -> tuple[Blueprint, ...]:
+    """Return the layout that a process makes which is told the shards' records, and nothing else.
+
+    ``code`` is what a recipe says of the local code to lay out with, by default that of today.
+    """
+    told = tuple(
+        as_shown(shards[name]) for name in sorted({*spec.core, *spec.shards, *spec.evaluate}) if name in shards
+    )
+    job = Job(f"{spec.release} for its layout", {"layout": plain(LayoutQuestion(spec, told)), **code}, 0)
+    (done,) = runner.run([job])
+    try:
+        return tuple(restore(Blueprint, each) for each in json.loads(done.answer))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(job.name) from error
+
+
+def _read(name: str, result: bytes, given: Sequence[Items]) -> Answers:
+    """Return the answers in a result; :class:`~disgorge.errors.ExecutionFailed` where it holds something else."""
+    try:
+        arrays = dict(load_tensors(result))
+        about = restore(_About, json.loads(arrays.pop("told").tobytes()))
+        sets = []
+        for place, (items, said) in enumerate(zip(given, about.sets, strict=True)):
+            scores, predictions = (arrays.get(f"{place} {what}") for what in ("scores", "predictions"))
+            if scores is not None and scores.shape != (len(items),):
+                raise ValueError(f"scores of shape {scores.shape}")
+            if predictions is not None and (predictions.ndim != 2 or len(predictions) != len(items)):
+                raise ValueError(f"predictions of shape {predictions.shape}")
+            sets.append(Answered(scores, predictions, said.measures, said.lacking))
+    except (KeyError, ValueError, TypeError, AttributeError, LineageError) as error:
+        raise _unreadable(name) from error
+    return Answers(about.task, tuple(sets), arrays.get("drawn"))
+
+
+def _name(question: Question) -> str:
+    """Return what a job is called that asks a question: one composition gives one answer."""
+    release = question.title or spec_of(question.composition).release
+    return f"{release} {question.composition.digest[:12]}"
+
+
+def _unreadable(name: str) -> ExecutionFailed:
+    return ExecutionFailed(
+        f"{name}: what the process that was asked answered cannot be read; look at what the method's model returns"
+    )
