@@ -258,7 +258,7 @@ class Examiner:
         start = time.perf_counter()
         several = models_of(probe.name for probe in chosen) if models[1].task == "classify" else 0
         count = max(self.references, several)
-        code = code_made_with(self.workspace, (member.component for member in after.members))
+        code = code_made_with(self.workspace, (member.component for member in models[0].question.composition.members))
         trained, questions = 0, []
         shifts = [number * _SEED_STEP for number in range(1, 2 * count if several else count + 1)]
         for number, shift in enumerate(shifts, start=1):

@@ -14,7 +14,6 @@ from disgorge.layout import as_shown
 from disgorge.method import Blueprint, Items, ModelSpec
 from disgorge.training.answer import Draw, LayoutQuestion, Question
 from disgorge.training.assemble import spec_of
-from disgorge.training.code.kept import NONE
 from disgorge.training.recipe import Job, Runner
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
@@ -92,16 +91,16 @@ def ask(runner: Runner, questions: Sequence[Question], given: Sequence[Items] = 
 
 
 def laid_out(
-    runner: Runner, spec: ModelSpec, shards: Mapping[str, Shard], *, code: Mapping[str, str] = NONE
+    runner: Runner, spec: ModelSpec, shards: Mapping[str, Shard], *, code: Mapping[str, str] | None = None
 ) -> tuple[Blueprint, ...]:
     """Return the layout that a process makes which is told the shards' records, and nothing else.
 
-    ``code`` is what a recipe says of the local code to lay out with, by default that of today.
+    ``code`` is what recipes say of local code, by which the model was made.
     """
     told = tuple(
         as_shown(shards[name]) for name in sorted({*spec.core, *spec.shards, *spec.evaluate}) if name in shards
     )
-    job = Job(f"{spec.release} for its layout", {"layout": plain(LayoutQuestion(spec, told)), **code}, 0)
+    job = Job(f"{spec.release} for its layout", {"layout": plain(LayoutQuestion(spec, told)), **(code or {})}, 0)
     (done,) = runner.run([job])
     try:
         return tuple(restore(Blueprint, each) for each in json.loads(done.answer))

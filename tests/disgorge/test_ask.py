@@ -1,7 +1,6 @@
 """Models are asked in processes of their own: what they are told, and what is taken for an answer."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from disgorge.api.releases import predict
 from disgorge.errors import ExecutionFailed, WrongUse
-from disgorge.method import UNRECORDED, Items, methods
+from disgorge.method import UNRECORDED, Items
 from disgorge.training.answer import Draw
 from disgorge.training.ask import ask, laid_out, question_about
 from disgorge.training.assemble import spec_of
@@ -23,6 +22,7 @@ from disgorge.training.stored import assemble, read_items
 from lineage.storage.objects import save_tensors
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
+from tests.registered import register
 from tests.toys import RELEASE, carry, composition_of, granted_plan, live_shards, person, trained_toy
 
 
@@ -143,8 +143,7 @@ def test_items_of_another_kind_are_named(workspace: Workspace, tmp_path: Path) -
 def test_a_generator_draws_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from replaying import METHOD
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "plugins" / "lying"), prepend=os.pathsep)
-    monkeypatch.setitem(methods(), METHOD.name, METHOD)
+    register(monkeypatch, METHOD)
     workspace = trained_toy(tmp_path, method="replaying")
     composition = composition_of(workspace, "toy-replaying")
     with Workers(workspace, count=1) as workers:

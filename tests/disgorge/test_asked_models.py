@@ -8,12 +8,13 @@ import pytest
 
 from disgorge.errors import ExecutionFailed
 from disgorge.examination.asked_models import AskedModel, asked_models
-from disgorge.method import Items, methods
+from disgorge.method import Items
 from disgorge.training.ask import question_about
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.stored import assemble, read_items
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
+from tests.registered import register
 from tests.toys import composition_of, live_shards, trained_toy
 
 
@@ -63,7 +64,7 @@ def test_what_a_model_cannot_answer_is_said(workspace: Workspace) -> None:
 def test_a_generator_draws_by_a_job_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from replaying import METHOD
 
-    monkeypatch.setitem(methods(), METHOD.name, METHOD)
+    register(monkeypatch, METHOD)
     workspace = trained_toy(tmp_path, method="replaying")
     model, runner, (first, _) = asked(workspace, "toy-replaying")
     known = assemble(workspace, composition_of(workspace, "toy-replaying"))

@@ -117,7 +117,7 @@ class Workers:
         try:
             return code_to_run(self.workspace, job.recipe, method)
         except (ExecutionFailed, LineageError) as error:
-            raise ExecutionFailed(f"training {job.name} failed: {error}") from error
+            raise ExecutionFailed(f"{_doing(job)} {job.name} failed: {error}") from error
 
     def _take(self, setting: "_Setting") -> Box:
         for place, (of, box) in enumerate(self._waiting):
@@ -209,18 +209,20 @@ def _done(order: _Order, message: Mapping[str, Any], digest: str, answer: bytes)
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
     used = distributions_used(_paths(message.get("loaded")), _libraries(order.job))
-    environment = message["environment"] | {"distributions": used}
-    return Done(order.job, digest, started, ended, came, environment, answer)
+    return Done(order.job, digest, started, ended, came, message["environment"] | {"distributions": used}, answer)
 
 
 def _paths(said: Any) -> list[str]:
     return [path for path in said if isinstance(path, str)] if isinstance(said, list) else []
 
 
+def _doing(job: Job) -> str:
+    return "training" if trains(job.recipe) else "asking"
+
+
 def _failed(order: _Order, message: Mapping[str, Any]) -> ExecutionFailed:
     kind = KernelsDiffer if message.get("kernels") else ExecutionFailed
-    doing = "training" if trains(order.job.recipe) else "asking"
-    error = kind(f"{doing} {order.job.name} failed: {message['error']}{order.box.last_words()}")
+    error = kind(f"{_doing(order.job)} {order.job.name} failed: {message['error']}{order.box.last_words()}")
     error.__cause__ = OSError(message["error"]) if message.get("machine") else None
     return error
 
