@@ -1,5 +1,6 @@
 """What long work shows: lines without a terminal, bars on one, and runners that are watched unchanged."""
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -26,6 +27,9 @@ with shown(quiet=False) as display:
 """
 
 
+NOW = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
+
+
 class Counting:
     """A runner that does nothing, in the steps a real one would take."""
 
@@ -37,7 +41,7 @@ class Counting:
         for job in jobs:
             for step in range(job.steps):
                 on_progress(job.name, step + 1, job.steps)
-            yield Done(job, "0" * 64, 0.5)
+            yield Done(job, "0" * 64, NOW, NOW + dt.timedelta(seconds=0.5))
 
     def close(self) -> None:
         """Remember that it was closed."""
