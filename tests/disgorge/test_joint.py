@@ -157,9 +157,9 @@ def test_each_report_verifies_by_itself_and_is_about_its_own_request(joint: Join
 def test_no_report_tells_what_another_request_selects(joint: Joint) -> None:
     theirs = {name: {s.value for s in docket(joint.workspace)[name].request.selectors} for name in ASKED}
     for name in ASKED:
-        text = b"".join(
-            path.read_bytes() for path in joint.bundle(name).rglob("*") if path.is_file() and path.suffix != ".pdf"
-        ).decode("latin-1")
+        every = joint.bundle(name).rglob("*")
+        files = (path for path in every if path.is_file() and path.suffix != ".pdf")
+        text = b"".join(map(Path.read_bytes, files)).decode("latin-1")
         for other in set(ASKED) - {name}:
             assert not [value for value in theirs[other] - theirs[name] if value in text]
             assert docket(joint.workspace)[other].request.digest not in text
@@ -395,8 +395,10 @@ def test_what_one_request_leaves_out_stays_and_the_others_are_done(workspace: Wo
     assert states(workspace) == {"R-1": "done", "R-2": "partly-done", "R-3": "done"}
     assert "Fulfilled only in part" in verify_bundle(done.reports["R-2"]).words
     assert "Fulfilled only in part" not in verify_bundle(done.reports["R-1"]).words
-    told = {name: [path.name for path in done.reports[name].rglob("*") if path.is_file() and b"exhibit 7" in path.read_bytes()]
-            for name in done.reports}  # fmt: skip
+    told = {
+        name: [path.name for path in report.rglob("*") if path.is_file() and b"exhibit 7" in path.read_bytes()]
+        for name, report in done.reports.items()
+    }
     assert told == {"R-1": [], "R-2": ["ledger-slice.jsonl"], "R-3": []}  # why it is held is told to nobody else
     assert toys.live_shards(workspace)["shard-2"].count == 11
     with pytest.raises(AlreadyExecuted, match="R-2 is carried out but for what is held"):
