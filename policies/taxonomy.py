@@ -6,7 +6,7 @@ PNAS 121(18), 2024. The order of :class:`Guarantee` is ours; so is ``WITHDRAW``,
 >>> Guarantee.NONE < Guarantee.APPROXIMATE < Guarantee.CERTIFIED < Guarantee.EXACT
 True
 >>> max(Guarantee.EXACT, Guarantee.APPROXIMATE).words
-'exact: distributed as if the data had never been there, shown bit for bit'
+'exact: distributed as if the data had never been there'
 """
 
 from enum import IntEnum, StrEnum
@@ -64,7 +64,7 @@ _WORDS = {
     Guarantee.NONE: "none: the content is hidden, not removed",
     Guarantee.APPROXIMATE: "approximate: influence reduced, shown by measurement only",
     Guarantee.CERTIFIED: "certified: indistinguishable from never trained within a stated bound",
-    Guarantee.EXACT: "exact: distributed as if the data had never been there, shown bit for bit",
+    Guarantee.EXACT: "exact: distributed as if the data had never been there",
 }
 
 

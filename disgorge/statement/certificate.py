@@ -11,6 +11,7 @@ optional probe stops a certificate for a bit-exact removal until the operator lo
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from lineage.records import digest_of
 from policies.decision import Decision
 from policies.taxonomy import Confinement, Guarantee, Outcome, Remedy
 
+RECORD = "the operator's record"
 AFTER_ADOPTION = frozenset({"residue"})
 """Checks that look at what :attr:`~disgorge.plan.plan.Action.PURGE` deletes, and so come after the alias moved."""
 
@@ -100,6 +102,7 @@ def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str
         yield f"Carried out together with {', '.join(plan.others)}: {own}."
     if renewed := sorted(set(evidence.subjects) & set(evidence.after)):
         yield f"Removal from {', '.join(renewed)} is {guarantee.words}."
+        yield from (words for name in renewed if (words := _shown_by(evidence, name)))
     if gone := sorted(set(evidence.subjects) - set(evidence.after)):
         yield f"Withdrawn and destroyed: {', '.join(gone)}."
     if (confirmed := plan.confirmation) is not None:
@@ -117,6 +120,19 @@ def _words(plan: Plan, evidence: Evidence, guarantee: Guarantee) -> Iterator[str
             yield f"Destroyed, because they did: {', '.join(names)}."
     if beside := beside_the_record(evidence):
         yield beside
+
+
+def _shown_by(evidence: Evidence, release: str) -> str:
+    """Say what shows where the components of a release came from, and who can check that; "" where nothing says."""
+    checks = [check for check in evidence.checks if (check.name, check.subject) == ("never-trained", release)]
+    counts = Counter(part.get("shown by") or RECORD for check in checks for part in check.detail.get("components", ()))
+    who = {
+        "equal bits": "anybody with the retained data can check equal bits",
+        "confinement": "confinement is vouched for by the signer",
+    }
+    shown = ", ".join(f"{count:,} by {words}" for words, count in sorted(counts.items()))
+    told = [words for means, words in who.items() if any(means in each for each in counts)]
+    return f"Shown for {release}: of its components {shown}; {'; '.join(told)}." if told else ""
 
 
 def refuse_adoption(plan: Plan, release: str, checks: Iterable[Check]) -> None:

@@ -1,6 +1,6 @@
-"""The predicate of a removal statement, version 5: what it says, as frozen values that can be read back.
+"""The predicate of a removal statement, version 6: what it says, as frozen values that can be read back.
 
-``schemas/removal-v5.json`` says the same without this code. It names every record of the bundle by the SHA-256 of its
+``schemas/removal-v6.json`` says the same without this code. It names every record of the bundle by the SHA-256 of its
 file, and repeats none of them but the certificate. Earlier versions are not read any more: a report is verified with
 the version that wrote it.
 """
@@ -16,7 +16,7 @@ from disgorge.statement.limitations import Caveats
 from lineage.records import LEFT_OUT, Composition, Json
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:x-disgorge:removal:v5"
+PREDICATE_TYPE = "urn:x-disgorge:removal:v6"
 """A name and no address: this project owns no domain, and so claims none."""
 EARLIER_TYPES = ("https://disgorge.dev/removal/", "urn:x-disgorge:removal:v")
 """How the types of versions 1 to 4 began."""

@@ -1,7 +1,7 @@
 """The in-toto statement a report signs: its subjects are the new artifacts, its predicate what was done and shown.
 
 Source: in-toto Attestation Framework, Statement v1. The predicate's shape is :mod:`disgorge.statement.predicate`,
-published as ``schemas/removal-v5.json``; it names every other file of the bundle by SHA-256, except
+published as ``schemas/removal-v6.json``; it names every other file of the bundle by SHA-256, except
 ``certificate.pdf``, which carries this statement and has a signature of its own. Where nothing new was made, because a
 release was destroyed, the execution refused or another request's removal was found to cover this one, the subject is
 the plan.

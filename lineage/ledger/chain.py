@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from lineage.errors import BadInput, LedgerBroken, UnknownFormat
 from lineage.records import Json, canonical
 
-FORMAT = 2
+FORMAT = 3
 """The format of workspaces that this version makes and reads; the first fact names it (docs/formats.md)."""
 GENESIS = "0" * 64
 """What the first fact names as the one before it."""

@@ -44,7 +44,7 @@ DRAWS_PDF = True
 
 KEY = new_key()
 PUBLIC = public_pem(KEY)
-SCHEMA = json.loads((Path(disgorge.__file__).parent / "statement" / "schemas" / "removal-v5.json").read_text())
+SCHEMA = json.loads((Path(disgorge.__file__).parent / "statement" / "schemas" / "removal-v6.json").read_text())
 
 
 @pytest.fixture(scope="module")

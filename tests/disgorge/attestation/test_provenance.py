@@ -169,5 +169,5 @@ def test_the_page_names_every_field() -> None:
     page = (Path(__file__).parents[3] / "docs" / "attestations.md").read_text()
     attestation, _, removal = page.partition("## The removal statement")
     assert {name for name in names_in(made().statement()) if name not in attestation} == set()
-    schema = Path(statement_schemas.__file__).parent / "schemas" / "removal-v5.json"
+    schema = Path(statement_schemas.__file__).parent / "schemas" / "removal-v6.json"
     assert {name for name in json.loads(schema.read_text())["properties"] if f"| `{name}` |" not in removal} == set()

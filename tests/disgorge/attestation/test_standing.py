@@ -258,7 +258,7 @@ def another_statement(workspace: Workspace, base: Component) -> str:
     """Signed by the right key, and no attestation."""
     made = attestation_for(workspace, base)
     told = made.statement()
-    told["predicateType"] = "urn:x-disgorge:removal:v5"
+    told["predicateType"] = "urn:x-disgorge:removal:v6"
     kept = workspace.objects.put(sign(told, key=key_of(workspace)))
     fact = AttestedFact(base.digest, base.recipe_digest, made.environment_digest, kept, made.level, made.run)
     workspace.ledger.record(fact)
