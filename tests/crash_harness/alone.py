@@ -6,6 +6,7 @@ who looks for one. That hears native code as well, which Python's audit hooks do
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,12 +44,20 @@ def namespaces() -> bool:
         return False
 
 
-def run_alone(*arguments: str, guarded: bool = True) -> Ran:
-    """Run Python with these arguments; ``guarded`` puts the hook into it and everything it starts."""
+def run_alone(*arguments: str, guarded: bool = True, confined: bool = True) -> Ran:
+    """Run Python with these arguments; ``guarded`` puts the hook into it and everything it starts.
+
+    Jobs in a box see nothing of the hook. Where they are not to be ``confined`` they have it as well, from a folder
+    that is called as those of installed packages are.
+    """
     with tempfile.TemporaryDirectory() as home, tempfile.NamedTemporaryFile("r") as told:
-        path = [*([str(GUARD)] if guarded else []), str(ROOT / "tests" / "plugins"), str(ROOT)]
+        guard = GUARD if confined else Path(shutil.copytree(GUARD, Path(home, "site-packages")))
+        if not confined:
+            (guard / "told").write_text(told.name)
+        path = [*([str(guard)] if guarded else []), str(ROOT / "tests" / "plugins"), str(ROOT)]
         env = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
         env |= {"DVC_SITE_CACHE_DIR": home}  # else below /var, for good
+        env |= {} if confined else {"DISGORGE_CONFINEMENT": "process"}
         env |= {"PYTHONPATH": os.pathsep.join(path), "DISGORGE_TOLD": told.name}
         command, counts = [sys.executable, *arguments], Path(home, "counts")
         if namespaces():

@@ -1,7 +1,8 @@
 """Keeps every Python process that finds this on its path from the network, and writes down what it tried.
 
 An audit hook hears connections and look-ups before they are made, whatever library makes them, and cannot be taken off
-again. Processes inherit it with ``PYTHONPATH``; ``DISGORGE_TOLD`` is the file that it writes to, one JSON list a line.
+again. Processes inherit it with ``PYTHONPATH``; ``DISGORGE_TOLD`` is the file that it writes to, one JSON list a line;
+where a process is given no such variable, the file ``told`` beside this one names it.
 """
 
 import json
@@ -14,7 +15,17 @@ NETWORK = {
     "socket.gethostbyaddr", "socket.getnameinfo",
 }  # fmt: skip
 """What reaches out. Binding does not: libraries bind to look whether there is IPv6."""
-_told = os.open(os.environ["DISGORGE_TOLD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+_BESIDE = os.path.join(os.path.dirname(__file__), "told")
+
+
+def _file() -> str:
+    if "DISGORGE_TOLD" in os.environ:
+        return os.environ["DISGORGE_TOLD"]
+    with open(_BESIDE, encoding="utf-8") as named:
+        return named.read()
+
+
+_told = os.open(_file(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
