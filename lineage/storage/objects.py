@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".aside-"
+_YOUNG_SECONDS = 10
+"""Seconds within which a file that is stored again keeps its time; a purge spares what is younger than a minute."""
 _SECOND_NS = 1_000_000_000
 _SETTLED_NS = 50_000_000
 """Nanoseconds after which a second change of a file shows in its times, where those have parts of a second."""
@@ -146,7 +148,7 @@ class Objects:
         path = self.path(digest)
         if not path.is_file() or path.read_bytes() != data:
             write_atomically(path, data)
-        else:
+        elif time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
             with contextlib.suppress(OSError):  # the file of another user, which only they may touch
                 os.utime(path)  # young again, so that no purge takes it for one that no fact will name
         return digest
