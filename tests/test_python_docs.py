@@ -17,7 +17,6 @@ evaluate: [contributor-4]
 """
 
 
-@pytest.mark.timeout(180)
 def test_the_pass_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, items in toy_of("averages", 3).items.items():

@@ -97,7 +97,7 @@ def test_a_hundred_requests_from_four_processes_are_all_there(tmp_path: Path) ->
     assert len(list((workspace.home / "private" / "requests").iterdir())) == 100
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_eight_processes_file_and_read_at_once(tmp_path: Path) -> None:
     """None is lost, the chain holds, and neither who files nor who reads waits for more than a moment."""
     Workspace.init(tmp_path / "workspace")

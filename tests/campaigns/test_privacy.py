@@ -29,8 +29,6 @@ from tests.crash_harness.nursery import the_nursery
 from tests.crash_harness.removals import removal
 from tests.crash_harness.whole_pass import APPROVER, CONTACT, NAME, NOTE, OTHERS, REQUEST
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture(scope="module")
 def workspace_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,7 +17,6 @@ def digest_of_plan() -> str:
     return str(fine("request plan R-1 R-2 --json").json["digest"])
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.usefixtures("mlflow_store")
 def test_two_requests_are_planned_approved_and_carried_out_together(workspace_folder: Path) -> None:
     digest = digest_of_plan()

@@ -27,7 +27,6 @@ def register(folder: Path) -> None:
              "--no-check", "--no-dvc", *terms)  # fmt: skip
 
 
-@pytest.mark.timeout(180)
 def test_data_comes_in_is_learned_from_and_goes(
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
