@@ -416,7 +416,9 @@ def test_the_audit_says_who_waits_and_that_nobody_is_late(workspace: Workspace) 
 def test_a_request_granted_before_the_hold_is_not_late_either(workspace: Workspace) -> None:
     toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     by_flag(workspace)
-    assert toys.audited(workspace, today=dt.date(2027, 6, 1)) == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
+    found = toys.audited(workspace, today=dt.date(2027, 6, 1))
+    found.discard(("DSG022", "warning", f"{toys.RELEASE}@live"))  # trained in this process, which confines nothing
+    assert found == {("DSG009", "note", "H-1"), ("DSG009", "note", "R-2")}
 
 
 def test_what_is_partly_done_is_late_only_once_the_hold_ended(workspace: Workspace) -> None:

@@ -91,7 +91,7 @@ def _code() -> Iterator[Path]:
     for prefix in {"/usr", "/usr/local", sys.prefix, sys.base_prefix, sys.exec_prefix}:
         yield from (Path(prefix) / name for name in _OF_AN_INSTALLATION)
     yield from (Path(path) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path)
-    for entry in _searched():
+    for entry in (*_searched(), Path(__file__).absolute().parents[3]):
         if entry.name in ("site-packages", "dist-packages"):
             yield entry
         else:
