@@ -117,7 +117,8 @@ def test_eight_processes_file_and_read_at_once(tmp_path: Path) -> None:
             "eight writers", what, requests=len(took), p50_ms=round(p50 * 1000, 1), p99_ms=round(p99 * 1000, 1),
             max_ms=round(took[-1] * 1000, 1),
         )  # fmt: skip
-        assert p99 < MOMENT, (what, p99)
+        busy = max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0)  # what else runs takes its share of every moment
+        assert p99 < MOMENT * busy, (what, p99, busy)
         assert took[-1] < LONGEST, (what, took[-3:])
 
 
