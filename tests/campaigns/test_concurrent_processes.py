@@ -119,7 +119,7 @@ def test_eight_processes_file_and_read_at_once(tmp_path: Path) -> None:
         )  # fmt: skip
         busy = max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0)  # what else runs takes its share of every moment
         assert p99 < MOMENT * busy, (what, p99, busy)
-        assert took[-1] < LONGEST, (what, took[-3:])
+        assert took[-1] < LONGEST * busy, (what, took[-3:], busy)
 
 
 def test_an_id_is_given_to_one_of_several_who_ask_at_the_same_time(tmp_path: Path) -> None:

@@ -295,7 +295,8 @@ STEERED = (
 def test_no_shell_steers_the_kernels_of_a_verification(tangents: Removal, variables: dict[str, str]) -> None:
     key = str(tangents.workspace.home / "public.pem")
     found = disgorge("verify", str(tangents.handed), "--level", "reexecute", "--key", key, **variables)
-    assert (found.returncode, found.stderr) == (0, "")
+    said = [line for line in found.stderr.splitlines() if not line.startswith("still running")]  # on a busy machine
+    assert (found.returncode, said) == (0, [])
     assert "are equal bit for bit" in found.stdout
 
 
