@@ -39,12 +39,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from lineage.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 THRESHOLDS = {"image": 21, "text": 20}
 """Bits in which two hashes may differ and still be near: of 256 for images, of 128 for text. See the module."""
@@ -64,7 +65,7 @@ def is_likeness(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def likenesses(kind: str, field: str, values: NDArray[Any]) -> tuple[str | None, ...]:
+def likenesses(kind: str, field: str, values: "NDArray[Any]") -> tuple[str | None, ...]:
     """Return the likeness of every item of a text or image field, shape (items, ...); ``BadInput`` for another."""
     if kind == "text":
         if values.dtype.kind != "T":
@@ -76,8 +77,10 @@ def likenesses(kind: str, field: str, values: NDArray[Any]) -> tuple[str | None,
     return image_likenesses(values)
 
 
-def image_likenesses(images: NDArray[Any]) -> tuple[str | None, ...]:
+def image_likenesses(images: "NDArray[Any]") -> tuple[str | None, ...]:
     """Return likenesses of images, shape (items, height, width) with or without channels, first or last."""
+    import numpy as np
+
     found: list[str | None] = []
     for start in range(0, len(images), 1024):  # images at once: a few megabytes of small ones
         gray = _gray(images[start : start + 1024])  # (images, height, width)
@@ -90,6 +93,8 @@ def image_likenesses(images: NDArray[Any]) -> tuple[str | None, ...]:
 
 def text_likeness(text: str) -> str | None:
     """Return the likeness of a text, None for one without a letter or a digit."""
+    import numpy as np
+
     letters = unicodedata.normalize("NFKD", text.casefold())
     words = re.findall(r"[^\W_]+", "".join(letter for letter in letters if not unicodedata.combining(letter)))
     if not words:
@@ -111,8 +116,10 @@ def distance(one: str | None, other: str | None) -> int | None:
     return int(_distances(_words(kind, [one]), _words(kind, [other]))[0, 0])
 
 
-def near_any(wanted: Collection[str], found: Sequence[str | None]) -> NDArray[np.bool_]:
+def near_any(wanted: Collection[str], found: Sequence[str | None]) -> "NDArray[np.bool_]":
     """Return for each of ``found`` whether it is near one of ``wanted``; shape (found,)."""
+    import numpy as np
+
     near = np.zeros(len(found), np.bool_)
     for kind, threshold in THRESHOLDS.items():
         there = [row for row, likeness in enumerate(found) if likeness is not None and likeness.startswith(f"{kind}:")]
@@ -128,14 +135,18 @@ def near_any(wanted: Collection[str], found: Sequence[str | None]) -> NDArray[np
     return near
 
 
-def _words(kind: str, likenesses: Sequence[str]) -> NDArray[np.uint64]:
+def _words(kind: str, likenesses: Sequence[str]) -> "NDArray[np.uint64]":
     """Return likenesses as words, shape (likenesses, views, words)."""
+    import numpy as np
+
     data = np.frombuffer(bytes.fromhex("".join(text.partition(":")[2] for text in likenesses)), np.uint64)
     return data.reshape(len(likenesses), _VIEWS[kind], -1)
 
 
-def _distances(some: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[Any]:
+def _distances(some: "NDArray[np.uint64]", others: "NDArray[np.uint64]") -> "NDArray[Any]":
     """Return in how many bits each differs from each, in the nearest view; shape (some, others)."""
+    import numpy as np
+
     views = []
     for view in range(some.shape[1]):
         apart = np.zeros((len(some), len(others)), np.uint16)
@@ -151,8 +162,10 @@ def _is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 2 and min(shape) > 1
 
 
-def _gray(images: NDArray[Any]) -> NDArray[np.float64]:
+def _gray(images: "NDArray[Any]") -> "NDArray[np.float64]":
     """Return the mean over channels, divided by the largest number, so that nothing overflows."""
+    import numpy as np
+
     values = images.astype(np.float64)
     if values.ndim == 4:
         values = values.mean(axis=1 if values.shape[1] in _CHANNELS and values.shape[3] not in _CHANNELS else 3)
@@ -160,8 +173,10 @@ def _gray(images: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(values / np.where(largest > 0, largest, 1.0)[:, None, None])
 
 
-def _frequencies(gray: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _frequencies(gray: "NDArray[np.float64]") -> "NDArray[np.bool_]":
     """Return the perceptual hash of gray images as bits, shape (images, 256): the constant one is always unset."""
+    import numpy as np
+
     rows, columns = _resizing(gray.shape[1]), _resizing(gray.shape[2])
     # Rounding keeps equal images equal whatever order a machine adds in; a bit at the median could fall either way.
     waves = np.round(rows @ gray @ columns.T, 9).reshape(len(gray), -1)  # (images, 16 * 16)
@@ -170,8 +185,10 @@ def _frequencies(gray: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 @cache
-def _resizing(pixels: int) -> NDArray[np.float64]:
+def _resizing(pixels: int) -> "NDArray[np.float64]":
     """Return the matrix that brings ``pixels`` to 32 and then to 16 frequencies, shape (16, pixels)."""
+    import numpy as np
+
     if pixels >= _SIDE:  # each new pixel is the mean of what it covers
         edges = np.linspace(0, pixels, _SIDE + 1)
         at = np.arange(pixels)
@@ -184,11 +201,13 @@ def _resizing(pixels: int) -> NDArray[np.float64]:
     return np.asarray(cosine @ resize)
 
 
-def _centered(gray: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centered(gray: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Return images moved, by parts of a pixel too, so that what differs from their border has its mass in the middle.
 
     What the move leaves empty repeats the border.
     """
+    import numpy as np
+
     border = np.concatenate([gray[:, 0], gray[:, -1], gray[:, :, 0], gray[:, :, -1]], axis=1)
     mass = np.abs(gray - np.median(border, axis=1)[:, None, None])
     total = mass.sum(axis=(1, 2))
@@ -202,8 +221,10 @@ def _centered(gray: NDArray[np.float64]) -> NDArray[np.float64]:
     return moved
 
 
-def _moved(gray: NDArray[np.float64], by: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def _moved(gray: "NDArray[np.float64]", by: "NDArray[np.float64]", axis: int) -> "NDArray[np.float64]":
     """Return images read ``by`` pixels further along an axis, linear between pixels."""
+    import numpy as np
+
     last = gray.shape[axis] - 1
     place = np.clip(np.arange(last + 1)[None] + by[:, None], 0, last)  # (images, pixels)
     below = np.floor(place).astype(np.intp)

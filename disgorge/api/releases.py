@@ -26,7 +26,6 @@ from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
 from lineage.catalog.catalog import Catalog
-from lineage.formats.read import read_file
 from lineage.plural import counted, seconds
 from lineage.records import Component, Composition, Json, Member, Release, plain
 from lineage.shown import Attention, Table, short, table
@@ -242,6 +241,8 @@ def _model(workspace: Workspace, named: str, *, task: str) -> Model:
 def _items(workspace: Workspace, data: str) -> Items:
     """Return items of a shard, or of a file, which is read as a shard would be and not recorded."""
     if Path(data).exists():
+        from lineage.formats.read import read_file
+
         content = read_file(Path(data)).content
         return Items(item_digests(content), content)
     with Catalog.of(workspace) as catalog:

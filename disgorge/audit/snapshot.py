@@ -11,6 +11,7 @@ from lineage.errors import LineageError
 from lineage.ledger.fact_kinds import ShardWithdrawnFact, said
 from lineage.ledger.state import Entry, State, influences_of
 from lineage.records import Component, Item, Shard
+from lineage.storage.manifest import read_manifest
 from lineage.workspace import Workspace
 
 
@@ -69,8 +70,6 @@ class Look:
     def items(self, shard: str) -> tuple[Item, ...] | LineageError:
         """Return a shard's manifest, or what is the matter with it."""
         if shard not in self._items:
-            from lineage.storage.manifest import read_manifest
-
             try:
                 self._items[shard] = read_manifest(self.workspace.manifest_path(shard))
             except LineageError as error:

@@ -30,7 +30,7 @@ from disgorge.locations.source_files import SourceFiles
 from lineage.activity import activity
 from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.ledger.chain import Fact
-from lineage.shards.add import adding_alone
+from lineage.shards.files import adding_alone
 from lineage.workspace import Workspace
 
 GROUP = "disgorge.locations"

@@ -23,7 +23,7 @@ from lineage.errors import LineageError, WorkspaceBusy
 from lineage.ledger.fact_kinds import FactBody, ReleaseContainedFact, ReleaseFact
 from lineage.ledger.state import State
 from lineage.records import Composition, Json, Release
-from lineage.shards.add import shard_rows
+from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 
 Facts = list[tuple[str, dict[str, Json]]]

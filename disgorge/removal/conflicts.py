@@ -20,7 +20,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.catalog.selection import selected_items
 from lineage.records import Selector
-from lineage.shards.add import shard_rows
+from lineage.shards.files import shard_rows
 from lineage.storage.file_types import holds
 from lineage.workspace import Workspace
 

@@ -43,7 +43,7 @@ from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Cost, canonical, plain
-from lineage.shards.add import shard_rows
+from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.taxonomy import Guarantee, Scope

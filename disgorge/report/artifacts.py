@@ -7,7 +7,7 @@ from disgorge.statement.records import RecipeNote, Records, RetainedShard
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition
-from lineage.shards.add import shard_items
+from lineage.shards.files import shard_items
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BundleBroken, DisgorgeError
+from disgorge.report.page import render
 from disgorge.report.pdf import can_draw, render_pdf
 from disgorge.statement.bundle_zip import pack
 from disgorge.statement.signing import key_id, public_pem, sign, sign_bytes
@@ -96,8 +97,6 @@ def bundle_members(case: ReportCase, *, key: "Key") -> dict[str, bytes]:
 
 def _files(case: ReportCase, *, public: bytes) -> dict[str, bytes]:
     """Return every file of the bundle that the statement covers, but what is attached."""
-    from disgorge.report.page import render  # jinja2 loads when a page is written
-
     try:
         records = case.files()
     except ValueError as error:

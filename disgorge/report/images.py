@@ -3,6 +3,7 @@
 No picture refers to anything outside itself, and the same values give the same bytes, so that a report can be written
 twice.
 
+>>> import numpy as np
 >>> png(np.zeros((1, 1), dtype=np.uint8))[1:4]
 b'PNG'
 """
@@ -10,11 +11,10 @@ b'PNG'
 import base64
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    from disgorge.method import Array
 
 COLUMNS = 16
 """Samples a row of the grid."""
@@ -24,8 +24,10 @@ GAP = 2
 """Pixels between samples."""
 
 
-def png(pixels: Array) -> bytes:
+def png(pixels: "Array") -> bytes:
     """Return a PNG of 8-bit pixels, shape (height, width) for gray or (height, width, 3) for color."""
+    import numpy as np
+
     height, width = pixels.shape[:2]
     color = 0 if pixels.ndim == 2 else 2
     rows = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(height, -1)  # (height, bytes)
@@ -39,11 +41,13 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def sample_grid(samples: Array) -> str:
+def sample_grid(samples: "Array") -> str:
     """Return samples as the data URI of one PNG, "" for an array of another shape.
 
     Shape (n, h, w), (n, 1, h, w), (n, 3, h, w) or (n, h, w, 3), values in [0, 1]; what is not a number becomes black.
     """
+    import numpy as np
+
     tiles = _channels_last(np.asarray(samples))  # (n, h, w, channels)
     if tiles.ndim != 4 or tiles.shape[-1] not in (1, 3) or not tiles.size or tiles.dtype.kind not in "biuf":
         return ""
@@ -61,7 +65,7 @@ def sample_grid(samples: Array) -> str:
     return data_uri(png(sheet[..., 0] if channels == 1 else sheet), "image/png")
 
 
-def _channels_last(samples: Array) -> Array:
+def _channels_last(samples: "Array") -> "Array":
     if samples.ndim == 3:
         return samples[..., None]
     if samples.ndim == 4 and samples.shape[1] in (1, 3):

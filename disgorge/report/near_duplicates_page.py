@@ -5,9 +5,7 @@ It shows content that is to be removed, so the operator deletes it afterwards; n
 """
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from disgorge.evidence.checks import NearItem
 from disgorge.report.images import sample_grid
@@ -17,7 +15,8 @@ from lineage.catalog.catalog import Catalog
 from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    from disgorge.method import Array
 
 SHOWN = 200
 """Pairs on a page; how many more there are is said."""
@@ -37,8 +36,10 @@ def near_page(workspace: Workspace, request: str, items: Sequence[NearItem]) -> 
     return page, frozenset(content)
 
 
-def _content(workspace: Workspace, shown: set[str]) -> dict[str, dict[str, Array]]:
+def _content(workspace: Workspace, shown: set[str]) -> "dict[str, dict[str, Array]]":
     """Return the fields of live items by digest; what was withdrawn already is not shown."""
+    import numpy as np
+
     with Catalog.of(workspace) as catalog:
         shards = [shard.digest for shard in catalog.shards()]
     found: dict[str, dict[str, Array]] = {}
@@ -52,14 +53,16 @@ def _content(workspace: Workspace, shown: set[str]) -> dict[str, dict[str, Array
     return found
 
 
-def _views(content: dict[str, dict[str, Array]], digest: str) -> list[tuple[str, str, str]]:
+def _views(content: "dict[str, dict[str, Array]]", digest: str) -> list[tuple[str, str, str]]:
     """Return each field as its name, the data URI of a picture or "", and words."""
     if digest not in content:
         return [("", "", "withdrawn already, so it cannot be shown")]
     return [_view(name, value) for name, value in sorted(content[digest].items())]
 
 
-def _view(name: str, value: Array) -> tuple[str, str, str]:
+def _view(name: str, value: "Array") -> tuple[str, str, str]:
+    import numpy as np
+
     if value.dtype.kind in "biuf" and value.ndim in (2, 3) and min(value.shape[-2:]) > 1:
         low, high = float(np.nanmin(value)), float(np.nanmax(value))
         if picture := sample_grid((value.astype(np.float64)[None] - low) / ((high - low) or 1.0)):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 
+from disgorge.report.page import render_certificate
 from disgorge.statement.statement import ReportCase
 from lineage.activity import activity
 
@@ -41,8 +42,6 @@ def render_pdf(case: ReportCase, statement: bytes) -> bytes:
 def _drawn(case: ReportCase, statement: bytes) -> bytes:
     from weasyprint import HTML, Attachment
     from weasyprint.urls import URLFetcher
-
-    from disgorge.report.page import render_certificate
 
     fetcher = URLFetcher(allowed_protocols=())  # the page refers to nothing outside itself
     issued = case.issued.astimezone(dt.UTC)

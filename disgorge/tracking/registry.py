@@ -10,6 +10,9 @@ version or on copies of it; adopting sets it on the new version, and withdrawing
 Each does nothing when it was done before. A version loaded by its number is served until the purge.
 """
 
+import json
+import platform
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -166,19 +169,43 @@ class Registry(Registrar):
 
 
 def _described(folder: Path, composition: Composition, workspace_folder: Path) -> Path:
-    """Write the artifact of a version below ``folder`` and return where: the description and the code to load it."""
-    import mlflow.pyfunc
+    """Write the artifact of a version to ``folder`` and return it: the description and the code to load it.
 
-    description = folder / "composition.json"
-    description.write_bytes(canonical(composition))
-    mlflow.pyfunc.save_model(
-        folder / "model",
-        python_model=str(pyfunc.__file__),
-        artifacts={"composition": str(description)},
-        model_config={"workspace": str(workspace_folder.resolve())},
-        pip_requirements=["disgorge"],
+    The files are those of ``mlflow.pyfunc.save_model``, which would first look through every installed distribution,
+    and load what it needs for chat models: half of a removal's time in MLflow.
+    """
+    from mlflow.models import Model
+    from mlflow.version import VERSION
+
+    model, python, needed = Model(), platform.python_version(), [f"mlflow=={VERSION}", "disgorge"]
+    (folder / "artifacts").mkdir()
+    (folder / "artifacts" / "composition.json").write_bytes(canonical(composition))
+    shutil.copy(pyfunc.__file__, folder / "pyfunc.py")
+    (folder / "requirements.txt").write_text("\n".join(needed))
+    conda = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": needed}],
+    }
+    (folder / "conda.yaml").write_text(json.dumps(conda))  # JSON is YAML
+    local = {
+        "python": python,
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    (folder / "python_env.yaml").write_text(json.dumps(local))
+    model.add_flavor(
+        "python_function",
+        loader_module="mlflow.pyfunc.loaders.code_model",
+        model_code_path="pyfunc.py",
+        artifacts={"composition": {"path": "artifacts/composition.json"}},
+        config={"workspace": str(workspace_folder.resolve())},
+        env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        python_version=python,
+        streamable=False,
     )
-    return folder / "model"
+    model.save(str(folder / "MLmodel"))
+    return folder
 
 
 def _destroy(store: Store, client: Any, run_id: str) -> list[str]:

@@ -11,7 +11,7 @@ from disgorge.method import method_named
 from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
-from lineage.shards.add import shard_items
+from lineage.shards.files import shard_items
 from lineage.storage.size_limits import LIMIT
 from lineage.workspace import Workspace
 

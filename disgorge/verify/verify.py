@@ -24,14 +24,14 @@ from disgorge.statement.bundle_zip import read_members
 from disgorge.statement.predicate import LedgerHead
 from disgorge.statement.records import AGAIN
 from disgorge.statement.signing import Opened, open_envelope
+from disgorge.training.recipe import OnProgress, unseen
 from disgorge.verify.bundle import STATEMENT, Bundle, check_bundle
+from disgorge.verify.reexecute import Reexecution, reexecute
 from lineage.records import Json
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.request.case import Case
-    from disgorge.training.recipe import OnProgress
-    from disgorge.verify.reexecute import Reexecution
 
 Level = Literal["digests", "ledger", "reexecute"]
 
@@ -60,7 +60,7 @@ class Verified:
     key_source: str
     checked: tuple[str, ...]
     level: Level = "digests"
-    reexecution: "Reexecution | None" = None
+    reexecution: Reexecution | None = None
     utility: tuple[Utility, ...] = ()
     """The measure to speak of for every release, before and after."""
 
@@ -81,7 +81,7 @@ def verify_bundle(
     public_key: Path | bytes | None = None,
     level: Level = "digests",
     workspace_folder: Path | None = None,
-    on_progress: "OnProgress | None" = None,
+    on_progress: OnProgress | None = None,
     members: Mapping[str, bytes] | None = None,
 ) -> Verified:
     """Check a bundle, its zip or its folder, and return what it says; ``members`` if they were read already.
@@ -104,9 +104,6 @@ def verify_bundle(
         checked.append(_check_live(checked_bundle, workspace_folder))
     again = None
     if level == "reexecute":
-        from disgorge.training.recipe import unseen
-        from disgorge.verify.reexecute import reexecute
-
         again = reexecute(checked_bundle, workspace_folder=workspace_folder, on_progress=on_progress or unseen)
         checked.append(again.words)
     return Verified(

@@ -16,8 +16,8 @@ True
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from html import escape
 from unicodedata import east_asian_width
-from xml.sax.saxutils import escape
 
 from lineage.catalog.influence import in_order
 from lineage.catalog.trace import Edge, Node, Trace
@@ -225,7 +225,7 @@ def _curve(source: tuple[int, int], target: tuple[int, int]) -> _Curve:
 
 def _clean(text: str) -> str:
     """Return ``text`` for XML: escaped, and every character that does not print replaced by U+FFFD."""
-    return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text))
+    return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text), quote=False)
 
 
 def _fit(text: str, letters: int) -> str:

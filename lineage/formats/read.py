@@ -17,7 +17,7 @@ Rules kept here:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,8 +28,11 @@ from lineage.formats.folder import read_folder
 from lineage.formats.npz_file import read_npz
 from lineage.formats.parquet_file import read_parquet
 from lineage.records import is_unicode
-from lineage.storage.content import Arrays, as_arrays
+from lineage.storage.content import as_arrays
 from lineage.storage.size_limits import LIMIT
+
+if TYPE_CHECKING:
+    from lineage.storage.content import Arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Intake:
     """
 
     origin: str
-    content: Arrays
+    content: "Arrays"
     keys: tuple[str, ...]
     subjects: tuple[str | None, ...]
     sources: tuple[str | None, ...]

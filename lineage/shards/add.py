@@ -19,43 +19,30 @@ Decided here, with what it costs:
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Required, TypedDict, Unpack
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lineage.activity import activity
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
 from lineage.git_ignored import ignore_data
 from lineage.ledger.fact_kinds import ShardFact
-from lineage.lock import locked
 from lineage.perceptual_hash import THRESHOLDS, likenesses
 from lineage.records import Item, Shard, canonical, is_unicode, shard_digest
 from lineage.shards.existing import known_shard, mend
 from lineage.shards.expectations import validate
-from lineage.shards.files import (
-    live_shards,
-    shard_items,
-    shard_rows,
-    store_shard,
-    undone_on_failure,
-)
+from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows, store_shard, undone_on_failure
 from lineage.shards.source_files import remember, source_at
 from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, item_sizes
 from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace
 
-__all__ = ["Added", "add_items", "add_shard", "adding_alone", "live_shards", "shard_items", "shard_rows"]
+__all__ = ["Added", "add_items", "add_shard", "live_shards", "shard_items", "shard_rows"]
 
 _SHOWN = 5
 """Rows named in an error; the rest is a count."""
-_PATIENCE = 60.0
-"""Seconds to wait for another process that is adding a shard: DVC may be hashing gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +233,9 @@ def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[st
 
 def _shared(workspace: Workspace, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
     """Return how many of these items other live shards hold too, and the names of those shards."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     mine = pa.array(digests, pa.string())
     found = pa.array([False] * len(digests))
     names = []
@@ -261,9 +251,3 @@ def _common(values: Iterable[str | None]) -> str | None:
     """Return the one value that all items share, if there is one."""
     distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None
-
-
-def adding_alone(workspace: Workspace) -> AbstractContextManager[None]:
-    """Let one process at a time look for a name and take it: while this is held, no other writes a shard."""
-    path = workspace.home / "shards.lock"
-    return locked(path, seconds=_PATIENCE, busy=f"{path}: another process is adding a shard; wait for it, then repeat")

@@ -4,19 +4,33 @@ Reading checks what is read: a file that no longer holds the shard's items is an
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lineage.activity import activity
 from lineage.dvc import repo
 from lineage.dvc.storage import untrack
 from lineage.errors import DigestMismatch, LineageError
+from lineage.lock import locked
 from lineage.private_files import SOURCES
 from lineage.records import Item, Shard, shard_digest
-from lineage.storage.content import Arrays, item_digests, read_content, write_content
-from lineage.storage.manifest import read_manifest, write_manifest
+from lineage.storage.content import item_digests, read_content, write_content
+from lineage.storage.manifest import may_hold_likenesses, read_manifest, write_manifest
 from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from lineage.storage.content import Arrays
+
+_PATIENCE = 60.0
+"""Seconds to wait for another process that is adding a shard: DVC may be hashing gigabytes."""
+
+
+def adding_alone(workspace: Workspace) -> AbstractContextManager[None]:
+    """Let one process at a time look for a name and take it: while this is held, no other writes a shard."""
+    path = workspace.home / "shards.lock"
+    return locked(path, seconds=_PATIENCE, busy=f"{path}: another process is adding a shard; wait for it, then repeat")
 
 
 def live_shards(workspace: Workspace) -> tuple[Shard, ...]:
@@ -28,7 +42,7 @@ def live_shards(workspace: Workspace) -> tuple[Shard, ...]:
 @activity("reading items and checking their digests")
 def shard_items(
     workspace: Workspace, digest: str, *, verify: bool = True, limit: int | None = None
-) -> tuple[tuple[str, ...], Arrays]:
+) -> "tuple[tuple[str, ...], Arrays]":
     """Return a shard's item digests and arrays, shape (items, ...), in digest order.
 
     Raises ``DigestMismatch`` if the digests on disk are not the shard's or, with ``verify``, if an item's bytes are not
@@ -76,7 +90,7 @@ def store_shard(
     shard: Shard,
     items: Sequence[Item],
     digests: Sequence[str],
-    arrays: Arrays,
+    arrays: "Arrays",
     *,
     dvc: bool | None,
 ) -> Shard:
@@ -122,5 +136,5 @@ def recorded_likenesses(workspace: Workspace, selected: Mapping[str, Collection[
 def likenesses_of(workspace: Workspace, shard: str) -> list[tuple[str, str | None]] | None:
     """Return digests and likenesses of a shard, None if it has none or its manifest is gone."""
     path = workspace.manifest_path(shard)
-    items = read_manifest(path) if path.is_file() else ()
+    items = read_manifest(path) if path.is_file() and may_hold_likenesses(path) else ()
     return [(item.digest, item.likeness) for item in items] if any(item.likeness for item in items) else None

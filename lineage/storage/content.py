@@ -23,21 +23,18 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from lineage.errors import BadInput
 from lineage.records import canonical, shard_digest
 from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
 
-Arrays = dict[str, NDArray[Any]]
-"""Fields by name; every array has the items as its first axis."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-TEXT = np.dtypes.StringDType()
+    Arrays = dict[str, NDArray[Any]]  # fields by name; every array has the items as its first axis
+
 RESERVED = ("digest", "key", "subject", "source", "license")
 """Names that mean something in a manifest, so that no field of the content may bear them."""
 
@@ -45,15 +42,17 @@ _KINDS = "biuf"  # bool, signed, unsigned, float: what torch and safetensors can
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
 _METADATA = b"disgorge.content"
 _VERSION = b"lineage.item.v1\n"
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What a layout that is none, or not that of its columns, ends in."""
 
 
-def as_field(name: str, values: Any) -> NDArray[Any]:
+def as_field(name: str, values: Any) -> "NDArray[Any]":
     """Return ``values`` as a field is held: little-endian, C-contiguous numbers, or text. Shape (items, ...).
 
     Raises ``BadInput`` for what cannot be held without loss or without pickling.
     """
+    import numpy as np
+
     if not name or name in RESERVED or not name.isprintable():
         raise BadInput(f"field {name!r}: not a name for content ({', '.join(RESERVED)} are reserved); rename it")
     if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
@@ -75,16 +74,20 @@ def as_field(name: str, values: Any) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
 
 
-def as_text(name: str, texts: Sequence[str]) -> NDArray[Any]:
+def as_text(name: str, texts: Sequence[str]) -> "NDArray[Any]":
     """Return texts as an array, shape (items,); ``BadInput`` for what is not Unicode."""
+    import numpy as np
+
     try:
-        return np.array(texts, dtype=TEXT)
+        return np.array(texts, dtype=np.dtypes.StringDType())
     except ValueError as problem:  # a lone surrogate: UnicodeEncodeError is a ValueError
         raise _no_unicode(name) from problem
 
 
 def item_digest(fields: Mapping[str, Any]) -> str:
     """Return the digest of one item, given its fields without an axis of items."""
+    import numpy as np
+
     single = {name: [value] if isinstance(value, str) else np.asarray(value)[None] for name, value in fields.items()}
     return item_digests(single)[0]
 
@@ -105,6 +108,8 @@ def item_digests(arrays: Mapping[str, Any]) -> tuple[str, ...]:
 
 def item_sizes(arrays: Mapping[str, Any]) -> tuple[int, ...]:
     """Return how many bytes of content each item has, in row order."""
+    import numpy as np
+
     settled = as_arrays(arrays)
     items = len(next(iter(settled.values())))
     sizes = np.zeros(items, np.int64)
@@ -116,7 +121,7 @@ def item_sizes(arrays: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(sizes.tolist())
 
 
-def as_arrays(arrays: Mapping[str, Any]) -> Arrays:
+def as_arrays(arrays: Mapping[str, Any]) -> "Arrays":
     """Return the fields as they are held, sorted by name; ``BadInput`` if they do not have the same items."""
     if not arrays:
         raise BadInput("there is no content: give at least one field")
@@ -128,7 +133,7 @@ def as_arrays(arrays: Mapping[str, Any]) -> Arrays:
     return settled
 
 
-def dtype_name(array: NDArray[Any]) -> str:
+def dtype_name(array: "NDArray[Any]") -> str:
     """Return the dtype as digests and files spell it: ``str`` for text, numpy's ``<f4`` and so on for numbers."""
     return "str" if array.dtype.kind == "T" else array.dtype.str
 
@@ -138,6 +143,8 @@ def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any])
 
     ``digests`` are those of :func:`item_digests`, row by row. Raises ``BadInput`` if the numbers of rows differ.
     """
+    import pyarrow as pa
+
     settled = as_arrays(arrays)
     if any(len(array) != len(digests) for array in settled.values()):
         raise BadInput(f"{len(digests)} digests do not fit the arrays; give one digest an item")
@@ -151,25 +158,29 @@ def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any])
     write_atomically(path, table_bytes(table, dictionary=False))
 
 
-def read_content(path: Path, *, limit: int | None = None) -> tuple[tuple[str, ...], Arrays]:
+def read_content(path: Path, *, limit: int | None = None) -> "tuple[tuple[str, ...], Arrays]":
     """Return digests and arrays, shape (items, ...), in digest order; fields are sorted by name.
 
     Raises ``UnknownRecord`` if there is no such file and ``DigestMismatch`` if it is damaged; with a ``limit``, in
     bytes, ``TooLarge`` for more. That the digests are still those of the arrays is for
     :func:`lineage.shards.files.shard_items` to check.
     """
+    import pyarrow as pa
+
     table = read_table(path, "content of the shard", limit=limit)
     try:
         layout = json.loads(table.schema.metadata[_METADATA])
         digests = tuple(table.column("digest").to_pylist())
         shard_digest(digests)  # of what are digests at all
         arrays = {name: _from_arrow(table.column(name), told["dtype"], told["shape"]) for name, told in layout.items()}
-    except _MALFORMED as problem:
+    except (*_MALFORMED, pa.ArrowException) as problem:
         raise broken(path, "content of the shard") from problem
     return digests, arrays
 
 
-def _as_list(name: str, array: NDArray[Any]) -> list[str]:
+def _as_list(name: str, array: "NDArray[Any]") -> list[str]:
+    import numpy as np
+
     if array.dtype.kind == "U" and array.nbytes:  # numpy makes characters of numbers that stand for none
         numbers = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).view(np.uint32)
         if numbers.max() > sys.maxunicode:
@@ -182,12 +193,14 @@ def _no_unicode(name: str) -> BadInput:
     return BadInput(f"field '{name}': holds text that is not Unicode; write it as UTF-8")
 
 
-def _all_text(array: NDArray[Any]) -> bool:
+def _all_text(array: "NDArray[Any]") -> bool:
     return array.dtype.kind == "O" and array.size > 0 and all(isinstance(value, str) for value in array.flat)
 
 
-def _pieces(array: NDArray[Any]) -> Iterator[Any]:
+def _pieces(array: "NDArray[Any]") -> Iterator[Any]:
     """Yield each item's bytes; text goes behind its length, since only its layout does not tell it."""
+    import numpy as np
+
     if array.dtype.kind == "T":
         for text in array.tolist():
             encoded = text.encode()
@@ -196,7 +209,10 @@ def _pieces(array: NDArray[Any]) -> Iterator[Any]:
         yield from array.view(np.uint8).reshape(len(array), -1) if len(array) else ()
 
 
-def _to_arrow(array: NDArray[Any]) -> Any:
+def _to_arrow(array: "NDArray[Any]") -> Any:
+    import numpy as np
+    import pyarrow as pa
+
     if array.dtype.kind == "T":
         return pa.array(array.tolist(), pa.string())
     if array.ndim == 1:
@@ -206,11 +222,14 @@ def _to_arrow(array: NDArray[Any]) -> Any:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(array), [None, data])
 
 
-def _from_arrow(column: Any, dtype: str, shape: list[int]) -> NDArray[Any]:
+def _from_arrow(column: Any, dtype: str, shape: list[int]) -> "NDArray[Any]":
+    import numpy as np
+    import pyarrow as pa
+
     if column.null_count:
         raise ValueError("a field of the content has no nulls")
     if dtype == "str":
-        return np.array(column.to_pylist(), dtype=TEXT)
+        return np.array(column.to_pylist(), dtype=np.dtypes.StringDType())
     whole = column.combine_chunks()
     if pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
         return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)

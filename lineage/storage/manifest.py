@@ -16,19 +16,25 @@ e-mail address, a file name), so they stand here and never in a fact. Subjects a
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from lineage.perceptual_hash import is_likeness
 from lineage.records import Item
 from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
 
-SCHEMA = pa.schema(
-    [
+_TAIL = 8
+"""Bytes at the end of a Parquet file: the length of its footer, and a mark."""
+
+
+def _schema(*, likeness: bool) -> Any:
+    """Return the Arrow schema of a manifest; the likeness is its optional last column."""
+    import pyarrow as pa
+
+    fields = [
         pa.field("digest", pa.string(), nullable=False),
         pa.field("key", pa.string(), nullable=False),
         pa.field("subject", pa.string()),
@@ -36,15 +42,15 @@ SCHEMA = pa.schema(
         pa.field("license", pa.string()),
         pa.field("n_bytes", pa.int64(), nullable=False),
     ]
-)
-LIKENESS = pa.field("likeness", pa.string())
-"""The optional last column."""
+    return pa.schema([*fields, pa.field("likeness", pa.string())] if likeness else fields)
 
 
 def manifest_bytes(items: Sequence[Item]) -> bytes:
     """Return the file of a manifest, sorted; the same items in any order give the same bytes."""
+    import pyarrow as pa
+
     ordered = in_manifest_order(items)
-    schema = SCHEMA.append(LIKENESS) if any(item.likeness is not None for item in ordered) else SCHEMA
+    schema = _schema(likeness=any(item.likeness is not None for item in ordered))
     columns = [pa.array([getattr(item, column.name) for item in ordered], column.type) for column in schema]
     return table_bytes(pa.Table.from_arrays(columns, schema=schema), dictionary=True)
 
@@ -65,12 +71,29 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
     Raises ``UnknownRecord`` if there is no such file, ``DigestMismatch`` if it is damaged.
     """
     table = read_table(path, "manifest of the shard")
-    if not (table.schema.equals(SCHEMA) or table.schema.equals(SCHEMA.append(LIKENESS))):
+    with_likeness = "likeness" in table.schema.names
+    if not table.schema.equals(_schema(likeness=with_likeness)):
         raise broken(path, "manifest of the shard")
     columns = [table.column(column.name).to_pylist() for column in table.schema]
-    if len(columns) > len(SCHEMA) and not all(likeness is None or is_likeness(likeness) for likeness in columns[-1]):
+    if with_likeness and not all(likeness is None or is_likeness(likeness) for likeness in columns[-1]):
         raise broken(path, "manifest of the shard")
     return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
+
+
+def may_hold_likenesses(path: Path) -> bool:
+    """Whether the manifest at ``path`` may have the column, read from its footer, which names every column.
+
+    Loads no library to say that it has none, as most have. True for what has no footer: reading it will say so.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.seek(-min(file.seek(0, os.SEEK_END), _TAIL), os.SEEK_END)
+            end = file.read()
+            length = int.from_bytes(end[:4], "little")
+            file.seek(max(start - length, 0))
+            return end[4:] != b"PAR1" or length > start or b"likeness" in file.read(length)
+    except OSError:
+        return True
 
 
 def read_digests(path: Path) -> Any:

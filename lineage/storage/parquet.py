@@ -7,10 +7,6 @@ pyarrow version writes the same table to the same bytes (a file names its writer
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.storage.size_limits import ITEM, check_items, too_large
 
@@ -20,6 +16,9 @@ _ROW_GROUP = 65_536
 
 def table_bytes(table: Any, *, dictionary: bool) -> bytes:
     """Return an Arrow table as a Parquet file; ``dictionary`` is worth it for columns that repeat themselves."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     stream = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -40,6 +39,9 @@ def read_table(path: Path, what: str, columns: list[str] | None = None, *, limit
     large as was allowed when it was taken in. Raises ``UnknownRecord`` if there is no file, ``DigestMismatch`` if
     it is not the Parquet that was written, ``TooLarge`` for one above the limit.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if not path.is_file():
         raise UnknownRecord(f"{path}: the {what} is missing; restore the file (with DVC: dvc pull), then repeat")
     try:
@@ -63,6 +65,9 @@ def _read_within(path: Path, limit: int) -> Any:
     A page of a run or of a dictionary holds a million values in some bytes. Numbers are counted before anything is
     read; a text is read as a place in its group's dictionary, and written out when all of them are known to fit.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
@@ -87,6 +92,8 @@ def _read_within(path: Path, limit: int) -> Any:
 
 def _width(kind: Any) -> int:
     """Return the bytes that a value takes, beside its letters where it is text."""
+    import pyarrow as pa
+
     if pa.types.is_string(kind):
         return 4  # where it ends
     if pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind):
@@ -96,5 +103,8 @@ def _width(kind: Any) -> int:
 
 def _letters(column: Any) -> int:
     """Return the bytes of a column's texts when every one is written out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
     return sum(pc.sum(pc.cast(each, pa.int64())).as_py() or 0 for each in lengths)

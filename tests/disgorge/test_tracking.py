@@ -5,6 +5,7 @@ A fresh database takes MLflow seconds, so the tests share the migrations of one 
 
 import datetime as dt
 import json
+import platform
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from disgorge.errors import DisgorgeError, PurgeHeld, TrackingFailed
 from disgorge.evidence.checks import Check, Evidence, Utility, Verdict
@@ -210,6 +212,22 @@ def test_the_artifact_is_a_description_and_no_weights(workspace: Workspace) -> N
     assert {"MLmodel", "composition.json", "pyfunc.py"} <= files.keys()
     assert not [name for name in files if name.endswith((".pkl", ".pth", ".safetensors", ".bin"))]
     assert max(path.stat().st_size for path in files.values()) < 20_000
+
+
+def test_a_version_names_what_it_needs_as_mlflow_reads_it(workspace: Workspace) -> None:
+    registry_or_none(workspace).adopt(RELEASE, "live", composition_of(workspace))
+    with quiet():
+        import mlflow
+        from mlflow.utils.environment import _PythonEnv
+
+        mlflow.set_tracking_uri(tracking_uri(workspace.root))
+        pip = Path(mlflow.pyfunc.get_model_dependencies(f"models:/{RELEASE}@live"))
+        conda = Path(mlflow.pyfunc.get_model_dependencies(f"models:/{RELEASE}@live", format="conda"))
+        python = _PythonEnv.from_yaml(str(pip.with_name("python_env.yaml"))).python
+    needed = [f"mlflow=={mlflow.__version__}", "disgorge"]
+    assert pip.read_text().split() == needed
+    assert yaml.safe_load(conda.read_text())["dependencies"][-1] == {"pip": needed}
+    assert python == platform.python_version()
 
 
 def test_a_purged_component_stops_an_old_version(workspace: Workspace) -> None:

@@ -1,5 +1,6 @@
 """Manifests come back whole and sorted, and their bytes depend on their items alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from hypothesis import strategies as st
 
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.records import Item
-from lineage.storage.manifest import in_manifest_order, read_digests, read_manifest, write_manifest
+from lineage.storage.manifest import (
+    in_manifest_order,
+    may_hold_likenesses,
+    read_digests,
+    read_manifest,
+    write_manifest,
+)
 from tests.tier import amount
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
@@ -87,6 +94,24 @@ def test_a_manifest_without_likeness_has_no_such_column(tmp_path: Path) -> None:
     alike = replace(plain, likeness="text:" + "0f" * 16)
     write_manifest(tmp_path / "b", [alike, replace(plain, digest="b" * 64)])
     assert [item.likeness for item in read_manifest(tmp_path / "b")] == [alike.likeness, None]
+
+
+@given(items=st.lists(ITEMS, max_size=8))
+def test_the_footer_tells_whether_there_are_likenesses(
+    items: list[Item], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "footer.parquet"
+    write_manifest(path, items)
+    assert may_hold_likenesses(path) == any(item.likeness is not None for item in items)
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5], lambda data: data[:-1]])
+def test_a_manifest_without_its_footer_is_read_and_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    write_manifest(tmp_path / "m", [Item("a" * 64, "k", None, None, None, 5)])
+    (tmp_path / "m").write_bytes(damage((tmp_path / "m").read_bytes()))
+    assert may_hold_likenesses(tmp_path / "m")
+    with pytest.raises(DigestMismatch):
+        read_manifest(tmp_path / "m")
 
 
 @pytest.mark.parametrize("likeness", ["", "text:", "text:" + "0" * 31, "image:" + "G" * 128, "\x1b[31m", "0" * 10_000])

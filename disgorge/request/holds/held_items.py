@@ -17,7 +17,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.catalog.selection import selected_items
 from lineage.plural import counted
 from lineage.records import Selector
-from lineage.shards.add import shard_rows
+from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 
 
