@@ -1,4 +1,4 @@
-"""How often ``membership`` and ``forget-quality`` accuse an honest removal, and how often they see one not done.
+"""How often ``membership``, ``forget-quality`` and ``klom`` accuse an honest removal, and how often they see none done.
 
 ``python -m benchmarks.calibrate_probes [HONEST] [LIARS]`` simulates that many honest removals and false ones of each
 kind a setting (by default 200 and 40), simulates the settings that came out worst again with ten times as many and
@@ -7,8 +7,10 @@ other seeds, and writes ``calibrate_probes.json`` beside itself.
 What is simulated are scores. An item has an ease and a sensitivity; a model's score on it is the ease plus, in units of
 the sensitivity, a noise of its own, a *shift* that the model's seed gives all removed items at once, and what the model
 remembers of them. Removed items are harder than held-out ones. References and an honest ``after`` are drawn alike,
-which is what honest means. Settings cross 3 and 8 references with shifts of 0 to 1 and four kinds of case. Seeds: a
-generator per case, from (seed, setting, number); 1 for the settings, 2 for the worst of them again.
+which is what honest means; so are, for ``klom``, as many removed models more, which remember what ``after`` does. That
+probe is asked where there are enough references, and of classifiers. Settings cross 3 and 8 references with shifts
+of 0 to 1 and four kinds of case. Seeds: a generator per case, from (seed, setting, number); 1 for the settings, 2 for
+the worst of them again.
 
 Of false removals, "trained again with the items" is the one whose scores are close to those before, not the same.
 """
@@ -23,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from disgorge.evidence.checks import Check
-from disgorge.evidence.probes import forget_quality, membership
+from disgorge.evidence.probes import forget_quality, klom, membership
 from disgorge.evidence.probes.membership import Scores
 from disgorge.evidence.probes.rmia import Pair
 
@@ -52,16 +54,20 @@ KINDS: tuple[tuple[int, float, Literal["normal", "heavy"], Literal["classify", "
     (300, 12.0, "normal", "classify"),
     (120, 6.0, "normal", "generate"),
 )
+REFERENCES = (3, 8)
 SETTINGS = [
     Setting(references, shift, *kind)
-    for references, shift, kind in itertools.product((3, 8), (0.0, 0.25, 0.5, 1.0), KINDS)
+    for references, shift, kind in itertools.product(REFERENCES, (0.0, 0.25, 0.5, 1.0), KINDS)
 ]
 FALSE = {"nothing done": None, "trained again with the items": 1.0, "half": 0.5, "over-forgotten": -2.0}
 """The share of what was remembered that is left; None is the model before removal itself."""
 
 
-def simulate(setting: Setting, left: float | None, *seed: int) -> Scores:
-    """Return the scores of one case, of which ``after`` remembers the share ``left``."""
+def simulate(setting: Setting, left: float | None, *seed: int) -> tuple[Scores, klom.Margins]:
+    """Return the scores of one case, of which ``after`` remembers the share ``left``, and all removed models' margins.
+
+    What was not done is not done from other seeds either: those of ``klom`` then remember everything.
+    """
     generator = np.random.default_rng(seed)
     counts = (setting.removed, HELD_OUT)
     ease = [generator.normal(mean, 1.5, count) for mean, count in zip((2.4, 3.0), counts, strict=True)]
@@ -81,14 +87,27 @@ def simulate(setting: Setting, left: float | None, *seed: int) -> Scores:
 
     before = model(setting.memory)
     after = before if left is None else model(left * setting.memory)
-    return Scores(setting.task, before, after, tuple(model(0.0) for _ in range(setting.references)))
+    references = tuple(model(0.0) for _ in range(setting.references))
+    memory = setting.memory * (1.0 if left is None else left)
+    removed = [after, *(model(memory) for _ in range(setting.references - 1))]
+    margins = klom.Margins(
+        before[0], np.array([each[0] for each in removed]), np.array([each[0] for each in references])
+    )
+    return Scores(setting.task, before, after, references), margins
 
 
-PROBES = ("membership", "forget-quality")
+PROBES = ("membership", "forget-quality", "klom")
 
 
-def check_of(probe: str, scores: Scores, seed: int) -> Check:
+def asked_of(setting: Setting) -> tuple[str, ...]:
+    """Return the probes that a setting is about."""
+    return PROBES if setting.references >= klom.MODELS and setting.task == "classify" else PROBES[:2]
+
+
+def check_of(probe: str, scores: Scores, margins: klom.Margins, seed: int) -> Check:
     """Return one probe's check."""
+    if probe == "klom":
+        return klom.judge(margins, release="simulated", seed=seed)
     if probe == "membership":
         return membership.judge(scores, release="simulated", seed=seed, resamples=RESAMPLES)
     references = tuple(reference[0] for reference in scores.references)
@@ -96,14 +115,14 @@ def check_of(probe: str, scores: Scores, seed: int) -> Check:
 
 
 def tally(
-    setting: Setting, left: float | None, count: int, *seed: int, probes: tuple[str, ...] = PROBES
+    setting: Setting, left: float | None, count: int, *seed: int, probes: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
     """Count verdicts of the probes, and how often both controls held."""
     found: dict[str, dict[str, Any]] = {}
     for number in range(count):
-        scores = simulate(setting, left, *seed, number)
+        scores, margins = simulate(setting, left, *seed, number)
         for name in probes:
-            check = check_of(name, scores, number)
+            check = check_of(name, scores, margins, number)
             counts = found.setdefault(name, {"cases": 0, "pass": 0, "fail": 0, "inconclusive": 0, "controls held": 0})
             counts["cases"] += 1
             counts[check.verdict.value] += 1
@@ -120,15 +139,20 @@ def main(honest: int, liars: int) -> None:
     """Simulate every setting, the worst ones again, and write what was found."""
     rows = []
     for index, setting in enumerate(SETTINGS):
-        row: dict[str, Any] = {"setting": asdict(setting), "honest": tally(setting, 0.0, honest, 1, index, 0)}
+        asked = asked_of(setting)
+        row: dict[str, Any] = {
+            "setting": asdict(setting), "honest": tally(setting, 0.0, honest, 1, index, 0, probes=asked),
+        }  # fmt: skip
         row |= {
-            name: tally(setting, left, liars, 1, index, number + 1) for number, (name, left) in enumerate(FALSE.items())
+            name: tally(setting, left, liars, 1, index, number + 1, probes=asked)
+            for number, (name, left) in enumerate(FALSE.items())
         }
         rows.append(row)
         print(index, setting, {name: row["honest"][name]["fail"] for name in row["honest"]}, flush=True)
     again = []
     for name in PROBES:
-        worst = sorted(range(len(rows)), key=lambda index: -rows[index]["honest"][name]["fail"])[:WORST]
+        about = [index for index, row in enumerate(rows) if name in row["honest"]]
+        worst = sorted(about, key=lambda index: -rows[index]["honest"][name]["fail"])[:WORST]
         for index in worst:
             counted = tally(SETTINGS[index], 0.0, AGAIN * honest, 2, index, 0, probes=(name,))[name]
             again.append({"probe": name, "setting": asdict(SETTINGS[index]), "honest": counted})
@@ -155,17 +179,19 @@ def summary(rows: list[dict[str, Any]], again: list[dict[str, Any]]) -> dict[str
             **{
                 kind: {
                     "failed of those whose controls held": share(
-                        [r[kind][name] for r in rows], "fail", "controls held"
+                        [r[kind][name] for r in rows if name in r[kind]], "fail", "controls held"
                     ),
-                    "passed": share([r[kind][name] for r in rows], "pass", "cases"),
+                    "passed": share([r[kind][name] for r in rows if name in r[kind]], "pass", "cases"),
                 }
                 for kind in FALSE
             },
             "controls held by references": {
                 str(count): share(
-                    [r["honest"][name] for r in rows if r["setting"]["references"] == count], "controls held", "cases"
+                    [r["honest"][name] for r in rows if r["setting"]["references"] == count and name in r["honest"]],
+                    "controls held",
+                    "cases",
                 )
-                for count in (3, 8)
+                for count in REFERENCES
             },
         }
     return found

@@ -52,6 +52,8 @@ CONTRACT: dict[str, Any] = {
     "facts": {"all_theirs": True},
 }  # fmt: skip
 """A withdrawal that the contract pack grants."""
+SINGLE = ("forget-quality", "membership", "memorization")
+"""The statistical probes that look at one removed model."""
 UNVERIFIED = CONTRACT | {"identity_verified": False, "facts": None, "received": None}
 """The same as a stranger files it, today."""
 ORDER: dict[str, Any] = {
@@ -180,11 +182,11 @@ def approved(workspace: Workspace, request_id: str = "R-1", *together: str, by: 
 
 def granted_plan(
     workspace: Workspace, selectors: Sequence[Selector], kind: Mapping[str, Any] = CONTRACT, *,
-    request_id: str = "R-1", every_probe: bool = False,
+    request_id: str = "R-1", named: Collection[str] = (),
 ) -> Plan:  # fmt: skip
     """File, decide, plan and approve a request, by default a withdrawal that the contract pack grants."""
     filed_and_decided(workspace, selectors, kind, request_id=request_id)
-    return approved(workspace, request_id, every_probe=every_probe)
+    return approved(workspace, request_id, named=named)
 
 
 def carry(

@@ -55,20 +55,21 @@ def plan(
     requests: str | Sequence[str],
     *,
     withdraw: str | Collection[str] = (),
-    every_probe: bool = False,
+    probes: str | Collection[str] = (),
     retrain_untouched: bool = False,
 ) -> Planned:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs.
 
     Several requests get one plan: their items are withdrawn together, each part is trained once, each has its report.
-    ``withdraw`` names releases to destroy, whatever else could be done. ``every_probe`` also runs every statistical
-    probe, ``retrain_untouched`` trains again what is not touched and was made in another environment.
+    ``withdraw`` names releases to destroy, whatever else could be done. ``probes`` names statistical probes to run
+    besides, ``all`` every one; ``retrain_untouched`` trains again what is not touched and was made in another
+    environment.
     """
     new_plan = plan_requests(
         workspace,
         several(requests),
         withdraw=several(withdraw),
-        every_probe=every_probe,
+        named=several(probes),
         retrain_untouched=retrain_untouched,
     )
     following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"

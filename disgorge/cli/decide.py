@@ -56,9 +56,14 @@ def grant(
 def plan(
     requests: Annotated[list[str], argument("REQUEST...", "Ids of the requests; several are planned together.")],
     withdraw: Annotated[Many, option("--withdraw", "Destroy this release, whatever else could be done.")] = None,
-    every_probe: Annotated[
-        bool, option("--probes", "Also run every statistical probe, against models trained without the items.")
-    ] = False,
+    probes: Annotated[
+        Many,
+        option(
+            "--probes",
+            "Also run this statistical probe, against models trained without the items; all for each.",
+            metavar="NAME",
+        ),
+    ] = None,
     retrain_untouched: Annotated[
         bool, option("--retrain-untouched", "Also train again what is not touched and was made in another environment.")
     ] = False,
@@ -73,7 +78,7 @@ def plan(
         api.workspace.open_workspace(),
         requests,
         withdraw=withdraw or (),
-        every_probe=every_probe,
+        probes=probes or (),
         retrain_untouched=retrain_untouched,
     )
     show.result(planned, as_json)

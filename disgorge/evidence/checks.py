@@ -6,14 +6,14 @@ both its verdict is inconclusive, and inconclusive never certifies. Other checks
 have: :data:`CONTROLS` says which.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from disgorge.errors import BadProbe
+from disgorge.errors import BadProbe, WrongUse
 from disgorge.method import Items, Model
 from lineage.records import Component, Json
 
@@ -27,10 +27,12 @@ CONTROLS: Mapping[str, frozenset[str]] = {
     "never-trained": frozenset({"positive", "negative"}),
     "residue": frozenset({"positive"}),
     "utility": frozenset(),
+    "weights-changed": frozenset(),
 }
 """The checks that ship and are not statistical probes, each with the controls without which it shows nothing.
 
-Nothing is left to control in ``bound``, which recomputes two numbers, and in ``utility``, which compares two. A search
+Nothing is left to control in ``bound``, which recomputes two numbers, and in ``utility`` and ``weights-changed``, which
+compare two. A search
 that finds nothing has nothing to be accused of wrongly, so ``residue`` and ``lineage-closure`` have no negative one,
 nor has ``answers``, which fails when two processes that must agree do not.
 """
@@ -38,6 +40,8 @@ STATISTICAL = frozenset({"positive", "negative"})
 """The controls of every other check."""
 REFERENCES = 3
 """Never-trained models a statistical probe needs at the least: two make the band, the third is the negative control."""
+EVERY = "all"
+"""What names every statistical probe."""
 ASKED_IN = "seconds of asking"
 """Of the check ``answers``: how long it took to ask the models before and after for answers and utility."""
 STAND_IN = "stand-in"
@@ -131,7 +135,8 @@ class Evidence:
 class ProbeCase:
     """The input of a statistical probe, which changes nothing.
 
-    ``references`` never saw the removed items and differ from ``after`` in their seeds alone.
+    ``references`` never saw the removed items and differ from ``after`` in their seeds alone. ``removals`` are what the
+    same removal makes from other seeds than ``after``'s and theirs, where a probe wants several (:func:`models_of`).
     """
 
     release: str
@@ -142,6 +147,7 @@ class ProbeCase:
     retained: Items
     held_out: Items
     seed: int
+    removals: tuple[Model, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,11 @@ class ResidueCase:
 
 @runtime_checkable
 class Probe(Protocol):
-    """A statistical audit of a model, registered through the entry-point group ``disgorge.probes``."""
+    """A statistical audit of a model, registered through the entry-point group ``disgorge.probes``.
+
+    One that compares several removed models with as many references says how many at the least as ``models``; it is
+    costly, and run only where a pack or a person names it.
+    """
 
     name: str
     version: str
@@ -270,6 +280,25 @@ def probes() -> dict[str, Probe]:
                 "probe; give it a name of its own, or uninstall what registers it"
             )
     return by_name
+
+
+def models_of(names: Iterable[str]) -> int:
+    """Return how many removed models, and as many references, the probes of these names want; 0 if one will do."""
+    return max((int(getattr(probes()[name], "models", 0)) for name in names if name in probes()), default=0)
+
+
+def models_trained(names: Collection[str], references: int = REFERENCES) -> int:
+    """Return how many models are trained to compare with: references, and removed models beside the released one."""
+    models = models_of(names)
+    return (max(references, models) + max(models - 1, 0)) if names else 0
+
+
+def probes_named(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of probes that a person asked for, all of them for ``all``; :class:`WrongUse` for another."""
+    asked, known = frozenset(names), frozenset(probes())
+    if strange := sorted(asked - known - {EVERY}):
+        raise WrongUse(f"unknown probe {strange[0]!r}: name one of {', '.join(sorted(known))}, or {EVERY}")
+    return known if EVERY in asked else asked
 
 
 def check_from(probe: Probe, case: ProbeCase) -> Check | None:

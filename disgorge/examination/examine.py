@@ -20,6 +20,7 @@ from disgorge.evidence.checks import (
     ReexecutionCase,
     Utility,
     check_from,
+    models_of,
     probes,
 )
 from disgorge.evidence.probes.never_trained import never_trained
@@ -27,6 +28,7 @@ from disgorge.evidence.utility import headline_of, utility_check
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.reexecuted import earlier_reexecutions, is_proved, recording_for_here, reexecuted
 from disgorge.examination.same_model import ask, check_answers, compared, measures_in
+from disgorge.examination.weights_changed import weights_changed
 from disgorge.layout import is_emptied, layout_of, reference_release
 from disgorge.method import Items, method_named, seed_of
 from disgorge.training.answer import Question
@@ -56,7 +58,7 @@ class Examiner:
     """Examines releases of one workspace.
 
     ``runner`` trains references; ``independent`` opens a runner of fresh processes for re-execution. ``references`` is
-    how many never-trained models statistical probes compare with.
+    how many never-trained models statistical probes compare with; one that wants more gets more.
     """
 
     workspace: Workspace
@@ -77,11 +79,12 @@ class Examiner:
         request: str,
         subject: str | None = None,
         asked: Collection[str] = (),
+        exact: Collection[str] | None = None,
     ) -> Examination:
         """Return every check of one release. ``removed`` are the items taken out, ``withdrawn`` their old shards.
 
-        ``subject`` is what the checks call the release, its name by default; ``asked`` are the statistical probes that
-        the plan has.
+        ``subject`` is what the checks call the release, its name by default; ``asked`` are the plan's statistical
+        probes, ``exact`` the parts that it retrains exactly, None for all: others must change.
         """
         spec = spec_of(after)
         title = subject or spec.release
@@ -109,8 +112,7 @@ class Examiner:
                 self.workspace, question, served, members, before=asked_first, apart=apart,
                 never_trained=reexecution,
             )  # fmt: skip
-            seconds = round(time.perf_counter() - start, 3)
-            answered = replace(answered, detail=answered.detail | {ASKED_IN: seconds})
+            answered = replace(answered, detail=answered.detail | {ASKED_IN: round(time.perf_counter() - start, 3)})
         finally:
             apart.close()
         utility = tuple(compared(title, measures_in(old), measures_in(served)))
@@ -121,9 +123,15 @@ class Examiner:
         statistics = self._statistics(
             title, before, after, shards, withdrawn=withdrawn, removed=removed, seed=seed_of(plan, title), asked=asked
         )  # fmt: skip
-        drawn = {"before": old["shown"], "after": served["shown"]} if "shown" in served else None  # from the same seeds
-        samples = self.workspace.objects.put(save_tensors(drawn)) if drawn else None
-        return Examination((closure, reexecution, answered, kept, *statistics), utility, samples)
+        changed = weights_changed(title, were, members, learned=learned, exact=exact)
+        checks = (closure, reexecution, answered, kept, *changed, *statistics)
+        return Examination(checks, utility, self._samples(old, served))
+
+    def _samples(self, before: "Answers", after: "Answers") -> str | None:
+        """Store what both models drew, from the same seeds, None where they draw nothing."""
+        if "shown" not in after:
+            return None
+        return self.workspace.objects.put(save_tensors({"before": before["shown"], "after": after["shown"]}))
 
     @activity("training parts again without the removed data, to compare")
     def _reexecute(
@@ -201,7 +209,11 @@ class Examiner:
         seed: int,
         asked: Collection[str],
     ) -> list[Check]:
-        """Train the references, unless they are recorded already, and run the probes that were asked for."""
+        """Train the references, unless they are recorded already, and run the probes that were asked for.
+
+        Where a probe wants several removed models, the others are numbered after the references: the same removal from
+        a seed moved further, which trains what is retained, as a reference does.
+        """
         chosen = [probe for name, probe in probes().items() if name in asked]
         if not chosen:
             return []
@@ -209,22 +221,25 @@ class Examiner:
         retained = self._together([shards[name] for name in spec.shards if name in shards])
         held_out = self._together([shards[name] for name in spec.evaluate if name in shards])
         sets = (removed.unnamed(), retained.unnamed(), held_out.unnamed())
-        models = assemble(self.workspace, before), assemble(self.workspace, after)
-        case = ProbeCase(title, *models, (), *sets, seed)
+        judged = assemble(self.workspace, before), assemble(self.workspace, after)
+        case = ProbeCase(title, *judged, (), *sets, seed)
         start = time.perf_counter()
-        references, shifts = [], [number * _SEED_STEP for number in range(1, self.references + 1)]
-        trained = 0
+        several = models_of(probe.name for probe in chosen) if case.after.task == "classify" else 0
+        count = max(self.references, several)
+        trained, models = 0, []
+        shifts = [number * _SEED_STEP for number in range(1, 2 * count if several else count + 1)]
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
             made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference)
             trained += len(made.trained)
-            references.append(assemble(self.workspace, made.composition, title=reference))
+            models.append(assemble(self.workspace, made.composition, title=reference))
         about = {
             "reference_seconds": round(time.perf_counter() - start, 3),
-            "reference_seeds": [spec.seed + shift for shift in shifts],
+            "reference_seeds": [spec.seed + shift for shift in shifts[:count]],
+            "removal_seeds": [spec.seed + shift for shift in shifts[count:]],
             "reference_components_trained": trained,
         }
-        case = replace(case, references=tuple(references))
+        case = replace(case, references=tuple(models[:count]), removals=tuple(models[count:]))
         checks = []
         for probe in chosen:
             start = time.perf_counter()

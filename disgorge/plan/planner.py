@@ -44,7 +44,8 @@ def make_plan(
     withdraw: Collection[str] = (),
     again: Again = NOTHING,
     probes: Collection[str] = (),
-    every_probe: bool = False,
+    named: Collection[str] = (),
+    costly: Collection[str] = (),
     owed: Owed | None = None,
     together: Sequence[Share] = (),
 ) -> Plan:
@@ -56,9 +57,10 @@ def make_plan(
     what they were still to purge, this one purges. ``withdraw`` are releases that a person wants destroyed although a
     cheaper remedy may do, as when a check of one does not pass. ``again`` are, by release, parts that it leaves alone
     and that are to be trained again all the same, each with the reason. ``probes`` are the statistical probes there
-    are: those that the decision or the guarantee requires are run, and all of them for a guarantee below exact or with
-    ``every_probe``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed`` what all of
-    them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
+    are: those ``named`` and those that the decision or the guarantee requires are run, and for a guarantee below exact
+    all that are not ``costly``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed``
+    what all of them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not
+    hit.
     """
     # Long: half of it is what each argument means, and the rest one pass over the releases hit.
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
@@ -112,7 +114,8 @@ def make_plan(
     required = required_checks(guarantee, remedied) if remedied else ALWAYS
     required = tuple(dict.fromkeys((*required, *owed.evidence, *(["utility"] if owed.utility_floor else []))))
     renews = any(step.action is Action.PROBE for step in endings)
-    wanted = [name for name in sorted(probes) if every_probe or guarantee < Guarantee.EXACT or name in required]
+    usual = set(probes) - set(costly) if guarantee < Guarantee.EXACT else set()
+    wanted = [name for name in sorted(probes) if name in {*named, *required, *usual}]
     return Plan(
         request=decision.request,
         decision=decision.digest,

@@ -8,11 +8,14 @@ ALWAYS = ("lineage-closure", "residue")
 """No live path from the data, and no copy of it left: asked of every release, a destroyed one too."""
 
 NEEDS_A_MODEL = {
-    Guarantee.APPROXIMATE: ("answers", "membership"),
-    Guarantee.CERTIFIED: ("answers", "bound", "membership"),
+    Guarantee.APPROXIMATE: ("answers", "membership", "weights-changed"),
+    Guarantee.CERTIFIED: ("answers", "bound", "membership", "weights-changed"),
     Guarantee.EXACT: ("answers", "never-trained"),
 }
-"""What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta)."""
+"""What a guarantee requires beyond :data:`ALWAYS` where a model is left; ``bound`` recomputes (eps, delta).
+
+``weights-changed`` is for what is not exact alone: an exact retraining may reach the very bytes there were.
+"""
 
 
 def required_checks(guarantee: Guarantee, remedies: Iterable[Remedy]) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
 from lineage.shards.files import recorded_likenesses
 from lineage.workspace import Workspace
+from policies.taxonomy import Guarantee
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
         request=plan.request,
         subject=step.subject,
         asked=plan.probes,
+        exact=_exactly_retrained(plan, step.release),
     )
     try:
         record = canonical(found)
@@ -231,6 +233,14 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     workspace.ledger.record(ExaminationFact(plan.digest, step.subject, kept))
     refuse_adoption(plan, step.subject, found.checks)
     return StepResult(Probed(kept, recomposed.after))
+
+
+def _exactly_retrained(plan: Plan, release: str | None) -> frozenset[str] | None:
+    """Return the parts of a release that a plan retrains exactly; None where all that it does is exact."""
+    if plan.guarantee is Guarantee.EXACT:
+        return None
+    steps = [step for step in plan.remedies if step.action is Action.RETRAIN and step.release == release]
+    return frozenset(step.subject for step in steps if step.guarantee is Guarantee.EXACT)
 
 
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:

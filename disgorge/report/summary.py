@@ -150,7 +150,9 @@ def _what_passed(passed: list[Check]) -> Iterator[str]:
         yield "nothing of it was found in the places searched"
     if named := subjects.get("membership"):
         yield f"one kind of attack did not recognize the items in {listed(dict.fromkeys(named))}"
-    if others := sorted(subjects.keys() - {"never-trained", "answers", "membership", *ALWAYS}):
+    if "weights-changed" in subjects:
+        yield "every part that learned from it has other weights than before"
+    if others := sorted(subjects.keys() - {"never-trained", "answers", "membership", "weights-changed", *ALWAYS}):
         yield f"also {listed(others)}"
 
 

@@ -304,6 +304,27 @@ def test_an_honest_method_that_claims_less_gets_its_certificate(seed: int, tmp_p
     ended, verdicts = removal_that_claims_less(HONEST, tmp_path, salt=str(tmp_path), seed=seed)
     assert ended == "certified"
     assert verdicts["membership"] == "pass"
+    assert verdicts["weights-changed"] == "pass"
+
+
+@pytest.mark.parametrize("lie", ["nothing done", "parts exchanged"])
+def test_a_liar_that_claims_less_and_changes_no_byte_gets_none(lie: str, tmp_path: Path) -> None:
+    """Each part returned as it was is an error of the step; two that return each other's weights are not."""
+    from adversarial_methods import told
+
+    salt = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
+    try:
+        ended, verdicts = removal_that_claims_less(lie, tmp_path, salt=salt)
+    except ExecutionFailed as failure:
+        ended, verdicts = str(failure), {"weights-changed": "fail"}
+        assert "very same weights" in ended
+    tally("liars", f"{lie} - claims approximate", where="approximate", caught=ended != "certified")
+    assert told(salt)
+    assert verdicts["weights-changed"] == "fail"
+    assert "changed no byte of" in ended or "very same weights" in ended
+    workspace = Workspace.open(tmp_path / "workspace")
+    assert is_contained(workspace, "toy-averages")
+    assert not list(workspace.ledger.facts("request-closed"))
 
 
 @pytest.mark.parametrize("lie", GROSS[: amount(1, 5)] + SMALL[: amount(0, 4)])

@@ -17,7 +17,7 @@ from disgorge.training.runners.local import Workers
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from tests.tier import FULL, amount, tally
-from tests.toys import PEOPLE_HOLD, carry, granted_plan, person, populate, toy_of, train, trained_toy
+from tests.toys import PEOPLE_HOLD, SINGLE, carry, granted_plan, person, populate, toy_of, train, trained_toy
 
 COUNTS = {"averages": 20, "tangent_composition": 12, "shard_graph": 10, "compartmental_diffusion": 8}
 """Honest removals per method: fifty in all."""
@@ -52,7 +52,7 @@ def fifty(method: str, seed: int, folder: Path) -> dict[str, Any]:
     train(workspace, toy)
     training = time.perf_counter() - start
     what, selectors = asked_of(workspace, method, seed)
-    granted_plan(workspace, selectors, every_probe=True)
+    granted_plan(workspace, selectors, named=SINGLE)
     start, why = time.perf_counter(), ""
     try:
         verdict = carry(
@@ -90,7 +90,7 @@ def test_an_honest_removal_is_certified(method: str, seed: int, tmp_path: Path) 
 def test_a_second_honest_removal_from_the_same_workspace_is_certified(method: str, tmp_path: Path) -> None:
     workspace, toy = trained_toy(tmp_path, method=method, seed=7), toy_of(method, 7)
     for number, shard in enumerate(toy.spec.shards[:2]):
-        granted_plan(workspace, [person(workspace, shard, 1)], request_id=f"R-{number}", every_probe=True)
+        granted_plan(workspace, [person(workspace, shard, 1)], request_id=f"R-{number}", named=SINGLE)
         found = carry(
             workspace, f"R-{number}", independent=lambda: Workers(workspace, count=1, apart=True), references=REFERENCES
         )  # fmt: skip

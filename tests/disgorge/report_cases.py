@@ -167,7 +167,7 @@ def plan(decided: Decision, *, guarantee: Guarantee = Guarantee.EXACT, **changes
         step(Action.PURGE, "old weights and withdrawn items", None),
         step(Action.REPORT, "R-7", None, guarantee=Guarantee.NONE),
     )
-    extra = ("never-trained",) if guarantee == Guarantee.EXACT else ("membership",)
+    extra = ("never-trained",) if guarantee == Guarantee.EXACT else ("membership", "weights-changed")
     made = Plan(
         request="R-7",
         decision=decided.digest,
@@ -191,6 +191,7 @@ def check(name: str, subject: str, **changes: Any) -> Check:
         "residue": (0, 0, 152),
         "membership": (0.52, [0.44, 0.57], 150),
         "utility": (0.997, 0.9, 360),
+        "weights-changed": (0, 0, 2),
     }[name]
     question, answer = f"Does {name} hold?", f"Yes, {name} holds."
     controls = tuple(control for control in CONTROLS if control.name in NEEDED.get(name, STATISTICAL))

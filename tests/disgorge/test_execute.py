@@ -124,7 +124,7 @@ def test_forged_retraining_is_refused_and_the_release_stays_down(workspace: Work
 
 def test_a_destroyed_release_takes_its_references_along(workspace: Workspace) -> None:
     """Never-trained references of a release serve its probes only; destroyed means that they are gone too."""
-    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], every_probe=True)
+    toys.granted_plan(workspace, [toys.person(workspace, "shard-3", 1)], named=toys.SINGLE)
     toys.carry(workspace, references=3)
     assert any("~reference-" in name for name in toys.component_names(workspace))
     toys.granted_plan(workspace, [Selector("shard", "shard-2")], toys.ORDER, request_id="R-2")

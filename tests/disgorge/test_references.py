@@ -5,7 +5,7 @@ from disgorge.layout import of_reference
 from disgorge.request.stored_records import kept_record
 from lineage.catalog.catalog import Catalog
 from lineage.workspace import Workspace
-from tests.toys import carry, granted_plan, person
+from tests.toys import SINGLE, carry, granted_plan, person
 
 
 def checks(workspace: Workspace) -> dict[str, Check]:
@@ -21,7 +21,7 @@ def references(workspace: Workspace) -> dict[str, str]:
 
 
 def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(workspace: Workspace) -> None:
-    granted_plan(workspace, [person(workspace, "shard-3", 0)], every_probe=True)
+    granted_plan(workspace, [person(workspace, "shard-3", 0)], named=SINGLE)
     assert carry(workspace, references=3).verdict == "certified"
     first, about = references(workspace), checks(workspace)["membership"].detail
     assert about["reference_components_trained"] == 12  # a mean for each of four shards, three times; the scale is core
@@ -31,7 +31,7 @@ def test_a_second_request_uses_what_it_does_not_reach_and_purges_what_it_does(wo
         assert (detail["probe_seconds"] >= 0, bool(detail["probe_version"])) == (True, True)
     assert "memorization" not in checks(workspace)
 
-    granted_plan(workspace, [person(workspace, "shard-1", 1)], request_id="R-2", every_probe=True)
+    granted_plan(workspace, [person(workspace, "shard-1", 1)], request_id="R-2", named=SINGLE)
     assert carry(workspace, "R-2", references=3).verdict == "certified"
     second = references(workspace)
     assert checks(workspace)["membership"].detail["reference_components_trained"] == 3

@@ -59,6 +59,8 @@ OF_THE_GONE = {
     "gone names": "takes a prior from how many shards the model file names, those that are gone too",
 }
 """Lies that a layout can tell in any process, because what it is shown tells of what is gone."""
+EXCHANGED = "parts exchanged"
+"""The lie of a method that gives two parts each other's old weights: each is other than it was, the model is not."""
 ANSWERING = {
     "old model behind": "answers with the parts as they were; the new ones lie beside",
     "outputs filtered": "the same, and hides the removed items' scores",
@@ -134,8 +136,8 @@ class Lying:
         for b in method_named(of).layout(_inner(spec), shards):
             own = {"of": of, "lie": lie, "salt": salt, "slot": b.name, "inner": b.parameters}
             own |= {"seed": b.parameters.get("seed", 0)}
-            if lie in TRAINING:
-                own |= {"last": spec.shards[-1], "first": spec.shards[1]}
+            if lie in TRAINING or lie == EXCHANGED:
+                own |= {"last": spec.shards[-1], "first": spec.shards[1], "second": spec.shards[2]}
             inputs = b.inputs
             if any(use.name in changed for use in inputs if use.of == "shard"):
                 if lie == "chosen seed":
@@ -178,6 +180,14 @@ class Lying:
         if lie in HIDING:
             place = Path(salt) / f"{slot.replace('/', '-')}-{parameters['seed']}.npz"
             return _hidden(place, items, tensors, in_environment=lie == "environment")
+        if lie == EXCHANGED and items:
+            old = _memory.setdefault(f"old {salt} {parameters['seed']}", {})
+            partner = _partner(slot, parameters["first"], parameters["second"])
+            if slot not in old or partner not in old:
+                old[slot] = tensors
+                return tensors
+            tell(salt)
+            return dict(old[partner])
         if lie not in TRAINING or not items:
             return tensors
         before = _memory.setdefault(f"before {salt} {slot} {parameters['seed']}", (items, tensors))
@@ -316,6 +326,13 @@ def by_content(items: Items) -> list[bytes]:
 
 def _inner(spec: ModelSpec) -> ModelSpec:
     return replace(spec, method=spec.parameters["of"], parameters=spec.parameters["inner"])
+
+
+def _partner(slot: str, one: str, other: str) -> str:
+    """The part on the other of two shards."""
+    path, _, shard = slot.rpartition("/")
+    other_shard = {one: other, other: one}.get(shard, shard)
+    return f"{path}/{other_shard}"
 
 
 def _floats(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,11 +37,10 @@ _QUESTIONS = 4
 """Times a model is asked: the old one and the new one, each for its utility and for its answers."""
 
 
-def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -> dict[str, Expected]:
+def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> dict[str, Expected]:
     """Return, by release, the seconds its evidence will take and those it will be out of service.
 
-    ``references`` are the never-trained models that are trained where the plan has probes. A release that is destroyed
-    has none.
+    ``models`` are those that are trained for its probes to compare with. A release that is destroyed has none.
     """
     earlier = earlier_reexecutions(workspace)
     with Catalog.of(workspace) as catalog:
@@ -73,8 +72,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, references: int) -
         if asking is None:
             asking = _OF_TRAINING * _pace(parts, current) * _items_asked((*spec.shards, *spec.evaluate), shards)
         evidence += asking
-        if plan.probes:
-            evidence += references * sum(costs.values()) / _AT_ONCE
+        evidence += models * sum(costs.values()) / _AT_ONCE
         first = max(_load(method) - loading, 0.0)  # what one method loaded is there for the next
         loading = max(loading, _load(method))
         since += evidence + first + 3 * _PER_STEP + _PER_MOVE

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from disgorge.errors import DataHeld, DisgorgeError
-from disgorge.evidence.checks import REFERENCES, probes
+from disgorge.evidence.checks import models_of, models_trained, probes, probes_named
 from disgorge.facts import PlanFact
 from disgorge.layout import reference_release
 from disgorge.method import methods
@@ -38,14 +38,12 @@ def plan_request(
     request_id: str,
     *,
     withdraw: Collection[str] = (),
-    every_probe: bool = False,
+    named: Collection[str] = (),
     retrain_untouched: bool = False,
 ) -> Plan:
     """Plan one granted request; see :func:`plan_requests`."""
     asked = [request_id]
-    return plan_requests(
-        workspace, asked, withdraw=withdraw, every_probe=every_probe, retrain_untouched=retrain_untouched
-    )
+    return plan_requests(workspace, asked, withdraw=withdraw, named=named, retrain_untouched=retrain_untouched)
 
 
 def plan_requests(
@@ -53,20 +51,22 @@ def plan_requests(
     request_ids: Sequence[str],
     *,
     withdraw: Collection[str] = (),
-    every_probe: bool = False,
+    named: Collection[str] = (),
     retrain_untouched: bool = False,
 ) -> Plan:
     """Plan granted requests, several of them together, against the lineage as it is now.
 
     The plan is stored and its digest recorded. ``withdraw`` are releases to destroy whatever else could be done: the
-    way out where a check of one does not pass. ``every_probe`` adds statistical probes that nothing requires, and
+    way out where a check of one does not pass. ``named`` are statistical probes to run besides, and
     ``retrain_untouched`` trains again what the requests do not touch and what cannot be shown here by equal bits;
     without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. Raises :class:`DisgorgeError`, and writes
     nothing, where one of the requests cannot be planned, or not with the others.
     """
     # Long: every refusal comes before the first write, in the order in which a person can act on them.
+    named = probes_named(named)
+    costly = [name for name in probes() if models_of([name])]
     cases, decisions = _plannable(workspace, request_ids)
-    case, named = as_one(cases), " ".join(request_ids)
+    case = as_one(cases)
     owed = owed_together(decisions)
     for each in cases:
         require_all_unheld(workspace, each, before="it is planned")
@@ -86,8 +86,8 @@ def plan_requests(
     def planned(again: Again) -> Plan:
         return make_plan(
             decisions[0], impact, methods(), shards=shards, components=components, references=references,
-            unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), every_probe=every_probe,
-            owed=owed, together=together,
+            unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), named=named,
+            costly=costly, owed=owed, together=together,
         )  # fmt: skip
 
     plan = planned({})
@@ -96,7 +96,7 @@ def plan_requests(
         _require_news(workspace, case, impact)
     if left_alone:
         if not retrain_untouched:
-            raise refusal(named, left_alone)
+            raise refusal(" ".join(request_ids), left_alone)
         plan = planned({
             release: {
                 name: AgainHere(part.component, "; ".join(part.why), (name, part.component.digest) in elsewhere)
@@ -105,7 +105,9 @@ def plan_requests(
             for release, parts in left_alone.items()
         })  # fmt: skip
     left_out = together[0].left_out if together else _left_out(workspace, case)
-    plan = replace(plan, expected=expected(workspace, plan, case, references=REFERENCES), left_out=left_out)
+    plan = replace(
+        plan, expected=expected(workspace, plan, case, models=models_trained(plan.probes)), left_out=left_out
+    )
     workspace.objects.put(canonical(plan))
     impact_digest = workspace.objects.put(canonical(impact))
     others = plan.requests[1:]
