@@ -154,11 +154,12 @@ def test_a_model_that_shares_a_tensor_is_somebodys_and_stays(logged: Logged, tmp
     assert "theirs.safetensors holds removed weights beside others" in words
 
 
-def test_a_version_whose_run_is_gone_is_not_taken_for_searched(logged: Logged) -> None:
+def test_a_version_whose_run_is_gone_is_not_taken_for_searched(logged: Logged, tmp_path: Path) -> None:
     """Where its files lie is not known any more: no certificate, until the version is deleted."""
     with logged.store.client() as client:
         client.create_registered_model("prod")
-        run = client.create_run(client.create_experiment("prod")).info.run_id
+        experiment = client.create_experiment("prod", artifact_location=(tmp_path / "prod").as_uri())
+        run = client.create_run(experiment).info.run_id
         client.log_dict(run, {}, "model/x.json")
         client.create_model_version("prod", f"runs:/{run}/model")
         client._tracking_client.store.delete_run(run)
