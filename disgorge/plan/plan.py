@@ -218,6 +218,16 @@ class Plan:
         return shown_by(self.confinement, equal_bits=self.equal_bits)
 
     @property
+    def not_compared(self) -> str:
+        """What of :attr:`shown_by` no certificate rests on yet, in words; "" where no confinement is demanded."""
+        if self.confinement is Confinement.PROCESS:
+            return ""
+        return (
+            f"Runs confined at level {self.confinement} or closer are demanded; how closely the runs were confined is "
+            "not compared with that yet, and no certificate rests on it."
+        )
+
+    @property
     def cost(self) -> Cost:
         """What all steps together are expected to take."""
         return sum((step.cost for step in self.steps), Cost())

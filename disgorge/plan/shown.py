@@ -35,6 +35,8 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
                 yield f"{destroyed}Stop serving copies of it elsewhere."
     yield f"guarantee: {plan.guarantee.words}"
     yield f"shown by: {plan.shown_by}"
+    if plan.not_compared:
+        yield f"note: {plan.not_compared}"
     for release, expected in plan.expected.items():
         out = f"out of service about {seconds(expected.out_of_service)}"
         yield f"{release}: evidence about {seconds(expected.evidence)}, {out}"

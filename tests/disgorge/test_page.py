@@ -24,7 +24,7 @@ from disgorge.statement.predicate import MethodUsed
 from disgorge.statement.statement import ReportCase, statement_of
 from lineage.records import Impact, Selector
 from policies.request import Standing
-from policies.taxonomy import Defect
+from policies.taxonomy import Confinement, Defect
 from tests.disgorge.report_cases import COMPOSITIONS, case, check, decision, evidence, hexadecimal, plan, request, step
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -535,3 +535,11 @@ def test_what_is_no_picture_makes_none(shape: tuple[int, ...]) -> None:
 def test_values_are_kept_and_what_is_no_number_is_black() -> None:
     sheet = pixels_of(base64.b64decode(sample_grid(np.array([[[0.0, 1.0], [np.nan, 7.0]]])).partition(",")[2]))
     assert [sheet[0, 0], sheet[0, -1], sheet[-1, 0], sheet[-1, -1]] == [0, 255, 0, 255]
+
+
+def test_a_demand_that_is_not_compared_is_no_promise() -> None:
+    made = case()
+    assert "level namespace or closer are demanded" in made.plan.not_compared
+    assert made.plan.not_compared in made.caveats.this_removal
+    assert made.plan.not_compared in " ".join(render(made).split())
+    assert replace(made.plan, confinement=Confinement.PROCESS).not_compared == ""
