@@ -141,7 +141,8 @@ def _what_passed(passed: list[Check]) -> Iterator[str]:
     for check in passed:
         subjects.setdefault(check.name, []).append(check.subject)
     if named := subjects.get("never-trained"):
-        yield f"{listed(dict.fromkeys(named))} is what training without the withdrawn data makes"
+        verb = "are" if len(set(named)) > 1 else "is"
+        yield f"{listed(dict.fromkeys(named))} {verb} what training without the withdrawn data makes"
     if "answers" in subjects:
         yield "a process that knows only the records of what is retained lays out the same model"
     if "lineage-closure" in subjects:

@@ -5,8 +5,8 @@ size, SHA-256]``, paths relative with ``/`` between their parts. Names, sizes an
 nothing else: no times, no modes, no empty folders. Links are refused. A tree is kept as objects, one for each file and
 one for the listing, so the digest of a tree names an object that leads to all of it.
 
->>> Tree.of({"a.py": b"x = 1\n"}).listing()
-b'[["a.py",6,"9acaf1afc4be92c1ef2cebd84b4f5b4c29b56ae09d2bd4af70e88d4cef65ebea"]]'
+>>> Tree.of({"a.py": b"x = 1"}).listing()
+b'[["a.py",5,"8ff436def1451285599a1b1ad70800493b8dcafde2912e1a38345633054e4c26"]]'
 """
 
 import hashlib

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import disgorge.method
 from disgorge.errors import BadModel
 from disgorge.evidence.checks import Verdict
 from disgorge.examination.lineage_closure import lineage_closure
@@ -91,6 +92,7 @@ def test_a_method_that_takes_the_name_of_another_is_refused(tmp_path: Path, monk
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: imposing\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[disgorge.methods]\nzz = imposing:METHOD\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("disgorge.method._entries", disgorge.method._entries.__wrapped__)
     methods.cache_clear()
     try:
         with pytest.raises(BadModel, match=r"'averages', one of averages \(averages:METHOD\) and one of imposing"):

@@ -33,7 +33,7 @@ def controlled(**changes: Any) -> ReexecutionCase:
 def test_all_equal_passes() -> None:
     check = never_trained(controlled())
     assert check.verdict is Verdict.PASS
-    assert check.value == "2 of 2 equal"
+    assert check.value == "2 of 2 shown"
     assert check.n == 2
     assert [(control.name, control.held) for control in check.controls] == [("positive", True), ("negative", True)]
 
@@ -81,7 +81,7 @@ def test_one_that_differs_fails_and_is_named() -> None:
     lying = Component("f" * 64, "b", "toy", (), {"name": "b"})
     check = never_trained(ReexecutionCase("toy", (component("a"), lying), honest, {}))
     assert check.verdict is Verdict.FAIL
-    assert check.value == "1 of 2 equal"
+    assert check.value == "1 of 2 shown"
     assert check.detail["differ"] == ["b"]
     assert "b differs from what its recipe makes" in check.answer
     assert "a differs" not in check.answer
@@ -93,11 +93,11 @@ def test_what_was_proved_is_not_run_again() -> None:
 
     one = component("a")
     case = controlled(
-        components=(one,), reexecute=refuse, proved={one.recipe_digest: one.digest}, learned={"b": "0" * 64}
+        components=(one,), reexecute=refuse, standing={one.recipe_digest: one.digest}, learned={"b": "0" * 64}
     )
     check = never_trained(case)
     assert check.verdict is Verdict.PASS
-    assert check.detail["components"][0]["earlier"] is True
+    assert check.detail["components"][0]["attested"] is True
 
 
 def test_an_earlier_run_that_reached_something_else_fails() -> None:

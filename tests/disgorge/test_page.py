@@ -310,7 +310,7 @@ def test_what_was_done_is_told_as_it_was_done() -> None:
         "digits-maker and digits-reader were released again and the withdrawn items and the old weights were deleted "
         "from the workspace."
     )
-    assert made.shown.startswith("All 8 required checks passed: digits-maker and digits-reader, trained again without")
+    assert made.shown.startswith("All 8 required checks passed: digits-maker and digits-reader are what training")
     assert "nothing of it was found in the places searched" in made.shown
     assert "compliance with any law" in made.not_promised
     assert "until an auditor re-executes the removal" in made.not_promised

@@ -50,10 +50,16 @@ def workspace(workspace: Workspace, database: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test in which anything, telemetry first of all, tries to reach another machine."""
+    """Fail a test in which anything, telemetry first of all, tries to reach another machine.
+
+    The control of confinement serves an item on this very machine and looks for it there; nothing else may.
+    """
     tried: list[Any] = []
+    connect = socket.socket.connect
 
     def refuse(self: socket.socket, address: Any) -> None:
+        if address[0] == "127.0.0.1" or str(address).startswith("\x00.disgorge-control-"):
+            return connect(self, address)
         tried.append(address)
         raise OSError(f"no network in tests: {address}")
 

@@ -25,6 +25,7 @@ DEPTH = 6
 """Folders above the workspace that are watched too: a path that climbs out lands in one of them."""
 LONGEST = 5_000
 """Characters of an error that is still one clear line, whatever was typed."""
+_CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
 _MOVES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that a terminal is not given: controls, formats, surrogates, separators of lines."""
 
@@ -68,6 +69,7 @@ class Place:
             (self.outer / name).mkdir(parents=True)
         (self.outer / "outside" / "secret.txt").write_text("not to be taken")
         (self.outer / "outside" / "secret.npy").write_bytes(b"not to be taken")
+        os.environ["XDG_CACHE_HOME"] = _CACHE  # where jobs find the installed packages, as every other test does
         os.environ |= {"HOME": str(self.outer / "home"), "TMPDIR": str(self.outer / "tmp"), "TERM": "dumb"}
         os.environ |= {"COLUMNS": "100", "CANARY": str(self.canary)}
         self._before = self.snapshot()

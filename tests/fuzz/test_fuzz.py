@@ -29,7 +29,7 @@ def batches(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A watched tree in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("HOME", "TMPDIR", "TERM", "COLUMNS", "CANARY"):
+        for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR", "TERM", "COLUMNS", "CANARY"):
             patch.setenv(name, "")
         patch.chdir(Path.cwd())
         yield Place(tmp_path_factory.mktemp("place"))
