@@ -161,8 +161,9 @@ class ReexecutionCase:
     made in, and ``request`` which request this is about, for what to do then.
 
     What the controls take: ``learned`` are the parts of the release before removal that learned from the removed data,
-    digest by name, ``again`` is ``reexecute`` once more, in a process of its own, and ``confinement`` whether a planted
-    job found nothing of what it must not reach. It must be there where the plan ``demands`` that runs be confined.
+    digest by name, ``attested_before`` the parts, by name, whose making was attested before they ran now, ``again`` is
+    ``reexecute`` once more, in a process of its own, and ``confinement`` whether a planted job found nothing of what it
+    must not reach. It must be there where the plan ``demands`` that runs be confined.
     """
 
     release: str
@@ -174,6 +175,7 @@ class ReexecutionCase:
     unchanged: frozenset[str] = frozenset()
     tensors: "Callable[[str], Tensors | None] | None" = None
     learned: Mapping[str, str] = field(default_factory=dict)
+    attested_before: frozenset[str] = frozenset()
     again: Callable[[Component], str] | None = None
     confinement: Control | None = None
     demands: bool = False

@@ -71,6 +71,15 @@ def ran_confined(workspace: Workspace, component: Component) -> bool:
         return False
 
 
+def was_attested(workspace: Workspace, component: Component) -> bool:
+    """Whether an attestation that holds says how a component was made, however closely the run was confined."""
+    try:
+        Attested.of(workspace).proof(component)
+    except Refusal:
+        return False
+    return True
+
+
 def stands_as_recorded(attested: Attested, recorded: Iterable[Component], accepts: Confinement) -> Component | None:
     """Return the last of the recordings of one component that stands on its attestation, None if none does."""
     found = [each for each in recorded if standing(attested, each, accepts=accepts).stands]

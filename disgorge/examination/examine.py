@@ -27,7 +27,7 @@ from disgorge.evidence.checks import (
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.evidence.utility import chance_level, headline_of, utility_check
 from disgorge.examination.asked_models import AskedModel, asked_models
-from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here
+from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here, was_attested
 from disgorge.examination.confinement_control import ConfinementControl
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.same_model import asked_about, check_layout, compared
@@ -174,6 +174,7 @@ class Examiner:
         unshown = parts.judge(self.workspace).unshown
         standing = {each.recipe_digest: each.digest for each in components if each.recipe and each.name not in unshown}
         again = [each for each in components if each.recipe and each.name in unshown]
+        before = frozenset(each.name for each in again if was_attested(self.workspace, each))
         reached, elsewhere = self._run_again(again, apart)
 
         def once_more(component: Component) -> str:
@@ -191,6 +192,7 @@ class Examiner:
             unchanged=unchanged,
             tensors=self._tensors,
             learned=learned,
+            attested_before=before,
             again=once_more,
             confinement=self.confinement.control if self.confinement else None,
             demands=plan.confinement is not Confinement.PROCESS,

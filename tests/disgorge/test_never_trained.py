@@ -65,6 +65,22 @@ def test_the_cheapest_part_runs_once_more_and_where_it_differs_nothing_is_shown(
     assert "Training without the data must pass against itself" in check.answer
 
 
+def test_a_part_whose_making_was_attested_ran_twice_already() -> None:
+    def refuse(one: Component) -> str:
+        raise AssertionError(one.name)
+
+    check = never_trained(controlled(attested_before=frozenset("a"), again=refuse))
+    assert check.verdict is Verdict.PASS
+    assert "a, executed twice" in check.controls[1].words
+
+
+def test_one_that_was_attested_and_differs_is_no_control_that_held() -> None:
+    lying = Component("f" * 64, "b", "toy", (), {"name": "b"})
+    check = never_trained(controlled(components=(component("a"), lying), attested_before=frozenset("b"), learned={}))
+    assert check.verdict is Verdict.FAIL
+    assert not check.controls[1].held
+
+
 def test_without_a_second_run_nothing_is_shown() -> None:
     check = never_trained(controlled(again=None))
     assert check.verdict is Verdict.INCONCLUSIVE

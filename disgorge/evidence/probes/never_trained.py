@@ -13,9 +13,10 @@ check is inconclusive, names both, and the way out is to train those parts again
 Controls: the model *before* removal must be flagged, each of its parts that learned from the removed data being no part
 of what the removal makes, or one of other bytes, or one that a confined run left unchanged. Confinement is tried: a
 planted job must find nothing of what it must not reach, and must find its input. And where parts were run again,
-retraining must pass against retraining: the one that takes least, by its recorded seconds, is executed once more in a
-process of its own and must reach the same digest; it speaks for the machine and its libraries, not for each recipe.
-Without them there is no pass. A difference stays a failure without them, lest noise become a way not to fail.
+retraining must pass against retraining: a part whose making is attested ran twice, then and now. Where none is, the one
+that takes least, by its recorded seconds, is executed once more in a process of its own and must reach the same digest;
+it speaks for the machine and its libraries, not for each recipe. Without them there is no pass. A difference stays a
+failure without them, lest noise become a way not to fail.
 
 What it rests on: that the operator runs it (an honest operator), or that an auditor runs it again from the same
 retained data. What it cannot cover: a component with an empty recipe, recorded by foreign code. Such a component fails.
@@ -162,26 +163,38 @@ def _positive(case: ReexecutionCase, outcomes: list[Outcome]) -> Control:
 
 
 def _negative(case: ReexecutionCase, outcomes: list[Outcome]) -> Iterator[Control]:
-    """Yield whether the cheapest part, executed again and once more, has the same bytes; nothing where none was run.
+    """Yield whether a part that was executed twice, the cheapest, has the same bytes; nothing where none was run.
 
-    Parts that stand on attestations rest on confinement, which has a control of its own; without it one of them is run.
+    A run that is attested and the one now are two. Otherwise the part is executed once more. Parts that stand on
+    attestations rest on confinement, which has a control of its own; without it one of them is run.
     """
     ran = [
         (component, reached)
         for component, reached, _ in outcomes
         if reached is not None and (case.confinement is None or not _stands(case, component))
     ]
-    if case.again is None or not ran:
+    twice = [(component, reached) for component, reached in ran if component.name in case.attested_before]
+    if twice:
+        component, reached = min(twice, key=_cost)
+        other = component.digest
+    elif ran and case.again is not None:
+        component, reached = min(ran, key=_cost)
+        other = case.again(component)
+    else:
         return
-    component, first = min(ran, key=lambda pair: (pair[0].cost.seconds, pair[0].name))
-    same = case.again(component) == first
+    same = reached == other
     yield Control(
         "negative",
-        f"Training without the data must pass against itself: {component.name}, executed again twice, each time in a "
-        f"process of its own, must be equal bit for bit, and {'is' if same else 'is not'}.",
+        f"Training without the data must pass against itself: {component.name}, executed twice, each time in a process "
+        f"of its own, must be equal bit for bit, and {'is' if same else 'is not'}.",
         float(same),
         same,
     )
+
+
+def _cost(ran: tuple[Component, str]) -> tuple[float, str]:
+    component, _ = ran
+    return component.cost.seconds, component.name
 
 
 def _how_far(case: ReexecutionCase, component: Component, reached: str | None) -> str:
