@@ -179,6 +179,13 @@ BAD_ATTESTATION = Rule(
     "An attestation that the ledger names is missing, edited, signed by a foreign key, of another workspace, or about "
     "something else: nothing stands on it.",
 )
+UNSEARCHED = Rule(
+    "DSG024",
+    "Location that cannot be searched",
+    Level.ERROR,
+    "A location of a third party cannot be loaded, or fails when it is asked what is there again of what was purged: "
+    "no removal is certified until it can.",
+)
 
 RULES = (
     UNREGISTERED_INPUT,
@@ -203,6 +210,7 @@ RULES = (
     UNATTESTED,
     BELOW_DEMAND,
     BAD_ATTESTATION,
+    UNSEARCHED,
 )
 """Every rule, by identifier. New ones are added at the end; DSG018 is no longer used."""
 

@@ -51,8 +51,22 @@ BUILT_IN: tuple[Callable[[Workspace], Location], ...] = (
 
 def locations(workspace: Workspace) -> tuple[Location, ...]:
     """Return every location, in the order of deletion; raises :class:`DisgorgeError` if a plugin cannot be loaded."""
-    plugins = (_plugin(point, workspace) for point in entry_points(group=GROUP))
-    return (*(each(workspace) for each in BUILT_IN), *plugins)
+    found, broken = those_that_load(workspace)
+    if broken:
+        raise broken[0]
+    return found
+
+
+def those_that_load(workspace: Workspace) -> tuple[tuple[Location, ...], tuple[DisgorgeError, ...]]:
+    """Return the locations that can be loaded, in the order of deletion, and why others cannot."""
+    found: list[Location] = [each(workspace) for each in BUILT_IN]
+    broken = []
+    for point in entry_points(group=GROUP):
+        try:
+            found.append(_plugin(point, workspace))
+        except DisgorgeError as problem:
+            broken.append(problem)
+    return tuple(found), tuple(broken)
 
 
 @activity("searching for what is left of the removed data")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from disgorge.audit.rules import audit
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Verdict
 from disgorge.locations.every import BUILT_IN, GROUP, locations, plan, purge, search
@@ -17,6 +18,7 @@ from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.folder import Folder
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from lineage.errors import DigestMismatch
+from lineage.ledger.fact_kinds import PurgedFact
 from lineage.storage.objects import save_tensors, sha256_of
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
@@ -137,6 +139,24 @@ def test_one_that_cannot_be_loaded_is_refused(removal: Removal) -> None:
     entry.write_text(f"[{GROUP}]\nbucket = {__name__}:missing\n")
     with pytest.raises(DisgorgeError, match=r"location 'bucket' .* cannot be loaded"):
         search(removal.workspace, Target())
+    (finding,) = (each for each in audit(removal.workspace) if each.id == "DSG024")
+    assert ("location 'bucket'" in finding.words, finding.next) == (True, "fix or uninstall its package")
+
+
+def test_one_that_fails_when_it_is_asked_stops_no_other_rule_of_the_audit(
+    removal: Removal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Bucket, target: Target) -> list[Path]:
+        raise RuntimeError("bucket is gone")
+
+    old = removal.workspace.objects.get(removal.head.digest)
+    purge(removal.workspace, Target(**removal.targets))
+    removal.workspace.ledger.record(PurgedFact("R-1", (), (removal.head.digest,)))
+    removal.workspace.objects.put(old)
+    monkeypatch.setattr(Bucket, "present", fail)
+    found = {each.id: each.words for each in audit(removal.workspace)}
+    assert "bucket is gone" in found["DSG024"]
+    assert "DSG012" in found
 
 
 ITEM = "ab" * 32

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, Finding, Level
+from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, UNSEARCHED, Finding, Level
 from disgorge.audit.snapshot import Look
-from disgorge.locations.every import locations
+from disgorge.locations.every import those_that_load
 from disgorge.locations.location import Target, shown
 from disgorge.locations.references import spare_of
+from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.ledger.fact_kinds import PurgedFact
 
 
@@ -31,16 +32,32 @@ def purges(look: Look) -> Iterator[Finding]:
 def purged_back(look: Look) -> Iterator[Finding]:
     """Yield an error per file that a purge deleted and that lies in a location again without being needed.
 
-    What was kept because something live needed it is told by its digest as well, once nothing does.
+    What was kept because something live needed it is told by its digest as well, once nothing does. So is a location
+    that cannot be asked: what lies there is not known.
     """
-    workspace, spare, every = look.workspace, spare_of(look.workspace), locations(look.workspace)
+    workspace, spare = look.workspace, spare_of(look.workspace)
+    every, broken = those_that_load(workspace)
+    unsearched = [str(problem) for problem in broken]
     for fact, purged in workspace.ledger.said(PurgedFact):
         gone = Target(purged.shards, purged.objects).without(spare.shards, spare.objects | spare.served)
-        for path in (path for location in every for path in location.present(gone)):
-            yield Finding(
-                PURGED_BACK,
-                shown(path, workspace.root),
-                f"was deleted for request {purged.request} and is there again",
-                "delete it, and find out who put it back and where else it is",
-                fact=fact.seq,
-            )
+        for location in every:
+            try:
+                there = list(location.present(gone))
+            except (DigestMismatch, LedgerBroken):
+                raise
+            except Exception as problem:  # each kind of store has errors of its own
+                unsearched.append(
+                    f"location '{location.name}' cannot be asked: {problem}; fix its package, or the store"
+                )
+                continue
+            for path in there:
+                yield Finding(
+                    PURGED_BACK,
+                    shown(path, workspace.root),
+                    f"was deleted for request {purged.request} and is there again",
+                    "delete it, and find out who put it back and where else it is",
+                    fact=fact.seq,
+                )
+    for words in dict.fromkeys(unsearched):
+        what, _, then = words.rpartition("; ")
+        yield Finding(UNSEARCHED, "locations", what, then)
